@@ -1,0 +1,1 @@
+"""Find, prove and close the security gap between an image classifier and its int8 build."""

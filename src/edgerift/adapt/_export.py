@@ -1,0 +1,98 @@
+"""From a float model to a graph that a quantizer understands: exported, in inference form, with a free batch size."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from edgerift.deploy import Target
+from edgerift.errors import ModelError
+
+_IN_PLACE = {
+    torch.ops.aten.relu_.default: torch.ops.aten.relu.default,
+    torch.ops.aten.hardtanh_.default: torch.ops.aten.hardtanh.default,
+    torch.ops.aten.add_.Tensor: torch.ops.aten.add.Tensor,
+}
+
+
+def export(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
+    """Export a model in inference form as a graph of PyTorch's core operators.
+
+    `example` is float32 `[N,3,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. Operators
+    that write in place are replaced by those that do not, dropout is removed, and a batch normalisation that follows no
+    convolution becomes a 1x1 depthwise convolution, so that it can run in integers. Raises
+    :class:`~edgerift.errors.ModelError` when the model cannot be exported.
+    """
+    model = model.eval()
+    batch = torch.export.Dim("batch", min=1, max=65536)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # X86InductorQuantizer matches partitions that only strict export leaves whole.
+            exported = torch.export.export(
+                model, (example,), dynamic_shapes=({0: batch},), strict=target == "server"
+            )
+            graph: Any = exported.module(check_guards=False)
+    except Exception as error:
+        first_line = str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"{type(model).__name__} cannot be exported: {first_line}; the model must be traceable by torch.export "
+            "and accept any batch size"
+        ) from error
+    _leave_no_writes(graph)
+    _turn_lone_normalisations_into_convolutions(graph)
+    graph.recompile()
+    return graph  # type: ignore[no-any-return]
+
+
+def _leave_no_writes(module: fx.GraphModule) -> None:
+    for node in list(module.graph.nodes):
+        if node.op != "call_function":
+            continue
+        if node.target in _IN_PLACE:
+            node.target = _IN_PLACE[node.target]
+        elif node.target in (torch.ops.aten.dropout.default, torch.ops.aten.dropout_.default):
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+
+
+def _turn_lone_normalisations_into_convolutions(module: fx.GraphModule) -> None:
+    convolutions = (torch.ops.aten.conv2d.default, torch.ops.aten.conv2d.padding)
+    for node in list(module.graph.nodes):
+        if node.op != "call_function" or node.target is not torch.ops.aten.batch_norm.default:
+            continue
+        source: Any = node.args[0]
+        if source.target in convolutions and len(source.users) == 1:
+            continue  # The quantizer folds this one into its convolution.
+        if node.meta["val"].dim() == 4:
+            _replace_by_depthwise(module, node)
+
+
+def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
+    weight, bias, mean, variance = (_tensor(module, argument) for argument in node.args[1:5])
+    epsilon: Any = node.args[7]
+    slope = weight / torch.sqrt(variance + epsilon)
+    with module.graph.inserting_before(node):
+        constants = []
+        for kind, value in (("weight", slope.view(-1, 1, 1, 1)), ("bias", bias - mean * slope)):
+            name = f"{node.name}_{kind}"
+            module.register_parameter(name, nn.Parameter(value.detach().clone(), requires_grad=False))
+            constants.append(module.graph.get_attr(name))
+        channels = slope.numel()
+        arguments = (node.args[0], *constants, [1, 1], [0, 0], [1, 1], channels)
+        replacement = module.graph.call_function(torch.ops.aten.conv2d.default, arguments)
+    replacement.meta = dict(node.meta)
+    node.replace_all_uses_with(replacement)
+    module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+
+
+def _tensor(module: nn.Module, node: Any) -> Tensor:
+    value: Any = module
+    for part in node.target.split("."):
+        value = getattr(value, part)
+    tensor: Tensor = value
+    return tensor.detach()

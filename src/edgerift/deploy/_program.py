@@ -1,0 +1,216 @@
+"""The adapted model: a quantized graph as plain data, that is saved and loaded without running code from the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, fx
+
+from edgerift.deploy._encoding import Json, decode, encode
+from edgerift.deploy._operators import ALLOWED, name_of, resolve
+from edgerift.errors import ProgramError, unknown_name
+from edgerift.recipes import Settings
+from edgerift.store import write_whole
+
+Target = Literal["mobile", "server"]
+_FORMAT: Final = "edgerift-program-1"
+
+
+class Operation(Settings):
+    """One node of a program's graph: `name = operator(*arguments, **keywords)`.
+
+    Arguments are JSON; `{"node": n}` stands for another node's value, `{"tensor": t}` for a stored tensor.
+    """
+
+    name: str
+    operator: str
+    arguments: list[Json]
+    keywords: dict[str, Json] = {}
+
+
+class Provenance(Settings):
+    """Where a program came from: the method and its settings, and the digest of the original's weights."""
+
+    method: str
+    settings: dict[str, Json] = {}
+    original: str = ""
+
+
+class _Header(Settings):
+    """What stands in a program file beside its tensors."""
+
+    format: Literal["edgerift-program-1"]
+    target: Target
+    classes: int
+    size: int
+    image: str
+    operations: list[Operation]
+    output: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Program:
+    """A converted, quantized graph with its scales, its target and where it came from.
+
+    `operations` run in order. The one input, named `image`, is float32 `[N,3,size,size]` in `[0,1]`; `output` names the
+    node that holds the float32 logits `[N,classes]`. `tensors` holds the int8 weights, their scales and the biases.
+    """
+
+    operations: tuple[Operation, ...]
+    tensors: Mapping[str, Tensor]
+    output: str
+    target: Target
+    classes: int
+    size: int
+    image: str = "image"
+    provenance: Provenance = field(default_factory=lambda: Provenance(method="unknown"))
+
+    def module(self) -> fx.GraphModule:
+        """Build the converted graph as a module: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
+
+        Its weights lie in channels-last order, which decides the order in which convolutions sum and so their last
+        bit; a twin computes in the same order. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+        """
+        root = torch.nn.Module()
+        attributes = {name: f"tensor_{index}" for index, name in enumerate(self.tensors)}
+        for name, attribute in attributes.items():
+            root.register_buffer(attribute, self.tensors[name])
+        graph = fx.Graph()
+        nodes: dict[str, fx.Node] = {self.image: graph.placeholder(self.image)}
+
+        def stored(name: str) -> fx.Node:
+            if name not in attributes:
+                raise ProgramError(f"the program names a tensor '{name}' that it does not hold; it is damaged")
+            return graph.get_attr(attributes[name])
+
+        def earlier(name: str) -> fx.Node:
+            if name not in nodes:
+                raise ProgramError(f"the program uses '{name}' before it is computed; it is damaged")
+            return nodes[name]
+
+        for operation in self.operations:
+            arguments = [decode(argument, earlier, stored) for argument in operation.arguments]
+            keywords = {key: decode(value, earlier, stored) for key, value in operation.keywords.items()}
+            nodes[operation.name] = graph.create_node(
+                "call_function", resolve(operation.operator), tuple(arguments), keywords, operation.name
+            )
+        graph.output(earlier(self.output))
+        module = fx.GraphModule(root, graph, class_name="ConvertedProgram")
+        return module.eval().to(memory_format=torch.channels_last)
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> Program:
+        """Return the same program with some tensors replaced."""
+        return replace(self, tensors={**self.tensors, **tensors})
+
+    def save(self, path: Path) -> None:
+        """Write the program, whole or not at all, as safetensors with the graph as JSON in the header."""
+        from safetensors.torch import save  # noqa: PLC0415
+
+        header = _Header(
+            format=_FORMAT,
+            target=self.target,
+            classes=self.classes,
+            size=self.size,
+            image=self.image,
+            operations=list(self.operations),
+            output=self.output,
+            provenance=self.provenance,
+        )
+        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_whole(Path(path), save(contiguous, metadata={"edgerift": header.model_dump_json()}))
+
+    @staticmethod
+    def load(path: Path) -> Program:
+        """Read a program file; no code in it runs, and only operators on the allowed list are accepted.
+
+        Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged or not a program.
+        """
+        from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+
+        path = Path(path)
+        if not path.is_file():
+            raise ProgramError(f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors")
+        try:
+            with safe_open(path, framework="pt") as opened:
+                metadata = opened.metadata() or {}
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ProgramError(f"{path} is not a readable program file ({error})") from None
+        if "edgerift" not in metadata:
+            raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
+        header = _Header(**json.loads(metadata["edgerift"]))
+        _check_operators(header.operations)
+        return Program(
+            operations=tuple(header.operations),
+            tensors=tensors,
+            output=header.output,
+            target=header.target,
+            classes=header.classes,
+            size=header.size,
+            image=header.image,
+            provenance=header.provenance,
+        )
+
+
+def from_graph(  # noqa: PLR0913
+    module: fx.GraphModule,
+    *,
+    target: Target,
+    classes: int,
+    size: int,
+    provenance: Provenance,
+    names: Mapping[str, str],
+) -> Program:
+    """Turn a converted graph module with one input and one output into a program.
+
+    `names` gives the module's tensors better names, by their attribute. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+    """
+    operations: list[Operation] = []
+    tensors: dict[str, Tensor] = {}
+    image, output = "", ""
+    for node in module.graph.nodes:
+        if node.op == "placeholder":
+            image = node.name
+        elif node.op == "get_attr":
+            attribute = str(node.target)
+            tensors[names.get(attribute, attribute)] = _attribute_of(module, attribute).detach()
+        elif node.op == "output":
+            output = _single_output(node).name
+        elif node.op == "call_function":
+            operator = name_of(node.target)
+            keywords = {key: encode(value, names) for key, value in node.kwargs.items()}
+            arguments = [encode(argument, names) for argument in node.args]
+            operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
+    _check_operators(operations)
+    return Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+
+
+def _attribute_of(module: torch.nn.Module, name: str) -> Tensor:
+    value: Any = module
+    for part in name.split("."):
+        value = getattr(value, part)
+    tensor: Tensor = value
+    return tensor
+
+
+def _single_output(node: fx.Node) -> fx.Node:
+    value: Any = node.args[0]
+    while isinstance(value, (list, tuple)):
+        if len(value) != 1:
+            raise ProgramError(f"the model returns {len(value)} values; a classifier returns one tensor of logits")
+        value = value[0]
+    result: fx.Node = value
+    return result
+
+
+def _check_operators(operations: list[Operation]) -> None:
+    for operation in operations:
+        if operation.operator not in ALLOWED:
+            wording = unknown_name("operator", operation.operator, ALLOWED).split(" Known:")[0]
+            raise ProgramError(f"a program may not hold {wording} (node '{operation.name}')")

@@ -1,0 +1,56 @@
+"""The differentiable twin: a module made from a program, equal to it in value, straight-through in gradient."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, final
+
+import torch
+from torch import Tensor, fx, nn
+
+from edgerift.deploy._program import Program
+from edgerift.deploy._twin_graph import graph_twin
+from edgerift.deploy._twin_xnnpack import xnnpack_twin
+from edgerift.errors import RecipeError, unknown_name
+
+Arithmetic = Literal["graph", "xnnpack"]
+
+_TRANSLATIONS: Final = {"graph": graph_twin, "xnnpack": xnnpack_twin}
+
+
+@final
+class Twin(nn.Module):
+    """A program that has gradients: images float32 `[N,3,H,W]` in `[0,1]` to logits float32 `[N,K]`.
+
+    It has no parameters and never trains; it follows `.to(device)`, works under `torch.compile`, and computes in
+    channels-last layout, which is what makes its gradient cheap on a CPU.
+    """
+
+    def __init__(self, program: Program, arithmetic: Arithmetic) -> None:
+        """Translate the program; see :func:`twin`."""
+        super().__init__()
+        self.arithmetic = arithmetic
+        self.body: fx.GraphModule = _TRANSLATIONS[arithmetic](program).to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the logits `[N,K]` of images `[N,3,H,W]` in `[0,1]`."""
+        logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
+        return logits
+
+
+def twin(program: Program, arithmetic: Arithmetic = "graph") -> Twin:
+    """Make the differentiable twin of a program.
+
+    `arithmetic` says whose rounding it follows:
+
+    - `"graph"`: the converted graph's own, quantize and dequantize in float32; bit-equal to `program.module()`.
+    - `"xnnpack"`: the integer kernels of XNNPACK, which ExecuTorch runs: int32 biases, fixed-point residual adds,
+      float32 requantization rounded half to even, integer average pooling. Its convolutions run on whole numbers in
+      float32, which is exact while sums stay below 2^24.
+
+    The gradient is straight-through: zero where a value leaves the clipping range of its grid, one inside. Raises
+    :class:`~edgerift.errors.RecipeError` for an unknown arithmetic.
+    """
+    if arithmetic not in _TRANSLATIONS:
+        raise RecipeError(unknown_name("arithmetic", arithmetic, _TRANSLATIONS))
+    return Twin(program, arithmetic)

@@ -1,0 +1,17 @@
+"""Image sets: uint8 images with their labels, from an embedded set, files, a folder or the Hugging Face hub.
+
+`load` brings the training and the test images of a source, `split` holds images out of a set without tearing
+its classes or its groups apart, and `ImagesSettings` describes images inside a recipe.
+"""
+
+from edgerift.images._load import load as load
+from edgerift.images._npz import save as save
+from edgerift.images._set import Augmentation as Augmentation
+from edgerift.images._set import ImageSet as ImageSet
+from edgerift.images._set import Splits as Splits
+from edgerift.images._set import to_float as to_float
+from edgerift.images._settings import ImagesSettings as ImagesSettings
+from edgerift.images._settings import ThreeWay as ThreeWay
+from edgerift.images._settings import open_splits as open_splits
+from edgerift.images._settings import resolve as resolve
+from edgerift.images._split import split as split

@@ -1,0 +1,133 @@
+"""What a source holds once it is decoded, and the rules that labels and groups obey."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgerift.errors import DataError
+
+MOST_CLASSES = 65_536
+
+
+class Part(NamedTuple):
+    """One split: uint8 images `[N,3,S,S]`, int64 labels and groups `[N]`, and whether any was scaled."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+    scaled: bool
+
+
+class Content(NamedTuple):
+    """A source's splits, `"train"` and perhaps `"test"`, and the names of its classes."""
+
+    parts: Mapping[str, Part]
+    classes: tuple[str, ...]
+
+
+class Source(ABC):
+    """Where images come from."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Name the content as it is now, without decoding it. Raises `DataError` for a damaged file."""
+
+    @abstractmethod
+    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+        """Decode the images, scaled where `size` is given, or take them from `cache`. Raises `DataError`."""
+
+
+class Column(NamedTuple):
+    """The labels of one split as the source has them, and the class names it gives for whole numbers."""
+
+    values: Sequence[Any]
+    names: tuple[str, ...] | None
+
+
+def encode_labels(
+    origin: str, columns: Mapping[str, Column]
+) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
+    """Turn each split's labels into int64 `[N]` over one list of classes, the first split's.
+
+    Whole numbers count through the class names where a split has some, else name themselves; text is a class
+    name, in alphabetical order. Raises `DataError` for a label that is missing, of another kind, or out of
+    range.
+    """
+    named = next((column.names for column in columns.values() if column.names), None)
+    classes = named or _classes_of(origin, next(iter(columns.values())).values)
+    encoded = {}
+    for split, column in columns.items():
+        codes = _codes(origin, split, column, classes)
+        _check_range(origin, split, codes, classes)
+        encoded[split] = codes
+    return encoded, classes
+
+
+def encode_groups(origin: str, values: Sequence[Any]) -> NDArray[np.int64]:
+    """Turn group names into int64 `[N]`: whole numbers stay, text is numbered in alphabetical order."""
+    kinds = {type(value) for value in values}
+    if kinds <= {int}:
+        return np.array(values, dtype=np.int64)
+    if kinds == {str}:
+        return np.unique(np.array(values), return_inverse=True)[1].astype(np.int64)
+    raise DataError(f"the groups of '{origin}' are {_names(kinds)}; all are whole numbers or all are text")
+
+
+def _classes_of(origin: str, labels: Sequence[Any]) -> tuple[str, ...]:
+    kinds = {type(label) for label in labels}
+    if kinds == {str}:
+        return tuple(sorted(set(labels)))
+    if kinds != {int}:
+        raise DataError(
+            f"the labels of '{origin}' are {_names(kinds)}; all are whole numbers or all are text"
+        )
+    highest = max(labels)
+    if highest >= MOST_CLASSES:
+        raise DataError(
+            f"label {highest} of image {labels.index(highest)} in '{origin}' is out of range; "
+            f"without class names labels are 0 to {MOST_CLASSES - 1}"
+        )
+    return tuple(str(label) for label in range(highest + 1)) or ("0",)
+
+
+def _codes(origin: str, split: str, column: Column, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    numbers = {name: code for code, name in enumerate(classes)}
+    values = column.values
+    if column.names is not None and column.names != classes:
+        names = dict(enumerate(column.names))
+        values = [names.get(value, value) if type(value) is int else value for value in values]
+    codes = np.empty(len(values), dtype=np.int64)
+    for index, value in enumerate(values):
+        code = numbers.get(value, -1) if isinstance(value, str) else value
+        if type(code) is not int or (code < 0 and isinstance(value, str)):
+            raise DataError(
+                f"label {value!r} of image {index} in the {split} split of '{origin}' is no class; "
+                f"classes are {_shortened(classes)}"
+            )
+        # An unsigned label may lie beyond int64; at its border it is still out of range.
+        codes[index] = min(max(code, -(2**63)), 2**63 - 1)
+    return codes
+
+
+def _check_range(origin: str, split: str, codes: NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    wrong = np.flatnonzero((codes < 0) | (codes >= len(classes)))
+    if len(wrong):
+        first = wrong[0]
+        raise DataError(
+            f"label {codes[first]} of image {first} in the {split} split of '{origin}' is out of range; "
+            f"with {len(classes)} classes labels are 0 to {len(classes) - 1}"
+        )
+
+
+def _names(kinds: set[type]) -> str:
+    return " and ".join(sorted("missing" if kind is type(None) else kind.__name__ for kind in kinds))
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,96 @@
+"""Image sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from edgerift.errors import DataError
+from edgerift.images._cache import default_cache
+from edgerift.images._content import Part
+from edgerift.images._fingerprint import derive
+from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, resized_fingerprint
+from edgerift.images._sources import Located, locate
+from edgerift.images._split import check_fraction, split
+
+
+def load(
+    source: str,
+    *,
+    size: int | None = None,
+    root: Path | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    cache: Path | None = None,
+    augmentation: Augmentation | None = None,
+) -> Splits:
+    """Load the training and the test images of a source.
+
+    `source` is, in this order: `digits` (embedded, always there); a short name (mnist, fashion_mnist,
+    cifar10, cifar100, svhn, gtsrb), taken from `root/<name>` or `root/<owner>/<name>`, else from the Hugging
+    Face hub; an `.npz` file or a folder, below `root` or where you are (write `./mnist` for a folder with a
+    short name); a hub id `owner/name` or `owner/name/config`. A folder holds Parquet files in the hub's
+    layout, or `train/<class>/` and `test/<class>/`, or `<class>/` alone. `root` is `$EDGERIFT_DATA` where it
+    is not given.
+
+    `size` scales all images to a square of that many pixels, bilinear and antialiased; without it they keep
+    their own size, which must then be one. A source without test images gives `test_fraction` of its images
+    to the test set by `split` with `seed`. Decoded images are kept in `cache`, else `$EDGERIFT_CACHE`, else
+    the user's cache folder. `augmentation` replaces what is known about the source, which is nothing allowed
+    for an unknown one.
+
+    Raises `DataError` for a source that is missing or damaged, and `StoreError` where the cache cannot be
+    written.
+
+    >>> train, test = load("digits")
+    >>> train, test
+    (ImageSet('digits', 1438 of 32x32, 10 classes), ImageSet('digits', 359 of 32x32, 10 classes))
+    """
+    if size is not None:
+        check_size(size)
+    check_fraction(test_fraction)
+    found = locate(source, root)
+    if augmentation is not None:
+        found = found._replace(augmentation=augmentation)
+    return open_located(found, found.source.fingerprint(), size, test_fraction, seed, cache)
+
+
+def open_located(
+    found: Located, fingerprint: str, size: int | None, test_fraction: float, seed: int, cache: Path | None
+) -> Splits:
+    """Read a source that was found and has that fingerprint; see `load`."""
+    folder = default_cache() if cache is None else Path(cache).expanduser()
+    content = found.source.read(fingerprint, size, folder)
+    sets = {
+        name: _image_set(found, part, content.classes, derive(fingerprint, name), size)
+        for name, part in content.parts.items()
+    }
+    if "test" in sets:
+        return _same_size(Splits(sets["train"], sets["test"]))
+    return Splits(*split(sets["train"], test_fraction, seed=seed))
+
+
+def _image_set(
+    found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None
+) -> ImageSet:
+    scaled = size is not None and part.scaled
+    return ImageSet(
+        name=found.name,
+        images=torch.from_numpy(part.images),
+        labels=torch.from_numpy(part.labels),
+        classes=classes,
+        fingerprint=resized_fingerprint(fingerprint, size) if size is not None and scaled else fingerprint,
+        groups=None if part.groups is None else torch.from_numpy(part.groups),
+        augmentation=found.augmentation,
+    )
+
+
+def _same_size(splits: Splits) -> Splits:
+    train, test = splits
+    if train.size != test.size:
+        raise DataError(
+            f"'{train.name}' has training images of {train.size}x{train.size} and test images of "
+            f"{test.size}x{test.size}; pass a size, such as 32, and all are scaled to it"
+        )
+    return splits

@@ -1,0 +1,159 @@
+"""Image sets in numpy's `.npz` files, which run no code when they are read."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgerift.errors import DataError
+from edgerift.images._content import Column, Content, Part, Source, encode_groups, encode_labels
+from edgerift.images._fingerprint import derive, source_digest
+from edgerift.images._pixels import resize_pixels
+from edgerift.images._set import ImageSet
+from edgerift.store import write_whole
+
+PREFIXES = {"train": "", "test": "test_"}
+CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class NpzFile(Source):
+    """A file with the arrays `images`, `labels`, perhaps `classes`, `groups`, and the same of a test set.
+
+    The arrays of the test set have `test_` before their names. Images are uint8 `[N,H,W]`, `[N,H,W,C]` or
+    `[N,C,H,W]` of 1, 3 or 4 channels (the fourth, opacity, is dropped).
+    """
+
+    origin: str
+    path: Path
+
+    def fingerprint(self) -> str:
+        """Hash the file's bytes."""
+        return derive("npz", source_digest(self.path))
+
+    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+        """Return the arrays, checked; nothing is cached."""
+        arrays = _arrays(self.origin, self.path)
+        _check_names(self.origin, arrays)
+        splits = [split for split, prefix in PREFIXES.items() if f"{prefix}images" in arrays]
+        classes = _text(self.origin, arrays["classes"]) if "classes" in arrays else None
+        columns = {
+            split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes)
+            for split in splits
+        }
+        labels, names = encode_labels(self.origin, columns)
+        parts = {split: self._part(arrays, PREFIXES[split], labels[split], size) for split in splits}
+        return Content(parts, names)
+
+    def _part(
+        self, arrays: Mapping[str, NDArray[Any]], prefix: str, labels: NDArray[np.int64], size: int | None
+    ) -> Part:
+        images = _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"], size)
+        columns = {"labels": len(labels)}
+        groups = None
+        if f"{prefix}groups" in arrays:
+            groups = encode_groups(self.origin, _column(self.origin, arrays, f"{prefix}groups"))
+            columns["groups"] = len(groups)
+        for column, length in columns.items():
+            if length != len(images):
+                raise DataError(
+                    f"'{self.origin}' has {len(images)} {prefix}images and {length} {prefix}{column}; "
+                    "each image has one"
+                )
+        scaled = size is not None and images.shape[2:] != (size, size)
+        return Part(
+            resize_pixels(images, size) if size is not None and scaled else images, labels, groups, scaled
+        )
+
+
+def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> None:
+    """Write an image set, and perhaps the test set that goes with it, as an `.npz` that `load` reads.
+
+    The images, labels, class names and groups are kept; the name and the augmentation are not. Raises
+    `DataError` for another suffix or a test set of other classes, and `StoreError` when the disk refuses.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise DataError(f"an image set cannot be saved as '{path.name}'; its name ends in .npz")
+    if test is not None and test.classes != image_set.classes:
+        raise DataError(
+            f"'{test.name}' has other classes than '{image_set.name}'; a file holds one list of classes"
+        )
+    arrays: dict[str, Any] = {"classes": np.array(image_set.classes, dtype=np.str_)}
+    for prefix, part in zip(PREFIXES.values(), (image_set, test), strict=True):
+        if part is not None:
+            arrays |= {
+                f"{prefix}images": part.images.cpu().numpy(),
+                f"{prefix}labels": part.labels.cpu().numpy(),
+            }
+            if part.groups is not None:
+                arrays[f"{prefix}groups"] = part.groups.cpu().numpy()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def _arrays(origin: str, path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"'{origin}' is no whole .npz file of plain arrays ({reason}); write it again"
+        ) from error
+
+
+def _check_names(origin: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    wanted = {"images", "labels"}
+    if any(name.startswith("test_") for name in arrays):
+        wanted |= {"test_images", "test_labels"}
+    missing = sorted(wanted - set(arrays))
+    if missing:
+        raise DataError(
+            f"'{origin}' has no array {' and '.join(missing)}; it has {', '.join(arrays) or 'none'}; "
+            "an .npz of images has images [N,H,W], [N,H,W,C] or [N,C,H,W] and labels [N]"
+        )
+
+
+def _column(origin: str, arrays: Mapping[str, NDArray[Any]], name: str) -> list[Any]:
+    values = arrays[name]
+    if values.ndim != 1 or values.dtype.kind not in "iuU":
+        raise DataError(
+            f"{name} of '{origin}' are {values.dtype} {list(values.shape)}; they are whole numbers [N]"
+        )
+    column: list[Any] = values.tolist()
+    return column
+
+
+def _text(origin: str, classes: NDArray[Any]) -> tuple[str, ...]:
+    if classes.ndim != 1 or classes.dtype.kind != "U" or not len(classes):
+        raise DataError(f"classes of '{origin}' are {classes.dtype} {list(classes.shape)}; they are text [K]")
+    return tuple(str(name) for name in classes)
+
+
+def _images(origin: str, name: str, images: NDArray[Any], size: int | None) -> NDArray[np.uint8]:
+    """Bring images of any allowed layout to `[N,3,H,W]`."""
+    given = f"{name} of '{origin}' are {images.dtype} {list(images.shape)}"
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape[1:]:
+        raise DataError(f"{given}; they are uint8 [N,H,W], [N,H,W,C] or [N,C,H,W]")
+    if not len(images):
+        raise DataError(f"{name} of '{origin}' are none; give a file that holds some")
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[3] in CHANNELS and images.shape[1] not in CHANNELS:
+        images = images.transpose(0, 3, 1, 2)
+    elif images.shape[1] not in CHANNELS or images.shape[3] in CHANNELS:
+        raise DataError(f"{given}; one of the dimensions 1 and 3, not both, is the channels: 1, 3 or 4")
+    if size is None and images.shape[2] != images.shape[3]:
+        raise DataError(f"{given}, not square; pass a size, such as 32, to scale all to one square")
+    colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images[:, :3]
+    return np.ascontiguousarray(colour)

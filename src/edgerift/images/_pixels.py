@@ -1,0 +1,77 @@
+"""From the bytes of one image file to colour pixels of one size."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+EXIF_ORIENTATION = 0x0112
+
+
+def decode(file: bytes | Path, size: int | None) -> tuple[NDArray[np.uint8], bool]:
+    """Decode an image file to uint8 `[3,H,W]`, scaled to `size` by `size` pixels where one is given.
+
+    The second value tells whether the image had to be scaled. Greyscale is repeated to three channels (16
+    bits keep their upper eight), palettes are looked up, transparency is dropped, and a photograph is turned
+    upright as its EXIF tag asks. Raises whatever Pillow raises for bytes that are no whole image, and
+    `ValueError` for pixels that are no grey levels.
+    """
+    import PIL.Image
+
+    with PIL.Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+        native = _colour(_upright(image))
+        scaled = _scale(native, size)
+        return np.asarray(scaled).transpose(2, 0, 1), scaled is not native
+
+
+def resize_pixels(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale uint8 `[N,3,H,W]` to `[N,3,size,size]` with Pillow's fixed-point bilinear filter, antialiased."""
+    import PIL.Image
+
+    scaled = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    for source, target in zip(images, scaled, strict=True):
+        image = PIL.Image.fromarray(np.ascontiguousarray(source.transpose(1, 2, 0)))
+        target[:] = np.asarray(_scale(image, size)).transpose(2, 0, 1)
+    return scaled
+
+
+def _scale(image: Image, size: int | None) -> Image:
+    from PIL.Image import Resampling
+
+    if size is None or image.size == (size, size):
+        return image
+    return image.resize((size, size), Resampling.BILINEAR)
+
+
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image) if EXIF_ORIENTATION in image.getexif() else image
+
+
+def _colour(image: Image) -> Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, not grey levels")
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    if "transparency" in image.info:  # Pillow warns where it has to drop this on the way to RGB.
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image) -> Image:
+    import PIL.Image
+
+    levels = np.asarray(image).astype(np.int64)
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise ValueError("its grey levels need more than 16 bits")
+    return PIL.Image.fromarray((levels >> 8).astype(np.uint8))

@@ -1,0 +1,70 @@
+"""Image sets as a part of a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from edgerift.errors import DataError
+from edgerift.images._load import open_located
+from edgerift.images._set import Augmentation, ImageSet
+from edgerift.images._sources import Located, locate
+from edgerift.images._split import split
+from edgerift.recipes import Settings
+
+
+class ImagesSettings(Settings):
+    """Which images a recipe uses: the source, what is done to it, and the fingerprint of its content.
+
+    Where the source lies and where decoded images are cached are no part of it: two recipes with equal
+    settings see equal images on every machine. `fingerprint` is empty until `resolve` fills it.
+    """
+
+    source: str = Field("digits", min_length=1)
+    size: int | None = Field(None, ge=1, le=4096)
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    validation_fraction: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+    augmentation: Augmentation | None = None
+    fingerprint: str = ""
+
+
+class ThreeWay(NamedTuple):
+    """The images to learn from, the images to choose by, and the images to be judged on."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
+def resolve(settings: ImagesSettings, root: Path | None = None) -> ImagesSettings:
+    """Return the settings with the fingerprint of the source's content; nothing is decoded.
+
+    Raises `DataError` for a source that is missing or damaged.
+    """
+    return settings.replace(fingerprint=_locate(settings, root).source.fingerprint())
+
+
+def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path | None = None) -> ThreeWay:
+    """Load the images that the settings describe; the validation images are held out of the training images.
+
+    `root` and `cache` are those of `load`. Raises `DataError` for a source that is missing or damaged, or
+    whose content is no longer what `resolve` saw.
+    """
+    found = _locate(settings, root)
+    fingerprint = found.source.fingerprint()
+    if settings.fingerprint and settings.fingerprint != fingerprint:
+        raise DataError(
+            f"the images of '{settings.source}' have changed: fingerprint {fingerprint}, recipe made for "
+            f"{settings.fingerprint}; bring the old images back or make the recipe anew"
+        )
+    full, test = open_located(found, fingerprint, settings.size, settings.test_fraction, settings.seed, cache)
+    train, validation = split(full, settings.validation_fraction, seed=settings.seed)
+    return ThreeWay(train, validation, test)
+
+
+def _locate(settings: ImagesSettings, root: Path | None) -> Located:
+    found = locate(settings.source, root)
+    return found if settings.augmentation is None else found._replace(augmentation=settings.augmentation)

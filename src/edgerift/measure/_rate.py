@@ -1,0 +1,97 @@
+"""Shares with their exact intervals, and the exact test for paired ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgerift.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`successes` out of `trials`, with the exact two-sided interval at `confidence`.
+
+    The interval is that of Clopper and Pearson, https://doi.org/10.1093/biomet/26.4.404: with
+    a = 1 - confidence, `low` is the a/2 quantile of Beta(successes, trials - successes + 1), or 0 without
+    successes, and `high` the 1 - a/2 quantile of Beta(successes + 1, trials - successes), or 1 without
+    failures.
+
+    Raises `InputError` without trials, with more successes than trials, or with a confidence outside (0, 1).
+
+    >>> print(Rate(45, 50))
+    90.0 % [78.2, 96.7] (45 of 50)
+    """
+
+    successes: int
+    trials: int
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Check the counts; raises `InputError`."""
+        if self.trials < 1:
+            raise InputError(f"a rate over {self.trials} trials has no value; at least 1 trial is needed")
+        if not 0 <= self.successes <= self.trials:
+            raise InputError(
+                f"{self.successes} successes of {self.trials} trials; allowed: 0 to {self.trials}"
+            )
+        if not 0 < self.confidence < 1:
+            raise InputError(f"a confidence of {self.confidence}; allowed: between 0 and 1, such as 0.95")
+
+    @property
+    def value(self) -> float:
+        """The share of successes, in [0, 1]."""
+        return self.successes / self.trials
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval, in [0, 1]."""
+        if self.successes == 0:
+            return 0.0
+        return _beta_quantile((1 - self.confidence) / 2, self.successes, self.trials - self.successes + 1)
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval, in [0, 1]."""
+        if self.successes == self.trials:
+            return 1.0
+        return _beta_quantile((1 + self.confidence) / 2, self.successes + 1, self.trials - self.successes)
+
+    def __str__(self) -> str:
+        """Write the rate and its interval in percent."""
+        interval = f"[{self.low:.1%}, {self.high:.1%}]".replace("%", "")
+        return f"{100 * self.value:.1f} % {interval} ({self.successes} of {self.trials})"
+
+    def as_dict(self) -> dict[str, float]:
+        """Give the counts, the value and the interval as plain numbers for JSON."""
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "successes": self.successes,
+            "trials": self.trials,
+            "confidence": self.confidence,
+        }
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Tell how likely so uneven a split of the differing images is when neither side is better.
+
+    `only_first` and `only_second` count the images that only the first or only the second side got right. The
+    two-sided exact p in (0, 1] is min(1, 2 P(X <= min(only_first, only_second))) with X ~ Binomial(only_first
+    + only_second, 1/2): McNemar, https://doi.org/10.1007/BF02295996, without its normal approximation.
+    Without differing images it is 1. Raises `InputError` for a negative count.
+
+    >>> mcnemar(0, 5)
+    0.0625
+    """
+    from scipy.special import bdtr
+
+    if only_first < 0 or only_second < 0:
+        raise InputError(f"counts of images are {only_first} and {only_second}; allowed: 0 or more")
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))
+
+
+def _beta_quantile(probability: float, first: int, second: int) -> float:
+    from scipy.special import betaincinv
+
+    return float(betaincinv(first, second, probability))

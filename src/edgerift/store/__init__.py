@@ -1,0 +1,5 @@
+"""The store: each recipe's result, kept once, whole or not at all."""
+
+from edgerift.store._store import Store as Store
+from edgerift.store._store import default_root as default_root
+from edgerift.store._writing import write_whole as write_whole

@@ -1,0 +1,18 @@
+"""Training: the supervised loop that makes originals and that quantization-aware training and thieves reuse.
+
+`fit` is what a user calls, `run` the loop with its hooks, `TrainRecipe` the step as the store keeps it. The
+same seed gives the same weights, also when a run was killed and goes on from its checkpoint.
+"""
+
+from edgerift.train._augment import augment as augment
+from edgerift.train._epoch import Loss as Loss
+from edgerift.train._history import Epoch as Epoch
+from edgerift.train._history import History as History
+from edgerift.train._loop import OnEpoch as OnEpoch
+from edgerift.train._loop import Trained as Trained
+from edgerift.train._loop import fit as fit
+from edgerift.train._loop import run as run
+from edgerift.train._plot import plot_history as plot_history
+from edgerift.train._recipe import TrainRecipe as TrainRecipe
+from edgerift.train._schedule import learning_rate as learning_rate
+from edgerift.train._settings import TrainSettings as TrainSettings

@@ -1,0 +1,112 @@
+"""The state of a run between two epochs, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.errors import StoreError
+from edgerift.images import ImageSet
+from edgerift.store import write_whole
+from edgerift.train._history import History, read_history
+from edgerift.train._settings import TrainSettings
+
+FORMAT = "edgerift-training-1"
+
+
+class Progressed(NamedTuple):
+    """How far a run is: epochs done and what they measured."""
+
+    epochs: int
+    history: History
+
+
+def run_key(
+    model: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | None,
+    targets: Tensor | None,
+    settings: TrainSettings,
+) -> str:
+    """Name a run by all that decides its result: settings, images, targets and the weights it starts from.
+
+    The loss and the hooks are code and cannot be part of the name.
+    """
+    digest = hashlib.sha256()
+    facts = [
+        settings.model_dump_json(),
+        train.fingerprint,
+        asdict(train.augmentation),
+        None if validation is None else validation.fingerprint,
+    ]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    tensors = {**model.state_dict(), **({} if targets is None else {"targets of the run": targets})}
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def write_checkpoint(
+    path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer, done: Progressed
+) -> None:
+    """Write model, optimizer and history after an epoch, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "key": key,
+        "epochs": done.epochs,
+        "history": done.history.as_json(),
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def read_checkpoint(
+    path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Progressed | None:
+    """Bring model and optimizer to where a checkpoint left them; None where there is none.
+
+    Raises `StoreError` when the file is damaged or belongs to another run: it is never overwritten unasked.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']!r}, expected '{FORMAT}'")
+        found, epochs, history = str(content["key"]), int(content["epochs"]), read_history(content["history"])
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        OSError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"checkpoint {path} is damaged ({reason}); delete it to start again") from error
+    if found != key:
+        raise StoreError(
+            f"checkpoint {path} belongs to a run with other settings, images or first weights; "
+            "delete it to start again, or choose another path"
+        )
+    model.load_state_dict(content["model"])
+    optimizer.load_state_dict(content["optimizer"])
+    return Progressed(epochs, history)
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes()

@@ -1,0 +1,50 @@
+"""Where a model is trained, and in which memory layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from edgerift.errors import MissingRuntimeError
+from edgerift.train._settings import TrainSettings
+
+
+def choose_device(settings: TrainSettings) -> torch.device:
+    """Choose the device of a run; raises `MissingRuntimeError` for CUDA where there is none."""
+    if settings.device == "cpu" or (settings.device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise MissingRuntimeError(
+            "device='cuda' is not there; use device='cpu', or install a CUDA build of torch"
+        )
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+@contextmanager
+def placed(model: nn.Module, device: torch.device, memory_format: torch.memory_format) -> Iterator[None]:
+    """Keep a model on `device` in a memory layout; then bring it home, contiguous and without gradients."""
+    home = next(model.parameters()).device
+    model.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.to(home).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Let cuDNN choose only algorithms that give the same result each time."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before

@@ -1,0 +1,159 @@
+"""One epoch of steps and one validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift.errors import ModelError
+from edgerift.train._data import Batch, DeviceData
+from edgerift.train._history import Epoch
+from edgerift.train._random import seeded_layers
+from edgerift.train._schedule import learning_rate
+from edgerift.train._settings import TrainSettings
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+STEPS_BETWEEN_CHECKS = 50
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an epoch works with; `runner` is `model` or its compiled form."""
+
+    model: nn.Module
+    runner: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Loss
+    data: DeviceData
+    held: DeviceData | None
+    settings: TrainSettings
+    classes: int
+
+    def autocast(self) -> torch.autocast:
+        """Run in bfloat16 what can run in it, where the settings say so."""
+        reduced = self.settings.precision == "bfloat16"
+        return torch.autocast(self.data.images.device.type, dtype=torch.bfloat16, enabled=reduced)
+
+
+@final
+class Watch:
+    """A forward hook that keeps the first answer of a step, whatever else the loss does with the model."""
+
+    def __init__(self, classes: int) -> None:
+        """Expect logits `[B, classes]`."""
+        self.classes = classes
+        self.logits: Tensor | None = None
+
+    def __call__(self, _module: nn.Module, _inputs: object, output: object) -> None:
+        """Keep the answer; raises `ModelError` when its width is not the class count."""
+        if self.logits is None and isinstance(output, Tensor):
+            require_width(output, self.classes)
+            self.logits = output.detach()
+
+    def correct(self, labels: Tensor) -> Tensor:
+        """Count how many of the kept answers are right (NaN where none fits `labels`), and forget them."""
+        logits, self.logits = self.logits, None
+        if logits is None or len(logits) != len(labels):
+            return torch.full((), torch.nan, device=labels.device)
+        return (logits.argmax(dim=1) == labels).sum().float()
+
+
+def require_width(logits: Tensor, classes: int) -> None:
+    """Raise `ModelError` when answers are not `[B, classes]`."""
+    if logits.ndim != 2 or logits.shape[1] != classes:
+        raise ModelError(
+            f"the model answers {list(logits.shape)} for a batch; "
+            f"with {classes} classes in the data it has to answer logits [N, {classes}]"
+        )
+
+
+def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch:
+    """Take one step for each batch, then measure on the held-out images.
+
+    `stepped` is called after each step with the number of steps done. Raises `ModelError` for a loss that
+    is not finite.
+    """
+    device = work.data.images.device
+    # Nothing is read back from the device in a step: it would have to wait for the step to end.
+    losses, correct = torch.zeros(2, len(work.data), device=device)
+    watch = Watch(work.classes)
+    hook = work.runner.register_forward_hook(watch)
+    try:
+        with seeded_layers(work.settings.seed, epoch, device):
+            for step, batch in enumerate(work.data.epoch(epoch)):
+                losses[step] = _step(work, batch, epoch * len(work.data) + step)
+                correct[step] = watch.correct(batch.labels)
+                if (step + 1) % STEPS_BETWEEN_CHECKS == 0:
+                    _require_finite(losses[: step + 1], epoch, work.settings)
+                stepped(step + 1)
+    finally:
+        hook.remove()
+    _require_finite(losses, epoch, work.settings)
+    return _measured(work, epoch, losses, correct)
+
+
+def evaluate(work: Work, data: DeviceData) -> tuple[float, float]:
+    """Measure the mean cross-entropy and the accuracy of the model on all images, in evaluation mode."""
+    work.model.eval()
+    total = torch.zeros(2, dtype=torch.float64, device=data.images.device)
+    # Not in inference mode: what observers of a quantized model keep from here has to serve the next
+    # backward pass.
+    with torch.no_grad(), work.autocast():
+        for batch in data.in_order():
+            logits = work.model(batch.images).float()
+            require_width(logits, work.classes)
+            total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
+            total[1] += (logits.argmax(dim=1) == batch.labels).sum()
+    loss, accuracy = (total / len(data.images)).tolist()
+    return loss, accuracy
+
+
+def _step(work: Work, batch: Batch, step: int) -> Tensor:
+    rate = learning_rate(work.settings, step, work.settings.epochs * len(work.data))
+    for group in work.optimizer.param_groups:
+        group["lr"] = rate
+    work.optimizer.zero_grad(set_to_none=True)
+    with work.autocast():
+        value = work.loss(work.runner, batch.images, batch.targets)
+    value.backward()  # type: ignore[no-untyped-call]
+    work.optimizer.step()
+    return value.detach()
+
+
+def _require_finite(losses: Tensor, epoch: int, settings: TrainSettings) -> None:
+    wrong = (~torch.isfinite(losses)).nonzero()
+    if len(wrong):
+        step = int(wrong[0])
+        raise _diverged("loss", float(losses[step]), f"epoch {epoch + 1}, step {step + 1}", settings)
+
+
+def _diverged(what: str, value: float, where: str, settings: TrainSettings) -> ModelError:
+    return ModelError(
+        f"the {what} is {value} at {where}: training diverged; "
+        f"set a learning_rate smaller than {settings.learning_rate:g}"
+    )
+
+
+def _measured(work: Work, epoch: int, losses: Tensor, correct: Tensor) -> Epoch:
+    count = len(work.data.images)
+    sizes = torch.full((len(work.data),), work.settings.batch_size, dtype=torch.float64)
+    sizes[-1] = count - work.settings.batch_size * (len(work.data) - 1)
+    right = float(correct.double().sum())
+    held = (None, None) if work.held is None else evaluate(work, work.held)
+    if held[0] is not None and not math.isfinite(held[0]):
+        raise _diverged("validation loss", held[0], f"epoch {epoch + 1}", work.settings)
+    return Epoch(
+        train_loss=float((losses.cpu().double() * sizes).sum()) / count,
+        train_accuracy=None if math.isnan(right) else right / count,
+        validation_loss=held[0],
+        validation_accuracy=held[1],
+        learning_rate=learning_rate(
+            work.settings, epoch * len(work.data), work.settings.epochs * len(work.data)
+        ),
+    )

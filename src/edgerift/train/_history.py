@@ -1,0 +1,52 @@
+"""What a training run measured, epoch by epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgerift.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: means over its images, and the learning rate of its first step.
+
+    `train_accuracy` (of the augmented images, while the weights moved) is None where the loss did not run
+    the model on the batch; both validation figures are None where nothing was held out. `validation_loss`
+    is the cross-entropy.
+    """
+
+    train_loss: float
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class History:
+    """All epochs of a run. It holds no times, so that the same run has the same history."""
+
+    epochs: tuple[Epoch, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the history as plain values: `{"epochs": [{"train_loss": ..., ...}, ...]}`."""
+        return {"epochs": [asdict(epoch) for epoch in self.epochs]}
+
+    def as_json(self) -> str:
+        """Write the history as indented JSON."""
+        return json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n"
+
+    def plus(self, epoch: Epoch) -> History:
+        """Return the history with one epoch more."""
+        return History((*self.epochs, epoch))
+
+
+def read_history(text: str) -> History:
+    """Read what `History.as_json` wrote; raises `StoreError` for anything else."""
+    try:
+        return History(tuple(Epoch(**epoch) for epoch in json.loads(text)["epochs"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"this is not a training history ({error}); train again") from error

@@ -1,0 +1,199 @@
+"""The loop: epochs, a history, a checkpoint and an exact resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift import zoo
+from edgerift.errors import DataError, ModelError
+from edgerift.images import ImageSet, split
+from edgerift.recipes import Progress, silent
+from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
+from edgerift.train._data import on_device
+from edgerift.train._device import choose_device, placed, repeatable
+from edgerift.train._epoch import Loss, Work, train_epoch
+from edgerift.train._history import Epoch, History
+from edgerift.train._settings import TrainSettings
+
+OnEpoch = Callable[[nn.Module, int], None]
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+class Trained(NamedTuple):
+    """The trained model, in evaluation mode, and what was measured on the way."""
+
+    model: nn.Module
+    history: History
+
+
+class Resume(NamedTuple):
+    """A checkpoint's path and the name of the run that it has to belong to."""
+
+    path: Path
+    key: str
+
+
+def fit(
+    model: AnyModule,
+    train: ImageSet,
+    validation: ImageSet | float | None = 0.1,
+    *,
+    settings: TrainSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **settings_fields: Any,
+) -> AnyModule:
+    """Train a model on images and labels, and return it (the same object) in evaluation mode.
+
+    A float `validation` holds out that share of `train`, drawn with the seed of the settings; None holds
+    out nothing. `settings_fields` are fields of `TrainSettings` and go before those of `settings`. See
+    `run` for what is raised.
+    """
+    chosen = (settings or TrainSettings()).replace(**settings_fields)
+    held: ImageSet | None
+    if isinstance(validation, float | int):
+        train, held = split(train, validation, seed=chosen.seed)
+    else:
+        held = validation
+    run(model, train, held, chosen, checkpoint=checkpoint, progress=progress)
+    return model
+
+
+def run(
+    model: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | None,
+    settings: TrainSettings,
+    *,
+    loss: Loss | None = None,
+    targets: Tensor | None = None,
+    on_epoch: OnEpoch | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    task: str = "train",
+) -> Trained:
+    """Train a model in place and tell what each epoch measured.
+
+    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one
+    it is the cross-entropy with the settings' label smoothing. `targets` holds a row for each training
+    image that the loss gets in place of its label (posterior probabilities `[N, K]`, say). `on_epoch(model,
+    epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run does
+    not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state
+    is written after each epoch, and a run that finds its own checkpoint goes on from there, to the same
+    weights as if it had never stopped; the file is the caller's to remove. The last epoch's weights are the
+    result: validation is measured, nothing is selected by it.
+
+    `progress` hears of each step, with a line about the last epoch as its note; the step that ends an epoch
+    is told after the checkpoint is written. The model ends on the device it came from, in evaluation mode,
+    without gradients.
+
+    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite,
+    `DataError` for sets that are empty or do not belong together, `StoreError` for a checkpoint that is
+    damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    """
+    _require_fit(model, train, validation, targets)
+    device = choose_device(settings)
+    resume = None
+    if checkpoint is not None:
+        resume = Resume(Path(checkpoint), run_key(model, train, validation, targets, settings))
+    data = on_device(train, targets, settings, device)
+    held = None if validation is None else on_device(validation, None, settings, device)
+    with repeatable(device), placed(model, device, data.memory_format):
+        work = Work(
+            model=model,
+            runner=_compiled(model) if settings.compile else model,
+            optimizer=_optimizer(model, settings),
+            loss=loss or _cross_entropy(settings),
+            data=data,
+            held=held,
+            settings=settings,
+            classes=len(train.classes),
+        )
+        history = _epochs(work, on_epoch, resume, progress, task)
+    model.eval()
+    return Trained(model, history)
+
+
+def _epochs(
+    work: Work, on_epoch: OnEpoch | None, resume: Resume | None, progress: Progress, task: str
+) -> History:
+    found = read_checkpoint(*resume, work.model, work.optimizer) if resume else None
+    first, history = found or Progressed(0, History())
+    steps, epochs, note = len(work.data), work.settings.epochs, ""
+    for epoch in range(first, epochs):
+        started = time.perf_counter()
+        work.model.train()
+        if on_epoch is not None:
+            on_epoch(work.model, epoch)
+
+        def stepped(step: int, before: int = epoch * steps, note: str = note) -> None:
+            if step < steps:
+                progress(task, before + step, epochs * steps, note)
+
+        history = history.plus(train_epoch(work, epoch, stepped))
+        if resume:
+            write_checkpoint(*resume, work.model, work.optimizer, Progressed(epoch + 1, history))
+        note = _note(epoch + 1, epochs, history.epochs[-1], time.perf_counter() - started)
+        progress(task, (epoch + 1) * steps, epochs * steps, note)
+    return history
+
+
+def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
+    parts = [f"loss {epoch.train_loss:.3f}"]
+    if epoch.train_accuracy is not None:
+        parts.append(f"accuracy {epoch.train_accuracy:.1%}")
+    if epoch.validation_accuracy is not None:
+        parts.append(f"validation {epoch.validation_accuracy:.1%}")
+    return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
+
+
+def _compiled(model: nn.Module) -> nn.Module:
+    compiled = torch.compile(model)
+    assert isinstance(compiled, nn.Module)
+    return compiled
+
+
+def _cross_entropy(settings: TrainSettings) -> Loss:
+    def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), targets, label_smoothing=settings.label_smoothing)
+
+    return loss
+
+
+def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov and settings.momentum > 0,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _require_fit(
+    model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None
+) -> None:
+    zoo.check(model, len(train.classes))
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError("the model has no parameter that can be trained; give one with requires_grad=True")
+    if len(train) == 0 or (validation is not None and len(validation) == 0):
+        raise DataError(
+            f"image set '{train.name}' has no images to train or to validate on; give at least one"
+        )
+    if validation is not None and validation.classes != train.classes:
+        raise DataError(
+            f"validation set '{validation.name}' has other classes than '{train.name}'; "
+            "split both from one set"
+        )
+    if targets is not None and len(targets) != len(train):
+        raise DataError(
+            f"{len(targets)} targets for {len(train)} images of '{train.name}'; give one row for each"
+        )

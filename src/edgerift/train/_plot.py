@@ -1,0 +1,58 @@
+"""The history as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgerift.store import write_whole
+from edgerift.train._history import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_history(history: History, path: Path) -> None:
+    """Draw loss and accuracy of training and validation over the epochs into a PNG file.
+
+    The same history gives the same bytes. Raises `StoreError` when the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = history.epochs
+    _panel(
+        losses, "loss", [epoch.train_loss for epoch in epochs], [epoch.validation_loss for epoch in epochs]
+    )
+    _panel(
+        accuracies,
+        "accuracy (%)",
+        [_percent(epoch.train_accuracy) for epoch in epochs],
+        [_percent(epoch.validation_accuracy) for epoch in epochs],
+    )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_whole(Path(path), buffer.getvalue())
+
+
+def _panel(axes: Axes, what: str, train: Sequence[float | None], validation: Sequence[float | None]) -> None:
+    numbers = range(1, len(train) + 1)
+    for label, values in (("training", train), ("validation", validation)):
+        points = [(number, value) for number, value in zip(numbers, values, strict=True) if value is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, marker="o", markersize=3)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(what)
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(visible=True, alpha=0.3)
+    if axes.has_data():
+        axes.legend()
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

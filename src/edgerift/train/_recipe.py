@@ -1,0 +1,71 @@
+"""Training as a step that the store keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, NonNegativeInt, model_validator
+
+from edgerift import zoo
+from edgerift.errors import ModelError
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.recipes import Progress, Recipe
+from edgerift.store import write_whole
+from edgerift.train._loop import run
+from edgerift.train._plot import plot_history
+from edgerift.train._settings import TrainSettings
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+ORIGINAL = "original.safetensors"
+CHECKPOINT = "checkpoint.pt"
+
+
+class TrainRecipe(Recipe):
+    """Train an original from images: `original.safetensors`, `history.json` and `history.png`.
+
+    `init_seed` draws the first weights, `settings.seed` the order and the augmentation of the images. Where
+    the images lie is no part of it: the folder that the environment variable `EDGERIFT_DATA` names is
+    looked at. A run that was killed goes on from its last epoch.
+    """
+
+    type: Literal["train"] = "train"
+    version: Literal[1] = 1
+    images: ImagesSettings = ImagesSettings(size=32)
+    architecture: zoo.Architecture
+    settings: TrainSettings = Field(default_factory=TrainSettings)
+    init_seed: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _check_size(self) -> TrainRecipe:
+        if self.images.size not in (None, self.architecture.size):
+            raise ValueError(
+                f"the images are {self.images.size} pixels and '{self.architecture.name}' is made for "
+                f"{self.architecture.size}; give both the same size"
+            )
+        return self
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Train, or go on training, and write the original and its history into `folder`.
+
+        Raises `DataError` for images that cannot be opened, `ModelError` when the architecture does not fit
+        them or the training diverges.
+        """
+        splits = open_splits(self.images)
+        if splits.train.size != self.architecture.size:
+            raise ModelError(
+                f"'{self.images.source}' has images of {splits.train.size} pixels, "
+                f"'{self.architecture.name}' is made for {self.architecture.size}; "
+                f"set the size of the images to {self.architecture.size}"
+            )
+        model = zoo.from_architecture(self.architecture, seed=self.init_seed)
+        checkpoint = folder / CHECKPOINT
+        trained = run(
+            model, splits.train, splits.validation, self.settings, checkpoint=checkpoint, progress=progress
+        )
+        zoo.save(model, folder / ORIGINAL)
+        write_whole(folder / "history.json", trained.history.as_json())
+        plot_history(trained.history, folder / "history.png")
+        checkpoint.unlink(missing_ok=True)

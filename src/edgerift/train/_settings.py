@@ -1,0 +1,38 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgerift.recipes import Settings
+
+
+class TrainSettings(Settings):
+    """Gradient descent with Nesterov momentum and cosine annealing, as the papers of the field train.
+
+    `learning_rate` is the highest one: it rises linearly over `warmup_steps` batches and then falls to zero
+    along a half cosine, or stays with the `constant` schedule. Weight decay applies to every parameter.
+    `label_smoothing` belongs to the default loss. `augment` allows the image set's own augmentation.
+    `device` is not part of what the settings stand for: the same recipe trained on another device is the
+    same recipe.
+
+    Raises `RecipeError` for a value out of range.
+    """
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 128
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: NonNegativeInt = 0
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augment: bool = True
+    seed: NonNegativeInt = 0
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    channels_last: bool = True

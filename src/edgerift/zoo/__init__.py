@@ -1,0 +1,16 @@
+"""Architectures: a name and a class count in, a classifier with its normalisation inside it out.
+
+A model of the zoo takes images in `[0, 1]` and answers logits. Its weights are drawn from a seed that is an
+argument, and it is saved as safetensors with its architecture in the file, so that loading it runs no code
+from the file.
+"""
+
+from edgerift.zoo._architecture import Architecture as Architecture
+from edgerift.zoo._classifier import Classifier as Classifier
+from edgerift.zoo._classifier import Normalise as Normalise
+from edgerift.zoo._create import check as check
+from edgerift.zoo._create import create as create
+from edgerift.zoo._create import from_architecture as from_architecture
+from edgerift.zoo._create import names as names
+from edgerift.zoo._files import load as load
+from edgerift.zoo._files import save as save

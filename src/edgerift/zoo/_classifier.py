@@ -1,0 +1,54 @@
+"""The one type of the zoo: a body with its normalisation in front."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.zoo._architecture import Architecture
+
+
+@final
+class Normalise(nn.Module):
+    """Shift and scale each channel: `(images - mean) / std`, with both as buffers `[1, 3, 1, 1]`.
+
+    >>> Normalise((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))(torch.ones(1, 3, 1, 1)).flatten().tolist()
+    [2.0, 2.0, 2.0]
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, float, float], std: tuple[float, float, float]) -> None:
+        """Keep the mean and the standard deviation of the three channels, in units of images in `[0, 1]`."""
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise float images `[N, 3, H, W]`."""
+        # A subtraction and a division, since quantizers turn additions and multiplications into integer
+        # operators, and the normalisation has to stay in float in front of the first quantization.
+        return (images - self.mean) / self.std
+
+
+@final
+class Classifier(nn.Module):
+    """A float32 original: images in `[0, 1]`, `[N, 3, H, W]`, to logits `[N, K]`.
+
+    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from.
+    """
+
+    def __init__(self, body: nn.Module, architecture: Architecture) -> None:
+        """Put the normalisation that `architecture` states in front of `body`."""
+        super().__init__()
+        self.normalise = Normalise(architecture.mean, architecture.std)
+        self.body = body
+        self.architecture = architecture
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Answer logits `[N, K]` for float images `[N, 3, H, W]` in `[0, 1]`."""
+        logits: Tensor = self.body(self.normalise(images))
+        return logits

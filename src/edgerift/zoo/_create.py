@@ -1,0 +1,131 @@
+"""From a name to a classifier: the table of the zoo, and the factories of users."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.errors import ModelError, unknown_name
+from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._classifier import Classifier
+from edgerift.zoo._small import lenet, resnet8
+from edgerift.zoo._torchvision import VARIANTS, torchvision_body
+
+SMALL: dict[str, Callable[[Architecture], nn.Module]] = {"lenet": lenet, "resnet8": resnet8}
+
+
+def names() -> tuple[str, ...]:
+    """List the architectures that `create` knows by name, in alphabetical order.
+
+    >>> names()[:2]
+    ('densenet121', 'lenet')
+    """
+    return tuple(sorted([*SMALL, *VARIANTS]))
+
+
+def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
+    """Make a classifier by its name in the zoo, or by `module:factory` for a user's own.
+
+    `architecture_fields` are the further fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`,
+    `std`). A factory is called as `factory(classes)` and answers an `nn.Module` from normalised images `[N,
+    3, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust.
+
+    The same seed gives the same weights; the global random state is left as it was.
+
+    Raises `ModelError` for an unknown name, a factory that does not do what it should, or pretrained
+    weights that cannot be had, `RecipeError` for an architecture field that is not allowed.
+
+    >>> create("resnet8", classes=10)(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 10])
+    """
+    return from_architecture(Architecture(name=name, classes=classes, **architecture_fields), seed=seed)
+
+
+def from_architecture(architecture: Architecture, *, seed: int = 0) -> Classifier:
+    """Make the classifier that `architecture` describes, with weights drawn from `seed`; see `create`."""
+    # The initialisers of torch and torchvision draw from the global CPU generator alone: it is forked here,
+    # so that what they draw comes from the seed and the caller's random state does not move.
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Classifier(_body(architecture), architecture)
+
+
+def check(model: nn.Module, classes: int) -> None:
+    """Raise `ModelError` when a classifier's class count differs from the `classes` of the data.
+
+    A module that is not a `Classifier` does not state its class count and passes.
+    """
+    if isinstance(model, Classifier) and model.architecture.classes != classes:
+        raise ModelError(
+            f"model '{model.architecture.name}' has {model.architecture.classes} classes, "
+            f"the data has {classes}; create it with classes={classes}, or choose the data it was made for"
+        )
+
+
+def is_users_own(name: str) -> bool:
+    """Tell whether a name is a user's `module:factory`, which runs code when it is created."""
+    return ":" in name
+
+
+def _body(architecture: Architecture) -> nn.Module:
+    if is_users_own(architecture.name):
+        if architecture.pretrained or architecture.stem != "small":
+            raise ModelError(
+                f"'{architecture.name}' is your own factory: "
+                "leave out stem and pretrained, which are for the zoo's"
+            )
+        return _users_own(architecture)
+    if architecture.name in VARIANTS:
+        return torchvision_body(architecture)
+    if architecture.name not in SMALL:
+        raise ModelError(
+            f"{unknown_name('model', architecture.name, names())}, or module:factory for your own"
+        )
+    if architecture.stem != "small":
+        raise ModelError(
+            f"'{architecture.name}' has the small stem alone; leave out stem='{architecture.stem}'"
+        )
+    return SMALL[architecture.name](architecture)
+
+
+def _users_own(architecture: Architecture) -> nn.Module:
+    name, classes = architecture.name, architecture.classes
+    body = _factory(name)(classes)
+    if not isinstance(body, nn.Module):
+        raise ModelError(
+            f"'{name}' answered a {type(body).__name__}; a factory(classes) has to answer a torch.nn.Module"
+        )
+    training = body.training
+    with torch.no_grad():
+        logits = body.eval()(torch.zeros(1, 3, architecture.size, architecture.size))
+    body.train(training)
+    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
+        given = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"'{name}' answers {given} for one image; it has to answer logits [1, {classes}]")
+    return body
+
+
+def _factory(name: str) -> Callable[[int], object]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise ModelError(
+            f"module '{module_name}' of '{name}' cannot be imported ({error}); write module:factory, "
+            "and install the module or put its folder on PYTHONPATH"
+        ) from error
+    try:
+        factory = getattr(module, attribute)
+    except AttributeError:
+        offered = [key for key in vars(module) if not key.startswith("_")]
+        raise ModelError(unknown_name(f"factory of module {module_name}", attribute, offered)) from None
+    if not callable(factory):
+        raise ModelError(
+            f"'{name}' is a {type(factory).__name__}; it has to be a function: factory(classes) -> nn.Module"
+        )
+    made: Callable[[int], object] = factory
+    return made

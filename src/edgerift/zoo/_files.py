@@ -1,0 +1,111 @@
+"""Originals on disk: safetensors with the architecture in the metadata, so that a file holds no code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from edgerift.errors import ModelError, RecipeError
+from edgerift.store import write_whole
+from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._classifier import Classifier
+from edgerift.zoo._create import from_architecture, is_users_own
+
+FORMAT = "edgerift-original-1"
+
+
+def save(model: Classifier, path: Path) -> None:
+    """Write a classifier's weights and architecture to one safetensors file, whole or not at all.
+
+    The same weights give the same bytes. Raises `ModelError` when a weight is NaN or infinite.
+    """
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()
+    }
+    _require_finite(tensors, f"model '{model.architecture.name}'")
+    metadata = {"architecture": _canonical(model.architecture), "format": FORMAT}
+    write_whole(Path(path), _sorted_header(safetensors.torch.save(tensors, metadata)))
+
+
+def load(path: Path, *, trust: bool = False) -> Classifier:
+    """Read a classifier that `save` wrote, in evaluation mode and on the CPU.
+
+    No code from the file runs. An architecture `module:factory` imports that module from this machine,
+    which is done with `trust=True` alone.
+
+    Raises `ModelError` when the file is missing, cut short or not an original, when its tensors do not fit
+    its architecture, or when one of them holds NaN or infinity.
+    """
+    path = Path(path)
+    architecture, tensors = _read(path)
+    if is_users_own(architecture.name) and not trust:
+        raise ModelError(
+            f"{path} asks to import and run '{architecture.name}'; "
+            "pass trust=True (--trust) if you know that code"
+        )
+    skeleton = from_architecture(architecture.model_copy(update={"pretrained": False}))
+    model = Classifier(skeleton.body, architecture)
+    _require_fit(model.state_dict(), tensors, path)
+    _require_finite(tensors, str(path))
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _read(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
+    if not path.is_file():
+        raise ModelError(f"no model file at {path}; give the path of a .safetensors file that edgerift wrote")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            stored = file.keys()
+            tensors = {name: file.get_tensor(name) for name in stored}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a whole safetensors file ({error}); write it again") from error
+    if metadata.get("format") != FORMAT or "architecture" not in metadata:
+        raise ModelError(
+            f"{path} has format {metadata.get('format')!r}, expected '{FORMAT}'; write it with zoo.save"
+        )
+    try:
+        return Architecture.model_validate_json(metadata["architecture"]), tensors
+    except RecipeError as error:
+        raise ModelError(f"{path} holds an architecture that is not allowed: {error}") from error
+
+
+def _require_fit(expected: dict[str, Tensor], given: dict[str, Tensor], path: Path) -> None:
+    for word, missing in (
+        ("lacks", expected.keys() - given.keys()),
+        ("has unknown", given.keys() - expected.keys()),
+    ):
+        if missing:
+            raise ModelError(
+                f"{path} {word} tensor '{min(missing)}' ({len(missing)} in all) for its architecture"
+            )
+    for name, tensor in expected.items():
+        wanted, found = (tuple(tensor.shape), tensor.dtype), (tuple(given[name].shape), given[name].dtype)
+        if wanted != found:
+            raise ModelError(f"{path} holds tensor '{name}' as {found}, its architecture has {wanted}")
+
+
+def _require_finite(tensors: dict[str, Tensor], owner: str) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"tensor '{name}' of {owner} holds NaN or infinity; train the model again")
+
+
+def _canonical(architecture: Architecture) -> str:
+    return json.dumps(architecture.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def _sorted_header(data: bytes) -> bytes:
+    # The library writes the metadata in an arbitrary order, and the same model has to give the same bytes.
+    # The format: eight bytes of header length, the header as JSON padded with spaces to a multiple of
+    # eight, the tensors.
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]

@@ -1,0 +1,146 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgerift.errors import StoreError
+from edgerift.images import ImageSet, load
+from edgerift.images._cache import cached, default_cache
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from edgerift.images._cache import cached
+
+def build(folder):
+    with Path("log").open("a") as log:
+        log.write("x")
+    (folder / "data").write_text("part")
+    time.sleep(0.5)
+    if len(sys.argv) > 1:
+        raise SystemExit(3)
+    (folder / "data").write_text("whole")
+    return {"done": True}
+
+folder, note = cached(Path("cache"), "key", build)
+assert note == {"done": True}
+assert (folder / "data").read_text() == "whole"
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path, parquet: Callable[..., Path], pixels: Callable[..., Any]) -> str:
+    parquet(tmp_path / "set/train.parquet", pixels(5), {"label": [0, 1, 0, 1, 0], "track": [1, 2, 3, 4, 5]})
+    parquet(tmp_path / "set/test.parquet", pixels(2), {"label": [0, 1]})
+    return "set"
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Count the images that are decoded."""
+    from edgerift.images import _decoding
+
+    count: list[bool] = []
+    decode = _decoding.decode
+
+    def counting(*arguments: Any) -> Any:
+        count.append(True)
+        return decode(*arguments)
+
+    monkeypatch.setattr(_decoding, "decode", counting)
+    return count
+
+
+def same(one: ImageSet, other: ImageSet) -> bool:
+    groups = (one.groups is None and other.groups is None) or torch.equal(one.groups, other.groups)
+    return torch.equal(one.images, other.images) and torch.equal(one.labels, other.labels) and groups
+
+
+def test_images_are_decoded_once(source: str, decoded: list[bool]) -> None:
+    first = load(source)
+    assert len(decoded) == 7
+    second = load(source)
+    assert len(decoded) == 7
+    assert all(same(one, other) for one, other in zip(first, second, strict=True))
+    load(source, size=4)
+    assert len(decoded) == 14
+
+
+def test_what_a_user_writes_into_a_tensor_does_not_reach_the_cache(source: str) -> None:
+    first = load(source).train
+    kept = first.images.clone()
+    first.images.zero_()
+    assert torch.equal(load(source).train.images, kept)
+
+
+@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "train_groups.npy", "entry.json"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped"])
+def test_a_damaged_entry_is_built_again(name: str, damage: str, source: str, decoded: list[bool]) -> None:
+    whole = load(source)
+    kept = ImageSet(
+        **{
+            **vars(whole.train),
+            "images": whole.train.images.clone(),
+        }
+    )
+    (file,) = default_cache().rglob(name)
+    content = bytearray(file.read_bytes())
+    file.unlink()
+    if damage == "truncated":
+        file.write_bytes(content[:-3])
+    if damage == "flipped":
+        content[-3] ^= 255
+        file.write_bytes(content)
+    again = load(source)
+    assert len(decoded) == 14
+    assert same(again.train, kept)
+    load(source)
+    assert len(decoded) == 14
+
+
+def run(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILDER, *arguments], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_two_processes_build_once_and_a_killed_one_leaves_nothing_half() -> None:
+    assert run("die").wait() == 3
+    both = [run(), run()]
+    assert [process.wait() for process in both] == [0, 0]
+    assert Path("log").read_text() == "xx"
+
+
+def test_leftovers_of_a_kill_are_swept_away(tmp_path: Path) -> None:
+    part = tmp_path / "images/key.part"
+    part.mkdir(parents=True)
+    (part / "stale").write_text("x")
+
+    def build(folder: Path) -> dict[str, Any]:
+        np.save(folder / "new.npy", np.arange(3))
+        return {}
+
+    folder, _ = cached(tmp_path, "key", build)
+    assert sorted(file.name for file in folder.iterdir()) == ["entry.json", "new.npy"]
+    assert not part.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named(source: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="file"):
+        load(source, cache=tmp_path / "file")
+
+
+def test_the_cache_has_a_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert default_cache() == tmp_path / "cache"
+    monkeypatch.delenv("EDGERIFT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "edgerift"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert default_cache() == Path.home() / ".cache/edgerift"

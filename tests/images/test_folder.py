@@ -1,4 +1,5 @@
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,25 @@ def test_class_folders_count_by_path_and_bytes(
     )
     assert first != second
     assert first == third
+
+
+def test_local_files_are_read_without_a_word_to_the_network(
+    tmp_path: Path,
+    parquet: Callable[..., Path],
+    class_folders: Callable[..., None],
+    pixels: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    parquet(tmp_path / "set/train.parquet", pixels(4), {"label": [0, 1, 0, 1]})
+    class_folders(tmp_path / "folders", {"a": pixels(2), "b": pixels(2)})
+    capfd.readouterr()
+    asked: list[Any] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: asked.append(address))
+    load("set", test_fraction=0.5)
+    load("folders", test_fraction=0.5)
+    assert asked == []
+    assert capfd.readouterr() == ("", "")
 
 
 class TestFaults:

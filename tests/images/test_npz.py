@@ -127,8 +127,8 @@ FOUR = [0, 1, 0, 1]
         ({"images": np.zeros((4, 8, 9, 3), dtype=np.uint8), "labels": FOUR}, "not square; pass a size"),
         ({"images": IMAGES[:0], "labels": np.zeros(0, dtype=np.int64)}, "are none"),
         (
-            {"images": IMAGES, "labels": FOUR, "test_images": IMAGES[:, :4, :4], "test_labels": FOUR},
-            "training images of 8x8 and test images of 4x4; pass a size",
+            {"images": IMAGES, "labels": FOUR, "test_images": IMAGES[:, :5, :5], "test_labels": FOUR},
+            "training images of 8x8 and test images of 5x5; pass a size",
         ),
         ({"images": np.array([{}, {}, {}, {}]), "labels": FOUR}, "no whole .npz file of plain arrays"),
     ],

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -24,7 +25,7 @@ def make_set(parquet: Callable[..., Path], pixels: Callable[..., Any]) -> Callab
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, Any]]:
-    """Stand in for the hub: the folder `hub/owner/name` is the dataset; without it the hub is out of reach."""
+    """Stand in for the hub: the folder `hub/owner/name` is a dataset; what is not there is out of reach."""
     asked: list[tuple[str, Any, Any]] = []
 
     def snapshot_download(
@@ -119,13 +120,10 @@ def test_without_a_network_the_way_out_is_named(hub: list[Any]) -> None:
 
 
 def test_a_dataset_that_the_hub_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
+    response: Any = SimpleNamespace(headers={}, request=None)
 
     def refuse(*_: object, **__: object) -> str:
-        request = httpx.Request("GET", "https://example.org")
-        raise RepositoryNotFoundError(
-            "401 Client Error.\nSecond line", response=httpx.Response(401, request=request)
-        )
+        raise RepositoryNotFoundError("401 Client Error.\nSecond line", response=response)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     assert "no open dataset 'owner/birds'" in said("owner/birds")
@@ -136,7 +134,7 @@ def test_a_dataset_that_the_hub_does_not_have(monkeypatch: pytest.MonkeyPatch) -
     [
         ("cifar11", "unknown image set 'cifar11'; did you mean 'cifar10'? Known: cifar10, cifar100, digits"),
         ("digit", "did you mean 'digits'?"),
-        ("", "unknown image set ''"),
+        ("", "no image folder or .npz file ''"),
         ("./birds", "no image folder or .npz file './birds'"),
         ("/no/where", "no image folder or .npz file '/no/where'"),
         ("a/b/c/d", "no image folder or .npz file 'a/b/c/d'"),

@@ -80,7 +80,9 @@ def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
         for kind, value in (("weight", slope.view(-1, 1, 1, 1)), ("bias", bias - mean * slope)):
             name = f"{node.name}_{kind}"
             module.register_parameter(name, nn.Parameter(value.detach().clone(), requires_grad=False))
-            constants.append(module.graph.get_attr(name))
+            constant = module.graph.get_attr(name)
+            constant.meta["val"] = node.meta["val"].fake_mode.from_tensor(value.detach())
+            constants.append(constant)
         channels = slope.numel()
         arguments = (node.args[0], *constants, [1, 1], [0, 0], [1, 1], channels)
         replacement = module.graph.call_function(torch.ops.aten.conv2d.default, arguments)

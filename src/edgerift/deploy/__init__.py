@@ -1,5 +1,15 @@
 """From a program to what runs: the differentiable twin, the builds on three runtimes, and how far they differ."""
 
+from edgerift.deploy._build import RUNTIMES as RUNTIMES
+from edgerift.deploy._build import Build as Build
+from edgerift.deploy._build import Fingerprint as Fingerprint
+from edgerift.deploy._build import Runtime as Runtime
+from edgerift.deploy._build import build as build
+from edgerift.deploy._build import find_runtime as find_runtime
+from edgerift.deploy._build import open_build as open_build
+from edgerift.deploy._fidelity import Fidelity as Fidelity
+from edgerift.deploy._fidelity import fidelity as fidelity
+from edgerift.deploy._fidelity import twin_scores as twin_scores
 from edgerift.deploy._program import Operation as Operation
 from edgerift.deploy._program import Program as Program
 from edgerift.deploy._program import Provenance as Provenance

@@ -43,20 +43,29 @@ class NpzFile(Source):
         """Return the arrays, checked; nothing is cached."""
         arrays = _arrays(self.origin, self.path)
         _check_names(self.origin, arrays)
-        splits = [split for split, prefix in PREFIXES.items() if f"{prefix}images" in arrays]
+        images = {
+            split: _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"], size)
+            for split, prefix in PREFIXES.items()
+            if f"{prefix}images" in arrays
+        }
         classes = _text(self.origin, arrays["classes"]) if "classes" in arrays else None
         columns = {
             split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes)
-            for split in splits
+            for split in images
         }
         labels, names = encode_labels(self.origin, columns)
-        parts = {split: self._part(arrays, PREFIXES[split], labels[split], size) for split in splits}
+        parts = {split: self._part(arrays, split, images[split], labels[split], size) for split in images}
         return Content(parts, names)
 
     def _part(
-        self, arrays: Mapping[str, NDArray[Any]], prefix: str, labels: NDArray[np.int64], size: int | None
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        split: str,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        size: int | None,
     ) -> Part:
-        images = _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"], size)
+        prefix = PREFIXES[split]
         columns = {"labels": len(labels)}
         groups = None
         if f"{prefix}groups" in arrays:
@@ -103,9 +112,9 @@ def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> No
 
 def _arrays(origin: str, path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
             f"'{origin}' is no whole .npz file of plain arrays ({reason}); write it again"

@@ -66,7 +66,10 @@ def open_parquet(origin: str, files: Sequence[Path]) -> Table:
     names = [glob.escape(str(file.absolute())) for file in files if _row_count(file)]
     if not names:
         raise DataError(f"{origin} has no images; give a source that holds some")
-    return Table(origin, _open(origin, "parquet", {"data_files": {"train": names}}))
+    with _readable(origin):
+        from datasets.packaged_modules.parquet.parquet import Parquet
+
+        return Table(origin, _streamed(Parquet(data_files={"train": names})))
 
 
 def open_image_folder(origin: str, folder: Path) -> Table:
@@ -74,18 +77,19 @@ def open_image_folder(origin: str, folder: Path) -> Table:
 
     Raises `DataError` where an image lies in none of them.
     """
-    options = {"data_files": {"train": f"{glob.escape(str(folder.absolute()))}/**"}, "drop_labels": False}
-    table = Table(origin, _open(origin, "imagefolder", options))
+    pattern = f"{glob.escape(str(folder.absolute()))}/**"
+    with _readable(origin):
+        from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
+
+        table = Table(origin, _streamed(ImageFolder(data_files={"train": pattern}, drop_labels=False)))
     if table.names is not None and folder.name in table.names and not (folder / folder.name).is_dir():
         raise DataError(f"{origin} has images beside its class folders; move each into its class folder")
     return table
 
 
-def _open(origin: str, reader: str, options: dict[str, Any]) -> Any:
-    import datasets
-
-    with _readable(origin):
-        return datasets.load_dataset(reader, split="train", streaming=True, **options)
+def _streamed(builder: Any) -> Any:
+    """Open a reader's rows; `load_dataset` would do the same, but tells the hub about it first."""
+    return builder.as_streaming_dataset(split="train")
 
 
 def _row_count(file: Path) -> int:

@@ -1,0 +1,69 @@
+"""How far a twin and a build are apart: the check that gradients belong to what the device computes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy._build import RUNTIMES, Build
+from edgerift.deploy._operators import DEQUANTIZE
+from edgerift.deploy._program import Program
+from edgerift.deploy._twin import Twin, twin
+from edgerift.errors import RecipeError
+from edgerift.images import to_float
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How far a build is from a twin, over `images` images.
+
+    `equal_logits`: share of logits that are the same to the bit, in [0, 1]. `max_lsb`: the largest difference in
+    levels of the output's grid. `label_disagreement`: share of images whose top class differs, in [0, 1].
+    """
+
+    arithmetic: str
+    images: int
+    equal_logits: float
+    max_lsb: float
+    label_disagreement: float
+
+    def as_dict(self) -> dict[str, str | int | float]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
+    """Compare a build with the twin of its program that follows its runtime's arithmetic.
+
+    `images` is uint8 `[N,3,H,W]`. `candidate` compares with another twin instead. Raises
+    :class:`~edgerift.errors.RecipeError` when there are no images.
+    """
+    if len(images) == 0:
+        raise RecipeError("fidelity needs at least one image")
+    model = candidate or twin(program, RUNTIMES[build.runtime].arithmetic)
+    answers = build.predict(images)
+    expected = twin_scores(model, images)
+    difference = (answers - expected).abs()
+    return Fidelity(
+        arithmetic=model.arithmetic,
+        images=len(images),
+        equal_logits=float((difference == 0).double().mean()),
+        max_lsb=float(difference.max()) / output_step(program),
+        label_disagreement=float((answers.argmax(1) != expected.argmax(1)).double().mean()),
+    )
+
+
+def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
+    """Compute a module's logits `[N,K]` of uint8 images, in batches and without gradients."""
+    with torch.inference_mode():
+        return torch.cat([model(to_float(part)) for part in images.split(batch)])
+
+
+def output_step(program: Program) -> float:
+    """The distance of two neighbouring logits: the scale of the program's last grid, 1 when the output is not on one."""
+    for operation in program.operations:
+        if operation.name == program.output and operation.operator == DEQUANTIZE:
+            return float(operation.arguments[1])  # type: ignore[arg-type]
+    return 1.0

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
-from edgerift.adapt._export import export
+from edgerift.adapt._export import attribute, export
 from edgerift.adapt._quantizers import quantizer
-from edgerift.deploy import Program, Provenance, Target, from_graph
+from edgerift.deploy import FloatWeight, Program, Provenance, Target, from_graph
 
 _WEIGHTED = (torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
+
+
+class Converted(NamedTuple):
+    """A calibrated program, and by layer the float weights that it was rounded from."""
+
+    program: Program
+    weights: dict[str, FloatWeight]
 
 
 def quantize(
@@ -24,12 +31,12 @@ def quantize(
     classes: int,
     size: int,
     provenance: Provenance,
-) -> Program:
+) -> Converted:
     """Export, observe and convert a float model.
 
     `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once.
     """
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e  # noqa: PLC0415
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     chosen = quantizer(target)
     example = torch.zeros(2, 3, size, size)
@@ -37,11 +44,12 @@ def quantize(
         warnings.simplefilter("ignore")
         prepared = prepare_pt2e(export(model, example, target), chosen)
         layers = layer_names(prepared)
+        weights = _float_weights(model, prepared, layers)
         with torch.inference_mode():
             for batch in batches:
                 prepared(batch)
         converted = convert_pt2e(prepared)
-    return from_graph(
+    program = from_graph(
         converted,
         target=target,
         classes=classes,
@@ -49,18 +57,41 @@ def quantize(
         provenance=provenance,
         names=tensor_names(converted, layers),
     )
+    return Converted(program, weights)
 
 
 def layer_names(prepared: fx.GraphModule) -> dict[str, str]:
     """Map each convolution's and linear layer's node to the layer's name in the user's model."""
-    layers: dict[str, str] = {}
+    return {
+        node.name: str(_weight_source(node).target).removesuffix(".weight").removesuffix("_weight")
+        for node in prepared.graph.nodes
+        if node.op == "call_function" and node.target in _WEIGHTED
+    }
+
+
+def _weight_source(node: fx.Node) -> fx.Node:
+    weight: Any = node.args[1]
+    while weight.op != "get_attr":
+        weight = weight.args[0]
+    return weight  # type: ignore[no-any-return]
+
+
+def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str]) -> dict[str, FloatWeight]:
+    """Split each folded weight into the model's own weight and the per-channel factor that folding put on it."""
+    own = model.state_dict()
+    weights: dict[str, FloatWeight] = {}
     for node in prepared.graph.nodes:
-        if node.op == "call_function" and node.target in _WEIGHTED:
-            weight: Any = node.args[1]
-            while weight.op != "get_attr":
-                weight = weight.args[0]
-            layers[node.name] = str(weight.target).removesuffix(".weight").removesuffix("_weight")
-    return layers
+        if node.name not in layers:
+            continue
+        layer = layers[node.name]
+        folded = attribute(prepared, str(_weight_source(node).target)).clone()
+        weight = own.get(f"{layer}.weight", folded)
+        if weight.shape != folded.shape:
+            weight = folded
+        flat, whole = weight.flatten(1), folded.flatten(1)
+        gain = (flat * whole).sum(1) / flat.square().sum(1).clamp_min(torch.finfo(flat.dtype).tiny)
+        weights[layer] = FloatWeight(weight.detach().clone(), gain.view([-1] + [1] * (folded.dim() - 1)))
+    return weights
 
 
 def tensor_names(converted: fx.GraphModule, layers: dict[str, str]) -> dict[str, str]:

@@ -32,9 +32,7 @@ def export(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # X86InductorQuantizer matches partitions that only strict export leaves whole.
-            exported = torch.export.export(
-                model, (example,), dynamic_shapes=({0: batch},), strict=target == "server"
-            )
+            exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
             graph: Any = exported.module(check_guards=False)
     except Exception as error:
         first_line = str(error).strip().split("\n")[0]
@@ -72,7 +70,7 @@ def _turn_lone_normalisations_into_convolutions(module: fx.GraphModule) -> None:
 
 
 def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
-    weight, bias, mean, variance = (_tensor(module, argument) for argument in node.args[1:5])
+    weight, bias, mean, variance = (attribute(module, argument.target) for argument in node.args[1:5])
     epsilon: Any = node.args[7]
     slope = weight / torch.sqrt(variance + epsilon)
     with module.graph.inserting_before(node):
@@ -92,9 +90,10 @@ def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
     module.graph.eliminate_dead_code()
 
 
-def _tensor(module: nn.Module, node: Any) -> Tensor:
+def attribute(module: nn.Module, name: str) -> Tensor:
+    """Fetch a module's tensor by its dotted name, detached."""
     value: Any = module
-    for part in node.target.split("."):
+    for part in name.split("."):
         value = getattr(value, part)
     tensor: Tensor = value
     return tensor.detach()

@@ -29,7 +29,7 @@ def quiet_torchao() -> None:
 
 
 def _server(training: bool) -> Any:
-    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (  # noqa: PLC0415
+    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
         X86InductorQuantizer,
         get_default_x86_inductor_quantization_config,
     )
@@ -39,7 +39,7 @@ def _server(training: bool) -> Any:
 
 def _mobile(training: bool) -> Any:
     try:
-        from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (  # noqa: PLC0415
+        from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
             XNNPACKQuantizer,
             get_symmetric_quantization_config,
         )
@@ -54,7 +54,7 @@ def _mobile(training: bool) -> Any:
 
 def _with_fused_clamps(base: Any) -> Any:
     """Wrap the XNNPACK quantizer, which fuses a ReLU with what is before it, to do the same for ReLU6."""
-    from torchao.quantization.pt2e.quantizer import Quantizer  # noqa: PLC0415
+    from torchao.quantization.pt2e.quantizer import Quantizer
 
     class FusedClampQuantizer(Quantizer):  # type: ignore[misc]
         def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
@@ -74,8 +74,8 @@ def _with_fused_clamps(base: Any) -> Any:
 
 def _fuse_clamp(node: fx.Node) -> None:
     """Move the annotation of an operator's output behind the clamp that follows it."""
-    import torch  # noqa: PLC0415
-    from torchao.quantization.pt2e.quantizer.quantizer import (  # noqa: PLC0415
+    import torch
+    from torchao.quantization.pt2e.quantizer.quantizer import (
         Q_ANNOTATION_KEY,
         QuantizationAnnotation,
     )

@@ -15,6 +15,10 @@ from edgerift.deploy._program import Program as Program
 from edgerift.deploy._program import Provenance as Provenance
 from edgerift.deploy._program import Target as Target
 from edgerift.deploy._program import from_graph as from_graph
+from edgerift.deploy._recipe import BuildRecipe as BuildRecipe
+from edgerift.deploy._trainable import FloatWeight as FloatWeight
+from edgerift.deploy._trainable import TrainableTwin as TrainableTwin
+from edgerift.deploy._trainable import trainable_twin as trainable_twin
 from edgerift.deploy._twin import Arithmetic as Arithmetic
 from edgerift.deploy._twin import Twin as Twin
 from edgerift.deploy._twin import twin as twin

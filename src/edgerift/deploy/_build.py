@@ -70,7 +70,7 @@ RUNTIMES: Final = {
         "edgerift.deploy._executorch", "executorch", "executorch", ".pte", "xnnpack", ("mobile",)
     ),
     "onnxruntime": Runtime(
-        "edgerift.deploy._onnxruntime", "onnxruntime", "onnxruntime", ".onnx", "graph", ("mobile", "server")
+        "edgerift.deploy._onnxruntime", "onnxruntime", "onnxruntime", ".onnx", "onnxruntime", ("mobile", "server")
     ),
     "inductor": Runtime("edgerift.deploy._inductor", "torch", "", ".pt2", "graph", ("server",)),
 }
@@ -96,7 +96,9 @@ def build(program: Program, runtime: str, path: Path | str) -> Build:
     """
     chosen = find_runtime(runtime)
     if program.target not in chosen.targets:
-        fitting = ", ".join(sorted(name for name, entry in RUNTIMES.items() if program.target in entry.targets))
+        fitting = ", ".join(
+            sorted(name for name, entry in RUNTIMES.items() if program.target in entry.targets)
+        )
         raise RecipeError(
             f"runtime '{runtime}' takes target {' or '.join(chosen.targets)}, this program is for {program.target}; "
             f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
@@ -120,10 +122,14 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
-        raise BuildError(f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
+        raise BuildError(
+            f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}"
+        )
     find_runtime(name)
     if name == "inductor" and not trust:
-        raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
+        raise BuildError(
+            f"{path} holds machine code that opening it would run; pass --trust if you made it yourself"
+        )
     return _adapter(name).open_artefact(path)
 
 
@@ -133,7 +139,9 @@ def find_runtime(name: str) -> Runtime:
         raise RecipeError(unknown_name("runtime", name, RUNTIMES))
     chosen = RUNTIMES[name]
     if importlib.util.find_spec(chosen.package) is None:
-        raise MissingRuntimeError(f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'")
+        raise MissingRuntimeError(
+            f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'"
+        )
     return chosen
 
 

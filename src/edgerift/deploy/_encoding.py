@@ -12,7 +12,10 @@ from edgerift.errors import ProgramError
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
-_DTYPES: Final = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float32, torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool)}
+_DTYPES: Final = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.float32, torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool)
+}
 _LAYOUTS: Final = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
@@ -28,7 +31,11 @@ def encode(value: Any, names: Mapping[str, str]) -> Json:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, fx.Node):
-        return {"tensor": names.get(str(value.target), str(value.target))} if value.op == "get_attr" else {"node": value.name}
+        return (
+            {"tensor": names.get(str(value.target), str(value.target))}
+            if value.op == "get_attr"
+            else {"node": value.name}
+        )
     if isinstance(value, (list, tuple)):
         return [encode(item, names) for item in value]
     for kind, table in (("dtype", _DTYPES), ("layout", _LAYOUTS)):

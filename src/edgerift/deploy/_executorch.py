@@ -21,8 +21,8 @@ from edgerift.store import write_whole
 def compile_program(program: Program, path: Path) -> None:
     """Lower a program to XNNPACK and write the `.pte`; memory is planned for `LARGEST_BATCH` images."""
     _quiet()
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner  # noqa: PLC0415
-    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower  # noqa: PLC0415
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
     module = program.module().to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
@@ -59,7 +59,7 @@ class ExecuTorchBuild:
         _quiet()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from executorch.runtime import Runtime  # noqa: PLC0415
+            from executorch.runtime import Runtime
 
         self.path = path
         try:
@@ -72,9 +72,14 @@ class ExecuTorchBuild:
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
         try:
-            answers = [self._method.execute([to_float(part)])[0].clone() for part in in_batches(images, self._largest)]
+            answers = [
+                self._method.execute([to_float(part)])[0].clone()
+                for part in in_batches(images, self._largest)
+            ]
         except RuntimeError as error:
-            raise BuildError(f"{self.path.name} refused images of shape {list(images.shape)}: {error}") from None
+            raise BuildError(
+                f"{self.path.name} refused images of shape {list(images.shape)}: {error}"
+            ) from None
         return torch.cat(answers)
 
     def fingerprint(self) -> Fingerprint:
@@ -83,7 +88,7 @@ class ExecuTorchBuild:
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in XNNPACK's integer kernels, read off the `.pte`."""
-        from edgerift.deploy._executorch_macs import integer_share  # noqa: PLC0415
+        from edgerift.deploy._executorch_macs import integer_share
 
         return integer_share(self.path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -43,8 +44,8 @@ class Grid:
         >>> Grid(scale=0.5, zero_point=-128, minimum=-128, maximum=127).level(1.25)
         2
         """
-        level = int(torch.round(torch.tensor(value, dtype=torch.float32) * self.inverse))
-        return max(self.low, min(self.high, level))
+        level = float(np.rint(np.float32(value) * np.float32(self.inverse)))
+        return int(max(self.low, min(self.high, level)))
 
 
 def quantize_arguments(node: fx.Node) -> dict[str, Any]:

@@ -130,7 +130,11 @@ _SIZE_ARITHMETIC: dict[str, Callable[..., Any]] = {
 }
 
 ALLOWED = (
-    frozenset({QUANTIZE, DEQUANTIZE, DEQUANTIZE_CHANNELS}) | MOVING | _ARITHMETIC | _NETWORK | frozenset(_SIZE_ARITHMETIC)
+    frozenset({QUANTIZE, DEQUANTIZE, DEQUANTIZE_CHANNELS})
+    | MOVING
+    | _ARITHMETIC
+    | _NETWORK
+    | frozenset(_SIZE_ARITHMETIC)
 )
 
 
@@ -149,7 +153,9 @@ def name_of(target: Callable[..., Any] | str) -> str:
 def resolve(name: str) -> Callable[..., Any]:
     """Turn an operator's name into the callable; a name outside the list raises :class:`ProgramError`."""
     if name not in ALLOWED:
-        raise ProgramError(f"a program may not hold this operator: {unknown_name('operator', name, ALLOWED)[:400]}")
+        raise ProgramError(
+            f"a program may not hold this operator: {unknown_name('operator', name, ALLOWED)[:400]}"
+        )
     if name in _SIZE_ARITHMETIC:
         return _SIZE_ARITHMETIC[name]
     if name.startswith("quantized_decomposed."):
@@ -162,4 +168,4 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 def _register_quantized_operators() -> None:
-    import torchao.quantization.pt2e  # noqa: F401, PLC0415
+    import torchao.quantization.pt2e  # noqa: F401

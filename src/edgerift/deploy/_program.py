@@ -86,7 +86,9 @@ class Program:
 
         def stored(name: str) -> fx.Node:
             if name not in attributes:
-                raise ProgramError(f"the program names a tensor '{name}' that it does not hold; it is damaged")
+                raise ProgramError(
+                    f"the program names a tensor '{name}' that it does not hold; it is damaged"
+                )
             return graph.get_attr(attributes[name])
 
         def earlier(name: str) -> fx.Node:
@@ -110,7 +112,7 @@ class Program:
 
     def save(self, path: Path) -> None:
         """Write the program, whole or not at all, as safetensors with the graph as JSON in the header."""
-        from safetensors.torch import save  # noqa: PLC0415
+        from safetensors.torch import save
 
         header = _Header(
             format=_FORMAT,
@@ -131,11 +133,13 @@ class Program:
 
         Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged or not a program.
         """
-        from safetensors import SafetensorError, safe_open  # noqa: PLC0415
+        from safetensors import SafetensorError, safe_open
 
         path = Path(path)
         if not path.is_file():
-            raise ProgramError(f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors")
+            raise ProgramError(
+                f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors"
+            )
         try:
             with safe_open(path, framework="pt") as opened:
                 metadata = opened.metadata() or {}
@@ -143,7 +147,9 @@ class Program:
         except (SafetensorError, OSError) as error:
             raise ProgramError(f"{path} is not a readable program file ({error})") from None
         if "edgerift" not in metadata:
-            raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
+            raise ProgramError(
+                f"{path} is a safetensors file but not a program; expected the format {_FORMAT}"
+            )
         header = _Header(**json.loads(metadata["edgerift"]))
         _check_operators(header.operations)
         return Program(
@@ -158,7 +164,7 @@ class Program:
         )
 
 
-def from_graph(  # noqa: PLR0913
+def from_graph(
     module: fx.GraphModule,
     *,
     target: Target,
@@ -186,7 +192,9 @@ def from_graph(  # noqa: PLR0913
             operator = name_of(node.target)
             keywords = {key: encode(value, names) for key, value in node.kwargs.items()}
             arguments = [encode(argument, names) for argument in node.args]
-            operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
+            operations.append(
+                Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords)
+            )
     _check_operators(operations)
     return Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
 
@@ -203,7 +211,9 @@ def _single_output(node: fx.Node) -> fx.Node:
     value: Any = node.args[0]
     while isinstance(value, (list, tuple)):
         if len(value) != 1:
-            raise ProgramError(f"the model returns {len(value)} values; a classifier returns one tensor of logits")
+            raise ProgramError(
+                f"the model returns {len(value)} values; a classifier returns one tensor of logits"
+            )
         value = value[0]
     result: fx.Node = value
     return result

@@ -69,7 +69,9 @@ def find_region(quantize: fx.Node) -> Region | None:
 
 def is_activation(node: Any) -> bool:
     """Tell whether a graph argument is a ReLU or a clamp."""
-    return isinstance(node, fx.Node) and node.op == "call_function" and name_of(node.target) in (RELU, HARDTANH)
+    return (
+        isinstance(node, fx.Node) and node.op == "call_function" and name_of(node.target) in (RELU, HARDTANH)
+    )
 
 
 def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | None, int | None]:

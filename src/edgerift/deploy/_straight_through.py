@@ -24,8 +24,15 @@ def _inside(grad: Tensor, value: Tensor, low: float, high: float) -> Tensor:
 
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913
-        ctx: Context, value: Tensor, inverse: float, scale: float, low: int, high: int, floor: float, ceiling: float
+    def forward(
+        ctx: Context,
+        value: Tensor,
+        inverse: float,
+        scale: float,
+        low: int,
+        high: int,
+        floor: float,
+        ceiling: float,
     ) -> Tensor:
         ctx.save_for_backward(value)
         ctx.bounds = floor, ceiling
@@ -56,13 +63,20 @@ class FakeQuantize(nn.Module):
         super().__init__()
         self.grid = grid
         self.clip = clipped(grid, low, high)
-        floor, ceiling = passing_range(grid, low, high)
-        self.bounds = floor * grid.scale, ceiling * grid.scale
+        self.passing = passing_range(grid, low, high)
 
     def forward(self, value: Tensor) -> Tensor:
         """Round `value`, float32 of any shape."""
-        rounded: Tensor = _FakeQuantize.apply(value, self.grid.inverse, self.grid.scale, *self.clip, *self.bounds)
-        return rounded
+        return fake_quantize(value, self.grid, self.clip, self.passing)
+
+
+def fake_quantize(value: Tensor, grid: Grid, clip: tuple[int, int], passing: tuple[float, float]) -> Tensor:
+    """Round to a grid, clip to levels and return to real values; see :class:`FakeQuantize`."""
+    floor, ceiling = passing
+    rounded: Tensor = _FakeQuantize.apply(
+        value, grid.inverse, grid.scale, *clip, floor * grid.scale, ceiling * grid.scale
+    )
+    return rounded
 
 
 def clipped(grid: Grid, low: int | None, high: int | None) -> tuple[int, int]:
@@ -76,7 +90,7 @@ def clipped(grid: Grid, low: int | None, high: int | None) -> tuple[int, int]:
 def passing_range(grid: Grid, low: int | None, high: int | None) -> tuple[float, float]:
     """Say between which levels (not values) the gradient passes, both ends excluded."""
     floor = grid.low - 0.5 if low is None or low < grid.low else float(low)
-    ceiling = grid.high + 0.5 if high is None or high > grid.high else float(high)
+    ceiling = grid.high + 0.5 if high is None or high >= grid.high else float(high)
     return floor, ceiling
 
 
@@ -109,7 +123,9 @@ class QuantizeLevels(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Round `value`, float32 of any shape."""
         grid = self.grid
-        levels: Tensor = _QuantizeLevels.apply(value, grid.inverse, *clipped(grid, None, None), *passing_range(grid, None, None))
+        levels: Tensor = _QuantizeLevels.apply(
+            value, grid.inverse, *clipped(grid, None, None), *passing_range(grid, None, None)
+        )
         return levels
 
 
@@ -141,7 +157,7 @@ def requantize(sums: Tensor, factor: Tensor, clip: tuple[int, int], passing: tup
 
 class _AddFixedPoint(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913
+    def forward(
         ctx: Context,
         first: Tensor,
         second: Tensor,
@@ -151,7 +167,9 @@ class _AddFixedPoint(torch.autograd.Function):
         passing: tuple[float, float],
     ) -> Tensor:
         total = first.to(torch.int32).mul_(multipliers[0])
-        total.add_(second.to(torch.int32), alpha=multipliers[1]).add_(1 << (shift - 1)).bitwise_right_shift_(shift)
+        total.add_(second.to(torch.int32), alpha=multipliers[1]).add_(1 << (shift - 1)).bitwise_right_shift_(
+            shift
+        )
         levels = total.to(first.dtype)
         ctx.save_for_backward(levels)
         ctx.slopes = [multiplier / (1 << shift) for multiplier in multipliers]
@@ -165,7 +183,7 @@ class _AddFixedPoint(torch.autograd.Function):
         return passed * ctx.slopes[0], passed * ctx.slopes[1], None, None, None, None
 
 
-def add_fixed_point(  # noqa: PLR0913
+def add_fixed_point(
     first: Tensor,
     second: Tensor,
     multipliers: tuple[int, int],

@@ -35,6 +35,12 @@ class Translation:
         self.root.register_buffer(name, value)
         return self.graph.get_attr(name)
 
+    def parameter(self, value: Tensor) -> fx.Node:
+        """Store a tensor that learns and return the node that fetches it."""
+        name = f"parameter_{sum(1 for _ in self.root.parameters(recurse=False))}"
+        self.root.register_parameter(name, nn.Parameter(value.clone()))
+        return self.graph.get_attr(name)
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> fx.Node:
         """Append a call to the twin's graph."""
         return self.graph.call_function(function, arguments)

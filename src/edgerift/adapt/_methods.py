@@ -1,0 +1,187 @@
+"""The adaptations: post-training quantization, quantization-aware training, and the float control."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgerift import zoo
+from edgerift.adapt._convert import Converted, quantize
+from edgerift.adapt._settings import PtqSettings, QatSettings
+from edgerift.deploy import Program, Provenance, Target, trainable_twin
+from edgerift.errors import ModelError, RecipeError, unknown_name
+from edgerift.images import ImageSet, split, to_float
+from edgerift.recipes import Progress, Settings, silent
+from edgerift.train import History, Trained, TrainSettings, run
+
+TARGETS: tuple[Target, ...] = ("mobile", "server")
+_CALIBRATION_BATCH = 64
+
+
+def ptq(
+    original: nn.Module,
+    train: ImageSet,
+    *,
+    target: Target = "mobile",
+    settings: PtqSettings | None = None,
+    progress: Progress = silent,
+    **settings_fields: Any,
+) -> Program:
+    """Quantize an original after its training: calibrate on training images, then convert.
+
+    `settings_fields` are fields of :class:`PtqSettings` and go before those of `settings`. The original is not
+    changed. Raises :class:`~edgerift.errors.RecipeError` for an unknown target, :class:`~edgerift.errors.ModelError`
+    for weights that are not finite or a class count that is not the images', and
+    :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in integers.
+    """
+    chosen = (settings or PtqSettings()).replace(**settings_fields)
+    return _converted(original, train, target, chosen, "ptq", chosen, progress).program
+
+
+def qat(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | float | None = 0.1,
+    *,
+    target: Target = "mobile",
+    settings: QatSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **train_fields: Any,
+) -> Program:
+    """Train the quantized model: start as :func:`ptq`, then train its twin and convert.
+
+    `train_fields` are fields of :class:`~edgerift.train.TrainSettings` (`epochs`, `learning_rate`, ...). A float
+    `validation` holds out that share of `train`; it is measured, nothing is chosen by it. Raises what :func:`ptq` and
+    `train.run` raise.
+    """
+    chosen = settings or QatSettings()
+    chosen = chosen.replace(train=chosen.train.replace(**train_fields))
+    train, held = _held_out(train, validation, chosen.train.seed)
+    return run_qat(original, train, held, target=target, settings=chosen, checkpoint=checkpoint, progress=progress)[0]
+
+
+def run_qat(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | None,
+    *,
+    target: Target,
+    settings: QatSettings,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Program, History]:
+    """Do what :func:`qat` does and return the history of the training too."""
+    if settings.train.compile:
+        raise RecipeError("qat does not take compile=True: its grids move at every step; leave compile out")
+    converted = _converted(original, train, target, settings.calibration, "qat", settings, progress)
+    student = trainable_twin(converted.program, converted.weights)
+
+    def freeze(_model: nn.Module, epoch: int) -> None:
+        student.ranges.observing = epoch < settings.observe_epochs
+
+    trained = run(
+        student,
+        train,
+        validation,
+        settings.train,
+        on_epoch=freeze,
+        checkpoint=checkpoint,
+        progress=progress,
+        task="qat",
+    )
+    return student.program(), trained.history
+
+
+def finetune(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | float | None = 0.1,
+    *,
+    settings: TrainSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **train_fields: Any,
+) -> nn.Module:
+    """Train a copy of the original further in float, with QAT's settings: the control that tells training from rounding.
+
+    The original is not changed; the copy is returned in evaluation mode.
+    """
+    chosen = (settings or QatSettings().train).replace(**train_fields)
+    train, held = _held_out(train, validation, chosen.seed)
+    return run_finetune(original, train, held, settings=chosen, checkpoint=checkpoint, progress=progress).model
+
+
+def run_finetune(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | None,
+    *,
+    settings: TrainSettings,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Do what :func:`finetune` does and return the history of the training too."""
+    model = copy.deepcopy(original).requires_grad_(True)
+    return run(model, train, validation, settings, checkpoint=checkpoint, progress=progress, task="finetune")
+
+
+def weights_digest(model: nn.Module) -> str:
+    """The SHA-256 over names, shapes and values of a model's state, as 32 hex digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{list(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _converted(
+    original: nn.Module,
+    train: ImageSet,
+    target: Target,
+    calibration: PtqSettings,
+    method: str,
+    settings: Settings,
+    progress: Progress,
+) -> Converted:
+    if target not in TARGETS:
+        raise RecipeError(unknown_name("target", target, TARGETS))
+    zoo.check(original, len(train.classes))
+    _require_finite(original)
+    model = copy.deepcopy(original).cpu()
+    provenance = Provenance(method=method, settings=settings.model_dump(mode="json"), original=weights_digest(original))
+    return quantize(
+        model,
+        _calibration(train, calibration, progress),
+        target=target,
+        classes=len(train.classes),
+        size=train.size,
+        provenance=provenance,
+    )
+
+
+def _calibration(train: ImageSet, settings: PtqSettings, progress: Progress) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(settings.seed)
+    chosen = torch.randperm(len(train), generator=generator)[: settings.calibration_images]
+    for start in range(0, len(chosen), _CALIBRATION_BATCH):
+        progress("calibrate", start, len(chosen))
+        yield to_float(train.images[chosen[start : start + _CALIBRATION_BATCH]])
+    progress("calibrate", len(chosen), len(chosen))
+
+
+def _held_out(train: ImageSet, validation: ImageSet | float | None, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    if isinstance(validation, float | int):
+        return split(train, validation, seed=seed)
+    return train, validation
+
+
+def _require_finite(model: nn.Module) -> None:
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(f"weight '{name}' of the original holds NaN or infinity; train it again or load another")

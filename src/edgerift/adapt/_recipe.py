@@ -1,0 +1,133 @@
+"""Adaptation as steps that the store keeps: an original from a file, a program, and the float control."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from edgerift import zoo
+from edgerift.adapt._methods import ptq, run_finetune, run_qat
+from edgerift.adapt._settings import QatSettings
+from edgerift.deploy import Target
+from edgerift.errors import ModelError
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.recipes import Progress, Recipe
+from edgerift.store import write_whole
+from edgerift.train import TrainRecipe, TrainSettings, plot_history
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+ORIGINAL = "original.safetensors"
+PROGRAM = "program.safetensors"
+_CHECKPOINT = "checkpoint.pt"
+
+
+class GivenOriginal(Recipe):
+    """An original that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count."""
+
+    type: Literal["given-original"] = "given-original"
+    version: Literal[1] = 1
+    sha256: str
+    path: Path = Field(exclude=True)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Copy the file; raises :class:`~edgerift.errors.ModelError` when its content is no longer what was named."""
+        content = read_original(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ModelError(f"{self.path} has changed since it was named; start again with the present file")
+        write_whole(folder / ORIGINAL, content)
+
+
+def given_original(path: Path) -> GivenOriginal:
+    """Describe an original's file; raises :class:`~edgerift.errors.ModelError` when it is missing or unreadable."""
+    return GivenOriginal(sha256=hashlib.sha256(read_original(path)).hexdigest(), path=path)
+
+
+def read_original(path: Path) -> bytes:
+    """Read an original's file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the original at {path} ({error.strerror}); `edgerift train --out DIR` writes DIR/{ORIGINAL}"
+        ) from None
+
+
+Original = Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
+
+
+class AdaptRecipe(Recipe):
+    """Adapt an original: `program.safetensors`, and for qat `history.json` and `history.png`.
+
+    `settings.calibration` serves both methods, `settings.train` and `settings.observe_epochs` serve qat. A run that was
+    killed goes on from its last epoch.
+    """
+
+    type: Literal["adapt"] = "adapt"
+    version: Literal[1] = 1
+    original: Original
+    images: ImagesSettings
+    method: Literal["ptq", "qat"] = "qat"
+    target: Target = "mobile"
+    settings: QatSettings = Field(default_factory=QatSettings)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Adapt, or go on adapting, and write the program into `folder`."""
+        original = zoo.load(store.get(self.original, progress) / ORIGINAL)
+        splits = open_splits(self.images)
+        if self.method == "ptq":
+            ptq(
+                original,
+                splits.train,
+                target=self.target,
+                settings=self.settings.calibration,
+                progress=progress,
+            ).save(folder / PROGRAM)
+            return
+        checkpoint = folder / _CHECKPOINT
+        program, history = run_qat(
+            original,
+            splits.train,
+            splits.validation,
+            target=self.target,
+            settings=self.settings,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        program.save(folder / PROGRAM)
+        write_whole(folder / "history.json", history.as_json())
+        plot_history(history, folder / "history.png")
+        checkpoint.unlink(missing_ok=True)
+
+
+class FinetuneRecipe(Recipe):
+    """Train an original further in float, as long as QAT would: the control for quantization; same files as training."""
+
+    type: Literal["finetune"] = "finetune"
+    version: Literal[1] = 1
+    original: Original
+    images: ImagesSettings
+    settings: TrainSettings = Field(default_factory=lambda: QatSettings().train)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Train, or go on training, and write the control into `folder`."""
+        original = zoo.load(store.get(self.original, progress) / ORIGINAL)
+        splits = open_splits(self.images)
+        checkpoint = folder / _CHECKPOINT
+        trained = run_finetune(
+            original,
+            splits.train,
+            splits.validation,
+            settings=self.settings,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        assert isinstance(trained.model, zoo.Classifier)
+        zoo.save(trained.model, folder / ORIGINAL)
+        write_whole(folder / "history.json", trained.history.as_json())
+        plot_history(trained.history, folder / "history.png")
+        checkpoint.unlink(missing_ok=True)

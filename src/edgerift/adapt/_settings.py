@@ -1,0 +1,26 @@
+"""The settings of the adaptations."""
+
+from __future__ import annotations
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgerift.recipes import Settings
+from edgerift.train import TrainSettings
+
+
+class PtqSettings(Settings):
+    """Post-training quantization: how many training images the observers see, drawn with `seed`."""
+
+    calibration_images: PositiveInt = 1024
+    seed: NonNegativeInt = 0
+
+
+class QatSettings(Settings):
+    """Quantization-aware training: a calibration, then `train` epochs of the trainable twin.
+
+    The activations' ranges follow the batches for `observe_epochs` epochs and are frozen for the rest.
+    """
+
+    calibration: PtqSettings = Field(default_factory=PtqSettings)
+    train: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=3, learning_rate=0.001))
+    observe_epochs: NonNegativeInt = 2

@@ -1,0 +1,37 @@
+"""`edgerift card`: measure a pair of original and builds again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from edgerift.cli._adapt import measured_card
+from edgerift.cli._options import DataOptions, Json
+from edgerift.cli._terminal import native_output_hidden, progress_bars, show
+from edgerift.errors import InputError
+from edgerift.recipes import Settings
+from edgerift.report import card_text
+from edgerift.store import write_whole
+
+
+class CardCommand(Settings):
+    """Measure the original, the program and the builds in a folder on test images, and write DIR/card.json."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """a folder that `edgerift adapt --out` wrote"""
+    trust: bool = False
+    """open an Inductor package or an original of your own factory, which runs code"""
+    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Measure, write the card and show it."""
+        if not self.folder.is_dir():
+            raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
+        with native_output_hidden(), progress_bars() as progress:
+            card = measured_card(self.folder, self.data, self.trust, progress)
+            write_whole(self.folder / "card.json", card.model_dump_json(indent=2) + "\n")
+        show(card, card_text(card), self.as_json)
+        return 0

@@ -1,0 +1,116 @@
+"""`edgerift doctor`: what works here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from typing import Literal
+
+import torch
+from rich.table import Table
+
+import edgerift
+from edgerift.cli._options import Json
+from edgerift.cli._terminal import show
+from edgerift.deploy import RUNTIMES, find_runtime
+from edgerift.errors import MissingRuntimeError
+from edgerift.recipes import Settings
+from edgerift.store import default_root
+
+
+class Finding(Settings):
+    """One thing that was looked at: whether it works, and what was found or how to mend it."""
+
+    name: str
+    works: bool
+    detail: str
+
+
+class Diagnosis(Settings):
+    """What `edgerift doctor --json` prints."""
+
+    type: Literal["diagnosis"] = "diagnosis"
+    version: Literal[1] = 1
+    edgerift: str
+    python: str
+    platform: str
+    findings: tuple[Finding, ...]
+
+
+class Doctor(Settings):
+    """Tell which runtimes, engines and devices work on this machine."""
+
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Look at each and show a table; the exit code is 0, whatever was found."""
+        diagnosis = diagnose()
+        show(diagnosis, _table(diagnosis), self.as_json)
+        return 0
+
+
+def diagnose() -> Diagnosis:
+    """Look at the runtimes, the devices, the compiler and the folders."""
+    runtimes = [_runtime(name) for name in RUNTIMES]
+    return Diagnosis(
+        edgerift=edgerift.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        findings=(*runtimes, *_engines(), _compiler(), _device(), _store()),
+    )
+
+
+def _runtime(name: str) -> Finding:
+    label = f"runtime {name}"
+    try:
+        package = find_runtime(name).package
+    except MissingRuntimeError as error:
+        return Finding(name=label, works=False, detail=str(error))
+    if name == "inductor" and not _has_compiler():
+        return Finding(name=label, works=False, detail="needs a C++ compiler: apt-get install g++")
+    targets = " and ".join(RUNTIMES[name].targets)
+    version = importlib.metadata.version(package)
+    return Finding(name=label, works=True, detail=f"{package} {version}, target {targets}")
+
+
+def _engines() -> list[Finding]:
+    capability = torch.backends.cpu.get_cpu_capability()
+    return [
+        Finding(name="torch", works=True, detail=f"{torch.__version__}, {torch.get_num_threads()} threads"),
+        Finding(name="processor", works=True, detail=f"{platform.machine()}, {capability}"),
+    ]
+
+
+def _compiler() -> Finding:
+    found = shutil.which("c++") or shutil.which("g++")
+    detail = found or "not found; torch.compile and inductor builds need one: apt-get install g++"
+    return Finding(name="C++ compiler", works=found is not None, detail=detail)
+
+
+def _has_compiler() -> bool:
+    return _compiler().works
+
+
+def _device() -> Finding:
+    if torch.cuda.is_available():
+        return Finding(name="CUDA", works=True, detail=torch.cuda.get_device_name())
+    return Finding(name="CUDA", works=False, detail="no device; everything runs on the CPU")
+
+
+def _store() -> Finding:
+    root = default_root()
+    nearest = next(parent for parent in (root, *root.parents) if parent.exists())
+    writable = os.access(nearest, os.W_OK)
+    detail = f"{root}" if writable else f"{root} cannot be written to; set EDGERIFT_STORE to another folder"
+    return Finding(name="store", works=writable, detail=detail)
+
+
+def _table(diagnosis: Diagnosis) -> Table:
+    table = Table(title=f"edgerift {diagnosis.edgerift}, Python {diagnosis.python}", title_justify="left")
+    for heading in ("", "works", "detail"):
+        table.add_column(heading)
+    for finding in diagnosis.findings:
+        table.add_row(finding.name, "yes" if finding.works else "no", finding.detail)
+    return table

@@ -1,0 +1,67 @@
+"""From arguments to an exit code: parse, run one verb, and word whatever goes wrong in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import tyro
+
+import edgerift
+from edgerift.cli._adapt import Adapt
+from edgerift.cli._card import CardCommand
+from edgerift.cli._doctor import Doctor
+from edgerift.cli._train import Train
+from edgerift.errors import EdgeriftError
+
+#: What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
+INTERRUPTED = 130
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Adapt, tyro.conf.subcommand("adapt")]
+    | Annotated[CardCommand, tyro.conf.subcommand("card")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done. 1: a gate failed. 2: wrong input or a failure, told in one line on standard error. 130: Ctrl-C. With
+    `EDGERIFT_TRACEBACK=1` in the environment the traceback is shown too.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["--version"], ["-V"]):
+        sys.stdout.write(f"edgerift {edgerift.__version__}\n")
+        return 0
+    command: Any = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="edgerift",
+        description=f"{edgerift.__doc__}\n\nedgerift VERB --help tells a verb's options; edgerift --version the version.",
+        args=given,
+        config=(tyro.conf.UseAppendAction,),
+    )
+    try:
+        return int(command.run())
+    except KeyboardInterrupt:
+        return _fail("stopped; the same command goes on where this one was", INTERRUPTED)
+    except EdgeriftError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        return 2
+    except Exception as error:  # A user gets one line for our mistakes too; the variable gives the rest.
+        first = str(error).strip().splitlines() or [""]
+        return _fail(
+            f"internal error, {type(error).__name__}: {first[0]}; EDGERIFT_TRACEBACK=1 shows where, please report it"
+        )
+
+
+def _fail(message: str, code: int = 2) -> int:
+    if os.environ.get("EDGERIFT_TRACEBACK"):
+        traceback.print_exc()
+    sys.stderr.write(f"edgerift: {message}\n")
+    return code

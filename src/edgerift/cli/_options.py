@@ -1,0 +1,53 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from edgerift import images
+from edgerift.errors import InputError
+from edgerift.images import ImagesSettings
+from edgerift.recipes import Settings
+from edgerift.store import Store, default_root
+
+Json = Annotated[bool, tyro.conf.arg(name="json", help="print the result as one JSON object and nothing else")]
+
+
+class DataOptions(Settings):
+    """Which images to use, and where things are kept."""
+
+    data: str = "digits"
+    """digits, mnist, fashion_mnist, cifar10, cifar100, svhn, gtsrb, a folder, an .npz, or a hub id"""
+    data_root: Path | None = None
+    """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
+    size: int = 32
+    """the height and width that images are brought to, in pixels"""
+    store: Path | None = None
+    """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
+
+    def images(self, seed: int = 0) -> ImagesSettings:
+        """Describe the images, with the fingerprint of their content; the data root is set for what follows."""
+        if self.data_root is not None:
+            if not self.data_root.is_dir():
+                raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
+            os.environ["EDGERIFT_DATA"] = str(self.data_root)
+        return images.resolve(ImagesSettings(source=self.data, size=self.size, seed=seed))
+
+    def open_store(self) -> Store:
+        """Open the store."""
+        return Store(self.store or default_root())
+
+
+def output_folder(path: Path) -> Path:
+    """Make sure that a folder can be written to; raises :class:`~edgerift.errors.InputError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {path} cannot be made a folder ({error.strerror}); choose another") from None
+    if not os.access(path, os.W_OK):
+        raise InputError(f"--out {path} cannot be written to; choose another folder")
+    return path

@@ -1,0 +1,139 @@
+"""`edgerift train`: an original from images."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.text import Text
+
+from edgerift import images, zoo
+from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.deploy import twin_scores
+from edgerift.measure import accuracy
+from edgerift.recipes import Settings
+from edgerift.store import write_whole
+from edgerift.train import TrainRecipe, TrainSettings
+
+#: Digits are a thousand images: they need more epochs and take seconds.
+_EPOCHS = {"digits": 30}
+
+
+class OriginalOptions(Settings):
+    """How to train the original."""
+
+    model: str = "resnet8"
+    """resnet8, lenet, resnet18, resnet34, resnet50, densenet121, mobilenet_v2, shufflenet_v2, resnet34_8x, or
+    module:factory for your own"""
+    stem: Literal["small", "imagenet"] = "small"
+    """the first layers: for small images, or as for ImageNet"""
+    pretrained: bool = False
+    """start from ImageNet weights (stem imagenet, needs the network)"""
+    epochs: int | None = None
+    """passes over the training images; 20 unless given, 30 for digits"""
+    learning_rate: float = 0.1
+    """the highest learning rate of the cosine schedule"""
+    batch_size: int = 128
+    """images a step"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 trains under autocast"""
+    compile: bool = False
+    """train through torch.compile (needs a C++ compiler)"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to train"""
+    seed: int = 0
+    """draws the weights, the order, the augmentation and the splits"""
+
+
+class TrainResult(Settings):
+    """What `edgerift train --json` prints."""
+
+    type: Literal["train-result"] = "train-result"
+    version: Literal[1] = 1
+    original: str
+    history: str
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    images: int
+    recipe: str
+
+
+class Train(Settings):
+    """Train an original and write DIR/original.safetensors, DIR/history.json and DIR/history.png."""
+
+    out: Path
+    """the folder for the results"""
+    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
+    original: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Train what is not trained yet, write the files and say how accurate the original is."""
+        folder = output_folder(self.out)
+        with progress_bars() as progress:
+            recipe = train_recipe(self.data, self.original)
+            finished = self.data.open_store().get(recipe, progress)
+            copy_files(finished, folder)
+            test = images.open_splits(recipe.images).test
+            rate = accuracy(twin_scores(zoo.load(folder / "original.safetensors"), test.images), test.labels)
+        result = TrainResult(
+            original=str(folder / "original.safetensors"),
+            history=str(folder / "history.json"),
+            accuracy=rate.value,
+            accuracy_interval=(rate.low, rate.high),
+            images=len(test),
+            recipe=recipe.digest(),
+        )
+        show(
+            result,
+            Text(f"{self.original.model} on {self.data.data}: test accuracy {rate}\n{folder}"),
+            self.as_json,
+        )
+        return 0
+
+
+def train_recipe(data: DataOptions, original: OriginalOptions) -> TrainRecipe:
+    """Turn the options into the recipe of an original."""
+    described = data.images(original.seed)
+    classes = class_count(described)
+    architecture = zoo.Architecture(
+        name=original.model,
+        classes=classes,
+        size=data.size,
+        stem=original.stem,
+        pretrained=original.pretrained,
+    )
+    settings = TrainSettings(
+        epochs=original.epochs or _EPOCHS.get(data.data, 20),
+        learning_rate=original.learning_rate,
+        batch_size=original.batch_size,
+        precision=original.precision,
+        compile=original.compile,
+        device=original.device,
+        seed=original.seed,
+    )
+    zoo.create(original.model, classes, size=data.size, stem=original.stem)  # Fails now rather than later.
+    return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
+
+
+def class_count(described: images.ImagesSettings) -> int:
+    """Count the classes of the images that the settings describe."""
+    return len(images.open_splits(described).train.classes)
+
+
+def copy_files(finished: Path, folder: Path) -> None:
+    """Copy a finished step's results, each whole, leaving out its recipe."""
+    for path in sorted(finished.iterdir()):
+        if path.is_file() and path.name != "recipe.json":
+            write_whole(folder / path.name, path.read_bytes())
+
+
+def copy_file(source: Path, target: Path) -> Path:
+    """Copy one result, whole or not at all."""
+    with source.open("rb") as opened:
+        write_whole(target, opened.read())
+    shutil.copymode(source, target)
+    return target

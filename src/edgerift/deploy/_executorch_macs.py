@@ -1,0 +1,197 @@
+"""Which kernels a `.pte` runs, read off the file: its plan, and the XNNPACK graphs inside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from math import prod
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from edgerift.errors import BuildError, MissingRuntimeError
+
+Json = dict[str, Any]
+
+#: XNNPACK computes in integers when both of a weighted operator's factors are of these types.
+_INTEGER_INPUTS: Final = frozenset({"qint8", "quint8", "qdint8", "qpint8"})
+_INTEGER_FILTERS: Final = frozenset({"qint8", "quint8", "qcint8", "qcint4", "qbint4"})
+
+_CONVOLUTIONS: Final = ("XNNConv2d", "XNNDepthwiseConv2d", "XNNConvTranspose2d")
+#: Operators of ExecuTorch's own kernels that multiply and accumulate: where their two factors stand.
+_PORTABLE: Final = {
+    "aten::convolution": (0, 1),
+    "aten::addmm": (1, 2),
+    "aten::linear": (0, 1),
+    "aten::mm": (0, 1),
+    "aten::bmm": (0, 1),
+}
+
+
+class Kernel(NamedTuple):
+    """One call of a kernel that multiplies and accumulates: its name, the work for one image, and the arithmetic."""
+
+    name: str
+    macs: int
+    integer: bool
+
+
+def integer_share(path: Path) -> float:
+    """The share of a `.pte`'s multiply-accumulates that run in XNNPACK's integer kernels, in [0, 1].
+
+    Convolutions, linear layers and matrix products count, per image. Those that XNNPACK computes on quantized inputs
+    and quantized filters are integer; those that it computes in float, and those that were left to ExecuTorch's own
+    kernels, are not. Raises :class:`~edgerift.errors.BuildError` when the file cannot be read or holds none.
+    """
+    found = kernels(path)
+    total = sum(kernel.macs for kernel in found)
+    if total == 0:
+        raise BuildError(f"{path} holds no convolution and no matrix product, so it has no share of integer kernels")
+    return sum(kernel.macs for kernel in found if kernel.integer) / total
+
+
+def kernels(path: Path) -> list[Kernel]:
+    """List the kernels of a `.pte` that multiply and accumulate.
+
+    Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
+    XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
+    """
+    root = _executorch_root()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}") from None
+    size, base = _sections(data, path)
+    program = _parse(root, root / "exir" / "_serialize" / "program.fbs", data[:size], path)
+    found: list[Kernel] = []
+    for plan in program["execution_plan"]:
+        found += _portable_kernels(plan)
+        for delegate in plan["delegates"]:
+            if delegate["id"] != "XnnpackBackend":
+                raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
+            graph = _xnnpack_graph(_payload(program, delegate, data[base:]), path)
+            schema = root / "backends" / "xnnpack" / "serialization" / "schema.fbs"
+            found += _xnnpack_kernels(_parse(root, schema, graph, path), path)
+    return found
+
+
+def _executorch_root() -> Path:
+    found = importlib.util.find_spec("executorch")
+    if found is None or not found.submodule_search_locations:
+        raise MissingRuntimeError("reading a .pte needs ExecuTorch's schemas: pip install 'edgerift[executorch]'")
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def _sections(data: bytes, path: Path) -> tuple[int, int]:
+    """The size of the program's flatbuffer and the offset of its segments, from the extended header.
+
+    Source: executorch/schema/extended_header.cpp; all numbers are little-endian.
+    """
+    if len(data) < 32 or data[4:6] != b"ET" or data[8:12] != b"eh00":
+        raise BuildError(f"{path} is not an ExecuTorch program (.pte)")
+    return int.from_bytes(data[16:24], "little"), int.from_bytes(data[24:32], "little")
+
+
+def _payload(program: Json, delegate: Json, segments: bytes) -> bytes:
+    place = delegate["processed"]
+    if place["location"] == "INLINE":
+        return bytes(program["backend_delegate_data"][place["index"]]["data"])
+    segment = program["segments"][place["index"]]
+    return segments[segment["offset"] : segment["offset"] + segment["size"]]
+
+
+def _xnnpack_graph(payload: bytes, path: Path) -> bytes:
+    """Cut the graph out of what XNNPACK is given: a header, the graph, then the constants.
+
+    Source: `XNNHeader` in executorch/backends/xnnpack/serialization/xnnpack_graph_serialize.py.
+    """
+    if payload[4:8] != b"XH00":
+        raise BuildError(f"{path} holds an XNNPACK delegate without the header XH00; it is damaged or too old")
+    start, size = (int.from_bytes(payload[place : place + 4], "little") for place in (10, 14))
+    return payload[start : start + size]
+
+
+def _parse(root: Path, schema: Path, data: bytes, path: Path) -> Json:
+    """Turn a flatbuffer into JSON with the compiler that ExecuTorch brings along."""
+    bundled = root / "data" / "bin" / "flatc"
+    compiler = str(bundled) if bundled.is_file() else shutil.which("flatc")
+    if compiler is None:
+        raise MissingRuntimeError(
+            "reading a .pte needs `flatc`, which ExecuTorch brings: pip install 'edgerift[executorch]'"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "data.bin"
+        source.write_bytes(data)
+        options = ["--json", "--defaults-json", "--strict-json", "-o", folder]
+        finished = subprocess.run(
+            [compiler, *options, str(schema), "--", str(source)], capture_output=True, check=False
+        )
+        written = Path(folder) / "data.json"
+        if finished.returncode != 0 or not written.is_file():
+            raise BuildError(f"{path} is damaged: its {schema.stem} flatbuffer cannot be read")
+        # Infinite clamps are written as bare words that JSON does not know.
+        text = re.sub(rb":\s*[+-]?(?:inf|nan)\b", b": null", written.read_bytes())
+    parsed: Json = json.loads(text)
+    return parsed
+
+
+def _portable_kernels(plan: Json) -> list[Kernel]:
+    found: list[Kernel] = []
+    for chain in plan["chains"]:
+        for instruction in chain["instructions"]:
+            if instruction["instr_args_type"] != "KernelCall":
+                continue
+            call = instruction["instr_args"]
+            name = plan["operators"][call["op_index"]]["name"]
+            if name in _PORTABLE:
+                values = [plan["values"][index]["val"] for index in call["args"]]
+                found.append(Kernel(name, _portable_macs(name, values), integer=False))
+    return found
+
+
+def _portable_macs(name: str, values: list[Json]) -> int:
+    first, second = (values[place]["sizes"] for place in _PORTABLE[name])
+    result = values[-1]["sizes"]
+    if name != "aten::convolution":
+        return prod(result[1:]) * int(first[-1])
+    # A weight is [O, I/groups, *kernel]; a transposed one is [I, O/groups, *kernel] and spreads each input.
+    transposed = values[6]["bool_val"]
+    return prod((first if transposed else result)[1:]) * prod(second[1:])
+
+
+def _xnnpack_kernels(graph: Json, path: Path) -> list[Kernel]:
+    values: dict[int, Json] = {}
+    for entry in graph["xvalues"]:
+        value = entry["xvalue_union"]
+        tensor = value.get("tensor_value", value)
+        values[tensor["id_out"]] = tensor
+    found: list[Kernel] = []
+    for node in graph["xnodes"]:
+        name, arguments = node["xnode_union_type"], node["xnode_union"]
+        if name == "XNNScaledDotProductAttention":
+            raise BuildError(f"{path} holds XNNPACK's fused attention, whose work cannot be counted")
+        if name not in (*_CONVOLUTIONS, "XNNFullyConnected", "XNNBatchMatrixMultiply"):
+            continue
+        source, result = values[arguments["input1_id"]], values[arguments["output_id"]]
+        factor = values[arguments.get("filter_id", arguments.get("input2_id"))]
+        integer = _datatype(source) in _INTEGER_INPUTS and _datatype(factor) in _INTEGER_FILTERS
+        found.append(Kernel(name, _xnnpack_macs(name, arguments, source["dims"], result["dims"]), integer))
+    return found
+
+
+def _xnnpack_macs(name: str, arguments: Json, source: list[int], result: list[int]) -> int:
+    if name not in _CONVOLUTIONS:
+        return prod(result[1:]) * source[-1]
+    area = int(arguments["kernel_height"]) * int(arguments["kernel_width"])
+    if name == "XNNConvTranspose2d":
+        return prod(source[1:]) * area * int(arguments["group_output_channels"])
+    # A depthwise convolution has one input channel for each output.
+    depth = 1 if name == "XNNDepthwiseConv2d" else int(arguments["group_input_channels"])
+    return prod(result[1:]) * area * depth
+
+
+def _datatype(tensor: Json) -> str:
+    return str(tensor["datatype"]).removeprefix("xnn_datatype_")

@@ -1,0 +1,58 @@
+"""What a runtime's export and its twin both have to know about the integer layers of a converted graph."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, stored
+from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, WEIGHTED, name_of
+from edgerift.deploy._regions import Region, find_region
+from edgerift.deploy._translation import GLOBAL_AVERAGES
+
+_GLOBAL_EXTENTS: Final = ([1, 1], [-1, -2], [2, 3], [-2, -1])
+
+
+def regions_of(graph: fx.Graph) -> dict[fx.Node, Region]:
+    """Find the integer operations of a graph, by their quantize nodes."""
+    return {node: region for node in graph.nodes if is_quantize(node) and (region := find_region(node))}
+
+
+def is_layer(node: fx.Node) -> bool:
+    """Tell whether a node is a convolution or a linear layer of quantized values and weights."""
+    if node.op != "call_function" or name_of(node.target) not in WEIGHTED:
+        return False
+    weight: Any = node.args[1]
+    return is_dequantize(node.args[0]) and name_of(weight.target) == DEQUANTIZE_CHANNELS
+
+
+def is_global_average(node: fx.Node) -> bool:
+    """Tell whether a node is a mean over height and width."""
+    if node.op != "call_function" or name_of(node.target) not in GLOBAL_AVERAGES:
+        return False
+    extent: Any = node.args[1]
+    return list(extent) in _GLOBAL_EXTENTS
+
+
+def sum_scales(module: fx.GraphModule, layer: fx.Node) -> Tensor:
+    """The real value `[C_out]` of one unit of a layer's integer sums: the input's scale times the weights', in float32."""
+    source: Any = layer.args[0]
+    weight: Any = layer.args[1]
+    return stored(module, weight.args[1]).float() * torch.tensor(grid_of(source).scale)
+
+
+def real_bias(module: fx.GraphModule, layer: fx.Node) -> Tensor | None:
+    """A layer's bias `[C_out]`, float32, if it has one."""
+    bias: Any = layer.args[2] if len(layer.args) > 2 else None
+    return None if bias is None else stored(module, bias)
+
+
+def whole_bias(module: fx.GraphModule, layer: fx.Node) -> Tensor | None:
+    """A layer's bias on the grid of its sums: float32 whole numbers `[C_out]`, rounded half to even."""
+    bias = real_bias(module, layer)
+    if bias is None:
+        return None
+    return torch.from_numpy(np.rint(bias.numpy() / sum_scales(module, layer).numpy()))

@@ -1,0 +1,261 @@
+"""Inductor builds against the twin and hand-computed work, and the reading of the C++ inside a package."""
+
+import json
+import warnings
+import zipfile
+
+import pytest
+import torch
+from torch._inductor import config
+
+from edgerift.deploy import Operation, Program, build, fidelity, open_build, twin, twin_scores
+from edgerift.deploy._inductor import InductorBuild, compile_program, compiler_available, open_artefact
+from edgerift.deploy._inductor_macs import integer_macs, integer_share
+from edgerift.errors import BuildError, MissingRuntimeError
+
+needs_compiler = pytest.mark.skipif(not compiler_available(), reason="there is no C++ compiler")
+
+# Multiply-accumulates of the network that `two_convolutions` builds, for one image: outputs times inputs of each.
+FIRST = 8 * 8 * 4 * (3 * 3 * 3)
+SECOND = 4 * 4 * 6 * (3 * 3 * 2)
+LINEAR = 5 * (6 * 4 * 4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quantized_operators():
+    """Import torchao once; its import warns about accelerator kernels."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchao.quantization.pt2e  # noqa: F401
+
+
+def on_grid(name, source, scale=0.05, zero_point=128):
+    """A quantize and dequantize pair on the server target's kind of grid."""
+    grid = [scale, zero_point, 0, 255, {"dtype": "uint8"}]
+    return [
+        Operation(
+            name=f"{name}_q",
+            operator="quantized_decomposed.quantize_per_tensor.default",
+            arguments=[{"node": source}, *grid],
+        ),
+        Operation(
+            name=f"{name}_dq",
+            operator="quantized_decomposed.dequantize_per_tensor.default",
+            arguments=[{"node": f"{name}_q"}, *grid],
+        ),
+    ]
+
+
+def weight(name):
+    arguments = [{"tensor": f"{name}.{part}"} for part in ("weight", "scale", "zero_point")]
+    return Operation(
+        name=f"{name}_weight",
+        operator="quantized_decomposed.dequantize_per_channel.default",
+        arguments=[*arguments, 0, -128, 127, {"dtype": "int8"}],
+    )
+
+
+def two_convolutions(*, second_in_integers):
+    """A 3x3 convolution 3 to 4 on 8x8 pixels, a grouped one 4 to 6 of stride 2, and a linear layer to 5 classes."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, shape in (("first", (4, 3, 3, 3)), ("second", (6, 2, 3, 3)), ("linear", (5, 96))):
+        tensors[f"{name}.weight"] = torch.randint(-127, 128, shape, generator=generator).to(torch.int8)
+        tensors[f"{name}.scale"] = torch.full(shape[:1], 0.003)
+        tensors[f"{name}.zero_point"] = torch.zeros(shape[0], dtype=torch.int64)
+        tensors[f"{name}.bias"] = 0.1 * torch.randn(shape[0], generator=generator)
+    if not second_in_integers:
+        tensors["second.float"] = tensors["second.weight"] * 0.003
+    source = {"node": "second_weight"} if second_in_integers else {"tensor": "second.float"}
+    convolution = "aten.conv2d.default"
+    operations = [
+        *(weight(name) for name in ("first", "second", "linear") if name != "second" or second_in_integers),
+        *on_grid("image", "image", 1 / 255, 0),
+        Operation(
+            name="first",
+            operator=convolution,
+            arguments=[{"node": "image_dq"}, {"node": "first_weight"}, {"tensor": "first.bias"}, [1, 1], [1, 1]],
+        ),
+        Operation(name="relu", operator="aten.relu.default", arguments=[{"node": "first"}]),
+        *on_grid("first", "relu", 0.01, 0),
+        Operation(
+            name="second",
+            operator=convolution,
+            arguments=[{"node": "first_dq"}, source, {"tensor": "second.bias"}, [2, 2], [1, 1], [1, 1], 2],
+        ),
+        *on_grid("second", "second", 0.02),
+        Operation(name="flatten", operator="aten.flatten.using_ints", arguments=[{"node": "second_dq"}, 1]),
+        *on_grid("flatten", "flatten", 0.02),
+        Operation(
+            name="linear",
+            operator="aten.linear.default",
+            arguments=[{"node": "flatten_dq"}, {"node": "linear_weight"}, {"tensor": "linear.bias"}],
+        ),
+    ]
+    return Program(tuple(operations), tensors, "linear", "server", classes=5, size=8)
+
+
+def some_images(count):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 3, 8, 8), generator=generator).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def program():
+    return two_convolutions(second_in_integers=True)
+
+
+@pytest.fixture(scope="module")
+def compiled(program, tmp_path_factory):
+    return build(program, "inductor", tmp_path_factory.mktemp("inductor") / "model.pt2")
+
+
+@needs_compiler
+def test_the_build_computes_what_the_twin_computes(program, compiled):
+    images = some_images(50)
+    compared = fidelity(program, compiled, images)
+
+    assert compiled.predict(images).dtype == torch.float32
+    assert compared.label_disagreement == 0.0
+    # The logits are not on a grid: levels before the linear layer that are one apart may change them a little.
+    assert compared.max_lsb < 0.02 * float(twin_scores(twin(program), images).std())
+
+
+@needs_compiler
+def test_answers_depend_neither_on_the_batch_nor_on_the_layout(compiled):
+    images = some_images(41)
+    expected = compiled.predict(images)
+
+    for size in (1, 2, 13, 16, 17, 40):
+        assert torch.equal(torch.cat([compiled.predict(part) for part in images.split(size)]), expected), size
+    channels_last = images.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(compiled.predict(channels_last), expected)
+    assert not expected.is_inference()
+
+
+@needs_compiler
+def test_an_opened_package_is_the_same_build(compiled):
+    with pytest.raises(BuildError, match="--trust"):
+        open_build(compiled.path)
+    opened = open_build(compiled.path, trust=True)
+
+    assert isinstance(opened, InductorBuild)
+    assert torch.equal(opened.predict(some_images(3)), compiled.predict(some_images(3)))
+    assert opened.fingerprint() == compiled.fingerprint()
+    assert opened.fingerprint().runtime == "inductor"
+
+
+@needs_compiler
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch has no oneDNN here")
+def test_a_convolution_left_in_float_lowers_the_share(compiled, tmp_path):
+    assert compiled.integer_macs() == 1.0
+
+    compile_program(two_convolutions(second_in_integers=False), tmp_path / "model.pt2")
+
+    share = (FIRST + LINEAR) / (FIRST + SECOND + LINEAR)
+    assert integer_share(tmp_path / "model.pt2") == pytest.approx(share, abs=1e-12)
+
+
+@needs_compiler
+def test_compiling_leaves_the_settings_of_inductor_alone(compiled):
+    assert compiled.path.is_file()
+    assert not config.freezing
+    assert not config.aot_inductor.metadata
+
+
+@needs_compiler
+def test_images_of_another_kind_are_refused(compiled):
+    with pytest.raises(BuildError, match="uint8"):
+        compiled.predict(torch.zeros(1, 3, 8, 8))
+
+
+def test_without_a_compiler_the_error_says_what_to_install(program, tmp_path):
+    with config.patch({"cpp.cxx": (None, "no-such-compiler")}):
+        assert not compiler_available()
+        with pytest.raises(MissingRuntimeError, match=r"apt-get install g\+\+"):
+            compile_program(program, tmp_path / "model.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_compiler
+def test_a_refused_program_leaves_nothing_behind(program, tmp_path):
+    narrow = program.with_tensors({"linear.weight": program.tensors["linear.weight"][:, :-1]})
+
+    with pytest.raises(BuildError, match="Inductor refused the program") as caught:
+        compile_program(narrow, tmp_path / "model.pt2")
+
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+# What Inductor writes for: quantize, a convolution, a depthwise one that adds onto a buffer in place, a linear layer.
+GENERATED = """
+    constants_info_[0].name = "_frozen_param0";
+    constants_info_[0].dtype = cached_torch_dtype_int8;
+    constants_info_[0].shape = {16, 3, 3, 3};
+    constants_info_[1].name = "bias";
+    constants_info_[1].dtype = cached_torch_dtype_float32;
+    constants_info_[1].shape = {16};
+    constants_info_[2].name = "_frozen_param1";
+    constants_info_[2].dtype = cached_torch_dtype_int8;
+    constants_info_[2].shape = {16, 1, 1, 5, 5};
+    constants_info_[3].name = "_frozen_param2";
+    constants_info_[3].dtype = cached_torch_dtype_int8;
+    constants_info_[3].shape = {3136, 10};
+    [[maybe_unused]] auto& packed_first = constants_->at(0);
+    [[maybe_unused]] auto& bias = constants_->at(1);
+    [[maybe_unused]] auto& packed_second = constants_->at(2);
+    [[maybe_unused]] auto& packed_third = constants_->at(3);
+    const int64_t int_array_0[] = {s34, 3L, 32L, 32L};
+    static constexpr int64_t int_array_1[] = {3072L, 1L, 96L, 3L};
+    check(aoti_torch_empty_strided(4, int_array_0, int_array_1, cached_torch_dtype_uint8, 0, &buf0_handle));
+    check(aoti_torch_cpu__qconv_pointwise_tensor(buf0, scale, zero, packed_first, w_scale, w_zero, &ref(bias), \
+std::array<int64_t, 2>{2L, 2L}.cbegin(), 2, std::array<int64_t, 2>{0L, 0L}.cbegin(), 2, \
+std::array<int64_t, 2>{1L, 1L}.cbegin(), 2, 1L, 0.01, 0L, &var_0, "relu", none, 1, &var_1, &buf1_handle));
+    auto buf2 = std::move(buf1);  // reuse
+    check(aoti_torch_cpu__qconv2d_pointwise_binary_tensor(buf2, scale, zero, packed_second, w_scale, w_zero, buf0, \
+&ref(bias), std::array<int64_t, 2>{1L, 1L}.cbegin(), 2, std::array<int64_t, 2>{3L, 3L}.cbegin(), 2, \
+std::array<int64_t, 2>{2L, 2L}.cbegin(), 2, 16L, 0.01, 0L, &var_2, 0.1, 0L, "sum", &one, &var_3, &buf3_handle));
+    check(aoti_torch_cpu_mkldnn__convolution_pointwise(buf3, float_weight, nullptr, padding, &buf4_handle));
+    const int64_t int_array_2[] = {s34, 3136L};
+    check(aoti_torch_cpu__qlinear_pointwise_tensor(wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(buf3, \
+2, int_array_2, int_array_3, 0L)), scale, zero, packed_third, w_scale, w_zero, nullptr, 1.0, 0L, &buf5_handle));
+"""
+
+
+def test_generated_code_is_followed_through():
+    # 32 pixels, kernel 3, stride 2, no padding: 15; then kernel 5, dilation 2, padding 3: 15 + 6 - 8 = 13.
+    first, second, third = 15 * 15 * 16 * 27, 13 * 13 * 16 * 25, 3136 * 10
+    assert integer_macs(GENERATED) == first + second + third
+    assert integer_macs("float only;\n") == 0
+
+
+def test_generated_code_with_unknown_sizes_is_not_guessed_at():
+    with pytest.raises(BuildError, match="qconv_pointwise_tensor"):
+        integer_macs(GENERATED.replace("aoti_torch_empty_strided", "aoti_torch_something_new"))
+
+
+def test_the_share_is_of_the_work_that_the_package_states(tmp_path):
+    path = tmp_path / "model.pt2"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("model/a.wrapper.cpp", GENERATED)
+        package.writestr(
+            "model/a.wrapper_metadata.json", json.dumps({"edgerift_macs": str(2 * integer_macs(GENERATED))})
+        )
+    assert integer_share(path) == 0.5
+
+
+def test_what_is_not_a_package_is_refused(tmp_path):
+    path = tmp_path / "model.pt2"
+    path.write_bytes(b"not a package")
+    with pytest.raises(BuildError, match="not a readable"):
+        integer_share(path)
+    with pytest.raises(BuildError, match="cannot load"):
+        open_artefact(path)
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("data", "")
+    with pytest.raises(BuildError, match="not a package that edgerift compiled"):
+        integer_share(path)
+    with pytest.raises(BuildError, match="cannot load") as caught:
+        open_artefact(path)
+    assert "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """The share of integer kernels of a `.pte`, against sums done by hand and against PyTorch's own operation counter."""
 
+import importlib
 import warnings
 from pathlib import Path
 
@@ -19,13 +20,16 @@ FIRST = 8 * 8 * 4 * (3 * 3 * 3)
 SECOND = 4 * 4 * 6 * (3 * 3 * 2)
 LINEAR = 5 * (6 * 4 * 4)
 
+LOWERING = ("executorch.exir", "executorch.backends.xnnpack.partition.xnnpack_partitioner")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def executorch():
     """Import ExecuTorch once; its import warns about its own use of Python's standard library."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import torchao.quantization.pt2e  # noqa: F401
+        for name in ("torchao.quantization.pt2e", "executorch.runtime", *LOWERING):
+            importlib.import_module(name)
 
 
 def on_grid(name, source):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -11,7 +10,19 @@ from torch import Tensor, fx, nn
 
 from edgerift.adapt._export import attribute, export
 from edgerift.adapt._quantizers import quantizer
-from edgerift.deploy import FloatWeight, Program, Provenance, Target, from_graph
+from edgerift.deploy import (
+    FloatWeight,
+    Program,
+    Provenance,
+    Target,
+    from_graph,
+    is_allowed,
+    multiplies,
+    operator_name,
+    quiet,
+    reads_integers,
+)
+from edgerift.errors import QuantizationError
 
 _WEIGHTED = (torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 
@@ -34,14 +45,15 @@ def quantize(
 ) -> Converted:
     """Export, observe and convert a float model.
 
-    `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once.
+    `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once. Raises
+    :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program, or that multiplies and
+    accumulates in float.
     """
-    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-
     chosen = quantizer(target)
     example = torch.zeros(2, 3, size, size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
         prepared = prepare_pt2e(export(model, example, target), chosen)
         layers = layer_names(prepared)
         weights = _float_weights(model, prepared, layers)
@@ -49,6 +61,7 @@ def quantize(
             for batch in batches:
                 prepared(batch)
         converted = convert_pt2e(prepared)
+    _require_integers(converted, target)
     program = from_graph(
         converted,
         target=target,
@@ -58,6 +71,24 @@ def quantize(
         names=tensor_names(converted, layers),
     )
     return Converted(program, weights)
+
+
+def _require_integers(converted: fx.GraphModule, target: Target) -> None:
+    """Refuse a graph with an operator that no program may hold, or a layer that the quantizer left in float."""
+    for node in converted.graph.nodes:
+        if node.op != "call_function":
+            continue
+        name = operator_name(node.target)
+        if not is_allowed(name):
+            raise QuantizationError(
+                f"operator '{name}' (node '{node.name}') cannot be quantized for target '{target}'; "
+                "replace it in the model by convolutions, linear layers, poolings and activations"
+            )
+        if multiplies(name) and not reads_integers(node):
+            raise QuantizationError(
+                f"operator '{name}' (node '{node.name}') stays in float on target '{target}': its quantizer has no "
+                "rule for it; replace it in the model by a convolution or a linear layer"
+            )
 
 
 def layer_names(prepared: fx.GraphModule) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from edgerift.deploy import Target
+from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError
 
 _IN_PLACE = {
@@ -29,8 +28,7 @@ def export(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
     model = model.eval()
     batch = torch.export.Dim("batch", min=1, max=65536)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             # X86InductorQuantizer matches partitions that only strict export leaves whole.
             exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
             graph: Any = exported.module(check_guards=False)
@@ -70,8 +68,9 @@ def _turn_lone_normalisations_into_convolutions(module: fx.GraphModule) -> None:
 
 
 def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
-    weight, bias, mean, variance = (attribute(module, argument.target) for argument in node.args[1:5])
-    epsilon: Any = node.args[7]
+    arguments: tuple[Any, ...] = node.args
+    weight, bias, mean, variance = (attribute(module, argument.target) for argument in arguments[1:5])
+    epsilon = arguments[7]
     slope = weight / torch.sqrt(variance + epsilon)
     with module.graph.inserting_before(node):
         constants = []
@@ -82,8 +81,8 @@ def _replace_by_depthwise(module: fx.GraphModule, node: fx.Node) -> None:
             constant.meta["val"] = node.meta["val"].fake_mode.from_tensor(value.detach())
             constants.append(constant)
         channels = slope.numel()
-        arguments = (node.args[0], *constants, [1, 1], [0, 0], [1, 1], channels)
-        replacement = module.graph.call_function(torch.ops.aten.conv2d.default, arguments)
+        values = (arguments[0], *constants, [1, 1], [0, 0], [1, 1], channels)
+        replacement = module.graph.call_function(torch.ops.aten.conv2d.default, values)
     replacement.meta = dict(node.meta)
     node.replace_all_uses_with(replacement)
     module.graph.erase_node(node)

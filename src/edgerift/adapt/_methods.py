@@ -109,7 +109,7 @@ def finetune(
     progress: Progress = silent,
     **train_fields: Any,
 ) -> nn.Module:
-    """Train a copy of the original further in float, with QAT's settings: the control that tells training from rounding.
+    """Train a copy of the original further in float, as long as qat does: the control for what rounding does.
 
     The original is not changed; the copy is returned in evaluation mode.
     """

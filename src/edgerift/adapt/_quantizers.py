@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from torch import fx
 
-from edgerift.deploy import Target
+from edgerift.deploy import Target, quiet
 from edgerift.errors import MissingRuntimeError
 
 
@@ -19,13 +18,8 @@ def quantizer(target: Target, *, training: bool = False) -> Any:
     per-channel weights, uint8 per-tensor activations. `training` picks the observers of torchao's own QAT. Raises
     :class:`~edgerift.errors.MissingRuntimeError` when the target's package is not installed.
     """
-    quiet_torchao()
-    return _mobile(training) if target == "mobile" else _server(training)
-
-
-def quiet_torchao() -> None:
-    """Keep torchao's import from warning about accelerator kernels that this machine has no use for."""
-    logging.getLogger("torchao").setLevel(logging.ERROR)
+    with quiet():
+        return _mobile(training) if target == "mobile" else _server(training)
 
 
 def _server(training: bool) -> Any:

@@ -105,7 +105,7 @@ class AdaptRecipe(Recipe):
 
 
 class FinetuneRecipe(Recipe):
-    """Train an original further in float, as long as QAT would: the control for quantization; same files as training."""
+    """Train an original further in float, as long as qat does: the control; same files as training."""
 
     type: Literal["finetune"] = "finetune"
     version: Literal[1] = 1

@@ -130,7 +130,7 @@ class Adapt(Settings):
         )
 
     def _build(self, name: str, recipe: AdaptRecipe, store: Store, folder: Path, progress: Progress) -> Build:
-        building = BuildRecipe(program=recipe, runtime=name)  # type: ignore[arg-type]
+        building = BuildRecipe(program=recipe, runtime=name)
         artefact = copy_file(store.get(building, progress) / building.artefact, folder / building.artefact)
         return open_build(artefact, name, trust=True)
 

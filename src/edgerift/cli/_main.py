@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"edgerift {edgerift.__version__}\n")
         return 0
     command: Any = tyro.cli(
-        Command,  # type: ignore[arg-type]
+        Command,
         prog="edgerift",
-        description=f"{edgerift.__doc__}\n\nedgerift VERB --help tells a verb's options; edgerift --version the version.",
+        description=f"{edgerift.__doc__}\n\n`edgerift VERB --help` tells the options of a verb.",
         args=given,
         config=(tyro.conf.UseAppendAction,),
     )

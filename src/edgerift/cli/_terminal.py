@@ -13,13 +13,18 @@ from rich.progress import Progress as Bars
 
 from edgerift.recipes import Progress, Settings
 
+#: Columns where the output is no terminal: wide enough for the tables.
+_PIPE_WIDTH = 120
+
 
 def show(result: Settings, text: RenderableType, as_json: bool) -> None:
     """Print a result: the JSON object alone, or its text."""
     if as_json:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
     else:
-        Console().print(text)
+        console = Console()
+        console.width = console.width if console.is_terminal else _PIPE_WIDTH
+        console.print(text)
 
 
 @contextlib.contextmanager
@@ -50,13 +55,27 @@ def progress_bars() -> Iterator[Progress]:
 
 @contextlib.contextmanager
 def native_output_hidden() -> Iterator[None]:
-    """Keep C++ libraries from writing to standard output, which belongs to the result; it goes to standard error."""
-    sys.stdout.flush()
-    saved = os.dup(1)
-    try:
-        os.dup2(2, 1)
+    """Keep C++ libraries from writing to the terminal: their standard output and error go nowhere.
+
+    Python's own `sys.stdout` and `sys.stderr` still reach it. With `EDGERIFT_TRACEBACK=1` nothing is hidden.
+    """
+    if os.environ.get("EDGERIFT_TRACEBACK"):
         yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = {number: os.dup(number) for number in (1, 2)}
+    streams = sys.stdout, sys.stderr
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(saved[1], "w", closefd=False) as out, os.fdopen(saved[2], "w", 1, closefd=False) as error:
+        try:
+            sys.stdout, sys.stderr = out, error
+            for number in saved:
+                os.dup2(nowhere, number)
+            yield
+        finally:
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+            sys.stdout, sys.stderr = streams
+            for number in (nowhere, *saved.values()):
+                os.close(number)

@@ -10,12 +10,17 @@ from edgerift.deploy._build import open_build as open_build
 from edgerift.deploy._fidelity import Fidelity as Fidelity
 from edgerift.deploy._fidelity import fidelity as fidelity
 from edgerift.deploy._fidelity import twin_scores as twin_scores
+from edgerift.deploy._operators import is_allowed as is_allowed
+from edgerift.deploy._operators import multiplies as multiplies
+from edgerift.deploy._operators import operator_name as operator_name
 from edgerift.deploy._program import Operation as Operation
 from edgerift.deploy._program import Program as Program
 from edgerift.deploy._program import Provenance as Provenance
 from edgerift.deploy._program import Target as Target
 from edgerift.deploy._program import from_graph as from_graph
+from edgerift.deploy._quiet import quiet as quiet
 from edgerift.deploy._recipe import BuildRecipe as BuildRecipe
+from edgerift.deploy._regions import reads_integers as reads_integers
 from edgerift.deploy._trainable import FloatWeight as FloatWeight
 from edgerift.deploy._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy._trainable import trainable_twin as trainable_twin

@@ -66,9 +66,7 @@ class Runtime:
 
 
 RUNTIMES: Final = {
-    "executorch": Runtime(
-        "edgerift.deploy._executorch", "executorch", "executorch", ".pte", "xnnpack", ("mobile",)
-    ),
+    "executorch": Runtime("edgerift.deploy._executorch", "executorch", "executorch", ".pte", "xnnpack", ("mobile",)),
     "onnxruntime": Runtime(
         "edgerift.deploy._onnxruntime", "onnxruntime", "onnxruntime", ".onnx", "onnxruntime", ("mobile", "server")
     ),
@@ -96,9 +94,7 @@ def build(program: Program, runtime: str, path: Path | str) -> Build:
     """
     chosen = find_runtime(runtime)
     if program.target not in chosen.targets:
-        fitting = ", ".join(
-            sorted(name for name, entry in RUNTIMES.items() if program.target in entry.targets)
-        )
+        fitting = ", ".join(sorted(name for name, entry in RUNTIMES.items() if program.target in entry.targets))
         raise RecipeError(
             f"runtime '{runtime}' takes target {' or '.join(chosen.targets)}, this program is for {program.target}; "
             f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
@@ -122,14 +118,10 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
-        raise BuildError(
-            f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}"
-        )
+        raise BuildError(f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
     find_runtime(name)
     if name == "inductor" and not trust:
-        raise BuildError(
-            f"{path} holds machine code that opening it would run; pass --trust if you made it yourself"
-        )
+        raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
     return _adapter(name).open_artefact(path)
 
 
@@ -139,14 +131,12 @@ def find_runtime(name: str) -> Runtime:
         raise RecipeError(unknown_name("runtime", name, RUNTIMES))
     chosen = RUNTIMES[name]
     if importlib.util.find_spec(chosen.package) is None:
-        raise MissingRuntimeError(
-            f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'"
-        )
+        raise MissingRuntimeError(f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'")
     return chosen
 
 
 def _adapter(runtime: str) -> _Adapter:
-    return importlib.import_module(RUNTIMES[runtime].module)  # type: ignore[return-value]
+    return importlib.import_module(RUNTIMES[runtime].module)
 
 
 def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
@@ -167,7 +157,6 @@ def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
     """
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
         raise BuildError(
-            f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} "
-            f"{list(images.shape)}"
+            f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
         )
     return list(images.cpu().split(largest))

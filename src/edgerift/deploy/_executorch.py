@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
-import warnings
 from pathlib import Path
 from typing import Any, final
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from edgerift.deploy._build import LARGEST_BATCH, Fingerprint, fingerprint, in_batches
 from edgerift.deploy._program import Program
+from edgerift.deploy._quiet import quiet
 from edgerift.errors import BuildError
 from edgerift.images import to_float
 from edgerift.store import write_whole
@@ -20,17 +19,17 @@ from edgerift.store import write_whole
 
 def compile_program(program: Program, path: Path) -> None:
     """Lower a program to XNNPACK and write the `.pte`; memory is planned for `LARGEST_BATCH` images."""
-    _quiet()
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
+    with quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    module = program.module().to(memory_format=torch.contiguous_format)
+    module: Any = program.module()
+    module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
     example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             exported = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
             edge = to_edge_transform_and_lower(
                 exported,
@@ -56,9 +55,7 @@ class ExecuTorchBuild:
 
     def __init__(self, path: Path) -> None:
         """Load the program file."""
-        _quiet()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             from executorch.runtime import Runtime
 
         self.path = path
@@ -72,14 +69,9 @@ class ExecuTorchBuild:
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
         try:
-            answers = [
-                self._method.execute([to_float(part)])[0].clone()
-                for part in in_batches(images, self._largest)
-            ]
+            answers = [self._method.execute([to_float(part)])[0].clone() for part in in_batches(images, self._largest)]
         except RuntimeError as error:
-            raise BuildError(
-                f"{self.path.name} refused images of shape {list(images.shape)}: {error}"
-            ) from None
+            raise BuildError(f"{self.path.name} refused images of shape {list(images.shape)}: {error}") from None
         return torch.cat(answers)
 
     def fingerprint(self) -> Fingerprint:
@@ -91,8 +83,3 @@ class ExecuTorchBuild:
         from edgerift.deploy._executorch_macs import integer_share
 
         return integer_share(self.path)
-
-
-def _quiet() -> None:
-    for name in ("torchao", "torch.utils._pytree", "root"):
-        logging.getLogger(name).setLevel(logging.ERROR)

@@ -153,10 +153,10 @@ def _portable_kernels(plan: Json) -> list[Kernel]:
 
 
 def _portable_macs(name: str, values: list[Json]) -> int:
-    first, second = (values[place]["sizes"] for place in _PORTABLE[name])
-    result = values[-1]["sizes"]
+    places = (*_PORTABLE[name], -1)
+    first, second, result = ([int(length) for length in values[place]["sizes"]] for place in places)
     if name != "aten::convolution":
-        return prod(result[1:]) * int(first[-1])
+        return prod(result[1:]) * first[-1]
     # A weight is [O, I/groups, *kernel]; a transposed one is [I, O/groups, *kernel] and spreads each input.
     transposed = values[6]["bool_val"]
     return prod((first if transposed else result)[1:]) * prod(second[1:])

@@ -62,7 +62,7 @@ def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Ten
 
 
 def output_step(program: Program) -> float:
-    """The distance of two neighbouring logits: the scale of the program's last grid, 1 when the output is not on one."""
+    """The distance of two neighbouring logits: the scale of the last grid; 1 when the output is not on a grid."""
     for operation in program.operations:
         if operation.name == program.output and operation.operator == DEQUANTIZE:
             return float(operation.arguments[1])  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, name_of
+from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, operator_name
 
 _ARGUMENTS: Final = ("input", "scale", "zero_point", "quant_min", "quant_max", "dtype")
 
@@ -56,19 +56,17 @@ def quantize_arguments(node: fx.Node) -> dict[str, Any]:
 def grid_of(node: fx.Node) -> Grid:
     """Read the grid off a quantize or dequantize node."""
     values = quantize_arguments(node)
-    return Grid(
-        float(values["scale"]), int(values["zero_point"]), int(values["quant_min"]), int(values["quant_max"])
-    )
+    return Grid(float(values["scale"]), int(values["zero_point"]), int(values["quant_min"]), int(values["quant_max"]))
 
 
 def is_quantize(node: Any) -> bool:
     """Tell whether a graph argument is a per-tensor quantize node."""
-    return isinstance(node, fx.Node) and node.op == "call_function" and name_of(node.target) == QUANTIZE
+    return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) == QUANTIZE
 
 
 def is_dequantize(node: Any) -> bool:
     """Tell whether a graph argument is a per-tensor dequantize node."""
-    return isinstance(node, fx.Node) and node.op == "call_function" and name_of(node.target) == DEQUANTIZE
+    return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) == DEQUANTIZE
 
 
 def stored(module: torch.nn.Module, node: Any) -> torch.Tensor:

@@ -7,14 +7,14 @@ from typing import Any
 from torch import fx
 
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
-from edgerift.deploy._operators import AVERAGE, CONCATENATE, HARDTANH, MOVING, RELU, name_of
+from edgerift.deploy._operators import AVERAGE, CONCATENATE, HARDTANH, MOVING, RELU, operator_name
 from edgerift.deploy._translation import GLOBAL_AVERAGES
 
 _SHARING = MOVING | GLOBAL_AVERAGES | {AVERAGE, CONCATENATE, RELU, HARDTANH}
 
 
 def grid_groups(module: fx.GraphModule) -> tuple[dict[str, int], list[Grid]]:
-    """Number the grids of a converted graph: a group for each quantize and dequantize node by name, a grid for each group.
+    """Number the grids of a converted graph: the group of each quantize and dequantize node, the grid of each group.
 
     Two quantize nodes are of one group when their grids are equal and an operator that keeps the grid (a move, a
     pooling, a concatenation) leads from one to the other.
@@ -46,7 +46,7 @@ def _sharing_sources(quantize: fx.Node) -> list[fx.Node]:
         node = waiting.pop()
         if is_dequantize(node):
             found.append(node.args[0])
-        elif isinstance(node, fx.Node) and name_of(node.target) in _SHARING:
+        elif isinstance(node, fx.Node) and operator_name(node.target) in _SHARING:
             first = node.args[0]
             waiting.extend(first if isinstance(first, (list, tuple)) else [first])
     return found

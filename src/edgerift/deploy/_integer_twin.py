@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._layers import is_global_average, is_layer, regions_of, sum_scales, whole_bias
-from edgerift.deploy._operators import ADD, CONCATENATE, MEAN, MOVING, WEIGHTED, name_of
+from edgerift.deploy._operators import ADD, CONCATENATE, MEAN, MOVING, WEIGHTED, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
 from edgerift.deploy._straight_through import clipped, passing_range, requantize
@@ -85,7 +85,9 @@ def layer_sums(twin: Translation, layer: fx.Node, levels: fx.Node, bias: Tensor 
 
 def per_channel(layer: fx.Node, values: Tensor) -> Tensor:
     """Shape values `[C_out]` so that they broadcast against a layer's result."""
-    extents = {"aten.linear.default": 0, "aten.conv1d.default": 1, "aten.conv2d.default": 2}[name_of(layer.target)]
+    extents = {"aten.linear.default": 0, "aten.conv1d.default": 1, "aten.conv2d.default": 2}[
+        operator_name(layer.target)
+    ]
     return values.view([1, -1] + [1] * extents) if extents else values
 
 
@@ -119,7 +121,7 @@ def _moved(twin: Translation, node: fx.Node, levels: dict[fx.Node, fx.Node]) -> 
     """Append what only moves values, on levels instead of real values; `levels` remembers it for its other users."""
     if is_dequantize(node):
         return _levels_of(node, levels)
-    if name_of(node.target) not in MOVING | {CONCATENATE}:
+    if operator_name(node.target) not in MOVING | {CONCATENATE}:
         return twin.values[node]
     if node not in levels:
         levels[node] = twin.graph.node_copy(node, lambda original: _moved(twin, original, levels))

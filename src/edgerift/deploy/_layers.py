@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, stored
-from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, WEIGHTED, name_of
+from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, WEIGHTED, operator_name
 from edgerift.deploy._regions import Region, find_region
 from edgerift.deploy._translation import GLOBAL_AVERAGES
 
@@ -23,22 +23,22 @@ def regions_of(graph: fx.Graph) -> dict[fx.Node, Region]:
 
 def is_layer(node: fx.Node) -> bool:
     """Tell whether a node is a convolution or a linear layer of quantized values and weights."""
-    if node.op != "call_function" or name_of(node.target) not in WEIGHTED:
+    if node.op != "call_function" or operator_name(node.target) not in WEIGHTED:
         return False
     weight: Any = node.args[1]
-    return is_dequantize(node.args[0]) and name_of(weight.target) == DEQUANTIZE_CHANNELS
+    return is_dequantize(node.args[0]) and operator_name(weight.target) == DEQUANTIZE_CHANNELS
 
 
 def is_global_average(node: fx.Node) -> bool:
     """Tell whether a node is a mean over height and width."""
-    if node.op != "call_function" or name_of(node.target) not in GLOBAL_AVERAGES:
+    if node.op != "call_function" or operator_name(node.target) not in GLOBAL_AVERAGES:
         return False
     extent: Any = node.args[1]
     return list(extent) in _GLOBAL_EXTENTS
 
 
 def sum_scales(module: fx.GraphModule, layer: fx.Node) -> Tensor:
-    """The real value `[C_out]` of one unit of a layer's integer sums: the input's scale times the weights', in float32."""
+    """The real value `[C_out]` of one unit of a layer's integer sums: its input's scale times its weights', float32."""
     source: Any = layer.args[0]
     weight: Any = layer.args[1]
     return stored(module, weight.args[1]).float() * torch.tensor(grid_of(source).scale)

@@ -14,7 +14,7 @@ from torch import Tensor, fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._layers import is_global_average, is_layer, real_bias, regions_of, sum_scales, whole_bias
-from edgerift.deploy._operators import MEAN, name_of
+from edgerift.deploy._operators import MEAN, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region, activation_levels, is_activation
 from edgerift.deploy._straight_through import clipped
@@ -60,7 +60,7 @@ def zero_level(node: fx.Node) -> int:
 
 
 def _place_layer(module: fx.GraphModule, layer: fx.Node, *, rounded: bool) -> None:
-    if not rounded and name_of(layer.target) == _CONVOLUTION:
+    if not rounded and operator_name(layer.target) == _CONVOLUTION:
         _split_convolution(module, layer)
         return
     bias = whole_bias(module, layer)
@@ -81,7 +81,7 @@ def _place_layer(module: fx.GraphModule, layer: fx.Node, *, rounded: bool) -> No
 
 
 def _split_convolution(module: fx.GraphModule, layer: fx.Node) -> None:
-    """Write a convolution whose result is not rounded as an integer one, then a multiplication and an addition in float.
+    """Write a convolution whose result is not rounded as an integer one, a multiplication and an addition in float.
 
     ONNX Runtime has an integer kernel for it only in this form.
     """

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from edgerift.deploy._quiet import quiet
 from edgerift.errors import ProgramError, unknown_name
 
 QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
@@ -129,6 +130,18 @@ _SIZE_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "operator.floordiv": operator.floordiv,
 }
 
+#: Operators beside layers that multiply and accumulate; no target's quantizer has a rule for them.
+_FLOAT_MULTIPLYING = frozenset(
+    {
+        "aten.matmul.default",
+        "aten.mm.default",
+        "aten.bmm.default",
+        "aten.addmm.default",
+        "aten.conv_transpose2d.input",
+        "aten.scaled_dot_product_attention.default",
+    }
+)
+
 ALLOWED = (
     frozenset({QUANTIZE, DEQUANTIZE, DEQUANTIZE_CHANNELS})
     | MOVING
@@ -138,10 +151,10 @@ ALLOWED = (
 )
 
 
-def name_of(target: Callable[..., Any] | str) -> str:
+def operator_name(target: Callable[..., Any] | str) -> str:
     """Name a graph node's target as program files name it.
 
-    >>> name_of(torch.ops.aten.relu.default)
+    >>> operator_name(torch.ops.aten.relu.default)
     'aten.relu.default'
     """
     for name, function in _SIZE_ARITHMETIC.items():
@@ -150,12 +163,20 @@ def name_of(target: Callable[..., Any] | str) -> str:
     return str(target)
 
 
+def is_allowed(name: str) -> bool:
+    """Tell whether a program may hold an operator."""
+    return name in ALLOWED
+
+
+def multiplies(name: str) -> bool:
+    """Tell whether an operator's cost is multiply-accumulates: convolutions, linear layers, matrix products."""
+    return name in WEIGHTED or name in _FLOAT_MULTIPLYING
+
+
 def resolve(name: str) -> Callable[..., Any]:
     """Turn an operator's name into the callable; a name outside the list raises :class:`ProgramError`."""
     if name not in ALLOWED:
-        raise ProgramError(
-            f"a program may not hold this operator: {unknown_name('operator', name, ALLOWED)[:400]}"
-        )
+        raise ProgramError(f"a program may not hold this operator: {unknown_name('operator', name, ALLOWED)[:400]}")
     if name in _SIZE_ARITHMETIC:
         return _SIZE_ARITHMETIC[name]
     if name.startswith("quantized_decomposed."):
@@ -168,4 +189,5 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 def _register_quantized_operators() -> None:
-    import torchao.quantization.pt2e  # noqa: F401
+    with quiet():
+        import torchao.quantization.pt2e  # noqa: F401

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, fx
 
 from edgerift.deploy._encoding import Json, decode, encode
-from edgerift.deploy._operators import ALLOWED, name_of, resolve
+from edgerift.deploy._operators import ALLOWED, operator_name, resolve
 from edgerift.errors import ProgramError, unknown_name
 from edgerift.recipes import Settings
 from edgerift.store import write_whole
@@ -30,14 +31,14 @@ class Operation(Settings):
     name: str
     operator: str
     arguments: list[Json]
-    keywords: dict[str, Json] = {}
+    keywords: dict[str, Json] = Field(default_factory=dict)
 
 
 class Provenance(Settings):
     """Where a program came from: the method and its settings, and the digest of the original's weights."""
 
     method: str
-    settings: dict[str, Json] = {}
+    settings: dict[str, Json] = Field(default_factory=dict)
     original: str = ""
 
 
@@ -75,7 +76,8 @@ class Program:
         """Build the converted graph as a module: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
 
         Its weights lie in channels-last order, which decides the order in which convolutions sum and so their last
-        bit; a twin computes in the same order. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+        bit; a twin computes in the same order. Raises :class:`~edgerift.errors.ProgramError` for an operator that a
+        program may not hold.
         """
         root = torch.nn.Module()
         attributes = {name: f"tensor_{index}" for index, name in enumerate(self.tensors)}
@@ -86,9 +88,7 @@ class Program:
 
         def stored(name: str) -> fx.Node:
             if name not in attributes:
-                raise ProgramError(
-                    f"the program names a tensor '{name}' that it does not hold; it is damaged"
-                )
+                raise ProgramError(f"the program names a tensor '{name}' that it does not hold; it is damaged")
             return graph.get_attr(attributes[name])
 
         def earlier(name: str) -> fx.Node:
@@ -103,8 +103,9 @@ class Program:
                 "call_function", resolve(operation.operator), tuple(arguments), keywords, operation.name
             )
         graph.output(earlier(self.output))
-        module = fx.GraphModule(root, graph, class_name="ConvertedProgram")
-        return module.eval().to(memory_format=torch.channels_last)
+        module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
+        arranged: fx.GraphModule = module.eval().to(memory_format=torch.channels_last)
+        return arranged
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Program:
         """Return the same program with some tensors replaced."""
@@ -137,9 +138,7 @@ class Program:
 
         path = Path(path)
         if not path.is_file():
-            raise ProgramError(
-                f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors"
-            )
+            raise ProgramError(f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors")
         try:
             with safe_open(path, framework="pt") as opened:
                 metadata = opened.metadata() or {}
@@ -147,9 +146,7 @@ class Program:
         except (SafetensorError, OSError) as error:
             raise ProgramError(f"{path} is not a readable program file ({error})") from None
         if "edgerift" not in metadata:
-            raise ProgramError(
-                f"{path} is a safetensors file but not a program; expected the format {_FORMAT}"
-            )
+            raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
         header = _Header(**json.loads(metadata["edgerift"]))
         _check_operators(header.operations)
         return Program(
@@ -175,7 +172,8 @@ def from_graph(
 ) -> Program:
     """Turn a converted graph module with one input and one output into a program.
 
-    `names` gives the module's tensors better names, by their attribute. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+    `names` gives the module's tensors better names, by their attribute. Raises
+    :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
     """
     operations: list[Operation] = []
     tensors: dict[str, Tensor] = {}
@@ -189,12 +187,10 @@ def from_graph(
         elif node.op == "output":
             output = _single_output(node).name
         elif node.op == "call_function":
-            operator = name_of(node.target)
+            operator = operator_name(node.target)
             keywords = {key: encode(value, names) for key, value in node.kwargs.items()}
             arguments = [encode(argument, names) for argument in node.args]
-            operations.append(
-                Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords)
-            )
+            operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
     _check_operators(operations)
     return Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
 
@@ -211,9 +207,7 @@ def _single_output(node: fx.Node) -> fx.Node:
     value: Any = node.args[0]
     while isinstance(value, (list, tuple)):
         if len(value) != 1:
-            raise ProgramError(
-                f"the model returns {len(value)} values; a classifier returns one tensor of logits"
-            )
+            raise ProgramError(f"the model returns {len(value)} values; a classifier returns one tensor of logits")
         value = value[0]
     result: fx.Node = value
     return result

@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx
 
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, quantize_arguments
-from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, HARDTANH, RELU, WEIGHTED, name_of
+from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, HARDTANH, RELU, WEIGHTED, operator_name
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Region:
     @property
     def name(self) -> str:
         """The operator's name, as in `aten.conv2d.default`."""
-        return name_of(self.operator.target)
+        return operator_name(self.operator.target)
 
     @property
     def grid(self) -> Grid:
@@ -62,23 +62,30 @@ def find_region(quantize: fx.Node) -> Region | None:
     quantized = tensors[:1] if region.name in WEIGHTED else tensors
     if not quantized or not all(is_dequantize(node) for node in quantized):
         return None
-    if region.name in WEIGHTED and name_of(tensors[1].target) != DEQUANTIZE_CHANNELS:
+    if region.name in WEIGHTED and operator_name(tensors[1].target) != DEQUANTIZE_CHANNELS:
         return None
     return region
 
 
+def reads_integers(node: fx.Node) -> bool:
+    """Tell whether all values that an operator computes with come from integers: dequantize nodes, stored weights."""
+    nodes = [value for value in _flattened(node.args) if isinstance(value, fx.Node)]
+    tensors = [value for value in nodes if value.op == "call_function"]
+    return bool(tensors) and all(
+        is_dequantize(value) or operator_name(value.target) == DEQUANTIZE_CHANNELS for value in tensors
+    )
+
+
 def is_activation(node: Any) -> bool:
     """Tell whether a graph argument is a ReLU or a clamp."""
-    return (
-        isinstance(node, fx.Node) and node.op == "call_function" and name_of(node.target) in (RELU, HARDTANH)
-    )
+    return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) in (RELU, HARDTANH)
 
 
 def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | None, int | None]:
     """Translate an activation's bounds to levels of a grid, counted from the zero point."""
     if activation is None:
         return None, None
-    if name_of(activation.target) == RELU:
+    if operator_name(activation.target) == RELU:
         return 0, None
     low, high = hardtanh_bounds(activation)
     return grid.level(low), grid.level(high)
@@ -86,7 +93,7 @@ def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | Non
 
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
-    values = {**dict(zip(("input", "min_val", "max_val"), node.args, strict=False)), **node.kwargs}
+    values: dict[str, Any] = {**dict(zip(("input", "min_val", "max_val"), node.args, strict=False)), **node.kwargs}
     return float(values.get("min_val", -1.0)), float(values.get("max_val", 1.0))
 
 

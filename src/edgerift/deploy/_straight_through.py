@@ -19,7 +19,8 @@ Context = Any
 
 def _inside(grad: Tensor, value: Tensor, low: float, high: float) -> Tensor:
     """Keep `grad` where `low < value < high`, in one pass."""
-    return torch.ops.aten.hardtanh_backward(grad, value, low, high)
+    kept: Tensor = torch.ops.aten.hardtanh_backward(grad, value, low, high)
+    return kept
 
 
 class _FakeQuantize(torch.autograd.Function):
@@ -73,7 +74,7 @@ class FakeQuantize(nn.Module):
 def fake_quantize(value: Tensor, grid: Grid, clip: tuple[int, int], passing: tuple[float, float]) -> Tensor:
     """Round to a grid, clip to levels and return to real values; see :class:`FakeQuantize`."""
     floor, ceiling = passing
-    rounded: Tensor = _FakeQuantize.apply(
+    rounded: Tensor = _FakeQuantize.apply(  # type: ignore[no-untyped-call]
         value, grid.inverse, grid.scale, *clip, floor * grid.scale, ceiling * grid.scale
     )
     return rounded
@@ -123,7 +124,7 @@ class QuantizeLevels(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Round `value`, float32 of any shape."""
         grid = self.grid
-        levels: Tensor = _QuantizeLevels.apply(
+        levels: Tensor = _QuantizeLevels.apply(  # type: ignore[no-untyped-call]
             value, grid.inverse, *clipped(grid, None, None), *passing_range(grid, None, None)
         )
         return levels
@@ -151,7 +152,7 @@ def requantize(sums: Tensor, factor: Tensor, clip: tuple[int, int], passing: tup
     `sums` is float32 holding whole numbers, `[N,C,...]`; `factor` is float32 that broadcasts against it, or a scalar
     tensor. This is the float32 requantization of XNNPACK and of ONNX Runtime's MLAS.
     """
-    result: Tensor = _Requantize.apply(sums, factor, *clip, *passing)
+    result: Tensor = _Requantize.apply(sums, factor, *clip, *passing)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -167,9 +168,7 @@ class _AddFixedPoint(torch.autograd.Function):
         passing: tuple[float, float],
     ) -> Tensor:
         total = first.to(torch.int32).mul_(multipliers[0])
-        total.add_(second.to(torch.int32), alpha=multipliers[1]).add_(1 << (shift - 1)).bitwise_right_shift_(
-            shift
-        )
+        total.add_(second.to(torch.int32), alpha=multipliers[1]).add_(1 << (shift - 1)).bitwise_right_shift_(shift)
         levels = total.to(first.dtype)
         ctx.save_for_backward(levels)
         ctx.slopes = [multiplier / (1 << shift) for multiplier in multipliers]
@@ -195,5 +194,5 @@ def add_fixed_point(
 
     Both are float32 holding whole numbers in [-255, 255], of one shape; the multipliers are below 2^22.
     """
-    result: Tensor = _AddFixedPoint.apply(first, second, multipliers, shift, clip, passing)
+    result: Tensor = _AddFixedPoint.apply(first, second, multipliers, shift, clip, passing)  # type: ignore[no-untyped-call]
     return result

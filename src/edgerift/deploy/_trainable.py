@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy._encoding import Json
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._groups import grid_groups
-from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, WEIGHTED, name_of
+from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, WEIGHTED, operator_name
 from edgerift.deploy._program import Operation, Program
 from edgerift.deploy._regions import hardtanh_bounds, is_activation
 from edgerift.deploy._straight_through import clipped, fake_quantize, passing_range
@@ -61,7 +61,7 @@ class RoundedWeight(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the weight as the integers represent it."""
-        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds)
+        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds)  # type: ignore[no-untyped-call]
         return rounded
 
     def integers(self) -> tuple[Tensor, Tensor]:
@@ -76,9 +76,7 @@ class RoundedWeight(nn.Module):
 class ObservedQuantize(nn.Module):
     """Fake quantization on a grid that follows the values: a running range, moved by each training batch."""
 
-    def __init__(
-        self, ranges: Ranges, index: int, bounds: tuple[float, float] | None, levels: tuple[int, int]
-    ) -> None:
+    def __init__(self, ranges: Ranges, index: int, bounds: tuple[float, float] | None, levels: tuple[int, int]) -> None:
         """Share range `index` of `ranges`; `bounds` are those of the activation before, if any."""
         super().__init__()
         self._ranges = [ranges]  # In a list, so that the shared ranges are not this module's child too.
@@ -243,7 +241,7 @@ def _translate(
             twin.values[node] = _observed(twin, node, ranges, groups[node.name])
         elif is_dequantize(node):
             twin.values[node] = twin.values[node.args[0]]
-        elif node.op == "call_function" and name_of(node.target) in WEIGHTED:
+        elif node.op == "call_function" and operator_name(node.target) in WEIGHTED:
             layers.append(_layer(twin, node, operations, weights))
         else:
             twin.copy(node)
@@ -256,14 +254,10 @@ def _observed(twin: Translation, quantize: fx.Node, ranges: Ranges, index: int) 
         return twin.values[source]
     bounds = None
     if is_activation(source):
-        bounds = (
-            (0.0, float("inf")) if name_of(source.target) == "aten.relu.default" else hardtanh_bounds(source)
-        )
+        bounds = (0.0, float("inf")) if operator_name(source.target) == "aten.relu.default" else hardtanh_bounds(source)
         source = source.args[0]
     grid = grid_of(quantize)
-    return twin.apply(
-        ObservedQuantize(ranges, index, bounds, (grid.minimum, grid.maximum)), twin.values[source]
-    )
+    return twin.apply(ObservedQuantize(ranges, index, bounds, (grid.minimum, grid.maximum)), twin.values[source])
 
 
 def _layer(
@@ -272,7 +266,7 @@ def _layer(
     source: Any = node.args[1]
     if source.op != "call_function" or len(source.args) < 6:
         raise ProgramError(f"layer '{node.name}' has no per-channel weight; it cannot be trained")
-    stored: list[Any] = [argument for argument in operations[source.name].arguments[:2]]
+    stored: list[Any] = operations[source.name].arguments[:2]
     name, scale = (str(reference["tensor"]) for reference in stored)
     bounds = int(source.args[4]), int(source.args[5])
     real = twin.real_weight(source)
@@ -286,5 +280,7 @@ def _layer(
         bias = str(reference["tensor"])
         value = twin.parameter(twin.tensor(node.args[2]))
         parameter = str(value.target)
-    twin.values[node] = twin.call(node.target, twin.values[node.args[0]], rounded, value, *node.args[3:])
+    called: Any = node.target
+    taken: Any = node.args[0]
+    twin.values[node] = twin.call(called, twin.values[taken], rounded, value, *node.args[3:])
     return _Layer(name, scale, bias, str(rounded.target), parameter)

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 from torch import Tensor, fx, nn
 
 from edgerift.deploy._grid import stored
-from edgerift.deploy._operators import ADAPTIVE_AVERAGE, DEQUANTIZE_CHANNELS, MEAN, name_of
+from edgerift.deploy._operators import ADAPTIVE_AVERAGE, DEQUANTIZE_CHANNELS, MEAN, operator_name
 from edgerift.deploy._program import Program
 
 #: Both compute the mean over height and width; a twin uses one spelling, so that one rule serves both.
@@ -59,7 +59,7 @@ class Translation:
         """Append a node as it is, computing on real values; per-channel weights are folded into constants."""
         if node.op == "get_attr":
             self.values[node] = self.constant(self.tensor(node))
-        elif node.op == "call_function" and name_of(node.target) == DEQUANTIZE_CHANNELS:
+        elif node.op == "call_function" and operator_name(node.target) == DEQUANTIZE_CHANNELS:
             self.values[node] = self.constant(self.real_weight(node))
         else:
             self.values[node] = self.graph.node_copy(node, lambda original: self.values[original])

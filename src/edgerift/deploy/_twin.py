@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 import torch
 from torch import Tensor, fx, nn
@@ -30,7 +30,8 @@ class Twin(nn.Module):
         """Translate the program; see :func:`twin`."""
         super().__init__()
         self.arithmetic = arithmetic
-        self.body: fx.GraphModule = _TRANSLATIONS[arithmetic](program).to(memory_format=torch.channels_last)
+        body: Any = _TRANSLATIONS[arithmetic](program)
+        self.body: fx.GraphModule = body.to(memory_format=torch.channels_last)
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
-from edgerift.deploy._operators import CONCATENATE, MOVING, name_of
+from edgerift.deploy._operators import CONCATENATE, MOVING, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import activation_levels, is_activation
 from edgerift.deploy._straight_through import FakeQuantize
@@ -40,9 +42,9 @@ def stays_on_grid(quantize: fx.Node) -> bool:
     source = quantize_arguments(quantize)["input"]
     if not isinstance(source, fx.Node) or source.op != "call_function":
         return False
-    if name_of(source.target) not in MOVING | {CONCATENATE}:
+    if operator_name(source.target) not in MOVING | {CONCATENATE}:
         return False
-    inputs = source.args[0] if isinstance(source.args[0], (list, tuple)) else [source.args[0]]
-    while len(inputs) == 1 and isinstance(inputs[0], fx.Node) and name_of(inputs[0].target) in MOVING:
+    inputs: Any = source.args[0] if isinstance(source.args[0], (list, tuple)) else [source.args[0]]
+    while len(inputs) == 1 and isinstance(inputs[0], fx.Node) and operator_name(inputs[0].target) in MOVING:
         inputs = [inputs[0].args[0]]
     return all(is_dequantize(node) and grid_of(node) == grid_of(quantize) for node in inputs)

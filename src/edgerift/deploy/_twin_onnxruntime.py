@@ -21,7 +21,7 @@ from edgerift.deploy._integer_twin import (
 )
 from edgerift.deploy._layers import real_bias, sum_scales, whole_bias
 from edgerift.deploy._onnx_graph import zero_level
-from edgerift.deploy._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, name_of
+from edgerift.deploy._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
 from edgerift.deploy._straight_through import clipped, passing_range, requantize
@@ -156,7 +156,7 @@ def _add_fused(
 
 def _real_layer(twin: Translation, layer: fx.Node, levels: fx.Node) -> fx.Node:
     factor = twin.constant(per_channel(layer, sum_scales(twin.source, layer)))
-    if name_of(layer.target) == _LINEAR:
+    if operator_name(layer.target) == _LINEAR:
         return twin.call(torch.mul, layer_sums(twin, layer, levels, whole_bias(twin.source, layer)), factor)
     real = twin.call(torch.mul, layer_sums(twin, layer, levels, None), factor)
     bias = real_bias(twin.source, layer)

@@ -121,7 +121,7 @@ def _step(work: Work, batch: Batch, step: int) -> Tensor:
     work.optimizer.zero_grad(set_to_none=True)
     with work.autocast():
         value = work.loss(work.runner, batch.images, batch.targets)
-    value.backward()  # type: ignore[no-untyped-call]
+    value.backward()
     work.optimizer.step()
     return value.detach()
 

@@ -86,10 +86,10 @@ def _import_quietly() -> ModuleType:
 @functools.cache
 def _declare_operators() -> torch.library.Library:
     # The cache keeps the library object alive: its declarations go when it does.
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        library.define(schema)  # type: ignore[no-untyped-call]
+        library.define(schema)
     return library
 
 

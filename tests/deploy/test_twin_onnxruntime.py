@@ -1,0 +1,192 @@
+"""The twin with ONNX Runtime's rounding, against ONNX Runtime itself, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from edgerift.deploy import build, fidelity, twin
+from edgerift.deploy._twin_onnxruntime import _add_fused
+
+pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+
+RELU, HARDTANH, ADD, CAT = "aten.relu.default", "aten.hardtanh.default", "aten.add.Tensor", "aten.cat.default"
+AVERAGE, GLOBAL, MAXIMUM = "aten.avg_pool2d.default", "aten.adaptive_avg_pool2d.default", "aten.max_pool2d.default"
+MEAN, FLATTEN, CHUNK = "aten.mean.dim", "aten.flatten.using_ints", "aten.chunk.default"
+
+
+def stem(maker, channels=8):
+    """The image on a grid, a strided convolution and a ReLU."""
+    first = maker.convolution(maker.rounded("image"), channels, kernel=3, stride=2, padding=1)
+    return maker.rounded(maker.call(RELU, first))
+
+
+def flat(maker, source):
+    """Every value of a feature map as an output, so that no difference hides behind an average."""
+    return maker.rounded(maker.call(FLATTEN, source, 1), grid=maker.grid(source))
+
+
+def layers(maker):
+    depthwise = maker.rounded(maker.convolution(stem(maker), 8, kernel=3, padding=1, groups=8))
+    pooled = maker.rounded(maker.call(GLOBAL, maker.rounded(maker.convolution(depthwise, 64)), [1, 1]))
+    return maker.rounded(maker.linear(flat(maker, pooled), 40))
+
+
+def residual(maker):
+    source = stem(maker)
+    branch = maker.rounded(maker.convolution(source, 8, kernel=3, padding=1))
+    added = maker.rounded(maker.call(RELU, maker.call(ADD, branch, source)))
+    shortcut = maker.rounded(maker.convolution(source, 8))
+    return flat(maker, maker.rounded(maker.call(ADD, shortcut, added)))
+
+
+def clamps(maker):
+    """Activations whose bounds lie inside the grid, so that something has to clamp."""
+    source = stem(maker)
+    signed = maker.rounded(maker.convolution(source, 8))
+    clipped = maker.rounded(maker.call(HARDTANH, maker.convolution(signed, 8), 0.0, 0.4), grid=maker.grid(signed))
+    return flat(maker, maker.rounded(maker.call(RELU, maker.convolution(clipped, 8)), grid=maker.grid(signed)))
+
+
+def pools(maker):
+    source = maker.rounded(maker.convolution(stem(maker), 16))
+    windowed = maker.rounded(maker.call(AVERAGE, source, [3, 3], [1, 1], [1, 1]))
+    return flat(maker, maker.rounded(maker.call(MAXIMUM, windowed, [2, 2], [2, 2]), grid=maker.grid(windowed)))
+
+
+def averages(maker):
+    """The two other spellings of a mean over height and width."""
+    source = maker.rounded(maker.convolution(stem(maker), 64))
+    window = flat(maker, maker.rounded(maker.call(AVERAGE, source, [8, 8])))
+    mean = maker.rounded(maker.call(MEAN, source, [2, 3]))
+    return maker.rounded(maker.call(CAT, [window, mean], 1))
+
+
+def branches(maker):
+    """Halves of a tensor on grids of their own, brought together again."""
+    halves = maker.call(CHUNK, stem(maker), 2, 1)
+    kept = maker.rounded(maker.call("operator.getitem", halves, 0))
+    changed = maker.rounded(maker.call("operator.getitem", halves, 1))
+    changed = maker.rounded(maker.call(RELU, maker.convolution(changed, 4)))
+    return flat(maker, maker.rounded(maker.call(CAT, [kept, changed], 1)))
+
+
+def unrounded(maker):
+    """As the x86 quantizer leaves it: a convolution that is added before it is rounded, logits that never are."""
+    source = stem(maker)
+    added = maker.call(ADD, maker.convolution(source, 8, kernel=3, padding=1), source)
+    return maker.linear(flat(maker, maker.rounded(maker.call(RELU, added))), 5)
+
+
+def case(network, target="mobile", *, dyadic=False):
+    name = f"{network.__name__}-{target}" + ("-ties" if dyadic else "")
+    return pytest.param((network, target, dyadic), id=name)
+
+
+CASES = [
+    case(layers, dyadic=True),
+    case(residual),
+    case(residual, dyadic=True),
+    case(residual, "server", dyadic=True),
+    case(clamps),
+    case(pools, dyadic=True),
+    case(averages, dyadic=True),
+    case(branches),
+    case(unrounded, "server"),
+]
+
+
+@pytest.fixture(scope="module")
+def made(make_program, tmp_path_factory):
+    """Build each case once: its program and its build."""
+    known = {}
+
+    def look_up(chosen):
+        if chosen not in known:
+            network, target, dyadic = chosen
+            maker = make_program(target, dyadic=dyadic)
+            program = maker.program(network(maker))
+            path = tmp_path_factory.mktemp("builds") / "model.onnx"
+            known[chosen] = program, build(program, "onnxruntime", path)
+        return known[chosen]
+
+    return look_up
+
+
+def random_images(count, seed=7):
+    return torch.randint(0, 256, (count, 3, 16, 16), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("chosen", CASES)
+def test_the_twin_equals_the_runtime_to_the_bit(made, chosen):
+    program, built = made(chosen)
+    found = fidelity(program, built, random_images(400))
+    assert found.arithmetic == "onnxruntime"
+    assert (found.equal_logits, found.max_lsb, found.label_disagreement) == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("chosen", CASES[:-1])
+def test_the_runtime_stays_near_the_converted_graph(made, chosen):
+    program, built = made(chosen)
+    assert fidelity(program, built, random_images(200), candidate=twin(program)).max_lsb <= 3.01
+
+
+@pytest.mark.parametrize("chosen", CASES)
+def test_every_layer_runs_in_an_integer_kernel(made, chosen):
+    assert made(chosen)[1].integer_macs() == 1.0
+
+
+@pytest.mark.parametrize("network", [layers, residual, pools])
+def test_the_converted_graph_breaks_ties_otherwise(made, network):
+    program, built = made((network, "mobile", True))
+    assert fidelity(program, built, random_images(200), candidate=twin(program)).equal_logits < 0.999
+
+
+@pytest.mark.parametrize("chosen", [(residual, "mobile", False), (pools, "mobile", True), (unrounded, "server", False)])
+def test_the_gradient_points_where_the_graph_twins_does(made, chosen):
+    program, _ = made(chosen)
+    gradients = []
+    for arithmetic in ("graph", "onnxruntime"):
+        images = (random_images(16) / 255).requires_grad_()
+        scores = twin(program, arithmetic)(images)
+        gradients.append(torch.autograd.grad(scores[:, 0].sum() - scores[:, 1].sum(), images)[0].flatten())
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.97
+    assert gradients[1].norm() / gradients[0].norm() == pytest.approx(1.0, abs=0.1)
+
+
+def add_session():
+    """ONNX Runtime's own addition of two tensors of all pairs of levels, as a model of one node."""
+    from onnx import TensorProto, helper
+
+    kinds = {"a": "u", "sa": "f", "za": "u", "b": "u", "sb": "f", "zb": "u", "sc": "f", "zc": "u"}
+    types = {"u": TensorProto.UINT8, "f": TensorProto.FLOAT}
+    shapes = {name: [65536] if name in "ab" else [] for name in kinds}
+    inputs = [helper.make_tensor_value_info(name, types[kind], shapes[name]) for name, kind in kinds.items()]
+    node = helper.make_node("QLinearAdd", list(kinds), ["c"], domain="com.microsoft")
+    graph = helper.make_graph([node], "add", inputs, [helper.make_tensor_value_info("c", TensorProto.UINT8, [65536])])
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def test_addition_equals_the_kernel_on_all_pairs_of_levels():
+    session = add_session()
+    first, second = (side.astype(np.uint8) for side in np.divmod(np.arange(65536), 256))
+    random = np.random.default_rng(0)
+    for trial in range(40):
+        # Every other trial takes ratios of small whole numbers, which make ties.
+        scales = np.exp(random.uniform(-4, 0, 3)) if trial % 2 else random.integers(1, 9, 3) / 64
+        scales, zeros = scales.astype(np.float32), random.integers(0, 256, 3)
+        feed = {"a": first, "b": second}
+        feed |= {name: np.array(value) for name, value in zip(("sa", "sb", "sc"), scales, strict=True)}
+        feed |= {name: np.array(value, np.uint8) for name, value in zip(("za", "zb", "zc"), zeros, strict=True)}
+        expected = session.run(None, feed)[0].astype(np.float32) - zeros[2]
+        levels = [
+            torch.from_numpy(side.astype(np.float32) - zero)
+            for side, zero in zip((first, second), zeros.tolist(), strict=False)
+        ]
+        ratios = (float(scales[0] / scales[2]), float(scales[1] / scales[2]))
+        clip = (-int(zeros[2]), 255 - int(zeros[2]))
+        found = _add_fused(*levels, ratios, tuple(zeros.tolist()), clip, (clip[0] - 0.5, clip[1] + 0.5))
+        assert np.array_equal(found.numpy(), expected)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgerift.deploy import build, open_build, twin
+from edgerift.deploy import Operation, build, open_build, twin
 from edgerift.deploy._onnxruntime_macs import integer_share
 from edgerift.errors import BuildError
 
@@ -120,22 +120,10 @@ def test_a_bias_beyond_int32_is_refused_and_leaves_no_file(program, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_operator_onnx_does_not_have_is_refused(program, tmp_path):
+def test_an_operator_that_onnx_lacks_is_refused_in_one_line(program, tmp_path):
     last = program.operations[-1]
-    broken = dataclasses.replace(
-        program,
-        operations=(
-            *program.operations,
-            last.model_copy(
-                update={
-                    "name": "odd",
-                    "operator": "aten.channel_shuffle.default",
-                    "arguments": [{"node": last.name}, 5],
-                }
-            ),
-        ),
-        output="odd",
-    )
+    odd = Operation(name="odd", operator="aten.channel_shuffle.default", arguments=[{"node": last.name}, 5])
+    broken = dataclasses.replace(program, operations=(*program.operations, odd), output="odd")
     with pytest.raises(BuildError, match="ONNX Runtime refused the program") as refusal:
         build(broken, "onnxruntime", tmp_path / "model.onnx")
     assert "\n" not in str(refusal.value)

@@ -12,3 +12,5 @@ from edgerift.adapt._recipe import GivenOriginal as GivenOriginal
 from edgerift.adapt._recipe import given_original as given_original
 from edgerift.adapt._settings import PtqSettings as PtqSettings
 from edgerift.adapt._settings import QatSettings as QatSettings
+from edgerift.adapt._torchao import torchao_qat as torchao_qat
+from edgerift.adapt._torchao import torchao_qat_model as torchao_qat_model

@@ -17,15 +17,15 @@ _IN_PLACE = {
 }
 
 
-def export(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
-    """Export a model in inference form as a graph of PyTorch's core operators.
+def export(model: nn.Module, example: Tensor, target: Target, *, training: bool = False) -> fx.GraphModule:
+    """Export a model in inference form (or, for torchao's QAT, in training form) as a graph of PyTorch's core operators.
 
     `example` is float32 `[N,3,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. Operators
     that write in place are replaced by those that do not, dropout is removed, and a batch normalisation that follows no
     convolution becomes a 1x1 depthwise convolution, so that it can run in integers. Raises
     :class:`~edgerift.errors.ModelError` when the model cannot be exported.
     """
-    model = model.eval()
+    model = model.train(training)
     batch = torch.export.Dim("batch", min=1, max=65536)
     try:
         with quiet():
@@ -39,7 +39,8 @@ def export(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
             "and accept any batch size"
         ) from error
     _leave_no_writes(graph)
-    _turn_lone_normalisations_into_convolutions(graph)
+    if not training:
+        _turn_lone_normalisations_into_convolutions(graph)
     graph.recompile()
     return graph  # type: ignore[no-any-return]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, fx
@@ -21,6 +21,9 @@ from edgerift.deploy._regions import Region
 from edgerift.deploy._straight_through import clipped, passing_range, requantize
 from edgerift.deploy._translation import GLOBAL_AVERAGES, Translation
 from edgerift.deploy._twin_graph import stays_on_grid
+
+#: How many dimensions follow the channels in a layer's result.
+_EXTENTS: Final = {"aten.linear.default": 0, "aten.conv1d.default": 1, "aten.conv2d.default": 2}
 
 Clip = tuple[int, int]
 Passing = tuple[float, float]

@@ -12,7 +12,8 @@ import edgerift as er
 def main() -> None:
     """Go from images to a build, and compare the build with the original on the test images."""
     train, test = er.images.load("digits")
-    original = er.train.fit(er.zoo.create("lenet", classes=10), train, epochs=6, learning_rate=0.02, seed=0)
+    original = er.zoo.create("lenet", classes=10, seed=0)
+    original = er.train.fit(original, train, epochs=4, batch_size=32, learning_rate=0.05, seed=0)
     program = er.adapt.qat(original, train, target="mobile", epochs=1, seed=0)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -24,8 +25,8 @@ def main() -> None:
     counted = er.measure.quadrants(before, after, test.labels)
     print(f"original    {er.measure.accuracy(before, test.labels)}")
     print(f"executorch  {er.measure.accuracy(after, test.labels)}")
-    print(f"integer multiply-accumulates: {share:.1%}")
-    print(f"only the original is right: {counted.only_original_right}, only the build: {counted.only_build_right}")
+    print(f"multiply-accumulates in integer kernels: {share:.1%}")
+    print(f"only the original right: {counted.only_original_right}, only the build right: {counted.only_build_right}")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def twin(program: Program, arithmetic: Arithmetic = "graph") -> Twin:
       float32 requantization rounded half to even, integer average pooling. Its convolutions run on whole numbers in
       float32, which is exact while sums stay below 2^24.
     - `"onnxruntime"`: the integer kernels that ONNX Runtime picks on x86 with AVX2: as above, but residual adds by
-      fused multiply-adds in float32, windowed average pooling in float, and rounding by division where real values enter.
+      fused multiply-adds in float32, windowed average pooling in float, and rounding by division where real values
+      enter.
 
     The gradient is straight-through: zero where a value leaves the clipping range of its grid, one inside. Raises
     :class:`~edgerift.errors.RecipeError` for an unknown arithmetic.

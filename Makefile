@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+INSTALLED_DOCS := $(VENV)/.installed-docs
+
+.DELETE_ON_ERROR:
+.PHONY: demo test slow check docs clean
+
+# Train, adapt to int8, build for ExecuTorch, and print what changed. The results are in demo/.
+demo: $(INSTALLED)
+	$(BIN)/edgerift adapt --data digits --model resnet8 --method qat --target mobile --runtime executorch \
+		--out demo --store demo/.store
+
+# The tests that take seconds.
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+# The tests that take minutes.
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# The documentation, into site/.
+docs: $(INSTALLED_DOCS)
+	$(BIN)/mkdocs build --strict
+
+# Everything that was made, but for the virtual environment.
+clean:
+	rm -rf demo site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[executorch,onnxruntime,dev]' --constraint constraints.txt
+	touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(PIP) --editable '.[docs]' --constraint constraints.txt
+	touch $@

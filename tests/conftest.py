@@ -1,0 +1,30 @@
+"""What every test gets: a store and a cache of its own, no offline copies of image sets, and one thread."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def pytest_configure() -> None:
+    # The tests' tensors are small, and threads that wait for each other slow a busy machine down.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep fixtures that outlive a test away from the user's own store and cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGERIFT_STORE", str(tmp_path_factory.mktemp("store")))
+        patch.setenv("EDGERIFT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("EDGERIFT_DATA", raising=False)
+        patch.delenv("EDGERIFT_TRACEBACK", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a store and a cache that no other test has written to; they are made when they are used."""
+    monkeypatch.setenv("EDGERIFT_STORE", str(tmp_path / "own-store"))
+    monkeypatch.setenv("EDGERIFT_CACHE", str(tmp_path / "own-cache"))

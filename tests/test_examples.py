@@ -1,4 +1,4 @@
-"""The examples run without a warning and end with the result they promise."""
+"""The examples end with the result they promise, and the pages' Python runs; both without a warning."""
 
 import os
 import re
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+PAGES = ["README.md", "docs/quickstart.md", "docs/images.md", "docs/store.md"]
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 RESULTS = {
     "01_train_and_adapt.py": r"only the original right: \d+, only the build right: \d+$",
     "02_twin_gradient.py": r"along the gradient of the twin: \d+\.\d %",
@@ -25,11 +28,24 @@ def test_every_example_is_listed() -> None:
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in RESULTS]
 )
 def test_an_example_prints_its_result(name: str, tmp_path: Path) -> None:
-    surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
+    printed = run(EXAMPLES / name, tmp_path)
+    assert re.search(RESULTS[name], printed.strip().splitlines()[-1]), printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs(page: str, tmp_path: Path) -> None:
+    program = "\n".join(BLOCK.findall((ROOT / page).read_text()))
+    assert "er." in program
+    (tmp_path / "page.py").write_text(program.replace("epochs=30", "epochs=1").replace("epochs=3", "epochs=1"))
+    run(tmp_path / "page.py", tmp_path)
+
+
+def run(script: Path, folder: Path) -> str:
     finished = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name)],
-        cwd=tmp_path,
-        env=surroundings,
+        [sys.executable, "-W", "error", str(script)],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -37,4 +53,4 @@ def test_an_example_prints_its_result(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert re.search(RESULTS[name], finished.stdout.strip().splitlines()[-1]), finished.stdout
+    return finished.stdout

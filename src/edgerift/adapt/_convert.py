@@ -110,12 +110,15 @@ def _weight_source(node: fx.Node) -> fx.Node:
 def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str]) -> dict[str, FloatWeight]:
     """Split each folded weight into the model's own weight and the per-channel factor that folding put on it."""
     own = model.state_dict()
+    buffers = {name for name, _ in prepared.named_buffers()}
     weights: dict[str, FloatWeight] = {}
     for node in prepared.graph.nodes:
         if node.name not in layers:
             continue
-        layer = layers[node.name]
-        folded = attribute(prepared, str(_weight_source(node).target)).clone()
+        layer, source = layers[node.name], str(_weight_source(node).target)
+        if source in buffers:
+            continue  # The weights of a pooling, which do not learn.
+        folded = attribute(prepared, source).clone()
         weight = own.get(f"{layer}.weight", folded)
         if weight.shape != folded.shape:
             weight = folded

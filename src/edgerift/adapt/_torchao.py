@@ -57,9 +57,7 @@ def torchao_qat(
             if epoch >= chosen.observe_epochs:
                 model.apply(disable_observer)
 
-        run(
-            prepared, train, validation, chosen.train, on_epoch=freeze, progress=progress, task="torchao qat"
-        )
+        run(prepared, train, validation, chosen.train, on_epoch=freeze, progress=progress, task="torchao qat")
         converted = convert_pt2e(prepared)
     return from_graph(
         converted,

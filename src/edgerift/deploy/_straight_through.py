@@ -132,27 +132,31 @@ class QuantizeLevels(nn.Module):
 
 class _Requantize(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Context, sums: Tensor, factor: Tensor, low: int, high: int, floor: float, ceiling: float
+    def forward(  # noqa: PLR0913
+        ctx: Context, sums: Tensor, factor: Tensor, low: int, high: int, floor: float, ceiling: float, zero: int
     ) -> Tensor:
         levels = sums * factor
         ctx.save_for_backward(levels, factor)
         ctx.bounds = floor, ceiling
-        return levels.clamp(low, high).round_()
+        clipped_levels = levels.clamp(low, high)
+        return clipped_levels.add_(zero).round_().sub_(zero) if zero else clipped_levels.round_()
 
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         levels, factor = ctx.saved_tensors
-        return _inside(grad, levels, *ctx.bounds).mul_(factor), None, None, None, None, None
+        return _inside(grad, levels, *ctx.bounds).mul_(factor), None, None, None, None, None, None
 
 
-def requantize(sums: Tensor, factor: Tensor, clip: tuple[int, int], passing: tuple[float, float]) -> Tensor:
+def requantize(
+    sums: Tensor, factor: Tensor, clip: tuple[int, int], passing: tuple[float, float], zero: int = 0
+) -> Tensor:
     """Bring integer sums to the levels of the next grid: `clip(round_half_even(sums * factor), *clip)`.
 
     `sums` is float32 holding whole numbers, `[N,C,...]`; `factor` is float32 that broadcasts against it, or a scalar
-    tensor. This is the float32 requantization of XNNPACK and of ONNX Runtime's MLAS.
+    tensor. This is the float32 requantization of XNNPACK and of ONNX Runtime's MLAS. A kernel that rounds after adding its zero point passes it as
+    `zero`: an odd one turns the choice between two equally near levels around.
     """
-    result: Tensor = _Requantize.apply(sums, factor, *clip, *passing)  # type: ignore[no-untyped-call]
+    result: Tensor = _Requantize.apply(sums, factor, *clip, *passing, zero)  # type: ignore[no-untyped-call]
     return result
 
 

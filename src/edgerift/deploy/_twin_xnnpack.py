@@ -38,16 +38,19 @@ def _add(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
 
 def _mean(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
     ratio = twin.constant(torch.tensor(_ratio(grid_of(region.inputs[0]).scale, region.grid.scale)))
-    return twin.call(_requantize_mean, inputs[0], ratio, keeps_extent(region), *rounding(region))
+    zero = region.grid.zero_point
+    return twin.call(_requantize_mean, inputs[0], ratio, keeps_extent(region), *rounding(region), zero)
 
 
 def _ratio(numerator: float, denominator: float) -> float:
     return float(np.float32(numerator) / np.float32(denominator))
 
 
-def _requantize_mean(levels: Tensor, ratio: Tensor, keep: bool, clip: Clip, passing: Passing) -> Tensor:
+def _requantize_mean(  # noqa: PLR0913
+    levels: Tensor, ratio: Tensor, keep: bool, clip: Clip, passing: Passing, zero: int
+) -> Tensor:
     sums = levels.sum((2, 3), keepdim=keep)
-    return requantize(sums, ratio / (levels.shape[2] * levels.shape[3]), clip, passing)
+    return requantize(sums, ratio / (levels.shape[2] * levels.shape[3]), clip, passing, zero)
 
 
 def add_multipliers(first: Grid, second: Grid, result: Grid) -> tuple[tuple[int, int], int]:

@@ -22,8 +22,9 @@ from edgerift.deploy import (
     quiet,
     reads_integers,
 )
-from edgerift.errors import QuantizationError
+from edgerift.errors import ModelError, QuantizationError
 
+_BATCH_NORMALISATION = "aten.batch_norm.default"
 _WEIGHTED = (torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 
 
@@ -46,6 +47,7 @@ def quantize(
     """Export, observe and convert a float model.
 
     `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once. Raises
+    :class:`~edgerift.errors.ModelError` for a model that does not answer logits `[N,classes]` and
     :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program, or that multiplies and
     accumulates in float.
     """
@@ -54,7 +56,14 @@ def quantize(
     with quiet():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        prepared = prepare_pt2e(export(model, example, target), chosen)
+        graph = export(model, example, target)
+        _require_logits(graph, classes)
+        _require_allowed(graph, target)
+        try:
+            prepared = prepare_pt2e(graph, chosen)
+        except ValueError as error:
+            first_line = str(error).strip().split("\n")[0]
+            raise QuantizationError(f"the quantizer of target '{target}' refuses the model: {first_line}") from error
         layers = layer_names(prepared)
         weights = _float_weights(model, prepared, layers)
         with torch.inference_mode():
@@ -73,21 +82,46 @@ def quantize(
     return Converted(program, weights)
 
 
+def _require_logits(graph: fx.GraphModule, classes: int) -> None:
+    """Refuse a model that does not answer one tensor with a number for each class."""
+    output: Any = next(iter(reversed(graph.graph.nodes)))
+    (answers,) = output.args
+    values = list(answers) if isinstance(answers, (list, tuple)) else [answers]
+    shapes = [tuple(value.meta["val"].shape) for value in values]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] != classes:
+        given = " and ".join(f"[{', '.join(['N', *map(str, shape[1:])])}]" for shape in shapes)
+        raise ModelError(
+            f"the model answers {given} for N images; with {classes} classes in the data it has to "
+            f"answer logits [N, {classes}]"
+        )
+
+
+def _require_allowed(graph: fx.GraphModule, target: Target) -> None:
+    """Refuse operators that no program may hold, all of them in one line."""
+    refused: dict[str, str] = {}
+    for node in graph.graph.nodes:
+        if node.op == "call_function":
+            name = operator_name(node.target)
+            follows_the_batch = name == _BATCH_NORMALISATION and node.args[5]
+            if follows_the_batch or not is_allowed(name):
+                refused.setdefault(name, f"operator '{name}' (node '{node.name}')")
+    if refused:
+        raise QuantizationError(
+            f"{', '.join(refused.values())} cannot be quantized for target '{target}'; "
+            "replace it in the model by convolutions, linear layers, poolings and activations"
+        )
+
+
 def _require_integers(converted: fx.GraphModule, target: Target) -> None:
-    """Refuse a graph with an operator that no program may hold, or a layer that the quantizer left in float."""
+    """Refuse a graph with an operator that multiplies and accumulates in float."""
     for node in converted.graph.nodes:
-        if node.op != "call_function":
+        if node.op != "call_function" or not multiplies(operator_name(node.target)):
             continue
-        name = operator_name(node.target)
-        if not is_allowed(name):
+        # A matrix product that reads integers is computed in float all the same: only layers have integer kernels.
+        if node.target not in _WEIGHTED or not reads_integers(node):
             raise QuantizationError(
-                f"operator '{name}' (node '{node.name}') cannot be quantized for target '{target}'; "
-                "replace it in the model by convolutions, linear layers, poolings and activations"
-            )
-        if multiplies(name) and not reads_integers(node):
-            raise QuantizationError(
-                f"operator '{name}' (node '{node.name}') stays in float on target '{target}': its quantizer has no "
-                "rule for it; replace it in the model by a convolution or a linear layer"
+                f"operator '{operator_name(node.target)}' (node '{node.name}') stays in float on target '{target}': "
+                "its quantizer has no rule for it; replace it in the model by a convolution or a linear layer"
             )
 
 
@@ -103,6 +137,11 @@ def layer_names(prepared: fx.GraphModule) -> dict[str, str]:
 def _weight_source(node: fx.Node) -> fx.Node:
     weight: Any = node.args[1]
     while weight.op != "get_attr":
+        if not weight.args or not isinstance(weight.args[0], fx.Node):
+            raise QuantizationError(
+                f"the weight of operator '{operator_name(node.target)}' (node '{node.name}') is computed from the "
+                "image; only stored weights can be quantized"
+            )
         weight = weight.args[0]
     return weight  # type: ignore[no-any-return]
 

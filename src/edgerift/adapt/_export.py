@@ -10,11 +10,15 @@ from torch import Tensor, fx, nn
 from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError
 
-_IN_PLACE = {
-    torch.ops.aten.relu_.default: torch.ops.aten.relu.default,
-    torch.ops.aten.hardtanh_.default: torch.ops.aten.hardtanh.default,
-    torch.ops.aten.add_.Tensor: torch.ops.aten.add.Tensor,
-}
+_DROPOUTS = (torch.ops.aten.dropout.default, torch.ops.aten.dropout_.default)
+_LAYERS = (
+    torch.ops.aten.conv1d.default,
+    torch.ops.aten.conv2d.default,
+    torch.ops.aten.conv2d.padding,
+    torch.ops.aten.linear.default,
+)
+#: The arguments of a convolution that may be left out stand from the third on.
+_CONVOLUTION: tuple[Any, ...] = (None, None, None, [1, 1], "valid", [1, 1], 1)
 
 
 def export(model: nn.Module, example: Tensor, target: Target, *, training: bool = False) -> fx.GraphModule:
@@ -41,6 +45,8 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
             "and accept any batch size"
         ) from error
     _leave_no_writes(graph)
+    _untie_layers(graph)
+    _spell_paddings_as_numbers(graph)
     _spell_means_as_poolings(graph)
     if target == "mobile" and not training:
         _turn_poolings_into_convolutions(graph)
@@ -54,11 +60,70 @@ def _leave_no_writes(module: fx.GraphModule) -> None:
     for node in list(module.graph.nodes):
         if node.op != "call_function":
             continue
-        if node.target in _IN_PLACE:
-            node.target = _IN_PLACE[node.target]
-        elif node.target in (torch.ops.aten.dropout.default, torch.ops.aten.dropout_.default):
+        if node.target in _DROPOUTS:
             node.replace_all_uses_with(node.args[0])
             module.graph.erase_node(node)
+        elif isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+            packet = getattr(torch.ops.aten, node.target._schema.name.removeprefix("aten::").removesuffix("_"), None)
+            if packet is not None and node.target._overloadname in packet.overloads() and not _is_seen(node):
+                node.target = getattr(packet, node.target._overloadname)
+
+
+def _is_seen(write: fx.Node) -> bool:
+    """Tell whether something reads what a node wrote in place otherwise than through the node's own result."""
+    value: Any = write.args[0]
+    through = write
+    while True:
+        for user in value.users:
+            if user is not through and (user > write or _is_view(user)):
+                return True
+        if not _is_view(value):
+            return bool(value.op == "get_attr")
+        value, through = value.args[0], value
+
+
+def _is_view(node: fx.Node) -> bool:
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return False
+    return any(value.alias_info is not None and not value.alias_info.is_write for value in node.target._schema.returns)
+
+
+def _untie_layers(module: fx.GraphModule) -> None:
+    """Give each use of a layer weights of its own, since folding a normalisation into one use would change the others.
+
+    The copies for the node NODE are named `NODE_weight` and `NODE_bias`.
+    """
+    taken: set[str] = set()
+    for node in module.graph.nodes:
+        if node.op != "call_function" or node.target not in _LAYERS:
+            continue
+        for position, kind in ((1, "weight"), (2, "bias")):
+            source: Any = node.args[position] if len(node.args) > position else None
+            if source is None or source.op != "get_attr":
+                continue
+            if source.target in taken:
+                value, name = attribute(module, source.target), f"{node.name}_{kind}"
+                module.register_parameter(name, nn.Parameter(value.clone()))
+                with module.graph.inserting_before(node):
+                    constant = module.graph.get_attr(name)
+                constant.meta = dict(source.meta)
+                node.update_arg(position, constant)
+            taken.add(source.target)
+
+
+def _spell_paddings_as_numbers(module: fx.GraphModule) -> None:
+    """Give convolutions with `padding="same"` or `"valid"` their number of pixels, where both sides get as many."""
+    for node in module.graph.nodes:
+        if node.op != "call_function" or node.target is not torch.ops.aten.conv2d.padding:
+            continue
+        given: tuple[Any, ...] = node.args
+        source, weight, bias, stride, padding, dilation, groups = given + _CONVOLUTION[len(given) :]
+        reach = [(extent - 1) * step for extent, step in zip(weight.meta["val"].shape[2:], dilation, strict=True)]
+        if padding == "valid":
+            reach = [0, 0]
+        if all(pixels % 2 == 0 for pixels in reach):
+            node.target = torch.ops.aten.conv2d.default
+            node.args = (source, weight, bias, stride, [pixels // 2 for pixels in reach], dilation, groups)
 
 
 def _spell_means_as_poolings(module: fx.GraphModule) -> None:
@@ -107,9 +172,13 @@ def _turn_lone_normalisations_into_convolutions(module: fx.GraphModule) -> None:
 
 def _replace_normalisation(module: fx.GraphModule, node: fx.Node) -> None:
     arguments: tuple[Any, ...] = node.args
-    weight, bias, mean, variance = (attribute(module, argument.target) for argument in arguments[1:5])
-    slope = weight / torch.sqrt(variance + arguments[7])
-    values = slope.view(-1, 1, 1, 1), bias - mean * slope
+    weight, bias, mean, variance = (
+        None if argument is None else attribute(module, argument.target) for argument in arguments[1:5]
+    )
+    if mean is None or variance is None:
+        return  # It has no running figures; the check of the converted graph names it.
+    slope = (torch.ones_like(mean) if weight is None else weight) / torch.sqrt(variance + arguments[7])
+    values = slope.view(-1, 1, 1, 1), (0 if bias is None else bias) - mean * slope
     for kind, value in zip(("weight", "bias"), values, strict=True):
         module.register_parameter(f"{node.name}_{kind}", nn.Parameter(value.detach().clone(), requires_grad=False))
     _replace_by_depthwise(module, node, [1, 1], *values)
@@ -130,7 +199,8 @@ def _replace_by_depthwise(
             constants.append(constant)
         values = (node.args[0], *constants, stride, [0, 0], [1, 1], len(weight))
         replacement = module.graph.call_function(torch.ops.aten.conv2d.default, values)
-    replacement.meta = dict(node.meta)
+    # X86InductorQuantizer finds convolutions by the function that a node came from.
+    replacement.meta = {**node.meta, "source_fn_stack": [(replacement.name, torch.nn.functional.conv2d)]}
     node.replace_all_uses_with(replacement)
     module.graph.erase_node(node)
     module.graph.eliminate_dead_code()

@@ -62,14 +62,18 @@ class ExecuTorchBuild:
         try:
             self._program = Runtime.get().load_program(path.read_bytes())
             self._method: Any = self._program.load_method("forward")
-            self._largest = int(self._method.metadata.input_tensor_meta(0).sizes()[0])
+            self._largest, *self._image = self._method.metadata.input_tensor_meta(0).sizes()
         except (RuntimeError, OSError, IndexError) as error:
             raise BuildError(f"ExecuTorch cannot load {path}: {str(error).splitlines()[0]}") from None
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
+        parts = in_batches(images, self._largest)
+        if list(images.shape[1:]) != self._image:
+            # ExecuTorch would take any shape that fits into the planned memory, and answer nonsense.
+            raise BuildError(f"{self.path.name} takes images {self._image}; got {list(images.shape[1:])}")
         try:
-            answers = [self._method.execute([to_float(part)])[0].clone() for part in in_batches(images, self._largest)]
+            answers = [self._method.execute([to_float(part)])[0].clone() for part in parts]
         except RuntimeError as error:
             raise BuildError(f"{self.path.name} refused images of shape {list(images.shape)}: {error}") from None
         return torch.cat(answers)

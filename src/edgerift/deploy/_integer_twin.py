@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, fx
 
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
+from edgerift.deploy._integer_convolution import convolve_levels, geometry_of
 from edgerift.deploy._layers import is_global_average, is_layer, regions_of, sum_scales, whole_bias
-from edgerift.deploy._operators import ADD, CONCATENATE, MEAN, MOVING, WEIGHTED, operator_name
+from edgerift.deploy._operators import ADD, CONCATENATE, CONVOLUTIONS, MEAN, MOVING, WEIGHTED, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
 from edgerift.deploy._straight_through import clipped, passing_range, requantize
@@ -104,9 +105,17 @@ def _integer(twin: Translation, kernels: Kernels, region: Region, levels: dict[f
     if region.name not in WEIGHTED:
         return kernels.operators[region.name](twin, region, inputs)
     layer = region.operator
-    sums = layer_sums(twin, layer, inputs[0], whole_bias(twin.source, layer))
-    factor = sum_scales(twin.source, layer) / torch.tensor(region.grid.scale)
-    return twin.call(requantize, sums, twin.constant(per_channel(layer, factor)), *rounding(region))
+    bias = whole_bias(twin.source, layer)
+    factor = per_channel(layer, sum_scales(twin.source, layer) / torch.tensor(region.grid.scale))
+    if region.name not in CONVOLUTIONS:
+        sums = layer_sums(twin, layer, inputs[0], bias)
+        return twin.call(requantize, sums, twin.constant(factor), *rounding(region))
+    weight, _ = twin.integer_weight(layer.args[1])  # type: ignore[arg-type]
+    slope = weight * factor.view([-1] + [1] * (weight.dim() - 1))
+    added = None if bias is None else twin.constant(bias)
+    constants = (twin.constant(weight), added, twin.constant(factor), twin.constant(slope))
+    geometry = geometry_of(layer.args[3:], weight.dim() - 2)
+    return twin.call(convolve_levels, inputs[0], *constants, geometry, *rounding(region))
 
 
 def _levels_of(dequantize: Any, levels: dict[fx.Node, fx.Node]) -> fx.Node:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor, fx
 
 from edgerift.deploy._encoding import Json, decode, encode
 from edgerift.deploy._operators import ALLOWED, operator_name, resolve
-from edgerift.errors import ProgramError, unknown_name
+from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.recipes import Settings
 from edgerift.store import write_whole
 
@@ -147,7 +146,10 @@ class Program:
             raise ProgramError(f"{path} is not a readable program file ({error})") from None
         if "edgerift" not in metadata:
             raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
-        header = _Header(**json.loads(metadata["edgerift"]))
+        try:
+            header = _Header.model_validate_json(metadata["edgerift"])
+        except RecipeError as error:
+            raise ProgramError(f"{path} is damaged or of another version of edgerift: {error}") from None
         _check_operators(header.operations)
         return Program(
             operations=tuple(header.operations),

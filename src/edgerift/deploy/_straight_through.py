@@ -17,7 +17,7 @@ from edgerift.deploy._grid import Grid
 Context = Any
 
 
-def _inside(grad: Tensor, value: Tensor, low: float, high: float) -> Tensor:
+def inside(grad: Tensor, value: Tensor, low: float, high: float) -> Tensor:
     """Keep `grad` where `low < value < high`, in one pass."""
     kept: Tensor = torch.ops.aten.hardtanh_backward(grad, value, low, high)
     return kept
@@ -42,7 +42,7 @@ class _FakeQuantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         (value,) = ctx.saved_tensors
-        return _inside(grad, value, *ctx.bounds), None, None, None, None, None, None
+        return inside(grad, value, *ctx.bounds), None, None, None, None, None, None
 
 
 @final
@@ -109,7 +109,7 @@ class _QuantizeLevels(torch.autograd.Function):
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         (levels,) = ctx.saved_tensors
         inverse, floor, ceiling = ctx.settings
-        return _inside(grad, levels, floor, ceiling).mul_(inverse), None, None, None, None, None
+        return inside(grad, levels, floor, ceiling).mul_(inverse), None, None, None, None, None
 
 
 @final
@@ -132,7 +132,7 @@ class QuantizeLevels(nn.Module):
 
 class _Requantize(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913
+    def forward(
         ctx: Context, sums: Tensor, factor: Tensor, low: int, high: int, floor: float, ceiling: float, zero: int
     ) -> Tensor:
         levels = sums * factor
@@ -144,7 +144,7 @@ class _Requantize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         levels, factor = ctx.saved_tensors
-        return _inside(grad, levels, *ctx.bounds).mul_(factor), None, None, None, None, None, None
+        return inside(grad, levels, *ctx.bounds).mul_(factor), None, None, None, None, None, None
 
 
 def requantize(
@@ -153,8 +153,8 @@ def requantize(
     """Bring integer sums to the levels of the next grid: `clip(round_half_even(sums * factor), *clip)`.
 
     `sums` is float32 holding whole numbers, `[N,C,...]`; `factor` is float32 that broadcasts against it, or a scalar
-    tensor. This is the float32 requantization of XNNPACK and of ONNX Runtime's MLAS. A kernel that rounds after adding its zero point passes it as
-    `zero`: an odd one turns the choice between two equally near levels around.
+    tensor. This is the float32 requantization of XNNPACK and of ONNX Runtime's MLAS. A kernel that rounds after adding
+    its zero point passes it as `zero`: an odd one turns the choice between two equally near levels around.
     """
     result: Tensor = _Requantize.apply(sums, factor, *clip, *passing, zero)  # type: ignore[no-untyped-call]
     return result
@@ -182,7 +182,7 @@ class _AddFixedPoint(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         (levels,) = ctx.saved_tensors
-        passed = _inside(grad, levels, *ctx.passing)
+        passed = inside(grad, levels, *ctx.passing)
         return passed * ctx.slopes[0], passed * ctx.slopes[1], None, None, None, None
 
 

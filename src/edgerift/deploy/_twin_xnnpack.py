@@ -46,9 +46,7 @@ def _ratio(numerator: float, denominator: float) -> float:
     return float(np.float32(numerator) / np.float32(denominator))
 
 
-def _requantize_mean(  # noqa: PLR0913
-    levels: Tensor, ratio: Tensor, keep: bool, clip: Clip, passing: Passing, zero: int
-) -> Tensor:
+def _requantize_mean(levels: Tensor, ratio: Tensor, keep: bool, clip: Clip, passing: Passing, zero: int) -> Tensor:
     sums = levels.sum((2, 3), keepdim=keep)
     return requantize(sums, ratio / (levels.shape[2] * levels.shape[3]), clip, passing, zero)
 

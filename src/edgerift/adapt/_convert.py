@@ -52,18 +52,13 @@ def quantize(
     accumulates in float.
     """
     chosen = quantizer(target)
-    example = torch.zeros(2, 3, size, size)
+    graph = export(model, torch.zeros(2, 3, size, size), target)
+    _require_logits(graph, classes)
+    _require_allowed(graph, target)
     with quiet():
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-        graph = export(model, example, target)
-        _require_logits(graph, classes)
-        _require_allowed(graph, target)
-        try:
-            prepared = prepare_pt2e(graph, chosen)
-        except ValueError as error:
-            first_line = str(error).strip().split("\n")[0]
-            raise QuantizationError(f"the quantizer of target '{target}' refuses the model: {first_line}") from error
+        prepared = prepare_pt2e(graph, chosen)
         layers = layer_names(prepared)
         weights = _float_weights(model, prepared, layers)
         with torch.inference_mode():

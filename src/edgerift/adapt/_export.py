@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 
 from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError
+from edgerift.zoo import Classifier
 
 _DROPOUTS = (torch.ops.aten.dropout.default, torch.ops.aten.dropout_.default)
 _LAYERS = (
@@ -39,11 +40,7 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
             exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
             graph: Any = exported.module(check_guards=False)
     except Exception as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"{type(model).__name__} cannot be exported: {first_line}; the model must be traceable by torch.export "
-            "and accept any batch size"
-        ) from error
+        raise ModelError(f"model '{_name(model)}' cannot be exported: {_reason(error)}") from error
     _leave_no_writes(graph)
     _untie_layers(graph)
     _spell_paddings_as_numbers(graph)
@@ -54,6 +51,17 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
         _turn_lone_normalisations_into_convolutions(graph)
     graph.recompile()
     return graph  # type: ignore[no-any-return]
+
+
+def _name(model: nn.Module) -> str:
+    return model.architecture.name if isinstance(model, Classifier) else type(model).__name__
+
+
+def _reason(error: Exception) -> str:
+    first_line = str(error).strip().split("\n")[0]
+    if first_line.startswith("Constraints violated (batch)"):
+        return "its code fixes the batch size; write images.shape[0] where it says len(images) or a number"
+    return f"{first_line}; torch.export must be able to trace it: no branch on the values of the images"
 
 
 def _leave_no_writes(module: fx.GraphModule) -> None:

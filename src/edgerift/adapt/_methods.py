@@ -85,6 +85,8 @@ def run_qat(
 
     def freeze(_model: nn.Module, epoch: int) -> None:
         student.ranges.observing = epoch < settings.observe_epochs
+        # The grids are derived from the ranges and are no part of a checkpoint.
+        student.ranges.refresh()
 
     trained = run(
         student,
@@ -150,10 +152,7 @@ def _converted(
     settings: Settings,
     progress: Progress,
 ) -> Converted:
-    if target not in TARGETS:
-        raise RecipeError(unknown_name("target", target, TARGETS))
-    zoo.check(original, len(train.classes))
-    _require_finite(original)
+    require_fit(original, train, target)
     model = copy.deepcopy(original).cpu()
     provenance = Provenance(method=method, settings=settings.model_dump(mode="json"), original=weights_digest(original))
     return quantize(
@@ -164,6 +163,14 @@ def _converted(
         size=train.size,
         provenance=provenance,
     )
+
+
+def require_fit(original: nn.Module, train: ImageSet, target: Target) -> None:
+    """Check what every adaptation is given; raises what :func:`ptq` names."""
+    if target not in TARGETS:
+        raise RecipeError(unknown_name("target", target, TARGETS))
+    zoo.check(original, len(train.classes))
+    _require_finite(original)
 
 
 def _calibration(train: ImageSet, settings: PtqSettings, progress: Progress) -> Iterator[Tensor]:

@@ -27,12 +27,16 @@ _CHECKPOINT = "checkpoint.pt"
 
 
 class GivenOriginal(Recipe):
-    """An original that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count."""
+    """An original that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count.
+
+    `trust` allows an architecture that is the user's own `module:factory`, which is imported to open it.
+    """
 
     type: Literal["given-original"] = "given-original"
     version: Literal[1] = 1
     sha256: str
     path: Path = Field(exclude=True)
+    trust: bool = Field(default=False, exclude=True)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Copy the file; raises :class:`~edgerift.errors.ModelError` when its content is no longer what was named."""
@@ -42,9 +46,9 @@ class GivenOriginal(Recipe):
         write_whole(folder / ORIGINAL, content)
 
 
-def given_original(path: Path) -> GivenOriginal:
+def given_original(path: Path, *, trust: bool = False) -> GivenOriginal:
     """Describe an original's file; raises :class:`~edgerift.errors.ModelError` when it is missing or unreadable."""
-    return GivenOriginal(sha256=hashlib.sha256(read_original(path)).hexdigest(), path=path)
+    return GivenOriginal(sha256=hashlib.sha256(read_original(path)).hexdigest(), path=path, trust=trust)
 
 
 def read_original(path: Path) -> bytes:
@@ -58,6 +62,12 @@ def read_original(path: Path) -> bytes:
 
 
 Original = Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
+
+
+def open_original(recipe: TrainRecipe | GivenOriginal, store: Store, progress: Progress) -> zoo.Classifier:
+    """Open an original, made when it is missing; a recipe of training names the code that it runs, and so trusts it."""
+    trust = isinstance(recipe, TrainRecipe) or recipe.trust
+    return zoo.load(store.get(recipe, progress) / ORIGINAL, trust=trust)
 
 
 class AdaptRecipe(Recipe):
@@ -77,7 +87,7 @@ class AdaptRecipe(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Adapt, or go on adapting, and write the program into `folder`."""
-        original = zoo.load(store.get(self.original, progress) / ORIGINAL)
+        original = open_original(self.original, store, progress)
         splits = open_splits(self.images)
         if self.method == "ptq":
             ptq(
@@ -115,7 +125,7 @@ class FinetuneRecipe(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Train, or go on training, and write the control into `folder`."""
-        original = zoo.load(store.get(self.original, progress) / ORIGINAL)
+        original = open_original(self.original, store, progress)
         splits = open_splits(self.images)
         checkpoint = folder / _CHECKPOINT
         trained = run_finetune(

@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from edgerift.adapt._convert import layer_names, tensor_names
 from edgerift.adapt._export import export
-from edgerift.adapt._methods import weights_digest
+from edgerift.adapt._methods import require_fit, weights_digest
 from edgerift.adapt._quantizers import quantizer
 from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Program, Provenance, Target, from_graph, quiet
@@ -47,6 +47,7 @@ def torchao_qat(
     `settings.calibration` has no part in it: torchao's observers start from nothing.
     """
     chosen = settings or QatSettings()
+    require_fit(original, train, target)
     prepared = torchao_qat_model(original, torch.zeros(2, 3, train.size, train.size), target=target)
     layers = layer_names(prepared)
     with quiet():

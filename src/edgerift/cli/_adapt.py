@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from pydantic import PositiveFloat, PositiveInt
 
 from edgerift import images, zoo
 from edgerift.adapt import (
@@ -15,12 +16,13 @@ from edgerift.adapt import (
     PtqSettings,
     QatSettings,
     given_original,
+    ptq,
 )
 from edgerift.cli._options import DataOptions, Json, output_folder
-from edgerift.cli._terminal import native_output_hidden, progress_bars, show
+from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, class_count, copy_file, train_recipe
 from edgerift.deploy import RUNTIMES, Build, BuildRecipe, Program, Target, find_runtime, open_build
-from edgerift.errors import RecipeError
+from edgerift.errors import ModelError, RecipeError
 from edgerift.recipes import Progress, Settings
 from edgerift.report import Card, card_text, make_card
 from edgerift.store import Store, write_whole
@@ -34,11 +36,11 @@ class AdaptOptions(Settings):
     """post-training quantization, or quantization-aware training"""
     target: Target = "mobile"
     """mobile (XNNPACK) or server (x86)"""
-    adapt_epochs: int = 3
+    adapt_epochs: PositiveInt = 3
     """epochs of quantization-aware training"""
-    adapt_learning_rate: float = 0.001
+    adapt_learning_rate: PositiveFloat = 0.001
     """the highest learning rate of quantization-aware training"""
-    calibration_images: int = 1024
+    calibration_images: PositiveInt = 1024
     """training images that calibrate the activations' ranges"""
     control: bool = False
     """also train the original further in float, as long as qat does: DIR/control.safetensors"""
@@ -68,7 +70,7 @@ class Adapt(Settings):
         runtimes = self._runtimes()
         folder = output_folder(self.out)
         store = self.data.open_store()
-        with native_output_hidden(), progress_bars() as progress:
+        with progress_bars() as progress:
             recipe = self._recipe()
             original = copy_file(
                 store.get(recipe.original, progress) / "original.safetensors", folder / "original.safetensors"
@@ -78,7 +80,7 @@ class Adapt(Settings):
             if self.adapting.control:
                 self._control(recipe, store, folder, progress)
             card = make_card(
-                zoo.load(original, trust=self.trust),
+                zoo.load(original, trust=self.trust or self.original is None),
                 Program.load(program),
                 builds,
                 images.open_splits(recipe.images).test,
@@ -107,9 +109,10 @@ class Adapt(Settings):
         training: TrainRecipe | GivenOriginal
         if self.original is None:
             training = train_recipe(self.data, self.training)
+            self._require_quantizable(training)
         else:
-            training = given_original(self.original)
-            zoo.check(zoo.load(self.original, trust=self.trust), class_count(described))
+            training = given_original(self.original, trust=self.trust)
+            _require_fit(zoo.load(self.original, trust=self.trust), described)
         options = self.adapting
         settings = QatSettings(
             calibration=PtqSettings(calibration_images=options.calibration_images, seed=self.training.seed),
@@ -129,6 +132,12 @@ class Adapt(Settings):
             settings=settings,
         )
 
+    def _require_quantizable(self, training: TrainRecipe) -> None:
+        """Find out before the training, not after it, that the user's own network cannot be quantized."""
+        if training.architecture.name not in zoo.names():
+            few = images.open_splits(training.images).train
+            ptq(zoo.from_architecture(training.architecture), few, target=self.adapting.target, calibration_images=1)
+
     def _build(self, name: str, recipe: AdaptRecipe, store: Store, folder: Path, progress: Progress) -> Build:
         building = BuildRecipe(program=recipe, runtime=name)
         artefact = copy_file(store.get(building, progress) / building.artefact, folder / building.artefact)
@@ -139,8 +148,18 @@ class Adapt(Settings):
         copy_file(store.get(control, progress) / "original.safetensors", folder / "control.safetensors")
 
 
-def measured_card(folder: Path, data: DataOptions, trust: bool, progress: Progress) -> Card:
-    """Measure the card of a folder that `edgerift adapt` wrote, anew."""
+def _require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None:
+    """Make sure that an original was made for such images: as many classes, the same size."""
+    zoo.check(model, class_count(described))
+    if model.architecture.size != described.size:
+        raise ModelError(
+            f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
+            f"the images are brought to {described.size}; pass --size {model.architecture.size}"
+        )
+
+
+def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:
+    """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
     found = {name: folder / f"model{entry.suffix}" for name, entry in RUNTIMES.items()}
     builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if path.is_file()}
@@ -149,8 +168,8 @@ def measured_card(folder: Path, data: DataOptions, trust: bool, progress: Progre
             f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"
         )
     model = zoo.load(original, trust=trust)
-    described = data.images()
-    zoo.check(model, class_count(described))
+    described = data.images(seed)
+    _require_fit(model, described)
     return make_card(
         model,
         Program.load(program),

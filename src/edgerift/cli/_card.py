@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from pydantic import NonNegativeInt
 
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._options import DataOptions, Json
-from edgerift.cli._terminal import native_output_hidden, progress_bars, show
+from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError
 from edgerift.recipes import Settings
 from edgerift.report import card_text
@@ -23,6 +24,8 @@ class CardCommand(Settings):
     """a folder that `edgerift adapt --out` wrote"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
+    seed: NonNegativeInt = 0
+    """the seed that `edgerift adapt` was given: it draws the test images where a set has none of its own"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     as_json: Json = False
 
@@ -30,8 +33,8 @@ class CardCommand(Settings):
         """Measure, write the card and show it."""
         if not self.folder.is_dir():
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
-        with native_output_hidden(), progress_bars() as progress:
-            card = measured_card(self.folder, self.data, self.trust, progress)
+        with progress_bars() as progress:
+            card = measured_card(self.folder, self.data, self.seed, self.trust, progress)
             write_whole(self.folder / "card.json", card.model_dump_json(indent=2) + "\n")
         show(card, card_text(card), self.as_json)
         return 0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +19,10 @@ from edgerift.cli._adapt import Adapt
 from edgerift.cli._card import CardCommand
 from edgerift.cli._doctor import Doctor
 from edgerift.cli._train import Train
-from edgerift.errors import EdgeriftError
+from edgerift.errors import EdgeriftError, InputError, RecipeError
+
+#: A field of the options as errors name it, such as `AdaptOptions.adapt_epochs`.
+_OPTION = re.compile(r"^[A-Z]\w*\.([a-z_]+)")
 
 #: What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
@@ -38,15 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given in (["--version"], ["-V"]):
         sys.stdout.write(f"edgerift {edgerift.__version__}\n")
         return 0
-    command: Any = tyro.cli(
-        Command,
-        prog="edgerift",
-        description=f"{edgerift.__doc__}\n\n`edgerift VERB --help` tells the options of a verb.",
-        args=given,
-        config=(tyro.conf.UseAppendAction,),
-    )
     try:
-        return int(command.run())
+        command = _parse(given)
+        return 0 if command is None else int(command.run())
     except KeyboardInterrupt:
         return _fail("stopped; the same command goes on where this one was", INTERRUPTED)
     except EdgeriftError as error:
@@ -58,6 +59,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(
             f"internal error, {type(error).__name__}: {first[0]}; EDGERIFT_TRACEBACK=1 shows where, please report it"
         )
+
+
+def _parse(given: list[str]) -> Any:
+    """Turn the arguments into a verb, or None when they ask for help, which is shown then.
+
+    Raises :class:`~edgerift.errors.InputError` for arguments that are not known or not allowed.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Command,
+                prog="edgerift",
+                description=f"{edgerift.__doc__}\n\n`edgerift VERB --help` tells the options of a verb.",
+                args=given,
+                config=(tyro.conf.UseAppendAction,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            return None
+        raise InputError(_without_frame(said.getvalue())) from None
+    except RecipeError as error:
+        raise InputError(_OPTION.sub(lambda found: "--" + found[1].replace("_", "-"), str(error))) from None
+
+
+def _without_frame(text: str) -> str:
+    """Write in one line what tyro writes in a frame with a heading and dividers."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in text.splitlines()[1:]]
+    parts = [list(part) for filled, part in itertools.groupby(lines, bool) if filled]
+    return "; ".join(" ".join(part) for part in parts)
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from pydantic import Field
 
 from edgerift import images
 from edgerift.errors import InputError
@@ -24,7 +25,7 @@ class DataOptions(Settings):
     """digits, mnist, fashion_mnist, cifar10, cifar100, svhn, gtsrb, a folder, an .npz, or a hub id"""
     data_root: Path | None = None
     """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
-    size: int = 32
+    size: Annotated[int, Field(ge=8, le=4096)] = 32
     """the height and width that images are brought to, in pixels"""
     store: Path | None = None
     """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""

@@ -6,6 +6,8 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO, final
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -29,53 +31,66 @@ def show(result: Settings, text: RenderableType, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Show a bar for each running task on standard error, and a line for each note where that is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks: dict[str, TaskID] = {}
-        told: set[str] = set()
+    """Show a bar for each running task on standard error, and a line for each note where that is no terminal.
 
-        def tell(task: str, done: int, total: int, note: str = "") -> None:
-            if task not in tasks or (done == 0 and bars.tasks[tasks[task]].finished):
-                tasks[task] = bars.add_task(task, total=total or None, note=note)
-            bars.update(tasks[task], completed=done, total=total or None, note=note)
-            if not console.is_terminal and note and note not in told:
-                told.add(note)
-                console.print(f"{task}: {note}", highlight=False)
+    While it lasts nothing else reaches the terminal; see :func:`_others_hidden`.
+    """
+    with _others_hidden() as stream:
+        console = Console(file=stream)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
+            yield _Teller(console, bars)
 
-        yield tell
+
+@final
+class _Teller:
+    """The progress that is shown: a bar for each task, and each note once."""
+
+    def __init__(self, console: Console, bars: Bars) -> None:
+        self._console = console
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._told: set[str] = set()
+
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        if task not in self._tasks or (done == 0 and self._bars.tasks[self._tasks[task]].finished):
+            self._tasks[task] = self._bars.add_task(task, total=total or None, note=note)
+        self._bars.update(self._tasks[task], completed=done, total=total or None, note=note)
+        line = f"{task}: {note}"
+        if not self._console.is_terminal and note and line not in self._told:
+            self._told.add(line)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def native_output_hidden() -> Iterator[None]:
-    """Keep C++ libraries from writing to the terminal: their standard output and error go nowhere.
+def _others_hidden() -> Iterator[TextIO]:
+    """Hide what libraries write, in C++ and in Python, and yield a stream that still reaches standard error.
 
-    Python's own `sys.stdout` and `sys.stderr` still reach it. With `EDGERIFT_TRACEBACK=1` nothing is hidden.
+    With `EDGERIFT_TRACEBACK=1` nothing is hidden.
     """
     if os.environ.get("EDGERIFT_TRACEBACK"):
-        yield
+        yield sys.stderr
         return
     sys.stdout.flush()
     sys.stderr.flush()
     saved = {number: os.dup(number) for number in (1, 2)}
-    streams = sys.stdout, sys.stderr
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    with os.fdopen(saved[1], "w", closefd=False) as out, os.fdopen(saved[2], "w", 1, closefd=False) as error:
-        try:
-            sys.stdout, sys.stderr = out, error
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            os.fdopen(saved[2], "w", 1, closefd=False) as stream,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             for number in saved:
-                os.dup2(nowhere, number)
-            yield
-        finally:
-            for number, copy in saved.items():
-                os.dup2(copy, number)
-            sys.stdout, sys.stderr = streams
-            for number in (nowhere, *saved.values()):
-                os.close(number)
+                os.dup2(nowhere.fileno(), number)
+            yield stream
+    finally:
+        for number, copy in saved.items():
+            os.dup2(copy, number)
+            os.close(copy)

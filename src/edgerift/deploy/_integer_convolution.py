@@ -20,6 +20,32 @@ class Geometry(NamedTuple):
     dilation: tuple[int, ...]
     groups: int
 
+    def convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve `inputs` `[N,C,...]` with a weight and a bias."""
+        none = [0] * len(self.stride)
+        return torch.convolution(
+            inputs, weight, bias, self.stride, self.padding, self.dilation, False, none, self.groups
+        )
+
+
+def input_gradient(grad: Tensor, shape: torch.Size, weight: Tensor, geometry: Geometry) -> Tensor:
+    """The gradient by a convolution's input of that shape, from the gradient by its result."""
+    (result, _, _) = torch.ops.aten.convolution_backward(
+        grad,
+        grad.new_empty(1).expand(shape),  # Only its shape is read.
+        weight,
+        None,
+        geometry.stride,
+        geometry.padding,
+        geometry.dilation,
+        False,
+        [0] * len(geometry.stride),
+        geometry.groups,
+        (True, False, False),
+    )
+    gradient: Tensor = result
+    return gradient
+
 
 class _ConvolveLevels(torch.autograd.Function):
     @staticmethod
@@ -34,10 +60,7 @@ class _ConvolveLevels(torch.autograd.Function):
         clip: tuple[int, int],
         passing: tuple[float, float],
     ) -> Tensor:
-        none = [0] * len(geometry.stride)
-        sums = torch.convolution(
-            levels, weight, bias, geometry.stride, geometry.padding, geometry.dilation, False, none, geometry.groups
-        )
+        sums = geometry.convolve(levels, weight, bias)
         scaled = sums.mul_(factor)
         ctx.save_for_backward(scaled, slope)
         ctx.settings = levels.shape, geometry, passing
@@ -48,20 +71,7 @@ class _ConvolveLevels(torch.autograd.Function):
         scaled, slope = ctx.saved_tensors
         shape, geometry, passing = ctx.settings
         passed = inside(grad, scaled, *passing)
-        (result, _, _) = torch.ops.aten.convolution_backward(
-            passed,
-            grad.new_empty(1).expand(shape),  # Only its shape is read.
-            slope,
-            None,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            False,
-            [0] * len(geometry.stride),
-            geometry.groups,
-            (True, False, False),
-        )
-        return result, None, None, None, None, None, None, None
+        return input_gradient(passed, shape, slope, geometry), None, None, None, None, None, None, None
 
 
 def convolve_levels(

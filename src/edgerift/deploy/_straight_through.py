@@ -17,9 +17,12 @@ from edgerift.deploy._grid import Grid
 Context = Any
 
 
-def inside(grad: Tensor, value: Tensor, low: float, high: float) -> Tensor:
-    """Keep `grad` where `low < value < high`, in one pass."""
-    kept: Tensor = torch.ops.aten.hardtanh_backward(grad, value, low, high)
+def inside(grad: Tensor, value: Tensor, low: float, high: float, *, in_place: bool = False) -> Tensor:
+    """Keep `grad` where `low < value < high`, in one pass; `in_place` writes over `grad`."""
+    if in_place and not torch.compiler.is_compiling():
+        kept: Tensor = torch.ops.aten.hardtanh_backward.grad_input(grad, value, low, high, grad_input=grad)
+    else:
+        kept = torch.ops.aten.hardtanh_backward(grad, value, low, high)
     return kept
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from torch import fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
-from edgerift.deploy._operators import CONCATENATE, MOVING, operator_name
+from edgerift.deploy._integer_convolution import geometry_of
+from edgerift.deploy._operators import CONCATENATE, CONVOLUTIONS, DEQUANTIZE_CHANNELS, MOVING, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import activation_levels, is_activation
+from edgerift.deploy._rounded_convolution import RoundedConvolution
 from edgerift.deploy._straight_through import FakeQuantize
 from edgerift.deploy._translation import Translation
 
@@ -19,22 +21,60 @@ def graph_twin(program: Program) -> fx.GraphModule:
     twin = Translation(program)
     for node in twin.source.graph.nodes:
         if is_quantize(node):
-            twin.values[node] = _rounded(twin, node)
+            if not _is_read_by_one_convolution(node):
+                twin.values[node] = _rounded(twin, node)
         elif is_dequantize(node):
-            twin.values[node] = twin.values[node.args[0]]
+            quantize: Any = node.args[0]
+            if quantize in twin.values:
+                twin.values[node] = twin.values[quantize]
+        elif _reads_unrounded(twin, node):
+            twin.values[node] = _rounded_convolution(twin, node)
         else:
             twin.copy(node)
     return twin.finish()
 
 
 def _rounded(twin: Translation, quantize: fx.Node) -> fx.Node:
+    if stays_on_grid(quantize):
+        return twin.values[quantize_arguments(quantize)["input"]]
+    rounding, value = _rounding(twin, quantize)
+    return twin.apply(rounding, value)
+
+
+def _rounding(twin: Translation, quantize: fx.Node) -> tuple[FakeQuantize, fx.Node]:
+    """Say how to round, an activation before it included, and what."""
     source = quantize_arguments(quantize)["input"]
     grid = grid_of(quantize)
-    if stays_on_grid(quantize):
-        return twin.values[source]
     activation = source if is_activation(source) else None
     value = twin.values[source if activation is None else source.args[0]]
-    return twin.apply(FakeQuantize(grid, *activation_levels(activation, grid)), value)
+    return FakeQuantize(grid, *activation_levels(activation, grid)), value
+
+
+def _is_read_by_one_convolution(quantize: fx.Node) -> bool:
+    if stays_on_grid(quantize) or len(quantize.users) != 1:
+        return False
+    (dequantize,) = quantize.users
+    return len(dequantize.users) == 1 and all(_is_convolution_of(dequantize, user) for user in dequantize.users)
+
+
+def _is_convolution_of(dequantize: fx.Node, user: fx.Node) -> bool:
+    if user.op != "call_function" or operator_name(user.target) not in CONVOLUTIONS or user.args[0] is not dequantize:
+        return False
+    weight: Any = user.args[1]
+    return operator_name(weight.target) == DEQUANTIZE_CHANNELS
+
+
+def _reads_unrounded(twin: Translation, node: fx.Node) -> bool:
+    return bool(node.args) and is_dequantize(node.args[0]) and node.args[0] not in twin.values
+
+
+def _rounded_convolution(twin: Translation, node: fx.Node) -> fx.Node:
+    arguments: Any = node.args
+    rounding, value = _rounding(twin, arguments[0].args[0])
+    weight = twin.values[arguments[1]]
+    bias = twin.values[arguments[2]] if len(arguments) > 2 and arguments[2] is not None else None
+    axes = twin.tensor(arguments[1].args[0]).dim() - 2
+    return twin.apply(RoundedConvolution(rounding, geometry_of(arguments[3:], axes)), value, weight, bias)
 
 
 def stays_on_grid(quantize: fx.Node) -> bool:

@@ -71,7 +71,7 @@ def seconds(work: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - started) / calls
 
 
-def compare(works: dict[str, Callable[[], object]], repeats: int, calls: int = 2) -> dict[str, dict[str, float]]:
+def compare(works: dict[str, Callable[[], object]], repeats: int, calls: int = 4) -> dict[str, dict[str, float]]:
     """Time each work in turn, `repeats` times; the first one is what the ratios are to."""
     for work in works.values():
         seconds(work, 1)

@@ -30,9 +30,11 @@ class Geometry(NamedTuple):
 
 def input_gradient(grad: Tensor, shape: torch.Size, weight: Tensor, geometry: Geometry) -> Tensor:
     """The gradient by a convolution's input of that shape, from the gradient by its result."""
+    # Only the shape and the layout of the input are looked at; memory that is never touched costs nothing.
+    layout = torch.channels_last if len(shape) == 4 else torch.contiguous_format
     (result, _, _) = torch.ops.aten.convolution_backward(
         grad,
-        grad.new_empty(1).expand(shape),  # Only its shape is read.
+        torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=layout),
         weight,
         None,
         geometry.stride,
@@ -61,6 +63,8 @@ class _ConvolveLevels(torch.autograd.Function):
         passing: tuple[float, float],
     ) -> Tensor:
         sums = geometry.convolve(levels, weight, bias)
+        if sums.is_cuda:
+            sums.round_()  # A fast convolution algorithm may leave whole numbers by a little.
         scaled = sums.mul_(factor)
         ctx.save_for_backward(scaled, slope)
         ctx.settings = levels.shape, geometry, passing

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, fx
 
@@ -51,8 +50,10 @@ def real_bias(module: fx.GraphModule, layer: fx.Node) -> Tensor | None:
 
 
 def whole_bias(module: fx.GraphModule, layer: fx.Node) -> Tensor | None:
-    """A layer's bias on the grid of its sums: float32 whole numbers `[C_out]`, rounded half to even."""
+    """A layer's bias on the grid of its sums: float32 whole numbers `[C_out]`, rounded half to even.
+
+    It is multiplied by the reciprocal, in float32, as ExecuTorch does when it writes a `.pte`: a division would land on
+    the other side of a tie now and then, and move a whole channel by a level.
+    """
     bias = real_bias(module, layer)
-    if bias is None:
-        return None
-    return torch.from_numpy(np.rint(bias.numpy() / sum_scales(module, layer).numpy()))
+    return None if bias is None else torch.round(bias * (1.0 / sum_scales(module, layer)))

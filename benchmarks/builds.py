@@ -68,7 +68,8 @@ def main() -> None:
             for runtime in RUNTIMES:
                 found = row[runtime]
                 print(
-                    f"  {runtime:<12} integer MACs {found['integer_macs']:.4f}  equal logits {found['equal_logits']:.4%}"
+                    f"  {runtime:<12} integer MACs {found['integer_macs']:.4f}"
+                    f"  equal logits {found['equal_logits']:.4%}"
                     f"  largest LSB {found['max_lsb']:.2f}  other label {found['label_disagreement']:.2%}",
                     flush=True,
                 )

@@ -14,10 +14,6 @@ from edgerift.deploy import Program
 from edgerift.images import ImageSet, Splits
 from edgerift.train import History, TrainSettings
 
-#: Four epochs of ten steps; the grids are frozen after the second.
-QAT = QatSettings(train=TrainSettings(epochs=4, batch_size=32, learning_rate=0.01, device="cpu"), observe_epochs=2)
-STEPS = 10
-
 
 class Quantized(NamedTuple):
     program: Program
@@ -45,6 +41,20 @@ def trained(digits: Splits) -> zoo.Classifier:
     return train.fit(zoo.create("resnet8", classes=10), digits.train, None, settings=settings)
 
 
+@pytest.fixture(scope="session")
+def lenet(digits: Splits) -> zoo.Classifier:
+    """An original that trains and exports quickly."""
+    settings = TrainSettings(epochs=12, batch_size=32, learning_rate=0.05, device="cpu")
+    return train.fit(zoo.create("lenet", classes=10), digits.train, None, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def settings() -> QatSettings:
+    """Three epochs of ten steps; the grids are frozen after the second."""
+    training = TrainSettings(epochs=3, batch_size=32, learning_rate=0.01, device="cpu")
+    return QatSettings(train=training, observe_epochs=2)
+
+
 @pytest.fixture
 def original(trained: zoo.Classifier) -> Iterator[zoo.Classifier]:
     """The trained original; a test that changes it, or an adaptation that does, fails."""
@@ -64,17 +74,13 @@ def ptq_program(trained: zoo.Classifier, digits: Splits) -> Program:
 
 
 @pytest.fixture(scope="session")
-def qat_result(trained: zoo.Classifier, digits: Splits) -> Quantized:
-    return Quantized(*run_qat(trained, digits.train, digits.test, target="mobile", settings=QAT))
-
-
-def few(digits: Splits, count: int = 40) -> ImageSet:
-    return digits.train.select(torch.arange(count))
+def qat_result(trained: zoo.Classifier, digits: Splits, settings: QatSettings) -> Quantized:
+    return Quantized(*run_qat(trained, digits.train, digits.test, target="mobile", settings=settings))
 
 
 @pytest.fixture(scope="session")
 def calibration(digits: Splits) -> ImageSet:
-    return few(digits)
+    return digits.train.select(torch.arange(40))
 
 
 def normalisation(channels: int, seed: int = 0, **options: bool) -> nn.BatchNorm2d:

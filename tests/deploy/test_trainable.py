@@ -70,6 +70,20 @@ def test_ranges_stand_still_in_evaluation_and_when_frozen(make_program, still):
     assert torch.equal(student.ranges.running, before)
 
 
+def test_the_grids_follow_from_the_saved_state_alone(make_program):
+    """A run that goes on from a checkpoint after the ranges were frozen has to round as the first one did."""
+    program, images = made(make_program, residual)
+    first = trainable_twin(program).train()
+    for _ in range(4):
+        first(1.5 * images)
+    first.ranges.observing = False
+    second = trainable_twin(program).train()
+    second.ranges.observing = False
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(images), second(images))
+    assert first.program().operations == second.program().operations != program.operations
+
+
 @pytest.mark.parametrize(("low", "high"), [(-127, 127), (-128, 127)])
 def test_channel_scales_are_the_largest_magnitude_over_half_the_levels(low, high):
     weight = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(0))

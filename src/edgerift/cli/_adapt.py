@@ -21,7 +21,7 @@ from edgerift.adapt import (
 from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, class_count, copy_file, train_recipe
-from edgerift.deploy import RUNTIMES, Build, BuildRecipe, Program, Target, find_runtime, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, Target, find_runtime, open_build
 from edgerift.errors import ModelError, RecipeError
 from edgerift.recipes import Progress, Settings
 from edgerift.report import Card, card_text, make_card
@@ -72,13 +72,17 @@ class Adapt(Settings):
         store = self.data.open_store()
         with progress_bars() as progress:
             recipe = self._recipe()
-            original = copy_file(
-                store.get(recipe.original, progress) / "original.safetensors", folder / "original.safetensors"
-            )
-            program = copy_file(store.get(recipe, progress) / "program.safetensors", folder / "program.safetensors")
-            builds = {name: self._build(name, recipe, store, folder, progress) for name in runtimes}
-            if self.adapting.control:
-                self._control(recipe, store, folder, progress)
+            # Everything is made before the first file is written, so that what fails leaves the folder as it was.
+            artefacts = {name: self._artefact(name, recipe, store, progress) for name in runtimes}
+            control = self._control(recipe, store, progress) if self.adapting.control else None
+            original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
+            program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
+            builds = {
+                name: open_build(copy_file(path, folder / path.name), name, trust=True)
+                for name, path in artefacts.items()
+            }
+            if control is not None:
+                copy_file(control, folder / "control.safetensors")
             card = make_card(
                 zoo.load(original, trust=self.trust or self.original is None),
                 Program.load(program),
@@ -138,14 +142,13 @@ class Adapt(Settings):
             few = images.open_splits(training.images).train
             ptq(zoo.from_architecture(training.architecture), few, target=self.adapting.target, calibration_images=1)
 
-    def _build(self, name: str, recipe: AdaptRecipe, store: Store, folder: Path, progress: Progress) -> Build:
+    def _artefact(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Path:
         building = BuildRecipe(program=recipe, runtime=name)
-        artefact = copy_file(store.get(building, progress) / building.artefact, folder / building.artefact)
-        return open_build(artefact, name, trust=True)
+        return store.get(building, progress) / building.artefact
 
-    def _control(self, recipe: AdaptRecipe, store: Store, folder: Path, progress: Progress) -> None:
+    def _control(self, recipe: AdaptRecipe, store: Store, progress: Progress) -> Path:
         control = FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
-        copy_file(store.get(control, progress) / "original.safetensors", folder / "control.safetensors")
+        return store.get(control, progress) / "original.safetensors"
 
 
 def _require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None:

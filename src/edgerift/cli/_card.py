@@ -20,7 +20,7 @@ from edgerift.store import write_whole
 class CardCommand(Settings):
     """Measure the original, the program and the builds in a folder on test images, and write DIR/card.json."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """a folder that `edgerift adapt --out` wrote"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""

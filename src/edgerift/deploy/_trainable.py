@@ -180,8 +180,8 @@ class TrainableTwin(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits `[N,K]` of images `[N,3,H,W]` in `[0,1]`."""
-        if self.training and self.ranges.observing:
-            self.ranges.refresh()
+        # The grids follow from the ranges alone, so that a run which goes on from a checkpoint has the same ones.
+        self.ranges.refresh()
         logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
         return logits
 

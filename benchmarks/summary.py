@@ -1,0 +1,132 @@
+"""Write docs/measurements.md from the JSON files that the benchmarks wrote.
+
+    python benchmarks/summary.py
+
+Reads benchmarks/{twin,builds,qat}.json and benchmarks/card-cifar10.json (a card that `edgerift adapt` wrote).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "docs" / "measurements.md"
+
+HEAD = """# Measurements
+
+Every figure on this page was written by `python benchmarks/summary.py` from the results beside it, each
+made by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say more
+than the milliseconds.
+"""
+
+
+def read(name: str) -> dict[str, Any]:
+    """Read one result."""
+    result: dict[str, Any] = json.loads((HERE / name).read_text())
+    return result
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """Write a Markdown table, numbers to the right."""
+    lines = [headings, ["---", *["--:"] * (len(headings) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def card() -> str:
+    """The card of CIFAR-10."""
+    found = read("card-cifar10.json")
+    rows = []
+    for name, value in found["accuracy"].items():
+        low, high = found["accuracy_interval"][name]
+        part = found["quadrants"].get(name, {})
+        kind = found["fidelity"].get(name, {})
+        rows.append(
+            [
+                name,
+                f"{value:.2%} ({low:.1%} to {high:.1%})",
+                str(part.get("only_original_right", "")),
+                str(part.get("only_build_right", "")),
+                f"{kind['equal_logits']:.2%}" if kind else "",
+                f"{kind['label_disagreement']:.2%}" if kind else "",
+                f"{found['integer_macs'][name]:.1%}" if kind else "",
+            ]
+        )
+    headings = ["", "accuracy", "only the original right", "only it right", "logits equal to its twin"]
+    headings += ["other label than its twin", "integer MACs"]
+    command = "edgerift adapt --data cifar10 --data-root DIR --runtime executorch --runtime onnxruntime --out OUT"
+    return (
+        f"## ResNet-8 on CIFAR-10\n\n`{command}`: 20 epochs in float, 3 epochs of quantization-aware training, "
+        f"{found['images']:,} test images, one seed.\n\n{table(headings, rows)}"
+    )
+
+
+def builds() -> str:
+    """Every architecture on two runtimes."""
+    found = read("builds.json")
+    rows = []
+    for name, row in found["results"].items():
+        graph = row["twin against converted graph, largest difference"]
+        for runtime in ("executorch", "onnxruntime"):
+            part = row[runtime]
+            numbers = [
+                f"{part['integer_macs']:.2%}",
+                f"{graph}",
+                f"{part['equal_logits']:.2%}",
+                f"{part['max_lsb']:.0f}",
+            ]
+            rows.append([f"{name}, {runtime}", *numbers, f"{part['label_disagreement']:.2%}"])
+    headings = ["", "graph twin - graph", "integer MACs", "logits equal to the runtime's twin", "other label"]
+    headings.append("largest LSB")
+    return (
+        "## All architectures\n\n`python benchmarks/builds.py --out benchmarks/builds.json`: untrained weights, "
+        f"post-training quantization for `mobile`, {found['images']} random images.\n\n{table(headings, rows)}"
+    )
+
+
+def twins() -> str:
+    """What twins cost."""
+    found = read("twin.json")
+    rows = []
+    for name, parts in found["results"].items():
+        for part, values in parts.items():
+            for row, numbers in values.items():
+                rows.append([f"{name}, {part}: {row}", f"{numbers['milliseconds']:.0f}", f"{numbers['ratio']:.2f}"])
+    return (
+        f"## Cost\n\n`python benchmarks/twin.py --out benchmarks/twin.json`: {found['threads']} thread, median of "
+        f"{found['repeats']} turns. Ratios are to the float model in the same turn; below 1 is cheaper.\n\n"
+        + table(["", "ms", "ratio"], rows)
+    )
+
+
+def training() -> str:
+    """Two ways of quantization-aware training."""
+    found = read("qat.json")
+    rows = [
+        [
+            f"training the {name}" if name == "twin" else name,
+            f"{row['learning_rate']}",
+            f"{row['mean']:.2%}",
+            f"{row['low']:.2%} to {row['high']:.2%}",
+            f"{row['seconds']:.0f}",
+        ]
+        for name, row in found["summary"].items()
+    ]
+    before = found["before"]
+    return (
+        "## Training the twin, or torchao's own QAT\n\n`python benchmarks/qat.py --original OUT/original.safetensors "
+        f"--data cifar10 --data-root DIR --out benchmarks/qat.json`: ResNet-8, {found['images']:,} images, "
+        f"{found['epochs']} epochs, three seeds, the learning rate chosen on the validation split. Before: float "
+        f"{before['original']:.2%}, ptq {before['ptq']:.2%}.\n\n"
+        + table(["", "learning rate", "mean test accuracy", "range over seeds", "seconds"], rows)
+    )
+
+
+def main() -> None:
+    """Write the page."""
+    TARGET.write_text("\n".join([HEAD, card(), builds(), twins(), training()]))
+
+
+if __name__ == "__main__":
+    main()

@@ -79,7 +79,6 @@ def student_after(trained, digits, settings):
     def freeze(_model, epoch):
         seen.append(student.ranges.running.clone())
         student.ranges.observing = epoch < settings.observe_epochs
-        student.ranges.refresh()
 
     run(student, digits.train, None, settings.train, on_epoch=freeze)
     seen.append(student.ranges.running.clone())

@@ -167,7 +167,6 @@ def test_a_network_of_ones_own_goes_the_whole_way(run, own, tmp_path):
     assert again["accuracy"] == card["accuracy"]
     given = ("adapt", *data, "--original", out / "original.safetensors", *method, "--out", tmp_path / "given")
     assert "--trust" in run(*given).line()
-    assert run(*given, "--trust", "--json").json()["accuracy"]["original"] == card["accuracy"]["original"]
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,6 @@ def run_qat(
 
     def freeze(_model: nn.Module, epoch: int) -> None:
         student.ranges.observing = epoch < settings.observe_epochs
-        # The grids are derived from the ranges and are no part of a checkpoint.
-        student.ranges.refresh()
 
     trained = run(
         student,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from made_networks import averages, branches, clamps, layers, pools, residual, unrounded
 
-from edgerift.deploy import Operation, Program, twin
+from edgerift.deploy import Operation, Program, trainable_twin, twin
 from edgerift.errors import RecipeError
 
 ARITHMETICS = ("graph", "xnnpack", "onnxruntime")
@@ -145,3 +145,19 @@ def test_an_operator_without_an_integer_rule_stays_in_float(make_program):
     expected = program.module()(maker.images)
     for arithmetic in ARITHMETICS:
         assert torch.equal(twin(program, arithmetic)(maker.images), expected)
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("operator", ["aten.add.Tensor", "aten.mul.Tensor"])
+def test_a_stored_constant_counts_at_its_real_value(make_program, arithmetic, operator):
+    maker = make_program()
+    maker.tensors["shift"] = torch.randint(-128, 128, (1, 3, 1, 1), generator=maker.generator).to(torch.int8)
+    grid = (0.02, 5, -128, 127, {"dtype": "int8"})
+    shift = maker.call("quantized_decomposed.dequantize_per_tensor.default", {"tensor": "shift"}, *grid)
+    moved = maker.rounded(maker.call(operator, maker.rounded("image"), shift))
+    program = maker.program(maker.rounded(maker.call("aten.flatten.using_ints", moved, 1), grid=maker.grid(moved)))
+    step = program.operations[-1].arguments[1]
+    assert (twin(program, arithmetic)(maker.images) - program.module()(maker.images)).abs().max() / step <= 1.01
+    student = trainable_twin(program).eval()
+    assert torch.equal(student(maker.images), program.module()(maker.images))
+    assert student.program().operations == program.operations

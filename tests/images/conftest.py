@@ -56,9 +56,7 @@ def parquet(png: Callable[[Pixels], bytes]) -> Callable[..., Path]:
         import datasets
 
         cells = [
-            {"bytes": image if isinstance(image, bytes) else png(image), "path": None}
-            if image is not None
-            else None
+            {"bytes": image if isinstance(image, bytes) else png(image), "path": None} if image is not None else None
             for image in images
         ]
         table = datasets.Dataset.from_dict({image_column: cells, **columns})

@@ -182,9 +182,7 @@ def test_class_folders_count_by_path_and_bytes(
     class_folders(tmp_path / "one", {"a": images[:2], "b": images[2:]})
     class_folders(tmp_path / "two", {"a": images[:2], "c": images[2:]})
     shutil.copytree(tmp_path / "one", tmp_path / "three")
-    first, second, third = (
-        load(name, test_fraction=0.5).train.fingerprint for name in ("one", "two", "three")
-    )
+    first, second, third = (load(name, test_fraction=0.5).train.fingerprint for name in ("one", "two", "three"))
     assert first != second
     assert first == third
 
@@ -220,9 +218,7 @@ class TestFaults:
         png: Callable[..., bytes],
     ) -> None:
         self.pixels, self.parquet, self.png = pixels, parquet, png
-        self.train = parquet(
-            tmp_path / "set/train.parquet", pixels(4), {"label": [0, 1, 2, 0]}, ["a", "b", "c"]
-        )
+        self.train = parquet(tmp_path / "set/train.parquet", pixels(4), {"label": [0, 1, 2, 0]}, ["a", "b", "c"])
         self.test = parquet(tmp_path / "set/test.parquet", pixels(2), {"label": [0, 1]}, ["a", "b", "c"])
 
     def said(self, source: str = "set") -> str:
@@ -325,10 +321,7 @@ class TestFaults:
     def test_a_class_that_only_the_test_images_have(self, class_folders: Callable[..., None]) -> None:
         class_folders(Path("new/train"), {"cat": self.pixels(2), "dog": self.pixels(2)})
         class_folders(Path("new/test"), {"cow": self.pixels(2)})
-        assert (
-            "label 'cow' of image 0 in the test split of 'new' is no class; classes are cat, dog"
-            in self.said("new")
-        )
+        assert "label 'cow' of image 0 in the test split of 'new' is no class; classes are cat, dog" in self.said("new")
 
     def test_a_corrupt_file_in_a_class_folder(self, class_folders: Callable[..., None]) -> None:
         class_folders(Path("photos"), {"cat": self.pixels(2), "dog": self.pixels(2)})

@@ -32,9 +32,7 @@ def test_all_layouts_become_the_same_set(
     layout: Callable[[np.ndarray], np.ndarray], pixels: Callable[..., Any]
 ) -> None:
     grey = pixels(10)[..., 0]
-    train, test = load(
-        write(images=layout(grey), labels=LABELS, test_images=layout(grey[:2]), test_labels=[1, 0])
-    )
+    train, test = load(write(images=layout(grey), labels=LABELS, test_images=layout(grey[:2]), test_labels=[1, 0]))
     expected = np.repeat(grey[:, None], 3, axis=1)
     np.testing.assert_array_equal(train.images.numpy(), expected)
     np.testing.assert_array_equal(test.images.numpy(), expected[:2])
@@ -158,8 +156,6 @@ def test_a_damaged_file_is_named() -> None:
 
 
 def test_sizes_that_are_not_square_are_scaled() -> None:
-    train, test = load(
-        write(images=np.full((4, 8, 9), 77, dtype=np.uint8), labels=FOUR), size=5, test_fraction=0.5
-    )
+    train, test = load(write(images=np.full((4, 8, 9), 77, dtype=np.uint8), labels=FOUR), size=5, test_fraction=0.5)
     assert train.size == test.size == 5
     assert train.images.unique().tolist() == [77]

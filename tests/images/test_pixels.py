@@ -32,19 +32,11 @@ THREE = np.repeat(GREY[:, :, None], 3, axis=2)
     [
         pytest.param(encoded(PIL.Image.fromarray(COLOUR)), COLOUR, id="colour"),
         pytest.param(encoded(PIL.Image.fromarray(GREY)), THREE, id="greyscale"),
-        pytest.param(
-            encoded(PIL.Image.fromarray(GREY.astype(np.uint16) * 257)), THREE, id="sixteen-bit greyscale"
-        ),
-        pytest.param(
-            encoded(PIL.Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), THREE, id="32-bit greyscale"
-        ),
+        pytest.param(encoded(PIL.Image.fromarray(GREY.astype(np.uint16) * 257)), THREE, id="sixteen-bit greyscale"),
+        pytest.param(encoded(PIL.Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"), THREE, id="32-bit greyscale"),
         pytest.param(encoded(PIL.Image.fromarray(GREY > 100)), (THREE > 100) * 255, id="black and white"),
-        pytest.param(
-            encoded(PIL.Image.fromarray(np.dstack([COLOUR, GREY]))), COLOUR, id="transparent colour"
-        ),
-        pytest.param(
-            encoded(PIL.Image.fromarray(np.dstack([GREY, GREY]))), THREE, id="transparent greyscale"
-        ),
+        pytest.param(encoded(PIL.Image.fromarray(np.dstack([COLOUR, GREY]))), COLOUR, id="transparent colour"),
+        pytest.param(encoded(PIL.Image.fromarray(np.dstack([GREY, GREY]))), THREE, id="transparent greyscale"),
         pytest.param(palette(), LOOKED_UP, id="palette"),
         pytest.param(palette(0), LOOKED_UP, id="palette with a transparent entry"),
         pytest.param(palette(b"\x00\x80\xff"), LOOKED_UP, id="palette with opacities"),
@@ -64,9 +56,7 @@ def test_a_photograph_is_turned_upright() -> None:
     np.testing.assert_array_equal(decode(file, None)[0], np.rot90(COLOUR, -1).transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(
-    ("side", "size", "scaled"), [(8, None, False), (8, 8, False), (8, 4, True), (8, 16, True)]
-)
+@pytest.mark.parametrize(("side", "size", "scaled"), [(8, None, False), (8, 8, False), (8, 4, True), (8, 16, True)])
 def test_only_another_size_is_scaled(side: int, size: int | None, scaled: bool) -> None:
     flat = PIL.Image.new("RGB", (side, side), (7, 130, 255))
     pixels, was_scaled = decode(encoded(flat), size)

@@ -10,9 +10,7 @@ from edgerift.images import Augmentation, ImageSet, to_float
 
 
 def make(count: int = 6, size: int = 4, **changes: Any) -> ImageSet:
-    images = (
-        torch.arange(count * 3 * size * size).remainder(256).to(torch.uint8).reshape(count, 3, size, size)
-    )
+    images = torch.arange(count * 3 * size * size).remainder(256).to(torch.uint8).reshape(count, 3, size, size)
     fields: dict[str, Any] = {
         "name": "small",
         "images": images,
@@ -119,9 +117,7 @@ def test_resizing_agrees_with_torch_to_one_grey_level() -> None:
     images = torch.randint(0, 256, (4, 3, 12, 12), generator=generator, dtype=torch.uint8)
     whole = make(images=images, labels=torch.zeros(4, dtype=torch.int64), groups=None)
     for size in (5, 6, 19, 24):
-        exact: Tensor = torch.nn.functional.interpolate(
-            images.double(), (size, size), mode="bilinear", antialias=True
-        )
+        exact: Tensor = torch.nn.functional.interpolate(images.double(), (size, size), mode="bilinear", antialias=True)
         assert (whole.resized(size).images.double() - exact).abs().max() <= 1.01
 
 

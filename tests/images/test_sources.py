@@ -28,16 +28,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, Any]]:
     """Stand in for the hub: the folder `hub/owner/name` is a dataset; what is not there is out of reach."""
     asked: list[tuple[str, Any, Any]] = []
 
-    def snapshot_download(
-        repository: str, *, repo_type: str, revision: str | None, allow_patterns: list[str]
-    ) -> str:
+    def snapshot_download(repository: str, *, repo_type: str, revision: str | None, allow_patterns: list[str]) -> str:
         assert repo_type == "dataset"
         asked.append((repository, revision, allow_patterns))
         folder = Path("hub") / repository
         if not folder.exists():
-            raise LocalEntryNotFoundError(
-                "An error happened while trying to locate the files on the Hub.\nSecond line"
-            )
+            raise LocalEntryNotFoundError("An error happened while trying to locate the files on the Hub.\nSecond line")
         return str(folder / "converted" if revision else folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)

@@ -53,9 +53,7 @@ def test_classes_keep_their_share_to_one_image(labels: list[int], fraction: floa
 
 
 @given(st.data(), fractions, seeds)
-def test_groups_are_never_broken_and_come_near_their_share(
-    data: st.DataObject, fraction: float, seed: int
-) -> None:
+def test_groups_are_never_broken_and_come_near_their_share(data: st.DataObject, fraction: float, seed: int) -> None:
     groups = data.draw(st.lists(st.integers(-3, 12), min_size=2, max_size=60))
     whole = make([group % 3 for group in groups], groups)
     try:

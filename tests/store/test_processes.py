@@ -31,8 +31,6 @@ def test_a_waiting_process_goes_on_where_a_killed_one_stopped(tmp_path):
 
 
 def test_a_run_killed_anywhere_and_started_again_ends_the_same(tmp_path):
-    done = subprocess.run(
-        [*PROGRAM, "kills", str(tmp_path / "kills")], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([*PROGRAM, "kills", str(tmp_path / "kills")], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 30

@@ -19,12 +19,8 @@ def test_the_new_content_replaces_the_old(tmp_path_factory, new, old):
 
 
 @pytest.mark.parametrize(("step", "where"), [("fsync", os), ("replace", os)])
-@pytest.mark.parametrize(
-    ("number", "message"), [(errno.ENOSPC, "the disk is full"), (errno.EIO, "Input/output error")]
-)
-def test_a_failed_write_leaves_the_old_content_and_nothing_beside(
-    tmp_path, monkeypatch, step, where, number, message
-):
+@pytest.mark.parametrize(("number", "message"), [(errno.ENOSPC, "the disk is full"), (errno.EIO, "Input/output error")])
+def test_a_failed_write_leaves_the_old_content_and_nothing_beside(tmp_path, monkeypatch, step, where, number, message):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 

@@ -20,9 +20,7 @@ def windows(image: torch.Tensor, augmentation: Augmentation) -> list[torch.Tenso
 @given(st.booleans(), st.integers(0, 3), st.integers(0, 2**31))
 def test_each_image_becomes_one_of_its_own_windows(flip: bool, crop: int, seed: int) -> None:
     augmentation = Augmentation(flip, crop)
-    images = torch.randint(
-        1, 256, (5, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
-    )
+    images = torch.randint(1, 256, (5, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     made = augment(images, augmentation, torch.Generator().manual_seed(seed))
     assert made.dtype == torch.uint8
     for before, after in zip(images, made, strict=True):
@@ -47,9 +45,7 @@ def test_nothing_allowed_changes_and_draws_nothing() -> None:
     assert torch.equal(before, generator.get_state())
 
 
-@pytest.mark.parametrize(
-    "augmentation", [Augmentation(flip=True), Augmentation(crop=4), Augmentation(True, 4)]
-)
+@pytest.mark.parametrize("augmentation", [Augmentation(flip=True), Augmentation(crop=4), Augmentation(True, 4)])
 def test_same_generator_same_result_and_the_input_stays(augmentation: Augmentation) -> None:
     images = torch.randint(0, 256, (9, 3, 8, 8), dtype=torch.uint8)
     kept, state = images.clone(), torch.get_rng_state()

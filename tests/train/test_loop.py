@@ -88,9 +88,7 @@ def test_validation_figures_are_those_of_the_returned_model(
         logits = net(held_set.images.float() / 255)
     last = trained.history.epochs[-1]
     assert last.validation_loss == pytest.approx(F.cross_entropy(logits, held_set.labels).item(), rel=1e-4)
-    assert last.validation_accuracy == pytest.approx(
-        (logits.argmax(1) == held_set.labels).double().mean().item()
-    )
+    assert last.validation_accuracy == pytest.approx((logits.argmax(1) == held_set.labels).double().mean().item())
 
 
 def test_each_image_is_seen_once_an_epoch_in_another_order(train_set: ImageSet) -> None:
@@ -112,9 +110,7 @@ def test_each_image_is_seen_once_an_epoch_in_another_order(train_set: ImageSet) 
     assert not torch.equal(epochs[0], epochs[1])
 
 
-def test_same_seed_same_weights_other_seed_others(
-    net: nn.Module, train_set: ImageSet, held_set: ImageSet
-) -> None:
+def test_same_seed_same_weights_other_seed_others(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     nets = [copy.deepcopy(net) for _ in range(3)]
     with global_state_untouched():
         first, second, third = (
@@ -149,9 +145,7 @@ def test_a_killed_run_ends_in_the_same_weights(
     assert len(watched.seen) == (3 - killed_at // STEPS) * STEPS
 
 
-def test_progress_counts_steps_and_notes_epochs(
-    net: nn.Module, train_set: ImageSet, held_set: ImageSet
-) -> None:
+def test_progress_counts_steps_and_notes_epochs(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     watched = KillAt(-1)
     run(net, train_set, held_set, SETTINGS, progress=watched)
     assert [done for done, _, _ in watched.seen] == list(range(1, 3 * STEPS + 1))
@@ -273,9 +267,7 @@ def test_a_loss_that_is_not_finite(net: nn.Module, train_set: ImageSet, poison: 
         run(net, train_set, None, SETTINGS, loss=loss)
 
 
-def test_a_validation_loss_that_is_not_finite(
-    net: nn.Module, train_set: ImageSet, held_set: ImageSet
-) -> None:
+def test_a_validation_loss_that_is_not_finite(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     def poison(task: str, done: int, total: int, note: str = "") -> None:
         net.get_submodule("1").get_buffer("running_mean").fill_(torch.nan)
 
@@ -330,9 +322,7 @@ def test_bfloat16_trains_in_float32_weights(net: nn.Module, train_set: ImageSet,
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore:.torch.jit:DeprecationWarning"
-)  # torch's own, when its compiler is imported
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, when its compiler is imported
 def test_compiled_training_agrees(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     net[3] = nn.Identity()  # compiled dropout draws other numbers
     compiled = run(copy.deepcopy(net), train_set, held_set, SETTINGS.replace(compile=True))

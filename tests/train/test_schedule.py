@@ -18,18 +18,14 @@ def test_cosine_is_torchs_own() -> None:
 
 def test_warmup_rises_linearly_and_cosine_starts_behind_it() -> None:
     settings = TrainSettings(learning_rate=0.4, warmup_steps=4)
-    assert [learning_rate(settings, step, 14) for step in range(5)] == pytest.approx(
-        [0.1, 0.2, 0.3, 0.4, 0.4]
-    )
+    assert [learning_rate(settings, step, 14) for step in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
     assert learning_rate(settings, 9, 14) == pytest.approx(0.2)
     assert learning_rate(settings.replace(warmup_steps=20), 13, 14) == pytest.approx(0.4 * 14 / 20)
 
 
 def test_constant_schedule_stays() -> None:
     settings = TrainSettings(learning_rate=0.4, schedule="constant", warmup_steps=2)
-    assert [learning_rate(settings, step, 100) for step in (0, 1, 2, 99)] == pytest.approx(
-        [0.2, 0.4, 0.4, 0.4]
-    )
+    assert [learning_rate(settings, step, 100) for step in (0, 1, 2, 99)] == pytest.approx([0.2, 0.4, 0.4, 0.4])
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,7 @@ def test_large_ones_export_with_a_dynamic_batch(name: str) -> None:
 
 
 def test_unknown_name_has_a_near_match() -> None:
-    with pytest.raises(
-        errors.ModelError, match=r"unknown model 'resnet9'; did you mean 'resnet8'\?.*factory"
-    ):
+    with pytest.raises(errors.ModelError, match=r"unknown model 'resnet9'; did you mean 'resnet8'\?.*factory"):
         zoo.create("resnet9", classes=10)
 
 
@@ -202,9 +200,7 @@ def test_check_compares_class_counts() -> None:
         zoo.check(model, 43)
 
 
-def test_pretrained_weights_are_kept_and_the_head_is_new(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretrained_weights_are_kept_and_the_head_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     donor = zoo.create("shufflenet_v2", classes=1000, stem="imagenet", seed=9).body
     downloads = tmp_path / "hub" / "checkpoints"

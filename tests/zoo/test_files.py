@@ -44,9 +44,7 @@ def test_same_weights_same_bytes_and_aligned(model: zoo.Classifier, tmp_path: Pa
     assert json.loads(metadata["architecture"])["name"] == "resnet8"
 
 
-def test_a_pretrained_architecture_loads_without_downloading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pretrained_architecture_loads_without_downloading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
     small = zoo.create("shufflenet_v2", classes=3, stem="imagenet")
     pretrained = zoo.Classifier(small.body, small.architecture.replace(pretrained=True))

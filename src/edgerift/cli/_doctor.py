@@ -65,7 +65,7 @@ def diagnose() -> Diagnosis:
 def _runtime(name: str) -> Finding:
     label = f"runtime {name}"
     try:
-        package = find_runtime(name).package
+        package = find_runtime(name).packages[0]
     except MissingRuntimeError as error:
         return Finding(name=label, works=False, detail=str(error))
     if name == "inductor" and not _has_compiler():

@@ -55,10 +55,10 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """How to reach one runtime: its adapter, the package it needs and the pip extra that installs it."""
+    """How to reach one runtime: its adapter, the packages it needs (its own first), the pip extra that has them."""
 
     module: str
-    package: str
+    packages: tuple[str, ...]
     extra: str
     suffix: str
     arithmetic: Arithmetic
@@ -66,11 +66,16 @@ class Runtime:
 
 
 RUNTIMES: Final = {
-    "executorch": Runtime("edgerift.deploy._executorch", "executorch", "executorch", ".pte", "xnnpack", ("mobile",)),
+    "executorch": Runtime("edgerift.deploy._executorch", ("executorch",), "executorch", ".pte", "xnnpack", ("mobile",)),
     "onnxruntime": Runtime(
-        "edgerift.deploy._onnxruntime", "onnxruntime", "onnxruntime", ".onnx", "onnxruntime", ("mobile", "server")
+        "edgerift.deploy._onnxruntime",
+        ("onnxruntime", "onnx", "onnxscript"),
+        "onnxruntime",
+        ".onnx",
+        "onnxruntime",
+        ("mobile", "server"),
     ),
-    "inductor": Runtime("edgerift.deploy._inductor", "torch", "", ".pt2", "graph", ("server",)),
+    "inductor": Runtime("edgerift.deploy._inductor", ("torch",), "", ".pt2", "graph", ("server",)),
 }
 
 
@@ -130,7 +135,7 @@ def find_runtime(name: str) -> Runtime:
     if name not in RUNTIMES:
         raise RecipeError(unknown_name("runtime", name, RUNTIMES))
     chosen = RUNTIMES[name]
-    if importlib.util.find_spec(chosen.package) is None:
+    if any(importlib.util.find_spec(package) is None for package in chosen.packages):
         raise MissingRuntimeError(f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'")
     return chosen
 

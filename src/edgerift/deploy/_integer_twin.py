@@ -67,6 +67,8 @@ def integer_twin(program: Program, kernels: Kernels) -> fx.GraphModule:
             levels[node] = _from_real(twin, kernels, node, levels)
         elif is_dequantize(node):
             twin.values[node] = twin.call(torch.mul, levels[node.args[0]], grid_of(node).scale)
+        elif node.op == "get_attr" and any(is_dequantize(user) for user in node.users):
+            levels[node] = _stored(twin, node)
         elif kernels.real_layer is not None and is_layer(node):
             twin.values[node] = kernels.real_layer(twin, node, _levels_of(node.args[0], levels))
         else:
@@ -116,6 +118,12 @@ def _integer(twin: Translation, kernels: Kernels, region: Region, levels: dict[f
     constants = (twin.constant(weight), added, twin.constant(factor), twin.constant(slope))
     geometry = geometry_of(layer.args[3:], weight.dim() - 2)
     return twin.call(convolve_levels, inputs[0], *constants, geometry, *rounding(region))
+
+
+def _stored(twin: Translation, node: fx.Node) -> fx.Node:
+    """Append the levels of a constant, which has a grid but no operation."""
+    constants = [twin.stored_levels(user) for user in node.users if is_dequantize(user)]
+    return twin.constant(constants[0])  # type: ignore[arg-type]
 
 
 def _levels_of(dequantize: Any, levels: dict[fx.Node, fx.Node]) -> fx.Node:

@@ -202,8 +202,8 @@ class TrainableTwin(nn.Module):
         return replace(self.program_before.with_tensors(tensors), operations=operations)
 
     def _regridded(self, operation: Operation) -> Operation:
-        if operation.operator not in (QUANTIZE, DEQUANTIZE):
-            return operation
+        if operation.operator not in (QUANTIZE, DEQUANTIZE) or operation.name not in self.groups:
+            return operation  # A stored constant has a grid of its own, which does not move.
         grid = self.ranges.grids[self.groups[operation.name]]
         arguments: list[Json] = [
             operation.arguments[0],
@@ -240,7 +240,9 @@ def _translate(
         if is_quantize(node):
             twin.values[node] = _observed(twin, node, ranges, groups[node.name])
         elif is_dequantize(node):
-            twin.values[node] = twin.values[node.args[0]]
+            constant = twin.stored_levels(node)
+            real = None if constant is None else twin.constant(constant * grid_of(node).scale)
+            twin.values[node] = real or twin.values[node.args[0]]
         elif node.op == "call_function" and operator_name(node.target) in WEIGHTED:
             layers.append(_layer(twin, node, operations, weights))
         else:

@@ -7,7 +7,7 @@ from typing import Any, Final, final
 
 from torch import Tensor, fx, nn
 
-from edgerift.deploy._grid import stored
+from edgerift.deploy._grid import grid_of, stored
 from edgerift.deploy._operators import ADAPTIVE_AVERAGE, DEQUANTIZE_CHANNELS, MEAN, operator_name
 from edgerift.deploy._program import Program
 
@@ -74,6 +74,13 @@ class Translation:
         """Return a per-channel weight as float32: `(q - zero_point) * scale`, as the converted graph computes it."""
         levels, scales = self.integer_weight(node)
         return levels * scales.view([-1] + [1] * (levels.dim() - 1))
+
+    def stored_levels(self, dequantize: fx.Node) -> Tensor | None:
+        """Return the levels of a dequantized constant, counted from the zero point; None when it is computed."""
+        source: Any = dequantize.args[0]
+        if source.op != "get_attr":
+            return None
+        return self.tensor(source).float() - grid_of(dequantize).zero_point
 
     def finish(self) -> fx.GraphModule:
         """Drop what nothing uses and return the twin's module."""

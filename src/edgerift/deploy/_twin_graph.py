@@ -24,14 +24,21 @@ def graph_twin(program: Program) -> fx.GraphModule:
             if not _is_read_by_one_convolution(node):
                 twin.values[node] = _rounded(twin, node)
         elif is_dequantize(node):
-            quantize: Any = node.args[0]
-            if quantize in twin.values:
-                twin.values[node] = twin.values[quantize]
+            _dequantized(twin, node)
         elif _reads_unrounded(twin, node):
             twin.values[node] = _rounded_convolution(twin, node)
         else:
             twin.copy(node)
     return twin.finish()
+
+
+def _dequantized(twin: Translation, node: fx.Node) -> None:
+    quantize: Any = node.args[0]
+    constant = twin.stored_levels(node)
+    if constant is not None:
+        twin.values[node] = twin.constant(constant * grid_of(node).scale)
+    elif quantize in twin.values:
+        twin.values[node] = twin.values[quantize]
 
 
 def _rounded(twin: Translation, quantize: fx.Node) -> fx.Node:

@@ -50,9 +50,7 @@ class Column(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def encode_labels(
-    origin: str, columns: Mapping[str, Column]
-) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
+def encode_labels(origin: str, columns: Mapping[str, Column]) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
     """Turn each split's labels into int64 `[N]` over one list of classes, the first split's.
 
     Whole numbers count through the class names where a split has some, else name themselves; text is a class
@@ -84,9 +82,7 @@ def _classes_of(origin: str, labels: Sequence[Any]) -> tuple[str, ...]:
     if kinds == {str}:
         return tuple(sorted(set(labels)))
     if kinds != {int}:
-        raise DataError(
-            f"the labels of '{origin}' are {_names(kinds)}; all are whole numbers or all are text"
-        )
+        raise DataError(f"the labels of '{origin}' are {_names(kinds)}; all are whole numbers or all are text")
     highest = max(labels)
     if highest >= MOST_CLASSES:
         raise DataError(

@@ -75,9 +75,7 @@ class _GrowingArray:
         if height != width:
             raise DataError(f"{name} is not square ({width}x{height}); {ASK_FOR_SIZE}")
         if width != self._side:
-            raise DataError(
-                f"{name} is {width}x{height} and the first is {self._side}x{self._side}; {ASK_FOR_SIZE}"
-            )
+            raise DataError(f"{name} is {width}x{height} and the first is {self._side}x{self._side}; {ASK_FOR_SIZE}")
         self._file.write(pixels.tobytes())
         self.length += 1
 

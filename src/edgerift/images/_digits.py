@@ -33,9 +33,7 @@ class Digits(Source):
         return Content({"train": Part(images, labels, None, scaled)}, tuple("0123456789"))
 
 
-def _load() -> tuple[
-    np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-]:
+def _load() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
     import sklearn.datasets
 
     levels, labels = sklearn.datasets.load_digits(return_X_y=True)

@@ -26,19 +26,14 @@ class ParquetFiles(Source):
 
     def fingerprint(self) -> str:
         """Hash the shards' bytes."""
-        digests = [
-            f"{split} {source_digest(shard)}" for split, shards in self.shards.items() for shard in shards
-        ]
+        digests = [f"{split} {source_digest(shard)}" for split, shards in self.shards.items() for shard in shards]
         return derive("parquet", *digests)
 
     def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
         """Decode the rows, or take them from the cache."""
 
         def tables() -> dict[str, Table]:
-            return {
-                split: open_parquet(describe(self.origin, split), shards)
-                for split, shards in self.shards.items()
-            }
+            return {split: open_parquet(describe(self.origin, split), shards) for split, shards in self.shards.items()}
 
         return read_tables(self.origin, tables, fingerprint, size, cache)
 
@@ -64,8 +59,7 @@ class ClassFolders(Source):
 
         def tables() -> dict[str, Table]:
             return {
-                split: open_image_folder(describe(self.origin, split), folder)
-                for split, folder in self.folders.items()
+                split: open_image_folder(describe(self.origin, split), folder) for split, folder in self.folders.items()
             }
 
         return read_tables(self.origin, tables, fingerprint, size, cache)

@@ -40,6 +40,4 @@ def fetch(repository: str, config: str | None, wanted: str) -> Path:
             ) from error
         if any(Path(snapshot).rglob("*.parquet")):
             return Path(snapshot)
-    raise DataError(
-        f"the hub dataset '{repository}' has no Parquet files for '{config or 'train'}'; give another"
-    )
+    raise DataError(f"the hub dataset '{repository}' has no Parquet files for '{config or 'train'}'; give another")

@@ -71,9 +71,7 @@ def open_located(
     return Splits(*split(sets["train"], test_fraction, seed=seed))
 
 
-def _image_set(
-    found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None
-) -> ImageSet:
+def _image_set(found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None) -> ImageSet:
     scaled = size is not None and part.scaled
     return ImageSet(
         name=found.name,

@@ -49,10 +49,7 @@ class NpzFile(Source):
             if f"{prefix}images" in arrays
         }
         classes = _text(self.origin, arrays["classes"]) if "classes" in arrays else None
-        columns = {
-            split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes)
-            for split in images
-        }
+        columns = {split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes) for split in images}
         labels, names = encode_labels(self.origin, columns)
         parts = {split: self._part(arrays, split, images[split], labels[split], size) for split in images}
         return Content(parts, names)
@@ -78,9 +75,7 @@ class NpzFile(Source):
                     "each image has one"
                 )
         scaled = size is not None and images.shape[2:] != (size, size)
-        return Part(
-            resize_pixels(images, size) if size is not None and scaled else images, labels, groups, scaled
-        )
+        return Part(resize_pixels(images, size) if size is not None and scaled else images, labels, groups, scaled)
 
 
 def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> None:
@@ -93,9 +88,7 @@ def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> No
     if path.suffix != ".npz":
         raise DataError(f"an image set cannot be saved as '{path.name}'; its name ends in .npz")
     if test is not None and test.classes != image_set.classes:
-        raise DataError(
-            f"'{test.name}' has other classes than '{image_set.name}'; a file holds one list of classes"
-        )
+        raise DataError(f"'{test.name}' has other classes than '{image_set.name}'; a file holds one list of classes")
     arrays: dict[str, Any] = {"classes": np.array(image_set.classes, dtype=np.str_)}
     for prefix, part in zip(PREFIXES.values(), (image_set, test), strict=True):
         if part is not None:
@@ -116,9 +109,7 @@ def _arrays(origin: str, path: Path) -> dict[str, NDArray[Any]]:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"'{origin}' is no whole .npz file of plain arrays ({reason}); write it again"
-        ) from error
+        raise DataError(f"'{origin}' is no whole .npz file of plain arrays ({reason}); write it again") from error
 
 
 def _check_names(origin: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -136,9 +127,7 @@ def _check_names(origin: str, arrays: Mapping[str, NDArray[Any]]) -> None:
 def _column(origin: str, arrays: Mapping[str, NDArray[Any]], name: str) -> list[Any]:
     values = arrays[name]
     if values.ndim != 1 or values.dtype.kind not in "iuU":
-        raise DataError(
-            f"{name} of '{origin}' are {values.dtype} {list(values.shape)}; they are whole numbers [N]"
-        )
+        raise DataError(f"{name} of '{origin}' are {values.dtype} {list(values.shape)}; they are whole numbers [N]")
     column: list[Any] = values.tolist()
     return column
 

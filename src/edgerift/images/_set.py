@@ -157,13 +157,7 @@ def check_labels(name: str, labels: Tensor, classes: int) -> None:
 
 def _check_images(name: str, images: Tensor) -> None:
     shape = tuple(images.shape)
-    if (
-        images.dtype != torch.uint8
-        or len(shape) != 4
-        or shape[1] != 3
-        or shape[2] != shape[3]
-        or not shape[2]
-    ):
+    if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not shape[2]:
         raise DataError(
             f"images of '{name}' are {images.dtype} {list(shape)}; an image set holds torch.uint8 [N,3,S,S]"
         )
@@ -181,18 +175,12 @@ def _indices(name: str, indices: Tensor | Sequence[int], length: int) -> Tensor:
     chosen = torch.as_tensor(indices)
     if chosen.dtype == torch.bool:
         if tuple(chosen.shape) != (length,):
-            raise DataError(
-                f"a mask of shape {list(chosen.shape)} cannot select from the {length} images of '{name}'"
-            )
+            raise DataError(f"a mask of shape {list(chosen.shape)} cannot select from the {length} images of '{name}'")
         return torch.nonzero(chosen).flatten()
     chosen = chosen.to(torch.int64) if chosen.numel() == 0 else chosen
     if chosen.ndim != 1 or chosen.is_floating_point():
-        raise DataError(
-            f"indices into '{name}' are {chosen.dtype} {list(chosen.shape)}; they are whole numbers [M]"
-        )
+        raise DataError(f"indices into '{name}' are {chosen.dtype} {list(chosen.shape)}; they are whole numbers [M]")
     wrong = chosen[(chosen < 0) | (chosen >= length)]
     if len(wrong):
-        raise DataError(
-            f"index {int(wrong[0])} is outside '{name}'; its {length} images are 0 to {length - 1}"
-        )
+        raise DataError(f"index {int(wrong[0])} is outside '{name}'; its {length} images are 0 to {length - 1}")
     return chosen.to(torch.int64)

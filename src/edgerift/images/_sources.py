@@ -113,10 +113,4 @@ def _existing(source: str, root: Path | None) -> Path | None:
 def _is_path(source: str) -> bool:
     """Tell whether a name that does not exist can only have been meant as a path."""
     parts = source.split("/")
-    return (
-        source.endswith(".npz")
-        or "\\" in source
-        or len(parts) > 3
-        or not all(parts)
-        or parts[0] in (".", "..", "~")
-    )
+    return source.endswith(".npz") or "\\" in source or len(parts) > 3 or not all(parts) or parts[0] in (".", "..", "~")

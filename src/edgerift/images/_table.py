@@ -113,9 +113,7 @@ def _readable(origin: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, NotImplementedError, TypeError, DatasetsError) as error:
-        raise DataError(
-            f"{origin} cannot be read ({_first_line(error)}); copy the damaged file again"
-        ) from error
+        raise DataError(f"{origin} cannot be read ({_first_line(error)}); copy the damaged file again") from error
     finally:
         logger.setLevel(level)
 

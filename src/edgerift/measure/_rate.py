@@ -31,9 +31,7 @@ class Rate:
         if self.trials < 1:
             raise InputError(f"a rate over {self.trials} trials has no value; at least 1 trial is needed")
         if not 0 <= self.successes <= self.trials:
-            raise InputError(
-                f"{self.successes} successes of {self.trials} trials; allowed: 0 to {self.trials}"
-            )
+            raise InputError(f"{self.successes} successes of {self.trials} trials; allowed: 0 to {self.trials}")
         if not 0 < self.confidence < 1:
             raise InputError(f"a confidence of {self.confidence}; allowed: between 0 and 1, such as 0.95")
 

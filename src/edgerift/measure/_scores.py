@@ -34,9 +34,7 @@ def predict_all(predict: Predict, image_set: ImageSet, batch_size: int = 256) ->
         scores = predict(images).detach().to("cpu", torch.float32)
         if scores.ndim != 2 or len(scores) != len(images):
             shape = list(scores.shape)
-            raise ModelError(
-                f"the model answered {len(images)} images with shape {shape}; needed: [N, classes]"
-            )
+            raise ModelError(f"the model answered {len(images)} images with shape {shape}; needed: [N, classes]")
         answers.append(scores)
     return check_scores(torch.cat(answers))
 
@@ -58,9 +56,7 @@ def right(scores: Tensor, labels: Tensor) -> Tensor:
     """
     check_scores(scores)
     if labels.shape != scores.shape[:1]:
-        raise InputError(
-            f"{len(scores)} scores and labels of shape {list(labels.shape)}; one label each is needed"
-        )
+        raise InputError(f"{len(scores)} scores and labels of shape {list(labels.shape)}; one label each is needed")
     classes = scores.shape[1]
     if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise ModelError(

@@ -34,9 +34,7 @@ def _text(plain: object) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {
-            name: _plain(getattr(value, name))
-            for name, field in type(value).model_fields.items()
-            if not field.exclude
+            name: _plain(getattr(value, name)) for name, field in type(value).model_fields.items() if not field.exclude
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}

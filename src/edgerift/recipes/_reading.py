@@ -20,13 +20,9 @@ def read(json_text: str | bytes, known: Iterable[type[Recipe]]) -> Recipe:
     try:
         content = json.loads(json_text)
     except ValueError as error:
-        raise RecipeError(
-            f"this recipe is not JSON: {error}; give the text that canonical_json() wrote"
-        ) from None
+        raise RecipeError(f"this recipe is not JSON: {error}; give the text that canonical_json() wrote") from None
     if not (isinstance(content, dict) and isinstance(content.get("type"), str) and "version" in content):
-        raise RecipeError(
-            "this JSON is no recipe; a recipe is an object with the fields 'type' and 'version'"
-        )
+        raise RecipeError("this JSON is no recipe; a recipe is an object with the fields 'type' and 'version'")
     if content["type"] not in classes:
         raise RecipeError(unknown_name("recipe type", content["type"], classes))
     recipe = _revive(content, classes)

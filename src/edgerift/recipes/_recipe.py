@@ -78,13 +78,11 @@ class Recipe(Settings, ABC):
         kind, version = _fixed(cls.model_fields["type"]), _fixed(cls.model_fields["version"])
         if not (isinstance(kind, str) and re.fullmatch(r"[a-z][a-z0-9_-]*", kind)):
             raise RecipeError(
-                f"{cls.__name__}.type must be one fixed name in lower case, "
-                'written as `type: Literal["name"] = "name"`'
+                f'{cls.__name__}.type must be one fixed name in lower case, written as `type: Literal["name"] = "name"`'
             )
         if not (isinstance(version, int) and version >= 1):
             raise RecipeError(
-                f"{cls.__name__}.version must be one fixed whole number from 1, "
-                "written as `version: Literal[1] = 1`"
+                f"{cls.__name__}.version must be one fixed whole number from 1, written as `version: Literal[1] = 1`"
             )
 
 

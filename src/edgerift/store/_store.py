@@ -59,8 +59,7 @@ class Store:
             return folder
         if folder.name in self._producing:
             raise StoreError(
-                f"{folder.name} asks for its own result while it is produced; "
-                "a recipe may ask for its inputs only"
+                f"{folder.name} asks for its own result while it is produced; a recipe may ask for its inputs only"
             )
         with self._lock(recipe, progress):
             if not self._is_finished(recipe):

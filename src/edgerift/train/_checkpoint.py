@@ -72,9 +72,7 @@ def write_checkpoint(
     write_whole(path, buffer.getvalue())
 
 
-def read_checkpoint(
-    path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progressed | None:
+def read_checkpoint(path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed | None:
     """Bring model and optimizer to where a checkpoint left them; None where there is none.
 
     Raises `StoreError` when the file is damaged or belongs to another run: it is never overwritten unasked.

@@ -59,9 +59,7 @@ class DeviceData:
         return Batch(floats, self.targets[chosen], self.labels[chosen])
 
 
-def on_device(
-    image_set: ImageSet, targets: Tensor | None, settings: TrainSettings, device: torch.device
-) -> DeviceData:
+def on_device(image_set: ImageSet, targets: Tensor | None, settings: TrainSettings, device: torch.device) -> DeviceData:
     """Put a set on the device; `targets` take the place of the labels in the loss where they are given."""
     labels = image_set.labels.to(device)
     return DeviceData(

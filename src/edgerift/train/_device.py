@@ -17,9 +17,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
     if settings.device == "cpu" or (settings.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise MissingRuntimeError(
-            "device='cuda' is not there; use device='cpu', or install a CUDA build of torch"
-        )
+        raise MissingRuntimeError("device='cuda' is not there; use device='cpu', or install a CUDA build of torch")
     return torch.device("cuda", torch.cuda.current_device())
 
 

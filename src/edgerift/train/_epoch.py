@@ -153,7 +153,5 @@ def _measured(work: Work, epoch: int, losses: Tensor, correct: Tensor) -> Epoch:
         train_accuracy=None if math.isnan(right) else right / count,
         validation_loss=held[0],
         validation_accuracy=held[1],
-        learning_rate=learning_rate(
-            work.settings, epoch * len(work.data), work.settings.epochs * len(work.data)
-        ),
+        learning_rate=learning_rate(work.settings, epoch * len(work.data), work.settings.epochs * len(work.data)),
     )

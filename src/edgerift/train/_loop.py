@@ -121,9 +121,7 @@ def run(
     return Trained(model, history)
 
 
-def _epochs(
-    work: Work, on_epoch: OnEpoch | None, resume: Resume | None, progress: Progress, task: str
-) -> History:
+def _epochs(work: Work, on_epoch: OnEpoch | None, resume: Resume | None, progress: Progress, task: str) -> History:
     found = read_checkpoint(*resume, work.model, work.optimizer) if resume else None
     first, history = found or Progressed(0, History())
     steps, epochs, note = len(work.data), work.settings.epochs, ""
@@ -178,22 +176,15 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
     )
 
 
-def _require_fit(
-    model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None
-) -> None:
+def _require_fit(model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None) -> None:
     zoo.check(model, len(train.classes))
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ModelError("the model has no parameter that can be trained; give one with requires_grad=True")
     if len(train) == 0 or (validation is not None and len(validation) == 0):
-        raise DataError(
-            f"image set '{train.name}' has no images to train or to validate on; give at least one"
-        )
+        raise DataError(f"image set '{train.name}' has no images to train or to validate on; give at least one")
     if validation is not None and validation.classes != train.classes:
         raise DataError(
-            f"validation set '{validation.name}' has other classes than '{train.name}'; "
-            "split both from one set"
+            f"validation set '{validation.name}' has other classes than '{train.name}'; split both from one set"
         )
     if targets is not None and len(targets) != len(train):
-        raise DataError(
-            f"{len(targets)} targets for {len(train)} images of '{train.name}'; give one row for each"
-        )
+        raise DataError(f"{len(targets)} targets for {len(train)} images of '{train.name}'; give one row for each")

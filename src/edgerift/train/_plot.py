@@ -26,9 +26,7 @@ def plot_history(history: History, path: Path) -> None:
     FigureCanvasAgg(figure)
     losses, accuracies = figure.subplots(1, 2)
     epochs = history.epochs
-    _panel(
-        losses, "loss", [epoch.train_loss for epoch in epochs], [epoch.validation_loss for epoch in epochs]
-    )
+    _panel(losses, "loss", [epoch.train_loss for epoch in epochs], [epoch.validation_loss for epoch in epochs])
     _panel(
         accuracies,
         "accuracy (%)",

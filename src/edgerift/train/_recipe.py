@@ -62,9 +62,7 @@ class TrainRecipe(Recipe):
             )
         model = zoo.from_architecture(self.architecture, seed=self.init_seed)
         checkpoint = folder / CHECKPOINT
-        trained = run(
-            model, splits.train, splits.validation, self.settings, checkpoint=checkpoint, progress=progress
-        )
+        trained = run(model, splits.train, splits.validation, self.settings, checkpoint=checkpoint, progress=progress)
         zoo.save(model, folder / ORIGINAL)
         write_whole(folder / "history.json", trained.history.as_json())
         plot_history(trained.history, folder / "history.png")

@@ -75,20 +75,15 @@ def _body(architecture: Architecture) -> nn.Module:
     if is_users_own(architecture.name):
         if architecture.pretrained or architecture.stem != "small":
             raise ModelError(
-                f"'{architecture.name}' is your own factory: "
-                "leave out stem and pretrained, which are for the zoo's"
+                f"'{architecture.name}' is your own factory: leave out stem and pretrained, which are for the zoo's"
             )
         return _users_own(architecture)
     if architecture.name in VARIANTS:
         return torchvision_body(architecture)
     if architecture.name not in SMALL:
-        raise ModelError(
-            f"{unknown_name('model', architecture.name, names())}, or module:factory for your own"
-        )
+        raise ModelError(f"{unknown_name('model', architecture.name, names())}, or module:factory for your own")
     if architecture.stem != "small":
-        raise ModelError(
-            f"'{architecture.name}' has the small stem alone; leave out stem='{architecture.stem}'"
-        )
+        raise ModelError(f"'{architecture.name}' has the small stem alone; leave out stem='{architecture.stem}'")
     return SMALL[architecture.name](architecture)
 
 

@@ -24,9 +24,7 @@ def save(model: Classifier, path: Path) -> None:
 
     The same weights give the same bytes. Raises `ModelError` when a weight is NaN or infinite.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()
-    }
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     _require_finite(tensors, f"model '{model.architecture.name}'")
     metadata = {"architecture": _canonical(model.architecture), "format": FORMAT}
     write_whole(Path(path), _sorted_header(safetensors.torch.save(tensors, metadata)))
@@ -45,8 +43,7 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
     architecture, tensors = _read(path)
     if is_users_own(architecture.name) and not trust:
         raise ModelError(
-            f"{path} asks to import and run '{architecture.name}'; "
-            "pass trust=True (--trust) if you know that code"
+            f"{path} asks to import and run '{architecture.name}'; pass trust=True (--trust) if you know that code"
         )
     skeleton = from_architecture(architecture.model_copy(update={"pretrained": False}))
     model = Classifier(skeleton.body, architecture)
@@ -67,9 +64,7 @@ def _read(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelError(f"{path} is not a whole safetensors file ({error}); write it again") from error
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
-        raise ModelError(
-            f"{path} has format {metadata.get('format')!r}, expected '{FORMAT}'; write it with zoo.save"
-        )
+        raise ModelError(f"{path} has format {metadata.get('format')!r}, expected '{FORMAT}'; write it with zoo.save")
     try:
         return Architecture.model_validate_json(metadata["architecture"]), tensors
     except RecipeError as error:
@@ -82,9 +77,7 @@ def _require_fit(expected: dict[str, Tensor], given: dict[str, Tensor], path: Pa
         ("has unknown", given.keys() - expected.keys()),
     ):
         if missing:
-            raise ModelError(
-                f"{path} {word} tensor '{min(missing)}' ({len(missing)} in all) for its architecture"
-            )
+            raise ModelError(f"{path} {word} tensor '{min(missing)}' ({len(missing)} in all) for its architecture")
     for name, tensor in expected.items():
         wanted, found = (tuple(tensor.shape), tensor.dtype), (tuple(given[name].shape), given[name].dtype)
         if wanted != found:

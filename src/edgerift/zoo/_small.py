@@ -18,9 +18,7 @@ def lenet(architecture: Architecture) -> nn.Module:
     Raises `ModelError` below 12 pixels, where the second pooling leaves nothing.
     """
     if architecture.size < 12:
-        raise ModelError(
-            f"lenet needs images of at least 12 pixels, given size={architecture.size}; resize them"
-        )
+        raise ModelError(f"lenet needs images of at least 12 pixels, given size={architecture.size}; resize them")
     padding = 2 if architecture.size < 32 else 0
     side = ((architecture.size + 2 * padding - 4) // 2 - 4) // 2
     return nn.Sequential(

@@ -67,8 +67,7 @@ def import_torchvision() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::nms does not exist" not in str(error):
             raise ModelError(
-                f"torchvision does not fit torch {torch.__version__} ({error}); "
-                "install the pair that belongs together"
+                f"torchvision does not fit torch {torch.__version__} ({error}); install the pair that belongs together"
             ) from error
     _declare_operators()
     return _import_quietly()

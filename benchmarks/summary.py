@@ -70,13 +70,8 @@ def builds() -> str:
         graph = row["twin against converted graph, largest difference"]
         for runtime in ("executorch", "onnxruntime"):
             part = row[runtime]
-            numbers = [
-                f"{part['integer_macs']:.2%}",
-                f"{graph}",
-                f"{part['equal_logits']:.2%}",
-                f"{part['max_lsb']:.0f}",
-            ]
-            rows.append([f"{name}, {runtime}", *numbers, f"{part['label_disagreement']:.2%}"])
+            shares = [f"{part[key]:.2%}" for key in ("integer_macs", "equal_logits", "label_disagreement")]
+            rows.append([f"{name}, {runtime}", f"{graph}", *shares, f"{part['max_lsb']:.0f}"])
     headings = ["", "graph twin - graph", "integer MACs", "logits equal to the runtime's twin", "other label"]
     headings.append("largest LSB")
     return (

@@ -5,8 +5,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_DOCS := $(VENV)/.installed-docs
 
-# Threads that wait for each other by spinning slow everything tenfold as soon as another process wants the processor.
-export OMP_WAIT_POLICY ?= PASSIVE
+# Threads that wait for each other by spinning on and on slow everything tenfold as soon as another process wants the
+# processor; after this many turns they sleep.
+export GOMP_SPINCOUNT ?= 10000
 
 .DELETE_ON_ERROR:
 .PHONY: demo test slow check docs clean

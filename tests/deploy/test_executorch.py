@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_networks import branches, clamps, layers, pools, residual
+from made_networks import branches, clamps, layers, pools, random_images, residual
 
 from edgerift.deploy import build, fidelity, open_build, quiet, twin
 from edgerift.errors import BuildError, RecipeError
@@ -12,52 +12,32 @@ with quiet():
 
 #: XNNPACK concatenates tensors of one grid alone, as its quantizer makes them; here only powers of two meet.
 CASES = [
-    pytest.param((network, dyadic), id=f"{network.__name__}{'-ties' if dyadic else ''}")
+    pytest.param(network, dyadic, id=f"{network.__name__}{'-ties' if dyadic else ''}")
     for network in (layers, residual, clamps, pools, branches)
     for dyadic in (False, True)
     if dyadic or network is not branches
 ]
 
 
-@pytest.fixture(scope="module")
-def made(make_program, tmp_path_factory):
-    """Build each case once: its program and its build."""
-    known = {}
-
-    def look_up(chosen):
-        if chosen not in known:
-            network, dyadic = chosen
-            maker = make_program(dyadic=dyadic)
-            program = maker.program(network(maker))
-            known[chosen] = program, build(program, "executorch", tmp_path_factory.mktemp("builds") / "model.pte")
-        return known[chosen]
-
-    return look_up
-
-
-def random_images(count, seed=7):
-    return torch.randint(0, 256, (count, 3, 16, 16), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-
-
-@pytest.mark.parametrize("chosen", CASES)
-def test_the_twin_equals_the_runtime_to_the_bit(made, chosen):
-    program, built = made(chosen)
+@pytest.mark.parametrize(("network", "dyadic"), CASES)
+def test_the_twin_equals_the_runtime_to_the_bit(build_once, network, dyadic):
+    program, built = build_once("executorch", network, dyadic=dyadic)
     found = fidelity(program, built, random_images(400))
     assert found.arithmetic == "xnnpack"
     assert (found.equal_logits, found.max_lsb, found.label_disagreement) == (1.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("network", [layers, residual])
-def test_the_converted_graph_breaks_ties_otherwise(made, network):
+def test_the_converted_graph_breaks_ties_otherwise(build_once, network):
     """If it did not, the twin of XNNPACK would be no better than the graph's."""
-    program, built = made((network, True))
+    program, built = build_once("executorch", network, dyadic=True)
     found = fidelity(program, built, random_images(200), candidate=twin(program))
     assert 0 < found.max_lsb <= 3.01
     assert found.equal_logits < 0.999
 
 
-def test_answers_do_not_depend_on_the_batch(made):
-    _, built = made((residual, False))
+def test_answers_do_not_depend_on_the_batch(build_once):
+    _, built = build_once("executorch", residual)
     images = random_images(150)
     whole = built.predict(images)
     assert whole.shape[0] == 150
@@ -65,8 +45,8 @@ def test_answers_do_not_depend_on_the_batch(made):
     assert torch.equal(torch.cat([built.predict(part) for part in images.split(65)]), whole)
 
 
-def test_a_build_opens_again_with_the_same_answers_and_fingerprint(made):
-    _, built = made((layers, False))
+def test_a_build_opens_again_with_the_same_answers_and_fingerprint(build_once):
+    _, built = build_once("executorch", layers)
     again = open_build(built.path)
     assert torch.equal(again.predict(random_images(5)), built.predict(random_images(5)))
     assert again.fingerprint() == built.fingerprint()
@@ -74,8 +54,8 @@ def test_a_build_opens_again_with_the_same_answers_and_fingerprint(made):
     assert len(again.fingerprint().sha256) == 64
 
 
-def test_all_of_it_runs_in_integers(made):
-    assert made((residual, False))[1].integer_macs() == 1.0
+def test_all_of_it_runs_in_integers(build_once):
+    assert build_once("executorch", residual)[1].integer_macs() == 1.0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a program", b"\0" * 4096])
@@ -96,9 +76,9 @@ def test_a_damaged_file_is_one_line(tmp_path, content):
         torch.zeros(1, 3, 20, 20, dtype=torch.uint8),
     ],
 )
-def test_images_of_another_kind_are_refused(made, images):
+def test_images_of_another_kind_are_refused(build_once, images):
     with pytest.raises(BuildError):
-        made((layers, False))[1].predict(images)
+        build_once("executorch", layers)[1].predict(images)
 
 
 def test_a_server_program_is_not_for_this_runtime(make_program, tmp_path):

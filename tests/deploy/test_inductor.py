@@ -1,108 +1,25 @@
 """Inductor builds against the twin and hand-computed work, and the reading of the C++ inside a package."""
 
 import json
-import warnings
 import zipfile
 
 import pytest
 import torch
+from made_networks import random_images
 from torch._inductor import config
+from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
-from edgerift.deploy import Operation, Program, build, fidelity, open_build, twin, twin_scores
+from edgerift.deploy import build, fidelity, open_build, twin, twin_scores
 from edgerift.deploy._inductor import InductorBuild, compile_program, compiler_available, open_artefact
 from edgerift.deploy._inductor_macs import integer_macs, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError
 
 needs_compiler = pytest.mark.skipif(not compiler_available(), reason="there is no C++ compiler")
 
-# Multiply-accumulates of the network that `two_convolutions` builds, for one image: outputs times inputs of each.
-FIRST = 8 * 8 * 4 * (3 * 3 * 3)
-SECOND = 4 * 4 * 6 * (3 * 3 * 2)
-LINEAR = 5 * (6 * 4 * 4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quantized_operators():
-    """Import torchao once; its import warns about accelerator kernels."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import torchao.quantization.pt2e  # noqa: F401
-
-
-def on_grid(name, source, scale=0.05, zero_point=128):
-    """A quantize and dequantize pair on the server target's kind of grid."""
-    grid = [scale, zero_point, 0, 255, {"dtype": "uint8"}]
-    return [
-        Operation(
-            name=f"{name}_q",
-            operator="quantized_decomposed.quantize_per_tensor.default",
-            arguments=[{"node": source}, *grid],
-        ),
-        Operation(
-            name=f"{name}_dq",
-            operator="quantized_decomposed.dequantize_per_tensor.default",
-            arguments=[{"node": f"{name}_q"}, *grid],
-        ),
-    ]
-
-
-def weight(name):
-    arguments = [{"tensor": f"{name}.{part}"} for part in ("weight", "scale", "zero_point")]
-    return Operation(
-        name=f"{name}_weight",
-        operator="quantized_decomposed.dequantize_per_channel.default",
-        arguments=[*arguments, 0, -128, 127, {"dtype": "int8"}],
-    )
-
-
-def two_convolutions(*, second_in_integers):
-    """A 3x3 convolution 3 to 4 on 8x8 pixels, a grouped one 4 to 6 of stride 2, and a linear layer to 5 classes."""
-    generator = torch.Generator().manual_seed(0)
-    tensors = {}
-    for name, shape in (("first", (4, 3, 3, 3)), ("second", (6, 2, 3, 3)), ("linear", (5, 96))):
-        tensors[f"{name}.weight"] = torch.randint(-127, 128, shape, generator=generator).to(torch.int8)
-        tensors[f"{name}.scale"] = torch.full(shape[:1], 0.003)
-        tensors[f"{name}.zero_point"] = torch.zeros(shape[0], dtype=torch.int64)
-        tensors[f"{name}.bias"] = 0.1 * torch.randn(shape[0], generator=generator)
-    if not second_in_integers:
-        tensors["second.float"] = tensors["second.weight"] * 0.003
-    source = {"node": "second_weight"} if second_in_integers else {"tensor": "second.float"}
-    convolution = "aten.conv2d.default"
-    operations = [
-        *(weight(name) for name in ("first", "second", "linear") if name != "second" or second_in_integers),
-        *on_grid("image", "image", 1 / 255, 0),
-        Operation(
-            name="first",
-            operator=convolution,
-            arguments=[{"node": "image_dq"}, {"node": "first_weight"}, {"tensor": "first.bias"}, [1, 1], [1, 1]],
-        ),
-        Operation(name="relu", operator="aten.relu.default", arguments=[{"node": "first"}]),
-        *on_grid("first", "relu", 0.01, 0),
-        Operation(
-            name="second",
-            operator=convolution,
-            arguments=[{"node": "first_dq"}, source, {"tensor": "second.bias"}, [2, 2], [1, 1], [1, 1], 2],
-        ),
-        *on_grid("second", "second", 0.02),
-        Operation(name="flatten", operator="aten.flatten.using_ints", arguments=[{"node": "second_dq"}, 1]),
-        *on_grid("flatten", "flatten", 0.02),
-        Operation(
-            name="linear",
-            operator="aten.linear.default",
-            arguments=[{"node": "flatten_dq"}, {"node": "linear_weight"}, {"tensor": "linear.bias"}],
-        ),
-    ]
-    return Program(tuple(operations), tensors, "linear", "server", classes=5, size=8)
-
-
-def some_images(count):
-    generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (count, 3, 8, 8), generator=generator).to(torch.uint8)
-
 
 @pytest.fixture(scope="module")
 def program():
-    return two_convolutions(second_in_integers=True)
+    return two_convolutions("server", second_in_integers=True)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +29,7 @@ def compiled(program, tmp_path_factory):
 
 @needs_compiler
 def test_the_build_computes_what_the_twin_computes(program, compiled):
-    images = some_images(50)
+    images = random_images(50, size=8)
     compared = fidelity(program, compiled, images)
 
     assert compiled.predict(images).dtype == torch.float32
@@ -123,7 +40,7 @@ def test_the_build_computes_what_the_twin_computes(program, compiled):
 
 @needs_compiler
 def test_answers_depend_neither_on_the_batch_nor_on_the_layout(compiled):
-    images = some_images(41)
+    images = random_images(41, size=8)
     expected = compiled.predict(images)
 
     for size in (1, 2, 13, 16, 17, 40):
@@ -140,7 +57,7 @@ def test_an_opened_package_is_the_same_build(compiled):
     opened = open_build(compiled.path, trust=True)
 
     assert isinstance(opened, InductorBuild)
-    assert torch.equal(opened.predict(some_images(3)), compiled.predict(some_images(3)))
+    assert torch.equal(opened.predict(random_images(3, size=8)), compiled.predict(random_images(3, size=8)))
     assert opened.fingerprint() == compiled.fingerprint()
     assert opened.fingerprint().runtime == "inductor"
 
@@ -150,7 +67,7 @@ def test_an_opened_package_is_the_same_build(compiled):
 def test_a_convolution_left_in_float_lowers_the_share(compiled, tmp_path):
     assert compiled.integer_macs() == 1.0
 
-    compile_program(two_convolutions(second_in_integers=False), tmp_path / "model.pt2")
+    compile_program(two_convolutions("server", second_in_integers=False), tmp_path / "model.pt2")
 
     share = (FIRST + LINEAR) / (FIRST + SECOND + LINEAR)
     assert integer_share(tmp_path / "model.pt2") == pytest.approx(share, abs=1e-12)

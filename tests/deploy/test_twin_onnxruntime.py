@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from made_networks import averages, branches, clamps, layers, pools, residual, unrounded
+from made_networks import averages, branches, clamps, layers, pools, random_images, residual, unrounded
 
-from edgerift.deploy import build, fidelity, twin
+from edgerift.deploy import fidelity, twin
 from edgerift.deploy._twin_onnxruntime import _add_fused
 
 pytest.importorskip("onnx", reason="onnx is not installed")
@@ -15,7 +15,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not ins
 
 def case(network, target="mobile", *, dyadic=False):
     name = f"{network.__name__}-{target}" + ("-ties" if dyadic else "")
-    return pytest.param((network, target, dyadic), id=name)
+    return pytest.param(network, target, dyadic, id=name)
 
 
 CASES = [
@@ -31,55 +31,36 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def made(make_program, tmp_path_factory):
-    """Build each case once: its program and its build."""
-    known = {}
-
-    def look_up(chosen):
-        if chosen not in known:
-            network, target, dyadic = chosen
-            maker = make_program(target, dyadic=dyadic)
-            program = maker.program(network(maker))
-            path = tmp_path_factory.mktemp("builds") / "model.onnx"
-            known[chosen] = program, build(program, "onnxruntime", path)
-        return known[chosen]
-
-    return look_up
-
-
-def random_images(count, seed=7):
-    return torch.randint(0, 256, (count, 3, 16, 16), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-
-
-@pytest.mark.parametrize("chosen", CASES)
-def test_the_twin_equals_the_runtime_to_the_bit(made, chosen):
-    program, built = made(chosen)
+@pytest.mark.parametrize(("network", "target", "dyadic"), CASES)
+def test_the_twin_equals_the_runtime_to_the_bit(build_once, network, target, dyadic):
+    program, built = build_once("onnxruntime", network, target, dyadic=dyadic)
     found = fidelity(program, built, random_images(400))
     assert found.arithmetic == "onnxruntime"
     assert (found.equal_logits, found.max_lsb, found.label_disagreement) == (1.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("chosen", CASES[:-1])
-def test_the_runtime_stays_near_the_converted_graph(made, chosen):
-    program, built = made(chosen)
+@pytest.mark.parametrize(("network", "target", "dyadic"), CASES[:-1])
+def test_the_runtime_stays_near_the_converted_graph(build_once, network, target, dyadic):
+    program, built = build_once("onnxruntime", network, target, dyadic=dyadic)
     assert fidelity(program, built, random_images(200), candidate=twin(program)).max_lsb <= 3.01
 
 
-@pytest.mark.parametrize("chosen", CASES)
-def test_every_layer_runs_in_an_integer_kernel(made, chosen):
-    assert made(chosen)[1].integer_macs() == 1.0
+@pytest.mark.parametrize(("network", "target", "dyadic"), CASES)
+def test_every_layer_runs_in_an_integer_kernel(build_once, network, target, dyadic):
+    assert build_once("onnxruntime", network, target, dyadic=dyadic)[1].integer_macs() == 1.0
 
 
 @pytest.mark.parametrize("network", [layers, residual, pools])
-def test_the_converted_graph_breaks_ties_otherwise(made, network):
-    program, built = made((network, "mobile", True))
+def test_the_converted_graph_breaks_ties_otherwise(build_once, network):
+    program, built = build_once("onnxruntime", network, dyadic=True)
     assert fidelity(program, built, random_images(200), candidate=twin(program)).equal_logits < 0.999
 
 
-@pytest.mark.parametrize("chosen", [(residual, "mobile", False), (pools, "mobile", True), (unrounded, "server", False)])
-def test_the_gradient_points_where_the_graph_twins_does(made, chosen):
-    program, _ = made(chosen)
+@pytest.mark.parametrize(
+    ("network", "target", "dyadic"), [case(residual), case(pools, dyadic=True), case(unrounded, "server")]
+)
+def test_the_gradient_points_where_the_graph_twins_does(build_once, network, target, dyadic):
+    program, _ = build_once("onnxruntime", network, target, dyadic=dyadic)
     gradients = []
     for arithmetic in ("graph", "onnxruntime"):
         images = (random_images(16) / 255).requires_grad_()

@@ -1,8 +1,18 @@
-"""Networks of a few operations each, written with a `ProgramMaker`; each returns its output node."""
+"""Networks of a few operations each, written with a `ProgramMaker`, and images for them.
+
+Each network returns its output node.
+"""
+
+import torch
 
 RELU, HARDTANH, ADD, CAT = "aten.relu.default", "aten.hardtanh.default", "aten.add.Tensor", "aten.cat.default"
 AVERAGE, GLOBAL, MAXIMUM = "aten.avg_pool2d.default", "aten.adaptive_avg_pool2d.default", "aten.max_pool2d.default"
 MEAN, FLATTEN, CHUNK = "aten.mean.dim", "aten.flatten.using_ints", "aten.chunk.default"
+
+
+def random_images(count, size=16):
+    generator = torch.Generator().manual_seed(7)
+    return torch.randint(0, 256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
 
 
 def stem(maker, channels=8):

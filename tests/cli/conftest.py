@@ -67,7 +67,7 @@ class Adapted(NamedTuple):
 
 @pytest.fixture(scope="session")
 def adapted(session_folders: None, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
-    """What the issue's main command gives, with the smallest network."""
+    """What the main command gives, with the smallest network."""
     folder, store = tmp_path_factory.mktemp("adapted"), tmp_path_factory.mktemp("store")
     runtimes = ("--runtime", "executorch", "--runtime", "onnxruntime")
     arguments = ("adapt", *SMALL, "--method", "qat", "--target", "mobile", *runtimes, "--store", str(store), "--json")

@@ -74,7 +74,6 @@ def test_train_words_wrong_input_in_one_line(run, few, tmp_path, arguments, text
 def test_card_measures_again(run, adapted, tmp_path):
     folder = tmp_path / "copied"
     shutil.copytree(adapted.folder, folder)
-    (folder / "card.json").unlink()
     (folder / "model.onnx").unlink()
     card = run("card", folder, "--size", 16, "--json").json()
     assert card == json.loads((folder / "card.json").read_text())
@@ -92,6 +91,11 @@ def test_card_takes_the_seed_that_drew_the_test_images(run, adapted, tmp_path):
     shutil.copytree(adapted.folder, folder)
     other = run("card", folder, "--size", 16, "--seed", 1, "--json").json()
     assert other["accuracy"] != {name: adapted.card["accuracy"][name] for name in other["accuracy"]}
+    # Without --seed it is the one in the folder's card, which is now that of the measurement before.
+    again = run("card", folder, "--size", 16, "--json").json()
+    assert (again["seed"], again["accuracy"]) == (1, other["accuracy"])
+    (folder / "card.json").unlink()
+    assert "pass --seed" in run("card", folder, "--size", 16).line()
 
 
 @pytest.mark.parametrize(

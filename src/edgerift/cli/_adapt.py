@@ -93,6 +93,7 @@ class Adapt(Settings):
                     "program": program,
                     **{name: build.path for name, build in builds.items()},
                 },
+                seed=self.training.seed,
                 progress=progress,
             )
             write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
@@ -179,5 +180,6 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
         builds,
         images.open_splits(described).test,
         files={"original": original, "program": program, **{name: found[name] for name in builds}},
+        seed=seed,
         progress=progress,
     )

@@ -11,9 +11,9 @@ from pydantic import NonNegativeInt
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.errors import InputError
+from edgerift.errors import InputError, RecipeError
 from edgerift.recipes import Settings
-from edgerift.report import card_text
+from edgerift.report import Card, card_text
 from edgerift.store import write_whole
 
 
@@ -24,8 +24,8 @@ class CardCommand(Settings):
     """a folder that `edgerift adapt --out` wrote"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
-    seed: NonNegativeInt = 0
-    """the seed that `edgerift adapt` was given: it draws the test images where a set has none of its own"""
+    seed: NonNegativeInt | None = None
+    """draws the test images where a set has none of its own; that of FOLDER/card.json unless given"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     as_json: Json = False
 
@@ -34,7 +34,22 @@ class CardCommand(Settings):
         if not self.folder.is_dir():
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
         with progress_bars() as progress:
-            card = measured_card(self.folder, self.data, self.seed, self.trust, progress)
+            seed = self.seed if self.seed is not None else _seed_of(self.folder / "card.json")
+            card = measured_card(self.folder, self.data, seed, self.trust, progress)
             write_whole(self.folder / "card.json", card.model_dump_json(indent=2) + "\n")
         show(card, card_text(card), self.as_json)
         return 0
+
+
+def _seed_of(path: Path) -> int:
+    """Read the seed of the card that `edgerift adapt` wrote, so that no image it trained on is measured."""
+    if not path.is_file():
+        raise InputError(
+            f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
+        )
+    try:
+        return Card.model_validate_json(path.read_text()).seed
+    except RecipeError as error:
+        raise InputError(
+            f"{path} is no card of this version ({error}); pass --seed as `edgerift adapt` had it"
+        ) from None

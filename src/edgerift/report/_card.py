@@ -31,12 +31,14 @@ class Card(Settings):
 
     Every mapping is keyed by `original`, `twin` or a runtime's name. Accuracies, agreements and instabilities are in
     [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
-    count images by who is right. `l1` is the mean distance of the probabilities from the original's, in [0, 2].
+    count images by who is right. `seed` drew the test images where the set has none of its own. `l1` is the mean
+    distance of the probabilities from the original's, in [0, 2].
     """
 
     type: Literal["card"] = "card"
     version: Literal[1] = 1
     data: str
+    seed: int
     images: int
     target: Target
     provenance: Provenance
@@ -63,6 +65,7 @@ def make_card(
     test: ImageSet,
     *,
     files: Mapping[str, Path],
+    seed: int = 0,
     progress: Progress = silent,
 ) -> Card:
     """Measure an original, its program's twin and its builds on test images.
@@ -86,6 +89,7 @@ def make_card(
     unstable = {name: part.instability for name, part in parts.items()}
     return Card(
         data=test.name,
+        seed=seed,
         images=len(test),
         target=program.target,
         provenance=program.provenance,

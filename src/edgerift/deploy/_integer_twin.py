@@ -122,8 +122,9 @@ def _integer(twin: Translation, kernels: Kernels, region: Region, levels: dict[f
 
 def _stored(twin: Translation, node: fx.Node) -> fx.Node:
     """Append the levels of a constant, which has a grid but no operation."""
-    constants = [twin.stored_levels(user) for user in node.users if is_dequantize(user)]
-    return twin.constant(constants[0])  # type: ignore[arg-type]
+    constant = next(twin.stored_levels(user) for user in node.users if is_dequantize(user))
+    assert constant is not None
+    return twin.constant(constant)
 
 
 def _levels_of(dequantize: Any, levels: dict[fx.Node, fx.Node]) -> fx.Node:

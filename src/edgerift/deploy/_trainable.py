@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy._encoding import Json
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._groups import grid_groups
-from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, WEIGHTED, operator_name
+from edgerift.deploy._operators import DEQUANTIZE, QUANTIZE, RELU, WEIGHTED, operator_name
 from edgerift.deploy._program import Operation, Program
 from edgerift.deploy._regions import hardtanh_bounds, is_activation
 from edgerift.deploy._straight_through import clipped, fake_quantize, passing_range
@@ -76,13 +76,12 @@ class RoundedWeight(nn.Module):
 class ObservedQuantize(nn.Module):
     """Fake quantization on a grid that follows the values: a running range, moved by each training batch."""
 
-    def __init__(self, ranges: Ranges, index: int, bounds: tuple[float, float] | None, levels: tuple[int, int]) -> None:
+    def __init__(self, ranges: Ranges, index: int, bounds: tuple[float, float] | None) -> None:
         """Share range `index` of `ranges`; `bounds` are those of the activation before, if any."""
         super().__init__()
         self._ranges = [ranges]  # In a list, so that the shared ranges are not this module's child too.
         self.index = index
         self.bounds = bounds
-        self.levels = levels
 
     def forward(self, value: Tensor) -> Tensor:
         """Round `value`, float32 of any shape, on the range's present grid."""
@@ -256,10 +255,9 @@ def _observed(twin: Translation, quantize: fx.Node, ranges: Ranges, index: int) 
         return twin.values[source]
     bounds = None
     if is_activation(source):
-        bounds = (0.0, float("inf")) if operator_name(source.target) == "aten.relu.default" else hardtanh_bounds(source)
+        bounds = (0.0, float("inf")) if operator_name(source.target) == RELU else hardtanh_bounds(source)
         source = source.args[0]
-    grid = grid_of(quantize)
-    return twin.apply(ObservedQuantize(ranges, index, bounds, (grid.minimum, grid.maximum)), twin.values[source])
+    return twin.apply(ObservedQuantize(ranges, index, bounds), twin.values[source])
 
 
 def _layer(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_pair import SmallPair, make_small_pair
 
 
 def pytest_configure() -> None:
@@ -28,3 +29,9 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a store and a cache that no other test has written to; they are made when they are used."""
     monkeypatch.setenv("EDGERIFT_STORE", str(tmp_path / "own-store"))
     monkeypatch.setenv("EDGERIFT_CACHE", str(tmp_path / "own-cache"))
+
+
+@pytest.fixture(scope="session")
+def small_pair(session_folders: None, tmp_path_factory: pytest.TempPathFactory) -> SmallPair:
+    """Make a pair on the disk, once for all tests."""
+    return make_small_pair(tmp_path_factory.mktemp("pair"))

@@ -16,8 +16,10 @@ RESULTS = {
     "01_train_and_adapt.py": r"only the original right: \d+, only the build right: \d+$",
     "02_twin_gradient.py": r"along the gradient of the twin: \d+\.\d %",
     "03_fidelity.py": r"onnxruntime +onnxruntime +100\.00% +0\.0 +0\.00%$",
+    "04_evade.py": r"^default +[\d.]+ % \[[\d., ]+\] \(\d+ of \d+\) +[\d.]+% +1$",
+    "05_own_objective.py": r"\d+\.png: label (\d), original \1, build (?!\1)\d$",
 }
-SLOW = {"01_train_and_adapt.py", "03_fidelity.py"}
+SLOW = {"01_train_and_adapt.py", "03_fidelity.py", "04_evade.py", "05_own_objective.py"}
 
 
 def test_every_example_is_listed() -> None:

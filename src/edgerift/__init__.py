@@ -3,8 +3,10 @@
 from importlib.metadata import version as _version
 
 from edgerift import adapt as adapt
+from edgerift import audit as audit
 from edgerift import deploy as deploy
 from edgerift import errors as errors
+from edgerift import evade as evade
 from edgerift import images as images
 from edgerift import measure as measure
 from edgerift import recipes as recipes
@@ -12,5 +14,7 @@ from edgerift import report as report
 from edgerift import store as store
 from edgerift import train as train
 from edgerift import zoo as zoo
+from edgerift.evade import Fleet as Fleet
+from edgerift.evade import Pair as Pair
 
 __version__ = _version("edgerift")

@@ -44,6 +44,24 @@ def ptq(
     return _converted(original, train, target, chosen, "ptq", chosen, progress).program
 
 
+def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
+    """Name the weights `[C,...]` that post-training quantization of an original rounds, by the layers of its program.
+
+    They are the original's with its batch normalisations folded in. Of a program that was trained further they are not
+    what was rounded; :func:`edgerift.deploy.restored_twin` sees that. Raises as :func:`ptq` does.
+    """
+    blank = torch.zeros(1, 3, program.size, program.size)
+    converted = quantize(
+        copy.deepcopy(original).eval(),
+        [blank],
+        target=program.target,
+        classes=program.classes,
+        size=program.size,
+        provenance=program.provenance,
+    )
+    return {layer: weight * gain for layer, (weight, gain) in converted.weights.items()}
+
+
 def qat(
     original: nn.Module,
     train: ImageSet,

@@ -16,8 +16,10 @@ import tyro
 
 import edgerift
 from edgerift.cli._adapt import Adapt
+from edgerift.cli._audit import AuditCommand
 from edgerift.cli._card import CardCommand
 from edgerift.cli._doctor import Doctor
+from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._train import Train
 from edgerift.errors import EdgeriftError, InputError, RecipeError
 
@@ -31,6 +33,8 @@ Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Adapt, tyro.conf.subcommand("adapt")]
     | Annotated[CardCommand, tyro.conf.subcommand("card")]
+    | Annotated[AuditCommand, tyro.conf.subcommand("audit")]
+    | Annotated[ReplayCommand, tyro.conf.subcommand("replay")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

@@ -7,9 +7,11 @@ from edgerift.deploy._build import Runtime as Runtime
 from edgerift.deploy._build import build as build
 from edgerift.deploy._build import find_runtime as find_runtime
 from edgerift.deploy._build import open_build as open_build
+from edgerift.deploy._features import feature_module as feature_module
 from edgerift.deploy._fidelity import Fidelity as Fidelity
 from edgerift.deploy._fidelity import fidelity as fidelity
 from edgerift.deploy._fidelity import twin_scores as twin_scores
+from edgerift.deploy._folding import folded as folded
 from edgerift.deploy._operators import is_allowed as is_allowed
 from edgerift.deploy._operators import multiplies as multiplies
 from edgerift.deploy._operators import operator_name as operator_name
@@ -20,7 +22,13 @@ from edgerift.deploy._program import Target as Target
 from edgerift.deploy._program import from_graph as from_graph
 from edgerift.deploy._quiet import quiet as quiet
 from edgerift.deploy._recipe import BuildRecipe as BuildRecipe
+from edgerift.deploy._recipe import GivenBuild as GivenBuild
+from edgerift.deploy._recipe import GivenProgram as GivenProgram
+from edgerift.deploy._recipe import given_build as given_build
+from edgerift.deploy._recipe import given_program as given_program
 from edgerift.deploy._regions import reads_integers as reads_integers
+from edgerift.deploy._restored import layers as layers
+from edgerift.deploy._restored import restored_twin as restored_twin
 from edgerift.deploy._trainable import FloatWeight as FloatWeight
 from edgerift.deploy._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy._trainable import trainable_twin as trainable_twin

@@ -1,18 +1,24 @@
-"""Building as a step that the store keeps."""
+"""Building as a step that the store keeps, and the files of a program or a build that the user brings."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import SerializeAsAny
+from pydantic import Field, SerializeAsAny
 
-from edgerift.deploy._build import RUNTIMES, build, find_runtime
+from edgerift.deploy._build import RUNTIMES, build, find_runtime, open_build
 from edgerift.deploy._program import Program
+from edgerift.errors import BuildError, EdgeriftError, ProgramError
 from edgerift.recipes import Progress, Recipe
+from edgerift.store import write_whole
 
 if TYPE_CHECKING:
     from edgerift.store import Store
+
+
+Runtimes = Literal["executorch", "onnxruntime", "inductor"]
 
 
 class BuildRecipe(Recipe):
@@ -24,7 +30,7 @@ class BuildRecipe(Recipe):
     type: Literal["build"] = "build"
     version: Literal[1] = 1
     program: SerializeAsAny[Recipe]
-    runtime: Literal["executorch", "onnxruntime", "inductor"]
+    runtime: Runtimes
 
     @property
     def artefact(self) -> str:
@@ -38,3 +44,71 @@ class BuildRecipe(Recipe):
         progress(f"build {self.runtime}", 0, 1)
         build(program, self.runtime, folder / self.artefact)
         progress(f"build {self.runtime}", 1, 1)
+
+
+class GivenProgram(Recipe):
+    """A program that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count."""
+
+    type: Literal["given-program"] = "given-program"
+    version: Literal[1] = 1
+    sha256: str
+    path: Path = Field(exclude=True)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Copy the file; raises :class:`~edgerift.errors.ProgramError` when its content has changed."""
+        _copy(self.path, self.sha256, folder / "program.safetensors", ProgramError)
+
+
+class GivenBuild(Recipe):
+    """A build that the user brings as a file, known by its runtime and the SHA-256 of its bytes.
+
+    `trust` allows an Inductor package, which is machine code.
+    """
+
+    type: Literal["given-build"] = "given-build"
+    version: Literal[1] = 1
+    runtime: Runtimes
+    sha256: str
+    path: Path = Field(exclude=True)
+    trust: bool = Field(default=False, exclude=True)
+
+    @property
+    def artefact(self) -> str:
+        """The name of the file that the build is."""
+        return f"model{RUNTIMES[self.runtime].suffix}"
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Copy the file; raises :class:`~edgerift.errors.BuildError` when its content has changed."""
+        _copy(self.path, self.sha256, folder / self.artefact, BuildError)
+
+
+def given_program(path: Path) -> GivenProgram:
+    """Describe a program's file; raises :class:`~edgerift.errors.ProgramError` when it is missing or no program."""
+    Program.load(path)
+    return GivenProgram(sha256=_digest(path, ProgramError), path=path)
+
+
+def given_build(path: Path, runtime: str | None = None, *, trust: bool = False) -> GivenBuild:
+    """Describe a build's file; raises :class:`~edgerift.errors.BuildError` when it is missing or of no known kind."""
+    opened = open_build(path, runtime, trust=trust)
+    return GivenBuild.model_validate(
+        {"runtime": opened.runtime, "sha256": _digest(path, BuildError), "path": path, "trust": trust}
+    )
+
+
+def _digest(path: Path, error: type[EdgeriftError]) -> str:
+    return hashlib.sha256(_content(path, error)).hexdigest()
+
+
+def _content(path: Path, error: type[EdgeriftError]) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as failure:
+        raise error(f"cannot read {path} ({failure.strerror}); give the path of the file") from None
+
+
+def _copy(path: Path, sha256: str, target: Path, error: type[EdgeriftError]) -> None:
+    content = _content(path, error)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise error(f"{path} has changed since it was named; start again with the present file")
+    write_whole(target, content)

@@ -26,12 +26,12 @@ class Twin(nn.Module):
     channels-last layout, which is what makes its gradient cheap on a CPU.
     """
 
-    def __init__(self, program: Program, arithmetic: Arithmetic) -> None:
-        """Translate the program; see :func:`twin`."""
+    def __init__(self, body: fx.GraphModule, arithmetic: Arithmetic) -> None:
+        """Take a translated program; see :func:`twin`."""
         super().__init__()
         self.arithmetic = arithmetic
-        body: Any = _TRANSLATIONS[arithmetic](program)
-        self.body: fx.GraphModule = body.to(memory_format=torch.channels_last)
+        arranged: Any = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.body: fx.GraphModule = arranged
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -58,4 +58,4 @@ def twin(program: Program, arithmetic: Arithmetic = "graph") -> Twin:
     """
     if arithmetic not in _TRANSLATIONS:
         raise RecipeError(unknown_name("arithmetic", arithmetic, _TRANSLATIONS))
-    return Twin(program, arithmetic)
+    return Twin(_TRANSLATIONS[arithmetic](program), arithmetic)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from torch import fx
+from torch import Tensor, fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._integer_convolution import geometry_of
@@ -15,12 +17,24 @@ from edgerift.deploy._rounded_convolution import RoundedConvolution
 from edgerift.deploy._straight_through import FakeQuantize
 from edgerift.deploy._translation import Translation
 
+_NONE: Final[Mapping[str, Tensor]] = MappingProxyType({})
 
-def graph_twin(program: Program) -> fx.GraphModule:
-    """Translate a program into real values with straight-through rounding, bit-equal to its converted graph."""
+
+def graph_twin(
+    program: Program, unrounded: Collection[str] = (), weights: Mapping[str, Tensor] = _NONE
+) -> fx.GraphModule:
+    """Translate a program into real values with straight-through rounding, bit-equal to its converted graph.
+
+    The quantize nodes named in `unrounded` are left out: they neither round nor clip. `weights` gives the nodes that
+    dequantize a weight per channel another weight, by their names.
+    """
     twin = Translation(program)
     for node in twin.source.graph.nodes:
-        if is_quantize(node):
+        if node.name in unrounded:
+            twin.values[node] = twin.values[quantize_arguments(node)["input"]]
+        elif node.name in weights:
+            twin.values[node] = twin.constant(weights[node.name])
+        elif is_quantize(node):
             if not _is_read_by_one_convolution(node):
                 twin.values[node] = _rounded(twin, node)
         elif is_dequantize(node):

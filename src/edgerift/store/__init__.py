@@ -2,4 +2,5 @@
 
 from edgerift.store._store import Store as Store
 from edgerift.store._store import default_root as default_root
+from edgerift.store._writing import remove_unfinished as remove_unfinished
 from edgerift.store._writing import write_whole as write_whole

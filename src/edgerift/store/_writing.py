@@ -57,10 +57,11 @@ def sync_tree(folder: Path) -> None:
     sync(folder)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed `write_whole` left beside its files in `folder` or below it."""
-    for leftover in folder.rglob(f".*{UNFINISHED}"):
-        leftover.unlink()
+def remove_unfinished(folder: Path, *, below: bool = True) -> None:
+    """Remove what a killed `write_whole` left beside its files in `folder` and, unless told otherwise, below it."""
+    pattern = f".*{UNFINISHED}"
+    for leftover in folder.rglob(pattern) if below else folder.glob(pattern):
+        leftover.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,0 +1,322 @@
+"""What a search costs: beside other libraries, beside one image at a time, and beside its own networks.
+
+    pip install --no-deps --target CONTENDERS -r benchmarks/contenders.txt
+    PYTHONPATH=CONTENDERS python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR \
+        [--out benchmarks/evade.json] [--turns 5] [--threads 1] [--parts libraries loop overhead]
+
+`OUT` is what `edgerift adapt --data cifar10 --runtime executorch` wrote; without `--pair` a small pair is trained on
+the embedded digits. A library that is not installed is left out, and the result says so. Times are processor seconds,
+all threads together: what one thread takes on a machine that does nothing else.
+
+- `libraries`: the same PGD (20 steps of 1 grey level, epsilon 8, clean start, no early stop, one batch) on the same
+  float model. The raw cost is 20 times one forward pass and input gradient of that model as a user has it: eager, the
+  default memory layout, parameters that learn. The engine takes its gradients from a folded copy of that model, and its
+  judges are the ExecuTorch build of the model's int8 program and, where that is wrong, the model: for the final images
+  alone, which is what the libraries answer for, where the steering model says that it is near, or at every iterate.
+  Judgements are part of the time. Every contender runs once a turn; a ratio is to the raw cost of the same turn. `loss`
+  is the mean cross-entropy of the final images, on whole grey levels, on the model as given.
+- `loop`: DIVA with the paper's setting and its stop at the first success, by the engine in batches of 64 and by a loop
+  over images, as the paper's code does it, with the same twin and the same judges; then the default attack with the
+  fewest steps that finds as many.
+- `overhead`: the share of the time that is not spent in the models' forward and backward passes or in the judges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from contenders import EPSILON, STEP, STEPS, installed, versions
+from stopwatch import Stopwatch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift import adapt, deploy, images, train, zoo
+from edgerift.evade import Attack, CrossEntropy, Pair, Steering, preset, select
+from edgerift.evade._engine import Engine
+from edgerift.evade._judge import Judge
+from edgerift.evade._search import Selection, search_selected
+
+MODELS = {"resnet8": (16, 64), "mobilenet_v2": (16,), "resnet18": (16,)}
+RAW = "raw gradients"
+PGD = Attack(objective=CrossEntropy(), epsilon=EPSILON, step=STEP, steps=STEPS, stop="never")
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Time one call: processor seconds and its answer."""
+    started = time.process_time()
+    answer = work()
+    return time.process_time() - started, answer
+
+
+def in_turns(works: dict[str, Callable[[], Any]], turns: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Run every work once a turn; returns the seconds of each and the last answers."""
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    answers = {}
+    for _ in range(turns):
+        for name, work in works.items():
+            seconds, answers[name] = timed(work)
+            spent[name].append(seconds)
+    return spent, answers
+
+
+def ratios(spent: dict[str, list[float]], base: str) -> dict[str, float]:
+    """The median over the turns of each work's time over the base's in the same turn."""
+    return {
+        name: statistics.median(own / raw for own, raw in zip(times, spent[base], strict=True))
+        for name, times in spent.items()
+    }
+
+
+# -- Other libraries ---------------------------------------------------------------------------------------------------
+
+
+def briefly_trained(name: str, digits: images.ImageSet) -> nn.Module:
+    """Train a model for 16 steps: enough to be fooled, which is what cost asks for."""
+    few = digits.select(torch.arange(512))
+    settings = {"epochs": 1, "batch_size": 32, "learning_rate": 0.05, "schedule": "constant", "device": "cpu"}
+    return train.fit(zoo.create(name, 10), few, None, **settings).to(memory_format=torch.contiguous_format)
+
+
+def raw_gradients(model: nn.Module, batch: Tensor, labels: Tensor) -> Callable[[], None]:
+    """What every PGD has to do: 20 forward passes with their input gradients."""
+
+    def run() -> None:
+        for _ in range(STEPS):
+            inputs = batch.detach().clone().requires_grad_()
+            torch.autograd.grad(F.cross_entropy(model(inputs), labels), inputs)
+
+    return run
+
+
+def engine_runs(
+    model: nn.Module, chosen: images.ImageSet, pair: Pair
+) -> dict[str, Callable[[], tuple[Any, Stopwatch]]]:
+    """The engine's PGD on the float model, judged at the end alone, where the model says it is near, or always."""
+    same = deploy.folded(model)
+    selection = select(pair, chosen, eligible_only=False)
+
+    def at_the_end() -> tuple[Any, Stopwatch]:
+        watch = Stopwatch()
+        victim, steering = watch.victim(pair), watch.steering(Steering(original=same, adapted=(same,)))
+        with watch.running():
+            judge = Judge(victim, PGD)
+            attack = PGD.replace(ask="near")
+            engine = Engine(
+                chosen.images, chosen.labels, attack, attack.objective, steering, judge, slack=-torch.inf, batch_size=64
+            )
+            for _ in engine.run():
+                pass
+        return engine.trace, watch
+
+    def searched(ask: str) -> tuple[Any, Stopwatch]:
+        watch = Stopwatch()
+        victim, steering = watch.victim(pair), watch.steering(Steering(original=same, adapted=(same,)))
+        with watch.running():
+            evasion = search_selected(victim, chosen, selection, PGD.replace(ask=ask), steering=steering)
+        return evasion, watch
+
+    return {
+        "edgerift, judged at the end": at_the_end,
+        "edgerift, judged where near": partial(searched, "near"),
+        "edgerift, judged always": partial(searched, "always"),
+    }
+
+
+def against_libraries(name: str, batch: int, turns: int) -> dict[str, Any]:
+    """Compare one model and batch size; the labels are the model's own answers, so that it starts out right."""
+    digits = images.load("digits", size=32)
+    model = briefly_trained(name, digits.train)
+    chosen = digits.test.select(torch.arange(batch))
+    chosen = dataclasses.replace(chosen, labels=deploy.twin_scores(model, chosen.images).argmax(1))
+    pixels, labels = images.to_float(chosen.images), chosen.labels
+    with tempfile.TemporaryDirectory() as folder:
+        program = adapt.ptq(model, digits.train, target="mobile", calibration_images=64)
+        pair = Pair(model, program, deploy.build(program, "executorch", Path(folder) / "model.pte"))
+        works: dict[str, Callable[[], Any]] = {RAW: raw_gradients(model, pixels, labels)}
+        works |= engine_runs(model, chosen, pair)
+        works |= {library: partial(attack, pixels, labels) for library, attack in installed(model, batch).items()}
+        spent, answers = in_turns(works, turns)
+    rows: dict[str, Any] = {}
+    for key, ratio in ratios(spent, RAW).items():
+        rows[key] = {"seconds": statistics.median(spent[key]), "ratio": ratio}
+        if key in versions():
+            rows[key] |= outcome(model, answers[key].detach(), pixels, labels)
+        elif key != RAW:
+            trace, watch = answers[key]
+            rows[key] |= outcome(model, images.to_float(trace.last), pixels, labels)
+            rows[key] |= {
+                "build questions an image": float(trace.build_questions.float().mean()),
+                "original questions an image": float(trace.original_questions.float().mean()),
+                "judges' share": watch.share("judges"),
+                "engine's share": watch.rest(),
+            }
+    return rows
+
+
+def outcome(model: nn.Module, final: Tensor, clean: Tensor, labels: Tensor) -> dict[str, float]:
+    """Say what an attack reached: the loss on whole grey levels, the distances from them and from the clean images."""
+    levels = (final * 255).round()
+    return {
+        "loss": float(F.cross_entropy(deploy.twin_scores(model, levels.to(torch.uint8)), labels)),
+        "from the grid": float((final * 255 - levels).abs().max()),
+        "from the image": float((levels - clean * 255).abs().max()),
+    }
+
+
+# -- One image at a time -----------------------------------------------------------------------------------------------
+
+
+def one_at_a_time(pair: Pair, clean: Tensor, labels: Tensor) -> int:
+    """Run DIVA as its authors published it, with no batch: returns how many images evade."""
+    successes = 0
+    for image, label in zip(clean.split(1), labels.split(1), strict=True):
+        start = image.float()
+        position = start
+        for _ in range(STEPS):
+            pixels = (position / 255).requires_grad_()
+            kept, lost = pair.original(pixels).softmax(1), pair.twin(pixels).softmax(1)
+            (gradient,) = torch.autograd.grad((kept - lost)[0, label].sum(), pixels)
+            moved = position + STEP * gradient.sign()
+            position = torch.clamp(start + torch.clamp(moved - start, -EPSILON, EPSILON), 0, 255)
+            candidate = position.to(torch.uint8)
+            answers = pair.original_scores(candidate).argmax(1), pair.build_scores(candidate).argmax(1)
+            if bool(answers[0] == label) and bool(answers[1] != label):
+                successes += 1
+                break
+    return successes
+
+
+def against_loop(pair: Pair, test: images.ImageSet, selection: Selection, turns: int) -> dict[str, Any]:
+    """Compare the engine with the loop on the same images, and with the default attack of as few steps as will do."""
+    steering = pair.white_box()
+    clean, labels = test.images[selection.index], test.labels[selection.index]
+
+    def engine(attack: Attack) -> Callable[[], Any]:
+        return lambda: search_selected(pair, test, selection, attack, steering=steering)
+
+    wanted = one_at_a_time(pair, clean[:2], labels[:2])
+    works = {"loop": lambda: one_at_a_time(pair, clean, labels), "engine": engine(preset("diva-2022"))}
+    wanted = works["loop"]()
+    for steps in range(1, STEPS + 1):
+        default = preset("default").replace(steps=steps)
+        if int(engine(default)().evasive.sum()) >= wanted:
+            works["default attack"] = engine(default)
+            break
+    spent, answers = in_turns(works, turns)
+    rows = {}
+    for key, ratio in ratios(spent, "loop").items():
+        found = wanted if key == "loop" else int(answers[key].evasive.sum())
+        calls = None if key == "loop" else float(answers[key].gradient_calls.float().mean())
+        rows[key] = {
+            "seconds": statistics.median(spent[key]),
+            "times faster": 1 / ratio,
+            "evasive": found,
+            "images": len(labels),
+            "gradient calls an image": calls,
+        }
+    return rows
+
+
+# -- The engine's own part ---------------------------------------------------------------------------------------------
+
+
+def overhead(pair: Pair, test: images.ImageSet, selection: Selection, turns: int) -> dict[str, Any]:
+    """Tell what the engine spends outside of the networks, for the paper's attack and for the default one."""
+    steering = pair.white_box()
+    rows = {}
+    for name in ("diva-2022", "default"):
+        watches = []
+        for _ in range(turns + 1):
+            watch = Stopwatch()
+            with watch.running():
+                search_selected(watch.victim(pair), test, selection, preset(name), steering=watch.steering(steering))
+            watches.append(watch)
+        parts = {part: statistics.median(watch.share(part) for watch in watches[1:]) for part in watch.seconds}
+        rows[name] = {
+            "seconds": statistics.median(watch.total for watch in watches[1:]),
+            **parts,
+            "overhead": statistics.median(watch.rest() for watch in watches[1:]),
+        }
+    return rows
+
+
+def opened(folder: Path | None, data: str, root: Path | None, scratch: Path) -> tuple[Pair, images.ImageSet]:
+    """Open a pair and its test images, or train one on digits."""
+    splits = images.load(data, size=32, root=root)
+    if folder is None:
+        original = train.fit(zoo.create("resnet8", 10), splits.train, epochs=6, device="cpu")
+        program = adapt.qat(original, splits.train, target="mobile", epochs=1, device="cpu")
+        return Pair(original, program, deploy.build(program, "executorch", scratch / "model.pte")), splits.test
+    program = deploy.Program.load(folder / "program.safetensors")
+    return Pair(
+        zoo.load(folder / "original.safetensors"), program, deploy.open_build(folder / "model.pte")
+    ), splits.test
+
+
+def show(title: str, rows: dict[str, dict[str, Any]]) -> None:
+    """Print rows of figures."""
+    print(f"\n{title}")
+    for name, values in rows.items():
+        figures = "  ".join(f"{key} {value:.3g}" for key, value in values.items() if value is not None)
+        print(f"  {name:<22} {figures}", flush=True)
+
+
+def main() -> None:
+    """Print the tables and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parts", nargs="*", default=["libraries", "loop", "overhead"])
+    parser.add_argument("--models", nargs="*", default=list(MODELS))
+    parser.add_argument("--batches", nargs="*", type=int, default=None)
+    parser.add_argument("--pair", type=Path, default=None)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--data-root", type=Path, default=None)
+    parser.add_argument("--images", type=int, default=128)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    warnings.simplefilter("ignore")
+    results: dict[str, Any] = {}
+    if "libraries" in arguments.parts:
+        results["libraries"] = {}
+        for name in arguments.models:
+            for batch in arguments.batches or MODELS[name]:
+                rows = against_libraries(name, batch, arguments.turns)
+                results["libraries"][f"{name}, batch {batch}"] = rows
+                show(f"{name}, batch {batch}", rows)
+    with tempfile.TemporaryDirectory() as scratch:
+        if set(arguments.parts) & {"loop", "overhead"}:
+            pair, test = opened(arguments.pair, arguments.data, arguments.data_root, Path(scratch))
+            found = select(pair, test.select(torch.arange(min(len(test), 2 * arguments.images))))
+            few = Selection(
+                *(part[: arguments.images] for part in (found.index, found.original, found.build)), found.dropped
+            )
+        for part, measure in {"loop": against_loop, "overhead": overhead}.items():
+            if part in arguments.parts:
+                results[part] = measure(pair, test, few, arguments.turns)
+                show(part, results[part])
+    if arguments.out is not None:
+        header = {
+            "torch": torch.__version__,
+            "threads": arguments.threads,
+            "turns": arguments.turns,
+            "versions": versions(),
+            "data": arguments.data,
+        }
+        arguments.out.write_text(json.dumps({**header, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

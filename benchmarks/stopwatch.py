@@ -1,0 +1,79 @@
+"""A stopwatch that knows a search's parts: forward passes, backward passes, judges, and what is left."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.evade import Steering, Victim, _judge
+
+
+class Stopwatch:
+    """Adds up the seconds of one search's parts; `total` is the whole search."""
+
+    def __init__(self) -> None:
+        """Start from nothing."""
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.total = 0.0
+
+    def timed(self, part: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function that counts its time under `part`."""
+
+        def run(*arguments: Any, **named: Any) -> Any:
+            started = time.process_time()
+            answer = work(*arguments, **named)
+            self.seconds[part] += time.process_time() - started
+            return answer
+
+        return run
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count what happens inside: backward passes and the judging original here, the rest by the wrappers."""
+        backward = self.timed("backward", torch.autograd.grad)
+        original = self.timed("judges", _judge.twin_scores)
+        started = time.process_time()
+        with mock.patch.object(torch.autograd, "grad", backward), mock.patch.object(_judge, "twin_scores", original):
+            yield
+        self.total += time.process_time() - started
+
+    def steering(self, steering: Steering) -> Steering:
+        """Count the forward passes of the modules that steer."""
+        return Steering(_Watched(steering.original, self), tuple(_Watched(each, self) for each in steering.adapted))
+
+    def victim(self, victim: Victim) -> Victim:
+        """Count the judges of a victim."""
+        return _WatchedVictim(victim, self)
+
+    def share(self, part: str) -> float:
+        """The part's share of the whole time."""
+        return self.seconds[part] / self.total
+
+    def rest(self) -> float:
+        """The share of the whole time that no part has."""
+        return 1 - sum(self.seconds.values()) / self.total
+
+
+class _Watched(nn.Module):
+    def __init__(self, module: nn.Module, watch: Stopwatch) -> None:
+        super().__init__()
+        self.module = module
+        self._run = watch.timed("forward", module)
+
+    def forward(self, images: Tensor) -> Any:
+        return self._run(images)
+
+
+class _WatchedVictim:
+    def __init__(self, victim: Victim, watch: Stopwatch) -> None:
+        self.original = victim.original
+        self.original_scores = watch.timed("judges", victim.original_scores)
+        self.build_scores = watch.timed("judges", victim.build_scores)
+        self.white_box = victim.white_box

@@ -1,0 +1,223 @@
+"""The audit's result: what was measured of a pair under attack, and whether the gate holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgerift.deploy import Fingerprint, Provenance, Target
+from edgerift.evade import Attack
+from edgerift.measure import Rate
+from edgerift.recipes import Settings
+
+
+class Interval(Settings):
+    """A share in [0, 1] with its exact 95 % interval (Clopper-Pearson) and the counts that it comes from."""
+
+    value: float
+    low: float
+    high: float
+    successes: int
+    trials: int
+
+
+class DataPart(Settings):
+    """The images: where they come from, how many were attacked, and why the others were not.
+
+    `images` were looked at; those that original or build gets wrong before any attack cannot be evaded.
+    """
+
+    name: str
+    source: str
+    split: Literal["test"] = "test"
+    size: int
+    seed: int
+    fingerprint: str
+    classes: tuple[str, ...]
+    images: int
+    attacked: int
+    dropped_original_wrong: int
+    dropped_build_wrong: int
+    dropped_both_wrong: int
+
+
+class PairPart(Settings):
+    """The pair: who it is, and how it answers the images before any attack."""
+
+    target: Target
+    runtime: str
+    provenance: Provenance
+    fingerprint: Fingerprint
+    original_sha256: str
+    program_sha256: str
+    integer_macs: float
+    original_accuracy: Interval
+    build_accuracy: Interval
+    instability: Interval
+    only_original_right: Interval
+    only_build_right: Interval
+
+
+class ClassPart(Settings):
+    """One class: how many of its images were attacked, and how many evaded."""
+
+    name: str
+    attacked: int
+    evasive: int
+
+
+class AttackPart(Settings):
+    """What one attack reached on the attacked images; every rate is judged on the build.
+
+    `evasive`: original right and build wrong at any iterate, replayed from the PNG file. `evasive_last`: the same at
+    the last iterate; None when the search stopped at success. `evasive_top5`: moreover the build's answer is none of
+    the original's five best; None with fewer than six classes. `fooled`: the build is wrong, whatever the original
+    says. `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
+    p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: found, but not
+    replayed. Means of steps, gradient calls and questions are per success; distances are means over the evasive
+    images, in grey levels (L-infinity, L2) and in [-1, 1] (SSIM); None without successes.
+    """
+
+    attack: Attack
+    evasive: Interval
+    evasive_last: Interval | None
+    evasive_top5: Interval | None
+    fooled: Interval
+    original_fooled: Interval
+    confidence_delta: float
+    clean_confidence_delta: float
+    void: int
+    steps: float | None
+    gradient_calls: float | None
+    build_questions: float | None
+    original_questions: float | None
+    linf: float | None
+    l2: float | None
+    ssim: float | None
+    by_class: tuple[ClassPart, ...]
+    cumulative: tuple[int, ...]
+    """Evasive images after 0, 1, 2, ... gradient calls."""
+
+
+class ComparisonPart(Settings):
+    """Two attacks on the same images: how many only one of them evaded, and McNemar's exact two-sided p."""
+
+    first: str
+    second: str
+    only_first: int
+    only_second: int
+    p: float
+
+
+class ControlPart(Settings):
+    """The default attack against the original and its float-fine-tuned control, in place of the build.
+
+    What it reaches comes from further training alone; `evasive` of the build minus it is what quantization adds.
+    """
+
+    evasive: Interval
+    attacked: int
+    clean_disagreement: Interval
+
+
+class FidelityPart(Settings):
+    """How far the build is from its twin on the same images; see `deploy.fidelity`."""
+
+    images: int
+    equal_logits: float
+    max_lsb: float
+    label_disagreement: float
+
+
+class FlagPart(Settings):
+    """One check of the evaluation itself: what was seen, what it means, what to do."""
+
+    name: str
+    level: Literal["ok", "note", "warning", "error"]
+    seen: str
+    meaning: str
+    action: str
+
+
+class LayerPart(Settings):
+    """One layer restored to float in the twin: the share of the evasive images that the twin then gets right again."""
+
+    layer: str
+    healed: Interval
+
+
+class EmbeddingPart(Settings):
+    """Penultimate features in two dimensions: one point an image, model and condition.
+
+    `points[i]` is (x, y), `label[i]` the class's number, `model[i]` and `condition[i]` say whose and of which image.
+    """
+
+    method: Literal["pca", "tsne"]
+    classes: tuple[int, ...]
+    points: tuple[tuple[float, float], ...]
+    label: tuple[int, ...]
+    model: tuple[Literal["original", "build"], ...]
+    condition: tuple[Literal["clean", "attacked"], ...]
+    explained: tuple[float, float] | None
+    """The shares of variance that PCA's two axes hold, in [0, 1]."""
+
+
+class FindingPart(Settings):
+    """One evasive image: the original gets it right, the build gets it wrong, replayed from `attacked_png`.
+
+    Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. Paths are relative to the
+    audit's folder; `sha256` is that of the attacked image's pixels, uint8 [3,H,W].
+    """
+
+    id: str
+    index: int
+    attack: str
+    label: int
+    original_label: int
+    original_probability: float
+    build_label: int
+    build_probability: float
+    step: int
+    linf: int
+    l2: float
+    ssim: float
+    sha256: str
+    clean_png: str
+    attacked_png: str
+
+
+class GatePart(Settings):
+    """One rule of the policy: what was measured, what is allowed, and whether it holds."""
+
+    rule: str
+    text: str
+    measured: float | None
+    limit: float | None
+    holds: bool
+
+
+class Audit(Settings):
+    """The whole audit of a pair. `times` are the seconds of each stage; all else is the same for the same command."""
+
+    type: Literal["audit"] = "audit"
+    version: Literal[1] = 1
+    edgerift: str
+    verdict: Literal["pass", "fail"]
+    gate: tuple[GatePart, ...]
+    data: DataPart
+    pair: PairPart
+    main_attack: str
+    attacks: dict[str, AttackPart]
+    comparisons: tuple[ComparisonPart, ...]
+    control: ControlPart | None
+    fidelity_clean: FidelityPart
+    fidelity_attacked: FidelityPart
+    flags: tuple[FlagPart, ...]
+    layers: tuple[LayerPart, ...]
+    embeddings: tuple[EmbeddingPart, ...]
+    findings: tuple[FindingPart, ...]
+    times: dict[str, float]
+
+
+def interval(rate: Rate) -> Interval:
+    """Write a rate as plain numbers."""
+    return Interval(value=rate.value, low=rate.low, high=rate.high, successes=rate.successes, trials=rate.trials)

@@ -1,0 +1,145 @@
+"""The evidence: a PNG pair and a description for each finding, and one JSON line for each attacked image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from edgerift.audit._document import FindingPart
+from edgerift.deploy import Fingerprint
+from edgerift.evade import Evasion, png_bytes
+from edgerift.measure import l2_distance, linf_distance, ssim
+from edgerift.recipes import Settings
+from edgerift.store import write_whole
+
+FINDINGS: Final = "findings"
+SAMPLES: Final = "samples.jsonl"
+
+#: What the folder of the findings holds; anything else there is the user's own.
+_SUFFIXES: Final = (".clean.png", ".attacked.png", ".json")
+
+
+class FindingFile(Settings):
+    """What stands in `findings/ID.json`: the finding, and what is needed to judge it again.
+
+    `original` and `build` are paths from the audit's folder; `classes` names the class numbers.
+    """
+
+    type: Literal["finding"] = "finding"
+    version: Literal[1] = 1
+    edgerift: str
+    finding: FindingPart
+    classes: tuple[str, ...]
+    original: str
+    build: str
+    fingerprint: Fingerprint
+
+
+def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
+    """Describe each evasive image of a search."""
+    hits = found.select(found.evasive)
+    original, build = hits.original.double().softmax(1), hits.build.double().softmax(1)
+    linf, l2, similar = _distances(hits)
+    parts = []
+    for row in range(len(hits)):
+        index = int(hits.index[row])
+        name = f"{attack}-{index:06d}"
+        before, after = int(hits.original[row].argmax()), int(hits.build[row].argmax())
+        parts.append(
+            FindingPart(
+                id=name,
+                index=index,
+                attack=attack,
+                label=int(hits.labels[row]),
+                original_label=before,
+                original_probability=float(original[row, before]),
+                build_label=after,
+                build_probability=float(build[row, after]),
+                step=int(hits.first[row]),
+                linf=linf[row],
+                l2=l2[row],
+                ssim=similar[row],
+                sha256=hashlib.sha256(hits.images[row].contiguous().numpy().tobytes()).hexdigest(),
+                clean_png=f"{FINDINGS}/{name}.clean.png",
+                attacked_png=f"{FINDINGS}/{name}.attacked.png",
+            )
+        )
+    return tuple(parts)
+
+
+def write_evidence(
+    folder: Path,
+    found: Evasion,
+    parts: tuple[FindingPart, ...],
+    *,
+    version: str,
+    original: str,
+    build: str,
+    fingerprint: Fingerprint,
+) -> None:
+    """Write the PNG pairs and descriptions of the findings into `folder/findings`; findings of before go."""
+    target = folder / FINDINGS
+    target.mkdir(exist_ok=True)
+    hits = found.select(found.evasive)
+    kept = set()
+    for row, part in enumerate(parts):
+        described = FindingFile(
+            edgerift=version,
+            finding=part,
+            classes=found.classes,
+            original=original,
+            build=build,
+            fingerprint=fingerprint,
+        )
+        write_whole(folder / part.clean_png, png_bytes(hits.clean[row]))
+        write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))
+        write_whole(target / f"{part.id}.json", described.model_dump_json(indent=2) + "\n")
+        kept |= {f"{part.id}.clean.png", f"{part.id}.attacked.png", f"{part.id}.json"}
+    for path in target.iterdir():
+        if path.name not in kept and path.name.endswith(_SUFFIXES) and path.is_file():
+            path.unlink()
+
+
+def sample_lines(found: Evasion) -> str:
+    """Write one JSON object a line for each attacked image of a search."""
+    linf, l2, similar = _distances(found)
+    labels = found.labels
+    answers = {
+        "clean_original": found.clean_original,
+        "clean_build": found.clean_build,
+        "original": found.original,
+        "build": found.build,
+    }
+    scored = {name: scores.double().softmax(1) for name, scores in answers.items()}
+    lines = []
+    for row in range(len(found)):
+        line: dict[str, Any] = {
+            "index": int(found.index[row]),
+            "label": int(labels[row]),
+            "evasive": bool(found.evasive[row]),
+            "void": bool(found.void[row]),
+            "fooled": bool(found.fooled[row]),
+            "first": int(found.first[row]),
+            "gradient_calls": int(found.gradient_calls[row]),
+            "build_questions": int(found.build_questions[row]),
+            "original_questions": int(found.original_questions[row]),
+            "linf": linf[row],
+            "l2": l2[row],
+            "ssim": similar[row],
+        }
+        for name, probabilities in scored.items():
+            line[f"{name}_label"] = int(probabilities[row].argmax())
+            line[f"{name}_probability"] = float(probabilities[row].amax())
+            line[f"{name}_label_probability"] = float(probabilities[row, labels[row]])
+        lines.append(json.dumps(line))
+    return "\n".join(lines) + "\n"
+
+
+def _distances(found: Evasion) -> tuple[list[int], list[float], list[float]]:
+    if len(found) == 0:
+        return [], [], []
+    first, second = found.clean, found.images
+    linf, l2, similar = linf_distance(first, second), l2_distance(first, second), ssim(first, second)
+    return linf.tolist(), l2.tolist(), similar.tolist()

@@ -1,0 +1,89 @@
+"""From the result of a search to the figures of a report."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart, DataPart, Interval, interval
+from edgerift.evade import Evasion
+from edgerift.images import ImageSet, ImagesSettings
+from edgerift.measure import Rate, l2_distance, linf_distance, mcnemar, ssim
+
+
+def attack_part(found: Evasion) -> AttackPart:
+    """Measure one attack."""
+    hits = found.select(found.evasive)
+    return AttackPart(
+        attack=found.attack,
+        evasive=interval(found.rate),
+        evasive_last=_optional(found.rate_last),
+        evasive_top5=_optional(found.rate_top5),
+        fooled=interval(found.fooled_rate),
+        original_fooled=interval(found.original_fooled_rate),
+        confidence_delta=found.confidence_delta(),
+        clean_confidence_delta=found.confidence_delta(clean=True),
+        void=int(found.void.sum()),
+        steps=_mean(hits.first),
+        gradient_calls=_per_success(found.gradient_calls, hits),
+        build_questions=_per_success(found.build_questions, hits),
+        original_questions=_per_success(found.original_questions, hits),
+        linf=_mean(linf_distance(hits.clean, hits.images)) if len(hits) else None,
+        l2=_mean(l2_distance(hits.clean, hits.images)) if len(hits) else None,
+        ssim=_mean(ssim(hits.clean, hits.images)) if len(hits) else None,
+        by_class=_by_class(found),
+        cumulative=found.cumulative(),
+    )
+
+
+def comparison(first_name: str, first: Evasion, second_name: str, second: Evasion) -> ComparisonPart:
+    """Compare two attacks on the same images."""
+    only_first = int((first.evasive & ~second.evasive).sum())
+    only_second = int((second.evasive & ~first.evasive).sum())
+    return ComparisonPart(
+        first=first_name,
+        second=second_name,
+        only_first=only_first,
+        only_second=only_second,
+        p=mcnemar(only_first, only_second),
+    )
+
+
+def data_part(described: ImagesSettings, test: ImageSet, found: Evasion) -> DataPart:
+    """Say which images were looked at, attacked and dropped."""
+    return DataPart(
+        name=test.name,
+        source=described.source,
+        size=test.size,
+        seed=described.seed,
+        fingerprint=test.fingerprint,
+        classes=test.classes,
+        images=len(test),
+        attacked=len(found),
+        dropped_original_wrong=found.dropped.original_wrong,
+        dropped_build_wrong=found.dropped.build_wrong,
+        dropped_both_wrong=found.dropped.both_wrong,
+    )
+
+
+def _by_class(found: Evasion) -> tuple[ClassPart, ...]:
+    count = len(found.classes)
+    attacked = torch.bincount(found.labels, minlength=count)
+    evasive = torch.bincount(found.labels[found.evasive], minlength=count)
+    return tuple(
+        ClassPart(name=name, attacked=int(attacked[number]), evasive=int(evasive[number]))
+        for number, name in enumerate(found.classes)
+    )
+
+
+def _optional(rate: Rate | None) -> Interval | None:
+    return None if rate is None else interval(rate)
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.double().mean()) if len(values) else None
+
+
+def _per_success(counts: Tensor, hits: Evasion) -> float | None:
+    """Divide what was spent on all images, successes or not, by the successes."""
+    return int(counts.sum()) / len(hits) if len(hits) else None

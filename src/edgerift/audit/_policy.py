@@ -1,0 +1,110 @@
+"""The gate: which figures an audit may have, as a file that is reviewed with the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from edgerift.audit._document import Audit, GatePart
+from edgerift.errors import InputError, RecipeError
+from edgerift.recipes import Settings
+
+# Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Policy(Settings):
+    """What an audit has to hold; a field that is None is not judged.
+
+    Shares are in [0, 1]. Limits on rates are limits on the upper end of the exact 95 % interval, so that few images
+    cannot pass by luck.
+
+    - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last.
+    - `clean_disagreement`: images that only the original gets right, before any attack.
+    - `accuracy_drop`: how far the build's accuracy may lie below the original's (no interval).
+    - `integer_macs`: the least share of multiply-accumulates in integer kernels.
+    - `attacked`: the least number of attacked images.
+    - `errors`, `warnings`: how many checks of the evaluation may be at that level.
+    """
+
+    evasive: Share | None = 0.10
+    evasive_last: Share | None = None
+    clean_disagreement: Share | None = None
+    accuracy_drop: Share | None = None
+    integer_macs: Share | None = None
+    attacked: Count | None = None
+    errors: Count | None = 0
+    warnings: Count | None = None
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy from a YAML file; raises `InputError` for a file that is none, naming the field."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        content, names = yaml.safe_load(text), _names(yaml.compose(text, yaml.SafeLoader))
+    except OSError as error:
+        raise InputError(f"cannot read the policy {path} ({error.strerror}); give a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"the policy {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"the policy {path} holds no fields; write for instance 'evasive: 0.10'")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        # The YAML reader would take the last one and say nothing.
+        raise InputError(f"the policy {path} has the field '{twice[0]}' twice; leave one of them out")
+    try:
+        return Policy.model_validate(content)
+    except RecipeError as error:
+        raise InputError(f"the policy {path}: {error}") from None
+
+
+def judge(audit: Audit, policy: Policy) -> tuple[GatePart, ...]:
+    """Judge an audit's figures by a policy, one part a rule."""
+    main = audit.attacks[audit.main_attack]
+    only_original = audit.pair.only_original_right
+    last = None if main.evasive_last is None else main.evasive_last.high
+    drop = audit.pair.original_accuracy.value - audit.pair.build_accuracy.value
+    at_level = {level: float(sum(flag.level == level for flag in audit.flags)) for level in ("error", "warning")}
+    upper = "the upper end of the interval of"
+    rules = (
+        _most("evasive", f"{upper} the evasive rate", main.evasive.high, policy.evasive),
+        _most("evasive_last", f"{upper} the evasive rate at the last iterate", last, policy.evasive_last),
+        _most(
+            "clean_disagreement",
+            f"{upper} the share of clean images that only the original gets right",
+            only_original.high,
+            policy.clean_disagreement,
+        ),
+        _most("accuracy_drop", "the accuracy lost by the build", drop, policy.accuracy_drop),
+        _least("integer_macs", "the share of integer arithmetic", audit.pair.integer_macs, policy.integer_macs),
+        _least("attacked", "the number of attacked images", float(audit.data.attacked), policy.attacked),
+        _most("errors", "the number of errors among the checks", at_level["error"], policy.errors),
+        _most("warnings", "the number of warnings among the checks", at_level["warning"], policy.warnings),
+    )
+    return tuple(rule for rule in rules if rule is not None)
+
+
+def _names(node: Any) -> list[str]:
+    """List the fields of a parsed YAML mapping as they stand in the file."""
+    from yaml import MappingNode
+
+    return [str(key.value) for key, _ in node.value] if isinstance(node, MappingNode) else []
+
+
+def _most(rule: str, what: str, measured: float | None, limit: float | None) -> GatePart | None:
+    if limit is None:
+        return None
+    holds = measured is not None and measured <= limit
+    return GatePart(rule=rule, text=f"{what} is at most {limit:g}", measured=measured, limit=limit, holds=holds)
+
+
+def _least(rule: str, what: str, measured: float, limit: float | None) -> GatePart | None:
+    if limit is None:
+        return None
+    holds = measured >= limit
+    return GatePart(rule=rule, text=f"{what} is at least {limit:g}", measured=measured, limit=limit, holds=holds)

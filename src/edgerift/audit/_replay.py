@@ -1,0 +1,98 @@
+"""One finding, judged again from its PNG file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from edgerift import zoo
+from edgerift.audit._evidence import FINDINGS, FindingFile
+from edgerift.deploy import open_build
+from edgerift.errors import DataError, InputError, ModelError, RecipeError
+from edgerift.evade import Pair, read_png
+from edgerift.recipes import Settings
+
+
+class Replay(Settings):
+    """What both models answer to a finding's file now.
+
+    `evasive`: the original answers the label, the build does not. `same_pixels`: the file holds the pixels that were
+    reported. `same_build`: runtime, version, processor and artefact are those of the audit. Probabilities
+    are in [0, 1].
+    """
+
+    type: Literal["replay"] = "replay"
+    version: Literal[1] = 1
+    finding: str
+    evasive: bool
+    same_pixels: bool
+    same_build: bool
+    label: str
+    original_answer: str
+    original_probability: float
+    build_answer: str
+    build_probability: float
+    runtime: str
+
+
+def replay(path: Path, *, original: Path | None = None, build: Path | None = None, trust: bool = False) -> Replay:
+    """Judge a finding again: `path` is `findings/ID.json` in an audit's folder, or one of the two images beside it.
+
+    `original` and `build` take the place of the audit's own files. Raises :class:`~edgerift.errors.InputError` for a
+    file that is no finding, :class:`~edgerift.errors.DataError` for an image that cannot be read or has another size,
+    and :class:`~edgerift.errors.ModelError` for models of another class count.
+    """
+    described, folder = _described(path)
+    finding = described.finding
+    image = read_png(folder / finding.attacked_png)
+    model = zoo.load(original or folder / described.original, trust=trust)
+    if image.shape[1:] != (model.architecture.size,) * 2:
+        raise DataError(
+            f"{folder / finding.attacked_png} has {image.shape[2]} x {image.shape[1]} pixels, the original takes "
+            f"{model.architecture.size} x {model.architecture.size}; give the audit's own files"
+        )
+    used = open_build(build or folder / described.build, described.fingerprint.runtime, trust=trust)
+    pair = Pair(model, None, used)
+    scores = pair.original_scores(image[None]), pair.build_scores(image[None])
+    for whose, answer in zip(("original", "build"), scores, strict=True):
+        if answer.shape[1] != len(described.classes):
+            raise ModelError(
+                f"the finding has {len(described.classes)} classes, the {whose} answers {answer.shape[1]}; "
+                "give the audit's own files"
+            )
+    before, after = (answer.double().softmax(1)[0] for answer in scores)
+    return Replay(
+        finding=finding.id,
+        evasive=int(before.argmax()) == finding.label and int(after.argmax()) != finding.label,
+        same_pixels=hashlib.sha256(image.numpy().tobytes()).hexdigest() == finding.sha256,
+        same_build=pair.build.fingerprint() == described.fingerprint,
+        label=described.classes[finding.label],
+        original_answer=described.classes[int(before.argmax())],
+        original_probability=float(before.amax()),
+        build_answer=described.classes[int(after.argmax())],
+        build_probability=float(after.amax()),
+        runtime=pair.build.runtime,
+    )
+
+
+def _described(path: Path) -> tuple[FindingFile, Path]:
+    """Read a finding's description, given that file or one of its images; returns it and the audit's folder."""
+    if path.is_dir():
+        found = sorted((path if path.name == FINDINGS else path / FINDINGS).glob("*.json"))
+        like = f", such as {found[0]}" if found else " of an audit's folder"
+        raise InputError(f"{path} is a folder; give one finding{like}")
+    name = path.name.removesuffix(".png").removesuffix(".attacked").removesuffix(".clean").removesuffix(".json")
+    file = path.parent / f"{name}.json"
+    try:
+        described = FindingFile.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"cannot read the finding {file} ({error.strerror}); give a file of an audit's {FINDINGS} folder"
+        ) from None
+    except RecipeError as error:
+        first = str(error).split("; ")[0]
+        raise InputError(
+            f"{file} is no finding of this version ({first}); give a file of an audit's {FINDINGS} folder"
+        ) from None
+    return described, file.absolute().parent.parent

@@ -1,0 +1,166 @@
+"""`edgerift audit`: attack a pair, prove what was found, and judge it by a policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgerift import images, zoo
+from edgerift.adapt import FinetuneRecipe, given_original
+from edgerift.audit import AuditRecipe, Policy, read_policy, run_audit
+from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, require_fit
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.cli._train import OriginalOptions
+from edgerift.deploy import (
+    RUNTIMES,
+    BuildRecipe,
+    GivenBuild,
+    GivenProgram,
+    Program,
+    Target,
+    given_build,
+    given_program,
+)
+from edgerift.errors import InputError
+from edgerift.evade import Attack, PairSettings, preset
+from edgerift.recipes import Settings
+from edgerift.report import audit_text, write_reports
+from edgerift.train import TrainSettings
+
+
+class AttackOptions(Settings):
+    """How to attack."""
+
+    attack: tuple[str, ...] = ()
+    """a named attack, such as default, diva-2022, pgd; may be given several times, and the first is the one that is
+    judged; default, diva-2022 and pgd unless given"""
+    epsilon: Annotated[int, Field(ge=0, le=255)] = 8
+    """how far a pixel may move, in grey levels"""
+    steps: PositiveInt = 20
+    """gradient calls for each image; fgsm and r-fgsm make one"""
+    stop: Literal["goal", "never"] = "never"
+    """goal leaves an image at its first success, which is faster; never also tells the rate at the last iterate"""
+    images: PositiveInt | None = None
+    """attack at most so many of the test images that both models get right; all unless given"""
+    embed_class: tuple[NonNegativeInt, ...] = ()
+    """a class number to show in the embedding; may be given several times; all unless given"""
+
+
+class AuditCommand(Settings):
+    """Find images that the original gets right and the build gets wrong, prove each one, and judge the release.
+
+    Without a pair it trains and adapts one on the data. Writes DIR/report.html, DIR/audit.json, DIR/samples.jsonl,
+    DIR/findings/, DIR/report.sarif, DIR/report.junit.xml and copies of the models. The exit code is 0 when the gate
+    holds and 1 when it does not.
+    """
+
+    out: Path = Path("audit")
+    """the folder for the results"""
+    original: Path | None = None
+    """an original.safetensors; trained from the data unless given"""
+    adapted: Path | None = None
+    """its program.safetensors, or a folder that `edgerift adapt --out` wrote, whose build is then judged"""
+    build: Path | None = None
+    """the shipped .pte, .onnx or .pt2; compiled from the program unless given"""
+    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    """the runtime that judges; the target's own unless given"""
+    policy: Path | None = None
+    """a YAML file with the gate's limits; unless given, the evasive rate's interval may end at 10 % at most"""
+    baseline: Path | None = None
+    """an earlier audit's folder; the gate fails when significantly more images evade now"""
+    control: Literal["auto", "yes", "no"] = "auto"
+    """attack the float-fine-tuned original too; auto does so where the pair is made here by qat"""
+    trust: bool = False
+    """open an Inductor package or an original of your own factory, which runs code"""
+    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
+    attacking: Annotated[AttackOptions, tyro.conf.arg(name="")] = AttackOptions()
+    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Audit, write the folder, show the verdict; returns 1 when the gate does not hold."""
+        policy = read_policy(self.policy) if self.policy is not None else Policy()
+        folder = output_folder(self.out)
+        with progress_bars() as progress:
+            recipe = self._recipe()
+            store = self.data.open_store()
+            audit = run_audit(recipe, folder, store, policy=policy, baseline=self.baseline, progress=progress)
+            write_reports(audit, folder)
+        show(audit, audit_text(audit, folder), self.as_json)
+        return 0 if audit.verdict == "pass" else 1
+
+    def _recipe(self) -> AuditRecipe:
+        described = self.data.images(self.training.seed)
+        if self.adapted is None:
+            if self.build is not None:
+                raise InputError("--build needs the program that it was compiled from; pass --adapted PROGRAM too")
+            pair, control = self._made_pair()
+        else:
+            pair, control = self._given_pair(self.adapted, described)
+        attacks = self._attacks()
+        return AuditRecipe(
+            pair=pair,
+            images=described,
+            attacks=attacks,
+            main=next(iter(attacks)),
+            count=self.attacking.images,
+            draw=self.training.seed,
+            control=control,
+            classes=self.attacking.embed_class,
+        )
+
+    def _attacks(self) -> dict[str, Attack]:
+        options = self.attacking
+        names = options.attack or ("default", "diva-2022", "pgd")
+        described = {name: preset(name, options.epsilon, options.steps) for name in names}
+        return {name: attack.replace(stop=options.stop) for name, attack in described.items()}
+
+    def _made_pair(self) -> tuple[PairSettings, FinetuneRecipe | None]:
+        recipe = adapt_recipe(self.data, self.training, self.adapting, self.original, self.trust)
+        (runtime,) = chosen_runtimes(self.adapting.target, (self.runtime,) if self.runtime else ())
+        building = BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
+        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
+        pair = PairSettings(original=recipe.original, program=recipe, build=building)
+        return pair, control_recipe(recipe) if wanted else None
+
+    def _given_pair(
+        self, adapted: Path, described: images.ImagesSettings
+    ) -> tuple[PairSettings, FinetuneRecipe | None]:
+        program_path = adapted / "program.safetensors" if adapted.is_dir() else adapted
+        original_path = self.original or program_path.with_name("original.safetensors")
+        program = given_program(program_path)
+        original = given_original(original_path, trust=self.trust)
+        require_fit(zoo.load(original_path, trust=self.trust), described)
+        build = self._given_build(adapted, program, Program.load(program_path).target)
+        pair = PairSettings(original=original, program=program, build=build)
+        if self.control != "yes":
+            return pair, None
+        settings = TrainSettings(
+            epochs=self.adapting.adapt_epochs,
+            learning_rate=self.adapting.adapt_learning_rate,
+            batch_size=self.training.batch_size,
+            device=self.training.device,
+            seed=self.training.seed,
+        )
+        return pair, FinetuneRecipe(original=original, images=described, settings=settings)
+
+    def _given_build(self, adapted: Path, program: GivenProgram, target: Target) -> BuildRecipe | GivenBuild:
+        """Take the build that ships: the one named, the one in the folder, or one compiled from the program."""
+        if self.build is not None:
+            given = given_build(self.build, self.runtime, trust=self.trust)
+            chosen_runtimes(target, (given.runtime,))
+            return given
+        named: tuple[str, ...] = (self.runtime,) if self.runtime else ()
+        fitting = {
+            name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets
+        }
+        beside = [name for name, path in fitting.items() if path.is_file()]
+        (runtime,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
+        if runtime in beside:
+            return given_build(fitting[runtime], runtime, trust=self.trust)
+        return BuildRecipe.model_validate({"program": program, "runtime": runtime})

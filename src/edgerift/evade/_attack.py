@@ -1,0 +1,65 @@
+"""How to search: one frozen description that is the API, the command line, the report and the cache key at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from edgerift.evade._objectives import CrossEntropy, Margin, NamedObjective, PairMargin, TargetedDiva
+from edgerift.recipes import Settings
+
+
+class Attack(Settings):
+    """A search: an objective, a step rule, a start, a stop rule.
+
+    Sizes are in grey levels: `epsilon` (0 to 255) bounds how far any pixel may move, `step` how far one gradient call
+    moves it (for `apgd`, the first ones). `steps` counts the gradient calls from each start.
+
+    - `rule`: `sign` (Madry et al., 2018), `momentum` (MI-FGSM, Dong et al., 2018, with `decay`), `apgd` (Croce and
+      Hein, 2020) or `balance`, which takes the two sides of a pair margin apart: it widens their gap while it brings
+      their mean to zero, where the rift is.
+    - `schedule`: whether steps keep their size or shrink to nothing over the search; `apgd` has its own.
+    - `start`: `clean`, `random` (anywhere in the box, on whole grey levels) or `random-sign` (each pixel half the
+      epsilon up or down). `restarts` counts the starts; those after the first are random in any case.
+    - `goal`: what counts as success besides the original being right: `wrong` (the build answers another class) or
+      `top5` (the build's answer is none of the original's five best).
+    - `stop`: a sample leaves the search at `goal`, once the build is wrong (`fooled`), or `never` before its budget
+      is spent, which alone tells the rate at the last iterate.
+    - `ask`: the build judges each iterate (`always`), or only those where its twin says that it may be wrong (`near`)
+      and the last.
+    """
+
+    objective: NamedObjective = Field(default_factory=PairMargin)
+    epsilon: Annotated[int, Field(ge=0, le=255)] = 8
+    step: PositiveFloat = 1.0
+    steps: NonNegativeInt = 20
+    rule: Literal["sign", "momentum", "apgd", "balance"] = "sign"
+    decay: Annotated[float, Field(ge=0)] = 1.0
+    schedule: Literal["constant", "linear"] = "constant"
+    start: Literal["clean", "random", "random-sign"] = "clean"
+    restarts: PositiveInt = 1
+    goal: Literal["wrong", "top5"] = "wrong"
+    stop: Literal["goal", "fooled", "never"] = "goal"
+    ask: Literal["always", "near"] = "always"
+    seed: NonNegativeInt = 0
+
+    @property
+    def target(self) -> int | None:
+        """The class that the build has to answer, where the objective names one."""
+        return self.objective.target if isinstance(self.objective, TargetedDiva) else None
+
+    @property
+    def reads_original(self) -> bool:
+        """Tell whether the objective needs the original's logits."""
+        return not isinstance(self.objective, CrossEntropy | Margin)
+
+    @model_validator(mode="after")
+    def _check(self) -> Attack:
+        if self.rule == "apgd" and self.schedule != "constant":
+            raise ValueError("rule 'apgd' has its own schedule; leave schedule at 'constant'")
+        if self.rule == "balance" and not isinstance(self.objective, PairMargin):
+            raise ValueError("rule 'balance' follows both margins; choose the objective pair-margin, or another rule")
+        if self.goal == "top5" and self.target is not None:
+            raise ValueError("goal 'top5' does not go with a target class; leave goal at 'wrong'")
+        return self

@@ -1,0 +1,42 @@
+"""A float model in the place of a build: the control that tells further training from quantization."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from torch import Tensor, nn
+
+from edgerift.deploy import Fingerprint, folded, twin_scores
+from edgerift.evade._pair import Pair, Steering
+
+
+@final
+@dataclass(frozen=True)
+class FloatBuild:
+    """A float model that answers as a build does; nothing of it is quantized."""
+
+    model: nn.Module
+    runtime: str = "float"
+    path: Path = Path()
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
+        return twin_scores(self.model, images)
+
+    def fingerprint(self) -> Fingerprint:
+        """Say that there is no artefact."""
+        return Fingerprint(runtime=self.runtime, version="", sha256="", processor="", instructions="")
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates in integer kernels: none."""
+        return 0.0
+
+
+def float_pair(original: nn.Module, other: nn.Module) -> tuple[Pair, Steering]:
+    """Put another float model in the build's place, and make the modules that steer an attack on it."""
+    other = copy.deepcopy(other).eval()
+    pair = Pair(original, None, FloatBuild(other))
+    return pair, Steering(folded(original), (folded(other),))

@@ -1,0 +1,177 @@
+"""What a search leaves: verified images, and every count that a report needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from edgerift.errors import InputError
+from edgerift.evade._attack import Attack
+from edgerift.evade._judge import is_beyond_top5, is_evasive
+from edgerift.measure import Rate
+from edgerift.store import write_whole
+
+
+@final
+@dataclass(frozen=True)
+class Dropped:
+    """How many of the images looked at cannot be evaded, by who is wrong about them before any attack."""
+
+    original_wrong: int = 0
+    build_wrong: int = 0
+    both_wrong: int = 0
+
+    @property
+    def total(self) -> int:
+        """The number of images that were not attacked."""
+        return self.original_wrong + self.build_wrong + self.both_wrong
+
+
+@final
+@dataclass(frozen=True)
+class Evasion:
+    """The result of a search: one row for each attacked image, tensors on the CPU.
+
+    - `index`, `labels` int64 `[N]`: the image's place in the image set, and its label.
+    - `clean`, `images`, `last` uint8 `[N,3,H,W]`: before the attack; the first evasive image, or the last candidate
+      where there was none; the last candidate.
+    - `clean_original`, `clean_build`, `original`, `build`, `last_original`, `last_build` float32 `[N,K]`: logits of
+      `clean`, of `images` (for evasive ones, decoded from their PNG file) and of `last`.
+    - `evasive` bool `[N]`: evasive at any iterate, and again when judged from the PNG file; `void`: found, but not
+      evasive from the file. `fooled`: the build was wrong about some candidate.
+    - `first` int64 `[N]`: gradient calls before the first success, -1 where not evasive. `gradient_calls`,
+      `build_questions`, `original_questions`, `zero_gradients` int64 `[N]`: counts.
+    """
+
+    attack: Attack
+    data: str
+    classes: tuple[str, ...]
+    dropped: Dropped
+    index: Tensor
+    labels: Tensor
+    clean: Tensor
+    images: Tensor
+    last: Tensor
+    clean_original: Tensor
+    clean_build: Tensor
+    original: Tensor
+    build: Tensor
+    last_original: Tensor
+    last_build: Tensor
+    evasive: Tensor
+    void: Tensor
+    fooled: Tensor
+    first: Tensor
+    gradient_calls: Tensor
+    build_questions: Tensor
+    original_questions: Tensor
+    zero_gradients: Tensor
+
+    def __len__(self) -> int:
+        """The number of images that were attacked."""
+        return len(self.labels)
+
+    @property
+    def rate(self) -> Rate:
+        """Evasive images among the attacked ones; raises `InputError` when none was attacked."""
+        return self._rate(self.evasive)
+
+    @property
+    def rate_last(self) -> Rate | None:
+        """Images evasive at the last iterate; None when the search stopped before its budget was spent."""
+        if self.attack.stop != "never":
+            return None
+        return self._rate(is_evasive(self.last_original, self.last_build, self.labels, self.attack))
+
+    @property
+    def rate_top5(self) -> Rate | None:
+        """Evasive images whose answer is none of the original's five best; None with fewer than six classes."""
+        if self.build.shape[1] < 6:
+            return None
+        return self._rate(self.evasive & is_beyond_top5(self.original, self.build))
+
+    @property
+    def fooled_rate(self) -> Rate:
+        """Images about which the build was wrong at some candidate, whatever the original said."""
+        return self._rate(self.fooled)
+
+    @property
+    def original_fooled_rate(self) -> Rate:
+        """Images about which the original is wrong at the reported image."""
+        return self._rate(self.original.argmax(1) != self.labels)
+
+    def confidence_delta(self, *, clean: bool = False) -> float:
+        """The mean of |p_original[y] - p_build[y]| over all attacked images, successes or not, in [0, 1].
+
+        Raises `InputError` when none was attacked.
+        """
+        if len(self) == 0:
+            raise InputError("a confidence delta over 0 images has no value; at least 1 attacked image is needed")
+        first, second = (self.clean_original, self.clean_build) if clean else (self.original, self.build)
+        rows = self.labels[:, None]
+        kept, lost = (scores.double().softmax(1).gather(1, rows) for scores in (first, second))
+        return float((kept - lost).abs().mean())
+
+    def cumulative(self) -> tuple[int, ...]:
+        """Count the evasive images after 0, 1, 2, ... gradient calls, up to the attack's whole budget."""
+        calls = self.first[self.evasive]
+        budget = self.attack.steps * self.attack.restarts
+        counts = torch.bincount(calls, minlength=budget + 1).cumsum(0)
+        return tuple(int(count) for count in counts)
+
+    def select(self, rows: Tensor) -> Evasion:
+        """Keep some rows, by numbers or bool `[N]`."""
+        return _like(self, {name: getattr(self, name)[rows] for name in _tensor_names()})
+
+    def save(self, path: Path) -> None:
+        """Write the result as safetensors, whole or not at all."""
+        about = {
+            "attack": self.attack.model_dump_json(),
+            "data": self.data,
+            "classes": json.dumps(self.classes),
+            "dropped": json.dumps([self.dropped.original_wrong, self.dropped.build_wrong, self.dropped.both_wrong]),
+        }
+        tensors = {name: getattr(self, name).contiguous() for name in _tensor_names()}
+        write_whole(path, save(tensors, metadata=about))
+
+    @staticmethod
+    def load(path: Path) -> Evasion:
+        """Read a result; raises `InputError` for a file that is none."""
+        from safetensors import safe_open
+
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata()
+            tensors = load(path.read_bytes())
+            return Evasion(
+                attack=Attack.model_validate_json(about["attack"]),
+                data=about["data"],
+                classes=tuple(json.loads(about["classes"])),
+                dropped=Dropped(*json.loads(about["dropped"])),
+                **tensors,
+            )
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is no result of a search: {error}") from None
+
+    def _rate(self, hits: Tensor) -> Rate:
+        return Rate(int(hits.sum()), len(hits))
+
+
+def joined(parts: list[Evasion]) -> Evasion:
+    """Put the parts of one search together, in their order."""
+    return _like(parts[0], {name: torch.cat([getattr(part, name) for part in parts]) for name in _tensor_names()})
+
+
+def _like(about: Evasion, tensors: dict[str, Tensor]) -> Evasion:
+    return Evasion(about.attack, about.data, about.classes, about.dropped, **tensors)
+
+
+def _tensor_names() -> list[str]:
+    return [field.name for field in fields(Evasion)][4:]

@@ -1,0 +1,87 @@
+"""Who decides: the build, asked about uint8 images, and the original wherever the build was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy import folded, twin_scores
+from edgerift.errors import ModelError
+from edgerift.evade._attack import Attack
+from edgerift.evade._pair import Victim
+
+_TOP = 5
+
+
+def is_evasive(original: Tensor, build: Tensor, labels: Tensor, attack: Attack) -> Tensor:
+    """Tell which images evade, bool `[N]`, from both models' scores `[N,K]`: the original right, the build wrong.
+
+    With a target class the build has to answer it; with the goal `top5` its answer is none of the original's five best,
+    counted by class number.
+    """
+    return (original.argmax(1) == labels) & _build_falls(build, labels, attack) & _reaches_goal(original, build, attack)
+
+
+def is_beyond_top5(original: Tensor, build: Tensor) -> Tensor:
+    """Tell where the build's answer is none of the original's five best, bool `[N]`, from scores `[N,K]`."""
+    best = original.topk(min(_TOP, original.shape[1]), 1).indices
+    return ~(best == build.argmax(1)[:, None]).any(1)
+
+
+@final
+@dataclass(frozen=True)
+class Verdicts:
+    """What the judges said of some images: bool `[N]` each; `asked_original` where the original had to be asked."""
+
+    fooled: Tensor
+    evasive: Tensor
+    asked_original: Tensor
+
+
+@final
+class Judge:
+    """Asks the build about every image it is given, and the original only where the build is wrong.
+
+    During a search the original is a folded copy, which answers alike but for rounding; what a search reports is
+    judged again by the original itself.
+    """
+
+    def __init__(self, victim: Victim, attack: Attack) -> None:
+        """Prepare to judge for an attack's goal."""
+        self._victim = victim
+        self._attack = attack
+        self._original = folded(victim.original)
+
+    def ask(self, images: Tensor, labels: Tensor) -> Verdicts:
+        """Judge uint8 images `[N,3,H,W]` with labels `[N]`, both on the CPU."""
+        build = finite(self._victim.build_scores(images, labels), "build")
+        fooled = build.argmax(1) != labels
+        asked = _build_falls(build, labels, self._attack)
+        evasive = torch.zeros_like(fooled)
+        if asked.any():
+            rows = asked.nonzero()[:, 0]
+            original = finite(twin_scores(self._original, images.index_select(0, rows)), "original")
+            evasive[rows] = is_evasive(original, build[rows], labels[rows], self._attack)
+        return Verdicts(fooled, evasive, asked)
+
+
+def finite(scores: Tensor, whose: str) -> Tensor:
+    """Return scores that are finite; raises :class:`~edgerift.errors.ModelError` for others."""
+    if not bool(scores.isfinite().all()):
+        raise ModelError(f"the {whose} answered NaN or infinite scores to an attacked image; check the model's weights")
+    return scores
+
+
+def _build_falls(build: Tensor, labels: Tensor, attack: Attack) -> Tensor:
+    answer = build.argmax(1)
+    wrong = answer != labels
+    return wrong if attack.target is None else wrong & (answer == attack.target)
+
+
+def _reaches_goal(original: Tensor, build: Tensor, attack: Attack) -> Tensor:
+    if attack.goal == "top5":
+        return is_beyond_top5(original, build)
+    return torch.ones(len(build), dtype=torch.bool)

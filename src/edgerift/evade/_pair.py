@@ -1,0 +1,148 @@
+"""What is attacked: an original and the build of it that ships, and the models whose gradients steer the search."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, final
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.deploy import RUNTIMES, Build, Program, folded, twin, twin_scores
+from edgerift.errors import InputError
+from edgerift.evade._objectives import margin
+
+
+@final
+@dataclass(frozen=True)
+class Steering:
+    """The modules that a search takes its gradients from: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
+
+    What an attacker knows is what stands here. White box: a copy of the original and each build's twin. An attacker
+    who lacks a model puts a surrogate in its place; the judges stay the true ones. A module that is in training mode or
+    has parameters that take gradients is copied, in evaluation mode and frozen.
+    """
+
+    original: nn.Module
+    adapted: tuple[nn.Module, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there is something to fool; raises `InputError`."""
+        if not self.adapted:
+            raise InputError("steering needs at least one adapted module; give a build's twin or a surrogate of it")
+        object.__setattr__(self, "original", _settled(self.original))
+        object.__setattr__(self, "adapted", tuple(_settled(module) for module in self.adapted))
+
+    def to(self, device: torch.device | str) -> Steering:
+        """Copy every module to a device; these stay where they are."""
+        first, *others = (copy.deepcopy(module).to(device) for module in (self.original, *self.adapted))
+        return Steering(first, tuple(others))
+
+
+class Victim(Protocol):
+    """What a search needs of a :class:`Pair` or a :class:`Fleet`: who judges, and who steers in the white box."""
+
+    @property
+    def original(self) -> nn.Module:
+        """The float model."""
+
+    def original_scores(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with the original's logits `[N,K]`."""
+
+    def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with the logits `[N,K]` of the build that an evasion has to fool."""
+
+    def white_box(self) -> Steering:
+        """Make the modules whose gradients a white-box attacker has."""
+
+
+@final
+@dataclass(frozen=True)
+class Pair:
+    """An original, its program and the build that ships.
+
+    The original is copied and put into evaluation mode. `program` may be None when only surrogates steer.
+    """
+
+    original: nn.Module
+    program: Program | None
+    build: Build
+
+    def __post_init__(self) -> None:
+        """Keep an own copy of the original, so that nothing done to the caller's changes a verdict."""
+        object.__setattr__(self, "original", _frozen_copy(self.original))
+
+    def original_scores(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with the original's logits, float32 `[N,K]` on the CPU."""
+        return twin_scores(self.original, images)
+
+    def build_scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with the build's logits, float32 `[N,K]` on the CPU."""
+        return self.build.predict(images)
+
+    def white_box(self) -> Steering:
+        """Make a folded copy of the original and the twin that follows the build's runtime.
+
+        Raises :class:`~edgerift.errors.InputError` without a program.
+        """
+        return Steering(folded(self.original), (self.twin,))
+
+    @cached_property
+    def twin(self) -> nn.Module:
+        """The twin that follows the build's runtime."""
+        if self.program is None:
+            raise InputError("this pair has no program to take gradients from; pass steering=Steering(...)")
+        if self.build.runtime not in RUNTIMES:
+            raise InputError(f"no twin follows runtime '{self.build.runtime}'; pass steering=Steering(...)")
+        return twin(self.program, RUNTIMES[self.build.runtime].arithmetic)
+
+
+@final
+@dataclass(frozen=True)
+class Fleet:
+    """One original and several builds of it, all of which an evasion has to fool.
+
+    `members` are pairs that share the original. For each image the fleet answers with the build that holds longest,
+    the one with the largest margin for the label: when that one is wrong, all are.
+    """
+
+    members: tuple[Pair, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there are builds; raises `InputError`."""
+        if not self.members:
+            raise InputError("a fleet without builds; at least 1 pair is needed")
+
+    @property
+    def original(self) -> nn.Module:
+        """The float model, that of the first member."""
+        return self.members[0].original
+
+    def original_scores(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with the original's logits, float32 `[N,K]`."""
+        return self.members[0].original_scores(images)
+
+    def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Answer each uint8 image `[N,3,H,W]` with the logits `[N,K]` of the build most sure of its label `[N]`."""
+        answers = torch.stack([member.build_scores(images) for member in self.members])
+        margins = torch.stack([margin(scores, labels) for scores in answers])
+        # At a margin of exactly zero either is possible, and a build that is right holds longer than one that is wrong.
+        holding = torch.where(answers.argmax(2) == labels, margins, margins - torch.finfo(torch.float32).tiny)
+        return answers[holding.argmax(0), torch.arange(len(labels))]
+
+    def white_box(self) -> Steering:
+        """Make a folded copy of the original and the twin of every build."""
+        return Steering(folded(self.original), tuple(member.twin for member in self.members))
+
+
+def _settled(module: nn.Module) -> nn.Module:
+    at_work = any(part.training for part in module.modules())
+    if at_work or any(parameter.requires_grad for parameter in module.parameters()):
+        return copy.deepcopy(module).eval().requires_grad_(False)
+    return module
+
+
+def _frozen_copy(model: nn.Module) -> nn.Module:
+    return copy.deepcopy(model).to("cpu").eval().requires_grad_(False)

@@ -1,0 +1,206 @@
+"""The search as a user calls it: choose the images that can be evaded, search, and judge every find from its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy import twin_scores
+from edgerift.errors import InputError, ModelError, RecipeError
+from edgerift.evade._attack import Attack
+from edgerift.evade._engine import Engine, Trace, device_of
+from edgerift.evade._evasion import Dropped, Evasion
+from edgerift.evade._files import judged_from_png
+from edgerift.evade._judge import Judge, finite, is_evasive
+from edgerift.evade._objectives import Custom, Objective
+from edgerift.evade._pair import Steering, Victim
+from edgerift.evade._presets import preset
+from edgerift.images import ImageSet
+from edgerift.measure import predict_all
+from edgerift.recipes import Progress, Settings, silent
+
+#: How many clean images tell how far a twin may be from its runtime.
+_SLACK_IMAGES: Final = 64
+
+
+@final
+@dataclass(frozen=True)
+class Selection:
+    """The images of a set that can be evaded: their places int64 `[N]` and both models' clean logits `[N,K]`."""
+
+    index: Tensor
+    original: Tensor
+    build: Tensor
+    dropped: Dropped
+
+
+def search(
+    victim: Victim,
+    image_set: ImageSet,
+    attack: Attack | str | None = None,
+    *,
+    objective: Objective | None = None,
+    steering: Steering | None = None,
+    eligible_only: bool = True,
+    batch_size: int = 64,
+    progress: Progress = silent,
+    **changes: Any,
+) -> Evasion:
+    """Search each image's box for one that the original gets right and the build gets wrong.
+
+    `attack` is a description or the name of a preset, the strongest unless given; `changes` replace fields of it, such
+    as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
+    the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
+    on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. A batch size
+    changes the speed, not the result.
+
+    Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
+    :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
+    gradients that are not finite.
+    """
+    described = _described(attack, objective, changes)
+    chosen = select(victim, image_set, eligible_only=eligible_only)
+    return search_selected(
+        victim,
+        image_set,
+        chosen,
+        described,
+        objective=None if isinstance(objective, Settings) else objective,
+        steering=steering or victim.white_box(),
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def _described(attack: Attack | str | None, objective: Objective | None, changes: dict[str, Any]) -> Attack:
+    if attack is None:
+        attack = "default" if objective is None else Attack()
+    if isinstance(attack, str):
+        attack = preset(attack, changes.get("epsilon", 8), changes.get("steps", 20))
+    if isinstance(objective, Settings):
+        changes = {**changes, "objective": objective}
+    elif objective is not None:
+        name = getattr(objective, "__qualname__", type(objective).__qualname__)
+        changes = {**changes, "objective": Custom(name=name)}
+    return attack.replace(**changes) if changes else attack
+
+
+def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -> Selection:
+    """Choose the images that both models label correctly, or all of them, and count the others by who is wrong."""
+    labels = image_set.labels
+    original = predict_all(victim.original_scores, image_set)
+    build = finite(victim.build_scores(image_set.images, labels), "build")
+    if original.shape != build.shape:
+        raise ModelError(f"the original scores {original.shape[1]} classes and the build {build.shape[1]}; not a pair")
+    if not eligible_only:
+        return Selection(torch.arange(len(labels)), original, build, Dropped())
+    return eligible(original, build, labels)
+
+
+def eligible(original: Tensor, build: Tensor, labels: Tensor) -> Selection:
+    """Choose the images that both models' logits `[N,K]` label correctly, and count the others."""
+    first, second = original.argmax(1) == labels, build.argmax(1) == labels
+    index = (first & second).nonzero()[:, 0]
+    dropped = Dropped(
+        original_wrong=int((~first & second).sum()),
+        build_wrong=int((first & ~second).sum()),
+        both_wrong=int((~first & ~second).sum()),
+    )
+    return Selection(index, original[index], build[index], dropped)
+
+
+def search_selected(
+    victim: Victim,
+    image_set: ImageSet,
+    chosen: Selection,
+    attack: Attack,
+    *,
+    steering: Steering,
+    objective: Objective | None = None,
+    batch_size: int = 64,
+    progress: Progress = silent,
+) -> Evasion:
+    """Search the images of a selection; see :func:`search`."""
+    if batch_size < 1:
+        raise InputError(f"a batch size of {batch_size}; allowed: 1 or more")
+    if objective is None:
+        if isinstance(attack.objective, Custom):
+            raise RecipeError(f"objective '{attack.objective.name}' is a function; pass it as objective=")
+        objective = attack.objective
+    images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
+    _require_target(attack, len(image_set.classes))
+    engine = Engine(
+        images,
+        labels,
+        attack,
+        objective,
+        steering,
+        Judge(victim, attack),
+        evasive=is_evasive(chosen.original, chosen.build, labels, attack),
+        slack=_slack(chosen, steering, images) if attack.ask == "near" else 0.0,
+        batch_size=batch_size,
+    )
+    for done in engine.run():
+        progress("search", done, len(images))
+    return _verified(victim, image_set, chosen, attack, engine.trace)
+
+
+def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
+    """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
+    images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
+    same = bool((trace.found == trace.last).all())
+    last_original, last_build = _scores(victim, trace.last, labels, chosen)
+    original, build = (last_original, last_build) if same else _scores(victim, trace.found, labels, chosen)
+    original, build = original.clone(), build.clone()
+    successes = (trace.first >= 0) | is_evasive(original, build, labels, attack)
+    for row in successes.nonzero()[:, 0].tolist():
+        original[row], build[row] = judged_from_png(victim, trace.found[row], labels[row])
+    evasive = successes & is_evasive(original, build, labels, attack)
+    return Evasion(
+        attack=attack,
+        data=image_set.name,
+        classes=image_set.classes,
+        dropped=chosen.dropped,
+        index=chosen.index,
+        labels=labels,
+        clean=images,
+        images=trace.found,
+        last=trace.last,
+        clean_original=chosen.original,
+        clean_build=chosen.build,
+        original=original,
+        build=build,
+        last_original=last_original,
+        last_build=last_build,
+        evasive=evasive,
+        void=successes & ~evasive,
+        fooled=trace.fooled | (build.argmax(1) != labels) | (last_build.argmax(1) != labels),
+        first=torch.where(evasive, torch.where(trace.first < 0, trace.gradient_calls, trace.first), -1),
+        gradient_calls=trace.gradient_calls,
+        build_questions=trace.build_questions,
+        original_questions=trace.original_questions,
+        zero_gradients=trace.zero_gradients,
+    )
+
+
+def _scores(victim: Victim, images: Tensor, labels: Tensor, chosen: Selection) -> tuple[Tensor, Tensor]:
+    if len(images) == 0:
+        return chosen.original, chosen.build
+    return finite(victim.original_scores(images), "original"), finite(victim.build_scores(images, labels), "build")
+
+
+def _slack(chosen: Selection, steering: Steering, images: Tensor) -> float:
+    """How far below it a twin's margin has the build asked: twice the largest difference seen on clean images."""
+    few = images[:_SLACK_IMAGES].to(device_of(steering))
+    if len(few) == 0:
+        return 0.0
+    answers = [twin_scores(module, few).cpu() for module in steering.adapted]
+    return 2 * float(torch.stack([(scores - chosen.build[: len(few)]).abs().max() for scores in answers]).min())
+
+
+def _require_target(attack: Attack, classes: int) -> None:
+    if attack.target is not None and attack.target >= classes:
+        raise RecipeError(f"target class {attack.target} does not exist; allowed: 0 to {classes - 1}")

@@ -1,0 +1,52 @@
+"""Where a search starts: at the image, or at a random place in its box that the image's content and a seed decide."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from edgerift.evade._attack import Attack
+
+
+def box(images: Tensor, epsilon: int) -> tuple[Tensor, Tensor]:
+    """Compute the box of each uint8 image `[N,3,H,W]`: float32 bounds, whole grey levels inside [0, 255]."""
+    centre = images.float()
+    return (centre - epsilon).clamp_min_(0), (centre + epsilon).clamp_max_(255)
+
+
+def project(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Bring float images to the nearest whole grey levels inside their box, as uint8.
+
+    >>> project(torch.tensor([2.5, 3.4, 99.0]), torch.tensor([0.0] * 3), torch.tensor([10.0] * 3))
+    tensor([ 2,  3, 10], dtype=torch.uint8)
+    """
+    return images.round().clamp_(low, high).to(torch.uint8)
+
+
+def starts(images: Tensor, numbers: list[int], attack: Attack) -> Tensor:
+    """Place the starts of uint8 images `[N,3,H,W]`: float32, whole grey levels or, for random-sign, half an epsilon.
+
+    `numbers` says the how manieth start of its image each is. The draw depends on the image's bytes, the number and
+    the attack's seed alone, so that neither order nor batches change it.
+    """
+    placed = images.float()
+    low, high = box(images, attack.epsilon)
+    for row, number in enumerate(numbers):
+        kind = attack.start if number == 0 or attack.start != "clean" else "random"
+        if kind == "clean":
+            continue
+        generator = _generator(images[row], number, attack.seed)
+        if kind == "random":
+            share = torch.rand(images[row].shape, generator=generator)
+            placed[row] = torch.minimum(low[row] + (share * (high[row] - low[row] + 1)).floor(), high[row])
+        else:
+            signs = torch.randn(images[row].shape, generator=generator).sign()
+            placed[row] = torch.clamp(placed[row] + signs * (attack.epsilon / 2), low[row], high[row])
+    return placed
+
+
+def _generator(image: Tensor, number: int, seed: int) -> torch.Generator:
+    content = image.contiguous().numpy().tobytes() + f"{seed}/{number}".encode()
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "big"))

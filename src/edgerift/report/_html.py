@@ -1,0 +1,107 @@
+"""The audit as one HTML file: nothing is loaded from anywhere, and it reads offline, in the light and in the dark."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgerift.audit._document import Audit
+from edgerift.report import _words
+from edgerift.report._html_charts import (
+    attack_colours,
+    attacks_chart,
+    control_chart,
+    curve_chart,
+    summary,
+)
+from edgerift.report._html_images import pictures
+from edgerift.report._html_scatter import WIDTH, mark, scatter
+from edgerift.report._rows import attack_order, by_level, class_rows, layer_rows
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_FIRST_FINDINGS = 24
+_FIRST_ROWS = 20
+
+
+def audit_html(audit: Audit, folder: Path) -> str:
+    """Render an audit as a self-contained HTML page.
+
+    `folder` is the audit's folder; the PNG files of the findings are read from it and embedded, up to 200 findings or
+    16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is said so in its place.
+    """
+    style, script = _asset("report.css"), _asset("report.js")
+    shown, others = pictures(audit, Path(folder))
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        audit=audit,
+        main=_words.main_attack(audit),
+        outcome=_words.outcome(audit),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        attacks={name: audit.attacks[name] for name in attack_order(audit)},
+        colours=attack_colours(audit),
+        attacks_chart=attacks_chart(audit),
+        curve_chart=curve_chart(audit),
+        control_chart=control_chart(audit, audit.control) if audit.control else None,
+        first=shown[:_FIRST_FINDINGS],
+        more=shown[_FIRST_FINDINGS:],
+        others=others,
+        classes=class_rows(audit),
+        layers=layer_rows(audit),
+        first_rows=_FIRST_ROWS,
+        scatters=[scatter(part, audit.data.classes) for part in audit.embeddings],
+        flags=by_level(audit.flags),
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """Write the content security policy: this style, this script and embedded images; nothing else, from nowhere."""
+    parts = ("default-src 'none'", "img-src data:", f"style-src {_hash(style)}", f"script-src {_hash(script)}")
+    return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return resources.files("edgerift.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    words = ("percent", "bounds", "rate", "p_value", "gate_numbers", "attack_words", "levels", "as_json", "sentence")
+    environment.filters |= {name: getattr(_words, name) for name in words}
+    environment.filters |= {"summary": summary, "breakable": _breakable}
+    environment.globals |= {"mark": mark, "scatter_width": WIDTH, "class_name": _words.class_name}
+    return environment
+
+
+def _breakable(name: str) -> Markup:
+    """Let a long name break after its dots, slashes and underscores."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[./_])(?=.)", _words.plain(name))
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+def _finalize(value: Any) -> Any:
+    return _words.plain(value) if type(value) is str else value

@@ -1,0 +1,59 @@
+"""What the reports list, in the order in which it is read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgerift.audit._document import Audit, FlagPart, Interval, LayerPart, interval
+from edgerift.measure import Rate
+from edgerift.report._words import class_name, main_attack
+
+#: How grave a flag is, the gravest first.
+LEVELS = ("error", "warning", "note", "ok")
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class under the main attack; `rate` is None when none of its images was attacked.
+
+    `instead` is the wrong answer that the build gives most often, `instead_count` how often.
+    """
+
+    name: str
+    attacked: int
+    evasive: int
+    rate: Interval | None
+    instead: str
+    instead_count: int
+
+
+def attack_order(audit: Audit) -> tuple[str, ...]:
+    """Name the attacks as every table and chart lists them: the main one first."""
+    return (audit.main_attack, *(name for name in audit.attacks if name != audit.main_attack))
+
+
+def class_rows(audit: Audit) -> list[ClassRow]:
+    """List the classes, the most evasive share first."""
+    answers: dict[str, Counter[int]] = {}
+    for finding in audit.findings:
+        if finding.attack == audit.main_attack:
+            answers.setdefault(class_name(audit, finding.label), Counter())[finding.build_label] += 1
+    rows = []
+    for part in main_attack(audit).by_class:
+        share = interval(Rate(part.evasive, part.attacked)) if part.attacked else None
+        common = answers.get(part.name, Counter()).most_common(1)
+        instead, count = (class_name(audit, common[0][0]), common[0][1]) if common else ("", 0)
+        rows.append(ClassRow(part.name, part.attacked, part.evasive, share, instead, count))
+    return sorted(rows, key=lambda row: (-(row.rate.value if row.rate else -1), -row.attacked))
+
+
+def layer_rows(audit: Audit) -> list[LayerPart]:
+    """Rank the layers, the one whose quantization matters most first."""
+    return sorted(audit.layers, key=lambda layer: -layer.healed.value)
+
+
+def by_level(flags: Sequence[FlagPart]) -> list[FlagPart]:
+    """Order flags, the gravest first."""
+    return sorted(flags, key=lambda flag: LEVELS.index(flag.level))

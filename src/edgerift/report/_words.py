@@ -1,0 +1,157 @@
+"""Numbers and names as every report writes them."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import NamedTuple
+
+from edgerift.audit._document import AttackPart, Audit, GatePart, Interval
+from edgerift.evade import Attack
+
+_SPACE = "\N{NO-BREAK SPACE}"
+# Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
+_KEPT = frozenset("\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+_MOST_SHOWN = 0.9995
+_LEAST_SHOWN = 0.0005
+_LEAST_P = 0.001
+#: The rules of a policy whose figures are counts; all others are shares.
+_COUNTED = frozenset({"attacked", "errors", "warnings"})
+
+
+def plain(text: str) -> str:
+    """Replace what a reader cannot see, or what XML forbids, by its escape sequence.
+
+    >>> print(plain("stop\x1b[31m sign"))
+    stop\\x1b[31m sign
+    """
+    return "".join(_visible(character) for character in text)
+
+
+def percent(share: float) -> str:
+    """Write a share in [0, 1] in percent; what is neither nothing nor all never reads as such.
+
+    >>> percent(0.97428), percent(0.0001), percent(1.0)
+    ('97.4\\xa0%', '<\\xa00.1\\xa0%', '100.0\\xa0%')
+    """
+    if 0 < share < _LEAST_SHOWN:
+        return f"<{_SPACE}0.1{_SPACE}%"
+    if _MOST_SHOWN <= share < 1:
+        return f">{_SPACE}99.9{_SPACE}%"
+    return f"{100 * share:.1f}{_SPACE}%"
+
+
+def bounds(interval: Interval) -> str:
+    """Write the 95 % interval in percent.
+
+    >>> bounds(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
+    '[78.2,\\xa096.7]'
+    """
+    return f"[{100 * interval.low:.1f},{_SPACE}{100 * interval.high:.1f}]"
+
+
+def rate(interval: Interval) -> str:
+    """Write a rate with its interval, without the counts."""
+    return f"{percent(interval.value)} {bounds(interval)}"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value.
+
+    >>> p_value(2e-9), p_value(0.0312), p_value(1.0)
+    ('p < 0.001', 'p = 0.031', 'p = 1.000')
+    """
+    return f"p < {_LEAST_P}" if p < _LEAST_P else f"p = {p:.3f}"
+
+
+def gate_numbers(rule: GatePart) -> tuple[str, str]:
+    """Write what a rule measured and what it allows: counts as they are, shares in percent, the baseline's p as one."""
+    if rule.rule == "baseline" and rule.measured is not None and rule.limit is not None:
+        return p_value(rule.measured), _number(rule.limit)
+    known = [value for value in (rule.measured, rule.limit) if value is not None]
+    counts = rule.rule in _COUNTED or any(abs(value) > 1 for value in known)
+    write = _number if counts else percent
+    measured, limit = ("–" if value is None else write(value) for value in (rule.measured, rule.limit))
+    return measured, limit
+
+
+def attack_words(attack: Attack) -> str:
+    """Describe an attack in a few words.
+
+    >>> attack_words(Attack())
+    'pair-margin, 8 grey levels, 20 sign steps of 1, clean start'
+    """
+    kind = attack.objective.type
+    starts = f"{attack.start} start" if attack.restarts == 1 else f"{attack.restarts} starts, the first {attack.start}"
+    steps = f"{attack.steps} {attack.rule} step{'' if attack.steps == 1 else 's'} of {attack.step:g}"
+    return f"{kind}, {levels(attack.epsilon)}, {steps}, {starts}"
+
+
+def levels(count: int) -> str:
+    """Write a number of grey levels.
+
+    >>> levels(1), levels(8)
+    ('1 grey level', '8 grey levels')
+    """
+    return f"{count} grey level{'' if count == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """Write a phrase as a sentence; no phrase, or the phrase `none`, is no sentence.
+
+    >>> sentence("raise the steps"), sentence("none")
+    ('Raise the steps.', '')
+    """
+    text = text.strip()
+    if text in ("", "none"):
+        return ""
+    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
+
+
+def main_attack(audit: Audit) -> AttackPart:
+    """Look the attack up that the verdict is about."""
+    return audit.attacks[audit.main_attack]
+
+
+def class_name(audit: Audit, label: int) -> str:
+    """Name a class by its number."""
+    return audit.data.classes[label] if 0 <= label < len(audit.data.classes) else f"class {label}"
+
+
+class Outcome(NamedTuple):
+    """The sentence about what was found, in three parts; the first and the last are its figures."""
+
+    counts: str
+    middle: str
+    rate: str
+
+    def __str__(self) -> str:
+        """Write the sentence."""
+        return " ".join(self)
+
+
+def outcome(audit: Audit) -> Outcome:
+    """Say in one sentence what the main attack found."""
+    found = main_attack(audit)
+    count, total = found.evasive.successes, found.evasive.trials
+    middle = (
+        f"images that both models get right could be changed, by at most {levels(found.attack.epsilon)} in any pixel, "
+        "so that the original stays right and the build goes wrong:"
+    )
+    return Outcome(f"{count or 'None'} of {total}", middle, f"{rate(found.evasive)}.")
+
+
+def as_json(value: object) -> str:
+    """Write plain values as indented JSON, with the keys in their own order."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _visible(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"

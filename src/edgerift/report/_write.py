@@ -1,0 +1,23 @@
+"""The reports of an audit, written into its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from edgerift.audit import Audit
+from edgerift.report._html import audit_html
+from edgerift.report._junit import audit_junit
+from edgerift.report._sarif import audit_sarif
+from edgerift.store import write_whole
+
+HTML: Final = "report.html"
+SARIF: Final = "report.sarif"
+JUNIT: Final = "report.junit.xml"
+
+
+def write_reports(audit: Audit, folder: Path) -> None:
+    """Write `report.html`, `report.sarif` and `report.junit.xml` into the folder that holds the audit's findings."""
+    write_whole(folder / HTML, audit_html(audit, folder))
+    write_whole(folder / SARIF, audit_sarif(audit))
+    write_whole(folder / JUNIT, audit_junit(audit))

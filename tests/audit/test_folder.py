@@ -1,0 +1,149 @@
+"""The audit's folder: what is written, its schema, and a second judgement of the same measurement."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from edgerift.audit import Audit, Policy, read_audit, run_audit, schema
+from edgerift.errors import InputError
+from edgerift.store import Store
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_everything_but_the_reports_is_written(audited):
+    assert names(audited.folder) == {
+        "audit.json",
+        "audit.schema.json",
+        "samples.jsonl",
+        "findings",
+        "original.safetensors",
+        "program.safetensors",
+        "model.onnx",
+    }
+    parts = audited.audit.findings
+    expected = {f"{part.id}.{kind}" for part in parts for kind in ("json", "clean.png", "attacked.png")}
+    assert names(audited.folder / "findings") == expected
+    for part in parts:
+        assert (audited.folder / part.clean_png).is_file()
+        assert (audited.folder / part.attacked_png).is_file()
+
+
+def test_the_file_is_the_result(audited):
+    assert read_audit(audited.folder) == audited.audit
+    assert json.loads((audited.folder / "audit.json").read_text())["type"] == "audit"
+
+
+def test_the_models_are_those_that_were_audited(audited):
+    pair = audited.audit.pair
+    for name, digest in (
+        ("original.safetensors", pair.original_sha256),
+        ("program.safetensors", pair.program_sha256),
+        ("model.onnx", pair.fingerprint.sha256),
+    ):
+        assert hashlib.sha256((audited.folder / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_there_is_one_line_for_each_attacked_image(audited):
+    lines = [json.loads(line) for line in (audited.folder / "samples.jsonl").read_text().splitlines()]
+    assert len(lines) == audited.audit.data.attacked == 24
+    evasive = {line["index"] for line in lines if line["evasive"]}
+    assert evasive == {part.index for part in audited.audit.findings}
+
+
+def test_the_result_keeps_to_its_schema(audited):
+    written = json.loads((audited.folder / "audit.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(written)
+    validator = jsonschema.Draft202012Validator(written)
+    document = json.loads((audited.folder / "audit.json").read_text())
+    validator.validate(document)
+    for damage in ({"verdict": "maybe"}, {"version": 2}, {"unknown": 1}, {"gate": [{}]}):
+        assert not validator.is_valid({**document, **damage}), damage
+    assert not validator.is_valid({key: value for key, value in document.items() if key != "verdict"})
+
+
+def test_the_published_schema_is_the_present_one():
+    """After a change of the document: `python -c "from edgerift import audit; print(audit.schema(), end='')"`."""
+    assert (DOCS / "audit.schema.json").read_text() == schema()
+
+
+def test_another_policy_judges_again_and_measures_nothing(audited, tmp_path):
+    told = []
+    for limit, verdict in ((1.0, "pass"), (0.0, "fail")):
+        policy = Policy(evasive=limit)
+        result = run_audit(
+            audited.recipe, tmp_path, audited.store, policy=policy, progress=lambda *progress: told.append(progress)
+        )
+        assert (result.verdict, result.gate[0].limit) == (verdict, limit)
+        assert read_audit(tmp_path) == result
+        same = {name: getattr(audited.audit, name) for name in Audit.model_fields if name not in ("gate", "verdict")}
+        assert {name: getattr(result, name) for name in same} == same
+    assert told == []
+
+
+def test_the_same_audit_again_is_the_same_bytes(audited, tmp_path):
+    run_audit(audited.recipe, tmp_path / "made" / "here", audited.store)
+    for path in audited.folder.rglob("*"):
+        if path.is_file():
+            other = tmp_path / "made" / "here" / path.relative_to(audited.folder)
+            assert other.read_bytes() == path.read_bytes(), path.name
+
+
+def test_what_a_killed_run_left_goes(audited, tmp_path):
+    run_audit(audited.recipe, tmp_path, audited.store)
+    (tmp_path / ".0123.edgerift-part").write_text("half")
+    (tmp_path / "findings" / ".4567.edgerift-part").write_text("half")
+    (tmp_path / "findings" / "default-999999.json").write_text("{}")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / ".89.edgerift-part").write_text("another program's")
+    run_audit(audited.recipe, tmp_path, audited.store)
+    assert names(tmp_path) == names(audited.folder) | {"notes"}
+    assert names(tmp_path / "notes") == {".89.edgerift-part"}
+    assert names(tmp_path / "findings") == names(audited.folder / "findings")
+
+
+def test_a_baseline_is_a_rule_of_the_gate(audited, tmp_path):
+    policy = Policy(evasive=None)
+    result = run_audit(audited.recipe, tmp_path, audited.store, policy=policy, baseline=audited.folder)
+    assert [(part.rule, part.holds) for part in result.gate] == [("errors", True), ("baseline", True)]
+    assert result.verdict == "pass"
+    earlier = tmp_path / "earlier"
+    earlier.mkdir()
+    (earlier / "audit.json").write_bytes((audited.folder / "audit.json").read_bytes())
+    lines = [json.loads(line) for line in (audited.folder / "samples.jsonl").read_text().splitlines()]
+    none = "".join(json.dumps({**line, "evasive": False}) + "\n" for line in lines)
+    (earlier / "samples.jsonl").write_text(none)
+    result = run_audit(audited.recipe, tmp_path, audited.store, policy=policy, baseline=earlier)
+    assert (result.gate[-1].rule, result.gate[-1].holds, result.verdict) == ("baseline", False, "fail")
+
+
+def test_an_audit_may_be_its_own_baseline(audited, tmp_path):
+    run_audit(audited.recipe, tmp_path, audited.store)
+    result = run_audit(audited.recipe, tmp_path, audited.store, baseline=tmp_path)
+    assert result.gate[-1].measured == 1.0
+
+
+@pytest.mark.parametrize("change", ["missing", "other"])
+def test_a_baseline_that_cannot_be_compared_is_refused_before_the_work(audited, tmp_path, change):
+    recipe = audited.recipe
+    attacks = {**recipe.attacks, "default": recipe.attacks["default"].replace(steps=5)}
+    baseline = tmp_path / "none" if change == "missing" else audited.folder
+    told, out = [], tmp_path / "out"
+    with pytest.raises(InputError, match="cannot read" if change == "missing" else "other settings \\(steps\\)"):
+        run_audit(
+            recipe.replace(attacks=attacks),
+            out,
+            Store(tmp_path / "store"),
+            baseline=baseline,
+            progress=lambda *progress: told.append(progress),
+        )
+    assert told == []
+    assert not out.exists()
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,164 @@
+"""The policy: each rule below, at and above its limit, and each wrong file in one line."""
+
+import pytest
+from made_audit import made_audit
+
+from edgerift.audit import Policy, judge, read_policy
+from edgerift.audit._document import interval
+from edgerift.errors import InputError, RecipeError
+from edgerift.measure import Rate
+
+NOTHING = dict.fromkeys(Policy.model_fields)
+STEP = 1e-9
+
+
+@pytest.fixture
+def audit(tmp_path):
+    return made_audit(tmp_path)
+
+
+def only(**limit):
+    return Policy(**{**NOTHING, **limit})
+
+
+def with_main(audit, **changes):
+    main = audit.attacks[audit.main_attack].replace(**changes)
+    return audit.replace(attacks={**audit.attacks, audit.main_attack: main})
+
+
+def measured(audit):
+    """What each rule is about, computed here from the audit's parts."""
+    main, pair = audit.attacks[audit.main_attack], audit.pair
+    return {
+        "evasive": main.evasive.high,
+        "clean_disagreement": pair.only_original_right.high,
+        "accuracy_drop": pair.original_accuracy.value - pair.build_accuracy.value,
+        "errors": 1,
+        "warnings": 1,
+    }
+
+
+@pytest.mark.parametrize("rule", ["evasive", "clean_disagreement", "accuracy_drop"])
+@pytest.mark.parametrize(("above", "holds"), [(STEP, False), (0, True), (-STEP, True)])
+def test_a_share_may_be_at_most_its_limit(audit, rule, above, holds):
+    (part,) = judge(audit, only(**{rule: measured(audit)[rule] - above}))
+    assert (part.rule, part.holds) == (rule, holds)
+    assert part.measured == measured(audit)[rule]
+    assert part.limit == measured(audit)[rule] - above
+
+
+@pytest.mark.parametrize("rule", ["errors", "warnings"])
+@pytest.mark.parametrize(("limit", "holds"), [(0, False), (1, True), (2, True)])
+def test_checks_may_speak_up_so_often(audit, rule, limit, holds):
+    (part,) = judge(audit, only(**{rule: limit}))
+    assert (part.rule, part.measured, part.limit, part.holds) == (rule, 1, limit, holds)
+
+
+def test_notes_and_checks_that_are_fine_count_as_neither(audit):
+    silent = audit.replace(flags=tuple(flag for flag in audit.flags if flag.level in ("ok", "note")))
+    assert [part.measured for part in judge(silent, only(errors=0, warnings=0))] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [("integer_macs", 0.9987), ("attacked", 350)], ids=["integer_macs", "attacked"]
+)
+def test_what_has_to_be_at_least_its_limit(audit, rule, value):
+    step = STEP if rule == "integer_macs" else 1
+    for limit, holds in ((value - step, True), (value, True), (value + step, False)):
+        (part,) = judge(audit, only(**{rule: limit}))
+        assert (part.rule, part.measured, part.limit, part.holds) == (rule, value, limit, holds)
+
+
+def test_the_interval_is_judged_and_not_the_rate(audit):
+    few = with_main(audit, evasive=interval(Rate(0, 20)))
+    (part,) = judge(few, only(evasive=0.1))
+    assert part.measured == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert not part.holds
+    (part,) = judge(with_main(audit, evasive=interval(Rate(0, 200))), only(evasive=0.1))
+    assert part.holds
+
+
+def test_the_rate_at_the_last_iterate_is_its_own_rule(audit):
+    last = with_main(audit, evasive_last=interval(Rate(1, 350)), evasive=interval(Rate(300, 350)))
+    (part,) = judge(last, only(evasive_last=0.02))
+    assert part.holds
+    (part,) = judge(last, only(evasive_last=0.01))
+    assert not part.holds
+
+
+def test_a_rate_that_was_not_measured_does_not_hold(audit):
+    (part,) = judge(with_main(audit, evasive_last=None), only(evasive_last=1.0))
+    assert (part.measured, part.holds) == (None, False)
+
+
+def test_only_the_main_attack_is_judged(audit):
+    other = audit.attacks["pgd"].replace(evasive=interval(Rate(350, 350)))
+    changed = with_main(audit, evasive=interval(Rate(0, 350))).replace(
+        attacks={
+            **audit.attacks,
+            "pgd": other,
+            "default": audit.attacks["default"].replace(evasive=interval(Rate(0, 350))),
+        }
+    )
+    assert changed.main_attack == "default"
+    (part,) = judge(changed, only(evasive=0.02))
+    assert part.holds
+
+
+def test_a_rule_that_is_none_is_not_judged(audit):
+    assert judge(audit, Policy(**NOTHING)) == ()
+
+
+def test_the_default_judges_the_rate_and_the_checks(audit):
+    assert [(part.rule, part.limit) for part in judge(audit, Policy())] == [("evasive", 0.1), ("errors", 0)]
+
+
+def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("# for release 3\nevasive: 0.25\nwarnings: 2\nerrors: null\ninteger_macs: 1\n")
+    assert read_policy(path) == Policy(evasive=0.25, warnings=2, errors=None, integer_macs=1.0)
+    path.write_text("{}")
+    assert read_policy(path) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("evasve: 0.1", "Policy: unknown field 'evasve'; did you mean 'evasive'? Known: accuracy_drop"),
+        ("evasive: 1.5", "Policy.evasive is 1.5; it must be less than or equal to 1"),
+        ("evasive: -0.1", "Policy.evasive is -0.1; it must be greater than or equal to 0"),
+        ("evasive: yes", "Policy.evasive is True; it must be a valid number"),
+        ("evasive: '0.1'", "Policy.evasive is '0.1'; it must be a valid number"),
+        ("evasive: 10%", "Policy.evasive is '10%'; it must be a valid number"),
+        ("evasive: .nan", "Policy.evasive is nan"),
+        ("errors: 0.5", "Policy.errors is 0.5; it must be a valid integer"),
+        ("errors: yes", "Policy.errors is True; it must be a valid integer"),
+        ("attacked: -1", "Policy.attacked is -1; it must be greater than or equal to 0"),
+        ("1: 2", "policy.yaml"),
+        ("evasive: [", "is not YAML: while parsing"),
+        ("!!python/object/apply:os.getcwd []", "is not YAML"),
+        ("", "holds no fields; write for instance 'evasive: 0.10'"),
+        ("- evasive: 0.1", "holds no fields"),
+        ("evasive: 0.1\nevasive: 0.9", "has the field 'evasive' twice"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path, content, text):
+    path = tmp_path / "policy.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_policy(path)
+    message = str(caught.value)
+    assert text in message
+    assert str(path) in message
+    assert "\n" not in message
+    assert not isinstance(caught.value, RecipeError)
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read the policy .*none\.yaml \(No such file or directory\)"):
+        read_policy(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match=r"cannot read the policy .*Is a directory"):
+        read_policy(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00evasive")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_policy(tmp_path / "binary.yaml")

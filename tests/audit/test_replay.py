@@ -1,0 +1,160 @@
+"""One finding judged again: as it was, with other pixels, other models, and files that are none."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from edgerift import zoo
+from edgerift.adapt import ptq
+from edgerift.audit import replay
+from edgerift.deploy import build, quiet
+from edgerift.errors import BuildError, DataError, InputError, ModelError
+from edgerift.evade import png_bytes, read_png
+from edgerift.images import open_splits
+
+
+@pytest.fixture
+def folder(audited, tmp_path):
+    """A copy of the audit, which no longer has anything to do with the store."""
+    shutil.copytree(audited.folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.fixture
+def part(audited):
+    return audited.audit.findings[0]
+
+
+@pytest.mark.parametrize("kind", ["json", "attacked.png", "clean.png"])
+def test_every_finding_evades_again(audited, folder, kind):
+    for part in audited.audit.findings:
+        result = replay(folder / "findings" / f"{part.id}.{kind}")
+        assert (result.evasive, result.same_pixels, result.same_build) == (True, True, True)
+        assert result.finding == part.id
+        assert result.label == result.original_answer == str(part.label)
+        assert result.build_answer == str(part.build_label) != result.label
+        assert result.original_probability == pytest.approx(part.original_probability, abs=1e-6)
+        assert result.build_probability == pytest.approx(part.build_probability, abs=1e-6)
+        assert result.runtime == "onnxruntime"
+
+
+def test_the_files_are_found_from_anywhere(folder, part, monkeypatch):
+    monkeypatch.chdir(folder / "findings")
+    assert replay(Path(f"{part.id}.json")).evasive
+
+
+def test_the_image_before_the_attack_does_not_evade(folder, part):
+    shutil.copy(folder / part.clean_png, folder / part.attacked_png)
+    result = replay(folder / "findings" / f"{part.id}.json")
+    assert (result.evasive, result.same_pixels, result.same_build) == (False, False, True)
+    assert result.build_answer == result.original_answer == result.label
+
+
+def test_one_grey_level_is_seen(folder, part):
+    image = read_png(folder / part.attacked_png)
+    image[0, 0, 0] ^= 1
+    (folder / part.attacked_png).write_bytes(png_bytes(image))
+    assert not replay(folder / part.attacked_png).same_pixels
+
+
+def test_a_build_that_is_as_good_as_the_original_does_not_evade(folder, part, small_pair):
+    """A build is exchanged, in the audit's folder and by name; the finding says that it is another one."""
+    other = small_pair.folder / "other.onnx"
+    if not other.is_file():
+        original = zoo.load(folder / "original.safetensors")
+        original.body[-1].bias.data[part.label] += 50.0
+        with quiet():
+            program = ptq(original, open_splits(small_pair.images).train, target="server", calibration_images=64)
+            build(program, "onnxruntime", other)
+    path = folder / "findings" / f"{part.id}.json"
+    named = replay(path, build=other)
+    shutil.copy(other, folder / "model.onnx")
+    for result in (named, replay(path)):
+        assert (result.evasive, result.same_pixels, result.same_build) == (False, True, False)
+        assert result.build_answer == result.label
+
+
+def test_an_original_that_is_wrong_does_not_make_a_finding(folder, part, tmp_path):
+    original = zoo.load(folder / "original.safetensors")
+    original.body[-1].bias.data[part.label] -= 50.0
+    zoo.save(original, tmp_path / "other.safetensors")
+    result = replay(folder / "findings" / f"{part.id}.json", original=tmp_path / "other.safetensors")
+    assert not result.evasive
+    assert result.original_answer != result.label
+    assert result.build_answer != result.label
+    assert (result.same_pixels, result.same_build) == (True, True)
+
+
+def changed(folder, part, **fields):
+    path = folder / "findings" / f"{part.id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "text"),
+    [
+        (lambda folder, name: (folder / f"{name}.json").unlink(), InputError, "cannot read the finding"),
+        (lambda folder, name: (folder / f"{name}.json").write_text("{}"), InputError, "is no finding of this version"),
+        (lambda folder, name: (folder / f"{name}.json").write_bytes(b"\xff"), InputError, "is no finding of this ver"),
+        (lambda folder, name: (folder / f"{name}.attacked.png").unlink(), DataError, "is no readable PNG file"),
+        (
+            lambda folder, name: (folder / f"{name}.attacked.png").write_bytes(b"\x89PNG\r\n\x1a\n"),
+            DataError,
+            "is no readable PNG file",
+        ),
+        (
+            lambda folder, name: (folder / f"{name}.attacked.png").write_bytes(
+                png_bytes(torch.zeros(3, 16, 16, dtype=torch.uint8))
+            ),
+            DataError,
+            "has 16 x 16 pixels, the original takes 12 x 12",
+        ),
+        (lambda folder, name: (folder.parent / "model.onnx").unlink(), BuildError, "no build at"),
+        (lambda folder, name: (folder.parent / "original.safetensors").unlink(), ModelError, "original.safetensors"),
+    ],
+)
+def test_damage_is_told_in_one_line(folder, part, damage, error, text):
+    damage(folder / "findings", part.id)
+    with pytest.raises(error) as caught:
+        replay(folder / "findings" / f"{part.id}.json")
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_finding_of_other_classes_is_refused(folder, part, tmp_path):
+    path = changed(folder, part, classes=["a", "b"])
+    with pytest.raises(InputError, match=f"label {part.label} is none of the 2 classes"):
+        replay(path)
+    zoo.save(zoo.create("lenet", 7, size=12), tmp_path / "seven.safetensors")
+    path = changed(folder, part, classes=list("0123456789"))
+    with pytest.raises(ModelError, match="the finding has 10 classes, the original answers 7"):
+        replay(path, original=tmp_path / "seven.safetensors")
+
+
+def test_a_folder_is_no_finding(folder, part):
+    example = f"such as {folder / 'findings' / part.id}.json"
+    for path in (folder, folder / "findings"):
+        with pytest.raises(InputError) as caught:
+            replay(path)
+        assert str(caught.value) == f"{path} is a folder; give one finding, {example}"
+    with pytest.raises(InputError, match="is a folder; give one finding of an audit's folder"):
+        replay(folder.parent)
+    with pytest.raises(InputError, match=r"is no finding of this version \(FindingFile.type is 'audit'\)"):
+        replay(folder / "audit.json")
+
+
+def test_code_of_the_users_own_asks_for_trust(folder, part):
+    path = folder / "original.safetensors"
+    with safe_open(path, "pt") as opened:
+        metadata = opened.metadata()
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    metadata = {key: value.replace('"lenet"', '"nowhere:factory"') for key, value in metadata.items()}
+    save_file(tensors, path, metadata)
+    with pytest.raises(ModelError, match="--trust"):
+        replay(folder / "findings" / f"{part.id}.json")

@@ -1,0 +1,213 @@
+"""Searches through the store: which images, the parts of a killed search, and what the name of a step stands for."""
+
+import hashlib
+from dataclasses import fields
+
+import pytest
+import torch
+
+from edgerift.adapt import FinetuneRecipe
+from edgerift.deploy import GivenBuild
+from edgerift.errors import BuildError, InputError
+from edgerift.evade import Attack, EvadeRecipe, Evasion, FloatBuild, Pair, SelectRecipe, eligible, search
+from edgerift.evade import _recipe as recipe_module
+from edgerift.images import open_splits
+from edgerift.recipes import silent
+from edgerift.store import Store
+from edgerift.train import TrainSettings
+
+ATTACK = Attack(epsilon=12, steps=3, stop="never")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def searching(small_pair):
+    def make(**changes):
+        fields = {"pair": small_pair.settings(), "images": small_pair.images, "attack": ATTACK, "count": 20}
+        return EvadeRecipe(**{**fields, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def opened(small_pair, store) -> Pair:
+    return small_pair.settings().open(store, silent)[0]
+
+
+@pytest.fixture(scope="module")
+def test_images(small_pair):
+    return open_splits(small_pair.images).test
+
+
+class KilledError(Exception):
+    pass
+
+
+def files(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def assert_same(first, second):
+    for field in fields(Evasion):
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field.name
+
+
+def test_a_selection_keeps_both_models_answers_to_every_test_image(small_pair, store, opened, test_images):
+    recipe = SelectRecipe(pair=small_pair.settings(), images=small_pair.images)
+    original, build = recipe.open(store, silent)
+    assert torch.equal(original, opened.original_scores(test_images.images))
+    assert torch.equal(build, opened.build_scores(test_images.images))
+    told = []
+    recipe.open(store, lambda *progress: told.append(progress))
+    assert told == []
+
+
+def test_a_search_is_the_one_that_the_function_makes(searching, store, opened, test_images):
+    found = searching(count=None).open(store, silent)
+    direct = search(opened, test_images, ATTACK)
+    assert len(found) > 250
+    for name in ("index", "images", "last", "evasive", "first", "original", "build", "clean_build", "gradient_calls"):
+        assert torch.equal(getattr(found, name), getattr(direct, name)), name
+    assert (found.dropped, found.attack, found.data) == (direct.dropped, ATTACK, "digits")
+
+
+def test_images_are_drawn_from_those_that_both_get_right(searching, store, opened, test_images):
+    labels = test_images.labels
+    answers = opened.original_scores(test_images.images), opened.build_scores(test_images.images)
+    allowed = eligible(*answers, labels)
+    draws = [searching(count=20, draw=draw).open(store, silent) for draw in (0, 0, 1)]
+    first, again, other = (found.index.tolist() for found in draws)
+    assert first == again == sorted(set(first))
+    assert len(first) == len(other) == 20
+    assert first != other
+    assert set(first) | set(other) <= set(allowed.index.tolist())
+    assert max(first) > 200
+    for found in draws:
+        assert torch.equal(found.clean, test_images.images[found.index])
+        assert torch.equal(found.labels, labels[found.index])
+        assert torch.equal(found.clean_original, answers[0][found.index])
+        assert torch.equal(found.clean_build, answers[1][found.index])
+        assert found.dropped == allowed.dropped
+    assert recipe_module.drawn(allowed, len(allowed.index), 5) is allowed
+    assert recipe_module.drawn(allowed, 10_000, 5) is allowed
+
+
+@pytest.mark.parametrize("size", [1, 7, 20])
+def test_parts_change_nothing(searching, store, tmp_path, monkeypatch, size):
+    """But for the last bits of the float model's answers, which depend on the batch."""
+    whole = searching().open(store, silent)
+    monkeypatch.setattr(recipe_module, "_PART", size)
+    told = []
+    searching(name="mine").produce(tmp_path, store, lambda *progress: told.append(progress))
+    assert files(tmp_path) == {"evasion.safetensors"}
+    found = Evasion.load(tmp_path / "evasion.safetensors")
+    for name in ("index", "images", "last", "evasive", "void", "first", "build", "last_build", "gradient_calls"):
+        assert torch.equal(getattr(found, name), getattr(whole, name)), name
+    assert torch.allclose(found.original, whole.original, atol=1e-5)
+    assert (found.dropped, found.attack, found.classes) == (whole.dropped, whole.attack, whole.classes)
+    assert {(task, total) for task, _, total, *_ in told} == {("mine", 20)}
+    done = [progress[1] for progress in told]
+    assert done == sorted(done)
+    assert done[-1] == 20
+
+
+@pytest.mark.parametrize("finished", [0, 2, 3])
+def test_a_killed_search_goes_on_after_its_last_finished_part(searching, store, tmp_path, monkeypatch, finished):
+    """Twenty images in parts of six; the search dies while part number `finished` is searched."""
+    monkeypatch.setattr(recipe_module, "_PART", 6)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    searching().produce(whole, store, silent)
+    told = []
+
+    def kill(task, done, total, note=""):
+        told.append(done)
+        if told.count(6 * finished) == (3 if finished else 2):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        searching().produce(killed, store, kill)
+    kept = {f"part-{number:05d}.safetensors" for number in range(finished)}
+    assert files(killed) == kept
+    written = {name: (killed / name).stat().st_mtime_ns for name in kept}
+    told.clear()
+    searched = []
+    true_search = recipe_module.search_selected
+    monkeypatch.setattr(
+        recipe_module,
+        "search_selected",
+        lambda pair, test, chosen, *rest, **options: (
+            searched.append(len(chosen.index)) or true_search(pair, test, chosen, *rest, **options)
+        ),
+    )
+    joined = recipe_module.joined
+
+    def check(parts):
+        assert {name: (killed / name).stat().st_mtime_ns for name in kept} == written
+        return joined(parts)
+
+    monkeypatch.setattr(recipe_module, "joined", check)
+    searching().produce(killed, store, silent)
+    assert searched == [6, 6, 6, 2][finished:]
+    assert_same(Evasion.load(killed / "evasion.safetensors"), Evasion.load(whole / "evasion.safetensors"))
+    assert files(killed) == {"evasion.safetensors"}
+
+
+def test_a_search_killed_while_it_tidies_up_searches_no_more(searching, store, tmp_path, monkeypatch):
+    """All parts are joined and some are gone; what is joined stays."""
+    whole = (store.get(searching()) / "evasion.safetensors").read_bytes()
+    (tmp_path / "evasion.safetensors").write_bytes(whole)
+    (tmp_path / "part-00002.safetensors").write_bytes(b"left")
+    monkeypatch.setattr(recipe_module, "search_selected", None)
+    searching().produce(tmp_path, store, silent)
+    assert files(tmp_path) == {"evasion.safetensors"}
+    assert (tmp_path / "evasion.safetensors").read_bytes() == whole
+
+
+def test_nothing_to_attack_is_told(searching, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe_module, "eligible", lambda o, b, labels: eligible(o, b, torch.full_like(labels, -1)))
+    with pytest.raises(InputError, match="none of the 359 test images is labelled correctly by both models"):
+        searching().produce(tmp_path, store, silent)
+
+
+def test_the_control_stands_in_the_builds_place(small_pair, searching, store, test_images):
+    settings = TrainSettings(epochs=1, batch_size=256, learning_rate=0.01, device="cpu")
+    original = small_pair.settings().original
+    control = FinetuneRecipe(original=original, images=small_pair.images, settings=settings)
+    pair, steering = small_pair.settings().replace(control=control).open(store, silent)
+    assert isinstance(pair.build, FloatBuild)
+    assert pair.program is None
+    build = pair.build_scores(test_images.images)
+    assert not torch.equal(build, pair.original_scores(test_images.images))
+    assert len(steering.adapted) == 1
+    found = searching(pair=small_pair.settings().replace(control=control)).open(store, silent)
+    assert torch.equal(found.clean_build, build[found.index])
+
+
+def test_machine_code_that_nobody_trusts_is_not_opened(small_pair, store, tmp_path):
+    path = tmp_path / "model.pt2"
+    path.write_bytes(b"code")
+    given = GivenBuild(runtime="inductor", sha256=hashlib.sha256(b"code").hexdigest(), path=path)
+    with pytest.raises(BuildError, match="--trust"):
+        small_pair.settings().replace(build=given).open(store, silent)
+    with pytest.raises(BuildError, match="cannot load"):
+        small_pair.settings().replace(build=given.replace(trust=True)).open(store, silent)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"attack": ATTACK.replace(seed=1)}, {"count": 21}, {"draw": 1}, {"images": {"source": "digits", "size": 13}}],
+)
+def test_what_can_change_a_result_changes_its_name(searching, changes):
+    assert searching(**changes).digest() != searching().digest()
+
+
+def test_speed_and_words_are_no_part_of_the_name(searching):
+    assert searching(batch_size=3, name="attack 1").digest() == searching().digest()
+    assert "model.onnx" not in searching().canonical_json()

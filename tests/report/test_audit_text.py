@@ -1,0 +1,44 @@
+"""The audit in a terminal."""
+
+import io
+from pathlib import Path
+
+import pytest
+from made_audit import HOSTILE, made_audit
+from rich.console import Console, RenderableType
+
+from edgerift.report import audit_text
+
+
+def shown(text: RenderableType) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(text)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(("verdict", "last"), [("fail", "The gate fails."), ("pass", "The gate holds.")])
+def test_ends_with_the_verdict(tmp_path: Path, verdict: str, last: str) -> None:
+    text = shown(audit_text(made_audit(tmp_path, findings=3, verdict=verdict)))
+    assert text.splitlines()[-1] == last
+    assert "3 of 350 images that both models get right could be changed" in text
+    assert ("fails │" in text) == (verdict == "fail")
+
+
+def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
+    text = shown(audit_text(made_audit(tmp_path, findings=3), Path("out")))
+    assert "warning more-steps: 12 of 341 images were found in the last fifth" in text
+    assert "zero-gradients" not in text
+    assert "Control, trained further in float: 11.8 % [8.6, 15.6] of its 348 images" in text
+    assert "Layer that matters most: body.stage3.block0.conv2" in text
+    assert "Report: out/report.html" in text
+    assert "Replay a finding: edgerift replay out/findings/00000.json" in text
+
+
+def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    name = f"[bold]x[/bold] {HOSTILE}"
+    layers = (audit.layers[0].replace(layer=name),)
+    text = shown(audit_text(audit.replace(layers=layers, data=audit.data.replace(name=name))))
+    assert "[bold]x[/bold]" in text
+    assert "\x1b" not in text

@@ -1,0 +1,293 @@
+"""The HTML report: what it says, that it loads nothing, and that no text of the audit becomes markup."""
+
+import base64
+import hashlib
+import io
+import re
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_audit import DIGITS, HOSTILE, made_audit
+from PIL import Image
+
+from edgerift.audit import Audit
+from edgerift.report import audit_html
+from edgerift.report._html_charts import count_axis, curve_chart, interval_chart, share_axis
+from edgerift.report._html_images import amplified
+from edgerift.report._html_scatter import scatter
+
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Document(HTMLParser):
+    """Reads a page: every tag with its attributes, all text, and whether tags close in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def render(folder: Path, **options: object) -> tuple[Audit, str, Document]:
+    audit = made_audit(folder, **options)
+    page = audit_html(audit, folder)
+    return audit, page, Document(page)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "heading", "failed"), [("fail", "The gate fails", 2), ("pass", "The gate holds", 0)]
+)
+def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str, failed: int) -> None:
+    _, _, document = render(tmp_path, findings=3 if verdict == "fail" else 0, verdict=verdict)
+    assert not document.open
+    main = document.text.split("Checks Reproduce", 1)[1]
+    gate = main.split("images that both models get right", 1)[0]
+    assert gate.index(heading) < gate.index("Measured") < gate.index("The upper end of the interval")
+    assert gate.count("Fails:") == failed
+    assert gate.count("Holds:") == 3 - failed
+    assert document.text.startswith(verdict.capitalize())
+
+
+def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=3)
+    text = document.text.replace("\xa0", " ")
+    assert "3 of 350 images that both models get right could be changed, by at most 8 grey levels" in text
+    assert "0.9 % [0.2, 2.5]." in text
+    assert "Of 400 test images 350 were attacked" in text
+    for part in (*audit.flags, *audit.layers):
+        name = part.layer if hasattr(part, "layer") else part.name
+        assert name in text.replace(" ", "") or name in text
+    assert "p < 0.05" in text
+    assert "p = 0.688" in text
+    assert audit.pair.fingerprint.sha256 in text
+    assert "11.8 %" in text
+    assert "the two axes hold 41.2 % and 18.7 % of the variance" in text
+
+
+def test_shows_every_finding_with_its_replay(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=30)
+    for finding in audit.findings:
+        assert f"edgerift replay findings/{finding.id}.json" in document.text
+    assert "Show all 30 findings" in document.text
+    assert sum(one.get("class") == "finding" for one in document.all("li")) == 30
+    assert len(document.all("img")) == 90
+    assert all(image["alt"] for image in document.all("img"))
+
+
+def test_findings_beyond_the_cap_are_named_without_pictures(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=203)
+    assert len(document.all("img")) == 600
+    assert "3 more in the folder" in document.text
+    assert all(finding.id in document.text for finding in audit.findings)
+
+
+def test_pictures_are_those_of_the_files(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=1)
+    clean, change, attacked = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))), dtype=int)
+        for image in document.all("img")
+    )
+    stored = np.asarray(Image.open(tmp_path / audit.findings[0].attacked_png), dtype=int)
+    assert (attacked == stored).all()
+    assert (change == np.clip(128 + 15 * (attacked - clean), 0, 255)).all()
+
+
+def test_clean_and_attacked_are_not_swapped() -> None:
+    darker = amplified(np.uint8([[[9, 9, 9]]]), np.uint8([[[4, 9, 250]]]), 15)
+    assert darker.tolist() == [[[53, 128, 255]]]
+
+
+def test_says_when_a_file_is_not_the_evidence(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path, findings=3)
+    assert "does not hold the pixels" not in audit_html(audit, tmp_path)
+    first, second, third = audit.findings
+    (tmp_path / first.attacked_png).unlink()
+    (tmp_path / second.attacked_png).write_bytes(b"no image")
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / third.attacked_png)
+    document = Document(audit_html(audit, tmp_path))
+    assert document.text.count("not in the folder") == 4
+    assert document.text.count("does not hold the pixels that the audit recorded") == 1
+
+
+def test_reads_no_file_outside_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    audit = made_audit(folder, findings=1)
+    (folder / audit.findings[0].clean_png).rename(tmp_path / "secret.png")
+    finding = audit.findings[0].replace(clean_png="../secret.png")
+    document = Document(audit_html(audit.replace(findings=(finding,)), folder))
+    assert document.text.count("not in the folder") == 2
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    classes = (HOSTILE, '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "</style></script>", "plain")
+    audit, page, document = render(tmp_path, findings=5, classes=classes)
+    assert len(document.all("script")) == 1
+    assert len(document.all("style")) == 1
+    assert {image["alt"] for image in document.all("img")} >= {f"clean image of class {classes[1]}"}
+    assert not any(name.startswith("on") for _, attributes in document.tags for name in attributes)
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+    assert "\\x1b[31m" in page
+    assert "{{ 7 * 7 }}" in document.text
+    hostile = audit.replace(main_attack=HOSTILE, attacks={**audit.attacks, HOSTILE: audit.attacks["default"]})
+    assert len(Document(audit_html(hostile, tmp_path)).all("script")) == 1
+
+
+def test_loads_nothing(tmp_path: Path) -> None:
+    _, page, document = render(tmp_path, findings=30)
+    for tag, attributes in document.tags:
+        for name in ("src", "href", "srcset", "action", "data", "poster", "xlink:href"):
+            allowed = ("data:", "#") if tag in ("a", "img", "link") else ()
+            assert name not in attributes or attributes[name].startswith(allowed), (tag, attributes[name][:80])
+    assert not re.search(r"url\(|@import|https?://", page)
+
+
+def test_policy_allows_this_style_and_script_alone(tmp_path: Path) -> None:
+    _, page, document = render(tmp_path)
+    policy = next(meta["content"] for meta in document.all("meta") if "http-equiv" in meta)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        [content] = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not any("style" in attributes for _, attributes in document.tags)
+
+
+def test_the_same_audit_gives_the_same_page(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    assert audit_html(audit, tmp_path) == audit_html(audit, tmp_path)
+
+
+def test_renders_what_may_be_missing(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path, findings=0, verdict="pass")
+    bare = audit.replace(gate=(), comparisons=(), control=None, flags=(), layers=(), embeddings=(), times={})
+    text = Document(audit_html(bare, tmp_path)).text
+    assert "None of 350 images" in text
+    assert "No evasive image was found." in text
+    assert "No control was attacked" in text
+    assert "The policy has no rules." in text
+
+
+def test_many_classes_fold_away(tmp_path: Path) -> None:
+    classes = tuple(f"sign {number}" for number in range(43))
+    _, _, document = render(tmp_path, findings=50, classes=classes)
+    assert "Show the other 23 classes" in document.text
+    assert "33 other classes" in document.text
+    assert all(name in document.text for name in classes)
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("ground", ["paper", "surface", "sunk", "pass-wash", "fail-wash"])
+@pytest.mark.parametrize("ink", ["ink", "soft", "link", "pass", "fail", "warning", "note"])
+def test_text_stands_out(ink: str, ground: str, theme: int) -> None:
+    """WCAG 2.2 level AA: text needs a contrast of 4.5."""
+    assert contrast(colour(ink, theme), colour(ground, theme)) >= 4.5
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+@pytest.mark.parametrize("mark", [*(f"c{number}" for number in range(10)), "cx", "edge"])
+def test_marks_stand_out(mark: str, theme: int) -> None:
+    """WCAG 2.2 level AA: what a chart is read by needs a contrast of 3."""
+    assert contrast(colour(mark, theme), colour("surface", theme)) >= 3
+
+
+def colour(name: str, theme: int) -> tuple[float, ...]:
+    style = resources.files("edgerift.report").joinpath("templates/report.css").read_text()
+    found = re.search(rf"--{name}: light-dark\(#(\w{{6}}), #(\w{{6}})\)", style)
+    assert found is not None
+    return tuple(int(found[theme + 1][place : place + 2], 16) / 255 for place in (0, 2, 4))
+
+
+def contrast(first: tuple[float, ...], second: tuple[float, ...]) -> float:
+    def light(parts: tuple[float, ...]) -> float:
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted((light(first), light(second)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("largest", [0.0, 1e-5, 0.0105, 0.031, 0.05, 0.2, 0.5001, 0.97, 1.0])
+def test_axis_of_shares_holds_the_largest(largest: float) -> None:
+    limit, ticks = share_axis([largest])
+    assert largest <= limit <= max(2.5 * largest, 0.0002) + 1e-9
+    assert limit <= 1 + 1e-9
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0].place == 0
+    assert ticks[-1].place == 100
+    assert float(ticks[-1].text) == pytest.approx(100 * limit)
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 20, 50, 99, 100, 999, 12345])
+def test_axis_of_counts_stays_inside(most: int) -> None:
+    ticks = count_axis(most)
+    assert 2 <= len(ticks) <= 6
+    assert all(0 <= tick.place <= 100 for tick in ticks)
+    assert all(float(tick.text) / most * 100 == pytest.approx(tick.place) for tick in ticks)
+
+
+def test_intervals_are_placed_on_the_axis(tmp_path: Path) -> None:
+    one = made_audit(tmp_path, findings=3).pair.build_accuracy
+    [row] = interval_chart([("build", 0, one)]).rows
+    assert (row.low, row.value, row.high) == pytest.approx((100 * one.low, 100 * one.value, 100 * one.high))
+
+
+def test_curve_ends_at_its_last_count(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path, findings=35)
+    main = curve_chart(audit).curves[0]
+    assert main.name == audit.main_attack
+    assert (main.last, main.share) == (35, 0.1)
+    assert (main.end_x, main.end_y) == (100, 0)
+    assert main.path.count("H") == 20
+
+
+def test_scatter_keeps_shape_and_groups(tmp_path: Path) -> None:
+    part = made_audit(tmp_path).embeddings[0]
+    drawn = scatter(part, DIGITS)
+    assert len(drawn.marks) == 40
+    assert sum(marks.path.count("M") for marks in drawn.marks) == len(part.points)
+    assert [marks.condition for marks in drawn.marks] == ["clean"] * 20 + ["attacked"] * 20
+    places = [float(number) for number in re.findall(r"M(-?[\d.]+)", "".join(one.path for one in drawn.marks))]
+    assert 0 < min(places) < max(places) < 400
+
+
+@pytest.mark.parametrize("points", [(), ((1.0, 1.0),), ((1.0, 2.0), (1.0, 3.0)), ((1.0, 2.0), (5.0, 2.0))])
+def test_scatter_of_few_points(tmp_path: Path, points: tuple[tuple[float, float], ...]) -> None:
+    part = made_audit(tmp_path).embeddings[0]
+    count = len(points)
+    few = part.replace(
+        points=points, label=(0,) * count, model=("build",) * count, condition=("attacked",) * count, explained=None
+    )
+    drawn = scatter(few, DIGITS)
+    assert sum(marks.path.count("M") for marks in drawn.marks) == count
+    assert 0 < drawn.height <= 400

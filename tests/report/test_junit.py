@@ -1,0 +1,55 @@
+"""The JUnit XML as a JUnit parser reads it."""
+
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml, TestCase, TestSuite
+from made_audit import HOSTILE, made_audit
+
+from edgerift.audit import Audit
+from edgerift.report import audit_junit
+
+
+def suite_of(audit: Audit) -> TestSuite:
+    [suite] = JUnitXml.fromstring(audit_junit(audit).encode())
+    assert isinstance(suite, TestSuite)
+    return suite
+
+
+def cases_of(suite: TestSuite) -> dict[str, TestCase]:
+    return {f"{case.classname}.{case.name}": case for case in suite}
+
+
+@pytest.mark.parametrize(("verdict", "tests", "failures"), [("fail", 7, 3), ("pass", 6, 0)])
+def test_counts(tmp_path: Path, verdict: str, tests: int, failures: int) -> None:
+    suite = suite_of(made_audit(tmp_path, findings=3 if failures else 0, verdict=verdict))
+    assert suite.name == "edgerift audit"
+    assert (suite.tests, suite.failures, suite.errors) == (tests, failures, 0)
+    assert len(list(suite)) == tests
+    assert sum(not case.is_passed for case in suite) == failures
+    assert suite.time == pytest.approx(76.74)
+    assert {one.name: one.value for one in suite.properties()}["verdict"] == verdict
+
+
+def test_only_broken_rules_and_errors_fail(tmp_path: Path) -> None:
+    cases = cases_of(suite_of(made_audit(tmp_path, findings=3)))
+    failed = {name for name, case in cases.items() if not case.is_passed}
+    assert failed == {"edgerift.audit.gate.evasive", "edgerift.audit.gate.errors", "edgerift.audit.check.black-box"}
+    [failure] = cases["edgerift.audit.gate.evasive"].result
+    assert failure.message.replace("\xa0", " ").endswith("measured 2.5 %, limit 5.0 %")
+    warning = cases["edgerift.audit.check.more-steps"]
+    assert warning.system_out.startswith("warning: 12 of 341 images")
+    assert "Raise --steps until the curve is flat." in warning.system_out
+
+
+def test_any_text_is_well_formed(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    text = HOSTILE + "\x00\ufffe]]> &lt;"
+    odd = audit.replace(
+        gate=(audit.gate[0].replace(rule=text, text=text),), flags=(audit.flags[-1].replace(name=text, seen=text),)
+    )
+    rule, flag = suite_of(odd)
+    assert rule.name == flag.name
+    assert '<script>alert("x")</script>' in flag.name
+    assert "\\x00\\ufffe]]> &lt;" in flag.name
+    assert flag.name in flag.result[0].text

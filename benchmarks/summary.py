@@ -2,7 +2,8 @@
 
     python benchmarks/summary.py
 
-Reads benchmarks/{twin,builds,qat,evasion,evade}.json and benchmarks/card-cifar10.json (a card that `edgerift adapt` wrote).
+Reads benchmarks/{twin,builds,qat,evasion,evade}.json and benchmarks/card-cifar10.json, a card that `edgerift adapt`
+wrote.
 """
 
 from __future__ import annotations
@@ -127,11 +128,11 @@ def attacks() -> str:
     """The attacks on one pair, at equal gradient calls."""
     found = read("evasion.json")
     text = (
-        "## Attacks at equal gradient calls\n\n`python benchmarks/evasion.py --data cifar10 --data-root DIR`: ResNet-8, "
-        f"one seed, {found['count']:,} test images that original and build both label correctly, judged on ExecuTorch, "
-        "every find judged again from its PNG file. Evasive: the original right, the build wrong. The p-value is that of "
-        "McNemar's exact test against `diva-2022` on the same images. The default's rule and step were chosen on "
-        "validation images.\n"
+        "## Attacks at equal gradient calls\n\n`python benchmarks/evasion.py --data cifar10 --data-root DIR`: "
+        f"ResNet-8, one seed, {found['count']:,} test images that original and build both label correctly, judged on "
+        "ExecuTorch, every find judged again from its PNG file. Evasive: the original right, the build wrong. The "
+        "p-value is that of McNemar's exact test against `diva-2022` on the same images. The default's rule and step "
+        "were chosen on validation images.\n"
     )
     for title, rows in found["tables"].items():
         lines = []

@@ -128,9 +128,13 @@ def test_damage_is_told_in_one_line(folder, part, damage, error, text):
 
 
 def test_a_finding_of_other_classes_is_refused(folder, part, tmp_path):
-    path = changed(folder, part, classes=["a", "b"])
-    with pytest.raises(InputError, match=f"label {part.label} is none of the 2 classes"):
+    path = changed(folder, part, classes=["a"] * 11)
+    with pytest.raises(ModelError, match="the finding has 11 classes, the original answers 10"):
         replay(path)
+    path = changed(folder, part, finding=json.loads(path.read_text())["finding"] | {"label": 11})
+    with pytest.raises(InputError, match="is damaged: label 11, the classes are 0 to 10"):
+        replay(path)
+    path = changed(folder, part, finding=part.model_dump())
     zoo.save(zoo.create("lenet", 7, size=12), tmp_path / "seven.safetensors")
     path = changed(folder, part, classes=list("0123456789"))
     with pytest.raises(ModelError, match="the finding has 10 classes, the original answers 7"):

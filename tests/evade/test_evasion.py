@@ -40,7 +40,7 @@ def made(**changes: object) -> Evasion:
         clean_build=one_hot([1, 1, 1, 1]),
         # Among the original's five best of equal scores are the classes 0 to 3, so that 6 is beyond them and 2 is not.
         original=one_hot([1, 1, 5, 1]),
-        build=one_hot([6, 2, 0, 1]),
+        build=one_hot([6, 2, 0, 6]),
         last_original=one_hot([1, 0, 1, 1]),
         last_build=one_hot([2, 2, 1, 1]),
         evasive=torch.tensor([True, True, False, False]),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -159,9 +159,13 @@ def test_apgd_is_its_algorithm(objective: Objective, steps: int) -> None:
         assert min(halvings) < 2 * EPSILON
 
 
-@given(st.lists(st.integers(0, 3), min_size=20, max_size=20))
-def test_apgd_halves_its_step_when_the_objective_rises_too_rarely_or_no_longer(values: list[int]) -> None:
+@given(st.lists(st.sampled_from([1, 1, 1, 1, 0, -6]), min_size=20, max_size=20))
+@example([0, -6, 1, 1, 1, 1] + [1] * 14)
+@example([0, -6, 1, 1, 1, 1] + [0, 1, 1] * 4 + [1, 1])
+@example([0, 1, 1, 1, 1, 0] + [1] * 14)
+def test_apgd_halves_its_step_when_the_objective_rises_too_rarely_or_no_longer(changes: list[int]) -> None:
     """Checkpoints of 20 steps; the objective at the start is the best that the first period has to beat."""
+    values = np.cumsum(changes).tolist()
     checkpoints = [0, 5, 9, 12, 14, 16, 18, 19]
     expected, halved = [16.0] * 5, False
     for before, here, after in zip(checkpoints, checkpoints[1:], [*checkpoints[2:], 20], strict=False):

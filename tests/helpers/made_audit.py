@@ -61,7 +61,7 @@ def made_audit(
             for name, more in zip(("pgd", "diva-2022"), only, strict=True)
             if more >= 0
         ),
-        control=ControlPart(evasive=_share(41, 348), attacked=348, clean_disagreement=_share(3, 397)),
+        control=ControlPart(evasive=_share(41, 348), attacked=348, clean_disagreement=_share(3, 397), p=1e-9),
         fidelity_clean=FidelityPart(images=400, equal_logits=1.0, max_lsb=0.0, label_disagreement=0.0),
         fidelity_attacked=FidelityPart(images=350, equal_logits=0.9991, max_lsb=1.0, label_disagreement=0.0),
         flags=FLAGS if verdict == "pass" else (*FLAGS, ERROR),
@@ -178,6 +178,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
     return (
         GatePart(
             rule="evasive",
+            unit="share",
             text=f"the upper end of the interval of the evasive rate is at most {limit:g}",
             measured=evasive.high,
             limit=limit,
@@ -185,6 +186,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         ),
         GatePart(
             rule="errors",
+            unit="count",
             text="the number of errors among the checks is at most 0",
             measured=0 if holds else 1,
             limit=0,
@@ -192,6 +194,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         ),
         GatePart(
             rule="baseline",
+            unit="p",
             text="not significantly worse than the baseline (p < 0.05): the evasive rate was 96.6% and is 97.4%",
             measured=0.6875,
             limit=0.05,

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import AttackPart, Audit, GatePart
+from edgerift.audit._document import Audit, GatePart, rate_of
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
-from edgerift.measure import mcnemar
+from edgerift.measure import fisher, mcnemar
 
 #: Worse by chance with at most this probability.
 _SIGNIFICANT: Final = 0.05
@@ -49,10 +49,11 @@ def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
         p, worse = mcnemar(only_now, only_before), only_now > only_before
         seen = f"of {len(common)} images attacked in both, {only_now} evade only now and {only_before} only before"
     else:
-        p, worse = _fisher(now, before), now.evasive.value > before.evasive.value
+        p, worse = fisher(rate_of(now.evasive), rate_of(before.evasive)), now.evasive.value > before.evasive.value
         seen = f"the evasive rate was {before.evasive.value:.1%} and is {now.evasive.value:.1%}"
     return GatePart(
         rule="baseline",
+        unit="p",
         text=f"not significantly worse than the baseline (p < {_SIGNIFICANT:g}): {seen}",
         measured=p,
         limit=_SIGNIFICANT,
@@ -85,10 +86,3 @@ def _evasive(lines: str | bytes) -> dict[int, bool]:
         return {int(sample["index"]): bool(sample["evasive"]) for sample in samples}
     except (ValueError, KeyError, TypeError):
         raise InputError(f"the {SAMPLES} beside the baseline is damaged; make a new baseline") from None
-
-
-def _fisher(now: AttackPart, before: AttackPart) -> float:
-    from scipy.stats import fisher_exact
-
-    table = [[part.evasive.successes, part.evasive.trials - part.evasive.successes] for part in (now, before)]
-    return float(fisher_exact(table).pvalue)

@@ -111,12 +111,14 @@ class ComparisonPart(Settings):
 class ControlPart(Settings):
     """The default attack against the original and its float-fine-tuned control, in place of the build.
 
-    What it reaches comes from further training alone; `evasive` of the build minus it is what quantization adds.
+    What it reaches comes from further training alone. `p` is that of Fisher's exact two-sided test of whether the rates
+    on the build and on the control differ at all.
     """
 
     evasive: Interval
     attacked: int
     clean_disagreement: Interval
+    p: float
 
 
 class FidelityPart(Settings):
@@ -186,9 +188,13 @@ class FindingPart(Settings):
 
 
 class GatePart(Settings):
-    """One rule of the policy: what was measured, what is allowed, and whether it holds."""
+    """One rule of the policy: what was measured, what is allowed, and whether it holds.
+
+    `unit` says what both figures are: shares in [0, 1], counts, or a p-value that may not fall below its limit.
+    """
 
     rule: str
+    unit: Literal["share", "count", "p"]
     text: str
     measured: float | None
     limit: float | None
@@ -216,6 +222,11 @@ class Audit(Settings):
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
     times: dict[str, float]
+
+
+def rate_of(part: Interval) -> Rate:
+    """Read a rate back from plain numbers."""
+    return Rate(part.successes, part.trials)
 
 
 def interval(rate: Rate) -> Interval:

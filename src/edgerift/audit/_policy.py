@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from edgerift.errors import InputError, RecipeError
 from edgerift.recipes import Settings
 
 # Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
+#: The rules whose figures are counts; all others are shares.
+_COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
+
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 
@@ -100,11 +103,16 @@ def _most(rule: str, what: str, measured: float | None, limit: float | None) -> 
     if limit is None:
         return None
     holds = measured is not None and measured <= limit
-    return GatePart(rule=rule, text=f"{what} is at most {limit:g}", measured=measured, limit=limit, holds=holds)
+    return _part(rule, f"{what} is at most", measured, limit, holds)
 
 
 def _least(rule: str, what: str, measured: float, limit: float | None) -> GatePart | None:
     if limit is None:
         return None
-    holds = measured >= limit
-    return GatePart(rule=rule, text=f"{what} is at least {limit:g}", measured=measured, limit=limit, holds=holds)
+    return _part(rule, f"{what} is at least", measured, limit, measured >= limit)
+
+
+def _part(rule: str, what: str, measured: float | None, limit: float, holds: bool) -> GatePart:
+    unit: Literal["share", "count"] = "count" if rule in _COUNTED else "share"
+    written = f"{limit:g}" if unit == "count" else f"{100 * limit:g} %"
+    return GatePart(rule=rule, unit=unit, text=f"{what} {written}", measured=measured, limit=limit, holds=holds)

@@ -34,7 +34,7 @@ from edgerift.deploy import Program, fidelity
 from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, Evasion, Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Rate, accuracy, quadrants
+from edgerift.measure import Rate, accuracy, fisher, quadrants
 from edgerift.recipes import Progress, Recipe, Settings
 from edgerift.store import write_whole
 
@@ -158,7 +158,9 @@ class _Run:
         fidelities = self._stage("fidelity", _Fidelity, lambda: self._fidelity(main))
         flags = self._stage("checks", _Flags, lambda: self._flags(found, fidelities))
         reasons = self._stage("reasons", _Reasons, lambda: self._reasons(main))
-        control = self._stage("control", _Control, self._control) if recipe.control else _Control(control=None)
+        control = (
+            self._stage("control", _Control, lambda: self._control(main)) if recipe.control else _Control(control=None)
+        )
         return Measured(
             data=data_part(recipe.images, self._test, main),
             pair=self._pair_part(),
@@ -230,7 +232,7 @@ class _Run:
             embeddings=embedding_parts(pair, main, self._recipe.classes),
         )
 
-    def _control(self) -> _Control:
+    def _control(self, main: Evasion) -> _Control:
         result = self._found(self._recipe.main, control=True)
         pair = self._recipe.pair.replace(control=self._recipe.control)
         answers = SelectRecipe(pair=pair, images=self._recipe.images).open(self._store, self._progress)
@@ -239,6 +241,7 @@ class _Run:
                 evasive=interval(result.rate),
                 attacked=len(result),
                 clean_disagreement=interval(quadrants(*answers, self._test.labels).instability),
+                p=fisher(main.rate, result.rate),
             )
         )
 

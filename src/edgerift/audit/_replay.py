@@ -95,4 +95,8 @@ def _described(path: Path) -> tuple[FindingFile, Path]:
         raise InputError(
             f"{file} is no finding of this version ({first}); give a file of an audit's {FINDINGS} folder"
         ) from None
+    if not 0 <= described.finding.label < len(described.classes):
+        raise InputError(
+            f"{file} is damaged: label {described.finding.label}, the classes are 0 to {len(described.classes) - 1}"
+        )
     return described, file.absolute().parent.parent

@@ -10,6 +10,7 @@ from edgerift.measure._distance import ssim as ssim
 from edgerift.measure._latency import Latency as Latency
 from edgerift.measure._latency import latency as latency
 from edgerift.measure._rate import Rate as Rate
+from edgerift.measure._rate import fisher as fisher
 from edgerift.measure._rate import mcnemar as mcnemar
 from edgerift.measure._scores import Predict as Predict
 from edgerift.measure._scores import accuracy as accuracy

@@ -89,6 +89,20 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))
 
 
+def fisher(first: Rate, second: Rate) -> float:
+    """Tell how likely two rates over different images differ by so much when they are equal: p in (0, 1].
+
+    Fisher's exact two-sided test of the counts, https://doi.org/10.2307/2340521.
+
+    >>> round(fisher(Rate(0, 5), Rate(5, 5)), 4)
+    0.0079
+    """
+    from scipy.stats import fisher_exact
+
+    table = [[rate.successes, rate.trials - rate.successes] for rate in (first, second)]
+    return float(fisher_exact(table).pvalue)
+
+
 def _beta_quantile(probability: float, first: int, second: int) -> float:
     from scipy.special import betaincinv
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edgerift.audit._document import Audit, ControlPart, FlagPart, Interval
 from edgerift.report._rows import attack_order, by_level
-from edgerift.report._words import gate_numbers, outcome, p_value, percent, plain, rate, sentence
+from edgerift.report._words import control_words, gate_numbers, outcome, p_value, percent, plain, rate, sentence
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -27,7 +27,7 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
         for one in audit.comparisons
     ]
     if audit.control is not None:
-        parts.append(_control(audit.control))
+        parts.append(_control(audit, audit.control))
     parts += [_layers(audit)] if audit.layers else []
     parts += [
         Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {_spoken(flag)}"))
@@ -56,11 +56,8 @@ def _attacks(audit: Audit) -> Table:
     return table
 
 
-def _control(control: ControlPart) -> Text:
-    return _text(
-        f"Control, trained further in float: {rate(control.evasive)} of its {control.attacked} images; "
-        "what the build has beyond that is quantization's."
-    )
+def _control(audit: Audit, control: ControlPart) -> Text:
+    return _text(control_words(audit, control))
 
 
 def _layers(audit: Audit) -> Text:

@@ -50,6 +50,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         colours=attack_colours(audit),
         attacks_chart=attacks_chart(audit),
         curve_chart=curve_chart(audit),
+        control_words=_words.control_words(audit, audit.control) if audit.control else None,
         control_chart=control_chart(audit, audit.control) if audit.control else None,
         first=shown[:_FIRST_FINDINGS],
         more=shown[_FIRST_FINDINGS:],

@@ -6,7 +6,7 @@ import json
 import unicodedata
 from typing import NamedTuple
 
-from edgerift.audit._document import AttackPart, Audit, GatePart, Interval
+from edgerift.audit._document import AttackPart, Audit, ControlPart, GatePart, Interval
 from edgerift.evade import Attack
 
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -16,8 +16,7 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _MOST_SHOWN = 0.9995
 _LEAST_SHOWN = 0.0005
 _LEAST_P = 0.001
-#: The rules of a policy whose figures are counts; all others are shares.
-_COUNTED = frozenset({"attacked", "errors", "warnings"})
+_SIGNIFICANT = 0.05
 
 
 def plain(text: str) -> str:
@@ -67,11 +66,9 @@ def p_value(p: float) -> str:
 
 def gate_numbers(rule: GatePart) -> tuple[str, str]:
     """Write what a rule measured and what it allows: counts as they are, shares in percent, the baseline's p as one."""
-    if rule.rule == "baseline" and rule.measured is not None and rule.limit is not None:
+    if rule.unit == "p" and rule.measured is not None and rule.limit is not None:
         return p_value(rule.measured), _number(rule.limit)
-    known = [value for value in (rule.measured, rule.limit) if value is not None]
-    counts = rule.rule in _COUNTED or any(abs(value) > 1 for value in known)
-    write = _number if counts else percent
+    write = percent if rule.unit == "share" else _number
     measured, limit = ("–" if value is None else write(value) for value in (rule.measured, rule.limit))
     return measured, limit
 
@@ -84,7 +81,8 @@ def attack_words(attack: Attack) -> str:
     """
     kind = attack.objective.type
     starts = f"{attack.start} start" if attack.restarts == 1 else f"{attack.restarts} starts, the first {attack.start}"
-    steps = f"{attack.steps} {attack.rule} step{'' if attack.steps == 1 else 's'} of {attack.step:g}"
+    size = f"of {attack.step:.3g}" if attack.schedule == "constant" else f"shrinking from {attack.step:.3g}"
+    steps = f"{attack.steps} {attack.rule} step{'' if attack.steps == 1 else 's'} {size}"
     return f"{kind}, {levels(attack.epsilon)}, {steps}, {starts}"
 
 
@@ -112,6 +110,19 @@ def sentence(text: str) -> str:
 def main_attack(audit: Audit) -> AttackPart:
     """Look the attack up that the verdict is about."""
     return audit.attacks[audit.main_attack]
+
+
+def control_words(audit: Audit, control: ControlPart) -> str:
+    """Say how much of what the main attack reaches is quantization's, and how much further training's alone."""
+    found = main_attack(audit).evasive
+    apart = (
+        f"{percent(found.value)} on the build, {percent(control.evasive.value)} on the control, {p_value(control.p)}"
+    )
+    if control.p >= _SIGNIFICANT:
+        return f"Further training alone opens as wide a rift as quantization and training together: {apart}."
+    if found.value > control.evasive.value:
+        return f"Quantization opens the rift wider than further training alone: {apart}."
+    return f"Further training alone opens a wider rift than the build has: {apart}."
 
 
 def class_name(audit: Audit, label: int) -> str:

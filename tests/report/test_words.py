@@ -1,0 +1,24 @@
+"""What the reports say of the control: only a difference beyond chance is laid to quantization."""
+
+from pathlib import Path
+
+import pytest
+from made_audit import made_audit
+
+from edgerift.audit._document import ControlPart, interval
+from edgerift.measure import Rate
+from edgerift.report._words import control_words
+
+
+@pytest.mark.parametrize(
+    ("evasive", "p", "said"),
+    [
+        (10, 1e-9, "Quantization opens the rift wider"),
+        (348, 0.01, "Further training alone opens a wider rift"),
+        (300, 0.05, "Further training alone opens as wide a rift"),
+    ],
+)
+def test_the_control_is_read_by_its_test(tmp_path: Path, evasive: int, p: float, said: str) -> None:
+    rate = interval(Rate(evasive, 348))
+    control = ControlPart(evasive=rate, attacked=348, clean_disagreement=interval(Rate(3, 397)), p=p)
+    assert control_words(made_audit(tmp_path, findings=1), control).startswith(said)

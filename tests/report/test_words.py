@@ -21,4 +21,4 @@ from edgerift.report._words import control_words
 def test_the_control_is_read_by_its_test(tmp_path: Path, evasive: int, p: float, said: str) -> None:
     rate = interval(Rate(evasive, 348))
     control = ControlPart(evasive=rate, attacked=348, clean_disagreement=interval(Rate(3, 397)), p=p)
-    assert control_words(made_audit(tmp_path, findings=1), control).startswith(said)
+    assert control_words(made_audit(tmp_path, findings=100), control).startswith(said)

@@ -1,0 +1,328 @@
+"""`edgerift audit`: the folder, the gate's exit code, which build is judged, and each wrong input in one line."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+import yaml
+
+from edgerift.audit import read_audit
+from edgerift.cli._audit import AttackOptions, AuditCommand
+from edgerift.cli._pipeline import AdaptOptions
+from edgerift.cli._train import OriginalOptions
+from edgerift.deploy import BuildRecipe, GivenBuild, open_build
+from edgerift.errors import BuildError, RecipeError
+from edgerift.evade import preset, read_png
+from edgerift.store import Store
+
+FILES = {
+    "audit.json",
+    "audit.schema.json",
+    "samples.jsonl",
+    "findings",
+    "report.html",
+    "report.sarif",
+    "report.junit.xml",
+    "original.safetensors",
+    "program.safetensors",
+}
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
+    """A store that the audits of these tests share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def given(small_pair, kept):
+    """Audit the pair on the disk with one short attack on 12 images."""
+    short = ("--attack", "default", "--epsilon", 12, "--steps", 4, "--images", 12)
+    return ("audit", "--adapted", small_pair.folder, "--size", 12, "--store", kept, *short)
+
+
+@pytest.fixture
+def policy(tmp_path):
+    def write(**fields):
+        path = tmp_path / "policy.yaml"
+        path.write_text(yaml.safe_dump(fields))
+        return path
+
+    return write
+
+
+def test_a_given_pair_is_audited_and_the_gate_decides_the_exit_code(run, given, policy, small_pair, tmp_path):
+    out = tmp_path / "out"
+    failed = run(*given, "--out", out)
+    assert failed.code == 1
+    assert names(out) == FILES | {"model.onnx"}
+    audit = read_audit(out)
+    assert audit.verdict == "fail"
+    assert [(part.rule, part.holds) for part in audit.gate] == [("evasive", False), ("errors", True)]
+    assert failed.out.splitlines()[0].split() == "ptq for server on onnxruntime, 12 images of digits".split()
+    assert failed.out.splitlines()[-1] == "The gate fails."
+    for name in ("original.safetensors", "program.safetensors", "model.onnx"):
+        assert (out / name).read_bytes() == (small_pair.folder / name).read_bytes()
+
+    held = run(*given, "--policy", policy(evasive=1.0), "--out", out, "--json")
+    assert (held.code, held.err) == (0, "")
+    assert held.out == (out / "audit.json").read_text()
+    again = read_audit(out)
+    assert (again.verdict, again.gate[0].limit) == ("pass", 1.0)
+    assert again.replace(gate=audit.gate, verdict="fail") == audit
+
+
+def test_the_reports_are_those_of_the_audit(run, given, tmp_path):
+    assert run(*given, "--out", tmp_path).code == 1
+    audit = read_audit(tmp_path)
+    sarif = json.loads((tmp_path / "report.sarif").read_text())
+    assert sarif["version"] == "2.1.0"
+    page = (tmp_path / "report.html").read_text()
+    assert audit.findings[0].id in page
+    assert "<testsuite" in (tmp_path / "report.junit.xml").read_text()
+
+
+def test_the_json_of_a_failing_gate_is_whole(run, given, tmp_path):
+    failed = run(*given, "--out", tmp_path, "--json")
+    assert failed.code == 1
+    assert json.loads(failed.out)["verdict"] == "fail"
+    assert failed.out == (tmp_path / "audit.json").read_text()
+
+
+def test_the_first_attack_is_the_main_one(run, given, tmp_path):
+    assert run(*given, "--attack", "pgd", "--stop", "goal", "--out", tmp_path).code == 1
+    audit = read_audit(tmp_path)
+    assert audit.main_attack == "default"
+    assert set(audit.attacks) == {"default", "pgd"}
+    for name, part in audit.attacks.items():
+        assert part.attack == preset(name, 12).replace(steps=4, stop="goal")
+        assert part.evasive.trials == 12
+        assert part.evasive_last is None
+    assert len(audit.comparisons) == 1
+
+
+def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
+    before, out = tmp_path / "before", tmp_path / "out"
+    allowed = ("--policy", policy(evasive=1.0))
+    assert run(*given, *allowed, "--out", before).code == 0
+    assert run(*given, *allowed, "--baseline", before, "--out", out).code == 0
+    samples = before / "samples.jsonl"
+    lines = [json.loads(line) | {"evasive": False} for line in samples.read_text().splitlines()]
+    samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    worse = run(*given, *allowed, "--baseline", before / "audit.json", "--out", out)
+    evasive = read_audit(before).attacks["default"].evasive.successes
+    assert worse.code == (1 if evasive >= 6 else 0)
+    assert f"{evasive} evade only now and 0 only before" in " ".join(worse.out.split())
+    line = run(*given, "--epsilon", 11, "--baseline", before, "--out", tmp_path / "never").line()
+    assert line.startswith("the baseline was attacked with other settings (epsilon)")
+    assert names(tmp_path / "never") == set()
+
+
+def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
+    making = ("--model", "lenet", "--size", 12, "--epochs", 2, "--method", "ptq", "--target", "server")
+    attack = ("--attack", "pgd", "--steps", 2, "--images", 6)
+    done = run(
+        *("audit", *making, *attack, "--policy", policy(evasive=1.0)),
+        *("--store", kept, "--out", tmp_path / "out"),
+    )
+    assert done.code == 0
+    assert "train: epoch 2/2" in done.err
+    audit = read_audit(tmp_path / "out")
+    assert (audit.pair.provenance.method, audit.pair.target, audit.pair.runtime) == ("ptq", "server", "onnxruntime")
+    assert audit.control is None
+    replayed = run("card", tmp_path / "out", "--size", 12, "--seed", 0, "--json")
+    assert replayed.json()["accuracy"]["onnxruntime"] == audit.pair.build_accuracy.value
+
+
+def described(**fields):
+    return AuditCommand(**fields)._recipe()
+
+
+def test_without_arguments_it_is_digits_on_executorch():
+    recipe = described()
+    pair = recipe.pair
+    assert (recipe.images.source, recipe.images.size) == ("digits", 32)
+    assert pair.original.architecture.name == "resnet8"
+    assert (pair.program.method, pair.program.target, pair.build.runtime) == ("qat", "mobile", "executorch")
+    assert pair.build.program == pair.program
+    assert pair.program.original == pair.original
+    assert list(recipe.attacks) == ["default", "diva-2022", "pgd"]
+    assert recipe.attacks == {name: preset(name, 8).replace(stop="never") for name in recipe.attacks}
+    assert (recipe.main, recipe.count, recipe.classes) == ("default", None, ())
+    assert recipe.control.original == pair.original
+    assert recipe.control.settings == pair.program.settings.train
+    assert AuditCommand().out.name == "audit"
+
+
+@pytest.mark.parametrize(
+    ("method", "control", "expected"),
+    [("qat", "auto", True), ("ptq", "auto", False), ("qat", "no", False), ("ptq", "yes", True)],
+)
+def test_the_control_goes_with_training(method, control, expected):
+    recipe = described(control=control, adapting=AdaptOptions(method=method))
+    assert (recipe.control is not None) == expected
+
+
+def test_options_reach_the_recipe(small_pair):
+    attacking = AttackOptions(attack=("pgd", "cw"), epsilon=3, steps=7, stop="goal", images=5, embed_class=(1, 2))
+    recipe = described(
+        adapted=small_pair.folder,
+        control="yes",
+        data={"size": 12},
+        attacking=attacking,
+        training=OriginalOptions(seed=4, batch_size=16),
+        adapting=AdaptOptions(adapt_epochs=2),
+    )
+    assert list(recipe.attacks) == ["pgd", "cw"]
+    assert recipe.attacks["cw"] == preset("cw", 3).replace(steps=7, stop="goal")
+    assert (recipe.main, recipe.count, recipe.draw, recipe.classes) == ("pgd", 5, 4, (1, 2))
+    assert recipe.images.seed == 4
+    settings = recipe.control.settings
+    assert (settings.epochs, settings.batch_size, settings.seed) == (2, 16, 4)
+    assert recipe.control.original == recipe.pair.original
+
+
+@pytest.fixture
+def folder(adapted, tmp_path):
+    """A copy of what `edgerift adapt` wrote for two runtimes."""
+    shutil.copytree(adapted.folder, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def chosen(folder, **fields):
+    return described(adapted=folder, data={"size": 16}, **fields).pair.build
+
+
+def test_the_build_that_ships_is_the_one_that_is_judged(folder, tmp_path):
+    def is_file(build, name):
+        return (
+            isinstance(build, GivenBuild)
+            and build.sha256
+            == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            == hashlib.sha256(build.path.read_bytes()).hexdigest()
+        )
+
+    assert is_file(chosen(folder), "model.pte")
+    assert is_file(chosen(folder, runtime="onnxruntime"), "model.onnx")
+    assert is_file(chosen(folder, build=folder / "model.onnx"), "model.onnx")
+    assert is_file(chosen(folder / "program.safetensors", build=folder / "model.pte"), "model.pte")
+    renamed = tmp_path / "release-3.bin"
+    shutil.copy(folder / "model.onnx", renamed)
+    assert is_file(chosen(folder, build=renamed, runtime="onnxruntime"), "model.onnx")
+    compiled = chosen(folder / "program.safetensors")
+    assert isinstance(compiled, BuildRecipe)
+    assert (compiled.runtime, compiled.program.type) == ("executorch", "given-program")
+
+    (folder / "model.pte").unlink()
+    assert is_file(chosen(folder), "model.onnx")
+    compiled = chosen(folder, runtime="executorch")
+    assert (type(compiled), compiled.runtime) == (BuildRecipe, "executorch")
+    (folder / "model.onnx").unlink()
+    assert (type(chosen(folder)), chosen(folder).runtime) == (BuildRecipe, "executorch")
+
+
+def test_machine_code_and_runtimes_that_do_not_fit_are_refused(folder, monkeypatch):
+    (folder / "model.pt2").write_bytes(b"code")
+    assert chosen(folder).runtime == "executorch"
+    with pytest.raises(BuildError, match="--trust"):
+        chosen(folder, build=folder / "model.pt2")
+    with pytest.raises(RecipeError, match="runtime 'inductor' does not take target 'mobile'"):
+        chosen(folder, runtime="inductor")
+    opened = open_build(folder / "model.onnx")
+    monkeypatch.setattr("edgerift.deploy._recipe.open_build", lambda *_, **__: opened)
+    monkeypatch.setattr(
+        "edgerift.deploy._recipe.GivenBuild.model_validate", lambda _: GivenBuild.model_construct(runtime="inductor")
+    )
+    with pytest.raises(RecipeError, match="runtime 'inductor' does not take target 'mobile'"):
+        chosen(folder, build=folder / "model.pt2", trust=True)
+
+
+def test_the_build_of_another_program_fails_the_gate(run, given, policy, folder, tmp_path):
+    """Its program's twin is not what the device computes, and the checks say so."""
+    shutil.copy(folder / "model.onnx", tmp_path / "model.onnx")
+    size = list(given)
+    size[size.index("--size") + 1] = 16
+    size[size.index("--adapted") + 1] = folder
+    other = ("--build", tmp_path / "model.onnx", "--policy", policy(evasive=1.0))
+    fine = run(*size, *other, "--out", tmp_path / "fine")
+    assert fine.code == 0, fine.out + fine.err
+    program = folder / "program.safetensors"
+    made = run("adapt", "--size", 16, "--original", folder / "original.safetensors", "--method", "ptq", "--seed", 3,
+               "--calibration-images", 1, "--runtime", "onnxruntime", "--out", tmp_path / "other")  # fmt: skip
+    assert made.code == 0
+    shutil.copy(tmp_path / "other" / "program.safetensors", program)
+    wrong = run(*size, *other, "--out", tmp_path / "wrong")
+    audit = read_audit(tmp_path / "wrong")
+    loud = {flag.name: flag.level for flag in audit.flags if flag.level != "ok"}
+    assert "fidelity-clean" in loud
+    assert (wrong.code, audit.verdict) == ((1, "fail") if "error" in loud.values() else (0, "pass"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--attack", "defalt"], "unknown attack 'defalt'; did you mean 'default'?"),
+        (["--epsilon", "256"], "--epsilon is 256; it must be less than or equal to 255"),
+        (["--epsilon", "-1"], "--epsilon is -1; it must be greater than or equal to 0"),
+        (["--epsilon", "0.5"], "--epsilon"),
+        (["--steps", "0"], "--steps is 0; it must be greater than 0"),
+        (["--images", "0"], "--images is 0; it must be greater than 0"),
+        (["--stop", "fooled"], "'fooled'"),
+        (["--embed-class", "10"], "class 10 cannot be embedded; the 10 classes of digits are 0 to 9"),
+        (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
+        (["--adapted", "BAD/nothing"], "no program file at BAD/nothing"),
+        (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
+        (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),
+        (["--build", "BAD/none.onnx"], "no build at BAD/none.onnx"),
+        (["--build", "BAD/policy.yaml"], "cannot tell the runtime of policy.yaml"),
+        (["--build", "BAD/model.pt2"], "pass --trust if you made it yourself"),
+        (["--runtime", "executorch"], "does not take target 'server'; choose onnxruntime or inductor"),
+        (["--policy", "BAD/none.yaml"], "cannot read the policy BAD/none.yaml"),
+        (["--policy", "BAD/policy.yaml"], "unknown field 'evasve'; did you mean 'evasive'?"),
+        (["--baseline", "BAD/none"], "cannot read BAD/none"),
+        (["--baseline", "BAD"], "cannot read BAD/audit.json"),
+        (["--baseline", "BAD/policy.yaml"], "is no audit of this version"),
+        (["--control", "maybe"], "'maybe'"),
+        (["--data", "digit"], "unknown image set 'digit'; did you mean 'digits'?"),
+        (["--out", "BAD/policy.yaml"], "cannot be made a folder"),
+    ],
+)
+def test_wrong_input_is_one_line(run, given, tmp_path, arguments, text):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "policy.yaml").write_text("evasve: 0.1\n")
+    (bad / "model.pt2").write_bytes(b"code")
+    out = () if "--out" in arguments else ("--out", tmp_path / "out")
+    line = run(*given, *out, *(value.replace("BAD", str(bad)) for value in arguments)).line()
+    assert text.replace("BAD", str(bad)) in line
+    assert names(tmp_path / "out") == set() if out else True
+
+
+def test_a_build_alone_is_no_pair(run, tmp_path):
+    line = run("audit", "--build", tmp_path / "model.onnx", "--out", tmp_path / "out").line()
+    assert line == "--build needs the program that it was compiled from; pass --adapted PROGRAM too"
+
+
+def test_the_images_of_a_finding_are_the_test_images(run, given, small_pair, tmp_path):
+    from edgerift.images import open_splits
+
+    run(*given, "--out", tmp_path)
+    test = open_splits(small_pair.images).test
+    for part in read_audit(tmp_path).findings:
+        assert (read_png(tmp_path / part.clean_png) == test.images[part.index]).all()
+        assert (read_png(tmp_path / part.attacked_png).int() - test.images[part.index].int()).abs().max() == part.linf
+
+
+def test_what_is_finished_stays_in_the_store(run, given, kept, tmp_path):
+    run(*given, "--out", tmp_path / "one")
+    before = {path: path.stat().st_mtime_ns for path in kept.rglob("*") if path.suffix in (".json", ".safetensors")}
+    again = run(*given, "--out", tmp_path / "two")
+    assert again.err == ""
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert (tmp_path / "one" / "audit.json").read_bytes() == (tmp_path / "two" / "audit.json").read_bytes()
+    assert Store(kept).root == kept

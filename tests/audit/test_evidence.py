@@ -16,6 +16,14 @@ from edgerift.measure import l2_distance, linf_distance, ssim
 FINGERPRINT = Fingerprint(runtime="made", version="1", sha256="0" * 64, processor="p", instructions="i")
 
 
+@pytest.fixture
+def some(found):
+    """A dozen of the attacked images; not all of them evade."""
+    some = found.evasion.select(torch.arange(12))
+    assert 4 < some.evasive.sum() < 12
+    return some
+
+
 def write(folder, found, parts):
     write_evidence(
         folder,
@@ -56,8 +64,8 @@ def test_each_evasive_image_is_a_finding(found):
         assert part.ssim == ssim(*both)
 
 
-def test_the_files_hold_the_pixels_and_what_is_needed_to_judge_them(found, tmp_path):
-    result = found.evasion
+def test_the_files_hold_the_pixels_and_what_is_needed_to_judge_them(some, tmp_path):
+    result = some
     parts = findings(result, "main")
     write(tmp_path, result, parts)
     names = {f"{part.id}.{kind}" for part in parts for kind in ("json", "clean.png", "attacked.png")}
@@ -70,24 +78,24 @@ def test_the_files_hold_the_pixels_and_what_is_needed_to_judge_them(found, tmp_p
         assert described.finding == part
         assert described.fingerprint == FINGERPRINT
         assert (described.original, described.build) == ("original.safetensors", "model.bin")
-        assert described.classes == found.test.classes
+        assert described.classes == ("class 0", "class 1")
 
 
-def test_findings_of_an_earlier_audit_go_and_other_files_stay(found, tmp_path):
-    write(tmp_path, found.evasion, findings(found.evasion, "before"))
+def test_findings_of_an_earlier_audit_go_and_other_files_stay(some, tmp_path):
+    write(tmp_path, some, findings(some, "before"))
     (tmp_path / "findings" / "notes.txt").write_text("mine")
     (tmp_path / "findings" / "folder").mkdir()
-    few = found.evasion.select(found.evasion.evasive.nonzero()[:2, 0])
+    few = some.select(some.evasive.nonzero()[:2, 0])
     parts = findings(few, "now")
     write(tmp_path, few, parts)
     names = {f"{part.id}.{kind}" for part in parts for kind in ("json", "clean.png", "attacked.png")}
     assert {path.name for path in (tmp_path / "findings").iterdir()} == names | {"notes.txt", "folder"}
 
 
-def test_without_findings_the_folder_is_empty(found, tmp_path):
-    none = replace(found.evasion, evasive=torch.zeros_like(found.evasion.evasive))
+def test_without_findings_the_folder_is_empty(some, tmp_path):
+    none = replace(some, evasive=torch.zeros_like(some.evasive))
     assert findings(none, "main") == ()
-    write(tmp_path, found.evasion, findings(found.evasion, "before"))
+    write(tmp_path, some, findings(some, "before"))
     write(tmp_path, none, ())
     assert list((tmp_path / "findings").iterdir()) == []
 

@@ -80,12 +80,12 @@ def test_the_pair_is_described_by_all_test_images(audited, measured, opened):
     assert data.attacked == 24
 
 
-def test_fidelity_is_that_of_the_attacked_images(audited, measured, opened):
+def test_fidelity_is_that_of_all_clean_and_of_the_attacked_images(audited, measured, opened):
     found = audited.recipe.searching("default").open(audited.store, silent)
-    program = Program.load(audited.folder / "program.safetensors")
-    for part, images in ((measured.fidelity_clean, found.clean), (measured.fidelity_attacked, found.images)):
+    program, test = Program.load(audited.folder / "program.safetensors"), open_splits(audited.recipe.images).test
+    for part, images in ((measured.fidelity_clean, test.images), (measured.fidelity_attacked, found.images)):
         near = fidelity(program, opened.build, images)
-        assert (part.images, part.equal_logits, part.max_lsb) == (24, near.equal_logits, near.max_lsb)
+        assert (part.images, part.equal_logits, part.max_lsb) == (len(images), near.equal_logits, near.max_lsb)
 
 
 def test_findings_flags_layers_and_embeddings_are_there(audited, measured):

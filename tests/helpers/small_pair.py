@@ -36,3 +36,13 @@ def make_small_pair(folder: Path) -> SmallPair:
     zoo.save(original, folder / "original.safetensors")
     program.save(folder / "program.safetensors")
     return SmallPair(folder, described)
+
+
+def make_other_build(pair: SmallPair, path: Path, *, label: int) -> Path:
+    """Make a build for the same images that answers `label` to all of them."""
+    original = zoo.load(pair.folder / "original.safetensors")
+    original.body[-1].bias.data[label] += 50.0
+    with quiet():
+        program = ptq(original, images.open_splits(pair.images).train, target="server", calibration_images=64)
+        build(program, "onnxruntime", path)
+    return path

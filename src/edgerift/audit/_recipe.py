@@ -210,7 +210,8 @@ class _Run:
     def _fidelity(self, main: Evasion) -> _Fidelity:
         pair, _ = self._opened
         parts = {}
-        for which, images in (("clean", main.clean), ("attacked", main.images)):
+        # Of the attacked images both models knew the label, which makes twin and build agree; so all of them are asked.
+        for which, images in (("clean", self._test.images), ("attacked", main.images)):
             near = fidelity(self._program(), pair.build, images)
             parts[which] = FidelityPart(
                 images=near.images,

@@ -19,9 +19,9 @@ State = dict[str, Tensor]
 _MOMENTUM: Final = 0.75
 _RISING: Final = 0.75
 
-#: Bisection of the multiplier starts from this many times the ratio of the two gradients' mean sizes, on either side.
-_WIDEST: Final = 50.0
-_BISECTIONS: Final = 14
+#: Beyond this multiplier a weight of one of the two gradients would change its sign.
+_LARGEST: Final = 2.0
+_BISECTIONS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -148,17 +148,19 @@ class _AutoStep:
 
 @final
 class _BalanceStep:
-    """A step along the rift: as far apart as the margins get, while their mean goes to zero.
+    """A step along the rift: raises the smaller of the two margins that an evasive image needs, as far as it can.
 
-    An image evades where one margin is positive and the other negative, which is a thin sheet along the decision
-    boundary; a sign step along any sum of the two gradients jumps over it. With the gap d = m_original - m_build, their
-    mean l, and both linear around the iterate, the move is the solution of
+    An image evades where m_original > 0 and m_build < 0, which is a thin sheet along the decision boundary; a sign step
+    along any fixed sum of the two gradients jumps over it. With both margins linear around the iterate, the move is the
+    solution of the linear program
 
-        maximise grad d . move   subject to   grad l . move = -l,   |move| <= step,   position + move in the box
+        maximise min(m_original, -m_build)   subject to   |move| <= step,   position + move in the box
 
-    which is, pixel by pixel, one end of its range or the other, as the sign of grad d - multiplier * grad l says. The
-    multiplier is found by bisection, since grad l . move falls as it grows; where the sheet is out of reach, the move
-    is the longest one towards it.
+    With the gap d = m_original - m_build and the level l = (m_original + m_build) / 2 that minimum is d / 2 - |l|, so
+    that the best move widens the gap and brings the level to zero. Pixel by pixel it is one end of the pixel's range or
+    the other, as the sign of grad d - multiplier * grad l says, with the multiplier in [-2, 2] at which the level
+    becomes zero; where it cannot, the multiplier is an end of that range, and the move is that of the one model whose
+    margin is the smaller whatever happens.
     """
 
     def __init__(self, attack: Attack) -> None:
@@ -180,7 +182,7 @@ class _BalanceStep:
 
 
 def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Tensor) -> Tensor:
-    """Find the multiplier `[B]` at which the best move changes the level by `wanted` `[B]`, or comes nearest to it.
+    """Find the multiplier `[B]` in [-2, 2] at which the best move changes the level by `wanted` `[B]`, or nearly so.
 
     A pixel goes from raising the level most to lowering it most once the multiplier passes gap / level, and the level's
     change falls by |level| (up - down) there: `wanted` is reached at a weighted quantile of these ratios.
@@ -189,10 +191,7 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
     passing = (gap / level).flatten(1)  # Infinite or NaN only where the weight is 0.
     most = torch.maximum(level * up, level * down).flatten(1).sum(1)
     drop = (most - wanted).clamp_min(0)
-    reach = _WIDEST * gap.abs().mean((1, 2, 3)) / level.abs().mean((1, 2, 3))
-    # Finite, for a level that no pixel changes asks for nothing, and infinity times zero is NaN.
-    reach = reach.nan_to_num(0.0, posinf=0.0)
-    low, high = -reach, reach
+    low, high = torch.full_like(drop, -_LARGEST), torch.full_like(drop, _LARGEST)
     passed = torch.empty_like(passing)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

@@ -1,0 +1,100 @@
+"""An audit that dies again and again, at moments that its files tell."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+#: Files of `store` and `out`, in the order in which an audit with a control makes them.
+MOMENTS = (
+    "store/.work/given-original-*/original.safetensors",
+    "store/.work/select-*",
+    "store/.work/evade-*/part-00000.safetensors",
+    "store/.work/evade-*/part-00001.safetensors",
+    "store/evade-*",
+    "store/.work/audit-*/stage-fidelity.json",
+    "store/.work/audit-*/stage-checks.json",
+    "store/.work/audit-*/stage-reasons.json",
+    "store/.work/finetune-*",
+    "store/.work/audit-*/stage-control.json",
+    "store/audit-*",
+    "out/model.onnx",
+    "out/findings/*.png",
+    "out/audit.json",
+    "out/report.html",
+)
+
+
+def command(small_pair, folder):
+    program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())"]
+    attack = ["--attack", "default", "--attack", "pgd", "--epsilon", "12", "--control", "yes", "--adapt-epochs", "1"]
+    places = ["--adapted", small_pair.folder, "--size", "12", "--store", folder / "store", "--out", folder / "out"]
+    return [*program, "audit", *attack, *map(str, places)]
+
+
+def run_until(arguments, folder, moment):
+    """Run an audit and kill it as soon as a file is there; tells whether it was."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 120
+        while process.poll() is None and not any(folder.glob(moment)):
+            assert time.monotonic() < until, f"{moment} is not made"
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode == -signal.SIGKILL
+
+
+def finished(folder):
+    """What is done: results in the store, parts of searches and stages, each with the time when it was written."""
+    patterns = ("store/[!.]*/*", "store/.work/*/part-*", "store/.work/*/stage-*")
+    return {path: path.stat().st_mtime_ns for pattern in patterns for path in folder.glob(pattern)}
+
+
+def without_times(path):
+    return {name: value for name, value in json.loads(path.read_text()).items() if name != "times"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+def test_an_audit_that_is_killed_over_and_over_ends_the_same(small_pair, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    done = subprocess.run(command(small_pair, whole), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stderr
+    deaths = 0
+    before = {}
+    for moment in MOMENTS:
+        if any(killed.glob(moment)):
+            continue
+        deaths += run_until(command(small_pair, killed), killed, moment)
+        after = finished(killed)
+        for path, written in before.items():
+            # A finished work folder moves to its own place as a whole, and then its parts and stages may go.
+            moved = killed / "store" / path.parent.name / path.name
+            if path in after or moved in after:
+                assert after.get(path, after.get(moved)) == written, f"{path} was made again before {moment}"
+            else:
+                assert path.name.startswith(("part-", "stage-")), f"{path} has gone"
+        before = after
+    assert deaths >= 10
+    again = subprocess.run(command(small_pair, killed), capture_output=True, text=True, timeout=300)
+    assert again.returncode == 1, again.stderr
+    assert "epoch" not in again.stderr
+    assert without_times(killed / "out" / "audit.json") == without_times(whole / "out" / "audit.json")
+
+    def files(folder):
+        return {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+
+    one, other = files(whole / "out"), files(killed / "out")
+    assert one.keys() == other.keys()
+    timed = {"audit.json", "report.html", "report.junit.xml"}
+    for name in one.keys() - {path for path in one if path.name in timed}:
+        assert one[name].read_bytes() == other[name].read_bytes(), name
+    assert {path.name for path in files(killed / "store") if "edgerift-part" in path.name} == set()

@@ -14,7 +14,7 @@ all threads together: what one thread takes on a machine that does nothing else.
   judges are the ExecuTorch build of the model's int8 program and, where that is wrong, the model: for the final images
   alone, which is what the libraries answer for, where the steering model says that it is near, or at every iterate.
   Judgements are part of the time. Every contender runs once a turn; a ratio is to the raw cost of the same turn. `loss`
-  is the mean cross-entropy of the final images, on whole grey levels, on the model as given.
+  is the mean cross-entropy of the final images, on whole grey levels, on the model as given (at `raw`: before).
 - `loop`: DIVA with the paper's setting and its stop at the first success, by the engine in batches of 64 and by a loop
   over images, as the paper's code does it, with the same twin and the same judges; then the default attack with the
   fewest steps that finds as many.
@@ -85,7 +85,7 @@ def ratios(spent: dict[str, list[float]], base: str) -> dict[str, float]:
 
 
 def fitted(name: str, digits: images.ImageSet) -> nn.Module:
-    """Make an untrained model fit images: ranges normalised layer by layer, logits of mean 0 and deviation 1.
+    """Make an untrained model fit images: ranges normalised layer by layer, logits of mean 0.
 
     Its answers differ from image to image and can be changed, as a trained model's; cost asks for no more.
     """
@@ -96,8 +96,7 @@ def fitted(name: str, digits: images.ImageSet) -> nn.Module:
             model(pixels)
         logits = model.eval()(pixels)
         last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-        last.bias.sub_(logits.mean(0)).div_(logits.std(0))
-        last.weight.div_(logits.std(0)[:, None])
+        last.bias.sub_(logits.mean(0))
     return model
 
 
@@ -163,9 +162,11 @@ def against_libraries(name: str, batch: int, turns: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for key, ratio in ratios(spent, RAW).items():
         rows[key] = {"seconds": statistics.median(spent[key]), "ratio": ratio}
-        if key in versions():
+        if key == RAW:
+            rows[key] |= outcome(model, pixels, pixels, labels)
+        elif key in versions():
             rows[key] |= outcome(model, answers[key].detach(), pixels, labels)
-        elif key != RAW:
+        else:
             trace, watch = answers[key]
             rows[key] |= outcome(model, images.to_float(trace.last), pixels, labels)
             rows[key] |= {
@@ -280,7 +281,7 @@ def show(title: str, rows: dict[str, dict[str, Any]]) -> None:
     """Print rows of figures."""
     print(f"\n{title}")
     for name, values in rows.items():
-        figures = "  ".join(f"{key} {value:.3g}" for key, value in values.items() if value is not None)
+        figures = "  ".join(f"{key} {value:.4g}" for key, value in values.items() if value is not None)
         print(f"  {name:<22} {figures}", flush=True)
 
 

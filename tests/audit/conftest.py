@@ -77,8 +77,8 @@ class Audited(NamedTuple):
 def audit_recipe(small_pair: SmallPair) -> AuditRecipe:
     """Two attacks on 24 images of a pair on ONNX Runtime; the main one finds several."""
     attacks = {
-        "pgd": preset("pgd", 12).replace(steps=3),
-        "default": preset("default", 12).replace(steps=6, stop="never"),
+        "pgd": preset("pgd", 16, 3),
+        "default": preset("default", 16, 6).replace(stop="never"),
     }
     return AuditRecipe(
         pair=small_pair.settings(), images=small_pair.images, attacks=attacks, main="default", count=24, draw=1

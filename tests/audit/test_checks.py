@@ -17,6 +17,7 @@ from edgerift.audit._checks import (
     repeated,
     replayed,
     sample_size,
+    tied_scores,
     twin_fidelity,
     zero_gradients,
 )
@@ -138,6 +139,16 @@ def test_an_answer_that_changes_when_asked_again_is_seen(found):
     assert flag.level == "error"
 
 
+def test_a_batch_that_is_answered_otherwise_the_second_time_is_seen(found):
+    answer, asked = found.pair.build.answer, []
+
+    def moody(images):
+        asked.append(len(images) > 1)
+        return answer(images) + 1e-6 * (asked[-1] and sum(asked) > 1)
+
+    assert repeated(Pair(found.pair.original, None, StandInBuild(moody)), found.evasion).level == "error"
+
+
 def test_an_answer_that_depends_on_the_batch_is_seen(found):
     answer = found.pair.build.answer
     mixed = StandInBuild(lambda images: answer(images) + images.float().mean() * (len(images) > 1))
@@ -254,3 +265,17 @@ def test_few_images_and_images_that_are_the_easy_ones_are_noted(found, count, dr
     flag = sample_size(some, looked)
     assert (flag.level, flag.action) == (level, action)
     assert flag.seen.startswith(f"{count} images were attacked; {dropped} of {looked} could not be")
+
+
+@pytest.mark.parametrize(("tied", "level"), [(0, "ok"), (1, "note"), (5, "note"), (6, "warning")])
+def test_images_that_hold_by_a_tie_alone_are_counted(found, tied, level):
+    """A tie under an evasive image is no reason that it holds."""
+    some = found.evasion.select(torch.arange(100))
+    scores = torch.arange(10.0).repeat(100, 1)
+    scores[:tied, 8] = 9.0
+    scores[50:60, 8] = 9.0
+    evasive = torch.zeros(100, dtype=torch.bool)
+    evasive[50:60] = True
+    flag = tied_scores(replace(some, last_build=scores, evasive=evasive))
+    assert flag.level == level
+    assert flag.seen.startswith(f"{tied} of 100 images")

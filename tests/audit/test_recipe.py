@@ -10,7 +10,7 @@ from edgerift.audit import AuditRecipe, Measured, attack_part
 from edgerift.audit import _recipe as recipe_module
 from edgerift.deploy import Program, fidelity
 from edgerift.errors import InputError, RecipeError
-from edgerift.evade import EvadeRecipe, search
+from edgerift.evade import EvadeRecipe, SelectRecipe, search
 from edgerift.evade import _recipe as evade_recipe_module
 from edgerift.images import open_splits
 from edgerift.measure import accuracy
@@ -193,6 +193,10 @@ def test_the_control_is_attacked_as_the_build_is(audited, small_pair, tmp_path):
     part = result.control
     assert (part.evasive.successes, part.attacked) == (int(found.evasive.sum()), len(found))
     assert part.evasive.value < result.attacks["default"].evasive.value
+    answers = SelectRecipe(pair=searching.pair, images=small_pair.images).open(audited.store, silent)
+    right = [scores.argmax(1) == open_splits(small_pair.images).test.labels for scores in answers]
+    assert part.clean_disagreement.successes == int((right[0] != right[1]).sum())
+    assert part.clean_disagreement != result.pair.instability
     assert part.clean_disagreement.trials == 359
     assert "control" in result.times
 

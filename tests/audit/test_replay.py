@@ -71,6 +71,14 @@ def test_a_build_that_answers_the_label_does_not_evade(folder, part, small_pair,
         assert result.build_answer == result.label
 
 
+def test_a_third_class_evades_as_well(folder, part, small_pair, tmp_path):
+    """What the build said in the audit does not count; that it is wrong now does."""
+    third = next(label for label in range(10) if label not in (part.label, part.build_label))
+    other = make_other_build(small_pair, tmp_path / "other.onnx", label=third)
+    result = replay(folder / "findings" / f"{part.id}.json", build=other)
+    assert (result.evasive, result.build_answer, result.same_build) == (True, str(third), False)
+
+
 def test_an_original_that_is_wrong_does_not_make_a_finding(folder, part, tmp_path):
     original = zoo.load(folder / "original.safetensors")
     original.body[-1].bias.data[part.label] -= 50.0

@@ -122,8 +122,8 @@ def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
     rule = read_audit(out).gate[-1]
     assert rule.text.endswith(f"{evasive} evade only now and 0 only before")
     assert not rule.holds
-    line = run(*given, "--epsilon", 11, "--baseline", before, "--out", tmp_path / "never").line()
-    assert line.startswith("the baseline was attacked with other settings (epsilon)")
+    line = run(*given, "--stop", "goal", "--baseline", before, "--out", tmp_path / "never").line()
+    assert line.startswith("the baseline was attacked with other settings (stop)")
     assert names(tmp_path / "never") == set()
 
 

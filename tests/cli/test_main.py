@@ -36,7 +36,7 @@ def test_help_is_no_error(run, arguments, words):
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [([], "train, adapt, card, doctor"), (["adpt"], "adpt"), (["doctor", "--jason"], "--jason")],
+    [([], "train, adapt, card, audit, replay, doctor"), (["adpt"], "adpt"), (["doctor", "--jason"], "--jason")],
 )
 def test_a_command_that_is_not_known_is_one_line(run, arguments, text):
     assert text in run(*arguments).line()
@@ -69,7 +69,7 @@ def test_ctrl_c_is_one_line_and_130(run, monkeypatch, tmp_path):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_adapt.Adapt, "_recipe", interrupted)
+    monkeypatch.setattr(_adapt, "adapt_recipe", interrupted)
     code, out, err = run("adapt", "--out", tmp_path)
     assert (code, out) == (130, "")
     assert err == "edgerift: stopped; the same command goes on where this one was\n"

@@ -5,21 +5,19 @@ import shutil
 
 import pytest
 
-from edgerift.audit import read_audit
-from edgerift.evade import png_bytes, read_png
+from edgerift.audit import AuditRecipe, read_audit, run_audit
+from edgerift.evade import png_bytes, preset, read_png
+from edgerift.store import Store
 
 
 @pytest.fixture(scope="session")
 def audited_folder(small_pair, tmp_path_factory):
-    from edgerift.audit import AuditRecipe, run_audit
-    from edgerift.evade import preset
-    from edgerift.store import Store
-
-    folder = tmp_path_factory.mktemp("audit")
-    attack = preset("default", 12).replace(steps=4)
+    """Audit a few images with an attack that finds some of them evasive."""
+    attacks = {"default": preset("default", 24, 10)}
     recipe = AuditRecipe(
-        pair=small_pair.settings(), images=small_pair.images, attacks={"default": attack}, main="default", count=12
+        pair=small_pair.settings(), images=small_pair.images, attacks=attacks, main="default", count=20
     )
+    folder = tmp_path_factory.mktemp("audit")
     run_audit(recipe, folder, Store(tmp_path_factory.mktemp("store")))
     return folder
 

@@ -194,6 +194,20 @@ def more_steps(found: Evasion) -> FlagPart:
     )
 
 
+def tied_scores(found: Evasion) -> FlagPart:
+    """Count the candidates that hold because the build's two best scores are equal, as those at the end of its grid."""
+    best = found.last_build.topk(min(2, found.last_build.shape[1]), 1).values
+    tied = int(((best[:, 0] == best[:, -1]) & ~found.evasive).sum())
+    share = tied / len(found)
+    return FlagPart(
+        name="ties",
+        level=_level(share, note=0.0, warning=0.05, error=1.0),
+        seen=f"{tied} of {len(found)} images end, not evasive, where the build's two best scores are equal",
+        meaning="scores clipped at the end of the output's grid have no gradient, and the lower class number wins",
+        action="look at pgd on the same images, and calibrate the output's range on more images",
+    )
+
+
 def sample_size(found: Evasion, looked: int) -> FlagPart:
     """See whether the attacked images are few, or most of the `looked` at could not be attacked."""
     small = len(found) < _SMALL_AUDIT

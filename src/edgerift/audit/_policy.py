@@ -11,10 +11,10 @@ from edgerift.audit._document import Audit, GatePart
 from edgerift.errors import InputError, RecipeError
 from edgerift.recipes import Settings
 
-# Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
 
+# Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 

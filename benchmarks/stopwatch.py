@@ -1,7 +1,8 @@
-"""A stopwatch that knows a search's parts: forward passes, backward passes, judges, and what is left."""
+"""Processor time: of contenders that take turns, and of one search's parts (models, judges, and what is left)."""
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -13,6 +14,32 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.evade import Steering, Victim, _judge
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Time one call: processor seconds and its answer."""
+    started = time.process_time()
+    answer = work()
+    return time.process_time() - started, answer
+
+
+def in_turns(works: dict[str, Callable[[], Any]], turns: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Run every work once a turn; returns the seconds of each and the last answers."""
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    answers = {}
+    for _ in range(turns):
+        for name, work in works.items():
+            seconds, answers[name] = timed(work)
+            spent[name].append(seconds)
+    return spent, answers
+
+
+def ratios(spent: dict[str, list[float]], base: str) -> dict[str, float]:
+    """The median over the turns of each work's time over the base's in the same turn."""
+    return {
+        name: statistics.median(own / raw for own, raw in zip(times, spent[base], strict=True))
+        for name, times in spent.items()
+    }
 
 
 class Stopwatch:

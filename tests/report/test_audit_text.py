@@ -29,7 +29,10 @@ def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
     text = shown(audit_text(made_audit(tmp_path, findings=3), Path("out")))
     assert "warning more-steps: 12 of 341 images were found in the last fifth" in text
     assert "zero-gradients" not in text
-    assert "Further training alone opens a wider rift than the build has: 0.9 % on the build, 11.8 % on the control" in " ".join(text.split())
+    assert (
+        "Further training alone opens a wider rift than the build has: 0.9 % on the build, 11.8 % on the control"
+        in " ".join(text.split())
+    )
     assert "Layer that matters most: body.stage3.block0.conv2" in text
     assert "Report: out/report.html" in text
     assert "Replay a finding: edgerift replay out/findings/00000.json" in text

@@ -85,7 +85,7 @@ class Engine:
         )
 
     def run(self) -> Iterator[int]:
-        """Search to the end; yields the number of images that are done, after each step."""
+        """Search to the end; yields after each step how many images' worth of work is done."""
         state: State = {}
         done = 0
         while True:
@@ -98,7 +98,14 @@ class Engine:
             done += left
             if state:
                 self._advance(state, candidates)
-            yield done
+            yield done + self._underway(state)
+
+    def _underway(self, state: State) -> int:
+        """Count the work that is done on images still in the batch, in whole images."""
+        if not state:
+            return 0
+        taken = int(state["taken"].sum()) + self._attack.steps * int(state["start"].sum())
+        return taken // max(1, self._attack.steps * self._attack.restarts)
 
     def _refilled(self, state: State) -> State:
         present = len(state["row"]) if state else 0

@@ -44,7 +44,14 @@ def _attacks(audit: Audit) -> Table:
     title = f"{made}, {audit.data.attacked} images of {audit.data.name}"
     table = Table(title=_text(title), title_justify="left")
     table.add_column("")
-    for heading in ("evasive", "95 % interval", "at the last step", "build wrong", "original wrong", "gradient calls"):
+    for heading in (
+        "evasive",
+        "95 % interval",
+        "at the last step",
+        "build wrong",
+        "original wrong",
+        "gradients a find",
+    ):
         table.add_column(heading, justify="right")
     for name in attack_order(audit):
         part = audit.attacks[name]

@@ -53,6 +53,7 @@ def check_all(
         no_budget(pair, steering, test, clean, result.attack),
         better_baseline(found, main),
         more_steps(result),
+        tied_scores(result),
         sample_size(result, len(test)),
     )
 

@@ -29,17 +29,18 @@ import statistics
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from contenders import EPSILON, STEP, STEPS, versions
 from libraries import against_libraries
-from stopwatch import Stopwatch, in_turns, ratios
+from stopwatch import Stopwatch, in_turns, ratios, timed
 from torch import Tensor
 
 from edgerift import adapt, deploy, images, train, zoo
-from edgerift.evade import Attack, Pair, preset, select
+from edgerift.evade import Attack, Pair, Steering, preset, select
 from edgerift.evade._search import Selection, search_selected
 
 #: The loop and the engine's own share are measured so often at most; `--turns` says how often the libraries run.
@@ -98,6 +99,14 @@ def against_loop(pair: Pair, test: images.ImageSet, selection: Selection, turns:
     return rows
 
 
+def watched_search(
+    watch: Stopwatch, pair: Pair, test: images.ImageSet, selection: Selection, attack: Attack, steering: Steering
+) -> None:
+    """Search under a stopwatch."""
+    with watch.running():
+        search_selected(watch.victim(pair), test, selection, attack, steering=watch.steering(steering))
+
+
 def overhead(pair: Pair, test: images.ImageSet, selection: Selection, turns: int) -> dict[str, Any]:
     """Tell what the engine spends outside of the networks, for the paper's attack and for the default one."""
     steering = pair.white_box()
@@ -106,8 +115,7 @@ def overhead(pair: Pair, test: images.ImageSet, selection: Selection, turns: int
         watches = []
         for _ in range(turns + 1):
             watch = Stopwatch()
-            with watch.running():
-                search_selected(watch.victim(pair), test, selection, preset(name), steering=watch.steering(steering))
+            timed(partial(watched_search, watch, pair, test, selection, preset(name), steering))
             watches.append(watch)
         parts = {part: statistics.median(watch.share(part) for watch in watches[1:]) for part in watch.seconds}
         rows[name] = {

@@ -156,9 +156,45 @@ def attacks() -> str:
     return text
 
 
+def search() -> str:
+    """What the search costs, beside other libraries and a loop."""
+    found = read("evade.json")
+    results = found["results"]
+    rows = [
+        [
+            f"{network}: {name}",
+            f"{row['ratio']:.2f}",
+            f"{row['loss']:.3f}",
+            f"{row['build questions an image']:.1f}" if "build questions an image" in row else "",
+        ]
+        for network, part in results["libraries"].items()
+        for name, row in part.items()
+    ]
+    loop = [
+        [name, f"{row['seconds']:.2f}", f"{row['times faster']:.1f}", f"{row['evasive']} of {row['images']}"]
+        for name, row in results["loop"].items()
+    ]
+    shares = [
+        [name, *(f"{row[part]:.1%}" for part in ("forward", "backward", "judges", "overhead"))]
+        for name, row in results["overhead"].items()
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return (
+        "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
+        f"{found['threads']} thread, median of {found['turns']} turns, {versions}. The same PGD (20 steps of 1 grey "
+        "level, epsilon 8, no early stop) on a float model, over 20 plain forward passes and input gradients of the "
+        "model as given. The judges here are the plain float model twice, as build and as original.\n\n"
+        + table(["", "ratio", "loss reached", "questions an image"], rows)
+        + "\n### DIVA with early stopping, beside one image at a time\n\n"
+        + table(["", "seconds", "times faster", "evasive"], loop)
+        + "\n### Where the time goes\n\n"
+        + table(["attack, early stopping", "forward", "backward", "judges", "the engine's own"], shares)
+    )
+
+
 def main() -> None:
     """Write the page."""
-    TARGET.write_text("\n".join([HEAD, attacks(), card(), builds(), twins(), training()]))
+    TARGET.write_text("\n".join([HEAD, attacks(), search(), card(), builds(), twins(), training()]))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from edgerift.deploy import folded, twin_scores
+from edgerift.deploy import twin_scores
 from edgerift.errors import ModelError
 from edgerift.evade._attack import Attack
 from edgerift.evade._pair import Victim
@@ -53,7 +53,7 @@ class Judge:
         """Prepare to judge for an attack's goal."""
         self._victim = victim
         self._attack = attack
-        self._original = folded(victim.original)
+        self._original = victim.folded_original
 
     def ask(self, images: Tensor, labels: Tensor) -> Verdicts:
         """Judge uint8 images `[N,3,H,W]` with labels `[N]`, both on the CPU."""

@@ -48,6 +48,10 @@ class Victim(Protocol):
     def original(self) -> nn.Module:
         """The float model."""
 
+    @property
+    def folded_original(self) -> nn.Module:
+        """The float model in a form that costs less."""
+
     def original_scores(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with the original's logits `[N,K]`."""
 
@@ -87,7 +91,12 @@ class Pair:
 
         Raises :class:`~edgerift.errors.InputError` without a program.
         """
-        return Steering(folded(self.original), (self.twin,))
+        return Steering(self.folded_original, (self.twin,))
+
+    @cached_property
+    def folded_original(self) -> nn.Module:
+        """The original in a form whose answers and gradients cost less, equal up to the rounding of float."""
+        return folded(self.original)
 
     @cached_property
     def twin(self) -> nn.Module:
@@ -134,7 +143,12 @@ class Fleet:
 
     def white_box(self) -> Steering:
         """Make a folded copy of the original and the twin of every build."""
-        return Steering(folded(self.original), tuple(member.twin for member in self.members))
+        return Steering(self.folded_original, tuple(member.twin for member in self.members))
+
+    @property
+    def folded_original(self) -> nn.Module:
+        """The original in its cheaper form, that of the first member."""
+        return self.members[0].folded_original
 
 
 def _settled(module: nn.Module) -> nn.Module:

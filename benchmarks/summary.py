@@ -183,7 +183,8 @@ def search() -> str:
         "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
         f"{found['threads']} thread, median of {found['turns']} turns, {versions}. The same PGD (20 steps of 1 grey "
         "level, epsilon 8, no early stop) on a float model, over 20 plain forward passes and input gradients of the "
-        "model as given. The judges here are the plain float model twice, as build and as original.\n\n"
+        "model as given, in processor seconds. The judges are the ExecuTorch build of the model's int8 program and, "
+        "where that is wrong, the model itself; what the libraries answer for is `judged at the end`.\n\n"
         + table(["", "ratio", "loss reached", "questions an image"], rows)
         + "\n### DIVA with early stopping, beside one image at a time\n\n"
         + table(["", "seconds", "times faster", "evasive"], loop)

@@ -92,7 +92,7 @@ def test_findings_flags_layers_and_embeddings_are_there(audited, measured):
     evasive = measured.attacks["default"].evasive.successes
     assert len(measured.findings) == evasive
     assert all(part.attack == "default" and part.id.startswith("default-") for part in measured.findings)
-    assert len(measured.flags) == 11
+    assert len(measured.flags) == 12
     assert [flag.name for flag in measured.flags if flag.level in ("error", "warning")] == []
     program = Program.load(audited.folder / "program.safetensors")
     assert len(measured.layers) == 5

@@ -107,6 +107,7 @@ class _Watched(nn.Module):
 class _WatchedVictim:
     def __init__(self, victim: Victim, watch: Stopwatch) -> None:
         self.original = victim.original
+        self.folded_original = victim.folded_original
         self.original_scores = watch.timed("judges", victim.original_scores)
         self.build_scores = watch.timed("judges", victim.build_scores)
         self.white_box = victim.white_box

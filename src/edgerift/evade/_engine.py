@@ -72,7 +72,7 @@ class Engine:
         self._device = device_of(steering)
         self._pending = collections.deque((row, 0) for row in range(len(images)))
         rows = len(images)
-        counts = torch.zeros(5, rows, dtype=torch.int64)
+        counts = torch.zeros(4, rows, dtype=torch.int64)
         self.trace = Trace(
             found=images.clone(),
             last=images.clone(),

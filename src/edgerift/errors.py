@@ -58,6 +58,10 @@ class BuildError(EdgeriftError):
     """A runtime refused a program or an input."""
 
 
+class BudgetError(EdgeriftError):
+    """A question to an oracle would cost more images than its budget has left."""
+
+
 class StoreError(EdgeriftError):
     """A stored result cannot be written, read or trusted."""
 

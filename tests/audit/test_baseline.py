@@ -7,9 +7,8 @@ from made_audit import ATTACKED, made_audit
 from scipy.stats import binomtest, fisher_exact
 
 from edgerift.audit import judge_baseline, read_audit
-from edgerift.audit._document import interval
 from edgerift.errors import InputError
-from edgerift.measure import Rate
+from edgerift.measure import Rate, interval
 
 #: 60 of 350 images evade.
 BEFORE = range(60)

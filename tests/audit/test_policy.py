@@ -4,9 +4,8 @@ import pytest
 from made_audit import made_audit
 
 from edgerift.audit import Policy, judge, read_policy
-from edgerift.audit._document import interval
 from edgerift.errors import InputError, RecipeError
-from edgerift.measure import Rate
+from edgerift.measure import Rate, interval
 
 NOTHING = dict.fromkeys(Policy.model_fields)
 STEP = 1e-9

@@ -18,14 +18,12 @@ from edgerift.audit._document import (
     FindingPart,
     FlagPart,
     GatePart,
-    Interval,
     LayerPart,
     PairPart,
-    interval,
 )
 from edgerift.deploy import Fingerprint, Provenance
 from edgerift.evade import Attack, CrossEntropy, Diva
-from edgerift.measure import Rate, mcnemar
+from edgerift.measure import Interval, Rate, interval, mcnemar
 
 DIGITS = tuple("0123456789")
 HOSTILE = '<script>alert("x")</script>\x1b[31m & \u202eredro'

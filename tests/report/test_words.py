@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from made_audit import made_audit
 
-from edgerift.audit._document import ControlPart, interval
-from edgerift.measure import Rate
+from edgerift.audit._document import ControlPart
+from edgerift.measure import Rate, interval
 from edgerift.report._words import control_words
 
 

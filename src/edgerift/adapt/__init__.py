@@ -1,5 +1,13 @@
 """From an original to a program: post-training quantization, quantization-aware training, and the float control."""
 
+from edgerift.adapt._divergence import Direction as Direction
+from edgerift.adapt._divergence import Divqat as Divqat
+from edgerift.adapt._divergence import divergence as divergence
+from edgerift.adapt._hardened import Hardened as Hardened
+from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
+from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
+from edgerift.adapt._hardened import divqat as divqat
+from edgerift.adapt._hardened import run_hardened as run_hardened
 from edgerift.adapt._methods import TARGETS as TARGETS
 from edgerift.adapt._methods import finetune as finetune
 from edgerift.adapt._methods import float_weights as float_weights
@@ -7,6 +15,7 @@ from edgerift.adapt._methods import ptq as ptq
 from edgerift.adapt._methods import qat as qat
 from edgerift.adapt._methods import run_finetune as run_finetune
 from edgerift.adapt._methods import run_qat as run_qat
+from edgerift.adapt._methods import weights_digest as weights_digest
 from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
 from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
 from edgerift.adapt._recipe import GivenOriginal as GivenOriginal
@@ -16,3 +25,7 @@ from edgerift.adapt._settings import PtqSettings as PtqSettings
 from edgerift.adapt._settings import QatSettings as QatSettings
 from edgerift.adapt._torchao import torchao_qat as torchao_qat
 from edgerift.adapt._torchao import torchao_qat_model as torchao_qat_model
+from edgerift.adapt._tuned import Allowance as Allowance
+from edgerift.adapt._tuned import Search as Search
+from edgerift.adapt._tuned import Trial as Trial
+from edgerift.adapt._tuned import TunedRecipe as TunedRecipe

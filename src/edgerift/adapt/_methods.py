@@ -18,7 +18,7 @@ from edgerift.deploy import Program, Provenance, Target, trainable_twin
 from edgerift.errors import ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, split, to_float
 from edgerift.recipes import Progress, Settings, silent
-from edgerift.train import History, Trained, TrainSettings, run
+from edgerift.train import History, Loss, Trained, TrainSettings, run
 
 TARGETS: tuple[Target, ...] = ("mobile", "server")
 _CALIBRATION_BATCH = 64
@@ -41,7 +41,7 @@ def ptq(
     :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in integers.
     """
     chosen = (settings or PtqSettings()).replace(**settings_fields)
-    return _converted(original, train, target, chosen, "ptq", chosen, progress).program
+    return _converted(original, train, target, chosen, "ptq", chosen.model_dump(mode="json"), progress).program
 
 
 def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
@@ -81,7 +81,7 @@ def qat(
     """
     chosen = settings or QatSettings()
     chosen = chosen.replace(train=chosen.train.replace(**train_fields))
-    train, held = _held_out(train, validation, chosen.train.seed)
+    train, held = held_out(train, validation, chosen.train.seed)
     return run_qat(original, train, held, target=target, settings=chosen, checkpoint=checkpoint, progress=progress)[0]
 
 
@@ -92,13 +92,22 @@ def run_qat(
     *,
     target: Target,
     settings: QatSettings,
+    loss: Loss | None = None,
+    method: str = "qat",
+    described: Settings | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Program, History]:
-    """Do what :func:`qat` does and return the history of the training too."""
+    """Do what :func:`qat` does and return the history of the training too.
+
+    `loss` is that of :func:`~edgerift.train.run`; `method` and `described` name it in the program's provenance.
+    """
     if settings.train.compile:
-        raise RecipeError("qat does not take compile=True: its grids move at every step; leave compile out")
-    converted = _converted(original, train, target, settings.calibration, "qat", settings, progress)
+        raise RecipeError(f"{method} does not take compile=True: its grids move at every step; leave compile out")
+    told = settings.model_dump(mode="json")
+    if described is not None:
+        told[method] = described.model_dump(mode="json")
+    converted = _converted(original, train, target, settings.calibration, method, told, progress)
     student = trainable_twin(converted.program, converted.weights)
 
     def freeze(_model: nn.Module, epoch: int) -> None:
@@ -109,10 +118,11 @@ def run_qat(
         train,
         validation,
         settings.train,
+        loss=loss,
         on_epoch=freeze,
         checkpoint=checkpoint,
         progress=progress,
-        task="qat",
+        task=method,
     )
     return student.program(), trained.history
 
@@ -132,7 +142,7 @@ def finetune(
     The original is not changed; the copy is returned in evaluation mode.
     """
     chosen = (settings or QatSettings().train).replace(**train_fields)
-    train, held = _held_out(train, validation, chosen.seed)
+    train, held = held_out(train, validation, chosen.seed)
     return run_finetune(original, train, held, settings=chosen, checkpoint=checkpoint, progress=progress).model
 
 
@@ -165,12 +175,12 @@ def _converted(
     target: Target,
     calibration: PtqSettings,
     method: str,
-    settings: Settings,
+    settings: dict[str, Any],
     progress: Progress,
 ) -> Converted:
     require_fit(original, train, target)
     model = copy.deepcopy(original).cpu()
-    provenance = Provenance(method=method, settings=settings.model_dump(mode="json"), original=weights_digest(original))
+    provenance = Provenance(method=method, settings=settings, original=weights_digest(original))
     return quantize(
         model,
         _calibration(train, calibration, progress),
@@ -198,7 +208,8 @@ def _calibration(train: ImageSet, settings: PtqSettings, progress: Progress) -> 
     progress("calibrate", len(chosen), len(chosen))
 
 
-def _held_out(train: ImageSet, validation: ImageSet | float | None, seed: int) -> tuple[ImageSet, ImageSet | None]:
+def held_out(train: ImageSet, validation: ImageSet | float | None, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """Hold a share of the training images out when `validation` is a number."""
     if isinstance(validation, float | int):
         return split(train, validation, seed=seed)
     return train, validation

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import Audit, GatePart, rate_of
+from edgerift.audit._document import Audit, GatePart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
-from edgerift.measure import fisher, mcnemar
+from edgerift.measure import fisher, mcnemar, rate_of
 
 #: Worse by chance with at most this probability.
 _SIGNIFICANT: Final = 0.05

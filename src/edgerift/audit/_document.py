@@ -6,18 +6,8 @@ from typing import Literal
 
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.evade import Attack
-from edgerift.measure import Rate
+from edgerift.measure import Interval
 from edgerift.recipes import Settings
-
-
-class Interval(Settings):
-    """A share in [0, 1] with its exact 95 % interval (Clopper-Pearson) and the counts that it comes from."""
-
-    value: float
-    low: float
-    high: float
-    successes: int
-    trials: int
 
 
 class DataPart(Settings):
@@ -222,13 +212,3 @@ class Audit(Settings):
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
     times: dict[str, float]
-
-
-def rate_of(part: Interval) -> Rate:
-    """Read a rate back from plain numbers."""
-    return Rate(part.successes, part.trials)
-
-
-def interval(rate: Rate) -> Interval:
-    """Write a rate as plain numbers."""
-    return Interval(value=rate.value, low=rate.low, high=rate.high, successes=rate.successes, trials=rate.trials)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart, DataPart, Interval, interval
+from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart, DataPart
 from edgerift.evade import Evasion
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.measure import Rate, l2_distance, linf_distance, mcnemar, ssim
+from edgerift.measure import Interval, Rate, interval, l2_distance, linf_distance, mcnemar, ssim
 
 
 def attack_part(found: Evasion) -> AttackPart:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from edgerift.adapt import float_weights
-from edgerift.audit._document import EmbeddingPart, LayerPart, interval
+from edgerift.audit._document import EmbeddingPart, LayerPart
 from edgerift.deploy import feature_module, twin, twin_scores
 from edgerift.errors import InputError
 from edgerift.evade import Evasion, Pair, embedding, rank_layers
+from edgerift.measure import interval
 from edgerift.recipes import Progress
 
 #: Enough images to rank layers by, and enough points to see clusters in.

@@ -25,7 +25,6 @@ from edgerift.audit._document import (
     FlagPart,
     LayerPart,
     PairPart,
-    interval,
 )
 from edgerift.audit._evidence import findings
 from edgerift.audit._measures import attack_part, comparison, data_part
@@ -34,7 +33,7 @@ from edgerift.deploy import Program, fidelity
 from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, Evasion, Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Rate, accuracy, fisher, quadrants
+from edgerift.measure import Rate, accuracy, fisher, interval, quadrants
 from edgerift.recipes import Progress, Recipe, Settings
 from edgerift.store import write_whole
 

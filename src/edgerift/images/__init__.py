@@ -4,6 +4,7 @@
 its classes or its groups apart, and `ImagesSettings` describes images inside a recipe.
 """
 
+from edgerift.images._collages import collages as collages
 from edgerift.images._load import load as load
 from edgerift.images._npz import save as save
 from edgerift.images._set import Augmentation as Augmentation

@@ -54,6 +54,11 @@ class Rate:
             return 1.0
         return _beta_quantile((1 + self.confidence) / 2, self.successes + 1, self.trials - self.successes)
 
+    @property
+    def complement(self) -> Rate:
+        """The rate of failures: an error is the complement of an accuracy."""
+        return Rate(self.trials - self.successes, self.trials, self.confidence)
+
     def __str__(self) -> str:
         """Write the rate and its interval in percent."""
         interval = f"[{self.low:.1%}, {self.high:.1%}]".replace("%", "")

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.audit._document import Audit, ControlPart, FlagPart, Interval
+from edgerift.audit._document import Audit, ControlPart, FlagPart
+from edgerift.measure import Interval
 from edgerift.report._rows import attack_order, by_level
 from edgerift.report._words import control_words, gate_numbers, outcome, p_value, percent, plain, rate, sentence
 

@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgerift.audit._document import Audit, ControlPart, Interval
+from edgerift.audit._document import Audit, ControlPart
+from edgerift.measure import Interval
 from edgerift.report._rows import attack_order
 from edgerift.report._words import main_attack, percent
 

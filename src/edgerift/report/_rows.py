@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgerift.audit._document import Audit, FlagPart, Interval, LayerPart, interval
-from edgerift.measure import Rate
+from edgerift.audit._document import Audit, FlagPart, LayerPart
+from edgerift.measure import Interval, Rate, interval
 from edgerift.report._words import class_name, main_attack
 
 #: How grave a flag is, the gravest first.

@@ -6,8 +6,9 @@ import json
 import unicodedata
 from typing import NamedTuple
 
-from edgerift.audit._document import AttackPart, Audit, ControlPart, GatePart, Interval
+from edgerift.audit._document import AttackPart, Audit, ControlPart, GatePart
 from edgerift.evade import Attack
+from edgerift.measure import Interval
 
 _SPACE = "\N{NO-BREAK SPACE}"
 # Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.

@@ -1,0 +1,105 @@
+"""How far a quantized model's answers are driven from the original's: the divergence that DivQAT raises."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias, final
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift.recipes import Settings
+
+Direction: TypeAlias = Literal["forward", "reverse", "jensen-shannon"]
+
+
+@final
+class Divqat(Settings):
+    """The loss of DivQAT: CE(Q, y) - alpha KL(Q || L), Q the quantized model and L the frozen original.
+
+    Khaled et al. 2025, arXiv:2512.23948, equation 4; the divergence is summed over the classes and averaged over the
+    batch. With every other field at its default this is the paper's loss. The other fields are ways to hold it:
+
+    - `direction`: `forward` is KL(Q || L), the paper's; `reverse` is KL(L || Q), which has no bound; `jensen-shannon`
+      is at most log 2.
+    - `temperature`: both models' logits are divided by it and the divergence is multiplied by its square, as Nasty
+      Teacher does (Ma et al. 2021, arXiv:2105.07381).
+    - `floor`: L becomes (1 - floor) L + floor / K, which bounds the forward divergence by log(K / floor).
+    - `cap`: an image whose divergence is above so many nats has no gradient from it.
+    - `gate`: the term counts only for images whose label is ahead of every other class by more than this in
+      probability; 0 asks only that the label is right.
+    - `hinge`: the term counts only for images whose answer is nearer to the original's than this in l1.
+    """
+
+    name: Literal["divqat"] = "divqat"
+    alpha: float = Field(default=0.1, ge=0)
+    direction: Direction = "forward"
+    temperature: float = Field(default=1.0, gt=0)
+    floor: float = Field(default=0.0, ge=0, lt=1)
+    cap: float | None = Field(default=None, gt=0)
+    gate: float | None = Field(default=None, ge=0, lt=1)
+    hinge: float | None = Field(default=None, gt=0, le=2)
+
+    @property
+    def strength(self) -> float:
+        """The one number that a search turns: alpha."""
+        return self.alpha
+
+    def with_strength(self, strength: float) -> Divqat:
+        """Return the same loss with another alpha."""
+        return self.replace(alpha=strength)
+
+    def batch_loss(
+        self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float
+    ) -> Tensor:
+        """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar."""
+        with torch.no_grad():
+            reference = original(images)
+        return self.loss(model(images), reference, labels, label_smoothing)
+
+    def loss(self, logits: Tensor, original: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Compute the loss of logits `[B,K]`, the original's logits `[B,K]` and labels int64 `[B]`: a scalar."""
+        cross_entropy = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+        return cross_entropy - self.alpha * self.divergences(logits, original, labels).mean()
+
+    def divergences(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor:
+        """Compute each image's term before alpha, float32 `[B]`; 0 where it does not count."""
+        answer = (logits.float() / self.temperature).log_softmax(1)
+        reference = (original.detach().float() / self.temperature).log_softmax(1)
+        if self.floor:
+            reference = ((1 - self.floor) * reference.exp() + self.floor / reference.shape[1]).log()
+        term = self.temperature**2 * divergence(answer, reference, self.direction)
+        if self.cap is not None:
+            term = term.clamp(max=self.cap)
+        counts = self._counting(logits.detach().float(), original.detach().float(), labels)
+        return term if counts is None else term * counts
+
+    def _counting(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor | None:
+        """Tell for which images the term counts: float32 `[B]`; None means all."""
+        if self.gate is None and self.hinge is None:
+            return None
+        answer = logits.softmax(1)
+        counts = answer.new_ones(len(answer))
+        if self.gate is not None:
+            own = answer.gather(1, labels[:, None])
+            others = answer.scatter(1, labels[:, None], -math.inf)
+            counts = counts * (own[:, 0] - others.amax(1) > self.gate)
+        if self.hinge is not None:
+            counts = counts * ((answer - original.softmax(1)).abs().sum(1) < self.hinge)
+        return counts
+
+
+def divergence(answer: Tensor, reference: Tensor, direction: Direction = "forward") -> Tensor:
+    """Compute the divergence of log-probabilities `[B,K]` from a reference's: float32 `[B]`, in nats.
+
+    `forward` is sum_k q_k (log q_k - log l_k), `reverse` sum_k l_k (log l_k - log q_k), and `jensen-shannon` the mean
+    of both sides' forward divergence from the mixture (q + l) / 2.
+    """
+    if direction == "forward":
+        return (answer.exp() * (answer - reference)).sum(1)
+    if direction == "reverse":
+        return (reference.exp() * (reference - answer)).sum(1)
+    mixture = (0.5 * (answer.exp() + reference.exp())).clamp_min(1e-30).log()
+    return 0.5 * (divergence(answer, mixture) + divergence(reference, mixture))

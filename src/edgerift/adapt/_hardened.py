@@ -1,0 +1,163 @@
+"""Training with a defence in the loss: DivQAT and its relatives, in the quantized model or in float before it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from edgerift.adapt._divergence import Divqat
+from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat
+from edgerift.adapt._recipe import PROGRAM, Original, open_original
+from edgerift.adapt._settings import QatSettings
+from edgerift.deploy import Program, Target, folded
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.recipes import Progress, Recipe, silent
+from edgerift.store import write_whole
+from edgerift.train import History, Loss, TrainSettings, plot_history, run
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+_CHECKPOINT = "checkpoint.pt"
+
+TrainedDefence: TypeAlias = Divqat
+Stage: TypeAlias = Literal["quantized", "float"]
+
+
+class Hardened(NamedTuple):
+    """A program trained with a defence, and what was measured on the way."""
+
+    program: Program
+    history: History
+
+
+def divqat(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | float | None = 0.1,
+    *,
+    target: Target = "mobile",
+    defence: Divqat | None = None,
+    settings: QatSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **divqat_fields: Any,
+) -> Program:
+    """Train the quantized model away from its original: quantization-aware training with the loss of DivQAT.
+
+    `divqat_fields` are fields of :class:`Divqat` (`alpha`, `cap`, ...) and go before those of `defence`. The original
+    is frozen, in evaluation mode, and sees the same augmented images. With alpha 0 the result is that of :func:`qat`,
+    bit for bit. A float `validation` holds out that share of `train`; it is measured, nothing is chosen by it. Raises
+    what :func:`qat` raises.
+    """
+    chosen = settings or QatSettings()
+    train, held = held_out(train, validation, chosen.train.seed)
+    return run_hardened(
+        original,
+        train,
+        held,
+        target=target,
+        defence=(defence or Divqat()).replace(**divqat_fields),
+        settings=chosen,
+        checkpoint=checkpoint,
+        progress=progress,
+    ).program
+
+
+def run_hardened(
+    original: nn.Module,
+    train: ImageSet,
+    validation: ImageSet | None,
+    *,
+    target: Target,
+    defence: TrainedDefence,
+    settings: QatSettings,
+    stage: Stage = "quantized",
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Hardened:
+    """Train with a defence's loss: the quantized model itself, or a float copy that is quantized afterwards.
+
+    The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. Raises
+    what :func:`qat` raises.
+    """
+    require_fit(original, train, target)
+    loss = defence_loss(original, defence, settings.train)
+    if stage == "quantized":
+        found = run_qat(
+            original,
+            train,
+            validation,
+            target=target,
+            settings=settings,
+            loss=loss,
+            method=defence.name,
+            described=defence,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        return Hardened(*found)
+    model = copy.deepcopy(original).requires_grad_(True)
+    trained = run(
+        model,
+        train,
+        validation,
+        settings.train,
+        loss=loss,
+        checkpoint=checkpoint,
+        progress=progress,
+        task=f"{defence.name} in float",
+    )
+    program = ptq(trained.model, train, target=target, settings=settings.calibration, progress=progress)
+    return Hardened(program, trained.history)
+
+
+def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:
+    """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with the original frozen beside it."""
+    reference = folded(original)
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        reference.to(images.device)
+        return defence.batch_loss(model, reference, images, labels, settings.label_smoothing)
+
+    return loss
+
+
+class HardenedRecipe(Recipe):
+    """Adapt an original with a defence in the training: `program.safetensors`, `history.json` and `history.png`.
+
+    A run that was killed goes on from its last epoch.
+    """
+
+    type: Literal["hardened"] = "hardened"
+    version: Literal[1] = 1
+    original: Original
+    images: ImagesSettings
+    defence: Annotated[TrainedDefence, Field()]
+    stage: Stage = "quantized"
+    target: Target = "mobile"
+    settings: QatSettings = Field(default_factory=QatSettings)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Train, or go on training, and write the program into `folder`."""
+        splits = open_splits(self.images)
+        checkpoint = folder / _CHECKPOINT
+        program, history = run_hardened(
+            open_original(self.original, store, progress),
+            splits.train,
+            splits.validation,
+            target=self.target,
+            defence=self.defence,
+            settings=self.settings,
+            stage=self.stage,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        program.save(folder / PROGRAM)
+        write_whole(folder / "history.json", history.as_json())
+        plot_history(history, folder / "history.png")
+        checkpoint.unlink(missing_ok=True)

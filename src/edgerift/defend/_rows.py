@@ -1,0 +1,53 @@
+"""Rows of probabilities: what a defence takes, and what it gives back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from edgerift.errors import InputError
+
+#: How far a row that is given may be from adding up to 1.
+TOLERANCE = 1e-4
+
+
+def checked(answers: Tensor) -> Tensor:
+    """Return float32 answers `[N,K]`, K at least 2, in float64; raises `InputError` for other shapes and rows."""
+    if answers.dtype != torch.float32 or answers.ndim != 2 or answers.shape[1] < 2:
+        kind = str(answers.dtype).removeprefix("torch.")
+        raise InputError(
+            f"answers of type {kind} and shape {list(answers.shape)}; needed: float32 [N, classes], at least 2 classes"
+        )
+    rows = answers.double().contiguous()
+    # A comparison with NaN is false, so this refuses NaN too.
+    good = ((rows.sum(1) - 1).abs() <= TOLERANCE) & (rows.amin(1) >= 0)
+    if not bool(good.all()):
+        raise InputError(
+            f"{int((~good).sum())} of {len(rows)} answers are no probabilities: each must be >= 0 and a row must add "
+            "up to 1; take softmax(1) of logits"
+        )
+    return rows
+
+
+def normalised(values: Tensor) -> Tensor:
+    """Divide float64 values `[N,K]`, at least 0, by the sum of their row, and give them as float32.
+
+    A row of zeros stays one.
+    """
+    total = values.sum(1, keepdim=True)
+    return (values / torch.where(total > 0, total, 1.0)).float()
+
+
+def with_top(defended: Tensor, clean: Tensor) -> Tensor:
+    """Give each row of `defended` the first largest class of `clean` again where rounding made another its equal.
+
+    Two values that differ may have the same float32 after a defence, and the first of equal ones counts. The class
+    is then lifted to the next float32, by less than 1e-7.
+    """
+    top = clean.argmax(1, keepdim=True)
+    lost = defended.argmax(1, keepdim=True) != top
+    if not bool(lost.any()):
+        return defended
+    largest = defended.amax(1, keepdim=True)
+    lifted = torch.nextafter(largest, torch.full_like(largest, 2.0))
+    return defended.scatter(1, top, torch.where(lost, lifted, defended.gather(1, top)))

@@ -1,0 +1,116 @@
+"""What a defence costs at each strength, and the strongest that a budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from edgerift.defend._coarser import TopK
+from edgerift.defend._defence import Defence
+from edgerift.defend._strength import dial, with_strength
+from edgerift.errors import RecipeError
+from edgerift.measure import (
+    accuracy,
+    agreement,
+    expected_calibration_error,
+    negative_log_likelihood,
+    posterior_l1,
+    strongest,
+)
+from edgerift.recipes import Settings
+
+#: A bracket between two strengths of the grid is halved this often.
+_HALVINGS = 20
+
+
+class SweepPoint(Settings):
+    """What the answers of a defence of one strength are worth.
+
+    `l1` is their mean distance to the clean answers, in [0, 2]; `error` the share of images whose label is wrong, the
+    defender's error; `changed` the share whose label differs from that of the clean answer; `ece` the expected
+    calibration error with 15 bins, `nll` the negative log-likelihood in nats, a probability counting as at least 1e-12.
+    """
+
+    strength: float
+    l1: float
+    error: float
+    changed: float
+    ece: float
+    nll: float
+
+
+def sweep(
+    name: str, answers: Tensor, labels: Tensor, strengths: Sequence[float] | None = None, **fields: Any
+) -> tuple[SweepPoint, ...]:
+    """Measure a defence at each strength (those of :func:`strengths` unless given) on answers `[N,K]`, labels `[N]`.
+
+    `fields` are the defence's other fields. Raises `RecipeError` for an unknown name or a value that is not allowed,
+    `InputError` for answers that are no probabilities, without images, or with labels that do not fit.
+    """
+    grid = dial(name).grid if strengths is None else strengths
+    chosen = [_comparable(name, strength, **fields) for strength in grid]
+    return tuple(
+        _measured(strength, defence(answers), answers, labels) for strength, defence in zip(grid, chosen, strict=True)
+    )
+
+
+def tuned(
+    name: str, answers: Tensor, budget: float, *, reference: Tensor | None = None, **fields: Any
+) -> Defence | None:
+    """Find the strongest defence of that name whose answers are at most `budget` from `reference` in mean l1.
+
+    `reference` are answers `[N,K]` like `answers`, which they are unless given; `fields` the defence's other fields.
+    The strongest of :func:`strengths` that keeps the budget is found first, then the gap to the next is halved 20
+    times, so a cliff such as Deception's at 1 is approached from below. The one returned was itself measured and keeps
+    the budget on these answers; None when no strength of the grid does.
+
+    Raises `RecipeError` for a budget below 0, an unknown name or a value that is not allowed, `InputError` for answers
+    that are no probabilities or without images.
+
+    >>> import torch
+    >>> tuned("top-k", torch.tensor([[0.5, 0.25, 0.125, 0.125]]), budget=0.6)
+    TopK(name='top-k', k=2, renormalise=True)
+    """
+    if not budget >= 0:
+        raise RecipeError(f"a budget of {budget} for the l1 distance; allowed: 0 to 2")
+    chosen = dial(name)
+    near = answers if reference is None else reference
+
+    def cost(strength: float) -> float:
+        return posterior_l1(_comparable(name, strength, **fields)(answers), near).value
+
+    place = next((place for place in reversed(range(len(chosen.grid))) if cost(chosen.grid[place]) <= budget), None)
+    if place is None:
+        return None
+    found = chosen.grid[place]
+    if place + 1 < len(chosen.grid):
+        gap = chosen.grid[place + 1] - found
+
+        def between(share: float) -> float:
+            strength = found + share * gap
+            return round(strength) if chosen.whole else strength
+
+        steps = round(abs(gap)).bit_length() if chosen.whole else _HALVINGS
+        share = strongest(lambda share: cost(between(share)), low=0.0, high=1.0, budget=budget, steps=steps)
+        found = between(share or 0.0)
+    return with_strength(name, found, **fields)
+
+
+def _comparable(name: str, strength: float, **fields: Any) -> Defence:
+    defence = with_strength(name, strength, **fields)
+    if isinstance(defence, TopK) and not defence.renormalise:
+        raise RecipeError("'top-k' with renormalise False answers no probabilities to compare; use renormalise True")
+    return defence
+
+
+def _measured(strength: float, defended: Tensor, answers: Tensor, labels: Tensor) -> SweepPoint:
+    return SweepPoint(
+        strength=strength,
+        error=1 - accuracy(defended, labels).value,
+        changed=1 - agreement(defended, answers).value,
+        l1=posterior_l1(defended, answers).value,
+        ece=expected_calibration_error(defended, labels),
+        nll=negative_log_likelihood(defended, labels),
+    )

@@ -1,0 +1,187 @@
+"""KnockoffNets: ask a victim about images of another set, and train a clone on its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, final
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift import zoo
+from edgerift.defend import Defence, LabelOnly, TopK, defended
+from edgerift.errors import InputError, RecipeError
+from edgerift.extract._inversion import learn_inversion
+from edgerift.extract._oracle import Oracle
+from edgerift.images import Augmentation, ImageSet
+from edgerift.recipes import Progress, Settings, silent
+from edgerift.train import History, TrainSettings, augment, run
+
+Labels: TypeAlias = Literal["soft", "hard"]
+
+
+@final
+class Knockoff(Settings):
+    """The random policy of KnockoffNets (Orekondy et al. 2019, arXiv:1812.02766), and what helps against a defence.
+
+    The defaults are the second paper's: the clone is trained on the soft answers by gradient descent with Nesterov
+    momentum 0.9, weight decay 5e-4, a learning rate of 0.01 that falls to zero along a cosine, 50 epochs. The paper
+    leaves the batch open; 64 is its authors' earlier code. `student` is a network of the zoo.
+
+    Counter-attacks, each off by default:
+
+    - `labels="hard"` trains on the answers' top classes alone.
+    - `top_k` keeps the k highest of each answer and adds them up to 1.
+    - `views` asks about so many randomly mirrored and shifted views of an image and averages the answers; each is paid
+      for, so the same budget covers fewer images.
+    - `smoothing` mixes the answers with the uniform one, by this share.
+    - `undo` names defences that the thief knows to run, in their order; they are inverted as
+      :func:`learn_inversion` does. It comes first of all.
+
+    `seed` draws the images, the views and the clone's weights, and takes the place of the training's own.
+    """
+
+    name: Literal["knockoff"] = "knockoff"
+    student: str = "resnet18"
+    labels: Labels = "soft"
+    top_k: PositiveInt | None = None
+    views: PositiveInt = 1
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    undo: tuple[Defence, ...] = ()
+    training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=50, learning_rate=0.01, batch_size=64))
+    seed: NonNegativeInt = 0
+
+
+class Clone(NamedTuple):
+    """A stolen model, in evaluation mode, and how it was stolen.
+
+    `history` has each epoch's figures on the images that were given to measure on. `questions` are the images
+    `[M,3,H,W]` of the query set that were asked about, `answers` float32 `[M,K]` what the clone was trained on.
+    """
+
+    model: nn.Module
+    history: History
+    questions: ImageSet
+    answers: Tensor
+
+    def best_epoch(self) -> tuple[int, float] | None:
+        """Name the epoch, from 1, with the highest accuracy on the images that were measured on, and that accuracy.
+
+        The clone is the last epoch's whatever this says; the figure is for comparison with code that selects so.
+        """
+        measured = [epoch.validation_accuracy for epoch in self.history.epochs]
+        known = [(accuracy, -number) for number, accuracy in enumerate(measured, 1) if accuracy is not None]
+        if not known:
+            return None
+        accuracy, number = max(known)
+        return -number, accuracy
+
+
+def knockoff(
+    victim: Oracle,
+    queries: ImageSet,
+    student: str | nn.Module | None = None,
+    *,
+    settings: Knockoff | None = None,
+    measured_on: ImageSet | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **settings_fields: Any,
+) -> Clone:
+    """Steal a victim: ask about as many images of `queries` as its budget allows, and train a clone on the answers.
+
+    `student` is a network of the zoo by name, or a module of your own with as many classes; it goes before that of the
+    settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
+    `measured_on` has the victim's own classes; the clone's accuracy on it is measured after every epoch, and nothing is
+    selected by it. The images are drawn in an order that the seed decides; asking stops at the end of the budget or of
+    the set. Raises :class:`~edgerift.errors.InputError` when not one image can be asked about or views cannot differ,
+    and what `train.run` raises.
+    """
+    chosen = _chosen(settings or Knockoff(), student, settings_fields)
+    questions = _drawn(queries, victim, chosen)
+    answers = _asked(victim, questions, chosen, progress)
+    classes = answers.shape[1]
+    names = tuple(str(number) for number in range(classes)) if measured_on is None else measured_on.classes
+    if len(names) != classes:
+        raise InputError(
+            f"the victim answers {classes} classes, '{measured_on}' has {len(names)}; give the victim's own"
+        )
+    targets = _counteracted(answers, chosen)
+    stolen = ImageSet(
+        name=f"{queries.name}, as the victim sees it",
+        images=questions.images,
+        labels=targets.argmax(1),
+        classes=names,
+        fingerprint=questions.fingerprint,
+        augmentation=questions.augmentation,
+    )
+    model = student if isinstance(student, nn.Module) else _blank(chosen, classes, queries.size)
+    trained = run(
+        model,
+        stolen,
+        measured_on,
+        chosen.training,
+        loss=_soft_cross_entropy,
+        targets=targets,
+        checkpoint=checkpoint,
+        progress=progress,
+        task="clone",
+    )
+    return Clone(trained.model, trained.history, questions, targets)
+
+
+def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[str, Any]) -> Knockoff:
+    own = {name: value for name, value in fields.items() if name in Knockoff.model_fields}
+    if isinstance(student, str):
+        own["student"] = student
+    chosen = settings.replace(**own)
+    training = {name: value for name, value in fields.items() if name not in own}
+    # One seed draws everything.
+    return chosen.replace(training=chosen.training.replace(**{**training, "seed": chosen.seed}))
+
+
+def _blank(chosen: Knockoff, classes: int, size: int) -> nn.Module:
+    return zoo.from_architecture(zoo.Architecture(name=chosen.student, classes=classes, size=size), seed=chosen.seed)
+
+
+def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
+    """Draw the images to ask about; what a killed run has paid for is drawn again, at no cost."""
+    count = min(len(queries), victim.budget // chosen.views)
+    if count < 1:
+        raise InputError(
+            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to ask; "
+            "give a larger budget or fewer views"
+        )
+    if chosen.views > 1 and queries.augmentation == Augmentation():
+        raise InputError(f"'{queries.name}' allows no mirroring or shifting, so {chosen.views} views would be the same")
+    order = torch.randperm(len(queries), generator=torch.Generator().manual_seed(chosen.seed))
+    return queries.select(order[:count])
+
+
+def _asked(victim: Oracle, questions: ImageSet, chosen: Knockoff, progress: Progress) -> Tensor:
+    total = victim.ask(questions.images, progress).double()
+    generator = torch.Generator().manual_seed(chosen.seed)
+    for _ in range(chosen.views - 1):
+        total += victim.ask(augment(questions.images, questions.augmentation, generator), progress)
+    return (total / chosen.views).float()
+
+
+def _counteracted(answers: Tensor, chosen: Knockoff) -> Tensor:
+    """Make of the answers what the clone is trained on: float32 `[N,K]` on the simplex."""
+    classes = answers.shape[1]
+    if chosen.top_k is not None and chosen.top_k > classes:
+        raise RecipeError(f"top_k is {chosen.top_k}; the victim answers {classes} classes")
+    if chosen.undo:
+        answers = learn_inversion(chosen.undo, classes, seed=chosen.seed)(answers)
+    chain: list[Defence] = [TopK(k=chosen.top_k)] if chosen.top_k is not None else []
+    if chosen.labels == "hard":
+        chain.append(LabelOnly())
+    answers = defended(answers, chain)
+    return (1 - chosen.smoothing) * answers + chosen.smoothing / classes
+
+
+def _soft_cross_entropy(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    logits: Tensor = model(images)
+    return F.cross_entropy(logits.float(), targets)

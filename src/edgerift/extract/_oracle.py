@@ -1,0 +1,151 @@
+"""The oracle: a victim as a thief sees it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.adapt import weights_digest
+from edgerift.defend import Defence, defended
+from edgerift.deploy import Build, twin_scores
+from edgerift.errors import BudgetError, InputError
+from edgerift.extract._ledger import Ledger, image_keys
+from edgerift.measure import Predict
+from edgerift.recipes import Progress, silent
+
+#: So many images are answered, written to the ledger, and only then handed out.
+_PART: Final = 1024
+
+Answer: TypeAlias = Callable[[Tensor], Tensor]
+
+
+@final
+class Oracle:
+    """The only way from an attack to a victim: uint8 images in, posterior probabilities out, each image paid for.
+
+    The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits `[N,K]`. Its answers
+    are softmax(logits), then changed by the `defence`s in their order; an output mode (top-k, rounded, the label
+    alone) is the last of them. `budget` is the number of different images that will ever be answered. An image that
+    was paid for is answered again from the ledger at no cost, so the same image always has the same answer. With a
+    `ledger` path every answer is on disk before it is handed out, and an attack that was killed goes on without paying
+    twice. No attribute leads to the model. Safe to ask from several threads.
+
+    Raises :class:`~edgerift.errors.InputError` for a budget below 1 and :class:`~edgerift.errors.StoreError` for a
+    ledger that is damaged, in use, or of another victim or other defences.
+    """
+
+    __slots__ = ("__weakref__", "_answer", "_budget", "_ledger", "_lock")
+
+    def __init__(
+        self,
+        victim: Build | nn.Module | Predict,
+        *,
+        budget: int,
+        defence: Defence | Sequence[Defence] = (),
+        ledger: Path | str | None = None,
+    ) -> None:
+        """Put a victim behind a budget."""
+        if budget < 1:
+            raise InputError(f"a budget of {budget} images; at least 1 is needed")
+        chain = tuple(defence) if isinstance(defence, Sequence) else (defence,)
+        self._budget = budget
+        self._lock = threading.RLock()
+        self._ledger = Ledger(None if ledger is None else Path(ledger), _identity(victim, chain))
+        self._answer = _answering(victim, chain)
+
+    @property
+    def budget(self) -> int:
+        """How many different images will ever be answered."""
+        return self._budget
+
+    @property
+    def spent(self) -> int:
+        """How many images were paid for."""
+        return len(self._ledger)
+
+    @property
+    def remaining(self) -> int:
+        """How many more images can be paid for; never negative."""
+        return max(0, self._budget - self.spent)
+
+    def ask(self, images: Tensor, progress: Progress = silent) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with posterior probabilities float32 `[N,K]`.
+
+        Raises :class:`~edgerift.errors.BudgetError` when not all images that are new can be paid for; then none of
+        them is.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+            raise InputError(
+                f"an oracle takes uint8 images [N,3,H,W], at least one; got "
+                f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+            )
+        keys = image_keys(images)
+        with self._lock:
+            new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in self._ledger}
+            if len(new) > self.remaining:
+                raise BudgetError(
+                    f"{len(new)} new images cost more than the {self.remaining} left of a budget of {self._budget}; "
+                    "ask for fewer"
+                )
+            places = torch.tensor(sorted(new.values()), dtype=torch.int64)
+            for part in places.split(_PART) if len(places) else ():
+                self._ledger.append([keys[place] for place in part.tolist()], self._answer(images[part]))
+                progress("ask the victim", int(part[-1]) + 1, len(images))
+            return self._ledger.answers(keys)
+
+    def close(self) -> None:
+        """Let go of the ledger's file."""
+        self._ledger.close()
+
+    def __enter__(self) -> Oracle:
+        """Use the oracle in a `with` block, which closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the ledger's file."""
+        self.close()
+
+
+def posteriors(victim: Build | nn.Module | Predict, images: Tensor) -> Tensor:
+    """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`."""
+    return _predicting(victim)(images).detach().to("cpu", torch.float32).softmax(1)
+
+
+def _answering(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> Answer:
+    # Closures, so that no attribute of the oracle holds the victim.
+    predict = _predicting(victim)
+
+    def answer(images: Tensor) -> Tensor:
+        return defended(predict(images).detach().to("cpu", torch.float32).softmax(1), defences)
+
+    return answer
+
+
+def _predicting(victim: Build | nn.Module | Predict) -> Predict:
+    if isinstance(victim, nn.Module):
+        module = copy.deepcopy(victim).eval().requires_grad_(False)
+        return lambda images: twin_scores(module, images)
+    return victim if callable(victim) else victim.predict
+
+
+def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:
+    """Name whose answers a ledger holds: the victim's content and the defences; a bare function has no content."""
+    if isinstance(victim, nn.Module):
+        content = weights_digest(victim)
+    elif callable(victim):
+        content = ""
+    else:
+        content = victim.fingerprint().model_dump_json()
+    chain = [defence.model_dump(mode="json") for defence in defences]
+    return hashlib.sha256(json.dumps([content, chain], sort_keys=True).encode()).hexdigest()[:32]

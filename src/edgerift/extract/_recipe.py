@@ -1,0 +1,184 @@
+"""Stealing a victim as a step that the store keeps, and what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+
+from edgerift import zoo
+from edgerift.adapt import GivenOriginal, open_original
+from edgerift.defend import Defence, defended
+from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
+from edgerift.errors import StoreError
+from edgerift.extract._knockoff import Knockoff, knockoff
+from edgerift.extract._oracle import Oracle, posteriors
+from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
+from edgerift.measure import (
+    Interval,
+    MeanInterval,
+    accuracy,
+    agreement,
+    interval,
+    mean_interval,
+    negative_log_likelihood,
+    posterior_kl,
+    posterior_l1,
+)
+from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.store import write_whole
+from edgerift.train import TrainRecipe, plot_history
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+CLONE: Final = "clone.safetensors"
+THEFT: Final = "theft.json"
+LEDGER: Final = "ledger.bin"
+_CHECKPOINT: Final = "checkpoint.pt"
+
+
+class QuerySettings(Settings):
+    """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`."""
+
+    images: ImagesSettings
+    collages: PositiveInt | None = None
+    seed: NonNegativeInt = 0
+
+    def open(self) -> ImageSet:
+        """Load the images; raises :class:`~edgerift.errors.DataError` for a source that is missing or damaged."""
+        train = open_splits(self.images).train
+        return train if self.collages is None else collages(train, self.collages, seed=self.seed)
+
+
+class BestEpoch(Settings):
+    """The epoch, from 1, whose clone was most accurate on the test images, and its error there.
+
+    It is chosen on the test set, so it flatters the thief; it stands here because published code reports it.
+    """
+
+    epoch: int
+    error: float
+
+
+class Theft(Settings):
+    """What a theft took, on the victim's own test images.
+
+    Errors and disagreement are shares in [0, 1]. `defender_error` is that of the answers as the thief and every user
+    gets them, defences included; `adversary_error` that of the clone of the last epoch; `disagreement` the share of
+    images to which the defended victim and the clone give different labels. `l1` and `l1_queries` measure what the
+    defences change, on the test images and on the thief's questions, in [0, 2] (a mean over the images);
+    `divergence` is KL(victim || clone) in nats. `calibration_error` and `negative_log_likelihood` are of the defended
+    answers. `spent` counts the images paid for.
+    """
+
+    type: Literal["theft"] = "theft"
+    version: Literal[1] = 1
+    attack: Knockoff
+    defences: tuple[Defence, ...]
+    budget: int
+    spent: int
+    queries: str
+    defender_error: Interval
+    adversary_error: Interval
+    best_epoch: BestEpoch
+    disagreement: Interval
+    l1: MeanInterval
+    l1_queries: MeanInterval
+    divergence: MeanInterval
+    calibration_error: float
+    negative_log_likelihood: float
+
+
+Victim: TypeAlias = Annotated[
+    TrainRecipe | GivenOriginal | BuildRecipe | GivenBuild,
+    Field(discriminator="type"),
+]
+
+
+def open_victim(recipe: Victim, store: Store, progress: Progress) -> Build | nn.Module:
+    """Open a victim, made when missing: a build, or an original in float (the paper's "Large")."""
+    if isinstance(recipe, TrainRecipe | GivenOriginal):
+        return open_original(recipe, store, progress)
+    artefact = store.get(recipe, progress) / recipe.artefact
+    trust = isinstance(recipe, BuildRecipe) or recipe.trust
+    return open_build(artefact, recipe.runtime, trust=trust)
+
+
+class ExtractRecipe(Recipe):
+    """Steal a victim: `theft.json`, `clone.safetensors`, `ledger.bin`, `history.json` and `history.png`.
+
+    `images` are the victim's own, whose test images measure the theft; `queries` what the thief asks about, and
+    `budget` how many answers are paid for. A run that was killed pays for no image twice and goes on from the clone's
+    last epoch.
+    """
+
+    type: Literal["extract"] = "extract"
+    version: Literal[1] = 1
+    victim: Victim
+    defences: tuple[Defence, ...] = ()
+    images: ImagesSettings
+    queries: QuerySettings
+    budget: PositiveInt = 50_000
+    attack: Knockoff = Knockoff()
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Ask, train the clone, and write what was measured into `folder`."""
+        victim = open_victim(self.victim, store, progress)
+        test = open_splits(self.images).test
+        queries = self.queries.open()
+        checkpoint = folder / _CHECKPOINT
+        with Oracle(victim, budget=self.budget, defence=self.defences, ledger=folder / LEDGER) as oracle:
+            clone = knockoff(
+                oracle, queries, settings=self.attack, measured_on=test, checkpoint=checkpoint, progress=progress
+            )
+            spent = oracle.spent
+        assert isinstance(clone.model, zoo.Classifier)
+        zoo.save(clone.model, folder / CLONE)
+        write_whole(folder / "history.json", clone.history.as_json())
+        plot_history(clone.history, folder / "history.png")
+        best = clone.best_epoch()
+        assert best is not None
+        theft = self._measured(victim, test, clone.questions, twin_scores(clone.model, test.images), spent, best)
+        write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
+        checkpoint.unlink(missing_ok=True)
+
+    def theft(self, store: Store, progress: Progress) -> Theft:
+        """Read what was measured, stolen when missing."""
+        path = store.get(self, progress) / THEFT
+        try:
+            return Theft.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
+
+    def _measured(
+        self,
+        victim: Build | nn.Module,
+        test: ImageSet,
+        questions: ImageSet,
+        clone: Tensor,
+        spent: int,
+        best: tuple[int, float],
+    ) -> Theft:
+        clean = posteriors(victim, test.images)
+        answers = defended(clean, self.defences)
+        asked = posteriors(victim, questions.images)
+        stolen = clone.softmax(1)
+        return Theft(
+            attack=self.attack,
+            defences=self.defences,
+            budget=self.budget,
+            spent=spent,
+            queries=questions.name,
+            defender_error=interval(accuracy(answers, test.labels).complement),
+            adversary_error=interval(accuracy(stolen, test.labels).complement),
+            best_epoch=BestEpoch(epoch=best[0], error=1 - best[1]),
+            disagreement=interval(agreement(answers, stolen).complement),
+            l1=mean_interval(posterior_l1(answers, clean)),
+            l1_queries=mean_interval(posterior_l1(defended(asked, self.defences), asked)),
+            divergence=mean_interval(posterior_kl(answers, stolen)),
+            calibration_error=expected_calibration_error(answers, test.labels),
+            negative_log_likelihood=negative_log_likelihood(answers, test.labels),
+        )

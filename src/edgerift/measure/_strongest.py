@@ -1,0 +1,38 @@
+"""The strongest setting that a budget allows, when each trial is dear and the cost may jump."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgerift.errors import InputError
+
+
+def strongest(
+    cost: Callable[[float], float],
+    *,
+    low: float,
+    high: float,
+    budget: float,
+    steps: int,
+    geometric: bool = False,
+) -> float | None:
+    """Find the largest strength in [`low`, `high`] that was seen to cost at most `budget`.
+
+    `cost` is thought to grow with the strength, smoothly or in a jump. Both ends are tried, then `steps` times the
+    middle of the bracket (its geometric middle when `geometric`). What is returned was itself tried and kept the
+    budget, whatever the shape of `cost`; None when not even `low` keeps it. Raises `InputError` for an empty bracket.
+    """
+    if not low < high or (geometric and low <= 0) or steps < 0:
+        raise InputError(f"a search from {low} to {high} in {steps} steps; needed: low < high (and > 0), steps >= 0")
+    # A cost that is NaN keeps no budget.
+    if not cost(low) <= budget:
+        return None
+    if cost(high) <= budget:
+        return high
+    for _ in range(steps):
+        middle = (low * high) ** 0.5 if geometric else (low + high) / 2
+        if cost(middle) <= budget:
+            low = middle
+        else:
+            high = middle
+    return low

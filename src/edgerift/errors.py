@@ -10,6 +10,7 @@ EdgeriftError
 ├── QuantizationError      an operator that the target cannot run in integers
 ├── MissingRuntimeError    a runtime or an extra that is not installed here
 ├── BuildError             a runtime refused a program or an input
+├── BudgetError            a question to an oracle costs more than its budget has left
 └── StoreError             a result that cannot be written, read or trusted
 ```
 

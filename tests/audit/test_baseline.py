@@ -19,8 +19,8 @@ def lines(evasive, indices=range(ATTACKED)):
 
 
 def counted(audit, successes, trials=ATTACKED):
-    main = audit.attacks[audit.main_attack].replace(evasive=interval(Rate(successes, trials)))
-    return audit.replace(attacks={**audit.attacks, audit.main_attack: main})
+    main = audit.evasion.attacks[audit.evasion.main_attack].replace(evasive=interval(Rate(successes, trials)))
+    return audit.replace(attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
 
 
 @pytest.fixture
@@ -106,16 +106,16 @@ def test_draws_that_hardly_meet_are_compared_by_their_rates(audit, baseline, sha
 
 
 def test_other_settings_cannot_be_compared(audit, baseline):
-    main = audit.attacks["default"]
+    main = audit.evasion.attacks["default"]
     changed = main.replace(attack=main.attack.replace(epsilon=4, steps=30))
-    later = audit.replace(attacks={**audit.attacks, "default": changed})
+    later = audit.replace(attacks={**audit.evasion.attacks, "default": changed})
     with pytest.raises(InputError) as caught:
         judge_baseline(later, lines(BEFORE), baseline)
     assert str(caught.value).startswith("the baseline was attacked with other settings (epsilon, steps)")
 
 
 def test_the_main_attacks_are_compared_whatever_their_names(audit, baseline):
-    renamed = audit.replace(main_attack="ours", attacks={"ours": audit.attacks["default"]}, comparisons=())
+    renamed = audit.replace(main_attack="ours", attacks={"ours": audit.evasion.attacks["default"]}, comparisons=())
     assert judge_baseline(renamed, lines(BEFORE), baseline).holds
     with pytest.raises(InputError, match="objective"):
         judge_baseline(audit.replace(main_attack="pgd"), lines(BEFORE), baseline)

@@ -22,7 +22,7 @@ from edgerift.audit._checks import (
     twin_fidelity,
     zero_gradients,
 )
-from edgerift.audit._document import FidelityPart
+from edgerift.audit import FidelityPart
 from edgerift.evade import Attack, CrossEntropy, Dropped, Pair, Steering, TargetedDiva, search
 
 

@@ -28,7 +28,7 @@ def test_everything_but_the_reports_is_written(audited):
         "program.safetensors",
         "model.onnx",
     }
-    parts = audited.audit.findings
+    parts = audited.audit.evasion.findings
     expected = {f"{part.id}.{kind}" for part in parts for kind in ("json", "clean.png", "attacked.png")}
     assert names(audited.folder / "findings") == expected
     for part in parts:
@@ -53,9 +53,9 @@ def test_the_models_are_those_that_were_audited(audited):
 
 def test_there_is_one_line_for_each_attacked_image(audited):
     lines = [json.loads(line) for line in (audited.folder / "samples.jsonl").read_text().splitlines()]
-    assert len(lines) == audited.audit.data.attacked == 24
+    assert len(lines) == audited.audit.evasion.attacked == 24
     evasive = {line["index"] for line in lines if line["evasive"]}
-    assert evasive == {part.index for part in audited.audit.findings}
+    assert evasive == {part.index for part in audited.audit.evasion.findings}
 
 
 def test_the_result_keeps_to_its_schema(audited):

@@ -21,13 +21,13 @@ def only(**limit):
 
 
 def with_main(audit, **changes):
-    main = audit.attacks[audit.main_attack].replace(**changes)
-    return audit.replace(attacks={**audit.attacks, audit.main_attack: main})
+    main = audit.evasion.attacks[audit.evasion.main_attack].replace(**changes)
+    return audit.replace(attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
 
 
 def measured(audit):
     """What each rule is about, computed here from the audit's parts."""
-    main, pair = audit.attacks[audit.main_attack], audit.pair
+    main, pair = audit.evasion.attacks[audit.evasion.main_attack], audit.pair
     return {
         "evasive": main.evasive.high,
         "clean_disagreement": pair.only_original_right.high,
@@ -91,12 +91,12 @@ def test_a_rate_that_was_not_measured_does_not_hold(audit):
 
 
 def test_only_the_main_attack_is_judged(audit):
-    other = audit.attacks["pgd"].replace(evasive=interval(Rate(350, 350)))
+    other = audit.evasion.attacks["pgd"].replace(evasive=interval(Rate(350, 350)))
     changed = with_main(audit, evasive=interval(Rate(0, 350))).replace(
         attacks={
-            **audit.attacks,
+            **audit.evasion.attacks,
             "pgd": other,
-            "default": audit.attacks["default"].replace(evasive=interval(Rate(0, 350))),
+            "default": audit.evasion.attacks["default"].replace(evasive=interval(Rate(0, 350))),
         }
     )
     assert changed.main_attack == "default"

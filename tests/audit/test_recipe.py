@@ -49,16 +49,16 @@ def images_once(monkeypatch):
 
 def test_every_attack_is_measured_on_the_images_that_were_drawn(audited, measured, opened):
     test = open_splits(audited.recipe.images).test
-    assert list(measured.attacks) == ["default", "pgd"]
+    assert list(measured.evasion.attacks) == ["default", "pgd"]
     for name, attack in audited.recipe.attacks.items():
         found = audited.recipe.searching(name).open(audited.store, silent)
         assert len(found) == 24
         direct = search(opened, test.select(found.index), attack)
-        assert measured.attacks[name].evasive.successes == int(direct.evasive.sum())
-        assert measured.attacks[name] == attack_part(found)
-    assert measured.main_attack == "default"
-    assert 3 <= measured.attacks["default"].evasive.successes < 24
-    (one,) = measured.comparisons
+        assert measured.evasion.attacks[name].evasive.successes == int(direct.evasive.sum())
+        assert measured.evasion.attacks[name] == attack_part(found)
+    assert measured.evasion.main_attack == "default"
+    assert 3 <= measured.evasion.attacks["default"].evasive.successes < 24
+    (one,) = measured.evasion.comparisons
     assert (one.first, one.second) == ("default", "pgd")
 
 
@@ -83,24 +83,24 @@ def test_the_pair_is_described_by_all_test_images(audited, measured, opened):
 def test_fidelity_is_that_of_all_clean_and_of_the_attacked_images(audited, measured, opened):
     found = audited.recipe.searching("default").open(audited.store, silent)
     program, test = Program.load(audited.folder / "program.safetensors"), open_splits(audited.recipe.images).test
-    for part, images in ((measured.fidelity_clean, test.images), (measured.fidelity_attacked, found.images)):
+    for part, images in ((measured.evasion.fidelity_clean, test.images), (measured.evasion.fidelity_attacked, found.images)):
         near = fidelity(program, opened.build, images)
         assert (part.images, part.equal_logits, part.max_lsb) == (len(images), near.equal_logits, near.max_lsb)
 
 
 def test_findings_flags_layers_and_embeddings_are_there(audited, measured):
-    evasive = measured.attacks["default"].evasive.successes
-    assert len(measured.findings) == evasive
-    assert all(part.attack == "default" and part.id.startswith("default-") for part in measured.findings)
+    evasive = measured.evasion.attacks["default"].evasive.successes
+    assert len(measured.evasion.findings) == evasive
+    assert all(part.attack == "default" and part.id.startswith("default-") for part in measured.evasion.findings)
     assert len(measured.flags) == 12
     assert [flag.name for flag in measured.flags if flag.level in ("error", "warning")] == []
     program = Program.load(audited.folder / "program.safetensors")
-    assert len(measured.layers) == 5
-    assert all(layer.healed.trials <= evasive for layer in measured.layers)
+    assert len(measured.evasion.layers) == 5
+    assert all(layer.healed.trials <= evasive for layer in measured.evasion.layers)
     assert program.classes == 10
-    assert [one.method for one in measured.embeddings] == ["pca", "tsne"]
-    assert all(len(one.points) == 4 * evasive for one in measured.embeddings)
-    assert measured.control is None
+    assert [one.method for one in measured.evasion.embeddings] == ["pca", "tsne"]
+    assert all(len(one.points) == 4 * evasive for one in measured.evasion.embeddings)
+    assert measured.evasion.control is None
 
 
 def test_the_times_are_those_of_the_stages(measured):
@@ -190,9 +190,9 @@ def test_the_control_is_attacked_as_the_build_is(audited, small_pair, tmp_path):
     assert searching.replace(pair=recipe.pair).digest() == recipe.searching("default").digest()
     result = Measured.model_validate_json((audited.store.get(recipe) / "measured.json").read_bytes())
     found = searching.open(audited.store, silent)
-    part = result.control
+    part = result.evasion.control
     assert (part.evasive.successes, part.attacked) == (int(found.evasive.sum()), len(found))
-    assert part.evasive.value < result.attacks["default"].evasive.value
+    assert part.evasive.value < result.evasion.attacks["default"].evasive.value
     answers = SelectRecipe(pair=searching.pair, images=small_pair.images).open(audited.store, silent)
     right = [scores.argmax(1) == open_splits(small_pair.images).test.labels for scores in answers]
     assert part.clean_disagreement.successes == int((right[0] != right[1]).sum())

@@ -25,12 +25,12 @@ def folder(audited, tmp_path):
 
 @pytest.fixture
 def part(audited):
-    return audited.audit.findings[0]
+    return audited.audit.evasion.findings[0]
 
 
 @pytest.mark.parametrize("kind", ["json", "attacked.png", "clean.png"])
 def test_every_finding_evades_again(audited, folder, kind):
-    for part in audited.audit.findings:
+    for part in audited.audit.evasion.findings:
         result = replay(folder / "findings" / f"{part.id}.{kind}")
         assert (result.evasive, result.same_pixels, result.same_build) == (True, True, True)
         assert result.finding == part.id

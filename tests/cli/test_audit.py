@@ -84,7 +84,7 @@ def test_the_reports_are_those_of_the_audit(run, given, tmp_path):
     sarif = json.loads((tmp_path / "report.sarif").read_text())
     assert sarif["version"] == "2.1.0"
     page = (tmp_path / "report.html").read_text()
-    assert audit.findings[0].id in page
+    assert audit.evasion.findings[0].id in page
     assert "<testsuite" in (tmp_path / "report.junit.xml").read_text()
 
 
@@ -98,13 +98,13 @@ def test_the_json_of_a_failing_gate_is_whole(run, given, tmp_path):
 def test_the_first_attack_is_the_main_one(run, given, tmp_path):
     assert run(*given, "--attack", "pgd", "--stop", "goal", "--out", tmp_path).code == 1
     audit = read_audit(tmp_path)
-    assert audit.main_attack == "default"
-    assert set(audit.attacks) == {"default", "pgd"}
-    for name, part in audit.attacks.items():
+    assert audit.evasion.main_attack == "default"
+    assert set(audit.evasion.attacks) == {"default", "pgd"}
+    for name, part in audit.evasion.attacks.items():
         assert part.attack == preset(name, 20, 6).replace(stop="goal")
         assert part.evasive.trials == 24
         assert part.evasive_last is None
-    assert len(audit.comparisons) == 1
+    assert len(audit.evasion.comparisons) == 1
 
 
 def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
@@ -116,7 +116,7 @@ def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
     lines = [json.loads(line) | {"evasive": False} for line in samples.read_text().splitlines()]
     samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
     worse = run(*given, *allowed, "--baseline", before / "audit.json", "--out", out)
-    evasive = read_audit(before).attacks["default"].evasive.successes
+    evasive = read_audit(before).evasion.attacks["default"].evasive.successes
     assert evasive >= 6
     assert worse.code == 1
     rule = read_audit(out).gate[-1]
@@ -138,7 +138,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     assert "train: epoch 2/2" in done.err
     audit = read_audit(tmp_path / "out")
     assert (audit.pair.provenance.method, audit.pair.target, audit.pair.runtime) == ("ptq", "server", "onnxruntime")
-    assert audit.control is None
+    assert audit.evasion.control is None
     replayed = run("card", tmp_path / "out", "--size", 12, "--seed", 0, "--json")
     assert replayed.json()["accuracy"]["onnxruntime"] == audit.pair.build_accuracy.value
 
@@ -305,7 +305,7 @@ def test_a_build_alone_is_no_pair(run, tmp_path):
 def test_the_images_of_a_finding_are_the_test_images(run, given, small_pair, tmp_path):
     run(*given, "--out", tmp_path)
     test = open_splits(small_pair.images).test
-    for part in read_audit(tmp_path).findings:
+    for part in read_audit(tmp_path).evasion.findings:
         assert (read_png(tmp_path / part.clean_png) == test.images[part.index]).all()
         assert (read_png(tmp_path / part.attacked_png).int() - test.images[part.index].int()).abs().max() == part.linf
 

@@ -30,11 +30,11 @@ def folder(audited_folder, tmp_path):
 
 @pytest.fixture
 def finding(folder):
-    return folder / "findings" / f"{read_audit(folder).findings[0].id}.json"
+    return folder / "findings" / f"{read_audit(folder).evasion.findings[0].id}.json"
 
 
 def test_a_finding_evades_again(run, folder, finding):
-    part = read_audit(folder).findings[0]
+    part = read_audit(folder).evasion.findings[0]
     done = run("replay", finding)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgerift.defend import LabelOnly, Rounding, Temperature, TopK
+from edgerift.defend import Defence, LabelOnly, Rounding, Temperature, TopK
 
 RowsOf = Callable[[int], Tensor]
 
@@ -65,6 +65,25 @@ def test_label_only_is_top_1_and_0_decimals(classes: int, rows_of: RowsOf) -> No
     expected = np.eye(classes, dtype=np.float32)[rows.numpy().argmax(1)]
     for defence in (LabelOnly(), TopK(k=1), Rounding(decimals=0)):
         assert np.array_equal(defence(rows).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("defence", "start", "rest"),
+    [
+        (Rounding(decimals=12), 0.5 - 2**-25, []),
+        (TopK(k=3), 0.2425, [0.2, 0.1575, 0.1575]),
+        (Temperature(value=2.0), 0.2425, [0.2, 0.1575, 0.1575]),
+    ],
+    ids=repr,
+)
+def test_the_label_is_kept_where_a_division_makes_two_classes_equal(
+    defence: Defence, start: float, rest: list[float]
+) -> None:
+    first = torch.tensor(start)
+    answers = torch.stack([first, torch.nextafter(first, torch.tensor(1.0)), *torch.tensor(rest)])[None]
+    defended = defence(answers)[0]
+    assert defended.argmax() == 1
+    assert defended[1] == torch.nextafter(defended[0], torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("value", [0.5, 1.5, 4.0])

@@ -2,11 +2,12 @@
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from edgerift.audit._document import (
+from edgerift.audit import (
     AttackPart,
     Audit,
     ClassPart,
@@ -14,16 +15,20 @@ from edgerift.audit._document import (
     ControlPart,
     DataPart,
     EmbeddingPart,
+    EvasionPart,
     FidelityPart,
     FindingPart,
     FlagPart,
     GatePart,
     LayerPart,
     PairPart,
+    TheftPart,
 )
 from edgerift.deploy import Fingerprint, Provenance
 from edgerift.evade import Attack, CrossEntropy, Diva
-from edgerift.measure import Interval, Rate, interval, mcnemar
+from edgerift.extract import BestEpoch, Knockoff, Theft
+from edgerift.measure import Interval, MeanInterval, Rate, interval, mcnemar
+from edgerift.train import TrainSettings
 
 DIGITS = tuple("0123456789")
 HOSTILE = '<script>alert("x")</script>\x1b[31m & \u202eredro'
@@ -52,24 +57,72 @@ def made_audit(
         gate=_gate(verdict, attacks["default"].evasive),
         data=_data(classes),
         pair=_pair(),
-        main_attack="default",
-        attacks=attacks,
-        comparisons=tuple(
-            ComparisonPart(first="default", second=name, only_first=more, only_second=2, p=mcnemar(more, 2))
-            for name, more in zip(("pgd", "diva-2022"), only, strict=True)
-            if more >= 0
+        evasion=EvasionPart(
+            attacked=ATTACKED,
+            dropped_original_wrong=9,
+            dropped_build_wrong=26,
+            dropped_both_wrong=15,
+            main_attack="default",
+            attacks=attacks,
+            comparisons=tuple(
+                ComparisonPart(first="default", second=name, only_first=more, only_second=2, p=mcnemar(more, 2))
+                for name, more in zip(("pgd", "diva-2022"), only, strict=True)
+                if more >= 0
+            ),
+            control=ControlPart(evasive=_share(41, 348), attacked=348, clean_disagreement=_share(3, 397), p=1e-9),
+            fidelity_clean=FidelityPart(images=400, equal_logits=1.0, max_lsb=0.0, label_disagreement=0.0),
+            fidelity_attacked=FidelityPart(images=350, equal_logits=0.9991, max_lsb=1.0, label_disagreement=0.0),
+            flags=FLAGS if verdict == "pass" else (*FLAGS, ERROR),
+            layers=_layers(),
+            embeddings=tuple(_embedding(method, len(classes), draws) for method in ("pca", "tsne")),
+            findings=found,
         ),
-        control=ControlPart(evasive=_share(41, 348), attacked=348, clean_disagreement=_share(3, 397), p=1e-9),
-        fidelity_clean=FidelityPart(images=400, equal_logits=1.0, max_lsb=0.0, label_disagreement=0.0),
-        fidelity_attacked=FidelityPart(images=350, equal_logits=0.9991, max_lsb=1.0, label_disagreement=0.0),
-        flags=FLAGS if verdict == "pass" else (*FLAGS, ERROR),
-        layers=_layers(),
-        embeddings=tuple(_embedding(method, len(classes), draws) for method in ("pca", "tsne")),
-        findings=found,
+        theft=made_theft(),
         times={"train": 41.3, "adapt": 22.8, "attacks": 9.14, "embedding": 3.5},
     )
 
 
+def made_theft() -> TheftPart:
+    """Two thieves: the one who takes the answers as they are gets closer than the one who takes the labels alone."""
+    thieves = {"soft": theft(7, 17, 3), "hard": theft(19, 30, 11, labels="hard")}
+    return TheftPart(thieves=thieves, strongest="soft", chance=0.105, flags=(QUESTIONS,))
+
+
+def theft(
+    disagreement: int, error: int, best: int, *, labels: Literal["soft", "hard"] = "soft", spent: int = 2000
+) -> Theft:
+    """A theft of a build with 359 of 400 images right; the counts are of images on which the clone is wrong."""
+    return Theft(
+        attack=Knockoff(student="resnet8", labels=labels, training=TrainSettings(epochs=15)),
+        defences=(),
+        budget=2000,
+        spent=spent,
+        queries="digits collages",
+        defender_error=_share(41, 400),
+        adversary_error=_share(error, 400),
+        best_epoch=BestEpoch(epoch=12, error=best / 400),
+        disagreement=_share(disagreement, 400),
+        l1=_mean(0.0),
+        l1_queries=_mean(0.0),
+        divergence=_mean(0.0731),
+        calibration_error=0.021,
+        negative_log_likelihood=0.0615,
+    )
+
+
+def change_evasion(audit: Audit, **changes: object) -> Audit:
+    """The audit with other figures about evasion."""
+    assert audit.evasion is not None
+    return audit.replace(evasion=audit.evasion.replace(**changes))
+
+
+QUESTIONS = FlagPart(
+    name="questions",
+    level="ok",
+    seen="soft asked about 2,000 of 2,000 images",
+    meaning="a query set that is smaller than the budget leaves a part of it unspent; a thief may have more images",
+    action="none",
+)
 ERROR = FlagPart(
     name="black-box",
     level="error",
@@ -183,6 +236,15 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
             holds=holds,
         ),
         GatePart(
+            rule="stolen",
+            unit="share",
+            text="the upper end of the interval of the agreement between the build and its most faithful clone is at "
+            "most 99.9 %",
+            measured=0.993,
+            limit=0.999,
+            holds=True,
+        ),
+        GatePart(
             rule="errors",
             unit="count",
             text="the number of errors among the checks is at most 0",
@@ -210,10 +272,6 @@ def _data(classes: tuple[str, ...]) -> DataPart:
         fingerprint="a" * 32,
         classes=classes,
         images=400,
-        attacked=ATTACKED,
-        dropped_original_wrong=9,
-        dropped_build_wrong=26,
-        dropped_both_wrong=15,
     )
 
 
@@ -269,3 +327,7 @@ def _embedding(method: str, classes: int, draws: np.random.Generator) -> Embeddi
 
 def _share(successes: int, trials: int) -> Interval:
     return interval(Rate(successes, trials))
+
+
+def _mean(value: float) -> MeanInterval:
+    return MeanInterval(value=value, low=0.9 * value, high=1.1 * value, count=400)

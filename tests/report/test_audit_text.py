@@ -41,7 +41,7 @@ def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
 def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
     audit = made_audit(tmp_path)
     name = f"[bold]x[/bold] {HOSTILE}"
-    layers = (audit.layers[0].replace(layer=name),)
+    layers = (audit.evasion.layers[0].replace(layer=name),)
     text = shown(audit_text(audit.replace(layers=layers, data=audit.data.replace(name=name))))
     assert "[bold]x[/bold]" in text
     assert "\x1b" not in text

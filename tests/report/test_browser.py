@@ -44,8 +44,8 @@ CASES = {
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, case = tmp_path_factory.mktemp(request.param), CASES[request.param]
     audit = made_audit(folder, findings=case.findings, verdict=case.verdict, classes=case.classes)
-    long = {"x" * 90: audit.attacks["pgd"]} if request.param == "long" else {}
-    audit = audit.replace(attacks={**audit.attacks, **long})
+    long = {"x" * 90: audit.evasion.attacks["pgd"]} if request.param == "long" else {}
+    audit = audit.replace(attacks={**audit.evasion.attacks, **long})
     file = folder / "report.html"
     file.write_text(audit_html(audit, folder), encoding="utf-8")
     return file

@@ -82,7 +82,7 @@ def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
     assert "3 of 350 images that both models get right could be changed, by at most 8 grey levels" in text
     assert "0.9 % [0.2, 2.5]." in text
     assert "Of 400 test images 350 were attacked" in text
-    for part in (*audit.flags, *audit.layers):
+    for part in (*audit.flags, *audit.evasion.layers):
         name = part.layer if hasattr(part, "layer") else part.name
         assert name in text.replace(" ", "") or name in text
     assert "p < 0.05" in text
@@ -94,7 +94,7 @@ def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
 
 def test_shows_every_finding_with_its_replay(tmp_path: Path) -> None:
     audit, _, document = render(tmp_path, findings=30)
-    for finding in audit.findings:
+    for finding in audit.evasion.findings:
         assert f"edgerift replay findings/{finding.id}.json" in document.text
     assert "Show all 30 findings" in document.text
     assert sum(one.get("class") == "finding" for one in document.all("li")) == 30
@@ -106,7 +106,7 @@ def test_findings_beyond_the_cap_are_named_without_pictures(tmp_path: Path) -> N
     audit, _, document = render(tmp_path, findings=203)
     assert len(document.all("img")) == 600
     assert "3 more in the folder" in document.text
-    assert all(finding.id in document.text for finding in audit.findings)
+    assert all(finding.id in document.text for finding in audit.evasion.findings)
 
 
 def test_pictures_are_those_of_the_files(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_pictures_are_those_of_the_files(tmp_path: Path) -> None:
         np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))), dtype=int)
         for image in document.all("img")
     )
-    stored = np.asarray(Image.open(tmp_path / audit.findings[0].attacked_png), dtype=int)
+    stored = np.asarray(Image.open(tmp_path / audit.evasion.findings[0].attacked_png), dtype=int)
     assert (attacked == stored).all()
     assert (change == np.clip(128 + 15 * (attacked - clean), 0, 255)).all()
 
@@ -128,7 +128,7 @@ def test_clean_and_attacked_are_not_swapped() -> None:
 def test_says_when_a_file_is_not_the_evidence(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=3)
     assert "does not hold the pixels" not in audit_html(audit, tmp_path)
-    first, second, third = audit.findings
+    first, second, third = audit.evasion.findings
     (tmp_path / first.attacked_png).unlink()
     (tmp_path / second.attacked_png).write_bytes(b"no image")
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / third.attacked_png)
@@ -141,8 +141,8 @@ def test_reads_no_file_outside_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "audit"
     folder.mkdir()
     audit = made_audit(folder, findings=1)
-    (folder / audit.findings[0].clean_png).rename(tmp_path / "secret.png")
-    finding = audit.findings[0].replace(clean_png="../secret.png")
+    (folder / audit.evasion.findings[0].clean_png).rename(tmp_path / "secret.png")
+    finding = audit.evasion.findings[0].replace(clean_png="../secret.png")
     document = Document(audit_html(audit.replace(findings=(finding,)), folder))
     assert document.text.count("not in the folder") == 2
 
@@ -158,7 +158,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "\u202e" not in page
     assert "\\x1b[31m" in page
     assert "{{ 7 * 7 }}" in document.text
-    hostile = audit.replace(main_attack=HOSTILE, attacks={**audit.attacks, HOSTILE: audit.attacks["default"]})
+    hostile = audit.replace(main_attack=HOSTILE, attacks={**audit.evasion.attacks, HOSTILE: audit.evasion.attacks["default"]})
     assert len(Document(audit_html(hostile, tmp_path)).all("script")) == 1
 
 
@@ -265,14 +265,14 @@ def test_intervals_are_placed_on_the_axis(tmp_path: Path) -> None:
 def test_curve_ends_at_its_last_count(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=35)
     main = curve_chart(audit).curves[0]
-    assert main.name == audit.main_attack
+    assert main.name == audit.evasion.main_attack
     assert (main.last, main.share) == (35, 0.1)
     assert (main.end_x, main.end_y) == (100, 0)
     assert main.path.count("H") == 20
 
 
 def test_scatter_keeps_shape_and_groups(tmp_path: Path) -> None:
-    part = made_audit(tmp_path).embeddings[0]
+    part = made_audit(tmp_path).evasion.embeddings[0]
     drawn = scatter(part, DIGITS)
     assert len(drawn.marks) == 40
     assert sum(marks.path.count("M") for marks in drawn.marks) == len(part.points)
@@ -283,7 +283,7 @@ def test_scatter_keeps_shape_and_groups(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("points", [(), ((1.0, 1.0),), ((1.0, 2.0), (1.0, 3.0)), ((1.0, 2.0), (5.0, 2.0))])
 def test_scatter_of_few_points(tmp_path: Path, points: tuple[tuple[float, float], ...]) -> None:
-    part = made_audit(tmp_path).embeddings[0]
+    part = made_audit(tmp_path).evasion.embeddings[0]
     count = len(points)
     few = part.replace(
         points=points, label=(0,) * count, model=("build",) * count, condition=("attacked",) * count, explained=None

@@ -40,7 +40,7 @@ def test_has_a_result_for_each_finding_failure_and_raised_check(tmp_path: Path) 
 
 def test_a_finding_points_to_its_evidence(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=1)
-    [finding], result = audit.findings, run_of(audit)["results"][0]
+    [finding], result = audit.evasion.findings, run_of(audit)["results"][0]
     place = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert place == finding.attacked_png
     assert (tmp_path / place).is_file()
@@ -69,6 +69,6 @@ def test_names_are_neither_placeholders_nor_links(tmp_path: Path) -> None:
 
 def test_strange_file_names_become_addresses(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=1)
-    odd = audit.findings[0].replace(attacked_png="findings/a b#%.png")
+    odd = audit.evasion.findings[0].replace(attacked_png="findings/a b#%.png")
     result = run_of(audit.replace(findings=(odd,)))["results"][0]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "findings/a%20b%23%25.png"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_audit import made_audit
 
-from edgerift.audit._document import ControlPart
+from edgerift.audit import ControlPart
 from edgerift.measure import Rate, interval
 from edgerift.report._words import control_words
 

@@ -1,5 +1,7 @@
 """From an original to a program: post-training quantization, quantization-aware training, and the float control."""
 
+from edgerift.adapt._closed_form import flip_alpha as flip_alpha
+from edgerift.adapt._closed_form import poisoned_share as poisoned_share
 from edgerift.adapt._divergence import Direction as Direction
 from edgerift.adapt._divergence import Divqat as Divqat
 from edgerift.adapt._divergence import divergence as divergence
@@ -23,6 +25,7 @@ from edgerift.adapt._recipe import given_original as given_original
 from edgerift.adapt._recipe import open_original as open_original
 from edgerift.adapt._settings import PtqSettings as PtqSettings
 from edgerift.adapt._settings import QatSettings as QatSettings
+from edgerift.adapt._smoothing import Smoothing as Smoothing
 from edgerift.adapt._torchao import torchao_qat as torchao_qat
 from edgerift.adapt._torchao import torchao_qat_model as torchao_qat_model
 from edgerift.adapt._tuned import Allowance as Allowance

@@ -27,10 +27,13 @@ class Divqat(Settings):
     - `temperature`: both models' logits are divided by it and the divergence is multiplied by its square, as Nasty
       Teacher does (Ma et al. 2021, arXiv:2105.07381).
     - `floor`: L becomes (1 - floor) L + floor / K, which bounds the forward divergence by log(K / floor).
-    - `cap`: an image whose divergence is above so many nats has no gradient from it.
+    - `cap`: an image whose divergence, times the temperature's square, is above so many nats has no gradient from it.
     - `gate`: the term counts only for images whose label is ahead of every other class by more than this in
-      probability; 0 asks only that the label is right.
+      probability; 0 asks only that the label alone is the highest.
     - `hinge`: the term counts only for images whose answer is nearer to the original's than this in l1.
+
+    Gate and hinge look at the probabilities at temperature 1 and without the floor. The images that do not count stay
+    in the average, as 0.
     """
 
     name: Literal["divqat"] = "divqat"
@@ -54,13 +57,19 @@ class Divqat(Settings):
     def batch_loss(
         self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float
     ) -> Tensor:
-        """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar."""
+        """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar.
+
+        `original` is used as it is, so it has to be in evaluation mode; it gets no gradient.
+        """
         with torch.no_grad():
             reference = original(images)
         return self.loss(model(images), reference, labels, label_smoothing)
 
     def loss(self, logits: Tensor, original: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Compute the loss of logits `[B,K]`, the original's logits `[B,K]` and labels int64 `[B]`: a scalar."""
+        """Compute the loss of logits `[B,K]`, the original's logits `[B,K]` and labels int64 `[B]`: a scalar.
+
+        All of it is computed in float32, whatever the logits are. The original's logits get no gradient.
+        """
         cross_entropy = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
         return cross_entropy - self.alpha * self.divergences(logits, original, labels).mean()
 
@@ -95,7 +104,7 @@ def divergence(answer: Tensor, reference: Tensor, direction: Direction = "forwar
     """Compute the divergence of log-probabilities `[B,K]` from a reference's: float32 `[B]`, in nats.
 
     `forward` is sum_k q_k (log q_k - log l_k), `reverse` sum_k l_k (log l_k - log q_k), and `jensen-shannon` the mean
-    of both sides' forward divergence from the mixture (q + l) / 2.
+    of both sides' forward divergence from the mixture (q + l) / 2. Every log-probability has to be finite.
     """
     if direction == "forward":
         return (answer.exp() * (answer - reference)).sum(1)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from edgerift.adapt._divergence import Divqat
-from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat
+from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat, weights_digest
 from edgerift.adapt._recipe import PROGRAM, Original, open_original
 from edgerift.adapt._settings import QatSettings
-from edgerift.deploy import Program, Target, folded
+from edgerift.adapt._smoothing import Smoothing
+from edgerift.deploy import Program, Provenance, Target, folded
+from edgerift.errors import RecipeError, unknown_name
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe, silent
 from edgerift.store import write_whole
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 _CHECKPOINT = "checkpoint.pt"
 
-TrainedDefence: TypeAlias = Divqat
+TrainedDefence: TypeAlias = Divqat | Smoothing
 Stage: TypeAlias = Literal["quantized", "float"]
 
 
@@ -82,9 +85,12 @@ def run_hardened(
 ) -> Hardened:
     """Train with a defence's loss: the quantized model itself, or a float copy that is quantized afterwards.
 
-    The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. Raises
-    what :func:`qat` raises.
+    The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. The
+    program's provenance names the defence as its method, and holds the settings and the defence's fields; of the second
+    it says `"stage": "float"`. Raises what :func:`qat` raises.
     """
+    if stage not in get_args(Stage):
+        raise RecipeError(unknown_name("stage", stage, get_args(Stage)))
     require_fit(original, train, target)
     loss = defence_loss(original, defence, settings.train)
     if stage == "quantized":
@@ -113,11 +119,17 @@ def run_hardened(
         task=f"{defence.name} in float",
     )
     program = ptq(trained.model, train, target=target, settings=settings.calibration, progress=progress)
-    return Hardened(program, trained.history)
+    told = settings.model_dump(mode="json") | {defence.name: defence.model_dump(mode="json"), "stage": stage}
+    # Not what `ptq` wrote: the weights that were rounded are not the original's.
+    provenance = Provenance(method=defence.name, settings=told, original=weights_digest(original))
+    return Hardened(replace(program, provenance=provenance), trained.history)
 
 
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:
-    """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with the original frozen beside it."""
+    """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with the original frozen beside it.
+
+    The original beside it is a folded copy in evaluation mode, so the one given is never touched.
+    """
     reference = folded(original)
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -137,7 +149,7 @@ class HardenedRecipe(Recipe):
     version: Literal[1] = 1
     original: Original
     images: ImagesSettings
-    defence: Annotated[TrainedDefence, Field()]
+    defence: Annotated[TrainedDefence, Field(discriminator="name")]
     stage: Stage = "quantized"
     target: Target = "mobile"
     settings: QatSettings = Field(default_factory=QatSettings)

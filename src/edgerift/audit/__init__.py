@@ -1,9 +1,22 @@
-"""The whole examination of a pair: attacks, checks of the evaluation, reasons, evidence, and the gate."""
+"""The whole examination of a pair: evasion, theft, checks of the evaluation, reasons, evidence, and the gate."""
 
 from edgerift.audit._baseline import judge_baseline as judge_baseline
 from edgerift.audit._baseline import read_audit as read_audit
+from edgerift.audit._document import AttackPart as AttackPart
 from edgerift.audit._document import Audit as Audit
+from edgerift.audit._document import ClassPart as ClassPart
+from edgerift.audit._document import ComparisonPart as ComparisonPart
+from edgerift.audit._document import ControlPart as ControlPart
+from edgerift.audit._document import DataPart as DataPart
+from edgerift.audit._document import EmbeddingPart as EmbeddingPart
+from edgerift.audit._document import EvasionPart as EvasionPart
+from edgerift.audit._document import FidelityPart as FidelityPart
 from edgerift.audit._document import FindingPart as FindingPart
+from edgerift.audit._document import FlagPart as FlagPart
+from edgerift.audit._document import GatePart as GatePart
+from edgerift.audit._document import LayerPart as LayerPart
+from edgerift.audit._document import PairPart as PairPart
+from edgerift.audit._document import TheftPart as TheftPart
 from edgerift.audit._folder import judged as judged
 from edgerift.audit._folder import run_audit as run_audit
 from edgerift.audit._folder import schema as schema
@@ -13,6 +26,6 @@ from edgerift.audit._policy import Policy as Policy
 from edgerift.audit._policy import judge as judge
 from edgerift.audit._policy import read_policy as read_policy
 from edgerift.audit._recipe import AuditRecipe as AuditRecipe
-from edgerift.audit._recipe import Measured as Measured
 from edgerift.audit._replay import Replay as Replay
 from edgerift.audit._replay import replay as replay
+from edgerift.audit._theft import TheftSettings as TheftSettings

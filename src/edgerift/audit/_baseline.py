@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import Audit, GatePart
+from edgerift.audit._document import AttackPart, Audit, EvasionPart, GatePart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
 from edgerift.measure import fisher, mcnemar, rate_of
+
+_VERSION: Final[int] = Audit.model_fields["version"].default
 
 #: Worse by chance with at most this probability.
 _SIGNIFICANT: Final = 0.05
@@ -23,11 +25,31 @@ def read_audit(path: Path) -> Audit:
     """Read an `audit.json`, or the one in a folder; raises `InputError` for anything else."""
     file = path / "audit.json" if path.is_dir() else path
     try:
-        return Audit.model_validate_json(file.read_bytes())
+        content = file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {file} ({error.strerror}); `edgerift audit --out DIR` writes it") from None
+    try:
+        return Audit.model_validate_json(content)
     except RecipeError as error:
+        written = _version(content)
+        if written is not None and written < _VERSION:
+            raise InputError(
+                f"{file} is an audit of version {written}, this edgerift reads version {_VERSION}; audit that pair "
+                "again"
+            ) from None
         raise InputError(f"{file} is no audit of this version: {error}") from None
+
+
+def _version(content: bytes) -> int | None:
+    """Tell the version of an audit's document; None for what is none."""
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or document.get("type") != "audit":
+        return None
+    number = document.get("version")
+    return number if isinstance(number, int) else None
 
 
 def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
@@ -39,8 +61,8 @@ def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
     attacked otherwise.
     """
     earlier = read_audit(path)
-    require_comparable(audit.attacks[audit.main_attack].attack, earlier)
-    now, before = audit.attacks[audit.main_attack], earlier.attacks[earlier.main_attack]
+    now = _evasion(audit).main
+    before = require_comparable(now.attack, earlier)
     present, past = _evasive(samples), _earlier_evasive(audit, earlier, path)
     common = present.keys() & past.keys()
     if common and len(common) >= _SHARED * min(len(present), len(past)):
@@ -61,15 +83,22 @@ def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
     )
 
 
-def require_comparable(now: Attack, earlier: Audit) -> None:
-    """Make sure that an earlier audit's main attack was this one; raises `InputError`."""
-    before = earlier.attacks[earlier.main_attack].attack
-    if now != before:
-        changed = [name for name in type(now).model_fields if getattr(now, name) != getattr(before, name)]
+def require_comparable(now: Attack, earlier: Audit) -> AttackPart:
+    """Give what an earlier audit's main attack reached; raises `InputError` unless it was attacked as `now` says."""
+    before = _evasion(earlier).main
+    if now != before.attack:
+        changed = [name for name in type(now).model_fields if getattr(now, name) != getattr(before.attack, name)]
         raise InputError(
             f"the baseline was attacked with other settings ({', '.join(changed)}); "
             "attack as it was, or make a new baseline"
         )
+    return before
+
+
+def _evasion(audit: Audit) -> EvasionPart:
+    if audit.evasion is None:
+        raise InputError("the baseline examined no evasion; make a new one with the threat evasion")
+    return audit.evasion
 
 
 def _earlier_evasive(audit: Audit, earlier: Audit, path: Path) -> dict[int, bool]:

@@ -6,15 +6,13 @@ from typing import Literal
 
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.evade import Attack
+from edgerift.extract import Theft
 from edgerift.measure import Interval
 from edgerift.recipes import Settings
 
 
 class DataPart(Settings):
-    """The images: where they come from, how many were attacked, and why the others were not.
-
-    `images` were looked at; those that original or build gets wrong before any attack cannot be evaded.
-    """
+    """The test images: where they come from, and how many there are."""
 
     name: str
     source: str
@@ -24,10 +22,6 @@ class DataPart(Settings):
     fingerprint: str
     classes: tuple[str, ...]
     images: int
-    attacked: int
-    dropped_original_wrong: int
-    dropped_build_wrong: int
-    dropped_both_wrong: int
 
 
 class PairPart(Settings):
@@ -177,6 +171,55 @@ class FindingPart(Settings):
     attacked_png: str
 
 
+class EvasionPart(Settings):
+    """What the attacks on single images reached.
+
+    Of the test images `attacked` were attacked; those that original or build gets wrong before any attack cannot be
+    evaded. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
+    checks of this part of the evaluation.
+    """
+
+    attacked: int
+    dropped_original_wrong: int
+    dropped_build_wrong: int
+    dropped_both_wrong: int
+    main_attack: str
+    attacks: dict[str, AttackPart]
+    comparisons: tuple[ComparisonPart, ...]
+    control: ControlPart | None
+    fidelity_clean: FidelityPart
+    fidelity_attacked: FidelityPart
+    flags: tuple[FlagPart, ...]
+    layers: tuple[LayerPart, ...]
+    embeddings: tuple[EmbeddingPart, ...]
+    findings: tuple[FindingPart, ...]
+
+    @property
+    def main(self) -> AttackPart:
+        """What the main attack reached."""
+        return self.attacks[self.main_attack]
+
+
+class TheftPart(Settings):
+    """What thieves took through the build's answers alone.
+
+    `thieves` holds each theft by name. `strongest` names the one whose clone gives most test images the build's own
+    label. `chance` is the share of the test images in the commonest class, in [0, 1]: a model that always answers one
+    class is right that often, so a clone that hardly agrees more has learned nothing. `flags` are the checks of this
+    part of the evaluation.
+    """
+
+    thieves: dict[str, Theft]
+    strongest: str
+    chance: float
+    flags: tuple[FlagPart, ...]
+
+    @property
+    def best(self) -> Theft:
+        """The theft whose clone agrees most with the build."""
+        return self.thieves[self.strongest]
+
+
 class GatePart(Settings):
     """One rule of the policy: what was measured, what is allowed, and whether it holds.
 
@@ -192,23 +235,23 @@ class GatePart(Settings):
 
 
 class Audit(Settings):
-    """The whole audit of a pair. `times` are the seconds of each stage; all else is the same for the same command."""
+    """The whole audit of a pair: a part for each threat, None for one that was not examined.
+
+    `times` are the seconds of each stage; all else is the same for the same command.
+    """
 
     type: Literal["audit"] = "audit"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     edgerift: str
     verdict: Literal["pass", "fail"]
     gate: tuple[GatePart, ...]
     data: DataPart
     pair: PairPart
-    main_attack: str
-    attacks: dict[str, AttackPart]
-    comparisons: tuple[ComparisonPart, ...]
-    control: ControlPart | None
-    fidelity_clean: FidelityPart
-    fidelity_attacked: FidelityPart
-    flags: tuple[FlagPart, ...]
-    layers: tuple[LayerPart, ...]
-    embeddings: tuple[EmbeddingPart, ...]
-    findings: tuple[FindingPart, ...]
+    evasion: EvasionPart | None
+    theft: TheftPart | None
     times: dict[str, float]
+
+    @property
+    def flags(self) -> tuple[FlagPart, ...]:
+        """The checks of the evaluation, of every threat that was examined."""
+        return tuple(flag for part in (self.evasion, self.theft) if part is not None for flag in part.flags)

@@ -83,7 +83,7 @@ def write_evidence(
     target = folder / FINDINGS
     target.mkdir(exist_ok=True)
     hits = found.select(found.evasive)
-    kept = set()
+    kept: set[str] = set()
     for row, part in enumerate(parts):
         described = FindingFile(
             edgerift=version,
@@ -97,6 +97,20 @@ def write_evidence(
         write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))
         write_whole(target / f"{part.id}.json", described.model_dump_json(indent=2) + "\n")
         kept |= {f"{part.id}.clean.png", f"{part.id}.attacked.png", f"{part.id}.json"}
+    _remove_others(target, kept)
+
+
+def remove_evidence(folder: Path) -> None:
+    """Remove the findings and the samples of an earlier audit, so that nobody takes them for this one's."""
+    (folder / SAMPLES).unlink(missing_ok=True)
+    target = folder / FINDINGS
+    if target.is_dir():
+        _remove_others(target, set())
+        if not any(target.iterdir()):
+            target.rmdir()
+
+
+def _remove_others(target: Path, kept: set[str]) -> None:
     for path in target.iterdir():
         if path.name not in kept and path.name.endswith(_SUFFIXES) and path.is_file():
             path.unlink()

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from edgerift.audit._document import Audit, GatePart
+from edgerift.audit._document import Audit, EvasionPart, FlagPart, GatePart, PairPart, TheftPart
 from edgerift.errors import InputError, RecipeError
 from edgerift.recipes import Settings
 
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
+
+_UPPER: Final = "the upper end of the interval of"
 
 # Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -23,9 +25,11 @@ class Policy(Settings):
     """What an audit has to hold; a field that is None is not judged.
 
     Shares are in [0, 1]. Limits on rates are limits on the upper end of the exact 95 % interval, so that few images
-    cannot pass by luck.
+    cannot pass by luck. Rules about a threat are judged where that threat was examined.
 
     - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last.
+    - `stolen`: the share of test images to which the build and its most faithful clone give the same label.
+    - `stolen_accuracy`: the accuracy of the most accurate clone.
     - `clean_disagreement`: images that only the original gets right, before any attack.
     - `accuracy_drop`: how far the build's accuracy may lie below the original's (no interval).
     - `integer_macs`: the least share of multiply-accumulates in integer kernels.
@@ -35,6 +39,8 @@ class Policy(Settings):
 
     evasive: Share | None = 0.10
     evasive_last: Share | None = None
+    stolen: Share | None = 0.90
+    stolen_accuracy: Share | None = None
     clean_disagreement: Share | None = None
     accuracy_drop: Share | None = None
     integer_macs: Share | None = None
@@ -68,28 +74,58 @@ def read_policy(path: Path) -> Policy:
 
 def judge(audit: Audit, policy: Policy) -> tuple[GatePart, ...]:
     """Judge an audit's figures by a policy, one part a rule."""
-    main = audit.attacks[audit.main_attack]
-    only_original = audit.pair.only_original_right
-    last = None if main.evasive_last is None else main.evasive_last.high
-    drop = audit.pair.original_accuracy.value - audit.pair.build_accuracy.value
-    at_level = {level: float(sum(flag.level == level for flag in audit.flags)) for level in ("error", "warning")}
-    upper = "the upper end of the interval of"
     rules = (
-        _most("evasive", f"{upper} the evasive rate", main.evasive.high, policy.evasive),
-        _most("evasive_last", f"{upper} the evasive rate at the last iterate", last, policy.evasive_last),
+        *(_evasion_rules(audit.evasion, policy) if audit.evasion is not None else ()),
+        *(_theft_rules(audit.theft, policy) if audit.theft is not None else ()),
+        *_pair_rules(audit.pair, policy),
+        *_check_rules(audit.flags, policy),
+    )
+    return tuple(rule for rule in rules if rule is not None)
+
+
+def _evasion_rules(part: EvasionPart, policy: Policy) -> tuple[GatePart | None, ...]:
+    main = part.main
+    last = None if main.evasive_last is None else main.evasive_last.high
+    return (
+        _most("evasive", f"{_UPPER} the evasive rate", main.evasive.high, policy.evasive),
+        _most("evasive_last", f"{_UPPER} the evasive rate at the last iterate", last, policy.evasive_last),
+        _least("attacked", "the number of attacked images", float(part.attacked), policy.attacked),
+    )
+
+
+def _theft_rules(part: TheftPart, policy: Policy) -> tuple[GatePart | None, ...]:
+    accuracy = max(1 - theft.adversary_error.low for theft in part.thieves.values())
+    return (
+        _most(
+            "stolen",
+            f"{_UPPER} the agreement between the build and its most faithful clone",
+            1 - part.best.disagreement.low,
+            policy.stolen,
+        ),
+        _most("stolen_accuracy", f"{_UPPER} the accuracy of the best clone", accuracy, policy.stolen_accuracy),
+    )
+
+
+def _pair_rules(pair: PairPart, policy: Policy) -> tuple[GatePart | None, ...]:
+    drop = pair.original_accuracy.value - pair.build_accuracy.value
+    return (
         _most(
             "clean_disagreement",
-            f"{upper} the share of clean images that only the original gets right",
-            only_original.high,
+            f"{_UPPER} the share of clean images that only the original gets right",
+            pair.only_original_right.high,
             policy.clean_disagreement,
         ),
         _most("accuracy_drop", "the accuracy lost by the build", drop, policy.accuracy_drop),
-        _least("integer_macs", "the share of integer arithmetic", audit.pair.integer_macs, policy.integer_macs),
-        _least("attacked", "the number of attacked images", float(audit.data.attacked), policy.attacked),
+        _least("integer_macs", "the share of integer arithmetic", pair.integer_macs, policy.integer_macs),
+    )
+
+
+def _check_rules(flags: tuple[FlagPart, ...], policy: Policy) -> tuple[GatePart | None, ...]:
+    at_level = {level: float(sum(flag.level == level for flag in flags)) for level in ("error", "warning")}
+    return (
         _most("errors", "the number of errors among the checks", at_level["error"], policy.errors),
         _most("warnings", "the number of warnings among the checks", at_level["warning"], policy.warnings),
     )
-    return tuple(rule for rule in rules if rule is not None)
 
 
 def _names(node: Any) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import tyro
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from edgerift import images, zoo
-from edgerift.adapt import FinetuneRecipe, given_original
-from edgerift.audit import AuditRecipe, Policy, read_policy, run_audit
+from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
+from edgerift.audit import AuditRecipe, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, require_fit
 from edgerift.cli._terminal import progress_bars, show
+from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import (
     RUNTIMES,
@@ -25,11 +26,11 @@ from edgerift.deploy import (
     given_build,
     given_program,
 )
-from edgerift.errors import InputError
+from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, PairSettings, preset
 from edgerift.recipes import Settings
 from edgerift.report import audit_text, write_reports
-from edgerift.train import TrainSettings
+from edgerift.train import TrainRecipe, TrainSettings
 
 
 class AttackOptions(Settings):
@@ -50,8 +51,12 @@ class AttackOptions(Settings):
     """a class number to show in the embedding; may be given several times; all unless given"""
 
 
+#: What may be examined, in the order of the report.
+THREATS: Final = ("evasion", "theft")
+
+
 class AuditCommand(Settings):
-    """Find images that the original gets right and the build gets wrong, prove each one, and judge the release.
+    """Find images that the original gets right and the build gets wrong, steal the build, and judge the release.
 
     Without a pair it trains and adapts one on the data. Writes DIR/report.html, DIR/audit.json, DIR/samples.jsonl,
     DIR/findings/, DIR/report.sarif, DIR/report.junit.xml and copies of the models. The exit code is 0 when the gate
@@ -60,6 +65,8 @@ class AuditCommand(Settings):
 
     out: Path = Path("audit")
     """the folder for the results"""
+    threats: tuple[str, ...] = ()
+    """what to examine: evasion, theft, or evasion,theft; may be given several times; both unless given"""
     original: Path | None = None
     """an original.safetensors; trained from the data unless given"""
     adapted: Path | None = None
@@ -69,7 +76,8 @@ class AuditCommand(Settings):
     runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
     """the runtime that judges; the target's own unless given"""
     policy: Path | None = None
-    """a YAML file with the gate's limits; unless given, the evasive rate's interval may end at 10 % at most"""
+    """a YAML file with the gate's limits; unless given, the interval of the evasive rate may end at 10 %, and that of
+    the best clone's agreement with the build at 90 %"""
     baseline: Path | None = None
     """an earlier audit's folder; the gate fails when significantly more images evade now"""
     control: Literal["auto", "yes", "no"] = "auto"
@@ -78,9 +86,19 @@ class AuditCommand(Settings):
     """open an Inductor package or an original of your own factory, which runs code"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     attacking: Annotated[AttackOptions, tyro.conf.arg(name="")] = AttackOptions()
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
     training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
     as_json: Json = False
+
+    @field_validator("threats")
+    @classmethod
+    def _known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        named = [name.strip() for part in given for name in part.split(",")]
+        for name in named:
+            if name not in THREATS:
+                raise ValueError(unknown_name("threat", name, THREATS))
+        return tuple(name for name in THREATS if name in named) or THREATS
 
     def run(self) -> int:
         """Audit, write the folder, show the verdict; returns 1 when the gate does not hold."""
@@ -102,15 +120,17 @@ class AuditCommand(Settings):
             pair, control = self._made_pair()
         else:
             pair, control = self._given_pair(self.adapted, described)
-        attacks = self._attacks()
+        attacks = self._attacks() if "evasion" in self.threats else {}
+        thefts = self._thefts(described, pair.original) if "theft" in self.threats else {}
         return AuditRecipe(
             pair=pair,
             images=described,
             attacks=attacks,
-            main=next(iter(attacks)),
+            main=next(iter(attacks), None),
+            thefts=thefts,
             count=self.attacking.images,
             draw=self.training.seed,
-            control=control,
+            control=control if attacks else None,
             classes=self.attacking.embed_class,
         )
 
@@ -119,6 +139,25 @@ class AuditCommand(Settings):
         names = options.attack or ("default", "diva-2022", "pgd")
         described = {name: preset(name, options.epsilon, options.steps) for name in names}
         return {name: attack.replace(stop=options.stop) for name, attack in described.items()}
+
+    def _thefts(
+        self, described: images.ImagesSettings, original: TrainRecipe | GivenOriginal
+    ) -> dict[str, TheftSettings]:
+        """Describe two thieves who ask the same questions: one takes the answers as they are, one the labels alone."""
+        seed, device = self.training.seed, self.training.device
+        queries = query_settings(self.stealing, described, seed=seed)
+        network = self.training.model
+        if isinstance(original, GivenOriginal):
+            network = zoo.load(original.path, trust=self.trust).architecture.name
+        kinds: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
+        return {
+            labels: TheftSettings(
+                queries=queries,
+                budget=question_budget(self.stealing, described),
+                attack=thief(self.stealing, described, network, labels=labels, seed=seed, device=device),
+            )
+            for labels in kinds
+        }
 
     def _made_pair(self) -> tuple[PairSettings, FinetuneRecipe | None]:
         recipe = adapt_recipe(self.data, self.training, self.adapting, self.original, self.trust)

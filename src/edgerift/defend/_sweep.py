@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -84,18 +84,21 @@ def tuned(
     place = next((place for place in reversed(range(len(chosen.grid))) if cost(chosen.grid[place]) <= budget), None)
     if place is None:
         return None
-    found = chosen.grid[place]
-    if place + 1 < len(chosen.grid):
-        gap = chosen.grid[place + 1] - found
-
-        def between(share: float) -> float:
-            strength = found + share * gap
-            return round(strength) if chosen.whole else strength
-
-        steps = round(abs(gap)).bit_length() if chosen.whole else _HALVINGS
-        share = strongest(lambda share: cost(between(share)), low=0.0, high=1.0, budget=budget, steps=steps)
-        found = between(share or 0.0)
+    weaker, stronger = chosen.grid[place], chosen.grid[place + 1 : place + 2]
+    found = _refined(cost, weaker, stronger[0], budget, chosen.whole) if stronger else weaker
     return with_strength(name, found, **fields)
+
+
+def _refined(cost: Callable[[float], float], weaker: float, stronger: float, budget: float, whole: bool) -> float:
+    """Find the strongest between a strength that keeps the budget and one that does not, which may be the smaller."""
+
+    def between(share: float) -> float:
+        strength = weaker + share * (stronger - weaker)
+        return round(strength) if whole else strength
+
+    steps = round(abs(stronger - weaker)).bit_length() if whole else _HALVINGS
+    share = strongest(lambda share: cost(between(share)), low=0.0, high=1.0, budget=budget, steps=steps)
+    return weaker if share is None else between(share)
 
 
 def _comparable(name: str, strength: float, **fields: Any) -> Defence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -18,6 +18,9 @@ from edgerift.extract._oracle import Oracle
 from edgerift.images import Augmentation, ImageSet
 from edgerift.recipes import Progress, Settings, silent
 from edgerift.train import History, TrainSettings, augment, run
+
+#: Answers that add up to less than 1 by more than this were cut.
+_TOLERANCE: Final = 1e-4
 
 Labels: TypeAlias = Literal["soft", "hard"]
 
@@ -38,7 +41,9 @@ class Knockoff(Settings):
       for, so the same budget covers fewer images.
     - `smoothing` mixes the answers with the uniform one, by this share.
     - `undo` names defences that the thief knows to run, in their order; they are inverted as
-      :func:`learn_inversion` does. It comes first of all.
+      :func:`learn_inversion` does. It comes first of all, on the answer to each view.
+
+    Answers that do not add up to 1, since only the highest were given, are divided by their sum unless they are undone.
 
     `seed` draws the images, the views and the clone's weights, and takes the place of the training's own.
     """
@@ -96,17 +101,22 @@ def knockoff(
     settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
     `measured_on` has the victim's own classes; the clone's accuracy on it is measured after every epoch, and nothing is
     selected by it. The images are drawn in an order that the seed decides; asking stops at the end of the budget or of
-    the set. Raises :class:`~edgerift.errors.InputError` when not one image can be asked about or views cannot differ,
-    and what `train.run` raises.
+    the set. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when not one image
+    can be asked about, views cannot differ or sizes do, and what :meth:`Oracle.ask` and `train.run` raise.
     """
     chosen = _chosen(settings or Knockoff(), student, settings_fields)
+    if measured_on is not None and measured_on.size != queries.size:
+        raise InputError(
+            f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
+            f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
+        )
     questions = _drawn(queries, victim, chosen)
     answers = _asked(victim, questions, chosen, progress)
     classes = answers.shape[1]
     names = tuple(str(number) for number in range(classes)) if measured_on is None else measured_on.classes
     if len(names) != classes:
         raise InputError(
-            f"the victim answers {classes} classes, '{measured_on}' has {len(names)}; give the victim's own"
+            f"the victim answers {classes} classes, the images to measure on have {len(names)}; give the victim's own"
         )
     targets = _counteracted(answers, chosen)
     stolen = ImageSet(
@@ -161,11 +171,21 @@ def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
 
 
 def _asked(victim: Oracle, questions: ImageSet, chosen: Knockoff, progress: Progress) -> Tensor:
-    total = victim.ask(questions.images, progress).double()
+    """Ask about each view, undo what is known of the defence, and average: float32 `[N,K]` on the simplex."""
+    first = victim.ask(questions.images, progress)
+    read = learn_inversion(chosen.undo, first.shape[1], seed=chosen.seed) if chosen.undo else _summing_to_one
+    total = read(first).double()
     generator = torch.Generator().manual_seed(chosen.seed)
     for _ in range(chosen.views - 1):
-        total += victim.ask(augment(questions.images, questions.augmentation, generator), progress)
+        view = augment(questions.images, questions.augmentation, generator)
+        total += read(victim.ask(view, progress)).double()
     return (total / chosen.views).float()
+
+
+def _summing_to_one(answers: Tensor) -> Tensor:
+    # The k highest as they are, the rest held back, do not add up to 1. All others stay as they are, bit by bit.
+    total = answers.sum(1, keepdim=True)
+    return torch.where(total < 1 - _TOLERANCE, answers / total, answers)
 
 
 def _counteracted(answers: Tensor, chosen: Knockoff) -> Tensor:
@@ -173,8 +193,6 @@ def _counteracted(answers: Tensor, chosen: Knockoff) -> Tensor:
     classes = answers.shape[1]
     if chosen.top_k is not None and chosen.top_k > classes:
         raise RecipeError(f"top_k is {chosen.top_k}; the victim answers {classes} classes")
-    if chosen.undo:
-        answers = learn_inversion(chosen.undo, classes, seed=chosen.seed)(answers)
     chain: list[Defence] = [TopK(k=chosen.top_k)] if chosen.top_k is not None else []
     if chosen.labels == "hard":
         chain.append(LabelOnly())

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, final
+from typing import BinaryIO, Final, NamedTuple, TypeAlias, final
 
 import numpy as np
 import torch
 import xxhash
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
+from edgerift.store import write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
 _KEY: Final = 16
-_CHECKSUM: Final = 4
 #: A header is one short line; a file without one within so many bytes is no ledger.
 _LONGEST_HEADER: Final = 65536
+#: How many records a block has and the CRC-32 of them.
+_NUMBERS: Final = struct.Struct("<II")
+_CHECKSUM: Final = struct.Struct("<I")
+_FIRST_ROWS: Final = 1024
+
+Answers: TypeAlias = NDArray[np.float32]
+
+
+class _Mark(NamedTuple):
+    """How far a ledger is: bytes of the file and images."""
+
+    end: int
+    images: int
 
 
 def image_keys(images: Tensor) -> list[bytes]:
@@ -35,134 +53,231 @@ def image_keys(images: Tensor) -> list[bytes]:
 class Ledger:
     """The answers that were paid for, by image; on disk when it has a path, else in memory alone.
 
-    The file is one line of JSON (format, classes, and whose answers these are) and then a record for each image: 16
-    bytes of its hash, K float32 of its answer in little-endian order, and the CRC-32 of both. It is only ever
-    appended to. The last record is left out on opening when a kill cut it off; any other damage is an error. One
-    process can have a ledger open.
+    The file is one line of JSON (format, classes, and whose answers these are) and then a block for each batch that
+    was answered together: the number N of its images, the CRC-32 of its last two parts, and the CRC-32 of the first
+    line and these two numbers, each uint32; then N hashes of 16 bytes, and N times K float32. All numbers are
+    little-endian. The file is only ever appended to. A last block that a kill or a power cut tore is left out on
+    opening: nothing of it was handed out. Any other damage is an error. One process can have a ledger open, and one
+    thread at a time may use it.
     """
 
     def __init__(self, path: Path | None, identity: str) -> None:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
-        self._path = path
+        self._path = None if path is None else path.resolve()
         self._identity = identity
         self._rows: dict[bytes, int] = {}
-        self._blocks: list[Tensor] = []
-        self._answers: Tensor | None = None
-        self._file: BinaryIO | None = None
+        self._answers: Answers | None = None
+        self._end = 0
+        self._seal = 0
+        self._flushed = _Mark(0, 0)
         self._lock: FileLock | None = None
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(path)
-            if path.exists() and path.stat().st_size:
-                self._read(path)
+        if self._path is None:
+            return
+        with _disk_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self._path)
+            try:
+                self._read(self._path)
+            except BaseException:
+                self.close()
+                raise
 
     def __len__(self) -> int:
         """Return the number of images paid for."""
         return len(self._rows)
 
-    def __contains__(self, key: bytes) -> bool:
-        """Tell whether an image was paid for."""
-        return key in self._rows
+    def missing(self, keys: Sequence[bytes]) -> list[int]:
+        """List where in `keys` an image stands that is not paid for, each such image once, at its first place."""
+        first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+        return sorted(map(first.__getitem__, set(first).difference(self._rows)))
 
-    def answers(self, keys: list[bytes]) -> Tensor:
+    def answers(self, keys: Sequence[bytes]) -> Tensor:
         """Look answers up: float32 `[N,K]`, one for each key; all of them must be here."""
-        if self._answers is None or len(self._answers) != len(self._rows):
-            self._answers = torch.cat([*([] if self._answers is None else [self._answers]), *self._blocks])
-            self._blocks = []
-        return self._answers[torch.tensor([self._rows[key] for key in keys], dtype=torch.int64)]
+        assert self._answers is not None
+        return torch.from_numpy(self._answers[np.fromiter(map(self._rows.__getitem__, keys), np.int64, len(keys))])
 
-    def append(self, keys: list[bytes], answers: Tensor) -> None:
-        """Add answers float32 `[N,K]` to keys that are new; on disk when this returns, or not added at all."""
-        answers = answers.detach().cpu().contiguous()
-        if self._path is not None:
-            self._write(keys, answers)
-        first = len(self._rows)
-        self._rows.update((key, first + place) for place, key in enumerate(keys))
-        self._blocks.append(answers)
+    @contextmanager
+    def appending(self) -> Iterator[None]:
+        """Flush to the disk, at the end, what was appended inside; also when something else goes wrong there.
+
+        When flushing fails, all of it is forgotten again, nothing was paid for, and `StoreError` is raised.
+        """
+        try:
+            yield
+        finally:
+            self._flush()
+
+    def append(self, keys: Sequence[bytes], answers: Tensor) -> None:
+        """Add answers float32 `[N,K]` to N keys that are new, inside :meth:`appending`: all of them or none."""
+        rows = answers.detach().cpu().contiguous().numpy()
+        if self._answers is not None and rows.shape[1] != self._answers.shape[1]:
+            raise StoreError(
+                f"the ledger{self._where()} has answers of {self._answers.shape[1]} classes, this one has "
+                f"{rows.shape[1]}; it belongs to another victim, choose another path"
+            )
+        if self._path is not None and self._end == 0:
+            self._begin(self._path, rows.shape[1])
+        before = _Mark(self._end, len(self))
+        try:
+            if self._path is not None:
+                self._end = self._written(self._path, keys, rows)
+            self._keep(keys, rows)
+        except BaseException:
+            self._roll_back(before)
+            raise
 
     def close(self) -> None:
-        """Let go of the file; what was paid for stays readable in memory."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let go of the file; what was paid for stays readable in memory, and a ledger on disk takes no more."""
         if self._lock is not None:
             self._lock.release()
+            self._lock = None
 
-    def _write(self, keys: list[bytes], answers: Tensor) -> None:
-        assert self._path is not None
-        if self._file is None:
-            self._file = self._opened(self._path, answers.shape[1])
-        rows = answers.numpy().astype("<f4", copy=False)
-        end = self._file.tell()
+    def _where(self) -> str:
+        return "" if self._path is None else f" {self._path}"
+
+    def _keep(self, keys: Sequence[bytes], rows: Answers) -> None:
+        if not self._rows.keys().isdisjoint(keys):
+            raise StoreError(f"the ledger{self._where()} would hold an image twice; do not ask while asking")
+        first, needed = len(self), len(self) + len(rows)
+        if self._answers is None:
+            self._answers = np.empty((_FIRST_ROWS, rows.shape[1]), np.float32)
+        if needed > len(self._answers):
+            grown = np.empty((max(needed, 2 * len(self._answers)), rows.shape[1]), np.float32)
+            grown[:first] = self._answers[:first]
+            self._answers = grown
+        self._answers[first:needed] = rows
+        self._rows.update(zip(keys, range(first, needed), strict=True))
+
+    def _begin(self, path: Path, classes: int) -> None:
+        self._require_open(path)
+        header = json.dumps({"format": FORMAT, "classes": classes, "identity": self._identity}).encode() + b"\n"
+        write_whole(path, header)
+        self._seal = zlib.crc32(header)
+        self._end = len(header)
+        self._flushed = _Mark(self._end, 0)
+
+    def _require_open(self, path: Path) -> None:
+        if self._lock is None:
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+
+    def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
+        """Write a block at the end of the file and return where it ends."""
+        self._require_open(path)
+        block = _block(keys, rows, self._seal)
+        with _disk_errors(path), path.open("r+b", buffering=0) as file:
+            if file.seek(0, os.SEEK_END) < self._end:
+                raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to begin anew")
+            # A block that could not be removed after a failure would be there still.
+            file.truncate(self._end)
+            file.seek(self._end)
+            _write_all(file, block)
+        return self._end + len(block)
+
+    def _flush(self) -> None:
+        if self._path is None or self._end == self._flushed.end:
+            return
         try:
-            self._file.write(b"".join(_record(key, row.tobytes()) for key, row in zip(keys, rows, strict=True)))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            # Half a batch must not stand in the file: its images were not handed out, so they were not paid for.
-            os.ftruncate(self._file.fileno(), end)
-            self._file.seek(end)
-            raise StoreError(
-                f"the ledger {self._path} cannot be written ({error.strerror}); no answer was handed out, free some "
-                "space and run again"
-            ) from error
+            with _disk_errors(self._path), self._path.open("r+b") as file:
+                os.fsync(file.fileno())
+        except BaseException:
+            self._roll_back(self._flushed)
+            raise
+        self._flushed = _Mark(self._end, len(self))
 
-    def _opened(self, path: Path, classes: int) -> BinaryIO:
-        if not path.exists() or path.stat().st_size == 0:
-            header = {"format": FORMAT, "classes": classes, "identity": self._identity}
-            path.write_bytes(json.dumps(header).encode() + b"\n")
-        file = path.open("r+b", buffering=0)
-        file.seek(0, os.SEEK_END)
-        return file
+    def _roll_back(self, mark: _Mark) -> None:
+        """Forget what was not handed out, and so not paid for."""
+        self._rows = dict(islice(self._rows.items(), mark.images))
+        self._end = mark.end
+        if self._path is not None:
+            with suppress(OSError):
+                os.truncate(self._path, mark.end)
 
     def _read(self, path: Path) -> None:
-        content = path.read_bytes()
-        classes, start = self._header(path, content)
-        size = _KEY + 4 * classes + _CHECKSUM
-        whole = (len(content) - start) // size
-        table = np.frombuffer(content, np.uint8, whole * size, start).reshape(whole, size)
-        good = _sound(table)
-        if good < whole - 1:
-            raise StoreError(f"record {good + 1} of {whole} in the ledger {path} is damaged; delete it to begin anew")
-        if start + good * size < len(content):
-            with path.open("r+b") as file:
-                file.truncate(start + good * size)
-        answers = table[:good, _KEY:-_CHECKSUM].copy().view("<f4").astype(np.float32, copy=False)
-        self._rows = {table[row, :_KEY].tobytes(): row for row in range(good)}
-        self._blocks = [torch.from_numpy(answers)] if good else []
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        with path.open("rb") as file:
+            classes = self._header(path, file)
+            self._answers = np.empty((_FIRST_ROWS, classes), np.float32)
+            self._end = file.tell()
+            while block := _next_block(path, file, classes, self._seal):
+                self._keep(*block)
+                self._end = file.tell()
+        os.truncate(path, self._end)
+        self._flushed = _Mark(self._end, len(self))
 
-    def _header(self, path: Path, content: bytes) -> tuple[int, int]:
-        line, newline, _ = content[:_LONGEST_HEADER].partition(b"\n")
+    def _header(self, path: Path, file: BinaryIO) -> int:
+        line = file.readline(_LONGEST_HEADER)
         try:
             header = json.loads(line)
-            known, classes, identity = header["format"], int(header["classes"]), header["identity"]
+            known, classes, identity = header["format"], header["classes"], header["identity"]
         except (ValueError, TypeError, KeyError):
             known, classes, identity = "", 0, ""
-        if known != FORMAT or not newline or classes < 1:
+        if known != FORMAT or not line.endswith(b"\n") or not isinstance(classes, int) or classes < 1:
             raise StoreError(f"{path} is not a ledger; choose another path")
         if identity != self._identity:
             raise StoreError(
                 f"the ledger {path} belongs to another victim or to other defences; choose another path for this one"
             )
-        return classes, len(line) + 1
+        self._seal = zlib.crc32(line)
+        return classes
 
 
-def _record(key: bytes, answer: bytes) -> bytes:
-    content = key + answer
-    return content + zlib.crc32(content).to_bytes(_CHECKSUM, "little")
+def _block(keys: Sequence[bytes], rows: Answers, seal: int) -> bytes:
+    records = b"".join(keys) + rows.astype("<f4", copy=False).tobytes()
+    numbers = _NUMBERS.pack(len(keys), zlib.crc32(records))
+    return numbers + _CHECKSUM.pack(zlib.crc32(numbers, seal)) + records
 
 
-def _sound(table: np.ndarray) -> int:
-    """Count the records from the start whose checksum holds."""
-    for row, record in enumerate(table):
-        content = record.tobytes()
-        if zlib.crc32(content[:-_CHECKSUM]).to_bytes(_CHECKSUM, "little") != content[-_CHECKSUM:]:
-            return row
-    return len(table)
+def _next_block(path: Path, file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], Answers] | None:
+    """Read a block's keys and answers; None at the end of the file and for a last block that is torn."""
+    place = file.tell()
+    head = file.read(_NUMBERS.size + _CHECKSUM.size)
+    if len(head) < _NUMBERS.size + _CHECKSUM.size:
+        return None
+    numbers, checksum = head[: _NUMBERS.size], head[_NUMBERS.size :]
+    if _CHECKSUM.pack(zlib.crc32(numbers, seal)) != checksum:
+        # A power cut may leave the zeros of a file that grew before its content came.
+        if not any(head) and not any(file.read()):
+            return None
+        raise _damaged(path, place)
+    count, content = _NUMBERS.unpack(numbers)
+    size = count * (_KEY + 4 * classes)
+    records = file.read(size)
+    if len(records) < size:
+        return None
+    if zlib.crc32(records) != content:
+        if any(file.read()):
+            raise _damaged(path, place)
+        return None
+    keys = np.frombuffer(records, f"V{_KEY}", count).tolist()
+    return keys, np.frombuffer(records, "<f4", offset=count * _KEY).reshape(count, classes)
+
+
+def _damaged(path: Path, place: int) -> StoreError:
+    return StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` about the ledger into a `StoreError` of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the ledger {path} cannot be read or written ({error.strerror or error}); no answer was handed out, "
+            "give a place with free space that you may write to and run again"
+        ) from error
 
 
 def _locked(path: Path) -> FileLock:
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    # Any thread may close the oracle.
+    lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

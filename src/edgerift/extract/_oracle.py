@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeAlias, final
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from edgerift.adapt import weights_digest
 from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, twin_scores
-from edgerift.errors import BudgetError, InputError
+from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.measure import Predict
 from edgerift.recipes import Progress, silent
@@ -56,11 +57,11 @@ class Oracle:
         """Put a victim behind a budget."""
         if budget < 1:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
-        chain = tuple(defence) if isinstance(defence, Sequence) else (defence,)
+        defences = tuple(defence) if isinstance(defence, Sequence) else (defence,)
         self._budget = budget
         self._lock = threading.RLock()
-        self._ledger = Ledger(None if ledger is None else Path(ledger), _identity(victim, chain))
-        self._answer = _answering(victim, chain)
+        self._ledger = Ledger(None if ledger is None else Path(ledger), _identity(victim, defences))
+        self._answer = _answering(victim, defences)
 
     @property
     def budget(self) -> int:
@@ -90,16 +91,17 @@ class Oracle:
             )
         keys = image_keys(images)
         with self._lock:
-            new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in self._ledger}
+            new = self._ledger.missing(keys)
             if len(new) > self.remaining:
                 raise BudgetError(
                     f"{len(new)} new images cost more than the {self.remaining} left of a budget of {self._budget}; "
                     "ask for fewer"
                 )
-            places = torch.tensor(sorted(new.values()), dtype=torch.int64)
-            for part in places.split(_PART) if len(places) else ():
-                self._ledger.append([keys[place] for place in part.tolist()], self._answer(images[part]))
-                progress("ask the victim", int(part[-1]) + 1, len(images))
+            with self._ledger.appending():
+                for start in range(0, len(new), _PART):
+                    part = new[start : start + _PART]
+                    self._ledger.append([keys[place] for place in part], self._answer(_chosen(images, part)))
+                    progress("ask the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
     def close(self) -> None:
@@ -118,8 +120,13 @@ class Oracle:
 
 
 def posteriors(victim: Build | nn.Module | Predict, images: Tensor) -> Tensor:
-    """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`."""
-    return _predicting(victim)(images).detach().to("cpu", torch.float32).softmax(1)
+    """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
+
+    They are asked about in the same parts as :class:`Oracle` takes. Raises :class:`~edgerift.errors.ModelError` for an
+    answer that is not one finite logit for each image and class.
+    """
+    predict = _predicting(victim)
+    return torch.cat([_softmax(predict, part) for part in images.split(_PART)])
 
 
 def _answering(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> Answer:
@@ -127,15 +134,34 @@ def _answering(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...
     predict = _predicting(victim)
 
     def answer(images: Tensor) -> Tensor:
-        return defended(predict(images).detach().to("cpu", torch.float32).softmax(1), defences)
+        return defended(_softmax(predict, images), defences)
 
     return answer
+
+
+def _softmax(predict: Predict, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        logits = predict(images).to("cpu", torch.float32)
+    if logits.ndim != 2 or len(logits) != len(images) or not bool(logits.isfinite().all()):
+        raise ModelError(
+            f"the victim answered {len(images)} images with shape {list(logits.shape)} or with values that are not "
+            "finite; needed: finite logits [N, classes]"
+        )
+    return logits.softmax(1)
+
+
+def _chosen(images: Tensor, places: list[int]) -> Tensor:
+    # Mostly all images are new, and then they need no copying.
+    if places[-1] - places[0] + 1 == len(places):
+        return images[places[0] : places[-1] + 1]
+    return images[torch.tensor(places)]
 
 
 def _predicting(victim: Build | nn.Module | Predict) -> Predict:
     if isinstance(victim, nn.Module):
         module = copy.deepcopy(victim).eval().requires_grad_(False)
-        return lambda images: twin_scores(module, images)
+        device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
+        return lambda images: twin_scores(module, images.to(device))
     return victim if callable(victim) else victim.predict
 
 
@@ -147,5 +173,5 @@ def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]
         content = ""
     else:
         content = victim.fingerprint().model_dump_json()
-    chain = [defence.model_dump(mode="json") for defence in defences]
-    return hashlib.sha256(json.dumps([content, chain], sort_keys=True).encode()).hexdigest()[:32]
+    changes = [defence.model_dump(mode="json") for defence in defences]
+    return hashlib.sha256(json.dumps([content, changes], sort_keys=True).encode()).hexdigest()[:32]

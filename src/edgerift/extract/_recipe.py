@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, open_original
-from edgerift.defend import Defence, defended
+from edgerift.defend import Defence, TopK, defended
 from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
-from edgerift.errors import StoreError
+from edgerift.errors import RecipeError, StoreError
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._oracle import Oracle, posteriors
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
@@ -21,6 +21,7 @@ from edgerift.measure import (
     MeanInterval,
     accuracy,
     agreement,
+    expected_calibration_error,
     interval,
     mean_interval,
     negative_log_likelihood,
@@ -124,6 +125,12 @@ class ExtractRecipe(Recipe):
     budget: PositiveInt = 50_000
     attack: Knockoff = Knockoff()
 
+    @model_validator(mode="after")
+    def _answers_are_comparable(self) -> Self:
+        if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
+            raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
+        return self
+
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, train the clone, and write what was measured into `folder`."""
         victim = open_victim(self.victim, store, progress)
@@ -144,13 +151,15 @@ class ExtractRecipe(Recipe):
         theft = self._measured(victim, test, clone.questions, twin_scores(clone.model, test.images), spent, best)
         write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
         checkpoint.unlink(missing_ok=True)
+        # The store lets nobody else into this folder.
+        (folder / f"{LEDGER}.lock").unlink(missing_ok=True)
 
     def theft(self, store: Store, progress: Progress) -> Theft:
         """Read what was measured, stolen when missing."""
         path = store.get(self, progress) / THEFT
         try:
             return Theft.model_validate_json(path.read_bytes())
-        except ValueError as error:
+        except (OSError, RecipeError) as error:
             raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
 
     def _measured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from edgerift.errors import InputError
@@ -20,10 +21,12 @@ def strongest(
 
     `cost` is thought to grow with the strength, smoothly or in a jump. Both ends are tried, then `steps` times the
     middle of the bracket (its geometric middle when `geometric`). What is returned was itself tried and kept the
-    budget, whatever the shape of `cost`; None when not even `low` keeps it. Raises `InputError` for an empty bracket.
+    budget, whatever the shape of `cost`; None when not even `low` keeps it, and then nothing else is tried. A `high`
+    that keeps it ends the search too. Raises `InputError` for a bracket that is empty or not finite, or steps below 0.
     """
-    if not low < high or (geometric and low <= 0) or steps < 0:
-        raise InputError(f"a search from {low} to {high} in {steps} steps; needed: low < high (and > 0), steps >= 0")
+    if not (math.isfinite(low) and math.isfinite(high) and low < high) or (geometric and low <= 0) or steps < 0:
+        needed = "0 < low < high" if geometric else "low < high"
+        raise InputError(f"a search from {low} to {high} in {steps} steps; needed: finite {needed}, steps >= 0")
     # A cost that is NaN keeps no budget.
     if not cost(low) <= budget:
         return None

@@ -9,27 +9,32 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.audit._document import Audit, ControlPart, FlagPart
+from edgerift.audit import Audit, EvasionPart, FlagPart, TheftPart
 from edgerift.measure import Interval
 from edgerift.report._rows import attack_order, by_level
-from edgerift.report._words import control_words, gate_numbers, outcome, p_value, percent, plain, rate, sentence
+from edgerift.report._words import (
+    agreed,
+    control_words,
+    evasion_outcome,
+    gate_numbers,
+    p_value,
+    percent,
+    plain,
+    rate,
+    sentence,
+    theft_outcome,
+)
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
-    """Lay an audit out for rich: the attacks, what sets quantization apart, the checks that speak, gate and verdict.
+    """Lay an audit out for rich: attacks and thieves, the checks that speak, the gate and the verdict.
 
     With the audit's folder it also says where the report is and how to replay a finding.
     """
-    parts: list[RenderableType] = [_attacks(audit), _text(str(outcome(audit)))]
-    parts += [
-        _text(f"{one.first} against {one.second}: {one.only_first} to {one.only_second} images, {p_value(one.p)}.")
-        for one in audit.comparisons
-    ]
-    if audit.control is not None:
-        parts.append(_control(audit, audit.control))
-    parts += [_layers(audit)] if audit.layers else []
+    parts: list[RenderableType] = [] if audit.evasion is None else _evasion(audit, audit.evasion)
+    parts += [] if audit.theft is None else [_thieves(audit, audit.theft), _text(str(theft_outcome(audit.theft)))]
     parts += [
         Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {_spoken(flag)}"))
         for flag in by_level(audit.flags)
@@ -39,12 +44,19 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
     return Group(*parts, _gate(audit), *where, _verdict(audit))
 
 
-def _attacks(audit: Audit) -> Table:
-    pair = audit.pair
-    made = f"{pair.provenance.method} for {pair.target} on {pair.runtime}"
-    title = f"{made}, {audit.data.attacked} images of {audit.data.name}"
-    table = Table(title=_text(title), title_justify="left")
-    table.add_column("")
+def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
+    parts: list[RenderableType] = [_attacks(audit, evasion), _text(str(evasion_outcome(evasion)))]
+    parts += [
+        _text(f"{one.first} against {one.second}: {one.only_first} to {one.only_second} images, {p_value(one.p)}.")
+        for one in evasion.comparisons
+    ]
+    if evasion.control is not None:
+        parts.append(_text(control_words(evasion, evasion.control)))
+    return parts + ([_layers(evasion)] if evasion.layers else [])
+
+
+def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
+    table = _table(f"{_made(audit)}, {evasion.attacked} images of {audit.data.name}")
     for heading in (
         "evasive",
         "95 % interval",
@@ -54,22 +66,39 @@ def _attacks(audit: Audit) -> Table:
         "gradients a find",
     ):
         table.add_column(heading, justify="right")
-    for name in attack_order(audit):
-        part = audit.attacks[name]
+    for name in attack_order(evasion):
+        part = evasion.attacks[name]
         calls = "–" if part.gradient_calls is None else f"{part.gradient_calls:.1f}"
-        low, high = percent(part.evasive.low), percent(part.evasive.high)
-        row = [name, percent(part.evasive.value), f"{low} to {high}", _share(part.evasive_last)]
+        row = [name, percent(part.evasive.value), _ends(part.evasive), _share(part.evasive_last)]
         row += [_share(part.fooled), _share(part.original_fooled), calls]
         table.add_row(*map(_text, row))
     return table
 
 
-def _control(audit: Audit, control: ControlPart) -> Text:
-    return _text(control_words(audit, control))
+def _thieves(audit: Audit, theft: TheftPart) -> Table:
+    table = _table(f"{_made(audit)}, {theft.best.spent:,} questions about {theft.best.queries}")
+    for heading in ("clone agrees", "95 % interval", "clone's error", "build's error", "best epoch's error"):
+        table.add_column(heading, justify="right")
+    for name, one in theft.thieves.items():
+        same = agreed(one)
+        row = [name, percent(same.value), _ends(same)]
+        row += [_share(one.adversary_error), _share(one.defender_error), percent(one.best_epoch.error)]
+        table.add_row(*map(_text, row))
+    return table
 
 
-def _layers(audit: Audit) -> Text:
-    first = max(audit.layers, key=lambda layer: layer.healed.value)
+def _table(title: str) -> Table:
+    table = Table(title=_text(title), title_justify="left")
+    table.add_column("")
+    return table
+
+
+def _made(audit: Audit) -> str:
+    return f"{audit.pair.provenance.method} for {audit.pair.target} on {audit.pair.runtime}"
+
+
+def _layers(evasion: EvasionPart) -> Text:
+    first = max(evasion.layers, key=lambda layer: layer.healed.value)
     return _text(f"Layer that matters most: {first.layer}; in float it heals {rate(first.healed)} of the findings.")
 
 
@@ -96,9 +125,13 @@ def _verdict(audit: Audit) -> Text:
 
 def _where(audit: Audit, folder: Path) -> Text:
     lines = [f"Report: {folder / 'report.html'}"]
-    if audit.findings:
-        lines.append(f"Replay a finding: edgerift replay {folder / 'findings' / audit.findings[0].id}.json")
+    if audit.evasion is not None and audit.evasion.findings:
+        lines.append(f"Replay a finding: edgerift replay {folder / 'findings' / audit.evasion.findings[0].id}.json")
     return _text("\n".join(lines))
+
+
+def _ends(interval: Interval) -> str:
+    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def _share(interval: Interval | None) -> str:

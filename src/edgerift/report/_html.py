@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgerift.audit._document import Audit
+from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.report import _words
 from edgerift.report._html_charts import (
     attack_colours,
@@ -17,6 +17,7 @@ from edgerift.report._html_charts import (
     control_chart,
     curve_chart,
     summary,
+    thieves_chart,
 )
 from edgerift.report._html_images import pictures
 from edgerift.report._html_scatter import WIDTH, mark, scatter
@@ -37,30 +38,49 @@ def audit_html(audit: Audit, folder: Path) -> str:
     16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is said so in its place.
     """
     style, script = _asset("report.css"), _asset("report.js")
-    shown, others = pictures(audit, Path(folder))
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        audit=audit,
-        main=_words.main_attack(audit),
-        outcome=_words.outcome(audit),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
-        attacks={name: audit.attacks[name] for name in attack_order(audit)},
-        colours=attack_colours(audit),
-        attacks_chart=attacks_chart(audit),
-        curve_chart=curve_chart(audit),
-        control_words=_words.control_words(audit, audit.control) if audit.control else None,
-        control_chart=control_chart(audit, audit.control) if audit.control else None,
-        first=shown[:_FIRST_FINDINGS],
-        more=shown[_FIRST_FINDINGS:],
-        others=others,
-        classes=class_rows(audit),
-        layers=layer_rows(audit),
-        first_rows=_FIRST_ROWS,
-        scatters=[scatter(part, audit.data.classes) for part in audit.embeddings],
-        flags=by_level(audit.flags),
-    )
+    values = {
+        "audit": audit,
+        "evasion": audit.evasion,
+        "theft": audit.theft,
+        "outcomes": _words.outcomes(audit),
+        "style": style,
+        "script": script,
+        "policy": _policy(style, script),
+        "first_rows": _FIRST_ROWS,
+        "flags": by_level(audit.flags),
+    }
+    values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
+    values |= {} if audit.theft is None else _theft(audit.theft)
+    return _environment().get_template("report.html.j2").render(values)
+
+
+def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]:
+    """Gather what the sections about the attacks on single images show."""
+    shown, others = pictures(evasion, folder)
+    control = evasion.control
+    return {
+        "main": evasion.main,
+        "attacks": {name: evasion.attacks[name] for name in attack_order(evasion)},
+        "colours": attack_colours(evasion),
+        "attacks_chart": attacks_chart(evasion),
+        "curve_chart": curve_chart(evasion),
+        "control_words": _words.control_words(evasion, control) if control else None,
+        "control_chart": control_chart(evasion, control) if control else None,
+        "first": shown[:_FIRST_FINDINGS],
+        "more": shown[_FIRST_FINDINGS:],
+        "others": others,
+        "classes": class_rows(evasion, audit.data.classes),
+        "layers": layer_rows(evasion),
+        "scatters": [scatter(part, audit.data.classes) for part in evasion.embeddings],
+    }
+
+
+def _theft(theft: TheftPart) -> dict[str, Any]:
+    """Gather what the section about the stolen clones shows."""
+    return {
+        "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
+        "thieves_chart": thieves_chart(theft),
+    }
 
 
 def _policy(style: str, script: str) -> str:
@@ -89,8 +109,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    words = ("percent", "bounds", "rate", "p_value", "gate_numbers", "attack_words", "levels", "as_json", "sentence")
-    environment.filters |= {name: getattr(_words, name) for name in words}
+    words = ("percent", "bounds", "rate", "p_value", "gate_numbers", "attack_words", "thief_words", "levels", "as_json")
+    environment.filters |= {name: getattr(_words, name) for name in (*words, "sentence")}
     environment.filters |= {"summary": summary, "breakable": _breakable}
     environment.globals |= {"mark": mark, "scatter_width": WIDTH, "class_name": _words.class_name}
     return environment

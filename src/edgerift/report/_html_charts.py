@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgerift.audit._document import Audit, ControlPart
+from edgerift.audit import ControlPart, EvasionPart, TheftPart
 from edgerift.measure import Interval
 from edgerift.report._rows import attack_order
-from edgerift.report._words import main_attack, percent
+from edgerift.report._words import agreed, percent
 
 #: The colours that the style sheet has.
 COLOURS = 10
@@ -44,10 +44,11 @@ class Whisker:
 
 @dataclass(frozen=True)
 class IntervalChart:
-    """Rates with their intervals over one axis of shares."""
+    """Rates with their intervals over one axis of shares; `level` is the place of a share to compare them with."""
 
     rows: tuple[Whisker, ...]
     ticks: tuple[Tick, ...]
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,40 +73,46 @@ class CurveChart:
     up: tuple[Tick, ...]
 
 
-def attack_colours(audit: Audit) -> dict[str, int]:
+def attack_colours(evasion: EvasionPart) -> dict[str, int]:
     """Give each attack the number of a colour."""
-    return {name: number % COLOURS for number, name in enumerate(attack_order(audit))}
+    return {name: number % COLOURS for number, name in enumerate(attack_order(evasion))}
 
 
-def interval_chart(rows: Iterable[tuple[str, int, Interval]]) -> IntervalChart:
-    """Place named and coloured rates on a common axis that starts at 0."""
+def interval_chart(rows: Iterable[tuple[str, int, Interval]], level: float | None = None) -> IntervalChart:
+    """Place named and coloured rates on a common axis that starts at 0, and a level to compare them with."""
     given = list(rows)
-    limit, ticks = share_axis([interval.high for _, _, interval in given])
+    limit, ticks = share_axis([interval.high for _, _, interval in given] + ([] if level is None else [level]))
     scale = 100 / limit
     placed = (
         Whisker(name, colour, one, one.value * scale, one.low * scale, one.high * scale) for name, colour, one in given
     )
-    return IntervalChart(tuple(placed), ticks)
+    return IntervalChart(tuple(placed), ticks, None if level is None else level * scale)
 
 
-def attacks_chart(audit: Audit) -> IntervalChart:
+def attacks_chart(evasion: EvasionPart) -> IntervalChart:
     """Place every attack's evasive rate."""
-    colours = attack_colours(audit)
-    return interval_chart((name, colours[name], audit.attacks[name].evasive) for name in attack_order(audit))
+    colours = attack_colours(evasion)
+    return interval_chart((name, colours[name], evasion.attacks[name].evasive) for name in attack_order(evasion))
 
 
-def control_chart(audit: Audit, control: ControlPart) -> IntervalChart:
+def control_chart(evasion: EvasionPart, control: ControlPart) -> IntervalChart:
     """Place what the main attack reaches on the build beside what it reaches on the control."""
-    rows = [("Quantized build", 0, main_attack(audit).evasive), ("Control in float", 7, control.evasive)]
+    rows = [("Quantized build", 0, evasion.main.evasive), ("Control in float", 7, control.evasive)]
     return interval_chart(rows)
 
 
-def curve_chart(audit: Audit) -> CurveChart:
+def thieves_chart(theft: TheftPart) -> IntervalChart:
+    """Place how often each thief's clone agrees with the build, beside what one class for all images reaches."""
+    rows = ((name, number % COLOURS, agreed(one)) for number, (name, one) in enumerate(theft.thieves.items()))
+    return interval_chart(rows, theft.chance)
+
+
+def curve_chart(evasion: EvasionPart) -> CurveChart:
     """Draw how many of the attacked images were evasive after each gradient call."""
-    colours = attack_colours(audit)
+    colours = attack_colours(evasion)
     shares = {
         name: [count / part.evasive.trials for count in part.cumulative]
-        for name, part in ((name, audit.attacks[name]) for name in attack_order(audit))
+        for name, part in ((name, evasion.attacks[name]) for name in attack_order(evasion))
         if part.cumulative
     }
     calls = max([1, *(len(values) - 1 for values in shares.values())])
@@ -114,7 +121,7 @@ def curve_chart(audit: Audit) -> CurveChart:
     for name, values in shares.items():
         places = [(_PATH_SIZE * at / calls, _PATH_SIZE * (1 - share / limit)) for at, share in enumerate(values)]
         end_x, end_y = places[-1]
-        last = audit.attacks[name].cumulative[-1]
+        last = evasion.attacks[name].cumulative[-1]
         curves.append(Curve(name, colours[name], _stairs(places), end_x / 10, end_y / 10, last, values[-1]))
     return CurveChart(tuple(curves), count_axis(calls), up)
 

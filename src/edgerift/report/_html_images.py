@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgerift.audit._document import Audit, FindingPart
+from edgerift.audit import EvasionPart, FindingPart
+from edgerift.report._rows import attack_order
 
 _GREY = 128
 _REACH = 127
@@ -40,16 +41,16 @@ class Picture:
     genuine: bool
 
 
-def pictures(audit: Audit, folder: Path) -> tuple[list[Picture], list[FindingPart]]:
+def pictures(evasion: EvasionPart, folder: Path) -> tuple[list[Picture], list[FindingPart]]:
     """Read the findings' files: those to show, and the findings for which the page has no room.
 
     The main attack's come first, classes take turns, and within a class the surest pairs of answers lead.
     """
-    ordered = _in_turns(audit)
+    ordered = _in_turns(evasion)
     shown: list[Picture] = []
     size = 0
     for finding in ordered[:_MOST_FINDINGS]:
-        picture = _picture(audit, finding, folder)
+        picture = _picture(evasion, finding, folder)
         size += sum(len(part or "") for part in (picture.clean, picture.difference, picture.attacked))
         if shown and size > _MOST_BYTES:
             break
@@ -77,8 +78,8 @@ def amplification(epsilon: int) -> int:
     return max(1, _REACH // max(1, epsilon))
 
 
-def _picture(audit: Audit, finding: FindingPart, folder: Path) -> Picture:
-    part = audit.attacks.get(finding.attack)
+def _picture(evasion: EvasionPart, finding: FindingPart, folder: Path) -> Picture:
+    part = evasion.attacks.get(finding.attack)
     factor = amplification(part.attack.epsilon if part else finding.linf)
     clean, attacked = _pixels(folder, finding.clean_png), _pixels(folder, finding.attacked_png)
     return Picture(
@@ -119,12 +120,12 @@ def _digest(pixels: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()).hexdigest()
 
 
-def _in_turns(audit: Audit) -> list[FindingPart]:
-    attacks = [audit.main_attack, *(name for name in audit.attacks if name != audit.main_attack)]
-    attacks += sorted({finding.attack for finding in audit.findings} - set(attacks))
+def _in_turns(evasion: EvasionPart) -> list[FindingPart]:
+    attacks = list(attack_order(evasion))
+    attacks += sorted({finding.attack for finding in evasion.findings} - set(attacks))
     ordered: list[FindingPart] = []
     for attack in attacks:
-        ordered += _turns(finding for finding in audit.findings if finding.attack == attack)
+        ordered += _turns(finding for finding in evasion.findings if finding.attack == attack)
     return ordered
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgerift.audit._document import EmbeddingPart
+from edgerift.audit import EmbeddingPart
 from edgerift.report._html_charts import COLOURS
 
 WIDTH = 400

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from edgerift.audit._document import Audit, FlagPart, GatePart
+from edgerift.audit import Audit, FlagPart, GatePart
 from edgerift.report._rows import by_level
-from edgerift.report._words import gate_numbers, outcome, plain, sentence
+from edgerift.report._words import gate_numbers, outcomes, plain, sentence
 
 
 def audit_junit(audit: Audit) -> str:
@@ -41,7 +41,7 @@ def _properties(audit: Audit) -> ElementTree.Element:
         "runtime": f"{audit.pair.fingerprint.runtime} {audit.pair.fingerprint.version}",
         "target": audit.pair.target,
         "build_sha256": audit.pair.fingerprint.sha256,
-        "outcome": str(outcome(audit)),
+        "outcome": " ".join(map(str, outcomes(audit))),
     }
     for name, value in values.items():
         ElementTree.SubElement(properties, "property", name=name, value=plain(value))

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgerift.audit._document import Audit, FlagPart, LayerPart
+from edgerift.audit import EvasionPart, FlagPart, LayerPart
 from edgerift.measure import Interval, Rate, interval
-from edgerift.report._words import class_name, main_attack
+from edgerift.report._words import class_name
 
 #: How grave a flag is, the gravest first.
 LEVELS = ("error", "warning", "note", "ok")
@@ -29,29 +29,29 @@ class ClassRow:
     instead_count: int
 
 
-def attack_order(audit: Audit) -> tuple[str, ...]:
+def attack_order(evasion: EvasionPart) -> tuple[str, ...]:
     """Name the attacks as every table and chart lists them: the main one first."""
-    return (audit.main_attack, *(name for name in audit.attacks if name != audit.main_attack))
+    return (evasion.main_attack, *(name for name in evasion.attacks if name != evasion.main_attack))
 
 
-def class_rows(audit: Audit) -> list[ClassRow]:
+def class_rows(evasion: EvasionPart, classes: Sequence[str]) -> list[ClassRow]:
     """List the classes, the most evasive share first."""
     answers: dict[str, Counter[int]] = {}
-    for finding in audit.findings:
-        if finding.attack == audit.main_attack:
-            answers.setdefault(class_name(audit, finding.label), Counter())[finding.build_label] += 1
+    for finding in evasion.findings:
+        if finding.attack == evasion.main_attack:
+            answers.setdefault(class_name(classes, finding.label), Counter())[finding.build_label] += 1
     rows = []
-    for part in main_attack(audit).by_class:
+    for part in evasion.main.by_class:
         share = interval(Rate(part.evasive, part.attacked)) if part.attacked else None
         common = answers.get(part.name, Counter()).most_common(1)
-        instead, count = (class_name(audit, common[0][0]), common[0][1]) if common else ("", 0)
+        instead, count = (class_name(classes, common[0][0]), common[0][1]) if common else ("", 0)
         rows.append(ClassRow(part.name, part.attacked, part.evasive, share, instead, count))
     return sorted(rows, key=lambda row: (-(row.rate.value if row.rate else -1), -row.attacked))
 
 
-def layer_rows(audit: Audit) -> list[LayerPart]:
+def layer_rows(evasion: EvasionPart) -> list[LayerPart]:
     """Rank the layers, the one whose quantization matters most first."""
-    return sorted(audit.layers, key=lambda layer: -layer.healed.value)
+    return sorted(evasion.layers, key=lambda layer: -layer.healed.value)
 
 
 def by_level(flags: Sequence[FlagPart]) -> list[FlagPart]:

@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from edgerift.audit._document import Audit, FindingPart, FlagPart, GatePart
+from edgerift.audit import Audit, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
 from edgerift.report._rows import by_level
-from edgerift.report._words import as_json, class_name, levels, main_attack, outcome, percent, plain, sentence
+from edgerift.report._words import as_json, class_name, levels, outcomes, percent, plain, sentence, theft_outcome
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _EVASIVE: Final = "evasive-image"
+_STOLEN: Final = "stolen-build"
 _GATE: Final = "gate-failure"
 # SARIF's levels; a check that found nothing has none.
 _LEVELS: Final = {"error": "error", "warning": "warning", "note": "note", "ok": "none"}
@@ -21,14 +22,15 @@ _Object = dict[str, JsonValue]
 
 
 def audit_sarif(audit: Audit) -> str:
-    """Write an audit as a SARIF 2.1.0 log: a result for each finding, failed rule of the gate and raised check.
+    """Write an audit as a SARIF 2.1.0 log: a result for each finding, the best theft, failed rule and raised check.
 
     Locations are the attacked images' files, relative to the audit's folder. The run was successful whatever the
     verdict is: that stands in its exit code and its properties.
     """
     rules = _rules(audit)
     numbers = {str(rule["id"]): number for number, rule in enumerate(rules)}
-    results = [_finding(audit, finding) for finding in audit.findings]
+    results = [] if audit.evasion is None else [_finding(audit, finding) for finding in audit.evasion.findings]
+    results += [] if audit.theft is None else [_theft(audit.theft)]
     results += [_failure(rule) for rule in audit.gate if not rule.holds]
     results += [_flag(flag) for flag in by_level(audit.flags) if flag.level != "ok"]
     failed = audit.verdict == "fail"
@@ -57,6 +59,13 @@ def _rules(audit: Audit) -> list[_Object]:
             "warning",
         ),
         _rule(
+            _STOLEN,
+            "A clone of the build was stolen through its answers",
+            "A thief who sees nothing but the build's answers trained a clone; the gate says how faithful it may be.",
+            "Train a build that answers thieves falsely, put a defence before it, or limit what one user may ask.",
+            "warning",
+        ),
+        _rule(
             _GATE,
             "A rule of the gate does not hold",
             "What was measured lies outside what the policy allows.",
@@ -64,7 +73,7 @@ def _rules(audit: Audit) -> list[_Object]:
             "error",
         ),
     ]
-    known = {_EVASIVE, _GATE}
+    known = {_EVASIVE, _STOLEN, _GATE}
     for flag in by_level(audit.flags):
         if flag.name not in known:
             known.add(flag.name)
@@ -84,9 +93,10 @@ def _rule(name: str, short: str, full: str, todo: str, level: str) -> _Object:
 
 
 def _finding(audit: Audit, finding: FindingPart) -> _Object:
-    original, build = class_name(audit, finding.original_label), class_name(audit, finding.build_label)
+    classes = audit.data.classes
+    original, build = class_name(classes, finding.original_label), class_name(classes, finding.build_label)
     message = (
-        f"Image {finding.index} of class '{class_name(audit, finding.label)}': the original answers '{original}' "
+        f"Image {finding.index} of class '{class_name(classes, finding.label)}': the original answers '{original}' "
         f"({percent(finding.original_probability)}), the build '{build}' ({percent(finding.build_probability)}), after "
         f"a change of at most {levels(finding.linf)} by attack '{finding.attack}'. "
         f"Replay it: edgerift replay findings/{finding.id}.json"
@@ -101,6 +111,17 @@ def _finding(audit: Audit, finding: FindingPart) -> _Object:
         ],
         "partialFingerprints": {"attackedPixels/sha256": finding.sha256},
         "properties": finding.model_dump(mode="json", exclude={"sha256", "clean_png", "attacked_png"}),
+    }
+
+
+def _theft(part: TheftPart) -> _Object:
+    best = part.best
+    message = f"{theft_outcome(part)} Thief '{part.strongest}' trained a {best.attack.student} on the answers."
+    return {
+        "ruleId": _STOLEN,
+        "level": "warning",
+        "message": {"text": _text(message)},
+        "properties": {"thief": part.strongest, **best.model_dump(mode="json", exclude={"type", "version"})},
     }
 
 
@@ -125,14 +146,23 @@ def _flag(flag: FlagPart) -> _Object:
 def _run_properties(audit: Audit) -> _Object:
     return {
         "verdict": audit.verdict,
-        "outcome": str(outcome(audit)),
-        "attack": main_attack(audit).attack.model_dump(mode="json"),
-        "evasive": main_attack(audit).evasive.model_dump(mode="json"),
+        "outcome": " ".join(map(str, outcomes(audit))),
+        **({} if audit.evasion is None else _evasion_properties(audit.evasion)),
+        **({} if audit.theft is None else _theft_properties(audit.theft)),
         "gate": [rule.model_dump(mode="json") for rule in audit.gate],
         "runtime": audit.pair.fingerprint.model_dump(mode="json"),
         "original_sha256": audit.pair.original_sha256,
         "program_sha256": audit.pair.program_sha256,
     }
+
+
+def _evasion_properties(evasion: EvasionPart) -> _Object:
+    main = evasion.main
+    return {"attack": main.attack.model_dump(mode="json"), "evasive": main.evasive.model_dump(mode="json")}
+
+
+def _theft_properties(theft: TheftPart) -> _Object:
+    return {"thief": theft.strongest, "disagreement": theft.best.disagreement.model_dump(mode="json")}
 
 
 def _text(text: str) -> str:

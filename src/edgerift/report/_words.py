@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgerift.audit._document import AttackPart, Audit, ControlPart, GatePart
+from edgerift.audit import Audit, ControlPart, EvasionPart, GatePart, TheftPart
 from edgerift.evade import Attack
-from edgerift.measure import Interval
+from edgerift.extract import Knockoff, Theft
+from edgerift.measure import Interval, interval, rate_of
 
 _SPACE = "\N{NO-BREAK SPACE}"
 # Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
@@ -87,6 +89,21 @@ def attack_words(attack: Attack) -> str:
     return f"{kind}, {levels(attack.epsilon)}, {steps}, {starts}"
 
 
+def thief_words(thief: Knockoff) -> str:
+    """Describe a thief in a few words.
+
+    >>> thief_words(Knockoff(student="resnet8", labels="hard", top_k=3))
+    'a resnet8 trained 50 epochs on labels alone; 3 highest answers'
+    """
+    trained_on = "labels alone" if thief.labels == "hard" else "probabilities"
+    parts = [f"a {thief.student} trained {thief.training.epochs} epochs on {trained_on}"]
+    parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
+    parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
+    parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []
+    parts += [f"{' and '.join(one.name for one in thief.undo)} undone"] if thief.undo else []
+    return "; ".join(parts)
+
+
 def levels(count: int) -> str:
     """Write a number of grey levels.
 
@@ -108,14 +125,9 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
-def main_attack(audit: Audit) -> AttackPart:
-    """Look the attack up that the verdict is about."""
-    return audit.attacks[audit.main_attack]
-
-
-def control_words(audit: Audit, control: ControlPart) -> str:
+def control_words(evasion: EvasionPart, control: ControlPart) -> str:
     """Say how much of what the main attack reaches is quantization's, and how much further training's alone."""
-    found = main_attack(audit).evasive
+    found = evasion.main.evasive
     apart = (
         f"{percent(found.value)} on the build, {percent(control.evasive.value)} on the control, {p_value(control.p)}"
     )
@@ -126,9 +138,9 @@ def control_words(audit: Audit, control: ControlPart) -> str:
     return f"Further training alone opens a wider rift than the build has: {apart}."
 
 
-def class_name(audit: Audit, label: int) -> str:
+def class_name(classes: Sequence[str], label: int) -> str:
     """Name a class by its number."""
-    return audit.data.classes[label] if 0 <= label < len(audit.data.classes) else f"class {label}"
+    return classes[label] if 0 <= label < len(classes) else f"class {label}"
 
 
 class Outcome(NamedTuple):
@@ -143,15 +155,34 @@ class Outcome(NamedTuple):
         return " ".join(self)
 
 
-def outcome(audit: Audit) -> Outcome:
+def outcomes(audit: Audit) -> tuple[Outcome, ...]:
+    """Say in one sentence for each threat what was found."""
+    evasion = () if audit.evasion is None else (evasion_outcome(audit.evasion),)
+    theft = () if audit.theft is None else (theft_outcome(audit.theft),)
+    return evasion + theft
+
+
+def evasion_outcome(evasion: EvasionPart) -> Outcome:
     """Say in one sentence what the main attack found."""
-    found = main_attack(audit)
+    found = evasion.main
     count, total = found.evasive.successes, found.evasive.trials
     middle = (
         f"images that both models get right could be changed, by at most {levels(found.attack.epsilon)} in any pixel, "
         "so that the original stays right and the build goes wrong:"
     )
     return Outcome(f"{count or 'None'} of {total}", middle, f"{rate(found.evasive)}.")
+
+
+def theft_outcome(theft: TheftPart) -> Outcome:
+    """Say in one sentence what the strongest thief took."""
+    best = theft.best
+    asked = f"A thief who asks {best.spent:,} question{'' if best.spent == 1 else 's'}"
+    return Outcome(asked, "gets a clone that agrees with the build on", f"{rate(agreed(best))} of the test images.")
+
+
+def agreed(theft: Theft) -> Interval:
+    """Give the share of the test images to which build and clone give the same label."""
+    return interval(rate_of(theft.disagreement).complement)
 
 
 def as_json(value: object) -> str:

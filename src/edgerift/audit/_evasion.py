@@ -1,0 +1,127 @@
+"""The threat of evasion: every attack, every check and every reason, stage by stage."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, final
+
+from edgerift.audit._checks import check_all
+from edgerift.audit._document import (
+    ControlPart,
+    EmbeddingPart,
+    EvasionPart,
+    FidelityPart,
+    FlagPart,
+    LayerPart,
+)
+from edgerift.audit._evidence import findings
+from edgerift.audit._measures import attack_part, comparison
+from edgerift.audit._opened import Opened
+from edgerift.audit._reasons import embedding_parts, layer_parts
+from edgerift.audit._stages import Stages
+from edgerift.deploy import fidelity
+from edgerift.evade import Evasion, SelectRecipe
+from edgerift.measure import fisher, interval, quadrants
+from edgerift.recipes import Settings
+
+if TYPE_CHECKING:
+    from edgerift.audit._recipe import AuditRecipe
+
+
+class _Flags(Settings):
+    flags: tuple[FlagPart, ...]
+
+
+class _Reasons(Settings):
+    layers: tuple[LayerPart, ...]
+    embeddings: tuple[EmbeddingPart, ...]
+
+
+class _Fidelity(Settings):
+    clean: FidelityPart
+    attacked: FidelityPart
+
+
+class _Control(Settings):
+    control: ControlPart | None
+
+
+def evasion_part(recipe: AuditRecipe, main: str, opened: Opened, stages: Stages) -> EvasionPart:
+    """Run every attack of the recipe, the one named `main` first, and examine what it found."""
+    run = _Run(recipe, main, opened)
+    names = (main, *sorted(recipe.attacks.keys() - {main}))
+    found = {name: stages.timed(f"attack {name}", functools.partial(run.found, name)) for name in names}
+    first = found[main]
+    fidelities = stages.kept("fidelity", _Fidelity, lambda: run.fidelity(first))
+    flags = stages.kept("checks", _Flags, lambda: run.flags(found, fidelities))
+    reasons = stages.kept("reasons", _Reasons, lambda: run.reasons(first))
+    control = _Control(control=None)
+    if recipe.control is not None:
+        control = stages.kept("control", _Control, lambda: run.control(first))
+    return EvasionPart(
+        attacked=len(first),
+        dropped_original_wrong=first.dropped.original_wrong,
+        dropped_build_wrong=first.dropped.build_wrong,
+        dropped_both_wrong=first.dropped.both_wrong,
+        main_attack=main,
+        attacks={name: attack_part(result) for name, result in found.items()},
+        comparisons=tuple(comparison(main, first, name, other) for name, other in found.items() if name != main),
+        control=control.control,
+        fidelity_clean=fidelities.clean,
+        fidelity_attacked=fidelities.attacked,
+        flags=flags.flags,
+        layers=reasons.layers,
+        embeddings=reasons.embeddings,
+        findings=findings(first, main),
+    )
+
+
+@final
+class _Run:
+    """The stages of one run; `first` is what the main attack found."""
+
+    def __init__(self, recipe: AuditRecipe, main: str, opened: Opened) -> None:
+        self._recipe, self._main, self._opened = recipe, main, opened
+
+    def found(self, name: str, *, control: bool = False) -> Evasion:
+        opened = self._opened
+        return self._recipe.searching(name, control=control).open(opened.store, opened.progress)
+
+    def fidelity(self, first: Evasion) -> _Fidelity:
+        parts = {}
+        # Of the attacked images both models knew the label, which makes twin and build agree; so all of them are asked.
+        for which, images in (("clean", self._opened.test.images), ("attacked", first.images)):
+            near = fidelity(self._opened.program, self._opened.pair.build, images)
+            parts[which] = FidelityPart(
+                images=near.images,
+                equal_logits=near.equal_logits,
+                max_lsb=near.max_lsb,
+                label_disagreement=near.label_disagreement,
+            )
+        return _Fidelity(clean=parts["clean"], attacked=parts["attacked"])
+
+    def flags(self, found: dict[str, Evasion], near: _Fidelity) -> _Flags:
+        opened = self._opened
+        both = {"clean": near.clean, "attacked": near.attacked}
+        return _Flags(flags=check_all(*opened.both, opened.test, opened.clean, found, self._main, both))
+
+    def reasons(self, first: Evasion) -> _Reasons:
+        opened = self._opened
+        return _Reasons(
+            layers=layer_parts(opened.pair, first, opened.progress),
+            embeddings=embedding_parts(opened.pair, first, self._recipe.classes),
+        )
+
+    def control(self, first: Evasion) -> _Control:
+        opened = self._opened
+        result = self.found(self._main, control=True)
+        pair = self._recipe.pair.replace(control=self._recipe.control)
+        answers = SelectRecipe(pair=pair, images=self._recipe.images).open(opened.store, opened.progress)
+        return _Control(
+            control=ControlPart(
+                evasive=interval(result.rate),
+                attacked=len(result),
+                clean_disagreement=interval(quadrants(*answers, opened.test.labels).instability),
+                p=fisher(first.rate, result.rate),
+            )
+        )

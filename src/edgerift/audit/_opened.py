@@ -1,0 +1,94 @@
+"""What every threat of an audit starts from: the pair, the test images, and both models' clean answers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import TYPE_CHECKING, Final, final
+
+from torch import Tensor
+
+from edgerift.audit._document import DataPart, PairPart
+from edgerift.deploy import Program
+from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.measure import Rate, accuracy, interval, quadrants
+from edgerift.recipes import Progress, Recipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+ORIGINAL: Final = "original.safetensors"
+PROGRAM: Final = "program.safetensors"
+
+
+@final
+class Opened:
+    """A pair and its test images, each opened when it is first needed."""
+
+    def __init__(self, settings: PairSettings, images: ImagesSettings, store: Store, progress: Progress) -> None:
+        self.settings, self.images, self.store, self.progress = settings, images, store, progress
+
+    @functools.cached_property
+    def both(self) -> tuple[Pair, Steering]:
+        """The pair, and what steers an attack on it."""
+        return self.settings.open(self.store, self.progress)
+
+    @property
+    def pair(self) -> Pair:
+        """The pair."""
+        return self.both[0]
+
+    @property
+    def program(self) -> Program:
+        """The program that the build was compiled from."""
+        program = self.pair.program
+        assert program is not None
+        return program
+
+    @functools.cached_property
+    def test(self) -> ImageSet:
+        """The test images."""
+        return open_splits(self.images).test
+
+    @functools.cached_property
+    def clean(self) -> tuple[Tensor, Tensor]:
+        """The original's and the build's logits of all test images."""
+        return SelectRecipe(pair=self.settings, images=self.images).open(self.store, self.progress)
+
+    def data_part(self) -> DataPart:
+        """Describe the test images."""
+        test = self.test
+        return DataPart(
+            name=test.name,
+            source=self.images.source,
+            size=test.size,
+            seed=self.images.seed,
+            fingerprint=test.fingerprint,
+            classes=test.classes,
+            images=len(test),
+        )
+
+    def pair_part(self) -> PairPart:
+        """Describe the pair by its answers to all test images."""
+        program, build = self.program, self.pair.build
+        labels = self.test.labels
+        original, answers = self.clean
+        parts = quadrants(original, answers, labels)
+        return PairPart(
+            target=program.target,
+            runtime=build.runtime,
+            provenance=program.provenance,
+            fingerprint=build.fingerprint(),
+            original_sha256=self._digest(self.settings.original, ORIGINAL),
+            program_sha256=self._digest(self.settings.program, PROGRAM),
+            integer_macs=build.integer_macs(),
+            original_accuracy=interval(accuracy(original, labels)),
+            build_accuracy=interval(accuracy(answers, labels)),
+            instability=interval(parts.instability),
+            only_original_right=interval(Rate(parts.only_original_right, parts.total)),
+            only_build_right=interval(Rate(parts.only_build_right, parts.total)),
+        )
+
+    def _digest(self, recipe: Recipe, name: str) -> str:
+        return hashlib.sha256((self.store.get(recipe) / name).read_bytes()).hexdigest()

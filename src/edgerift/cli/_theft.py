@@ -1,0 +1,108 @@
+"""The options of a theft: what `audit`, `extract` and `harden` share."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from edgerift import images, zoo
+from edgerift.errors import DataError
+from edgerift.extract import Knockoff, QuerySettings
+from edgerift.images import ImagesSettings
+from edgerift.recipes import Settings
+from edgerift.train import TrainSettings
+
+#: What a thief asks about who knows the victim's task alone: near the victim's images, or far from them.
+_QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
+_COLLAGES: Final = "collages"
+
+_SMALL_STUDENT: Final = "resnet8"
+_LARGE_STUDENT: Final = "resnet18"
+#: Victims that the small student can follow.
+_SMALL: Final = frozenset({"resnet8", "lenet"})
+
+_BUDGET: Final = 50_000
+_EPOCHS: Final = 50
+_LEARNING_RATE: Final = 0.01
+#: Digits are learned from few questions in few epochs, which then have to be longer strides.
+_DIGITS_BUDGET: Final = 2_000
+_DIGITS_EPOCHS: Final = 15
+_DIGITS_LEARNING_RATE: Final = 0.05
+
+
+class TheftOptions(Settings):
+    """How a thief steals the build through its answers."""
+
+    queries: str | None = None
+    """what the thief asks about: an image set by name, a folder, an .npz, a hub id, or collages of the victim's own
+    training images; unless given cifar100 for cifar10, cifar10 for cifar100, svhn and gtsrb, and collages otherwise"""
+    budget: PositiveInt | None = None
+    """how many different images the thief may ask about; 50000 unless given, 2000 for collages of digits"""
+    student: str | None = None
+    """the clone's network; resnet8 for a victim that is resnet8, lenet or your own, else resnet18"""
+    thief_epochs: PositiveInt | None = None
+    """passes of the clone over the answers; 50 unless given, 15 for digits"""
+    thief_learning_rate: PositiveFloat | None = None
+    """the highest learning rate of the clone's training; 0.01 unless given, 0.05 for digits"""
+
+
+def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
+    """Tell how many different images a thief may ask about; `victim` describes the victim's own images."""
+    if options.budget is not None:
+        return options.budget
+    return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == _COLLAGES else _BUDGET
+
+
+def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
+    """Describe what a thief asks about; `victim` describes the victim's own images, whose size the questions have.
+
+    There are as many collages as the budget pays for. Raises :class:`~edgerift.errors.DataError` for a set that is
+    missing; where nobody named it, the error says how to do without it.
+    """
+    source = _source(options, victim)
+    if source == _COLLAGES:
+        return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
+    described = ImagesSettings(source=source, size=victim.size, seed=victim.seed)
+    try:
+        return QuerySettings(images=images.resolve(described), seed=seed)
+    except DataError as error:
+        if options.queries is not None:
+            raise
+        raise DataError(
+            f"thieves of '{victim.source}' ask about '{source}' unless told otherwise: {error}; or pass "
+            "--queries collages to ask about collages of the victim's own images"
+        ) from None
+
+
+def thief(
+    options: TheftOptions,
+    victim: ImagesSettings,
+    architecture: str,
+    *,
+    labels: Literal["soft", "hard"] = "soft",
+    seed: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> Knockoff:
+    """Describe how a thief trains his clone; `architecture` is the victim's network by its name in the zoo.
+
+    `seed` is the victim's; the thief has the next one, for with the victim's own a clone of the same network would
+    start from the victim's first weights, which no thief knows. Raises :class:`~edgerift.errors.ModelError` for a
+    student that is not known.
+    """
+    digits = victim.source == "digits"
+    small = architecture in _SMALL or architecture not in zoo.names()
+    student = options.student or (_SMALL_STUDENT if small else _LARGE_STUDENT)
+    zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
+    training = TrainSettings(
+        epochs=options.thief_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
+        learning_rate=options.thief_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
+        batch_size=64,
+        device=device,
+        seed=seed + 1,
+    )
+    return Knockoff(student=student, labels=labels, training=training, seed=seed + 1)
+
+
+def _source(options: TheftOptions, victim: ImagesSettings) -> str:
+    return options.queries or _QUERIES.get(victim.source, _COLLAGES)

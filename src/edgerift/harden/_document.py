@@ -1,0 +1,152 @@
+"""What hardening costs and buys: the victims side by side, each attacked with soft and with hard labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgerift.adapt import Allowance, Search
+from edgerift.defend import Defence, SweepPoint
+from edgerift.deploy import Target
+from edgerift.extract import BestEpoch, Knockoff, QuerySettings
+from edgerift.measure import Interval, MeanInterval, ReliabilityBin
+from edgerift.recipes import Settings
+
+
+class Thieves(Settings):
+    """One share for each thief: the one who trains on the answers, and the one who trains on the labels alone."""
+
+    soft: Interval
+    hard: Interval
+
+
+class BestEpochs(Settings):
+    """Each thief's best epoch, chosen on the test images, which flatters the thief; the clones are the last epoch's."""
+
+    soft: BestEpoch
+    hard: BestEpoch
+
+
+class PaperRow(Settings):
+    """What the paper prints for a victim: the defender's and KnockoffNets' error, shares in [0, 1]."""
+
+    defender_error: float
+    adversary_error: float
+
+
+class VictimPart(Settings):
+    """One victim and what thieves took from it, on the victim's test images.
+
+    `strength` is that of its training-time defence and `defences` what changes its answers afterwards.
+    `defender_error` is of the answers as everybody gets them; `l1` their mean distance, in [0, 2], to those of the
+    plain quantization-aware build, `l1_queries` the same on the thief's questions, and `changed` the share of test
+    images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
+    are the mean two highest probabilities. `defence_milliseconds` is what `defences` add to a single answer (median;
+    the one figure here that another run does not repeat).
+    """
+
+    title: str
+    strength: float | None
+    defences: tuple[Defence, ...]
+    defender_error: Interval
+    l1: MeanInterval
+    l1_queries: MeanInterval
+    changed: Interval
+    divergence: MeanInterval
+    calibration_error: float
+    negative_log_likelihood: float
+    top1: float
+    top2: float
+    reliability: tuple[ReliabilityBin, ...]
+    adversary_error: Thieves
+    disagreement: Thieves
+    best_epoch: BestEpochs
+    paper: PaperRow | None
+    defence_milliseconds: float | None
+    verdict: str
+
+
+class NoisePart(Settings):
+    """The mean l1 distance between two plain quantization-aware models that differ in their training seed alone."""
+
+    test: MeanInterval
+    queries: MeanInterval
+
+
+class ClosedFormPart(Settings):
+    """Where theory puts DivQAT's jump, for a free answer to an image of the original's median margin.
+
+    `margin` is log(L_y / L_min), the median over validation images that the original gets right, `low_margin` and
+    `high_margin` its 10th and 90th percentiles. A poisoned optimum appears at `appears` and turns the label at `flips`
+    = 2 / margin. `first_beyond_noise` is the least alpha tried whose answers moved further than two seeds do, and
+    `first_flip` the least that changed more labels than another seed and cost more accuracy than was allowed; None
+    where none did.
+    """
+
+    margin: float
+    low_margin: float
+    high_margin: float
+    appears: float
+    flips: float
+    first_beyond_noise: float | None
+    first_flip: float | None
+
+
+class AlphaPoint(Settings):
+    """DivQAT at one alpha, as in the paper's figures 4 to 6: errors and disagreement on the test images."""
+
+    alpha: float
+    l1: float
+    divergence: float
+    defender_error: Interval
+    adversary_error: Interval
+    disagreement: Interval
+
+
+class DataPart(Settings):
+    """The victim's images: their source, and how many of them choose and judge."""
+
+    name: str
+    source: str
+    size: int
+    seed: int
+    fingerprint: str
+    classes: tuple[str, ...]
+    validation: int
+    test: int
+
+
+class ThiefPart(Settings):
+    """Who steals: the attack with soft labels, what is asked about, and how many answers are paid for."""
+
+    attack: Knockoff
+    queries: QuerySettings
+    name: str
+    budget: int
+    spent: int
+
+
+class Hardening(Settings):
+    """The whole comparison. `searches` tell how each training-time strength was found, on the validation images.
+
+    `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
+    strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds what was asked
+    for of the figures 4 to 6. `times` are seconds.
+    """
+
+    type: Literal["hardening"] = "hardening"
+    version: Literal[1] = 1
+    edgerift: str
+    model: str
+    target: Target
+    runtime: str
+    data: DataPart
+    thief: ThiefPart
+    allowance: Allowance
+    noise: NoisePart
+    alpha: float | None
+    searches: dict[str, Search]
+    closed_form: ClosedFormPart | None
+    victim: dict[str, VictimPart]
+    alphas: tuple[AlphaPoint, ...]
+    sweeps: dict[str, tuple[SweepPoint, ...]]
+    verdict: str

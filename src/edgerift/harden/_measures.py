@@ -1,0 +1,150 @@
+"""From a victim and its thefts to the figures of a comparison."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
+
+import torch
+from torch import Tensor
+
+from edgerift.adapt import AdaptRecipe, GivenOriginal
+from edgerift.defend import Defence, defended
+from edgerift.deploy import BuildRecipe, Program, twin, twin_scores
+from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
+from edgerift.harden._document import BestEpochs, NoisePart, Thieves, VictimPart
+from edgerift.harden._paper import paper_row
+from edgerift.harden._rows import Row, Victims
+from edgerift.harden._verdict import row_verdict
+from edgerift.images import ImageSet, ImagesSettings, ThreeWay, open_splits
+from edgerift.measure import (
+    agreement,
+    interval,
+    mean_interval,
+    posterior_kl,
+    posterior_l1,
+    reliability,
+)
+from edgerift.recipes import Progress
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
+
+_TIMED: Final = 200
+
+
+@final
+class Bench:
+    """What every row is measured with, each thing made once: images, questions, and the answers to compare with."""
+
+    def __init__(
+        self,
+        images: ImagesSettings,
+        queries: QuerySettings,
+        reference: BuildRecipe,
+        original: TrainRecipe | GivenOriginal,
+        store: Store,
+        progress: Progress,
+    ) -> None:
+        """Take the plain quantization-aware build as the reference."""
+        self._images, self._queries = images, queries
+        self._reference, self._original = reference, original
+        self._store, self._progress = store, progress
+
+    @cached_property
+    def splits(self) -> ThreeWay:
+        """The victim's images."""
+        return open_splits(self._images)
+
+    @cached_property
+    def queries(self) -> ImageSet:
+        """What thieves may ask about."""
+        return self._queries.open()
+
+    @cached_property
+    def reference(self) -> tuple[Tensor, Tensor]:
+        """The reference's answers `[N,K]` to the test images and to the questions."""
+        return self.answers(self._reference)
+
+    @cached_property
+    def original_test(self) -> Tensor:
+        """The original's answers to the test images."""
+        return posteriors(open_victim(self._original, self._store, self._progress), self.splits.test.images)
+
+    @cached_property
+    def original_validation(self) -> Tensor:
+        """The original's answers to the validation images."""
+        return posteriors(open_victim(self._original, self._store, self._progress), self.splits.validation.images)
+
+    def answers(self, victim: Victim, defences: Sequence[Defence] = ()) -> tuple[Tensor, Tensor]:
+        """Ask a victim about the test images and the questions."""
+        opened = open_victim(victim, self._store, self._progress)
+        test = posteriors(opened, self.splits.test.images)
+        questions = posteriors(opened, self.queries.images)
+        return defended(test, defences), defended(questions, defences)
+
+    def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
+        """Ask a program's twin, where no build is needed."""
+        path = self._store.get(program, self._progress) / "program.safetensors"
+        model = twin(Program.load(path))
+        test, questions = (twin_scores(model, asked.images).softmax(1) for asked in (self.splits.test, self.queries))
+        return test, questions
+
+
+def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None, data: str) -> VictimPart:
+    """Measure one row against the plain quantization-aware one, `plain`, which is None for that row itself."""
+    test, questions = bench.answers(row.victim, row.defences)
+    near_test, near_questions = bench.reference
+    top = test.topk(2, dim=1).values.double().mean(0)
+    labels = bench.splits.test.labels
+    soft, hard = thefts["soft"], thefts["hard"]
+    part = VictimPart(
+        title=row.title,
+        strength=row.strength,
+        defences=row.defences,
+        defender_error=soft.defender_error,
+        l1=mean_interval(posterior_l1(test, near_test)),
+        l1_queries=mean_interval(posterior_l1(questions, near_questions)),
+        changed=interval(agreement(test, near_test).complement),
+        divergence=mean_interval(posterior_kl(test, bench.original_test)),
+        calibration_error=soft.calibration_error,
+        negative_log_likelihood=soft.negative_log_likelihood,
+        top1=float(top[0]),
+        top2=float(top[1]),
+        reliability=reliability(test, labels),
+        adversary_error=Thieves(soft=soft.adversary_error, hard=hard.adversary_error),
+        disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
+        best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
+        paper=paper_row(data, row.name),
+        defence_milliseconds=_added_milliseconds(test, row.defences),
+        verdict="",
+    )
+    return part.replace(verdict=row_verdict(part, plain))
+
+
+def noise_part(victims: Victims, bench: Bench) -> NoisePart:
+    """Measure how far two plain quantization-aware models of different seeds are apart."""
+    first, second = (bench.twin_answers(victims.adapted("qat", shift)) for shift in (0, 1))
+    return NoisePart(
+        test=mean_interval(posterior_l1(first[0], second[0])),
+        queries=mean_interval(posterior_l1(first[1], second[1])),
+    )
+
+
+def _added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
+    """Time the defences on single answers; None where there are none."""
+    if not defences:
+        return None
+    times = []
+    with torch.inference_mode():
+        for place in range(min(_TIMED, len(answers))):
+            began = time.perf_counter()
+            defended(answers[place : place + 1], defences)
+            times.append(time.perf_counter() - began)
+    return 1000 * statistics.median(times)

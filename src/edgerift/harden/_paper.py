@@ -1,0 +1,37 @@
+"""The figures of the second paper that a comparison prints beside its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgerift.harden._document import PaperRow
+
+#: KnockoffNets against ResNet-18 victims of target server, errors in percent: Khaled et al. 2025, arXiv:2512.23948.
+#: The first six rows are Table III, the last two Table IV.
+_ROWS: Final = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp")
+_TABLE: Final = {
+    "cifar10": (
+        (16.37, 20.56), (16.69, 21.17), (15.52, 20.40), (15.52, 21.77),
+        (15.55, 24.21), (20.03, 23.52), (16.41, 24.27), (16.24, 26.88),
+    ),
+    "cifar100": (
+        (39.68, 63.98), (40.25, 63.94), (36.33, 58.52), (36.33, 57.76),
+        (36.35, 65.28), (42.38, 65.29), (36.65, 61.25), (36.87, 69.46),
+    ),
+    "gtsrb": (
+        (7.73, 43.90), (7.76, 50.18), (7.23, 50.18), (7.23, 46.31),
+        (7.23, 51.71), (6.88, 52.03), (6.88, 54.30), (6.96, 59.36),
+    ),
+    "svhn": (
+        (5.82, 9.22), (5.87, 9.22), (5.78, 9.22), (5.78, 9.52),
+        (5.78, 18.43), (9.28, 20.97), (6.62, 13.15), (5.57, 20.56),
+    ),
+}  # fmt: skip
+
+
+def paper_row(data: str, row: str) -> PaperRow | None:
+    """Look up what the paper prints for a victim on a data set; None where it prints nothing."""
+    if data not in _TABLE or row not in _ROWS:
+        return None
+    defender, adversary = _TABLE[data][_ROWS.index(row)]
+    return PaperRow(defender_error=defender / 100, adversary_error=adversary / 100)

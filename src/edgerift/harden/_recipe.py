@@ -1,0 +1,173 @@
+"""The comparison as a step that the store keeps."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
+
+from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
+from edgerift.defend import SweepPoint, sweep
+from edgerift.deploy import Target
+from edgerift.errors import StoreError
+from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
+from edgerift.harden._document import AlphaPoint, DataPart, Hardening, ThiefPart, VictimPart
+from edgerift.harden._measures import Bench, noise_part, victim_part
+from edgerift.harden._rows import Row, RowName, Victims, make_row, validation_answers
+from edgerift.harden._verdict import closed_form, overall_verdict
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.measure import posterior_kl, posterior_l1
+from edgerift.recipes import Progress, Recipe
+from edgerift.store import write_whole
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+HARDENING: Final = "hardening.json"
+
+
+class HardenRecipe(Recipe):
+    """Compare victims of one original, each stolen with soft and with hard labels: `hardening.json`.
+
+    `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched for
+    within the `allowance` unless `alpha` gives it. `alphas` are values for
+    which DivQAT is trained and stolen as well, for the curves of the paper's figures 4 to 6. Every training, search
+    and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
+    """
+
+    type: Literal["harden"] = "harden"
+    version: Literal[1] = 1
+    original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
+    images: ImagesSettings
+    target: Target = "mobile"
+    runtime: Literal["executorch", "onnxruntime", "inductor"] = "executorch"
+    settings: QatSettings = Field(default_factory=QatSettings)
+    allowance: Allowance = Allowance()
+    alpha: NonNegativeFloat | None = None
+    rows: tuple[RowName, ...] = ("ptq", "qat", "divqat")
+    alphas: tuple[NonNegativeFloat, ...] = ()
+    queries: QuerySettings
+    budget: PositiveInt = 50_000
+    attack: Knockoff = Knockoff()
+
+    @property
+    def victims(self) -> Victims:
+        """What the rows share."""
+        return Victims(
+            original=self.original,
+            images=self.images,
+            target=self.target,
+            runtime=self.runtime,
+            settings=self.settings,
+            allowance=self.allowance,
+            alpha=self.alpha,
+        )
+
+    def stealing(self, row: Row, labels: Literal["soft", "hard"]) -> ExtractRecipe:
+        """Describe the theft of a row."""
+        return ExtractRecipe(
+            victim=row.victim,
+            defences=row.defences,
+            images=self.images,
+            queries=self.queries,
+            budget=self.budget,
+            attack=self.attack.replace(labels=labels),
+        )
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Make, search, steal and compare what is not finished, and write the result into `folder`."""
+        hardening = _compared(self, store, progress)
+        write_whole(folder / HARDENING, hardening.model_dump_json(indent=2) + "\n")
+
+    def open(self, store: Store, progress: Progress) -> Hardening:
+        """Read the comparison, made when missing."""
+        path = store.get(self, progress) / HARDENING
+        try:
+            return Hardening.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
+
+
+def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardening:
+    victims = recipe.victims
+    bench = Bench(
+        recipe.images, recipe.queries, victims.build(victims.adapted("qat")), recipe.original, store, progress
+    )
+    names = ("qat", *(name for name in dict.fromkeys(recipe.rows) if name != "qat"))
+    parts: dict[str, VictimPart] = {}
+    spent = 0
+    for name in names:
+        row = make_row(name, victims, store, progress)
+        thefts = _thefts(recipe, row, store, progress)
+        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), recipe.images.source)
+        spent = thefts["soft"].spent
+    searches = _searches(recipe, store, progress)
+    splits = bench.splits
+    return Hardening(
+        edgerift=version("edgerift"),
+        model=_model_name(recipe, store, progress),
+        target=recipe.target,
+        runtime=recipe.runtime,
+        data=DataPart(
+            name=splits.test.name,
+            source=recipe.images.source,
+            size=splits.test.size,
+            seed=recipe.images.seed,
+            fingerprint=recipe.images.fingerprint,
+            classes=splits.test.classes,
+            validation=len(splits.validation),
+            test=len(splits.test),
+        ),
+        thief=ThiefPart(
+            attack=recipe.attack, queries=recipe.queries, name=bench.queries.name, budget=recipe.budget, spent=spent
+        ),
+        allowance=recipe.allowance,
+        noise=noise_part(victims, bench),
+        alpha=searches["divqat"].chosen if "divqat" in searches else recipe.alpha,
+        searches=searches,
+        closed_form=closed_form(bench, searches["divqat"]) if "divqat" in searches else None,
+        victim={name: parts[name] for name in dict.fromkeys(("large", "ptq", *names)) if name in parts},
+        alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
+        sweeps=_sweeps(recipe, store, progress),
+        verdict=overall_verdict(parts, searches.get("divqat")),
+    )
+
+
+def _thefts(recipe: HardenRecipe, row: Row, store: Store, progress: Progress) -> dict[Literal["soft", "hard"], Theft]:
+    labels: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
+    return {name: recipe.stealing(row, name).theft(store, progress) for name in labels}
+
+
+def _searches(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str, Search]:
+    found = {name: recipe.victims.tuned(name) for name in recipe.rows}
+    return {name: search.search(store, progress) for name, search in found.items() if search is not None}
+
+
+def _sweeps(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str, tuple[SweepPoint, ...]]:
+    victims = recipe.victims
+    answers = validation_answers(victims, victims.build(victims.adapted("qat")), store, progress)
+    labels = open_splits(recipe.images).validation.labels
+    return {name: sweep(name, answers, labels) for name in ("reverse-sigmoid", "deception")}
+
+
+def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store, progress: Progress) -> AlphaPoint:
+    victims = recipe.victims
+    build = victims.build(victims.hardened(Divqat(alpha=alpha)))
+    row = Row(name="divqat", title=f"DivQAT, alpha {alpha:g}", victim=build, strength=alpha)
+    theft = recipe.stealing(row, "soft").theft(store, progress)
+    test, _ = bench.answers(build)
+    return AlphaPoint(
+        alpha=alpha,
+        l1=posterior_l1(test, bench.reference[0]).value,
+        divergence=posterior_kl(test, bench.original_test).value,
+        defender_error=theft.defender_error,
+        adversary_error=theft.adversary_error,
+        disagreement=theft.disagreement,
+    )
+
+
+def _model_name(recipe: HardenRecipe, store: Store, progress: Progress) -> str:
+    return open_original(recipe.original, store, progress).architecture.name

@@ -1,0 +1,178 @@
+"""Which victims are compared, and how each is made: its program and what changes its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from torch import Tensor
+
+from edgerift.adapt import (
+    AdaptRecipe,
+    Allowance,
+    Divqat,
+    GivenOriginal,
+    HardenedRecipe,
+    QatSettings,
+    Smoothing,
+    TrainedDefence,
+    TunedRecipe,
+)
+from edgerift.defend import Defence, tuned
+from edgerift.deploy import BuildRecipe, Target
+from edgerift.extract import open_victim, posteriors
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.recipes import Progress, Settings
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+RowName: TypeAlias = Literal[
+    "large",
+    "ptq",
+    "qat",
+    "rs",
+    "dcp",
+    "divqat",
+    "divqat+rs",
+    "divqat+dcp",
+    "nasty",
+    "float",
+    "smoothing",
+    "noise",
+]
+
+#: What the paper compares, in its order.
+PAPER_ROWS: Final[tuple[RowName, ...]] = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp")
+
+_TITLES: Final[dict[RowName, str]] = {
+    "large": "Large (the original, float)",
+    "ptq": "PTQ",
+    "qat": "QAT",
+    "rs": "QAT + Reverse Sigmoid",
+    "dcp": "QAT + Deception",
+    "divqat": "DivQAT",
+    "divqat+rs": "DivQAT + Reverse Sigmoid",
+    "divqat+dcp": "DivQAT + Deception",
+    "nasty": "Nasty Teacher's loss (temperature 4)",
+    "float": "DivQAT's loss in float, then PTQ",
+    "smoothing": "QAT with label smoothing",
+    "noise": "QAT + Gaussian noise",
+}
+
+#: What changes the answers, by the last word of a row's name.
+_POST: Final = {"rs": "reverse-sigmoid", "dcp": "deception", "noise": "gaussian-noise"}
+
+#: How much of the whole budget a joint defence leaves to the training.
+_JOINT_SHARE: Final = 0.5
+
+#: Labels that keep a tenth of themselves are the smoothest that are tried.
+_HIGHEST_SMOOTHING: Final = 0.9
+
+
+@dataclass(frozen=True)
+class Victims:
+    """What all rows of a comparison share: the original, its images, and what a defence may cost."""
+
+    original: TrainRecipe | GivenOriginal
+    images: ImagesSettings
+    target: Target
+    runtime: Literal["executorch", "onnxruntime", "inductor"]
+    settings: QatSettings
+    allowance: Allowance
+    alpha: float | None = None
+
+    def adapted(self, method: Literal["ptq", "qat"], seed_shift: int = 0) -> AdaptRecipe:
+        """Describe the undefended program, or one of another training seed."""
+        train = self.settings.train.replace(seed=self.settings.train.seed + seed_shift)
+        return AdaptRecipe(
+            original=self.original,
+            images=self.images,
+            method=method,
+            target=self.target,
+            settings=self.settings.replace(train=train),
+        )
+
+    def hardened(
+        self, defence: TrainedDefence, *, stage: Literal["quantized", "float"] = "quantized"
+    ) -> HardenedRecipe:
+        """Describe a training with a defence."""
+        return HardenedRecipe(
+            original=self.original,
+            images=self.images,
+            defence=defence,
+            stage=stage,
+            target=self.target,
+            settings=self.settings,
+        )
+
+    def tuned(self, row: RowName) -> TunedRecipe | None:
+        """Describe the search for a row's training-time strength; None for a row that needs none."""
+        if row.startswith("divqat") and self.alpha is not None:
+            return None
+        if row in ("divqat", "divqat+rs", "divqat+dcp"):
+            hardened = self.hardened(Divqat())
+        elif row == "float":
+            hardened = self.hardened(Divqat(), stage="float")
+        elif row == "nasty":
+            hardened = self.hardened(Divqat(temperature=4.0))
+        elif row == "smoothing":
+            hardened = self.hardened(Smoothing())
+        else:
+            return None
+        share = _JOINT_SHARE if "+" in row else 1.0
+        highest = _HIGHEST_SMOOTHING if row == "smoothing" else self.allowance.high
+        allowance = self.allowance.replace(l1=share * self.allowance.l1, high=highest)
+        return TunedRecipe(hardened=hardened, allowance=allowance)
+
+    def build(self, program: AdaptRecipe | HardenedRecipe | TunedRecipe) -> BuildRecipe:
+        """Describe the build of a program."""
+        return BuildRecipe(program=program, runtime=self.runtime)
+
+
+class Row(Settings):
+    """One victim, ready to be stolen; `victim` is the original where it is not a build."""
+
+    name: RowName
+    title: str
+    victim: TrainRecipe | GivenOriginal | BuildRecipe
+    defences: tuple[Defence, ...] = ()
+    strength: float | None = None
+
+
+def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) -> Row:
+    """Make a row: search for its training-time strength, then for that of the defence of its answers.
+
+    A row of both has half of the l1 budget for the training; the defence of the answers then takes what is left of the
+    whole, measured to the plain quantization-aware build on the validation images.
+    """
+    if name == "large":
+        return Row(name=name, title=_TITLES[name], victim=victims.original)
+    program, strength = _program(name, victims, store, progress)
+    build = victims.build(program)
+    post = _POST.get(name.rsplit("+", 1)[-1])
+    chain: tuple[Defence, ...] = ()
+    if post is not None:
+        reference = validation_answers(victims, victims.build(victims.adapted("qat")), store, progress)
+        answers = validation_answers(victims, build, store, progress)
+        found = tuned(post, answers, victims.allowance.l1, reference=reference)
+        chain = () if found is None else (found,)
+    return Row(name=name, title=_TITLES[name], victim=build, defences=chain, strength=strength)
+
+
+def _program(
+    name: RowName, victims: Victims, store: Store, progress: Progress
+) -> tuple[AdaptRecipe | HardenedRecipe | TunedRecipe, float | None]:
+    search = victims.tuned(name)
+    if search is not None:
+        return search, search.search(store, progress).chosen
+    if name.startswith("divqat"):
+        assert victims.alpha is not None
+        return victims.hardened(Divqat(alpha=victims.alpha)), victims.alpha
+    return victims.adapted("ptq" if name == "ptq" else "qat"), None
+
+
+def validation_answers(victims: Victims, build: BuildRecipe, store: Store, progress: Progress) -> Tensor:
+    """Ask a build about the validation images: posteriors float32 `[N,K]`."""
+    return posteriors(open_victim(build, store, progress), open_splits(victims.images).validation.images)

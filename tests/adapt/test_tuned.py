@@ -1,0 +1,363 @@
+"""The search for a strength: what it allows, what it says, and what it does not train twice."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgerift import errors, images, zoo
+from edgerift.adapt import (
+    AdaptRecipe,
+    Allowance,
+    Divqat,
+    HardenedRecipe,
+    PtqSettings,
+    QatSettings,
+    Search,
+    Smoothing,
+    Trial,
+    TunedRecipe,
+    ptq,
+)
+from edgerift.adapt import _tuned as module
+from edgerift.deploy import Program, twin, twin_scores
+from edgerift.images import ImagesSettings
+from edgerift.recipes import silent
+from edgerift.store import Store
+from edgerift.train import TrainRecipe, TrainSettings
+
+IMAGES = ImagesSettings(size=12)
+TRAIN = TrainSettings(epochs=1, batch_size=64, learning_rate=0.02, device="cpu", seed=5)
+ORIGINAL = TrainRecipe(
+    images=IMAGES,
+    architecture=zoo.Architecture(name="lenet", classes=10, size=12),
+    settings=TRAIN.replace(epochs=8, batch_size=32, learning_rate=0.05),
+)
+HARDENED = HardenedRecipe(
+    original=ORIGINAL,
+    images=IMAGES,
+    target="server",
+    settings=QatSettings(calibration=PtqSettings(calibration_images=64), train=TRAIN),
+    defence=Divqat(alpha=77.0, cap=3.0),
+)
+
+
+def tuning(**allowance):
+    return TunedRecipe(hardened=HARDENED, allowance=Allowance(**allowance))
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return images.open_splits(IMAGES).validation.labels
+
+
+@pytest.fixture
+def world(labels, monkeypatch):
+    """Answers without a training: moved by `l1(strength)`, with `wrong(strength)` images mislabelled.
+
+    A plain model gives each label 0.91; another seed of it moves the answers by `floor`.
+    """
+
+    class World:
+        l1 = staticmethod(lambda strength: 0.3 * strength)
+        wrong = staticmethod(lambda strength: 0)
+        floor = 0.1
+        asked = ()
+
+    plain = torch.full((len(labels), 10), 0.01).scatter(1, labels[:, None], 0.91)
+
+    def moved(distance):
+        answers = plain.clone()
+        rows = torch.arange(len(labels))
+        answers[rows, labels] -= distance / 2
+        answers[rows, (labels + 1) % 10] += distance / 2
+        return answers
+
+    def answers(recipe, given, store, progress):
+        assert torch.equal(given.labels, labels)
+        World.asked += (recipe,)
+        if isinstance(recipe, AdaptRecipe):
+            return plain if recipe == recipe_of.plain() else moved(World.floor)
+        found = moved(World.l1(recipe.defence.alpha))
+        count = World.wrong(recipe.defence.alpha)
+        found[:count] = found[:count].roll(5, dims=1)
+        return found
+
+    recipe_of = tuning()
+    original = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 10))
+    monkeypatch.setattr(module, "_answers", answers)
+    monkeypatch.setattr(module, "open_original", lambda recipe, store, progress: original)
+    World.original = original
+    World.plain = plain
+    World.moved = staticmethod(moved)
+    yield World
+    World.asked = ()
+
+
+def searched(recipe, tmp_path, progress=silent):
+    return module._search(recipe, Store(tmp_path), progress)
+
+
+def test_the_plain_models_are_the_trainings_without_the_defence():
+    recipe = tuning()
+    plain, other = recipe.plain(), recipe.plain(1)
+    assert plain == AdaptRecipe(
+        original=ORIGINAL, images=IMAGES, method="qat", target="server", settings=HARDENED.settings
+    )
+    assert other.settings.train == TRAIN.replace(seed=6)
+    assert other.settings.calibration == plain.settings.calibration
+
+
+def test_a_trial_is_the_training_at_another_strength():
+    assert tuning().at(0.5) == HARDENED.replace(defence=Divqat(alpha=0.5, cap=3.0))
+    # The strength that the description itself names is left aside.
+    other = TunedRecipe(hardened=HARDENED.replace(defence=Divqat(alpha=1.0, cap=3.0)))
+    assert other.at(0.5) == tuning().at(0.5)
+
+
+def test_the_l1_budget_bounds_a_dial(world, tmp_path):
+    search = searched(tuning(l1=0.6, high=4.0, steps=8), tmp_path)
+    assert 2 - 4 / 2**8 <= search.chosen <= 2 + 1e-6
+    assert len(search.trials) == 10
+    assert search.beyond_noise
+    assert search.floor == pytest.approx(0.1, abs=1e-6)
+    assert search.reference_accuracy == 1
+    chosen = next(trial for trial in search.trials if trial.strength == search.chosen)
+    assert search.verdict == (
+        f"strength {search.chosen:g} moves the answers by l1 {chosen.l1:.3f}, of 0.6 allowed; two seeds differ by 0.100"
+    )
+
+
+def test_the_accuracy_bounds_it_too(world, labels, tmp_path):
+    world.wrong = lambda strength: int(10 * strength)
+    search = searched(tuning(l1=2.0, accuracy_drop=20.5 / len(labels), steps=8), tmp_path)
+    assert 2.1 - 4 / 2**8 <= search.chosen < 2.1
+    for trial in search.trials:
+        assert trial.allowed == (trial.strength < 2.1)
+        assert trial.accuracy == 1 - int(10 * trial.strength) / len(labels) == pytest.approx(1 - trial.changed)
+
+
+@pytest.mark.parametrize("count", range(1, 40, 3))
+def test_a_drop_of_just_what_is_allowed_is_allowed(world, labels, tmp_path, count):
+    world.wrong = lambda strength: 0 if strength == 0 else count
+    for allowed, drop in ((True, count / len(labels)), (False, (count - 1) / len(labels))):
+        search = searched(tuning(l1=2.0, accuracy_drop=drop, high=0.1, steps=0), tmp_path)
+        assert search.chosen == (0.1 if allowed else 0.0)
+
+
+def test_a_jump_is_found_and_the_noise_is_told(world, tmp_path):
+    world.l1 = lambda strength: 0.05 * strength if strength < 1.3 else 1.6
+    search = searched(tuning(steps=10), tmp_path)
+    assert 1.3 - 4 / 2**10 <= search.chosen < 1.3
+    assert not search.beyond_noise
+    assert search.verdict == (
+        f"strength {search.chosen:g} moves the answers by l1 0.065, no more than the 0.100 between two seeds: "
+        "no allowed setting beats the noise"
+    )
+    assert [trial.strength for trial in search.trials] == sorted(trial.strength for trial in search.trials)
+    assert [trial.allowed for trial in search.trials] == [trial.strength < 1.3 for trial in search.trials]
+
+
+def test_as_much_as_the_noise_is_not_beyond_it(world, tmp_path):
+    world.l1 = lambda strength: 0.1
+    assert not searched(tuning(steps=0), tmp_path).beyond_noise
+    world.l1 = lambda strength: 0.11
+    assert searched(tuning(steps=0), tmp_path).beyond_noise
+
+
+def test_a_weaker_setting_that_does_more_is_not_denied(world, tmp_path):
+    world.l1 = lambda strength: {0.0: 0.3, 4.0: 1.0, 2.0: 0.05}[strength]
+    search = searched(tuning(steps=1), tmp_path)
+    assert (search.chosen, search.beyond_noise) == (2.0, False)
+    assert search.verdict.endswith("no more than the 0.100 between two seeds, though a weaker setting does more")
+
+
+def test_all_is_allowed(world, tmp_path):
+    search = searched(tuning(high=1.5), tmp_path)
+    assert search.chosen == 1.5
+    assert [trial.strength for trial in search.trials] == [0.0, 1.5]
+
+
+def test_nothing_is_allowed(world, tmp_path):
+    search = searched(tuning(low=3.0), tmp_path)
+    assert search.chosen is None
+    assert not search.beyond_noise
+    assert [trial.strength for trial in search.trials] == [3.0]
+    assert search.verdict == (
+        "no strength stays within the allowance; the plain quantization-aware model stands in its place"
+    )
+
+
+def test_a_trials_figures_are_those_of_numpy(world, labels, tmp_path):
+    world.wrong = lambda strength: 7
+    (_, trial) = searched(tuning(l1=2.0, accuracy_drop=1.0, high=1.5), tmp_path).trials
+    answers = world.moved(0.45)
+    answers[:7] = answers[:7].roll(5, dims=1)
+    found, plain = answers.double().numpy(), world.plain.double().numpy()
+    validation = images.open_splits(IMAGES).validation
+    original = twin_scores(world.original, validation.images).double().softmax(1).numpy()
+    ordered = np.sort(found, axis=1)
+    assert trial.l1 == pytest.approx(np.abs(found - plain).sum(1).mean())
+    assert trial.divergence == pytest.approx((found * np.log(found / original)).sum(1).mean(), rel=1e-5)
+    assert trial.accuracy == pytest.approx((found.argmax(1) == labels.numpy()).mean())
+    assert trial.changed == pytest.approx((found.argmax(1) != plain.argmax(1)).mean())
+    assert (trial.top1, trial.top2) == pytest.approx((ordered[:, -1].mean(), ordered[:, -2].mean()), rel=1e-5)
+
+
+def test_the_search_tells_how_far_it_is(world, tmp_path):
+    told = []
+    searched(tuning(steps=3), tmp_path, lambda *given: told.append(given))
+    assert [given[:3] for given in told] == [("search", done, 5) for done in range(1, 6)]
+    assert told[1][3] == "strength 4: l1 1.200"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"low": 2.0, "high": 1.0}, "low is 2 and high 1; low must be below high"),
+        ({"low": 1.0, "high": 1.0}, "low is 1 and high 1"),
+        ({"l1": 2.5}, "l1 is 2.5"),
+        ({"l1": 0.0}, "l1 is 0.0"),
+        ({"accuracy_drop": -0.1}, "accuracy_drop is -0.1"),
+        ({"steps": -1}, "steps is -1"),
+        ({"low": -1.0}, "low is -1.0"),
+    ],
+)
+def test_an_allowance_that_is_none_is_refused(fields, text):
+    with pytest.raises(errors.RecipeError, match=text):
+        Allowance(**fields)
+
+
+def test_strengths_that_a_defence_lacks_are_refused_before_the_work():
+    smooth = HARDENED.replace(defence=Smoothing())
+    with pytest.raises(errors.RecipeError, match=r"Smoothing.share is 4.0; it must be less than 1"):
+        TunedRecipe(hardened=smooth)
+    assert TunedRecipe(hardened=smooth, allowance=Allowance(high=0.9)).at(0.5).defence == Smoothing(share=0.5)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def program(lenet, digits):
+    return ptq(lenet, digits.train, target="server", calibration_images=32)
+
+
+@pytest.fixture
+def counted(world, program, monkeypatch):
+    """Trainings that cost nothing, each counted by its name; what a program answers is the world's business."""
+    made = []
+
+    def produce(recipe, folder, store, progress):
+        made.append(recipe.digest())
+        named = {"recipe": recipe.digest()}
+        provenance = program.provenance.replace(settings=named)
+        Program(**{**vars(program), "provenance": provenance}).save(folder / "program.safetensors")
+
+    answers = module._answers
+
+    def trained(recipe, given, store, progress):
+        store.get(recipe, progress)
+        return answers(recipe, given, store, progress)
+
+    monkeypatch.setattr(HardenedRecipe, "produce", produce)
+    monkeypatch.setattr(AdaptRecipe, "produce", produce)
+    monkeypatch.setattr(module, "_answers", trained)
+    return made
+
+
+def whose(folder):
+    return Program.load(folder / "program.safetensors").provenance.settings["recipe"]
+
+
+def test_a_killed_search_trains_nothing_twice(counted, tmp_path):
+    recipe, store = tuning(steps=4), Store(tmp_path)
+
+    def kill(task, done, total, note=""):
+        if task == "search" and done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        store.get(recipe, kill)
+    assert len(counted) == 2 + 3
+    folder = store.get(recipe)
+    assert len(counted) == len(set(counted)) == 2 + 6
+    assert {path.name for path in folder.iterdir()} == {"program.safetensors", "search.json", "recipe.json"}
+    search = recipe.search(store, silent)
+    assert whose(folder) == recipe.at(search.chosen).digest()
+    # A finer search of the same bracket starts from the trials that there are.
+    store.get(tuning(steps=5))
+    assert len(counted) == 2 + 7
+
+
+def test_the_plain_program_stands_in_where_nothing_is_allowed(counted, tmp_path):
+    recipe, store = tuning(low=3.0), Store(tmp_path)
+    search = recipe.search(store, silent)
+    assert search.chosen is None
+    assert whose(store.get(recipe)) == recipe.plain().digest()
+    assert len(counted) == 3
+
+
+def test_a_search_is_read_as_it_was_written(counted, tmp_path):
+    recipe, store = tuning(steps=3), Store(tmp_path)
+    first = recipe.search(store, silent)
+    assert first == searched(recipe, tmp_path)
+    assert recipe.search(store, silent) == first
+    told = json.loads((store.get(recipe) / "search.json").read_text())
+    assert list(told) == ["allowance", "reference_accuracy", "floor", "chosen", "beyond_noise", "trials"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", None])
+def test_a_damaged_search_is_told(counted, tmp_path, content):
+    recipe, store = tuning(steps=0), Store(tmp_path)
+    path = store.get(recipe) / "search.json"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(errors.StoreError, match=r"search\.json is damaged \(.*; delete its folder and run again"):
+        recipe.search(store, silent)
+
+
+def test_the_name_holds_these_fields_and_no_others():
+    told = json.loads(tuning().canonical_json())
+    assert sorted(told) == ["allowance", "hardened", "type", "version"]
+    assert told["allowance"] == {"accuracy_drop": 0.05, "high": 4.0, "l1": 0.6, "low": 0.0, "steps": 6}
+    assert TunedRecipe.model_validate_json(tuning().canonical_json()) == tuning()
+    assert tuning().inputs() == (HARDENED,)
+
+
+def test_a_search_that_trains(tmp_path, labels):
+    store = Store(tmp_path)
+    recipe = tuning(high=64.0, l1=0.8, accuracy_drop=0.3, steps=1)
+    search = recipe.search(store, silent)
+    assert [trial.strength for trial in search.trials] == [0.0, 32.0, 64.0] or search.chosen == 64.0
+    weakest, strongest = search.trials[0], search.trials[-1]
+    # Strength 0 is the plain training itself, bit for bit.
+    assert (weakest.l1, weakest.changed, weakest.accuracy) == (0.0, 0.0, search.reference_accuracy)
+    assert strongest.divergence > 5 * weakest.divergence
+    assert 0 < search.floor < 0.5
+    assert search.chosen in [trial.strength for trial in search.trials if trial.allowed]
+    program = (store.get(recipe) / "program.safetensors").read_bytes()
+    assert program == (store.get(recipe.at(search.chosen)) / "program.safetensors").read_bytes()
+    validation = images.open_splits(IMAGES).validation
+    first, second = (
+        twin_scores(twin(Program.load(store.get(named) / "program.safetensors")), validation.images)
+        for named in (recipe.plain(), recipe.at(strongest.strength))
+    )
+    gap = np.abs(first.double().softmax(1).numpy() - second.double().softmax(1).numpy()).sum(1).mean()
+    assert strongest.l1 == pytest.approx(gap, rel=1e-5)
+    right = (second.argmax(1) == labels).double().mean()
+    assert strongest.accuracy == pytest.approx(float(right))
+
+
+def test_a_verdict_needs_no_training():
+    trial = Trial(
+        strength=1.0, l1=0.25, divergence=1.0, accuracy=0.9, changed=0.0, top1=0.8, top2=0.1, allowed=True
+    )
+    search = Search(
+        allowance=Allowance(), reference_accuracy=0.9, floor=0.1, chosen=1.0, beyond_noise=True, trials=(trial,)
+    )
+    assert search.verdict == "strength 1 moves the answers by l1 0.250, of 0.6 allowed; two seeds differ by 0.100"

@@ -118,9 +118,7 @@ def test_the_original_sees_the_same_augmented_batches_and_is_not_touched(origina
     moved = replace(few, augmentation=Augmentation(crop=3))
     original.train()  # As a user may hand it over; the fixture tells whether it comes back so.
     try:
-        run_hardened(
-            original, moved, None, target="server", defence=Divqat(alpha=0.5), settings=SHORT, stage=stage
-        )
+        run_hardened(original, moved, None, target="server", defence=Divqat(alpha=0.5), settings=SHORT, stage=stage)
         assert original.training
     finally:
         original.eval()

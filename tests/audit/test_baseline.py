@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from made_audit import ATTACKED, made_audit
+from made_audit import ATTACKED, change_evasion, made_audit
 from scipy.stats import binomtest, fisher_exact
 
 from edgerift.audit import judge_baseline, read_audit
@@ -20,7 +20,7 @@ def lines(evasive, indices=range(ATTACKED)):
 
 def counted(audit, successes, trials=ATTACKED):
     main = audit.evasion.attacks[audit.evasion.main_attack].replace(evasive=interval(Rate(successes, trials)))
-    return audit.replace(attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
+    return change_evasion(audit, attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
 
 
 @pytest.fixture
@@ -108,17 +108,17 @@ def test_draws_that_hardly_meet_are_compared_by_their_rates(audit, baseline, sha
 def test_other_settings_cannot_be_compared(audit, baseline):
     main = audit.evasion.attacks["default"]
     changed = main.replace(attack=main.attack.replace(epsilon=4, steps=30))
-    later = audit.replace(attacks={**audit.evasion.attacks, "default": changed})
+    later = change_evasion(audit, attacks={**audit.evasion.attacks, "default": changed})
     with pytest.raises(InputError) as caught:
         judge_baseline(later, lines(BEFORE), baseline)
     assert str(caught.value).startswith("the baseline was attacked with other settings (epsilon, steps)")
 
 
 def test_the_main_attacks_are_compared_whatever_their_names(audit, baseline):
-    renamed = audit.replace(main_attack="ours", attacks={"ours": audit.evasion.attacks["default"]}, comparisons=())
+    renamed = change_evasion(audit, main_attack="ours", attacks={"ours": audit.evasion.attacks["default"]})
     assert judge_baseline(renamed, lines(BEFORE), baseline).holds
     with pytest.raises(InputError, match="objective"):
-        judge_baseline(audit.replace(main_attack="pgd"), lines(BEFORE), baseline)
+        judge_baseline(change_evasion(audit, main_attack="pgd"), lines(BEFORE), baseline)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,28 @@ def test_a_damaged_baseline_is_told_in_one_line(audit, baseline, damage, text):
     assert "\n" not in str(caught.value)
 
 
-def test_an_audit_of_another_version_is_refused(audit, baseline):
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"version": 1, "attacks": {}},
+            "is an audit of version 1, this edgerift reads version 2; audit that pair again",
+        ),
+        ({"version": 3}, "Audit.version is 3"),
+        ({"version": "1"}, "Audit.version is '1'"),
+        ({"type": "card", "version": 1}, "Audit.type is 'card'"),
+    ],
+)
+def test_an_audit_of_another_version_is_refused(audit, baseline, changes, text):
     content = json.loads(audit.model_dump_json())
-    (baseline / "audit.json").write_text(json.dumps({**content, "version": 2}))
-    with pytest.raises(InputError, match=r"Audit\.version is 2"):
+    (baseline / "audit.json").write_text(json.dumps({**content, **changes}))
+    with pytest.raises(InputError) as caught:
         read_audit(baseline)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_audit_without_evasion_is_no_baseline(audit, baseline):
+    (baseline / "audit.json").write_text(audit.replace(evasion=None).model_dump_json())
+    with pytest.raises(InputError, match="the baseline examined no evasion"):
+        judge_baseline(audit, lines(BEFORE), baseline)

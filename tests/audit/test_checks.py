@@ -8,6 +8,7 @@ import torch
 from linear_pair import StandInBuild
 from torch import nn
 
+from edgerift.audit import FidelityPart
 from edgerift.audit._checks import (
     better_baseline,
     black_box,
@@ -22,7 +23,6 @@ from edgerift.audit._checks import (
     twin_fidelity,
     zero_gradients,
 )
-from edgerift.audit import FidelityPart
 from edgerift.evade import Attack, CrossEntropy, Dropped, Pair, Steering, TargetedDiva, search
 
 

@@ -1,7 +1,8 @@
 """The policy: each rule below, at and above its limit, and each wrong file in one line."""
 
 import pytest
-from made_audit import made_audit
+from made_audit import change_evasion, made_audit, theft
+from scipy.stats import binomtest
 
 from edgerift.audit import Policy, judge, read_policy
 from edgerift.errors import InputError, RecipeError
@@ -22,7 +23,7 @@ def only(**limit):
 
 def with_main(audit, **changes):
     main = audit.evasion.attacks[audit.evasion.main_attack].replace(**changes)
-    return audit.replace(attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
+    return change_evasion(audit, attacks={**audit.evasion.attacks, audit.evasion.main_attack: main})
 
 
 def measured(audit):
@@ -54,7 +55,7 @@ def test_checks_may_speak_up_so_often(audit, rule, limit, holds):
 
 
 def test_notes_and_checks_that_are_fine_count_as_neither(audit):
-    silent = audit.replace(flags=tuple(flag for flag in audit.flags if flag.level in ("ok", "note")))
+    silent = change_evasion(audit, flags=tuple(flag for flag in audit.evasion.flags if flag.level in ("ok", "note")))
     assert [part.measured for part in judge(silent, only(errors=0, warnings=0))] == [0, 0]
 
 
@@ -92,14 +93,9 @@ def test_a_rate_that_was_not_measured_does_not_hold(audit):
 
 def test_only_the_main_attack_is_judged(audit):
     other = audit.evasion.attacks["pgd"].replace(evasive=interval(Rate(350, 350)))
-    changed = with_main(audit, evasive=interval(Rate(0, 350))).replace(
-        attacks={
-            **audit.evasion.attacks,
-            "pgd": other,
-            "default": audit.evasion.attacks["default"].replace(evasive=interval(Rate(0, 350))),
-        }
-    )
-    assert changed.main_attack == "default"
+    changed = with_main(audit, evasive=interval(Rate(0, 350)))
+    changed = change_evasion(changed, attacks={**changed.evasion.attacks, "pgd": other})
+    assert changed.evasion.main_attack == "default"
     (part,) = judge(changed, only(evasive=0.02))
     assert part.holds
 
@@ -109,7 +105,47 @@ def test_a_rule_that_is_none_is_not_judged(audit):
 
 
 def test_the_default_judges_the_rate_and_the_checks(audit):
-    assert [(part.rule, part.limit) for part in judge(audit, Policy())] == [("evasive", 0.1), ("errors", 0)]
+    judged = [(part.rule, part.limit) for part in judge(audit, Policy())]
+    assert judged == [("evasive", 0.1), ("stolen", 0.9), ("errors", 0)]
+
+
+def test_only_what_was_examined_is_judged(audit):
+    everything = Policy(**dict.fromkeys(Policy.model_fields, 0))
+    rules = {part.rule for part in judge(audit, everything)}
+    assert rules == set(Policy.model_fields)
+    evasion, theft_rules = {"evasive", "evasive_last", "attacked"}, {"stolen", "stolen_accuracy"}
+    assert {part.rule for part in judge(audit.replace(evasion=None), everything)} == rules - evasion
+    assert {part.rule for part in judge(audit.replace(theft=None), everything)} == rules - theft_rules
+
+
+def with_thieves(audit, strongest, **thieves):
+    return audit.replace(theft=audit.theft.replace(thieves=thieves, strongest=strongest))
+
+
+def test_the_most_faithful_clone_is_judged_at_its_intervals_end(audit):
+    stolen = with_thieves(audit, "hard", soft=theft(390, 0, 0), hard=theft(100, 399, 0))
+    upper = binomtest(300, 400).proportion_ci(0.95, method="exact").high
+    for limit, holds in ((upper - 1e-6, False), (upper + 1e-6, True)):
+        (part,) = judge(stolen, only(stolen=limit))
+        assert (part.rule, part.unit, part.holds) == ("stolen", "share", holds)
+        assert part.measured == pytest.approx(upper, abs=1e-9)
+    assert part.text.startswith(
+        "the upper end of the interval of the agreement between the build and its most faithful"
+    )
+
+
+def test_the_best_clone_is_judged_by_its_accuracy(audit):
+    """The clone that is right most often need not be the one that agrees most."""
+    stolen = with_thieves(audit, "soft", soft=theft(0, 200, 0), hard=theft(399, 40, 0))
+    upper = binomtest(360, 400).proportion_ci(0.95, method="exact").high
+    (part,) = judge(stolen, only(stolen_accuracy=0.9))
+    assert (part.measured, part.holds) == (pytest.approx(upper, abs=1e-9), False)
+
+
+def test_checks_of_the_theft_count_too(audit):
+    (flag,) = audit.theft.flags
+    warned = audit.replace(evasion=None, theft=audit.theft.replace(flags=(flag.replace(level="warning"),)))
+    assert [part.measured for part in judge(warned, only(errors=0, warnings=0))] == [0, 1]
 
 
 def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path):

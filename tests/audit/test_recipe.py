@@ -6,7 +6,9 @@ import json
 import pytest
 
 from edgerift.adapt import FinetuneRecipe
-from edgerift.audit import AuditRecipe, Measured, attack_part
+from edgerift.audit import Audit, AuditRecipe, attack_part
+from edgerift.audit import _evasion as evasion_module
+from edgerift.audit import _opened as opened_module
 from edgerift.audit import _recipe as recipe_module
 from edgerift.deploy import Program, fidelity
 from edgerift.errors import InputError, RecipeError
@@ -31,7 +33,7 @@ def without_times(measured):
 
 @pytest.fixture(scope="module")
 def measured(audited):
-    return Measured.model_validate_json((audited.store.get(audited.recipe) / "measured.json").read_bytes())
+    return Audit.model_validate_json((audited.store.get(audited.recipe) / "measured.json").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def opened(audited):
 def images_once(monkeypatch):
     """Decode the images once, however often an audit is started."""
     once = functools.cache(open_splits)
-    for module in (recipe_module, evade_recipe_module):
+    for module in (opened_module, evade_recipe_module):
         monkeypatch.setattr(module, "open_splits", once)
 
 
@@ -66,24 +68,27 @@ def test_the_pair_is_described_by_all_test_images(audited, measured, opened):
     test = open_splits(audited.recipe.images).test
     original, build = opened.original_scores(test.images), opened.build_scores(test.images)
     right = [answers.argmax(1) == test.labels for answers in (original, build)]
-    pair, data = measured.pair, measured.data
+    pair, data, evasion = measured.pair, measured.data, measured.evasion
     assert pair.original_accuracy.value == accuracy(original, test.labels).value
     assert pair.build_accuracy.value == accuracy(build, test.labels).value
-    assert pair.only_original_right.successes == int((right[0] & ~right[1]).sum()) == data.dropped_build_wrong
-    assert pair.only_build_right.successes == int((~right[0] & right[1]).sum()) == data.dropped_original_wrong
+    assert pair.only_original_right.successes == int((right[0] & ~right[1]).sum()) == evasion.dropped_build_wrong
+    assert pair.only_build_right.successes == int((~right[0] & right[1]).sum()) == evasion.dropped_original_wrong
     assert pair.instability.successes == int((right[0] != right[1]).sum())
     assert {rate.trials for rate in (pair.instability, pair.only_original_right)} == {359} == {data.images}
     assert (pair.target, pair.runtime, pair.provenance.method) == ("server", "onnxruntime", "ptq")
     assert pair.fingerprint == opened.build.fingerprint()
     assert pair.integer_macs == opened.build.integer_macs()
     assert data.fingerprint == test.fingerprint
-    assert data.attacked == 24
+    assert evasion.attacked == 24
 
 
 def test_fidelity_is_that_of_all_clean_and_of_the_attacked_images(audited, measured, opened):
     found = audited.recipe.searching("default").open(audited.store, silent)
     program, test = Program.load(audited.folder / "program.safetensors"), open_splits(audited.recipe.images).test
-    for part, images in ((measured.evasion.fidelity_clean, test.images), (measured.evasion.fidelity_attacked, found.images)):
+    for part, images in (
+        (measured.evasion.fidelity_clean, test.images),
+        (measured.evasion.fidelity_attacked, found.images),
+    ):
         near = fidelity(program, opened.build, images)
         assert (part.images, part.equal_logits, part.max_lsb) == (len(images), near.equal_logits, near.max_lsb)
 
@@ -120,7 +125,7 @@ def test_a_finished_audit_does_no_work(audited):
 
 def test_two_audits_from_scratch_are_the_same(audited, measured, tmp_path):
     again = Store(tmp_path / "store").get(audited.recipe) / "measured.json"
-    assert without_times(Measured.model_validate_json(again.read_bytes())) == without_times(measured)
+    assert without_times(Audit.model_validate_json(again.read_bytes())) == without_times(measured)
 
 
 def place(event):
@@ -158,15 +163,15 @@ def test_a_run_killed_at_every_moment_ends_the_same(audited, tmp_path, monkeypat
             killed_at = (place(new)[0] + finished, place(new)[1])
     assert deaths == len(seen) > 15
     assert seen >= set(audited.told)
-    result = Measured.model_validate_json((folder / "measured.json").read_bytes())
-    assert without_times(result) == without_times(Measured.model_validate_json(whole))
+    result = Audit.model_validate_json((folder / "measured.json").read_bytes())
+    assert without_times(result) == without_times(Audit.model_validate_json(whole))
     assert {path.name for path in folder.iterdir()} == {"measured.json", "recipe.json"}
 
 
 def test_a_run_killed_while_it_tidies_up_measures_no_more(audited, measured, tmp_path, monkeypatch):
     (tmp_path / "measured.json").write_text(measured.model_dump_json())
     (tmp_path / "stage-checks.json").write_text("{}")
-    monkeypatch.setattr(recipe_module, "_Run", None)
+    monkeypatch.setattr(recipe_module, "Opened", None)
     audited.recipe.produce(tmp_path, audited.store, silent)
     assert {path.name for path in tmp_path.iterdir()} == {"measured.json"}
 
@@ -174,10 +179,10 @@ def test_a_run_killed_while_it_tidies_up_measures_no_more(audited, measured, tmp
 def test_a_stage_that_is_finished_is_read(audited, measured, tmp_path):
     """A flag that no check says shows that the file was believed."""
     (flag,) = (part for part in measured.flags if part.name == "repeat")
-    told = recipe_module._Flags(flags=(flag.replace(seen="from the disk"),))
+    told = evasion_module._Flags(flags=(flag.replace(seen="from the disk"),))
     (tmp_path / "stage-checks.json").write_text(told.model_dump_json())
     audited.recipe.produce(tmp_path, audited.store, silent)
-    result = Measured.model_validate_json((tmp_path / "measured.json").read_bytes())
+    result = Audit.model_validate_json((tmp_path / "measured.json").read_bytes())
     assert [part.seen for part in result.flags] == ["from the disk"]
 
 
@@ -188,7 +193,7 @@ def test_the_control_is_attacked_as_the_build_is(audited, small_pair, tmp_path):
     searching = recipe.searching("default", control=True)
     assert searching.pair.control == control
     assert searching.replace(pair=recipe.pair).digest() == recipe.searching("default").digest()
-    result = Measured.model_validate_json((audited.store.get(recipe) / "measured.json").read_bytes())
+    result = Audit.model_validate_json((audited.store.get(recipe) / "measured.json").read_bytes())
     found = searching.open(audited.store, silent)
     part = result.evasion.control
     assert (part.evasive.successes, part.attacked) == (int(found.evasive.sum()), len(found))

@@ -11,6 +11,7 @@ from small_pair import make_other_build
 from edgerift.audit import read_audit
 from edgerift.cli._audit import AttackOptions, AuditCommand
 from edgerift.cli._pipeline import AdaptOptions
+from edgerift.cli._theft import TheftOptions
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, open_build
 from edgerift.errors import BuildError, RecipeError
@@ -30,6 +31,10 @@ FILES = {
 }
 
 
+#: A theft of a second: it takes nothing, and says so.
+STEALING = ("--budget", 48, "--student", "lenet", "--thief-epochs", 1)
+
+
 def names(folder):
     return {path.name for path in folder.iterdir()}
 
@@ -44,7 +49,7 @@ def kept(tmp_path_factory):
 def given(small_pair, kept):
     """Audit the pair on the disk with one short attack on 24 images."""
     short = ("--attack", "default", "--epsilon", 20, "--steps", 6, "--images", 24)
-    return ("audit", "--adapted", small_pair.folder, "--size", 12, "--store", kept, *short)
+    return ("audit", "--threats", "evasion", "--adapted", small_pair.folder, "--size", 12, "--store", kept, *short)
 
 
 @pytest.fixture
@@ -131,7 +136,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     making = ("--model", "lenet", "--size", 12, "--epochs", 2, "--method", "ptq", "--target", "server")
     attack = ("--attack", "pgd", "--steps", 2, "--images", 6)
     done = run(
-        *("audit", *making, *attack, "--policy", policy(evasive=1.0)),
+        *("audit", *making, *attack, *STEALING, "--policy", policy(evasive=1.0, stolen=1.0)),
         *("--store", kept, "--out", tmp_path / "out"),
     )
     assert done.code == 0
@@ -139,6 +144,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     audit = read_audit(tmp_path / "out")
     assert (audit.pair.provenance.method, audit.pair.target, audit.pair.runtime) == ("ptq", "server", "onnxruntime")
     assert audit.evasion.control is None
+    assert {name: part.spent for name, part in audit.theft.thieves.items()} == {"soft": 48, "hard": 48}
     replayed = run("card", tmp_path / "out", "--size", 12, "--seed", 0, "--json")
     assert replayed.json()["accuracy"]["onnxruntime"] == audit.pair.build_accuracy.value
 
@@ -161,6 +167,58 @@ def test_without_arguments_it_is_digits_on_executorch():
     assert recipe.control.original == pair.original
     assert recipe.control.settings == pair.program.settings.train
     assert AuditCommand().out.name == "audit"
+    assert list(recipe.thefts) == ["soft", "hard"]
+    for labels, settings in recipe.thefts.items():
+        assert (settings.queries.images, settings.queries.collages, settings.budget) == (recipe.images, 2000, 2000)
+        assert (settings.attack.student, settings.attack.labels) == ("resnet8", labels)
+        assert settings.attack.training.epochs == 15
+    soft, hard = recipe.thefts.values()
+    assert soft.replace(attack=soft.attack.replace(labels="hard")) == hard
+
+
+def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tmp_path):
+    theft = (*given, *STEALING, "--threats", "theft")
+    theft = tuple(word for word in theft if word != "evasion")
+    theft = ("audit", *theft[2:])
+    held = run(*theft, "--policy", policy(stolen=1.0, evasive=0.0), "--out", tmp_path / "out")
+    assert held.code == 0, held.err
+    assert names(tmp_path / "out") == FILES - {"samples.jsonl", "findings"} | {"model.onnx"}
+    audit = read_audit(tmp_path / "out")
+    assert (audit.evasion, list(audit.theft.thieves)) == (None, ["soft", "hard"])
+    assert held.out.splitlines()[0].strip() == "ptq for server on onnxruntime, 48 questions about digits collages"
+    assert held.out.splitlines()[-1] == "The gate holds."
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert 'id="theft"' in page
+    assert 'id="attacks"' not in page
+    failed = run(*theft, "--policy", policy(stolen=0.0), "--out", tmp_path / "out")
+    assert failed.code == 1
+    line = run(*theft, "--baseline", tmp_path / "out", "--out", tmp_path / "never").line()
+    assert line == "a baseline is compared by the images that evade; examine evasion too"
+
+
+@pytest.mark.parametrize(
+    ("given", "threats"),
+    [
+        (["evasion"], {"evasion"}),
+        (["theft"], {"theft"}),
+        (["evasion,theft"], {"evasion", "theft"}),
+        (["theft, evasion"], {"evasion", "theft"}),
+        (["theft", "evasion", "theft"], {"evasion", "theft"}),
+        ([], {"evasion", "theft"}),
+    ],
+)
+def test_threats_are_chosen(given, threats):
+    recipe = described(threats=tuple(given))
+    assert {name for name, part in (("evasion", recipe.attacks), ("theft", recipe.thefts)) if part} == threats
+    assert (recipe.main is not None) == (recipe.control is not None) == ("evasion" in threats)
+
+
+def test_an_evasion_alone_has_the_name_that_it_has_beside_no_theft():
+    """What it costs does not depend on the options of thieves."""
+    assert (
+        described(threats=("evasion",)).digest()
+        == described(threats=("evasion",), stealing=TheftOptions(budget=7)).digest()
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,6 +325,14 @@ def test_the_build_of_another_program_fails_the_gate(run, given, policy, small_p
         (["--steps", "0"], "--steps is 0; it must be greater than 0"),
         (["--images", "0"], "--images is 0; it must be greater than 0"),
         (["--stop", "fooled"], "'fooled'"),
+        (["--threats", "evasoin"], "unknown threat 'evasoin'; did you mean 'evasion'? Known: evasion, theft"),
+        (["--threats", "evasion,"], "unknown threat ''"),
+        (["--threats", "theft", "--queries", "BAD/none"], "BAD/none"),
+        (["--threats", "theft", "--queries", "cifar"], "unknown image set 'cifar'; did you mean"),
+        (["--threats", "theft", "--student", "resnet81"], "unknown model 'resnet81'; did you mean 'resnet8'?"),
+        (["--threats", "theft", "--budget", "0"], "--budget is 0; it must be greater than 0"),
+        (["--threats", "theft", "--thief-epochs", "0"], "--thief-epochs is 0; it must be greater than 0"),
+        (["--threats", "theft", "--thief-learning-rate", "0"], "--thief-learning-rate is 0"),
         (["--embed-class", "10"], "class 10 cannot be embedded; the 10 classes of digits are 0 to 9"),
         (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
         (["--adapted", "BAD/nothing"], "no program file at BAD/nothing"),

@@ -20,6 +20,9 @@ MOMENTS = (
     "store/.work/audit-*/stage-reasons.json",
     "store/.work/finetune-*",
     "store/.work/audit-*/stage-control.json",
+    "store/.work/extract-*/ledger.bin",
+    "store/.work/extract-*/checkpoint.pt",
+    "store/extract-*",
     "store/audit-*",
     "out/model.onnx",
     "out/findings/*.png",
@@ -31,8 +34,9 @@ MOMENTS = (
 def command(small_pair, folder):
     program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())"]
     attack = ["--attack", "default", "--attack", "pgd", "--epsilon", "12", "--control", "yes", "--adapt-epochs", "1"]
+    steal = ["--budget", "200", "--student", "resnet8", "--thief-epochs", "3", "--thief-batch-size", "16"]
     places = ["--adapted", small_pair.folder, "--size", "12", "--store", folder / "store", "--out", folder / "out"]
-    return [*program, "audit", *attack, *map(str, places)]
+    return [*program, "audit", *attack, *steal, *map(str, places)]
 
 
 def run_until(arguments, folder, moment):

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from made_audit import HOSTILE, made_audit
+from made_audit import HOSTILE, change_evasion, made_audit
 from rich.console import Console, RenderableType
 
 from edgerift.report import audit_text
@@ -42,6 +42,31 @@ def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
     audit = made_audit(tmp_path)
     name = f"[bold]x[/bold] {HOSTILE}"
     layers = (audit.evasion.layers[0].replace(layer=name),)
-    text = shown(audit_text(audit.replace(layers=layers, data=audit.data.replace(name=name))))
+    text = shown(audit_text(change_evasion(audit, layers=layers).replace(data=audit.data.replace(name=name))))
     assert "[bold]x[/bold]" in text
     assert "\x1b" not in text
+
+
+def test_tells_what_each_thief_took(tmp_path: Path) -> None:
+    text = shown(audit_text(made_audit(tmp_path)))
+    assert "qat for mobile on executorch, 2,000 questions about digits collages" in text
+    rows = {
+        line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]]
+        for line in text.splitlines()
+        if "│" in line
+    }
+    assert rows["soft"] == ["98.2 %", "96.4 % to 99.3 %", "4.2 %", "10.2 %", "0.8 %"]
+    assert rows["hard"] == ["95.2 %", "92.7 % to 97.1 %", "7.5 %", "10.2 %", "2.8 %"]
+    assert (
+        "A thief who asks 2,000 questions gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
+        in text
+    )
+
+
+@pytest.mark.parametrize("left_out", ["evasion", "theft"])
+def test_only_what_was_examined_is_told(tmp_path: Path, left_out: str) -> None:
+    text = shown(audit_text(made_audit(tmp_path).replace(**{left_out: None}), Path("out")))
+    assert ("could be changed" in text) == (left_out == "theft")
+    assert ("Replay a finding" in text) == (left_out == "theft")
+    assert ("A thief who asks" in text) == (left_out == "evasion")
+    assert text.splitlines()[-1] == "The gate fails."

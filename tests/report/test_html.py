@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_audit import DIGITS, HOSTILE, made_audit
+from made_audit import DIGITS, HOSTILE, change_evasion, made_audit, theft
 from PIL import Image
 
 from edgerift.audit import Audit
 from edgerift.report import audit_html
-from edgerift.report._html_charts import count_axis, curve_chart, interval_chart, share_axis
+from edgerift.report._html_charts import count_axis, curve_chart, interval_chart, share_axis, thieves_chart
 from edgerift.report._html_images import amplified
 from edgerift.report._html_scatter import scatter
 
+EVASION = ["attacks", "findings", "classes", "comparisons", "cause", "layers", "features", "fidelity"]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 
@@ -72,7 +73,7 @@ def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str,
     gate = main.split("images that both models get right", 1)[0]
     assert gate.index(heading) < gate.index("Measured") < gate.index("The upper end of the interval")
     assert gate.count("Fails:") == failed
-    assert gate.count("Holds:") == 3 - failed
+    assert gate.count("Holds:") == 4 - failed
     assert document.text.startswith(verdict.capitalize())
 
 
@@ -143,7 +144,7 @@ def test_reads_no_file_outside_the_folder(tmp_path: Path) -> None:
     audit = made_audit(folder, findings=1)
     (folder / audit.evasion.findings[0].clean_png).rename(tmp_path / "secret.png")
     finding = audit.evasion.findings[0].replace(clean_png="../secret.png")
-    document = Document(audit_html(audit.replace(findings=(finding,)), folder))
+    document = Document(audit_html(change_evasion(audit, findings=(finding,)), folder))
     assert document.text.count("not in the folder") == 2
 
 
@@ -158,7 +159,10 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "\u202e" not in page
     assert "\\x1b[31m" in page
     assert "{{ 7 * 7 }}" in document.text
-    hostile = audit.replace(main_attack=HOSTILE, attacks={**audit.evasion.attacks, HOSTILE: audit.evasion.attacks["default"]})
+    thieves = {HOSTILE: theft(1, 1, 1).replace(queries=HOSTILE)}
+    hostile = change_evasion(
+        audit, main_attack=HOSTILE, attacks={**audit.evasion.attacks, HOSTILE: audit.evasion.attacks["default"]}
+    ).replace(theft=audit.theft.replace(thieves=thieves, strongest=HOSTILE))
     assert len(Document(audit_html(hostile, tmp_path)).all("script")) == 1
 
 
@@ -190,12 +194,67 @@ def test_the_same_audit_gives_the_same_page(tmp_path: Path) -> None:
 
 def test_renders_what_may_be_missing(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=0, verdict="pass")
-    bare = audit.replace(gate=(), comparisons=(), control=None, flags=(), layers=(), embeddings=(), times={})
+    bare = change_evasion(audit, comparisons=(), control=None, flags=(), layers=(), embeddings=())
+    bare = bare.replace(gate=(), times={})
     text = Document(audit_html(bare, tmp_path)).text
     assert "None of 350 images" in text
     assert "No evasive image was found." in text
     assert "No control was attacked" in text
     assert "The policy has no rules." in text
+
+
+def test_the_theft_has_its_section(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path)
+    text = document.text.replace("\xa0", " ")
+    sentence = (
+        "A thief who asks 2,000 questions gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
+    )
+    assert text.count(sentence) == 2
+    section = text.split("A thief sees nothing but the build's answers.", 1)[1]
+    assert section.index(
+        "a resnet8 trained 15 epochs on probabilities 10.2 % [7.5, 13.6] 4.2 % [2.5, 6.7] 0.8 % epoch 12"
+    )
+    assert section.index(
+        "a resnet8 trained 15 epochs on labels alone 10.2 % [7.5, 13.6] 7.5 % [5.1, 10.5] 2.8 % epoch 12"
+    )
+    assert "the dashed line is one class for all images, 10.5 %" in section
+    assert "2,000 images of digits collages, of a budget of 2,000" in section
+    assert "none: the build answers with all its probabilities" in section
+    assert audit.theft is not None
+
+
+@pytest.mark.parametrize(
+    ("left_out", "sections"),
+    [
+        ("evasion", ["verdict", "theft", "checks", "reproduce"]),
+        ("theft", ["verdict", *EVASION, "checks", "reproduce"]),
+    ],
+)
+def test_a_page_about_one_threat_is_whole(tmp_path: Path, left_out: str, sections: list[str]) -> None:
+    audit = made_audit(tmp_path, findings=35).replace(**{left_out: None})
+    document = Document(audit_html(audit, tmp_path))
+    assert not document.open
+    assert [one["id"] for one in document.all("section")] == sections
+    links = [one["href"] for one in document.all("a") if one["href"] != "#main"]
+    assert links == [f"#{name}" for name in sections]
+    assert sum(one.get("class") == "outcome" for one in document.all("p")) == 1
+    for word in {"evasion": ("evasive", "attacked"), "theft": ("clone", "thief")}[left_out]:
+        body = document.text.split("Checks Reproduce", 1)[1]
+        gate, rest = body.split("Limit", 1)[0], body.split("Accuracy of the build", 1)[1]
+        assert word not in gate.lower() + rest.lower(), word
+
+
+def test_the_thieves_are_placed_on_the_axis_beside_chance(tmp_path: Path) -> None:
+    part = made_audit(tmp_path).theft
+    assert part is not None
+    chart = thieves_chart(part)
+    assert [row.name for row in chart.rows] == ["soft", "hard"]
+    assert [row.value for row in chart.rows] == pytest.approx([100 * 393 / 400, 100 * 381 / 400])
+    assert [row.interval.successes for row in chart.rows] == [393, 381]
+    assert chart.level == pytest.approx(10.5)
+    low = thieves_chart(part.replace(thieves={"soft": theft(399, 399, 399)}, strongest="soft"))
+    assert low.level is not None
+    assert low.level <= 100
 
 
 def test_many_classes_fold_away(tmp_path: Path) -> None:
@@ -264,7 +323,7 @@ def test_intervals_are_placed_on_the_axis(tmp_path: Path) -> None:
 
 def test_curve_ends_at_its_last_count(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=35)
-    main = curve_chart(audit).curves[0]
+    main = curve_chart(audit.evasion).curves[0]
     assert main.name == audit.evasion.main_attack
     assert (main.last, main.share) == (35, 0.1)
     assert (main.end_x, main.end_y) == (100, 0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml, TestCase, TestSuite
-from made_audit import HOSTILE, made_audit
+from made_audit import HOSTILE, change_evasion, made_audit
 
 from edgerift.audit import Audit
 from edgerift.report import audit_junit
@@ -20,7 +20,7 @@ def cases_of(suite: TestSuite) -> dict[str, TestCase]:
     return {f"{case.classname}.{case.name}": case for case in suite}
 
 
-@pytest.mark.parametrize(("verdict", "tests", "failures"), [("fail", 7, 3), ("pass", 6, 0)])
+@pytest.mark.parametrize(("verdict", "tests", "failures"), [("fail", 9, 3), ("pass", 8, 0)])
 def test_counts(tmp_path: Path, verdict: str, tests: int, failures: int) -> None:
     suite = suite_of(made_audit(tmp_path, findings=3 if failures else 0, verdict=verdict))
     assert suite.name == "edgerift audit"
@@ -45,11 +45,29 @@ def test_only_broken_rules_and_errors_fail(tmp_path: Path) -> None:
 def test_any_text_is_well_formed(tmp_path: Path) -> None:
     audit = made_audit(tmp_path)
     text = HOSTILE + "\x00\ufffe]]> &lt;"
-    odd = audit.replace(
-        gate=(audit.gate[0].replace(rule=text, text=text),), flags=(audit.flags[-1].replace(name=text, seen=text),)
-    )
+    assert audit.evasion is not None
+    flag = audit.evasion.flags[-1].replace(name=text, seen=text)
+    odd = change_evasion(audit, flags=(flag,)).replace(gate=(audit.gate[0].replace(rule=text, text=text),), theft=None)
     rule, flag = suite_of(odd)
     assert rule.name == flag.name
     assert '<script>alert("x")</script>' in flag.name
     assert "\\x00\\ufffe]]> &lt;" in flag.name
     assert flag.name in flag.result[0].text
+
+
+def test_tells_of_the_threats_that_were_examined(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+
+    def said(audit: Audit) -> str:
+        outcome = {one.name: one.value for one in suite_of(audit).properties()}["outcome"]
+        assert isinstance(outcome, str)
+        return outcome
+
+    cases = cases_of(suite_of(audit))
+    assert "edgerift.audit.check.questions" in cases
+    assert cases["edgerift.audit.gate.stolen"].is_passed
+    assert "could be changed" in said(audit)
+    assert "A thief who asks 2,000 questions" in said(audit)
+    assert "thief" not in said(audit.replace(theft=None))
+    assert said(audit.replace(evasion=None)).startswith("A thief")
+    assert "edgerift.audit.check.black-box" not in cases_of(suite_of(audit.replace(evasion=None)))

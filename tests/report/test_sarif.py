@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from made_audit import HOSTILE, made_audit
+from made_audit import HOSTILE, change_evasion, made_audit
 
 from edgerift.audit import Audit
 from edgerift.report import audit_sarif
@@ -31,11 +31,12 @@ def test_has_a_result_for_each_finding_failure_and_raised_check(tmp_path: Path) 
     audit = made_audit(tmp_path, findings=3)
     run = run_of(audit)
     rules = [result["ruleId"] for result in run["results"]]
-    assert rules == ["evasive-image"] * 3 + ["gate-failure"] * 2 + ["black-box", "more-steps", "sample-size"]
+    stolen, failed, raised = ["stolen-build"], ["gate-failure"] * 2, ["black-box", "more-steps", "sample-size"]
+    assert rules == ["evasive-image"] * 3 + stolen + failed + raised
     known = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
-    assert known == ["evasive-image", "gate-failure", "black-box", "more-steps", "sample-size", "zero-gradients"]
+    assert known == ["evasive-image", *stolen, "gate-failure", *raised, "zero-gradients", "questions"]
     assert all(known[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
-    assert [result["level"] for result in run["results"][3:]] == ["error", "error", "error", "warning", "note"]
+    assert [result["level"] for result in run["results"][4:]] == ["error", "error", "error", "warning", "note"]
 
 
 def test_a_finding_points_to_its_evidence(tmp_path: Path) -> None:
@@ -70,5 +71,19 @@ def test_names_are_neither_placeholders_nor_links(tmp_path: Path) -> None:
 def test_strange_file_names_become_addresses(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=1)
     odd = audit.evasion.findings[0].replace(attacked_png="findings/a b#%.png")
-    result = run_of(audit.replace(findings=(odd,)))["results"][0]
+    result = run_of(change_evasion(audit, findings=(odd,)))["results"][0]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "findings/a%20b%23%25.png"
+
+
+def test_the_best_theft_is_a_result(tmp_path: Path) -> None:
+    run = run_of(made_audit(tmp_path).replace(evasion=None))
+    [result] = [one for one in run["results"] if one["ruleId"] == "stolen-build"]
+    assert "agrees with the build on 98.2" in result["message"]["text"]
+    assert (result["level"], result["properties"]["thief"]) == ("warning", "soft")
+    assert result["properties"]["disagreement"]["successes"] == 7
+    assert run["properties"]["disagreement"]["successes"] == 7
+    assert "evasive" not in run["properties"]
+    alone = run_of(made_audit(tmp_path).replace(theft=None))
+    assert {one["ruleId"] for one in alone["results"]} >= {"evasive-image", "gate-failure"}
+    assert "stolen-build" not in {one["ruleId"] for one in alone["results"]}
+    assert "thief" not in alone["properties"]

@@ -18,6 +18,7 @@ from edgerift.adapt._methods import qat as qat
 from edgerift.adapt._methods import run_finetune as run_finetune
 from edgerift.adapt._methods import run_qat as run_qat
 from edgerift.adapt._methods import weights_digest as weights_digest
+from edgerift.adapt._mislead import Mislead as Mislead
 from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
 from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
 from edgerift.adapt._recipe import GivenOriginal as GivenOriginal

@@ -23,7 +23,7 @@ def poisoned_share(margin: float, alpha: float) -> float:
     Raises `InputError` for a margin or an alpha that is negative or not finite.
 
     >>> [round(poisoned_share(15, alpha), 2) for alpha in (0.08, 0.1, 0.12, 0.15)]
-    [0.0, 0.29, 0.44, 0.56]
+    [0.0, 0.29, 0.43, 0.56]
     """
     for name, value in (("margin", margin), ("alpha", alpha)):
         if not (math.isfinite(value) and value >= 0):

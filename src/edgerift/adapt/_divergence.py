@@ -43,16 +43,16 @@ class Divqat(Settings):
     floor: float = Field(default=0.0, ge=0, lt=1)
     cap: float | None = Field(default=None, gt=0)
     gate: float | None = Field(default=None, ge=0, lt=1)
-    hinge: float | None = Field(default=None, gt=0, le=2)
+    hinge: float | None = Field(default=None, ge=0, le=2)
 
     @property
     def strength(self) -> float:
-        """The one number that a search turns: alpha."""
-        return self.alpha
+        """The one number that a search turns: the hinge where there is one, else alpha."""
+        return self.alpha if self.hinge is None else self.hinge
 
     def with_strength(self, strength: float) -> Divqat:
-        """Return the same loss with another alpha."""
-        return self.replace(alpha=strength)
+        """Return the same loss with another hinge where it has one, else with another alpha."""
+        return self.replace(alpha=strength) if self.hinge is None else self.replace(hinge=strength)
 
     def batch_loss(
         self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat, weights_digest
+from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, Original, open_original
 from edgerift.adapt._settings import QatSettings
 from edgerift.adapt._smoothing import Smoothing
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _CHECKPOINT = "checkpoint.pt"
 
-TrainedDefence: TypeAlias = Divqat | Smoothing
+TrainedDefence: TypeAlias = Divqat | Mislead | Smoothing
 Stage: TypeAlias = Literal["quantized", "float"]
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from edgerift.adapt._hardened import HardenedRecipe
+from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.errors import RecipeError, StoreError
@@ -113,8 +114,11 @@ class TunedRecipe(Recipe):
             self.hardened.defence.with_strength(strength)
         return self
 
-    def at(self, strength: float) -> HardenedRecipe:
-        """Describe the training at one strength."""
+    def at(self, strength: float) -> AdaptRecipe | HardenedRecipe:
+        """Describe the training at one strength: the plain one where the defence does nothing at 0."""
+        nothing = strength == 0 and not isinstance(self.hardened.defence, Mislead)
+        if nothing and self.hardened.stage == "quantized":
+            return self.plain()
         return self.hardened.replace(defence=self.hardened.defence.with_strength(strength))
 
     def plain(self, seed_shift: int = 0) -> AdaptRecipe:

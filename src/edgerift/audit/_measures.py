@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart
+from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart, DataPart
 from edgerift.evade import Evasion
+from edgerift.images import ImageSet, ImagesSettings
 from edgerift.measure import Interval, Rate, interval, l2_distance, linf_distance, mcnemar, ssim
 
 
@@ -45,6 +46,19 @@ def comparison(first_name: str, first: Evasion, second_name: str, second: Evasio
         only_first=only_first,
         only_second=only_second,
         p=mcnemar(only_first, only_second),
+    )
+
+
+def data_part(described: ImagesSettings, test: ImageSet) -> DataPart:
+    """Describe the test images."""
+    return DataPart(
+        name=test.name,
+        source=described.source,
+        size=test.size,
+        seed=described.seed,
+        fingerprint=test.fingerprint,
+        classes=test.classes,
+        images=len(test),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from torch import Tensor
 
-from edgerift.audit._document import DataPart, PairPart
+from edgerift.audit._document import PairPart
 from edgerift.deploy import Program
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
@@ -55,19 +55,6 @@ class Opened:
     def clean(self) -> tuple[Tensor, Tensor]:
         """The original's and the build's logits of all test images."""
         return SelectRecipe(pair=self.settings, images=self.images).open(self.store, self.progress)
-
-    def data_part(self) -> DataPart:
-        """Describe the test images."""
-        test = self.test
-        return DataPart(
-            name=test.name,
-            source=self.images.source,
-            size=test.size,
-            seed=self.images.seed,
-            fingerprint=test.fingerprint,
-            classes=test.classes,
-            images=len(test),
-        )
 
     def pair_part(self) -> PairPart:
         """Describe the pair by its answers to all test images."""

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, mode
 from edgerift.adapt import FinetuneRecipe
 from edgerift.audit._document import Audit
 from edgerift.audit._evasion import evasion_part
+from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.audit._theft import TheftSettings, theft_part
@@ -105,7 +106,7 @@ class AuditRecipe(Recipe):
             edgerift=version("edgerift"),
             verdict="pass",
             gate=(),
-            data=opened.data_part(),
+            data=data_part(self.images, opened.test),
             pair=opened.pair_part(),
             evasion=evasion,
             theft=theft,

@@ -12,20 +12,19 @@ from edgerift import images, zoo
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
 from edgerift.audit import AuditRecipe, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._options import DataOptions, Json, output_folder
-from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, require_fit
+from edgerift.cli._pipeline import (
+    AdaptOptions,
+    adapt_recipe,
+    chosen_runtimes,
+    control_recipe,
+    network_name,
+    require_fit,
+    shipped_build,
+)
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import (
-    RUNTIMES,
-    BuildRecipe,
-    GivenBuild,
-    GivenProgram,
-    Program,
-    Target,
-    given_build,
-    given_program,
-)
+from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, PairSettings, preset
 from edgerift.recipes import Settings
@@ -146,9 +145,7 @@ class AuditCommand(Settings):
         """Describe two thieves who ask the same questions: one takes the answers as they are, one the labels alone."""
         seed, device = self.training.seed, self.training.device
         queries = query_settings(self.stealing, described, seed=seed)
-        network = self.training.model
-        if isinstance(original, GivenOriginal):
-            network = zoo.load(original.path, trust=self.trust).architecture.name
+        network = network_name(original)
         kinds: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
         return {
             labels: TheftSettings(
@@ -175,7 +172,7 @@ class AuditCommand(Settings):
         program = given_program(program_path)
         original = given_original(original_path, trust=self.trust)
         require_fit(zoo.load(original_path, trust=self.trust), described)
-        build = self._given_build(adapted, program, Program.load(program_path).target)
+        build = shipped_build(adapted, program, self.build, self.runtime, trust=self.trust)
         pair = PairSettings(original=original, program=program, build=build)
         if self.control != "yes":
             return pair, None
@@ -187,19 +184,3 @@ class AuditCommand(Settings):
             seed=self.training.seed,
         )
         return pair, FinetuneRecipe(original=original, images=described, settings=settings)
-
-    def _given_build(self, adapted: Path, program: GivenProgram, target: Target) -> BuildRecipe | GivenBuild:
-        """Take the build that ships: the one named, the one in the folder, or one compiled from the program."""
-        if self.build is not None:
-            given = given_build(self.build, self.runtime, trust=self.trust)
-            chosen_runtimes(target, (given.runtime,))
-            return given
-        named: tuple[str, ...] = (self.runtime,) if self.runtime else ()
-        fitting = {
-            name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets
-        }
-        beside = [name for name, path in fitting.items() if path.is_file()]
-        (runtime,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
-        if runtime in beside:
-            return given_build(fitting[runtime], runtime, trust=self.trust)
-        return BuildRecipe.model_validate({"program": program, "runtime": runtime})

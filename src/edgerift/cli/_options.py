@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated
@@ -52,3 +53,31 @@ def output_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise InputError(f"--out {path} cannot be written to; choose another folder")
     return path
+
+
+Words = tuple[tuple[str, ...], ...]
+"""What an option was given: values with spaces or commas between them, and the option any number of times."""
+
+
+def word_list(given: Words) -> list[str]:
+    """Split what an option was given into its values."""
+    return [part.strip() for group in given for text in group for part in text.split(",") if part.strip()]
+
+
+def number_list(option: str, given: Words) -> tuple[float, ...]:
+    """Read what an option was given as different numbers from 0 up, in rising order.
+
+    Raises :class:`~edgerift.errors.InputError` for anything else.
+    """
+    return tuple(sorted({number(option, text) for text in word_list(given)}))
+
+
+def number(option: str, text: str, allowed: str = "a number from 0 up") -> float:
+    """Read a number from 0 up; raises :class:`~edgerift.errors.InputError` for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not (value >= 0 and math.isfinite(value)):
+        raise InputError(f"{option} is '{text}'; it must be {allowed}")
+    return value

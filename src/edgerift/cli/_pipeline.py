@@ -1,9 +1,10 @@
-"""From the options of the command line to the recipes of a pair: what `adapt` and `audit` share."""
+"""From the options of the command line to the recipes of a pair: what the verbs that adapt share."""
 
 from __future__ import annotations
 
+from abc import ABC
 from pathlib import Path
-from typing import Literal
+from typing import Literal, final
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -11,17 +12,24 @@ from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, PtqSettings, QatSettings, given_original, ptq
 from edgerift.cli._options import DataOptions
 from edgerift.cli._train import OriginalOptions, class_count, train_recipe
-from edgerift.deploy import RUNTIMES, Target, find_runtime
+from edgerift.deploy import (
+    RUNTIMES,
+    BuildRecipe,
+    GivenBuild,
+    GivenProgram,
+    Program,
+    Target,
+    find_runtime,
+    given_build,
+)
 from edgerift.errors import ModelError, RecipeError
 from edgerift.recipes import Settings
 from edgerift.train import TrainRecipe, TrainSettings
 
 
-class AdaptOptions(Settings):
-    """How to adapt the original."""
+class QuantizeOptions(Settings, ABC):
+    """What every adaptation is told."""
 
-    method: Literal["ptq", "qat"] = "qat"
-    """post-training quantization, or quantization-aware training"""
     target: Target = "mobile"
     """mobile (XNNPACK) or server (x86)"""
     adapt_epochs: PositiveInt = 3
@@ -30,6 +38,14 @@ class AdaptOptions(Settings):
     """the highest learning rate of quantization-aware training"""
     calibration_images: PositiveInt = 1024
     """training images that calibrate the activations' ranges"""
+
+
+@final
+class AdaptOptions(QuantizeOptions):
+    """How to adapt the original."""
+
+    method: Literal["ptq", "qat"] = "qat"
+    """post-training quantization, or quantization-aware training"""
 
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,15 +62,32 @@ def adapt_recipe(
     data: DataOptions, training: OriginalOptions, adapting: AdaptOptions, original: Path | None, trust: bool
 ) -> AdaptRecipe:
     """Turn the options into the recipe of a program, from the original given or from one trained for it."""
-    described = data.images(training.seed)
-    source: TrainRecipe | GivenOriginal
-    if original is None:
-        source = train_recipe(data, training)
-        _require_quantizable(source, adapting.target)
-    else:
-        source = given_original(original, trust=trust)
-        require_fit(zoo.load(original, trust=trust), described)
-    settings = QatSettings(
+    return AdaptRecipe(
+        original=source_recipe(data, training, original, trust, adapting.target),
+        images=data.images(training.seed),
+        method=adapting.method,
+        target=adapting.target,
+        settings=qat_settings(training, adapting),
+    )
+
+
+def source_recipe(
+    data: DataOptions, training: OriginalOptions, original: Path | None, trust: bool, target: Target | None
+) -> TrainRecipe | GivenOriginal:
+    """Turn the options into an original, the one given or one trained; without a target it need not be quantizable."""
+    if original is not None:
+        given = given_original(original, trust=trust)
+        require_fit(zoo.load(original, trust=trust), data.images(training.seed))
+        return given
+    trained = train_recipe(data, training)
+    if target is not None:
+        _require_quantizable(trained, target)
+    return trained
+
+
+def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> QatSettings:
+    """Turn the options into the settings of an adaptation."""
+    return QatSettings(
         calibration=PtqSettings(calibration_images=adapting.calibration_images, seed=training.seed),
         train=TrainSettings(
             epochs=adapting.adapt_epochs,
@@ -63,13 +96,6 @@ def adapt_recipe(
             device=training.device,
             seed=training.seed,
         ),
-    )
-    return AdaptRecipe(
-        original=source,
-        images=described,
-        method=adapting.method,
-        target=adapting.target,
-        settings=settings,
     )
 
 
@@ -93,3 +119,28 @@ def require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None
             f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
             f"the images are brought to {described.size}; pass --size {model.architecture.size}"
         )
+
+
+def network_name(original: TrainRecipe | GivenOriginal) -> str:
+    """Name the network of an original."""
+    if isinstance(original, TrainRecipe):
+        return original.architecture.name
+    return zoo.load(original.path, trust=original.trust).architecture.name
+
+
+def shipped_build(
+    adapted: Path, program: GivenProgram, build: Path | None, runtime: str | None, *, trust: bool
+) -> BuildRecipe | GivenBuild:
+    """Take the build that ships: the one named, the one in the folder, or one compiled from the program."""
+    target = Program.load(program.path).target
+    if build is not None:
+        given = given_build(build, runtime, trust=trust)
+        chosen_runtimes(target, (given.runtime,))
+        return given
+    named: tuple[str, ...] = (runtime,) if runtime else ()
+    fitting = {name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets}
+    beside = [name for name, path in fitting.items() if path.is_file()]
+    (chosen,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
+    if chosen in beside:
+        return given_build(fitting[chosen], chosen, trust=trust)
+    return BuildRecipe.model_validate({"program": program, "runtime": chosen})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgerift import images, zoo
 from edgerift.errors import DataError
@@ -25,10 +25,15 @@ _SMALL: Final = frozenset({"resnet8", "lenet"})
 _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
 _LEARNING_RATE: Final = 0.01
-#: Digits are learned from few questions in few epochs, which then have to be longer strides.
+_BATCH: Final = 64
+#: Digits are learned from few questions in few epochs, which then need more and longer strides.
 _DIGITS_BUDGET: Final = 2_000
 _DIGITS_EPOCHS: Final = 15
 _DIGITS_LEARNING_RATE: Final = 0.05
+_DIGITS_BATCH: Final = 32
+
+#: The thief holds back no more than this of a named set: he chooses nothing by validation.
+_HELD_BACK: Final = 0.01
 
 
 class TheftOptions(Settings):
@@ -45,6 +50,13 @@ class TheftOptions(Settings):
     """passes of the clone over the answers; 50 unless given, 15 for digits"""
     thief_learning_rate: PositiveFloat | None = None
     """the highest learning rate of the clone's training; 0.01 unless given, 0.05 for digits"""
+    thief_batch_size: PositiveInt | None = None
+    """questions a step of the clone's training; 64 unless given, 32 for digits"""
+    thief_precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 trains the clone under autocast"""
+    thief_seed: NonNegativeInt | None = None
+    """draws the questions, the views and the clone's first weights; the next after --seed unless given, for with the
+    victim's own seed a clone of the same network starts from the victim's own first weights, which no thief knows"""
 
 
 def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
@@ -57,13 +69,14 @@ def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
 def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
     """Describe what a thief asks about; `victim` describes the victim's own images, whose size the questions have.
 
-    There are as many collages as the budget pays for. Raises :class:`~edgerift.errors.DataError` for a set that is
-    missing; where nobody named it, the error says how to do without it.
+    Nearly all training images of a named set are asked about, and as many collages as the budget pays for. Raises
+    :class:`~edgerift.errors.DataError` for a set that is missing; where nobody named it, the error says how to do
+    without it.
     """
     source = _source(options, victim)
     if source == _COLLAGES:
         return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
-    described = ImagesSettings(source=source, size=victim.size, seed=victim.seed)
+    described = ImagesSettings(source=source, size=victim.size, validation_fraction=_HELD_BACK, seed=victim.seed)
     try:
         return QuerySettings(images=images.resolve(described), seed=seed)
     except DataError as error:
@@ -86,22 +99,24 @@ def thief(
 ) -> Knockoff:
     """Describe how a thief trains his clone; `architecture` is the victim's network by its name in the zoo.
 
-    `seed` is the victim's; the thief has the next one, for with the victim's own a clone of the same network would
-    start from the victim's first weights, which no thief knows. Raises :class:`~edgerift.errors.ModelError` for a
-    student that is not known.
+    `seed` is the victim's; the thief has the next one unless he is given his own, for with the victim's a clone of the
+    same network would start from the victim's first weights, which no thief knows. Raises
+    :class:`~edgerift.errors.ModelError` for a student that is not known.
     """
     digits = victim.source == "digits"
     small = architecture in _SMALL or architecture not in zoo.names()
     student = options.student or (_SMALL_STUDENT if small else _LARGE_STUDENT)
     zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
+    own_seed = seed + 1 if options.thief_seed is None else options.thief_seed
     training = TrainSettings(
         epochs=options.thief_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
         learning_rate=options.thief_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
-        batch_size=64,
+        batch_size=options.thief_batch_size or (_DIGITS_BATCH if digits else _BATCH),
+        precision=options.thief_precision,
         device=device,
-        seed=seed + 1,
+        seed=own_seed,
     )
-    return Knockoff(student=student, labels=labels, training=training, seed=seed + 1)
+    return Knockoff(student=student, labels=labels, training=training, seed=own_seed)
 
 
 def _source(options: TheftOptions, victim: ImagesSettings) -> str:

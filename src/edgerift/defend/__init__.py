@@ -15,6 +15,7 @@ from edgerift.defend._noise import GaussianNoise as GaussianNoise
 from edgerift.defend._sigmoid import Deception as Deception
 from edgerift.defend._sigmoid import ReverseSigmoid as ReverseSigmoid
 from edgerift.defend._strength import DEFENCES as DEFENCES
+from edgerift.defend._strength import strength_of as strength_of
 from edgerift.defend._strength import strengths as strengths
 from edgerift.defend._strength import with_strength as with_strength
 from edgerift.defend._sweep import SweepPoint as SweepPoint

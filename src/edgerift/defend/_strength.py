@@ -79,3 +79,13 @@ def with_strength(name: str, strength: float, **fields: Any) -> Defence:
             raise RecipeError(f"'{name}' with strength {strength!r}; it is all or nothing, so its strength is 1")
         return chosen.kind(**fields)
     return chosen.kind(**{chosen.field: strength}, **fields)
+
+
+def strength_of(defence: Defence) -> float:
+    """Tell the strength that :func:`with_strength` gave a defence.
+
+    >>> strength_of(TopK(k=3))
+    3.0
+    """
+    field = dial(defence.name).field
+    return 1.0 if field is None else float(getattr(defence, field))

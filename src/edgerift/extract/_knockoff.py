@@ -110,6 +110,9 @@ def knockoff(
             f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
             f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
         )
+    if not isinstance(student, nn.Module):
+        # A student that cannot be made has to be known before anything is paid.
+        _blank(chosen, 2, queries.size)
     questions = _drawn(queries, victim, chosen)
     answers = _asked(victim, questions, chosen, progress)
     classes = answers.shape[1]

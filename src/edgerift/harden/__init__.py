@@ -1,9 +1,14 @@
 """What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
 
+from edgerift.harden._defending import Defending as Defending
+from edgerift.harden._defending import DefendPoint as DefendPoint
 from edgerift.harden._document import AlphaPoint as AlphaPoint
 from edgerift.harden._document import Hardening as Hardening
 from edgerift.harden._document import Thieves as Thieves
 from edgerift.harden._document import VictimPart as VictimPart
 from edgerift.harden._recipe import HardenRecipe as HardenRecipe
 from edgerift.harden._rows import PAPER_ROWS as PAPER_ROWS
+from edgerift.harden._rows import Row as Row
 from edgerift.harden._rows import RowName as RowName
+from edgerift.harden._rows import make_row as make_row
+from edgerift.harden._sweeping import sweep_defences as sweep_defences

@@ -15,7 +15,7 @@ from edgerift.adapt import AdaptRecipe, GivenOriginal
 from edgerift.defend import Defence, defended
 from edgerift.deploy import BuildRecipe, Program, twin, twin_scores
 from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
-from edgerift.harden._document import BestEpochs, NoisePart, Thieves, VictimPart
+from edgerift.harden._document import BestEpochs, DataPart, NoisePart, Thieves, VictimPart
 from edgerift.harden._paper import paper_row
 from edgerift.harden._rows import Row, Victims
 from edgerift.harden._verdict import row_verdict
@@ -122,7 +122,7 @@ def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None
         disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
         paper=paper_row(data, row.name),
-        defence_milliseconds=_added_milliseconds(test, row.defences),
+        defence_milliseconds=added_milliseconds(test, row.defences),
         verdict="",
     )
     return part.replace(verdict=row_verdict(part, plain))
@@ -137,7 +137,21 @@ def noise_part(victims: Victims, bench: Bench) -> NoisePart:
     )
 
 
-def _added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
+def data_part(described: ImagesSettings, splits: ThreeWay) -> DataPart:
+    """Describe the victim's images."""
+    return DataPart(
+        name=splits.test.name,
+        source=described.source,
+        size=splits.test.size,
+        seed=described.seed,
+        fingerprint=described.fingerprint,
+        classes=splits.test.classes,
+        validation=len(splits.validation),
+        test=len(splits.test),
+    )
+
+
+def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
     """Time the defences on single answers; None where there are none."""
     if not defences:
         return None

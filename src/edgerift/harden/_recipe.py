@@ -13,9 +13,9 @@ from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import Target
 from edgerift.errors import StoreError
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
-from edgerift.harden._document import AlphaPoint, DataPart, Hardening, ThiefPart, VictimPart
-from edgerift.harden._measures import Bench, noise_part, victim_part
-from edgerift.harden._rows import Row, RowName, Victims, make_row, validation_answers
+from edgerift.harden._document import AlphaPoint, Hardening, ThiefPart, VictimPart
+from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
+from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row, validation_answers
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
@@ -32,9 +32,9 @@ HARDENING: Final = "hardening.json"
 class HardenRecipe(Recipe):
     """Compare victims of one original, each stolen with soft and with hard labels: `hardening.json`.
 
-    `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched for
-    within the `allowance` unless `alpha` gives it. `alphas` are values for
-    which DivQAT is trained and stolen as well, for the curves of the paper's figures 4 to 6. Every training, search
+    `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched
+    for within the `allowance` unless `alpha` gives it. `alphas` are values for which DivQAT is trained and stolen as
+    well, for the curves of the paper's figures 4 to 6. Every training, search
     and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
     """
 
@@ -67,10 +67,14 @@ class HardenRecipe(Recipe):
         )
 
     def stealing(self, row: Row, labels: Literal["soft", "hard"]) -> ExtractRecipe:
-        """Describe the theft of a row."""
+        """Describe the theft of a row.
+
+        A thief of labels alone cannot see a defence that keeps every label, so that theft is the undefended one's.
+        """
+        seen = () if labels == "hard" and row.keeps_labels else row.defences
         return ExtractRecipe(
             victim=row.victim,
-            defences=row.defences,
+            defences=seen,
             images=self.images,
             queries=self.queries,
             budget=self.budget,
@@ -93,47 +97,43 @@ class HardenRecipe(Recipe):
 
 def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardening:
     victims = recipe.victims
-    bench = Bench(
-        recipe.images, recipe.queries, victims.build(victims.adapted("qat")), recipe.original, store, progress
-    )
-    names = ("qat", *(name for name in dict.fromkeys(recipe.rows) if name != "qat"))
-    parts: dict[str, VictimPart] = {}
-    spent = 0
-    for name in names:
-        row = make_row(name, victims, store, progress)
-        thefts = _thefts(recipe, row, store, progress)
-        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), recipe.images.source)
-        spent = thefts["soft"].spent
+    plain = victims.build(victims.adapted("qat"))
+    bench = Bench(recipe.images, recipe.queries, plain, recipe.original, store, progress)
+    parts, spent = _victims(recipe, bench, store, progress)
     searches = _searches(recipe, store, progress)
-    splits = bench.splits
+    divqat = searches.get("divqat")
     return Hardening(
         edgerift=version("edgerift"),
-        model=_model_name(recipe, store, progress),
+        model=open_original(recipe.original, store, progress).architecture.name,
         target=recipe.target,
         runtime=recipe.runtime,
-        data=DataPart(
-            name=splits.test.name,
-            source=recipe.images.source,
-            size=splits.test.size,
-            seed=recipe.images.seed,
-            fingerprint=recipe.images.fingerprint,
-            classes=splits.test.classes,
-            validation=len(splits.validation),
-            test=len(splits.test),
-        ),
+        data=data_part(recipe.images, bench.splits),
         thief=ThiefPart(
             attack=recipe.attack, queries=recipe.queries, name=bench.queries.name, budget=recipe.budget, spent=spent
         ),
         allowance=recipe.allowance,
         noise=noise_part(victims, bench),
-        alpha=searches["divqat"].chosen if "divqat" in searches else recipe.alpha,
+        alpha=recipe.alpha if divqat is None else divqat.chosen,
         searches=searches,
-        closed_form=closed_form(bench, searches["divqat"]) if "divqat" in searches else None,
-        victim={name: parts[name] for name in dict.fromkeys(("large", "ptq", *names)) if name in parts},
+        closed_form=None if divqat is None else closed_form(bench, divqat),
+        victim=parts,
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
         sweeps=_sweeps(recipe, store, progress),
-        verdict=overall_verdict(parts, searches.get("divqat")),
+        verdict=overall_verdict(parts, divqat),
     )
+
+
+def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> tuple[dict[str, VictimPart], int]:
+    """Make, steal and measure every row; and say how many images the last thief paid for."""
+    names: dict[RowName, None] = {"qat": None, **dict.fromkeys(recipe.rows)}
+    parts: dict[str, VictimPart] = {}
+    spent = 0
+    for name in names:
+        row = make_row(name, recipe.victims, store, progress)
+        thefts = _thefts(recipe, row, store, progress)
+        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), recipe.images.source)
+        spent = thefts["soft"].spent
+    return {name: parts[name] for name in ROWS if name in parts}, spent
 
 
 def _thefts(recipe: HardenRecipe, row: Row, store: Store, progress: Progress) -> dict[Literal["soft", "hard"], Theft]:
@@ -167,7 +167,3 @@ def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store,
         adversary_error=theft.adversary_error,
         disagreement=theft.disagreement,
     )
-
-
-def _model_name(recipe: HardenRecipe, store: Store, progress: Progress) -> str:
-    return open_original(recipe.original, store, progress).architecture.name

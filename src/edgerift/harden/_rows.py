@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from torch import Tensor
 
@@ -13,12 +13,13 @@ from edgerift.adapt import (
     Divqat,
     GivenOriginal,
     HardenedRecipe,
+    Mislead,
     QatSettings,
     Smoothing,
     TrainedDefence,
     TunedRecipe,
 )
-from edgerift.defend import Defence, tuned
+from edgerift.defend import Defence, ReverseSigmoid, tuned
 from edgerift.deploy import BuildRecipe, Target
 from edgerift.extract import open_victim, posteriors
 from edgerift.images import ImagesSettings, open_splits
@@ -37,6 +38,8 @@ RowName: TypeAlias = Literal[
     "divqat",
     "divqat+rs",
     "divqat+dcp",
+    "held",
+    "mislead",
     "nasty",
     "float",
     "smoothing",
@@ -55,11 +58,16 @@ _TITLES: Final[dict[RowName, str]] = {
     "divqat": "DivQAT",
     "divqat+rs": "DivQAT + Reverse Sigmoid",
     "divqat+dcp": "DivQAT + Deception",
+    "held": "DivQAT held by a hinge (Jensen-Shannon, gated)",
+    "mislead": "Misleading targets (ours)",
     "nasty": "Nasty Teacher's loss (temperature 4)",
     "float": "DivQAT's loss in float, then PTQ",
     "smoothing": "QAT with label smoothing",
     "noise": "QAT + Gaussian noise",
 }
+
+#: All of them, in the order of a table.
+ROWS: Final[tuple[RowName, ...]] = get_args(RowName)
 
 #: What changes the answers, by the last word of a row's name.
 _POST: Final = {"rs": "reverse-sigmoid", "dcp": "deception", "noise": "gaussian-noise"}
@@ -67,8 +75,23 @@ _POST: Final = {"rs": "reverse-sigmoid", "dcp": "deception", "noise": "gaussian-
 #: How much of the whole budget a joint defence leaves to the training.
 _JOINT_SHARE: Final = 0.5
 
-#: Labels that keep a tenth of themselves are the smoothest that are tried.
-_HIGHEST_SMOOTHING: Final = 0.9
+
+class _Trained(NamedTuple):
+    """A training-time defence, and the highest strength to try where the allowance's is not meant for it."""
+
+    defence: TrainedDefence
+    highest: float | None = None
+
+
+#: Divergences are pushed until they cost what is allowed; distances and shares have an end of their own.
+_TRAINED: Final = {
+    "divqat": _Trained(Divqat()),
+    "held": _Trained(Divqat(alpha=20.0, direction="jensen-shannon", gate=0.2, hinge=0.3), 1.2),
+    "mislead": _Trained(Mislead(), 1.2),
+    "nasty": _Trained(Divqat(temperature=4.0)),
+    "float": _Trained(Divqat()),
+    "smoothing": _Trained(Smoothing(), 0.9),
+}
 
 
 @dataclass(frozen=True)
@@ -111,20 +134,15 @@ class Victims:
         """Describe the search for a row's training-time strength; None for a row that needs none."""
         if row.startswith("divqat") and self.alpha is not None:
             return None
-        if row in ("divqat", "divqat+rs", "divqat+dcp"):
-            hardened = self.hardened(Divqat())
-        elif row == "float":
-            hardened = self.hardened(Divqat(), stage="float")
-        elif row == "nasty":
-            hardened = self.hardened(Divqat(temperature=4.0))
-        elif row == "smoothing":
-            hardened = self.hardened(Smoothing())
-        else:
+        trained = _TRAINED.get(row.split("+")[0])
+        if trained is None:
             return None
+        hardened = self.hardened(trained.defence, "float" if row == "float" else "quantized")
         share = _JOINT_SHARE if "+" in row else 1.0
-        highest = _HIGHEST_SMOOTHING if row == "smoothing" else self.allowance.high
-        allowance = self.allowance.replace(l1=share * self.allowance.l1, high=highest)
-        return TunedRecipe(hardened=hardened, allowance=allowance)
+        highest = self.allowance.high if trained.highest is None else trained.highest
+        return TunedRecipe(
+            hardened=hardened, allowance=self.allowance.replace(l1=share * self.allowance.l1, high=highest)
+        )
 
     def build(self, program: AdaptRecipe | HardenedRecipe | TunedRecipe) -> BuildRecipe:
         """Describe the build of a program."""
@@ -132,13 +150,17 @@ class Victims:
 
 
 class Row(Settings):
-    """One victim, ready to be stolen; `victim` is the original where it is not a build."""
+    """One victim, ready to be stolen; `victim` is the original where it is not a build.
+
+    `keeps_labels` says that its defences of the answers are certain to leave every label as it is.
+    """
 
     name: RowName
     title: str
     victim: TrainRecipe | GivenOriginal | BuildRecipe
     defences: tuple[Defence, ...] = ()
     strength: float | None = None
+    keeps_labels: bool = True
 
 
 def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) -> Row:
@@ -158,7 +180,14 @@ def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) 
         answers = validation_answers(victims, build, store, progress)
         found = tuned(post, answers, victims.allowance.l1, reference=reference)
         chain = () if found is None else (found,)
-    return Row(name=name, title=_TITLES[name], victim=build, defences=chain, strength=strength)
+    kept = all(_keeps_labels(defence, victims) for defence in chain)
+    return Row(name=name, title=_TITLES[name], victim=build, defences=chain, strength=strength, keeps_labels=kept)
+
+
+def _keeps_labels(defence: Defence, victims: Victims) -> bool:
+    if isinstance(defence, ReverseSigmoid):
+        return defence.keeps_argmax_among(len(open_splits(victims.images).train.classes))
+    return defence.keeps_argmax
 
 
 def _program(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import torch
 from scipy.optimize import brentq
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Two shares differ here when chance explains so large a difference less often than this.
 SIGNIFICANT: Final = 0.05
 
+Labels: TypeAlias = Literal["soft", "hard"]
+_LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
+
 
 def row_verdict(part: VictimPart, plain: VictimPart | None) -> str:
     """Say what a victim costs and buys against the plain quantization-aware one.
@@ -26,32 +29,27 @@ def row_verdict(part: VictimPart, plain: VictimPart | None) -> str:
     nothing of other training seeds.
     """
     if plain is None:
-        return "the plain quantization-aware model that the others are measured against"
-    cost = part.defender_error.value - plain.defender_error.value
-    sides = [
-        f"{name} labels {100 * _gain(part, plain, name):+.1f} points ({_judged(part, plain, name)})"
-        for name in ("soft", "hard")
-    ]
+        return "The plain quantization-aware model that the others are measured against."
+    clones = {name: _more(_gain(part, plain, name), "more", "less", "as often") for name in _LABELS}
+    sides = [f"{more} with {name} labels ({_judged(part, plain, name)})" for name, more in clones.items()]
     return (
-        f"costs its owner {100 * cost:+.1f} points of error at l1 {part.l1.value:.3f}; "
-        f"costs the thief with {' and with '.join(sides)}"
+        f"Its owner's error is {_more(_cost(part, plain), 'higher', 'lower', 'the same')} at l1 {part.l1.value:.3f}; "
+        f"the clone errs {' and '.join(sides)}. {_worth(part, plain)}"
     )
 
 
 def overall_verdict(parts: dict[str, VictimPart], search: Search | None) -> str:
-    """Say in plain words whether the training-time defence was worth it."""
+    """Say in plain words what the defences were worth: a line for the undefended build, the search and each defence."""
     plain = parts["qat"]
-    sentences = [
+    lines = [
         f"Undefended, the QAT build errs on {100 * plain.defender_error.value:.1f} % of the test images and its clones "
         f"on {100 * plain.adversary_error.soft.value:.1f} % (soft labels) and "
         f"{100 * plain.adversary_error.hard.value:.1f} % (hard labels)."
     ]
     if search is not None:
-        sentences.append(f"DivQAT: {search.verdict}.")
-    for name, part in parts.items():
-        if name not in ("large", "ptq", "qat"):
-            sentences.append(f"{part.title} {part.verdict}. {_worth(part, plain)}")
-    return " ".join(sentences)
+        lines.append(f"The search for DivQAT's alpha: {search.verdict}.")
+    lines += [f"{part.title}: {part.verdict}" for name, part in parts.items() if name not in ("large", "ptq", "qat")]
+    return "\n".join(lines)
 
 
 def closed_form(bench: Bench, search: Search) -> ClosedFormPart | None:
@@ -83,26 +81,46 @@ def _appears(margin: float) -> float:
     return float(brentq(lambda alpha: 1 + 1 / alpha - math.log(alpha) - margin, 1e-6, 1e3))
 
 
-def _gain(part: VictimPart, plain: VictimPart, labels: str) -> float:
+def _cost(part: VictimPart, plain: VictimPart) -> float:
+    return part.defender_error.value - plain.defender_error.value
+
+
+def _gain(part: VictimPart, plain: VictimPart, labels: Labels) -> float:
     return _side(part, labels).value - _side(plain, labels).value
 
 
-def _side(part: VictimPart, labels: str) -> Interval:
+def _side(part: VictimPart, labels: Labels) -> Interval:
     return part.adversary_error.soft if labels == "soft" else part.adversary_error.hard
 
 
-def _judged(part: VictimPart, plain: VictimPart, labels: str) -> str:
-    p = fisher(rate_of(_side(part, labels)), rate_of(_side(plain, labels)))
-    return f"p = {p:.2g}" if p < SIGNIFICANT else f"no difference shown, p = {p:.2g}"
+def _p(part: VictimPart, plain: VictimPart, labels: Labels) -> float:
+    return fisher(rate_of(_side(part, labels)), rate_of(_side(plain, labels)))
+
+
+def _more(share: float, more: str, less: str, same: str) -> str:
+    """Write a difference of two shares in points.
+
+    >>> [_more(share, "more", "less", "as often") for share in (0.0251, -0.003, 0.0001)]
+    ['2.5 points more', '0.3 points less', 'as often']
+    """
+    points = f"{abs(100 * share):.1f}"
+    return same if points == "0.0" else f"{points} points {less if share < 0 else more}"
+
+
+def _judged(part: VictimPart, plain: VictimPart, labels: Labels) -> str:
+    p = _p(part, plain, labels)
+    written = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return written if p < SIGNIFICANT else f"no difference shown, {written}"
 
 
 def _worth(part: VictimPart, plain: VictimPart) -> str:
-    cost = part.defender_error.value - plain.defender_error.value
-    gains = {name: _gain(part, plain, name) for name in ("soft", "hard")}
-    shown = {name: _judged(part, plain, name).startswith("p") for name in gains}
-    worst = min(gains, key=lambda name: gains[name])
-    if not any(shown[name] and gains[name] > 0 for name in gains):
-        return "It does not hold back either thief measurably."
-    if gains[worst] <= cost or not shown[worst]:
-        return f"A thief with {worst} labels gets round it: it costs its owner as much as that thief, or more."
+    gains = {name: _gain(part, plain, name) for name in _LABELS}
+    unhindered = [name for name in _LABELS if gains[name] <= 0 or _p(part, plain, name) >= SIGNIFICANT]
+    if len(unhindered) == len(_LABELS):
+        return "It holds back neither thief measurably."
+    if unhindered:
+        return f"The thief with {unhindered[0]} labels gets round it: it costs that thief nothing that can be shown."
+    worst = min(_LABELS, key=lambda name: gains[name])
+    if gains[worst] <= _cost(part, plain):
+        return f"It costs its owner as much as the thief with {worst} labels, or more."
     return "Both thieves pay more than its owner does."

@@ -1,0 +1,81 @@
+"""Defences as the command line writes them: `reverse-sigmoid:beta=0.1,gamma=0.2`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, get_args
+
+from edgerift.defend import Defence, strengths, with_strength
+from edgerift.errors import InputError, RecipeError, unknown_name
+from edgerift.recipes import Settings
+
+_KINDS: Final[dict[str, type[Settings]]] = {
+    kind.model_fields["name"].default: kind for kind in get_args(get_args(Defence)[0])
+}
+
+#: A field as errors name it, such as `ReverseSigmoid.beta`.
+_FIELD: Final = re.compile(r"\b[A-Z]\w*\.(?=[a-z])")
+
+
+class Written(NamedTuple):
+    """A defence as it was written: its name, and the settings that were given, not checked yet."""
+
+    name: str
+    settings: dict[str, str]
+
+
+def read_defence(text: str) -> Any:
+    """Read a defence with its settings, those that are not given at their defaults.
+
+    Raises :class:`~edgerift.errors.InputError` for a name or a setting that is not known, or a value not allowed.
+
+    >>> read_defence("reverse-sigmoid:beta=0.5")
+    ReverseSigmoid(name='reverse-sigmoid', beta=0.5, gamma=0.2, form='exact')
+    """
+    written = split_defence(text)
+    kind = _KINDS[written.name]
+    try:
+        return kind(**written.settings)
+    except RecipeError as error:
+        raise _worded(text, error) from None
+
+
+def read_swept(text: str, grid: Sequence[float] | None) -> Written:
+    """Read a defence whose strength is swept, over `grid` or its published strengths.
+
+    Raises :class:`~edgerift.errors.InputError` also for a strength that it does not take, or that was given.
+    """
+    written = split_defence(text)
+    try:
+        for strength in strengths(written.name) if grid is None else grid:
+            with_strength(written.name, strength, **written.settings)
+    except RecipeError as error:
+        raise _worded(text, error) from None
+    return written
+
+
+def _worded(text: str, error: RecipeError) -> InputError:
+    """Name the option in place of the class."""
+    return InputError(f"--defence {text}: {_FIELD.sub('', str(error))}")
+
+
+def split_defence(text: str) -> Written:
+    """Split a defence into its name and its settings; raises :class:`~edgerift.errors.InputError` as above."""
+    name, _, rest = text.strip().partition(":")
+    if name not in _KINDS:
+        raise InputError(unknown_name("defence", name, _KINDS))
+    settings: dict[str, str] = {}
+    known = [field for field in _KINDS[name].model_fields if field != "name"]
+    for part in filter(None, (part.strip() for part in rest.split(","))):
+        field, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            raise InputError(f"--defence {text}: '{part}' is no setting; write NAME:SETTING=VALUE,SETTING=VALUE")
+        if not known:
+            raise InputError(f"--defence {text}: '{name}' has no settings; write --defence {name}")
+        if field not in known:
+            raise InputError(f"--defence {text}: {unknown_name('setting', field, known)}")
+        if field in settings:
+            raise InputError(f"--defence {text}: '{field}' is given twice; give it once")
+        settings[field] = value
+    return Written(name, settings)

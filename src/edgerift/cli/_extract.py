@@ -1,0 +1,114 @@
+"""`edgerift extract`: steal a victim through its answers, and tell what the thief took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field, PositiveInt
+
+from edgerift.cli._defences import read_defence
+from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._pipeline import AdaptOptions
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
+from edgerift.cli._train import OriginalOptions, class_count, copy_files
+from edgerift.cli._victim import VictimOptions, find_victim
+from edgerift.defend import DEFENCES, Defence, TopK
+from edgerift.errors import InputError
+from edgerift.extract import ExtractRecipe
+from edgerift.recipes import Settings
+from edgerift.report import theft_text
+
+
+class CounterOptions(Settings):
+    """What the thief does against a defence."""
+
+    labels: Literal["soft", "hard"] = "soft"
+    """learn from the answers as they are, or from their most likely class alone"""
+    top_k: PositiveInt | None = None
+    """learn from so many of the most likely classes of each answer; from all unless given"""
+    views: PositiveInt = 1
+    """ask about so many mirrored and shifted views of each image and average the answers; each view is paid for"""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """mix each answer with the uniform one, by this share"""
+    undo: bool = False
+    """the thief knows the victim's defences and their settings, and inverts them"""
+
+
+class ExtractCommand(Settings):
+    """Steal a victim: ask it about images, train a clone on its answers, and measure both on the test images.
+
+    Without a victim it trains and adapts one on the data. Writes DIR/theft.json, DIR/clone.safetensors,
+    DIR/ledger.bin, DIR/history.json and DIR/history.png.
+    """
+
+    out: Path
+    """the folder for the results"""
+    defence: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            metavar="NAME:SETTING=VALUE,...",
+            help="what changes the victim's answers, with its settings, such as reverse-sigmoid:beta=0.1,gamma=0.2; "
+            f"several are applied one after the other. Names: {', '.join(DEFENCES)}",
+        ),
+    ] = ()
+    whom: Annotated[VictimOptions, tyro.conf.arg(name="")] = VictimOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
+    countering: Annotated[CounterOptions, tyro.conf.arg(name="")] = CounterOptions()
+    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Steal what is not stolen yet, write the files and say what the clone is worth."""
+        folder = output_folder(self.out)
+        with progress_bars() as progress:
+            recipe = self._recipe()
+            store = self.data.open_store()
+            theft = recipe.theft(store, progress)
+            copy_files(store.get(recipe, progress), folder)
+        show(theft, theft_text(theft, folder), self.as_json)
+        return 0
+
+    def _recipe(self) -> ExtractRecipe:
+        defences = self._defences()
+        found = find_victim(self.whom, self.data, self.training, self.adapting)
+        classes, kept = class_count(found.images), self.countering.top_k
+        if kept is not None and kept > classes:
+            raise InputError(f"--top-k is {kept}; the victim answers {classes} classes")
+        budget, views = question_budget(self.stealing, found.images), self.countering.views
+        if views > budget:
+            raise InputError(f"--views is {views} and the budget is {budget} images; give fewer views")
+        seed = self.training.seed
+        attack = thief(
+            self.stealing,
+            found.images,
+            found.network,
+            labels=self.countering.labels,
+            seed=seed,
+            device=self.training.device,
+        )
+        return ExtractRecipe(
+            victim=found.recipe,
+            defences=defences,
+            images=found.images,
+            queries=query_settings(self.stealing, found.images, seed=seed),
+            budget=budget,
+            attack=attack.replace(
+                top_k=kept,
+                views=views,
+                smoothing=self.countering.smoothing,
+                undo=defences if self.countering.undo else (),
+            ),
+        )
+
+    def _defences(self) -> tuple[Defence, ...]:
+        defences: tuple[Defence, ...] = tuple(map(read_defence, self.defence))
+        if self.countering.undo and not defences:
+            raise InputError("--undo inverts the victim's defences and there are none; name one with --defence")
+        if any(isinstance(defence, TopK) and not defence.renormalise for defence in defences):
+            raise InputError("--defence top-k: a theft is measured on answers that add up to 1; leave out renormalise")
+        return defences

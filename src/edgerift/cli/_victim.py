@@ -1,0 +1,104 @@
+"""Whom `extract` and `defend` look at: a build or an original, given or made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from edgerift.adapt import GivenOriginal, given_original
+from edgerift.cli._options import DataOptions
+from edgerift.cli._pipeline import (
+    AdaptOptions,
+    adapt_recipe,
+    chosen_runtimes,
+    network_name,
+    shipped_build,
+    source_recipe,
+)
+from edgerift.cli._train import OriginalOptions, class_count
+from edgerift.deploy import BuildRecipe, GivenBuild, Program, given_build, given_program
+from edgerift.errors import InputError, ModelError
+from edgerift.images import ImagesSettings
+from edgerift.recipes import Settings
+from edgerift.train import TrainRecipe
+
+
+class VictimOptions(Settings):
+    """Whose answers are looked at."""
+
+    victim: Literal["build", "original"] = "build"
+    """the build that ships, or the original in float"""
+    original: Path | None = None
+    """an original.safetensors; trained from the data unless given"""
+    adapted: Path | None = None
+    """its program.safetensors, or a folder that `edgerift adapt` or `edgerift harden` wrote, whose build is then it"""
+    build: Path | None = None
+    """the shipped .pte, .onnx or .pt2, which is enough; compiled from the program unless given"""
+    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    """the runtime of the build; the target's own unless given"""
+    trust: bool = False
+    """open an Inductor package or an original of your own factory, which runs code"""
+
+
+class Found(NamedTuple):
+    """A victim, the images that it is for, and its network and its runtime by name; "" where that cannot be told."""
+
+    recipe: TrainRecipe | GivenOriginal | BuildRecipe | GivenBuild
+    images: ImagesSettings
+    network: str
+    runtime: str
+
+
+def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOptions, adapting: AdaptOptions) -> Found:
+    """Turn the options into a victim; raises :class:`~edgerift.errors.InputError` for those that contradict."""
+    described = data.images(training.seed)
+    if options.victim == "original":
+        return _original(options, data, training, described)
+    named: tuple[str, ...] = (options.runtime,) if options.runtime else ()
+    if options.adapted is not None:
+        return _shipped(options, options.adapted, described)
+    if options.build is not None:
+        given = given_build(options.build, options.runtime, trust=options.trust)
+        return Found(given, described, "", given.runtime)
+    program = adapt_recipe(data, training, adapting, options.original, options.trust)
+    (runtime,) = chosen_runtimes(adapting.target, named)
+    building = BuildRecipe.model_validate({"program": program, "runtime": runtime})
+    return Found(building, described, network_name(program.original), runtime)
+
+
+def _original(options: VictimOptions, data: DataOptions, training: OriginalOptions, described: ImagesSettings) -> Found:
+    if options.build is not None:
+        raise InputError("--build names a build and --victim original the original; leave one of them out")
+    path = options.original
+    if path is None and options.adapted is not None:
+        path = _beside(options.adapted)
+    source = source_recipe(data, training, path, options.trust, None)
+    return Found(source, described, network_name(source), "float")
+
+
+def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -> Found:
+    program = given_program(adapted / "program.safetensors" if adapted.is_dir() else adapted)
+    _require_program_fits(Program.load(program.path), described)
+    building = shipped_build(adapted, program, options.build, options.runtime, trust=options.trust)
+    path = options.original or _beside(adapted)
+    network = ""
+    if path.is_file() or options.original is not None:
+        network = network_name(given_original(path, trust=options.trust))
+    return Found(building, described, network, building.runtime)
+
+
+def _beside(adapted: Path) -> Path:
+    return (adapted if adapted.is_dir() else adapted.parent) / "original.safetensors"
+
+
+def _require_program_fits(program: Program, described: ImagesSettings) -> None:
+    classes = class_count(described)
+    if program.classes != classes:
+        raise ModelError(
+            f"the program has {program.classes} classes, the data has {classes}; pass the --data it was made for"
+        )
+    if program.size != described.size:
+        raise ModelError(
+            f"the program was made for images of {program.size} pixels, the images are brought to "
+            f"{described.size}; pass --size {program.size}"
+        )

@@ -1,0 +1,111 @@
+"""What defences of a victim's answers cost at each strength, and what they cost a thief."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeAlias, final
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.adapt import GivenOriginal
+from edgerift.defend import Defence, SweepPoint, strength_of, strengths, sweep, tuned, with_strength
+from edgerift.deploy import Build
+from edgerift.errors import RecipeError
+from edgerift.extract import ExtractRecipe, Theft, Victim, open_victim, posteriors
+from edgerift.harden._defending import Defending, DefendPoint
+from edgerift.harden._measures import added_milliseconds, data_part
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.measure import reliability
+from edgerift.recipes import Progress, silent
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+#: The fields of a defence, its strength left out, by its name.
+Fields: TypeAlias = Mapping[str, Any]
+
+
+def sweep_defences(
+    victim: Victim,
+    images: ImagesSettings,
+    defences: Mapping[str, Fields],
+    store: Store,
+    *,
+    budget_l1: float = 0.6,
+    grid: Sequence[float] | None = None,
+    theft: ExtractRecipe | None = None,
+    progress: Progress = silent,
+) -> Defending:
+    """Measure defences of a victim's answers on its validation images, each at its published strengths or at `grid`.
+
+    `defences` has the fields of each defence, without its strength, by its name. The strongest of each whose mean l1
+    distance to the clean answers is at most `budget_l1` is one of the points. With `theft`, a theft of this victim
+    without a defence, the victim is stolen behind every strength, and the clones are measured on the test images.
+    Raises `RecipeError` for an unknown name or a value that is not allowed.
+    """
+    if theft is not None and (theft.victim != victim or theft.images != images or theft.defences):
+        raise RecipeError("the theft is of another victim or of one with a defence; give that of this one, undefended")
+    for name, fields in defences.items():
+        for strength in strengths(name) if grid is None else grid:
+            with_strength(name, strength, **fields)  # Fails now rather than after the victim is made.
+    opened = open_victim(victim, store, progress)
+    splits = open_splits(images)
+    answers, labels = posteriors(opened, splits.validation.images), splits.validation.labels
+    chosen = {name: tuned(name, answers, budget_l1, **fields) for name, fields in defences.items()}
+    measured = {
+        name: sweep(name, answers, labels, _ladder(name, grid, chosen[name]), **fields)
+        for name, fields in defences.items()
+    }
+    thief = None if theft is None else _Thief(theft, opened, splits.test.images, store, progress)
+    kept = {name: defence for name, defence in chosen.items() if defence is not None}
+    return Defending(
+        edgerift=version("edgerift"),
+        data=data_part(images, splits),
+        runtime="float" if isinstance(victim, TrainRecipe | GivenOriginal) else victim.runtime,
+        budget_l1=budget_l1,
+        sweeps={
+            name: tuple(_point(point, with_strength(name, point.strength, **defences[name]), thief) for point in row)
+            for name, row in measured.items()
+        },
+        chosen=chosen,
+        reliability={
+            "clean": reliability(answers, labels),
+            **{name: reliability(defence(answers), labels) for name, defence in kept.items()},
+        },
+        milliseconds={name: added_milliseconds(answers, (defence,)) or 0.0 for name, defence in kept.items()},
+    )
+
+
+@final
+class _Thief:
+    """Steals the victim behind one defence after the other."""
+
+    def __init__(
+        self, theft: ExtractRecipe, opened: Build | nn.Module, test: Tensor, store: Store, progress: Progress
+    ) -> None:
+        self._theft, self._store, self._progress = theft, store, progress
+        self._answers = posteriors(opened, torch.cat([test, theft.queries.open().images]))
+
+    def theft(self, defence: Defence) -> Theft:
+        # What changes no answer is the undefended victim, which is stolen once for all of them.
+        changes = not torch.equal(defence(self._answers), self._answers)
+        return self._theft.replace(defences=(defence,) if changes else ()).theft(self._store, self._progress)
+
+
+def _ladder(name: str, grid: Sequence[float] | None, chosen: Defence | None) -> list[float]:
+    """List the strengths to measure, the chosen one among them, the weakest first."""
+    published = strengths(name)
+    steps = {float(strength) for strength in (published if grid is None else grid)}
+    if chosen is not None:
+        steps.add(strength_of(chosen))
+    return sorted(steps, reverse=published[0] > published[-1])
+
+
+def _point(point: SweepPoint, defence: Defence, thief: _Thief | None) -> DefendPoint:
+    if thief is None:
+        return DefendPoint(**point.model_dump())
+    found = thief.theft(defence)
+    return DefendPoint(**point.model_dump(), adversary_error=found.adversary_error, disagreement=found.disagreement)

@@ -1,0 +1,404 @@
+"""The file of what was paid for: torn, flipped, foreign, in use, on a full disk."""
+
+import contextlib
+import errno
+import itertools
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from counted_victim import distinct_images
+from torch import Tensor
+
+from edgerift.errors import StoreError
+from edgerift.extract._ledger import Ledger, image_keys
+
+CLASSES = 3
+BLOCKS = (3, 1, 2)
+IMAGES = distinct_images(8)
+KEYS = image_keys(IMAGES)
+ANSWERS = torch.rand(8, CLASSES, generator=torch.Generator().manual_seed(1))
+BLOCK_ENDS = (0, 3, 4, 6)
+
+
+def size_of(images: int) -> int:
+    return 12 + images * (16 + 4 * CLASSES)
+
+
+def fill(ledger: Ledger, ends: tuple[int, ...] = BLOCK_ENDS) -> None:
+    with ledger.appending():
+        for start, end in itertools.pairwise(ends):
+            ledger.append(KEYS[start:end], ANSWERS[start:end])
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> bytes:
+    """The bytes of a ledger of three blocks."""
+    with contextlib.closing(Ledger(tmp_path / "whole", "mine")) as ledger:
+        fill(ledger)
+    return (tmp_path / "whole").read_bytes()
+
+
+@contextlib.contextmanager
+def opened(path: Path, identity: str = "mine") -> Iterator[Ledger]:
+    with contextlib.closing(Ledger(path, identity)) as ledger:
+        yield ledger
+
+
+def held(ledger: Ledger) -> int:
+    """Count the images of a ledger, which have to be the first ones, with the answers that were paid for."""
+    count = len(ledger)
+    assert ledger.missing(KEYS) == list(range(count, len(KEYS)))
+    if count:
+        assert torch.equal(ledger.answers(KEYS[:count]), ANSWERS[:count])
+    return count
+
+
+def test_keys_tell_images_and_shapes_apart() -> None:
+    one_pixel = IMAGES[:1].repeat(48, 1, 1, 1)
+    one_pixel.view(48, 48)[torch.arange(48), torch.arange(48)] ^= 1
+    flat = torch.zeros(3, 3, 2, 8, dtype=torch.uint8)
+    every = [*KEYS, *image_keys(one_pixel), *image_keys(flat[:1]), *image_keys(flat[:1].reshape(1, 3, 4, 4))]
+    assert len(set(every)) == len(every) == 8 + 48 + 2
+    assert {len(key) for key in every} == {16}
+
+
+def test_keys_do_not_depend_on_how_an_image_lies_in_memory() -> None:
+    laid_out = IMAGES.to(memory_format=torch.channels_last)
+    assert image_keys(laid_out) == KEYS
+    assert image_keys(torch.stack([IMAGES, 255 - IMAGES], 1)[:, 0]) == KEYS
+    assert image_keys(IMAGES.flip(0)) == KEYS[::-1]
+
+
+def test_a_file_is_a_line_and_a_block_for_each_batch(tmp_path: Path, whole: bytes) -> None:
+    header = whole.index(b"\n") + 1
+    assert len(whole) == header + sum(size_of(count) for count in BLOCKS)
+    assert whole.endswith(ANSWERS[4:6].numpy().astype("<f4").tobytes())
+    assert b"".join(KEYS[:3]) == whole[header + 12 : header + 12 + 48]
+    with opened(tmp_path / "whole") as ledger:
+        assert held(ledger) == 6
+
+
+def test_missing_names_each_new_image_once_at_its_first_place() -> None:
+    ledger = Ledger(None, "")
+    asked = [KEYS[place] for place in (5, 0, 5, 1, 0, 7)]
+    assert ledger.missing(asked) == [0, 1, 3, 5]
+    ledger.append(KEYS[:1], ANSWERS[:1])
+    assert ledger.missing(asked) == [0, 3, 5]
+    assert ledger.missing([]) == []
+
+
+def test_many_blocks_keep_their_answers() -> None:
+    images = distinct_images(5000)
+    keys, answers = image_keys(images), torch.rand(5000, CLASSES)
+    ledger = Ledger(None, "")
+    for start in range(0, 5000, 700):
+        ledger.append(keys[start : start + 700], answers[start : start + 700])
+    order = torch.randperm(5000)
+    assert torch.equal(ledger.answers([keys[place] for place in order.tolist()]), answers[order])
+
+
+def test_a_ledger_cut_off_anywhere_has_the_whole_blocks_and_takes_the_rest_again(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "ledger"
+    header = whole.index(b"\n") + 1
+    ends = [header + sum(map(size_of, BLOCKS[:number])) for number in range(4)]
+    for cut in range(header, len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        complete = sum(end <= cut for end in ends) - 1
+        with opened(path) as ledger:
+            assert held(ledger) == BLOCK_ENDS[complete], cut
+            assert path.stat().st_size == ends[complete], cut
+            fill(ledger, BLOCK_ENDS[complete:])
+        assert path.read_bytes() == whole, cut
+
+
+def test_a_torn_header_is_no_ledger_and_an_empty_file_a_new_one(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "ledger"
+    for cut in range(1, whole.index(b"\n") + 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(StoreError, match="is not a ledger"):
+            Ledger(path, "mine")
+    path.write_bytes(b"")
+    with opened(path) as ledger:
+        assert held(ledger) == 0
+        fill(ledger)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("change", [1, 0x80])
+def test_no_flipped_bit_changes_an_answer_or_loses_more_than_the_last_block(
+    tmp_path: Path, whole: bytes, change: int
+) -> None:
+    path = tmp_path / "ledger"
+    last = len(whole) - size_of(BLOCKS[-1])
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
+        try:
+            with opened(path) as ledger:
+                assert held(ledger) == 4, place
+        except StoreError:
+            assert path.stat().st_size == len(whole), place
+        else:
+            assert place >= last, place
+
+
+def test_zeros_that_a_power_cut_left_are_torn_and_other_content_is_not(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "ledger"
+    for zeros in (1, 12, 500):
+        path.write_bytes(whole + bytes(zeros))
+        with opened(path) as ledger:
+            assert held(ledger) == 6
+        assert path.read_bytes() == whole
+    path.write_bytes(whole[: -size_of(2) + 12] + bytes(size_of(2) - 12) + bytes(100))
+    with opened(path) as ledger:
+        assert held(ledger) == 4
+    path.write_bytes(whole + bytes(500) + b"x")
+    with pytest.raises(StoreError, match=f"damaged at byte {len(whole)}; delete it"):
+        Ledger(path, "mine")
+    path.write_bytes(whole + whole[-size_of(2) :])
+    with pytest.raises(StoreError, match="an image twice"):
+        Ledger(path, "mine")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"text\n", b"\xff\xfe\n", b"[]\n", b"{}\n", b'{"format": "edgerift-ledger-1"}\n', bytes(100_000), b"null\n"]
+    + [b'{"format": "edgerift-ledger-1", "identity": "mine", "classes": %s}\n' % wrong for wrong in (b"0", b'"3"')],
+    ids=range(9),
+)
+def test_other_files_are_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="is not a ledger; choose another path"):
+        Ledger(path, "mine")
+    assert path.read_bytes() == content
+
+
+def test_a_ledger_of_another_victim_is_left_alone(tmp_path: Path, whole: bytes) -> None:
+    with pytest.raises(StoreError, match="belongs to another victim or to other defences"):
+        Ledger(tmp_path / "whole", "other")
+    assert (tmp_path / "whole").read_bytes() == whole
+    with opened(tmp_path / "whole") as ledger:
+        assert held(ledger) == 6
+
+
+@pytest.mark.parametrize("path", ["", "file/ledger"])
+def test_places_that_cannot_hold_a_ledger(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be read or written"):
+        Ledger(tmp_path / path, "mine")
+
+
+def test_answers_of_another_number_of_classes_are_refused(tmp_path: Path, whole: bytes) -> None:
+    for path in (tmp_path / "whole", None):
+        with contextlib.closing(Ledger(path, "mine")) as ledger:
+            if path is None:
+                fill(ledger)
+            with pytest.raises(StoreError, match="answers of 3 classes, this one has 4"), ledger.appending():
+                ledger.append(KEYS[6:], torch.rand(2, 4))
+            assert held(ledger) == 6
+    assert (tmp_path / "whole").read_bytes() == whole
+
+
+def test_an_image_is_never_paid_for_twice(tmp_path: Path, whole: bytes) -> None:
+    with opened(tmp_path / "whole") as ledger:
+        with pytest.raises(StoreError, match="an image twice"), ledger.appending():
+            ledger.append(KEYS[5:7], ANSWERS[5:7])
+        assert held(ledger) == 6
+    assert (tmp_path / "whole").read_bytes() == whole
+
+
+def test_one_oracle_at_a_time_has_a_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger"
+    (tmp_path / "link").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    first = Ledger(path, "mine")
+    for same in (path, tmp_path / "link", Path("ledger")):
+        with pytest.raises(StoreError, match="in use by another oracle"):
+            Ledger(same, "mine")
+    script = "import sys, pathlib; from edgerift.extract._ledger import Ledger; Ledger(pathlib.Path(sys.argv[1]), '')"
+    other = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=60)
+    assert other.returncode == 1
+    assert "in use by another oracle" in other.stderr
+    fill(first)
+    first.close()
+    first.close()
+    with opened(path) as second:
+        assert held(second) == held(first) == 6
+        with pytest.raises(StoreError, match="closed"), first.appending():
+            first.append(KEYS[6:], ANSWERS[6:])
+        assert held(first) == held(second) == 6
+
+
+def test_a_ledger_that_was_refused_is_not_held(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "whole"
+    path.write_bytes(b"damaged\n")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="not a ledger"):
+            Ledger(path, "mine")
+    path.write_bytes(whole)
+    with opened(path) as ledger:
+        assert held(ledger) == 6
+
+
+def test_a_ledger_nobody_refers_to_is_let_go(tmp_path: Path) -> None:
+    fill(Ledger(tmp_path / "ledger", "mine"))
+    with opened(tmp_path / "ledger") as ledger:
+        assert held(ledger) == 6
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let the system refuse to write beyond this size, after it wrote what still fits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 1, 11, 12, 40, size_of(2) - 1])
+def test_a_write_that_does_not_fit_leaves_the_file_whole(tmp_path: Path, whole: bytes, room: int) -> None:
+    path = tmp_path / "whole"
+    with opened(path) as ledger:
+        with largest_file(len(whole) + room), pytest.raises(StoreError, match="no answer was handed out") as caught:
+            fill(ledger, (6, 8))
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert path.read_bytes() == whole
+        assert held(ledger) == 6
+        fill(ledger, (6, 8))
+        assert held(ledger) == 8
+    with opened(path) as ledger:
+        assert held(ledger) == 8
+
+
+def test_the_blocks_before_one_that_does_not_fit_stay(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "ledger"
+    header = whole.index(b"\n") + 1
+    with opened(path) as ledger:
+        with largest_file(header + size_of(3) + size_of(1) + 20), pytest.raises(StoreError):
+            fill(ledger)
+        assert held(ledger) == 4
+        assert path.read_bytes() == whole[: -size_of(2)]
+    with opened(path) as ledger:
+        assert held(ledger) == 4
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_cannot_be_flushed_was_not_paid_for(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "whole"
+    with opened(path) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", refuse)
+            with pytest.raises(StoreError, match="No space left"):
+                fill(ledger, (6, 7, 8))
+        assert held(ledger) == 6
+        assert path.read_bytes() == whole
+        fill(ledger, (6, 7, 8))
+        assert held(ledger) == 8
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_ledger_begins_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    with opened(tmp_path / "ledger") as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, step, refuse)
+            with pytest.raises(StoreError):
+                fill(ledger)
+        assert [path.name for path in tmp_path.iterdir()] == ["ledger.lock"]
+        assert held(ledger) == 0
+        fill(ledger)
+        assert held(ledger) == 6
+
+
+def test_half_a_block_that_could_not_be_removed_is_written_over(
+    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "whole"
+    with opened(path) as ledger:
+        with monkeypatch.context() as patch, largest_file(len(whole) + 30):
+            patch.setattr(os, "truncate", refuse)
+            with pytest.raises(StoreError):
+                fill(ledger, (6, 8))
+        assert path.stat().st_size == len(whole) + 30
+        fill(ledger, (6, 7))
+        assert path.stat().st_size == len(whole) + size_of(1)
+    with opened(path) as ledger:
+        assert held(ledger) == 7
+
+
+def test_a_ledger_that_somebody_shortened_or_removed_takes_no_more(tmp_path: Path, whole: bytes) -> None:
+    path = tmp_path / "whole"
+    with opened(path) as ledger:
+        os.truncate(path, len(whole) - 5)
+        with pytest.raises(StoreError, match="cut short by somebody else"):
+            fill(ledger, (6, 8))
+        path.unlink()
+        with pytest.raises(StoreError, match="No such file"):
+            fill(ledger, (6, 8))
+        assert not path.exists()
+        assert held(ledger) == 6
+
+
+def test_a_batch_that_was_interrupted_is_forgotten_whole(
+    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As control-C does, which comes between any two steps."""
+    path = tmp_path / "whole"
+    for method in ("_keep", "_written"):
+        with opened(path) as ledger:
+            true = getattr(Ledger, method)
+
+            def interrupted(*arguments: object, true: object = true) -> None:
+                true(*arguments)  # type: ignore[operator]
+                raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Ledger, method, interrupted)
+                with pytest.raises(KeyboardInterrupt), ledger.appending():
+                    ledger.append(KEYS[6:], ANSWERS[6:])
+            assert held(ledger) == 6
+            assert path.read_bytes() == whole
+
+
+def test_answers_are_on_the_disk_before_appending_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file at its full length, and the folder that got a new name."""
+    path = tmp_path / "ledger"
+    flushed: list[tuple[int, int]] = []
+    true = os.fsync
+
+    def watch(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        flushed.append((found.st_ino, found.st_size))
+        true(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    with opened(path) as ledger:
+        fill(ledger)
+        assert tmp_path.stat().st_ino in {inode for inode, _ in flushed}
+        assert flushed[-1] == (path.stat().st_ino, path.stat().st_size)
+        flushed.clear()
+        with contextlib.suppress(StoreError), ledger.appending():
+            ledger.append(KEYS[6:], ANSWERS[6:])
+            ledger.append(KEYS[:1], ANSWERS[:1])
+        assert flushed == [(path.stat().st_ino, path.stat().st_size)]
+        assert held(ledger) == 8
+
+
+def test_answers_are_copies(tmp_path: Path) -> None:
+    ledger = Ledger(None, "")
+    given: Tensor = ANSWERS.clone()
+    ledger.append(KEYS, given)
+    given.zero_()
+    ledger.answers(KEYS).zero_()
+    assert held(ledger) == 8

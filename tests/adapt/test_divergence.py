@@ -275,10 +275,19 @@ def test_the_original_gets_no_gradient():
         assert answer.grad is not None
 
 
-def test_the_strength_is_alpha():
+def test_the_strength_is_alpha_or_the_hinge():
     loss = Divqat(alpha=0.3, cap=2.0, temperature=4.0)
     assert loss.strength == 0.3
     assert loss.with_strength(1.5) == Divqat(alpha=1.5, cap=2.0, temperature=4.0)
+    held = Divqat(alpha=0.3, cap=2.0, hinge=0.6)
+    assert held.strength == 0.6
+    assert held.with_strength(1.5) == Divqat(alpha=0.3, cap=2.0, hinge=1.5)
+
+
+def test_a_hinge_of_0_counts_nothing():
+    answer = drawn(0)
+    for original in (answer.clone(), drawn(1)):
+        assert float(Divqat(hinge=0.0).divergences(answer, original, torch.zeros(6).long()).abs().max()) == 0
 
 
 def test_the_defaults_are_the_papers_loss():

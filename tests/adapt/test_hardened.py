@@ -65,6 +65,16 @@ def test_alpha_0_is_qat_with_any_training(lenet, few, fields):
     assert same(divqat(lenet, few, None, target="server", settings=settings, defence=defence), plain)
 
 
+@pytest.mark.parametrize("defence", [Divqat(alpha=9.0, hinge=0.0), Smoothing(share=0.0)], ids=["hinge", "smoothing"])
+@pytest.mark.parametrize("fields", [{"label_smoothing": 0.1}, {"precision": "bfloat16"}], ids=str)
+def test_strength_0_of_the_others_is_qat_too(lenet, few, defence, fields):
+    settings = SHORT.replace(train=SHORT.train.replace(epochs=1, **fields))
+    assert defence.strength == 0
+    plain = qat(lenet, few, None, target="server", settings=settings)
+    found = run_hardened(lenet, few, None, target="server", defence=defence, settings=settings)
+    assert same(found.program, plain)
+
+
 def test_alpha_0_is_qat_of_a_network_with_normalisations(original, few):
     settings = SHORT.replace(train=SHORT.train.replace(epochs=1))
     plain = qat(original, few, None, target="server", settings=settings)

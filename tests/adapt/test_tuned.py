@@ -13,6 +13,7 @@ from edgerift.adapt import (
     Allowance,
     Divqat,
     HardenedRecipe,
+    Mislead,
     PtqSettings,
     QatSettings,
     Search,
@@ -112,6 +113,11 @@ def test_the_plain_models_are_the_trainings_without_the_defence():
 
 def test_a_trial_is_the_training_at_another_strength():
     assert tuning().at(0.5) == HARDENED.replace(defence=Divqat(alpha=0.5, cap=3.0))
+    # Strength 0 is the plain training, but for a defence that does something at 0 and for a training in float.
+    assert tuning().at(0.0) == tuning().plain()
+    for changed in ({"defence": Mislead()}, {"stage": "float"}):
+        other = TunedRecipe(hardened=HARDENED.replace(**changed), allowance=Allowance(high=2.0))
+        assert other.at(0.0) == other.hardened.replace(defence=other.hardened.defence.with_strength(0.0))
     # The strength that the description itself names is left aside.
     other = TunedRecipe(hardened=HARDENED.replace(defence=Divqat(alpha=1.0, cap=3.0)))
     assert other.at(0.5) == tuning().at(0.5)
@@ -169,9 +175,9 @@ def test_as_much_as_the_noise_is_not_beyond_it(world, tmp_path):
 
 
 def test_a_weaker_setting_that_does_more_is_not_denied(world, tmp_path):
-    world.l1 = lambda strength: {0.0: 0.3, 4.0: 1.0, 2.0: 0.05}[strength]
-    search = searched(tuning(steps=1), tmp_path)
-    assert (search.chosen, search.beyond_noise) == (2.0, False)
+    world.l1 = lambda strength: {1.0: 0.3, 4.0: 1.0, 2.5: 0.05}[strength]
+    search = searched(tuning(low=1.0, steps=1), tmp_path)
+    assert (search.chosen, search.beyond_noise) == (2.5, False)
     assert search.verdict.endswith("no more than the 0.100 between two seeds, though a weaker setting does more")
 
 
@@ -283,15 +289,15 @@ def test_a_killed_search_trains_nothing_twice(counted, tmp_path):
 
     with pytest.raises(KilledError):
         store.get(recipe, kill)
-    assert len(counted) == 2 + 3
+    assert len(counted) == 2 + 2  # The plain models, and the trials that are not at 0.
     folder = store.get(recipe)
-    assert len(counted) == len(set(counted)) == 2 + 6
+    assert len(counted) == len(set(counted)) == 2 + 5
     assert {path.name for path in folder.iterdir()} == {"program.safetensors", "search.json", "recipe.json"}
     search = recipe.search(store, silent)
     assert whose(folder) == recipe.at(search.chosen).digest()
     # A finer search of the same bracket starts from the trials that there are.
     store.get(tuning(steps=5))
-    assert len(counted) == 2 + 7
+    assert len(counted) == 2 + 6
 
 
 def test_the_plain_program_stands_in_where_nothing_is_allowed(counted, tmp_path):
@@ -336,7 +342,7 @@ def test_a_search_that_trains(tmp_path, labels):
     search = recipe.search(store, silent)
     assert [trial.strength for trial in search.trials] == [0.0, 32.0, 64.0] or search.chosen == 64.0
     weakest, strongest = search.trials[0], search.trials[-1]
-    # Strength 0 is the plain training itself, bit for bit.
+    # Strength 0 is the plain training itself.
     assert (weakest.l1, weakest.changed, weakest.accuracy) == (0.0, 0.0, search.reference_accuracy)
     assert strongest.divergence > 5 * weakest.divergence
     assert 0 < search.floor < 0.5

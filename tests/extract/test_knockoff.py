@@ -301,7 +301,7 @@ def test_a_clone_trained_on_the_true_labels_is_plain_training() -> None:
         labels = torch.tensor([known[key] for key in image_keys(images)])
         return F.one_hot(labels, 10) * 1e6
 
-    settings = TrainSettings(epochs=8, batch_size=32, learning_rate=0.05, device="cpu", seed=3)
+    settings = TrainSettings(epochs=6, batch_size=32, learning_rate=0.05, device="cpu", seed=3)
     oracle = Oracle(victim, budget=10**9)
     clone = knockoff(oracle, train, "lenet", training=settings, seed=3, measured_on=test)
     assert torch.equal(clone.answers, F.one_hot(clone.questions.labels, 10).float())
@@ -315,7 +315,7 @@ def test_a_clone_trained_on_the_true_labels_is_plain_training() -> None:
     for model in (clone.model, plain):
         with torch.no_grad():
             accuracies.append(float((model(test.images / 255).argmax(1) == test.labels).float().mean()))
-    assert min(accuracies) > 0.93
+    assert min(accuracies) > 0.9
     assert abs(accuracies[0] - accuracies[1]) < 0.03
     assert accuracies[0] == pytest.approx(clone.history.epochs[-1].validation_accuracy)
 

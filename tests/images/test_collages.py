@@ -28,49 +28,29 @@ def turned(image: Tensor) -> list[Tensor]:
     return [*straight, *(way.transpose(1, 2) for way in straight)]
 
 
-def part_of(made: Tensor, sources: list[Tensor]) -> tuple[int, int] | None:
-    """Find the source image and the turn that a part of a collage comes from."""
-    found = [
-        (number, way)
-        for number, source in enumerate(sources)
-        for way, whole in enumerate(turned(source))
-        if torch.equal(made[0], whole[0]) and torch.equal(made, whole)
-    ]
-    return found[0] if len(found) == 1 else None
-
-
 def test_each_collage_is_two_turned_images_with_a_straight_cut() -> None:
     source = tagged()
-    made = collages(source, 400, seed=3)
-    cuts: set[tuple[bool, int]] = set()
-    pairs: set[tuple[int, int]] = set()
-    turns: list[set[int]] = [set(), set()]
-    for image in made.images:
-        possible = []
-        for upright in (True, False):
-            laid = image if upright else image.transpose(1, 2)
-            for cut in range(SIZE // 4, SIZE - SIZE // 4 + 1):
-                parts = []
-                for rows in (slice(0, cut), slice(cut, SIZE)):
-                    ways = [
-                        (number, way)
-                        for number in range(5)
-                        for way, whole in enumerate(turned(source.images[number]))
-                        if torch.equal(laid[:, rows], (whole if upright else whole.transpose(1, 2))[:, rows])
-                    ]
-                    parts.append(ways)
-                if all(parts):
-                    possible.append((upright, cut, parts))
+    laid = {(number, way): whole for number in range(5) for way, whole in enumerate(turned(source.images[number]))}
+    every = torch.stack(list(laid.values()))
+    names = list(laid)
+    found: set[tuple[bool, int, tuple[int, int], tuple[int, int]]] = set()
+    for image in collages(source, 400, seed=3).images:
+        same = (every == image).all(1)
+        possible = [
+            (upright, cut, first, second)
+            for upright, lines in ((True, same.all(2)), (False, same.all(1)))
+            for cut in range(SIZE // 4, SIZE - SIZE // 4 + 1)
+            for first in lines[:, :cut].all(1).nonzero().flatten().tolist()
+            for second in lines[:, cut:].all(1).nonzero().flatten().tolist()
+        ]
         assert possible
         if len(possible) == 1:
-            upright, cut, (first, second) = possible[0]
-            cuts.add((upright, cut))
-            pairs.add((first[0][0], second[0][0]))
-            turns[0].add(first[0][1])
-            turns[1].add(second[0][1])
-    assert cuts == {(upright, cut) for upright in (True, False) for cut in range(2, 7)}
-    assert len(pairs) == 25
-    assert turns == [set(range(8)), set(range(8))]
+            upright, cut, first, second = possible[0]
+            found.add((upright, cut, names[first], names[second]))
+    assert {entry[:2] for entry in found} == {(upright, cut) for upright in (True, False) for cut in range(2, 7)}
+    assert len({(first[0], second[0]) for _, _, first, second in found}) == 25
+    for place in (2, 3):
+        assert {entry[place][1] for entry in found} == set(range(8))
 
 
 def test_what_a_set_of_collages_says() -> None:

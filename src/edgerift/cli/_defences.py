@@ -62,7 +62,7 @@ def _worded(text: str, error: RecipeError) -> InputError:
 
 def split_defence(text: str) -> Written:
     """Split a defence into its name and its settings; raises :class:`~edgerift.errors.InputError` as above."""
-    name, _, rest = text.strip().partition(":")
+    name, _, rest = (piece.strip() for piece in text.partition(":"))
     if name not in _KINDS:
         raise InputError(unknown_name("defence", name, _KINDS))
     settings: dict[str, str] = {}

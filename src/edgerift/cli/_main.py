@@ -18,13 +18,16 @@ import edgerift
 from edgerift.cli._adapt import Adapt
 from edgerift.cli._audit import AuditCommand
 from edgerift.cli._card import CardCommand
+from edgerift.cli._defend import DefendCommand
 from edgerift.cli._doctor import Doctor
+from edgerift.cli._extract import ExtractCommand
+from edgerift.cli._harden import HardenCommand
 from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._train import Train
 from edgerift.errors import EdgeriftError, InputError, RecipeError
 
 #: A field of the options as errors name it, such as `AdaptOptions.adapt_epochs`.
-_OPTION = re.compile(r"^[A-Z]\w*\.([a-z_]+)")
+_OPTION = re.compile(r"^[A-Z]\w*\.([a-z0-9_]+)")
 
 #: What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
@@ -35,6 +38,9 @@ Command = (
     | Annotated[CardCommand, tyro.conf.subcommand("card")]
     | Annotated[AuditCommand, tyro.conf.subcommand("audit")]
     | Annotated[ReplayCommand, tyro.conf.subcommand("replay")]
+    | Annotated[ExtractCommand, tyro.conf.subcommand("extract")]
+    | Annotated[HardenCommand, tyro.conf.subcommand("harden")]
+    | Annotated[DefendCommand, tyro.conf.subcommand("defend")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

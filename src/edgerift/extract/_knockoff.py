@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
 
@@ -105,32 +106,15 @@ def knockoff(
     can be asked about, views cannot differ or sizes do, and what :meth:`Oracle.ask` and `train.run` raise.
     """
     chosen = _chosen(settings or Knockoff(), student, settings_fields)
-    if measured_on is not None and measured_on.size != queries.size:
-        raise InputError(
-            f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
-            f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
-        )
+    _require_sizes(queries, measured_on)
     if not isinstance(student, nn.Module):
         # A student that cannot be made has to be known before anything is paid.
         _blank(chosen, 2, queries.size)
     questions = _drawn(queries, victim, chosen)
     answers = _asked(victim, questions, chosen, progress)
-    classes = answers.shape[1]
-    names = tuple(str(number) for number in range(classes)) if measured_on is None else measured_on.classes
-    if len(names) != classes:
-        raise InputError(
-            f"the victim answers {classes} classes, the images to measure on have {len(names)}; give the victim's own"
-        )
     targets = _counteracted(answers, chosen)
-    stolen = ImageSet(
-        name=f"{queries.name}, as the victim sees it",
-        images=questions.images,
-        labels=targets.argmax(1),
-        classes=names,
-        fingerprint=questions.fingerprint,
-        augmentation=questions.augmentation,
-    )
-    model = student if isinstance(student, nn.Module) else _blank(chosen, classes, queries.size)
+    stolen = _labelled(questions, targets, measured_on)
+    model = student if isinstance(student, nn.Module) else _blank(chosen, answers.shape[1], queries.size)
     trained = run(
         model,
         stolen,
@@ -153,6 +137,14 @@ def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[st
     training = {name: value for name, value in fields.items() if name not in own}
     # One seed draws everything.
     return chosen.replace(training=chosen.training.replace(**{**training, "seed": chosen.seed}))
+
+
+def _require_sizes(queries: ImageSet, measured_on: ImageSet | None) -> None:
+    if measured_on is not None and measured_on.size != queries.size:
+        raise InputError(
+            f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
+            f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
+        )
 
 
 def _blank(chosen: Knockoff, classes: int, size: int) -> nn.Module:
@@ -201,6 +193,23 @@ def _counteracted(answers: Tensor, chosen: Knockoff) -> Tensor:
         chain.append(LabelOnly())
     answers = defended(answers, chain)
     return (1 - chosen.smoothing) * answers + chosen.smoothing / classes
+
+
+def _labelled(questions: ImageSet, targets: Tensor, measured_on: ImageSet | None) -> ImageSet:
+    """Put the victim's classes in the place of the query set's, so that the set fits the one to measure on."""
+    classes = targets.shape[1]
+    names = tuple(str(number) for number in range(classes)) if measured_on is None else measured_on.classes
+    if len(names) != classes:
+        raise InputError(
+            f"the victim answers {classes} classes, the images to measure on have {len(names)}; give the victim's own"
+        )
+    return replace(
+        questions,
+        name=f"{questions.name}, as the victim sees it",
+        labels=targets.argmax(1),
+        classes=names,
+        groups=None,
+    )
 
 
 def _soft_cross_entropy(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

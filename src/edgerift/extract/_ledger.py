@@ -115,8 +115,10 @@ class Ledger:
                 f"the ledger{self._where()} has answers of {self._answers.shape[1]} classes, this one has "
                 f"{rows.shape[1]}; it belongs to another victim, choose another path"
             )
-        if self._path is not None and self._end == 0:
-            self._begin(self._path, rows.shape[1])
+        if self._path is not None:
+            self._require_open(self._path)
+            if self._end == 0:
+                self._begin(self._path, rows.shape[1])
         before = _Mark(self._end, len(self))
         try:
             if self._path is not None:
@@ -149,7 +151,6 @@ class Ledger:
         self._rows.update(zip(keys, range(first, needed), strict=True))
 
     def _begin(self, path: Path, classes: int) -> None:
-        self._require_open(path)
         header = json.dumps({"format": FORMAT, "classes": classes, "identity": self._identity}).encode() + b"\n"
         write_whole(path, header)
         self._seal = zlib.crc32(header)
@@ -162,7 +163,6 @@ class Ledger:
 
     def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
         """Write a block at the end of the file and return where it ends."""
-        self._require_open(path)
         block = _block(keys, rows, self._seal)
         with _disk_errors(path), path.open("r+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) < self._end:
@@ -190,7 +190,8 @@ class Ledger:
         self._end = mark.end
         if self._path is not None:
             with suppress(OSError):
-                os.truncate(self._path, mark.end)
+                if self._path.stat().st_size > mark.end:
+                    os.truncate(self._path, mark.end)
 
     def _read(self, path: Path) -> None:
         if not path.exists() or path.stat().st_size == 0:

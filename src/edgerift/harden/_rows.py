@@ -137,7 +137,7 @@ class Victims:
         trained = _TRAINED.get(row.split("+")[0])
         if trained is None:
             return None
-        hardened = self.hardened(trained.defence, "float" if row == "float" else "quantized")
+        hardened = self.hardened(trained.defence, stage="float" if row == "float" else "quantized")
         share = _JOINT_SHARE if "+" in row else 1.0
         highest = self.allowance.high if trained.highest is None else trained.highest
         return TunedRecipe(

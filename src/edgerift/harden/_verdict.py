@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import torch
 from scipy.optimize import brentq
 
-from edgerift.adapt import Search
+from edgerift.adapt import Search, flip_alpha
 from edgerift.harden._document import ClosedFormPart, VictimPart
 from edgerift.measure import Interval, fisher, rate_of
 
@@ -70,7 +70,7 @@ def closed_form(bench: Bench, search: Search) -> ClosedFormPart | None:
         low_margin=low,
         high_margin=high,
         appears=_appears(middle),
-        flips=2 / middle,
+        flips=flip_alpha(middle),
         first_beyond_noise=min(moved, default=None),
         first_flip=min(flipped, default=None),
     )

@@ -1,11 +1,22 @@
-"""What a person or a CI reads: the card of a build, and the audit of a pair as text, HTML, SARIF and JUnit XML."""
+"""What a person or a CI reads: the card of a build, an audit, a comparison of hardened victims, a theft, a sweep.
+
+An audit is written as text, HTML, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures.
+"""
 
 from edgerift.report._audit_text import audit_text as audit_text
 from edgerift.report._card import Card as Card
 from edgerift.report._card import FidelityEntry as FidelityEntry
 from edgerift.report._card import make_card as make_card
 from edgerift.report._card_text import card_text as card_text
+from edgerift.report._defend_text import defend_text as defend_text
+from edgerift.report._hardening_charts import hardening_charts as hardening_charts
+from edgerift.report._hardening_html import hardening_html as hardening_html
+from edgerift.report._hardening_markdown import hardening_markdown as hardening_markdown
+from edgerift.report._hardening_text import hardening_text as hardening_text
+from edgerift.report._hardening_write import write_defending as write_defending
+from edgerift.report._hardening_write import write_hardening as write_hardening
 from edgerift.report._html import audit_html as audit_html
 from edgerift.report._junit import audit_junit as audit_junit
 from edgerift.report._sarif import audit_sarif as audit_sarif
+from edgerift.report._theft_text import theft_text as theft_text
 from edgerift.report._write import write_reports as write_reports

@@ -13,10 +13,12 @@ from rich.text import Text
 
 from edgerift.defend import Defence
 from edgerift.harden import Defending, DefendPoint
-from edgerift.report._hardening_words import defence_words, figure
-from edgerift.report._words import bounds, percent, plain
+from edgerift.measure import Interval
+from edgerift.report._hardening_words import defence_words, figure, shares
+from edgerift.report._words import percent, plain, rate
 
-_HEADINGS: Final = ("strength", "l1", "error", "changed", "calib. error", "neg. log-l.")
+_HEADINGS: Final = ("strength", "l1", "error", "labels\nchanged", "calib.\nerror", "neg.\nlog-l.")
+_THIEF: Final = ("adversary's\nerror", "disagree-\nment")
 
 
 def sweep_text(
@@ -62,17 +64,34 @@ def was_stolen(points: Sequence[DefendPoint]) -> bool:
 
 def point_cells(point: DefendPoint, stolen: bool) -> list[str]:
     """Write a strength and its figures, those of a thief too where there was one."""
+    thief = ["–" if one is None else rate(one) for one in _thief(point)]
+    return _owner_cells(point) + (thief if stolen else [])
+
+
+def _owner_cells(point: DefendPoint) -> list[str]:
     cells = [figure(float(point.strength)), f"{point.l1:.3f}", percent(point.error), percent(point.changed)]
-    cells += [percent(point.ece), f"{point.nll:.3f}"]
-    thief = (point.adversary_error, point.disagreement)
-    return cells + ["–" if one is None else f"{percent(one.value)} {bounds(one)}" for one in thief if stolen]
+    return [*cells, percent(point.ece), f"{point.nll:.3f}"]
+
+
+def _thief(point: DefendPoint) -> tuple[Interval | None, Interval | None]:
+    return point.adversary_error, point.disagreement
+
+
+def _thief_cell(interval: Interval | None) -> Text:
+    if interval is None:
+        return Text("–")
+    value, ends = shares(interval)
+    return Text.assemble(value, (f"\n{ends}", "dim"))
 
 
 def _table(name: str, points: Sequence[DefendPoint], budget_l1: float) -> Table:
     stolen = was_stolen(points)
     table = Table(title=Text(plain(name)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for one in (*_HEADINGS, *(("adversary's error", "disagreement") if stolen else ())):
-        table.add_column(one, justify="right")
+    for one in (*_HEADINGS, *(_THIEF if stolen else ())):
+        table.add_column(one, justify="right", no_wrap=True)
     for point in points:
-        table.add_row(*map(Text, point_cells(point, stolen)), style="" if point.l1 <= budget_l1 else "dim")
+        cells = [Text(cell) for cell in _owner_cells(point)] + (
+            [_thief_cell(one) for one in _thief(point)] if stolen else []
+        )
+        table.add_row(*cells, style="" if point.l1 <= budget_l1 else "dim")
     return table

@@ -10,6 +10,7 @@ from edgerift.harden import Defending, Hardening, VictimPart
 from edgerift.report._defend_text import choice_words, defending_heading, point_cells, was_stolen
 from edgerift.report._hardening_words import (
     ONE_SEED,
+    PAPER_NOTE,
     allowance_words,
     closed_form_words,
     distance,
@@ -39,7 +40,7 @@ def hardening_markdown(hardening: Hardening) -> str:
     blocks = [
         f"**{_escaped(heading(hardening))}**",
         _table(_headings(paper), (_main_row(part, paper) for part in parts)),
-        *([_PAPER_NOTE] if paper else []),
+        *([PAPER_NOTE] if paper else []),
         _table(_MORE, map(_more_row, parts)),
         _list(hardening.verdict.splitlines()),
         _list(filter(None, _how(hardening))),
@@ -59,12 +60,6 @@ def defending_markdown(swept: Defending) -> str:
         if name in swept.chosen:
             blocks.append(_escaped(choice_words(name, swept.chosen[name], swept.budget_l1)))
     return "\n\n".join(blocks) + "\n"
-
-
-_PAPER_NOTE: Final = (
-    "The paper's figures are those of tables III and IV of arXiv:2512.23948, for a ResNet-18 victim of target server "
-    "and a soft-label thief."
-)
 
 
 def _headings(paper: bool) -> list[str]:

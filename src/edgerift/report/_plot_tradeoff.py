@@ -7,14 +7,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval
-from edgerift.report._plots import SOFT_INK, Look, apart, label, legend, looks, mark_key, new_figure, png, whiskers, written
+from edgerift.report._plots import (
+    SOFT_INK,
+    WIDTH,
+    Look,
+    apart,
+    label,
+    legend,
+    looks,
+    mark_key,
+    new_figure,
+    png,
+    whiskers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: How much of an axis a marker takes.
 _MARKER: Final = 0.021
-_COLUMNS: Final = 4
+_COLUMNS: Final = 3
 _SOFT: Final = "-"
 _HARD: Final = (0, (4, 3))
 _BUDGET: Final = (0, (1, 1.6))
@@ -27,19 +39,25 @@ def tradeoff_png(hardening: Hardening) -> bytes:
     """
     victims = hardening.victim
     look = looks(tuple(victims))
-    rows = -(-(len(victims) + 3) // _COLUMNS)
-    figure, (left, right) = new_figure(11, 4.9 + 0.24 * rows, 1, 2, sharey=True)
+    rows = -(-len(victims) // _COLUMNS)
+    figure, (left, right) = new_figure(WIDTH, 4.6 + 0.2 * rows, 1, 2, sharey=True)
     _panel(left, victims, look, [part.l1.value for part in victims.values()], budget=hardening.allowance.l1)
     _panel(right, victims, look, [100 * part.defender_error.value for part in victims.values()], budget=None)
     label(left, "Against the distance of the answers", "l1 to the plain QAT build's answers", "adversary's error (%)")
     label(right, "Against what it costs the owner", "defender's error (%)")
     left.set_ylim(bottom=max(0.0, left.get_ylim()[0]))
-    legend(figure, _keys(victims, look), loc="outside lower left", ncols=_COLUMNS)
+    keys = [mark_key(look[name], part.title) for name, part in victims.items()]
+    legend(figure, keys, loc="outside lower left", ncols=_COLUMNS)
+    legend(figure, _kinds(), loc="outside upper left", ncols=3)
     return png(figure)
 
 
 def _panel(
-    axes: Axes, victims: Mapping[str, VictimPart], look: Mapping[str, Look], places: Sequence[float], budget: float | None
+    axes: Axes,
+    victims: Mapping[str, VictimPart],
+    look: Mapping[str, Look],
+    places: Sequence[float],
+    budget: float | None,
 ) -> None:
     ends = [*places, *([] if budget is None else [budget])]
     marker = _MARKER * ((max(ends) - min(ends)) or 1.0)
@@ -59,17 +77,16 @@ def _panel(
 def _mark(axes: Axes, place: float, interval: Interval, look: Look, fill: str) -> None:
     value, below, above = whiskers(interval)
     axes.errorbar(
-        place, value, yerr=[[below], [above]], color=look.colour, marker=look.marker, markersize=6.5,
+        place, value, yerr=[[below], [above]], color=look.colour, marker=look.marker, markersize=look.size,
         markerfacecolor=fill, markeredgewidth=1.3, elinewidth=1.2, capsize=0, zorder=3,
     )  # fmt: skip
 
 
-def _keys(victims: Mapping[str, VictimPart], look: Mapping[str, Look]) -> list[Any]:
+def _kinds() -> list[Any]:
     from matplotlib.lines import Line2D
 
-    shared = {"marker": "o", "markersize": 6.5, "color": SOFT_INK, "linewidth": 0.9}
+    shared: dict[str, Any] = {"marker": "o", "markersize": 6.5, "color": SOFT_INK, "linewidth": 0.9}
     return [
-        *(mark_key(look[name], written(part.title)) for name, part in victims.items()),
         Line2D([], [], linestyle=_SOFT, label="soft labels; the line: undefended", **shared),
         Line2D([], [], linestyle=_HARD, markerfacecolor="white", label="hard labels; the line: undefended", **shared),
         Line2D([], [], linestyle=_BUDGET, color=SOFT_INK, linewidth=1.1, label="l1 that was allowed"),

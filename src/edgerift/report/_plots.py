@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 INK: Final = "#191b1e"
 SOFT_INK: Final = "#595d64"
 GRID: Final = "#e6e5df"
-_DOTS: Final = 144
+#: How wide a picture is, in inches: on a page its smallest text is as large as that of the page's own charts.
+WIDTH: Final = 8.8
+_DOTS: Final = 160
 _SMALL: Final = 8.5
 
 
@@ -25,6 +27,11 @@ class Look(NamedTuple):
 
     colour: str
     marker: str
+
+    @property
+    def size(self) -> float:
+        """How large the marker has to be, in points, to look as large as the others."""
+        return {"*": 9.5, "P": 7.5, "X": 7.5, "D": 5.8, "s": 6.0}.get(self.marker, 6.5)
 
 
 #: The undefended victims are grey, those of one training are of one family of colours, and each has its own marker.
@@ -37,14 +44,18 @@ _VICTIMS: Final = {
     "divqat": Look("#0072b2", "o"),
     "divqat+rs": Look("#3fa7e0", "^"),
     "divqat+dcp": Look("#1e2f97", "D"),
+    "held": Look("#12a594", "<"),
+    "mislead": Look("#d6246e", "*"),
     "nasty": Look("#00855f", "P"),
     "float": Look("#6fbf44", "X"),
-    "smoothing": Look("#b4428f", "p"),
+    "smoothing": Look("#7b4fa3", "p"),
     "noise": Look("#8b5e34", "h"),
 }
 
-#: For what has no look of its own.
-PALETTE: Final = (
+#: What nobody defended, where only defences have looks of their own.
+UNDEFENDED: Final = Look(INK, "o")
+
+_PALETTE: Final = (
     Look("#0072b2", "o"),
     Look("#c2410c", "D"),
     Look("#00855f", "^"),
@@ -54,12 +65,22 @@ PALETTE: Final = (
     Look("#5b6270", "X"),
 )
 
+_SPARE: Final = (">", "d", "H", "8")
+
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """Give each victim its look: the same one in every picture."""
     others = [name for name in names if name not in _VICTIMS]
-    spare = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(others)}
+    spare = {
+        name: _PALETTE[number % len(_PALETTE)]._replace(marker=_SPARE[number % len(_SPARE)])
+        for number, name in enumerate(others)
+    }
     return {name: _VICTIMS.get(name) or spare[name] for name in names}
+
+
+def palette(names: Sequence[str]) -> dict[str, Look]:
+    """Give each defence its look."""
+    return {name: _PALETTE[number % len(_PALETTE)] for number, name in enumerate(names)}
 
 
 def new_figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, list[Axes]]:
@@ -101,7 +122,9 @@ def mark_key(look: Look, text: str) -> Any:
     """Make the legend's key of one look."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=look.colour, marker=look.marker, markersize=6.5, linestyle="", label=text)
+    return Line2D(
+        [], [], color=look.colour, marker=look.marker, markersize=look.size, linestyle="", label=written(text)
+    )
 
 
 def png(figure: Figure) -> bytes:

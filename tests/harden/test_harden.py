@@ -1,0 +1,89 @@
+"""A whole comparison at its smallest: every figure against another way to compute it."""
+
+from pathlib import Path
+
+import pytest
+
+from edgerift import zoo
+from edgerift.adapt import PtqSettings, QatSettings
+from edgerift.deploy import open_build
+from edgerift.extract import Knockoff, QuerySettings, posteriors
+from edgerift.harden import Hardening, HardenRecipe
+from edgerift.harden._rows import make_row
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.recipes import silent
+from edgerift.store import Store
+from edgerift.train import TrainRecipe, TrainSettings
+
+IMAGES = ImagesSettings(size=12)
+TRAIN = TrainSettings(epochs=1, batch_size=64, learning_rate=0.01, device="cpu")
+RECIPE = HardenRecipe(
+    original=TrainRecipe(
+        images=IMAGES,
+        architecture=zoo.Architecture(name="lenet", classes=10, size=12),
+        settings=TRAIN.replace(epochs=6, learning_rate=0.05),
+    ),
+    images=IMAGES,
+    settings=QatSettings(calibration=PtqSettings(calibration_images=64), train=TRAIN),
+    rows=("large", "rs", "divqat", "qat"),
+    alpha=0.0,
+    alphas=(0.0,),
+    queries=QuerySettings(images=IMAGES, collages=128),
+    budget=100,
+    attack=Knockoff(student="lenet", training=TRAIN.replace(batch_size=32, learning_rate=0.05)),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hardening, Store]:
+    store = Store(tmp_path_factory.mktemp("store"))
+    return RECIPE.open(store, silent), store
+
+
+def test_rows_stand_in_the_order_of_the_table(made: tuple[Hardening, Store]) -> None:
+    assert list(made[0].victim) == ["large", "qat", "rs", "divqat"]
+
+
+def test_an_alpha_of_zero_is_the_plain_model(made: tuple[Hardening, Store]) -> None:
+    hardening, _ = made
+    plain, same = hardening.victim["qat"], hardening.victim["divqat"]
+    assert (plain.l1.value, same.l1.value, same.l1_queries.value, same.changed.successes) == (0, 0, 0, 0)
+    assert same.strength == hardening.alpha == 0
+    assert hardening.searches == {}
+    for name in ("defender_error", "divergence", "adversary_error", "disagreement", "best_epoch", "reliability"):
+        assert getattr(same, name) == getattr(plain, name)
+    (point,) = hardening.alphas
+    assert (point.adversary_error, point.divergence) == (plain.adversary_error.soft, plain.divergence.value)
+
+
+def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:
+    hardening, store = made
+    row = make_row("rs", RECIPE.victims, store, silent)
+    assert row.defences == hardening.victim["rs"].defences
+    build = open_build(store.get(row.victim) / "model.pte")
+    clean = posteriors(build, open_splits(IMAGES).validation.images)
+    moved = float((row.defences[0](clean) - clean).abs().sum(1).mean())
+    assert 0.55 < moved <= 0.6
+
+
+def test_figures_against_another_way(made: tuple[Hardening, Store]) -> None:
+    hardening, store = made
+    test = open_splits(IMAGES).test
+    build = open_build(store.get(make_row("qat", RECIPE.victims, store, silent).victim) / "model.pte")
+    clean = posteriors(build, test.images)
+    part = hardening.victim["rs"]
+    answers = part.defences[0](clean)
+    assert part.l1.value == pytest.approx(float((answers - clean).abs().sum(1).mean()), abs=1e-6)
+    assert part.defender_error.successes == int((answers.argmax(1) != test.labels).sum())
+    assert part.defender_error.trials == len(test) == hardening.data.test
+    assert part.top1 == pytest.approx(float(answers.max(1).values.mean()), abs=1e-6)
+    assert part.changed.successes == int((answers.argmax(1) != clean.argmax(1)).sum())
+    assert hardening.thief.spent == RECIPE.budget == 100
+    assert hardening.noise.test.value > 0
+    assert "hard labels" in part.verdict
+
+
+def test_the_document_is_read_back_as_it_was(made: tuple[Hardening, Store], tmp_path: Path) -> None:
+    hardening, store = made
+    assert Hardening.model_validate_json(hardening.model_dump_json()) == hardening
+    assert RECIPE.open(store, silent) == hardening

@@ -1,0 +1,142 @@
+"""Which victims are compared: what each is made of, and what its thief is asked to steal."""
+
+import math
+
+import pytest
+
+from edgerift import zoo
+from edgerift.adapt import Allowance, Divqat, GivenOriginal, Mislead, QatSettings, Search, Smoothing, Trial, flip_alpha
+from edgerift.defend import Deception, ReverseSigmoid
+from edgerift.deploy import BuildRecipe
+from edgerift.extract import Knockoff, QuerySettings
+from edgerift.harden import PAPER_ROWS, HardenRecipe
+from edgerift.harden._paper import paper_row
+from edgerift.harden._rows import ROWS, Row
+from edgerift.harden._verdict import _appears
+from edgerift.images import ImagesSettings
+from edgerift.train import TrainRecipe, TrainSettings
+
+IMAGES = ImagesSettings(size=12)
+ORIGINAL = TrainRecipe(
+    images=IMAGES,
+    architecture=zoo.Architecture(name="lenet", classes=10, size=12),
+    settings=TrainSettings(epochs=1),
+)
+
+
+def harden(**fields: object) -> HardenRecipe:
+    queries = QuerySettings(images=IMAGES, collages=32)
+    return HardenRecipe.model_validate({"original": ORIGINAL, "images": IMAGES, "queries": queries, **fields})
+
+
+@pytest.mark.parametrize(
+    ("row", "defence", "stage", "l1", "high"),
+    [
+        ("divqat", Divqat(), "quantized", 0.6, 2.0),
+        ("divqat+rs", Divqat(), "quantized", 0.3, 2.0),
+        ("divqat+dcp", Divqat(), "quantized", 0.3, 2.0),
+        ("float", Divqat(), "float", 0.6, 2.0),
+        ("nasty", Divqat(temperature=4.0), "quantized", 0.6, 2.0),
+        ("smoothing", Smoothing(), "quantized", 0.6, 0.9),
+        ("mislead", Mislead(), "quantized", 0.6, 1.2),
+    ],
+)
+def test_what_is_searched_for(row: str, defence: object, stage: str, l1: float, high: float) -> None:
+    found = harden().victims.tuned(row)
+    assert found is not None
+    assert (found.hardened.defence, found.hardened.stage) == (defence, stage)
+    assert (found.allowance.l1, found.allowance.high) == (pytest.approx(l1), high)
+
+
+@pytest.mark.parametrize("row", ["large", "ptq", "qat", "rs", "dcp", "noise"])
+def test_what_needs_no_search(row: str) -> None:
+    assert harden().victims.tuned(row) is None
+
+
+def test_the_held_form_turns_its_hinge() -> None:
+    found = harden().victims.tuned("held")
+    assert found is not None
+    defence = found.at(0.5)
+    assert defence.defence.hinge == 0.5
+    assert defence.defence.alpha == found.hardened.defence.alpha > 0
+
+
+def test_an_alpha_that_is_given_is_not_searched_for() -> None:
+    victims = harden(alpha=0.4).victims
+    assert victims.tuned("divqat") is None
+    assert victims.tuned("divqat+rs") is None
+    assert victims.tuned("float") is not None
+
+
+def test_every_row_of_the_paper_is_known_and_in_its_order() -> None:
+    assert [row for row in ROWS if row in PAPER_ROWS] == list(PAPER_ROWS)
+
+
+@pytest.mark.parametrize(
+    ("data", "row", "defender", "adversary"),
+    [
+        ("cifar10", "large", 16.37, 20.56),
+        ("cifar10", "divqat", 20.03, 23.52),
+        ("cifar100", "dcp", 36.35, 65.28),
+        ("gtsrb", "divqat+dcp", 6.96, 59.36),
+        ("svhn", "divqat+rs", 6.62, 13.15),
+    ],
+)
+def test_figures_of_the_paper(data: str, row: str, defender: float, adversary: float) -> None:
+    found = paper_row(data, row)
+    assert found is not None
+    assert (found.defender_error, found.adversary_error) == pytest.approx((defender / 100, adversary / 100))
+
+
+@pytest.mark.parametrize(("data", "row"), [("digits", "qat"), ("cifar10", "mislead")])
+def test_the_paper_prints_nothing_elsewhere(data: str, row: str) -> None:
+    assert paper_row(data, row) is None
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_thief_of_labels_sees_only_what_changes_labels(keeps: bool) -> None:
+    recipe = harden(attack=Knockoff(student="lenet"))
+    victim = BuildRecipe(program=recipe.victims.adapted("qat"), runtime="executorch")
+    defence = ReverseSigmoid(beta=0.1) if keeps else Deception(beta=0.9)
+    plain = Row(name="qat", title="", victim=victim)
+    defended = Row(name="rs", title="", victim=victim, defences=(defence,), keeps_labels=keeps)
+    assert (recipe.stealing(defended, "hard").digest() == recipe.stealing(plain, "hard").digest()) is keeps
+    assert recipe.stealing(defended, "soft").digest() != recipe.stealing(plain, "soft").digest()
+    assert recipe.stealing(plain, "soft").attack == Knockoff(student="lenet", labels="soft")
+
+
+def test_another_seed_moves_the_training_alone() -> None:
+    victims = harden(settings=QatSettings(train=TrainSettings(seed=4))).victims
+    first, second = victims.adapted("qat"), victims.adapted("qat", 1)
+    assert (first.settings.train.seed, second.settings.train.seed) == (4, 5)
+    assert second.replace(settings=first.settings) == first
+
+
+@pytest.mark.parametrize("margin", [4.0, 10.0, 17.6, 30.0])
+def test_where_theory_puts_the_poisoned_optimum(margin: float) -> None:
+    alpha = _appears(margin)
+    assert 1 + 1 / alpha - math.log(alpha) == pytest.approx(margin)
+    assert flip_alpha(margin) == 2 / margin
+
+
+def test_given_originals_are_taken() -> None:
+    given = GivenOriginal(sha256="0" * 64, path="somewhere.safetensors")
+    assert harden(original=given).victims.adapted("ptq").original == given
+
+
+def trial(strength: float, l1: float, allowed: bool) -> Trial:
+    return Trial(
+        strength=strength, l1=l1, divergence=0.0, accuracy=0.9, changed=0.0, top1=0.9, top2=0.1, allowed=allowed
+    )
+
+
+def search(chosen: float | None, *trials: Trial) -> Search:
+    beyond = any(found.strength == chosen and found.l1 > 0.1 for found in trials)
+    return Search(
+        allowance=Allowance(), reference_accuracy=0.9, floor=0.1, chosen=chosen, beyond_noise=beyond, trials=trials
+    )
+
+
+def test_the_noise_between_seeds_is_said() -> None:
+    assert "no allowed setting beats the noise" in search(0.5, trial(0.5, 0.05, True)).verdict
+    assert "two seeds differ by 0.100" in search(0.5, trial(0.5, 0.4, True)).verdict

@@ -2,8 +2,8 @@
 
     python benchmarks/summary.py
 
-Reads benchmarks/{twin,builds,qat,evasion,evade}.json and benchmarks/card-cifar10.json, a card that `edgerift adapt`
-wrote.
+Reads benchmarks/{twin,builds,qat,evasion,evade,extract}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
+benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+
+from edgerift.harden import Hardening
+from edgerift.report import hardening_markdown
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "docs" / "measurements.md"
@@ -193,9 +196,42 @@ def search() -> str:
     )
 
 
+def hardening() -> str:
+    """The second paper's tables at this machine's scale."""
+    found = Hardening.model_validate_json((HERE / "harden-cifar10.json").read_text())
+    command = (
+        "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --victims all --adapt-epochs 1 "
+        "--thief-epochs 10 --thief-learning-rate 0.1 --thief-batch-size 128 --thief-precision bfloat16 --budget 20000 "
+        "--out OUT"
+    )
+    return f"## Theft, and training against it\n\n`{command}`\n\n{hardening_markdown(found)}"
+
+
+def oracle() -> str:
+    """What the oracle and DivQAT add."""
+    found = read("extract.json")
+    rows = [
+        [name, f"{found['oracle']['images_per_second'][name]:,.0f}", f"{ratio:.2f}"]
+        for name, ratio in found["oracle"]["throughput_over_bare"].items()
+    ]
+    steps = [
+        [f"batch {batch}", f"{row['divqat']:.2f}", f"{row['float']:.2f}"]
+        for batch, row in found["step_over_qat_step"].items()
+    ]
+    return (
+        f"## Cost of the oracle and of DivQAT\n\n`python benchmarks/extract.py`: {found['model']}, "
+        f"{found['images']:,} images, one thread, processor time, median of {found['turns']} turns. The oracle writes "
+        "its ledger to disk.\n\n"
+        + table(["", "images a second, at best", "over the bare build"], rows)
+        + "\nA step of training over a step of plain quantization-aware training:\n\n"
+        + table(["", "DivQAT", "float"], steps)
+    )
+
+
 def main() -> None:
     """Write the page."""
-    TARGET.write_text("\n".join([HEAD, attacks(), search(), card(), builds(), twins(), training()]))
+    parts = [attacks(), search(), hardening(), oracle(), card(), builds(), twins(), training()]
+    TARGET.write_text("\n".join([HEAD, *parts]))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ from edgerift.adapt._hardened import HardenedRecipe
 from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
-from edgerift.errors import RecipeError, StoreError
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
 from edgerift.recipes import Progress, Recipe, Settings
-from edgerift.store import write_whole
+from edgerift.store import read_document, write_whole
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -142,11 +141,7 @@ class TunedRecipe(Recipe):
 
     def search(self, store: Store, progress: Progress) -> Search:
         """Read what was tried, searched for when missing; raises `StoreError` for a file that is damaged."""
-        path = store.get(self, progress) / SEARCH
-        try:
-            return Search.model_validate_json(path.read_bytes())
-        except (OSError, RecipeError) as error:
-            raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
+        return read_document(Search, store.get(self, progress) / SEARCH)
 
 
 def _search(recipe: TunedRecipe, store: Store, progress: Progress) -> Search:

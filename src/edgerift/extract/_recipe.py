@@ -12,7 +12,6 @@ from edgerift import zoo
 from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import Defence, TopK, defended
 from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
-from edgerift.errors import RecipeError, StoreError
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._oracle import Oracle, posteriors
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
@@ -29,7 +28,7 @@ from edgerift.measure import (
     posterior_l1,
 )
 from edgerift.recipes import Progress, Recipe, Settings
-from edgerift.store import write_whole
+from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe, plot_history
 
 if TYPE_CHECKING:
@@ -156,11 +155,7 @@ class ExtractRecipe(Recipe):
 
     def theft(self, store: Store, progress: Progress) -> Theft:
         """Read what was measured, stolen when missing."""
-        path = store.get(self, progress) / THEFT
-        try:
-            return Theft.model_validate_json(path.read_bytes())
-        except (OSError, RecipeError) as error:
-            raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
+        return read_document(Theft, store.get(self, progress) / THEFT)
 
     def _measured(
         self,

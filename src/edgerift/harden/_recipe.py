@@ -11,7 +11,6 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
 from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import Target
-from edgerift.errors import StoreError
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._document import AlphaPoint, Hardening, ThiefPart, VictimPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
@@ -20,7 +19,7 @@ from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
 from edgerift.recipes import Progress, Recipe
-from edgerift.store import write_whole
+from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
@@ -88,11 +87,7 @@ class HardenRecipe(Recipe):
 
     def open(self, store: Store, progress: Progress) -> Hardening:
         """Read the comparison, made when missing."""
-        path = store.get(self, progress) / HARDENING
-        try:
-            return Hardening.model_validate_json(path.read_bytes())
-        except ValueError as error:
-            raise StoreError(f"{path} is damaged ({error}); delete its folder and run again") from None
+        return read_document(Hardening, store.get(self, progress) / HARDENING)
 
 
 def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardening:

@@ -12,7 +12,7 @@ export GOMP_SPINCOUNT ?= 10000
 .DELETE_ON_ERROR:
 .PHONY: demo test slow check docs clean
 
-# Train, adapt to int8, build for ExecuTorch, attack, and report. The results are in demo/. The demo's gate fails, as that
+# Train, adapt to int8, build for ExecuTorch, attack, steal, and report. The results are in demo/. The demo's gate fails, as that
 # of an undefended build should: exit code 1 is its verdict, and only another one is a failure of the demo.
 demo: $(INSTALLED)
 	$(BIN)/edgerift audit --out demo --store demo/.store || [ $$? -eq 1 ]

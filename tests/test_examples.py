@@ -18,8 +18,10 @@ RESULTS = {
     "03_fidelity.py": r"onnxruntime +onnxruntime +100\.00% +0\.0 +0\.00%$",
     "04_evade.py": r"^default +[\d.]+ % \[[\d., ]+\] \(\d+ of \d+\) +[\d.]+% +1$",
     "05_own_objective.py": r"\d+\.png: label (\d), original \1, build (?!\1)\d$",
+    "06_steal.py": r"^reverse sigmoid, undone +1\.[\d]+ +[\d.]+% +[\d.]+% +[\d.]+%$",
+    "07_harden.py": r"^misleading, l1 0\.6 +0\.[\d]+ +[\d.]+% +[\d.]+% +[\d.]+%$",
 }
-SLOW = {"01_train_and_adapt.py", "03_fidelity.py", "04_evade.py", "05_own_objective.py"}
+SLOW = {"01_train_and_adapt.py", "03_fidelity.py", "04_evade.py", "05_own_objective.py", "06_steal.py", "07_harden.py"}
 
 
 def test_every_example_is_listed() -> None:

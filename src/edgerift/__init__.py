@@ -9,6 +9,7 @@ from edgerift import deploy as deploy
 from edgerift import errors as errors
 from edgerift import evade as evade
 from edgerift import extract as extract
+from edgerift import harden as harden
 from edgerift import images as images
 from edgerift import measure as measure
 from edgerift import recipes as recipes

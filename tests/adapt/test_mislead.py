@@ -26,7 +26,7 @@ class Fixed(torch.nn.Module):
     seed=st.integers(0, 10**6),
     classes=st.sampled_from([2, 3, 10, 100]),
     l1=st.floats(0, 2),
-    margin=st.floats(0, 0.9),
+    margin=st.floats(0.001, 0.9),
     towards=st.sampled_from(["second", "least"]),
 )
 def test_the_target_keeps_both_promises(seed: int, classes: int, l1: float, margin: float, towards: str) -> None:

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import torch
-from scipy.optimize import brentq
 
 from edgerift.adapt import Search, flip_alpha
 from edgerift.harden._document import ClosedFormPart, VictimPart
@@ -78,6 +77,8 @@ def closed_form(bench: Bench, search: Search) -> ClosedFormPart | None:
 
 def _appears(margin: float) -> float:
     """Solve margin = 1 + 1/alpha - ln alpha, above which a poisoned optimum exists; the right side falls with alpha."""
+    from scipy.optimize import brentq
+
     return float(brentq(lambda alpha: 1 + 1 / alpha - math.log(alpha) - margin, 1e-6, 1e3))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import chromium
 import numpy as np
 import pytest
-from made_audit import DIGITS, made_audit
+from made_audit import DIGITS, change_evasion, made_audit
 from PIL import Image
 
 from edgerift.report import audit_html
@@ -45,7 +45,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder, case = tmp_path_factory.mktemp(request.param), CASES[request.param]
     audit = made_audit(folder, findings=case.findings, verdict=case.verdict, classes=case.classes)
     long = {"x" * 90: audit.evasion.attacks["pgd"]} if request.param == "long" else {}
-    audit = audit.replace(attacks={**audit.evasion.attacks, **long})
+    audit = change_evasion(audit, attacks={**audit.evasion.attacks, **long})
     file = folder / "report.html"
     file.write_text(audit_html(audit, folder), encoding="utf-8")
     return file
@@ -69,6 +69,22 @@ def test_opens_without_complaint_or_request(
     assert browser.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     browser.picture(tmp_path / "report.png", height=900)
     assert len(np.unique(np.asarray(Image.open(tmp_path / "report.png")).reshape(-1, 3), axis=0)) > 20
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("left_out", ["evasion", "theft"])
+def test_a_page_about_one_threat_opens_as_well(
+    browser: chromium.Page, tmp_path: Path, width: int, left_out: str
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(audit_html(made_audit(tmp_path).replace(**{left_out: None}), tmp_path), encoding="utf-8")
+    browser.complaints.clear()
+    browser.open(file, width=width)
+    browser.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert browser.complaints == []
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    places = "[...document.querySelectorAll('.contents a')].every(one => document.querySelector(one.hash))"
+    assert browser.evaluate(places)
 
 
 def test_policy_stops_what_it_should(browser: chromium.Page, report: Path) -> None:

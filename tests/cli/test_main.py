@@ -20,7 +20,10 @@ def test_the_version_is_the_packages(run, flag):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--help"], ["train", "adapt", "card", "doctor", "extract", "harden", "defend", edgerift.__doc__.split(":")[0][:40]]),
+        (
+            ["--help"],
+            ["train", "adapt", "card", "doctor", "extract", "harden", "defend", edgerift.__doc__.split(":")[0][:40]],
+        ),
         (["adapt", "--help"], ["--method", "--target", "--runtime", "--out", "--json", "--control", "--trust"]),
         (["train", "-h"], ["--model", "--epochs", "--out"]),
         (["card", "--help"], ["FOLDER", "--seed", "--trust"]),
@@ -39,7 +42,11 @@ def test_help_is_no_error(run, arguments, words):
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [([], "train, adapt, card, audit, replay, extract, harden, defend, doctor"), (["adpt"], "adpt"), (["doctor", "--jason"], "--jason")],
+    [
+        ([], "train, adapt, card, audit, replay, extract, harden, defend, doctor"),
+        (["adpt"], "adpt"),
+        (["doctor", "--jason"], "--jason"),
+    ],
 )
 def test_a_command_that_is_not_known_is_one_line(run, arguments, text):
     assert text in run(*arguments).line()

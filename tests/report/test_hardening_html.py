@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from made_audit import HOSTILE
 from made_hardening import TITLES, made_hardening
+from PIL import Image
 
 from edgerift.harden import Hardening
-from edgerift.report import hardening_charts, hardening_html, write_hardening
+from edgerift.report import hardening_html, write_hardening
 from edgerift.report._words import bounds, percent
 
+PICTURES = ("tradeoff.png", "alpha.png", "reliability.png", "sweep.png")
 VOID = {"br", "img", "link", "meta", "path", "circle"}
 
 
@@ -62,9 +64,15 @@ class Page(HTMLParser):
         return next(row for row in rows if row and row[0].startswith(title))
 
 
+def draw(folder: Path) -> None:
+    """Put small pictures in the place of the charts, each of another size."""
+    for number, name in enumerate(PICTURES):
+        Image.new("RGB", (30 + number, 20)).save(folder / name)
+
+
 def render(folder: Path, **options: object) -> tuple[Hardening, str, Page]:
     hardening = made_hardening(**options)
-    hardening_charts(hardening, folder)
+    draw(folder)
     page = hardening_html(hardening, folder)
     return hardening, page, Page(page)
 
@@ -119,8 +127,8 @@ def test_embeds_the_pictures_and_says_what_they_show(tmp_path: Path) -> None:
     hardening, _, page = render(tmp_path)
     images = page.all("img")
     embedded = [base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in images]
-    names = ("tradeoff.png", "alpha.png", "reliability.png", "sweep.png")
-    assert embedded == [(tmp_path / name).read_bytes() for name in names]
+    assert embedded == [(tmp_path / name).read_bytes() for name in PICTURES]
+    assert [(image["width"], image["height"]) for image in images] == [(f"{30 + number}", "20") for number in range(4)]
     divqat = hardening.victim["divqat"]
     assert f"DivQAT: l1 {divqat.l1.value:.3f}" in images[0]["alt"]
     assert percent(divqat.adversary_error.hard.value) in images[0]["alt"]
@@ -131,7 +139,7 @@ def test_embeds_the_pictures_and_says_what_they_show(tmp_path: Path) -> None:
 
 def test_picture_that_is_missing_is_said_so(tmp_path: Path) -> None:
     hardening = made_hardening()
-    hardening_charts(hardening, tmp_path)
+    draw(tmp_path)
     (tmp_path / "sweep.png").unlink()
     (tmp_path / "alpha.png").write_bytes(b"cut")
     page = Page(hardening_html(hardening, tmp_path))
@@ -164,8 +172,7 @@ def test_text_of_the_document_is_no_markup(tmp_path: Path) -> None:
     hardening = made_hardening(data=HOSTILE).replace(verdict=f"{HOSTILE}\n{HOSTILE}: x", model=HOSTILE)
     part = hardening.victim["qat"].replace(title=HOSTILE)
     hardening = hardening.replace(victim={**hardening.victim, "qat": part})
-    write_hardening(hardening, tmp_path)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = hardening_html(hardening, tmp_path)
     page = Page(text)
     assert text.count("<script") == 1
     assert not {"\x1b", "\u202e"} & set(text)
@@ -173,9 +180,9 @@ def test_text_of_the_document_is_no_markup(tmp_path: Path) -> None:
 
 
 def test_writes_everything(tmp_path: Path) -> None:
-    hardening = made_hardening()
+    hardening = made_hardening(("qat", "divqat"))
     write_hardening(hardening, tmp_path)
-    names = {"harden.json", "table.md", "tradeoff.png", "alpha.png", "reliability.png", "sweep.png", "report.html"}
+    names = {"harden.json", "table.md", "report.html", *PICTURES}
     assert {path.name for path in tmp_path.iterdir()} == names
     assert Hardening.model_validate_json((tmp_path / "harden.json").read_bytes()) == hardening
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == hardening_html(hardening, tmp_path)

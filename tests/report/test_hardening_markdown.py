@@ -1,4 +1,4 @@
-"""The comparison as Markdown: the tables' figures are the document's, and its text neither ends a cell nor is markup."""
+"""The comparison as Markdown: the document's figures in tables, and its text neither markup nor a cell's end."""
 
 import re
 

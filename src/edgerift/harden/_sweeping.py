@@ -48,9 +48,7 @@ def sweep_defences(
     """
     if theft is not None and (theft.victim != victim or theft.images != images or theft.defences):
         raise RecipeError("the theft is of another victim or of one with a defence; give that of this one, undefended")
-    for name, fields in defences.items():
-        for strength in strengths(name) if grid is None else grid:
-            with_strength(name, strength, **fields)  # Fails now rather than after the victim is made.
+    _require_allowed(defences, grid)
     opened = open_victim(victim, store, progress)
     splits = open_splits(images)
     answers, labels = posteriors(opened, splits.validation.images), splits.validation.labels
@@ -77,6 +75,13 @@ def sweep_defences(
         },
         milliseconds={name: added_milliseconds(answers, (defence,)) or 0.0 for name, defence in kept.items()},
     )
+
+
+def _require_allowed(defences: Mapping[str, Fields], grid: Sequence[float] | None) -> None:
+    """Refuse a strength or a field now rather than after the victim is made."""
+    for name, fields in defences.items():
+        for strength in strengths(name) if grid is None else grid:
+            with_strength(name, strength, **fields)
 
 
 @final

@@ -66,7 +66,7 @@ def _table(hardening: Hardening, shown: Sequence[str], title: str | None) -> Tab
         padding=(0, 1, 0, 0),
     )
     paper = has_paper(hardening)
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for one in _headings(shown, paper):
         table.add_column(one, justify="right", no_wrap=True)
     for part in hardening.victim.values():

@@ -61,10 +61,10 @@ def _panel(
 ) -> None:
     ends = [*places, *([] if budget is None else [budget])]
     marker = _MARKER * ((max(ends) - min(ends)) or 1.0)
-    for place, (name, part) in zip(apart(places, 1.7 * marker), victims.items(), strict=True):
+    for place, (name, part) in zip(apart(places, 2.0 * marker), victims.items(), strict=True):
         hard, soft = part.adversary_error.hard, part.adversary_error.soft
-        _mark(axes, place + 0.35 * marker, hard, look[name], "white")
-        _mark(axes, place - 0.35 * marker, soft, look[name], look[name].colour)
+        _mark(axes, place + 0.5 * marker, hard, look[name], "white")
+        _mark(axes, place - 0.5 * marker, soft, look[name], look[name].colour)
     undefended = victims.get("qat")
     if undefended is not None:
         for interval, dashes in ((undefended.adversary_error.soft, _SOFT), (undefended.adversary_error.hard, _HARD)):

@@ -1,0 +1,63 @@
+"""What a comparison concludes: the words must follow from the figures."""
+
+import pytest
+from made_hardening import made_hardening, made_search, share
+
+from edgerift.harden import Thieves, VictimPart
+from edgerift.harden._verdict import overall_verdict, row_verdict
+
+PLAIN = (
+    made_hardening(("qat",))
+    .victim["qat"]
+    .replace(defender_error=share(10, 1000), adversary_error=Thieves(soft=share(100, 1000), hard=share(150, 1000)))
+)
+NOTHING = "It holds back neither thief measurably."
+HARD = "The thief with hard labels gets round it: it costs that thief nothing that can be shown."
+SOFT = "The thief with soft labels gets round it: it costs that thief nothing that can be shown."
+DEAR = "It costs its owner as much as the thief with hard labels, or more."
+WORTH = "Both thieves pay more than its owner does."
+
+
+def victim(owner: int, soft: int, hard: int) -> VictimPart:
+    return PLAIN.replace(
+        defender_error=share(owner, 1000), adversary_error=Thieves(soft=share(soft, 1000), hard=share(hard, 1000))
+    )
+
+
+@pytest.mark.parametrize(
+    ("figures", "conclusion"),
+    [
+        ((10, 100, 150), NOTHING),
+        ((10, 105, 155), NOTHING),
+        ((10, 40, 90), NOTHING),
+        ((10, 400, 150), HARD),
+        ((10, 400, 160), HARD),
+        ((10, 400, 60), HARD),
+        ((10, 100, 450), SOFT),
+        ((210, 400, 250), DEAR),
+        ((10, 400, 250), WORTH),
+    ],
+)
+def test_conclusion_follows_from_the_figures(figures: tuple[int, int, int], conclusion: str) -> None:
+    assert row_verdict(victim(*figures), PLAIN).endswith(conclusion)
+
+
+def test_differences_are_in_points_with_their_direction() -> None:
+    said = row_verdict(victim(35, 400, 145), PLAIN)
+    assert "Its owner's error is 2.5 points higher at l1 0.000;" in said
+    assert "30.0 points more with soft labels (p < 0.001)" in said
+    assert "0.5 points less with hard labels (no difference shown, p = 0.8" in said
+    same = row_verdict(victim(10, 100, 150), PLAIN)
+    assert "Its owner's error is the same" in same
+    assert "errs as often with soft labels (no difference shown, p = 1)" in same
+
+
+def test_lines_of_the_whole() -> None:
+    parts = {"ptq": PLAIN, "qat": PLAIN, "rs": PLAIN.replace(title="RS", verdict="It does not help.")}
+    lines = overall_verdict(parts, made_search()).splitlines()
+    assert lines[0] == (
+        "Undefended, the QAT build errs on 1.0 % of the test images and its clones on 10.0 % (soft labels) and "
+        "15.0 % (hard labels)."
+    )
+    assert lines[1:] == [f"The search for DivQAT's alpha: {made_search().verdict}.", "RS: It does not help."]
+    assert len(overall_verdict(parts, None).splitlines()) == 2

@@ -107,6 +107,14 @@ def test_marks_stand_apart_in_their_order_and_no_further_than_they_must(places: 
         assert moved == pytest.approx(places)
 
 
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.01, 2), st.floats(-5, 5))
+def test_no_mark_crosses_the_limit(places: list[float], gap: float, limit: float) -> None:
+    moved = apart(places, gap, limit)
+    assert (np.diff(sorted(moved)) >= gap - 1e-9).all()
+    for place, now in zip(places, moved, strict=True):
+        assert (now <= limit - gap / 2 + 1e-9) if place <= limit else (now >= limit + gap / 2 - 1e-9)
+
+
 @pytest.mark.parametrize("classes", [2, 10])
 def test_calibration_error_of_bins_is_that_of_the_answers(classes: int) -> None:
     generator = torch.Generator().manual_seed(0)

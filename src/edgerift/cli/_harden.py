@@ -111,9 +111,7 @@ class HardenCommand(Settings):
                     high=options.highest_alpha,
                     steps=options.search_steps,
                 ),
-                "alpha": None
-                if options.alpha == "auto"
-                else number("--alpha", options.alpha, "auto or a number from 0 up"),
+                "alpha": options.fixed_alpha(),
                 "rows": self._rows(),
                 "alphas": number_list("--alphas", options.alphas),
                 "queries": query_settings(self.stealing, described, seed=seed),

@@ -46,7 +46,7 @@ class HardenRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
-    rows: tuple[RowName, ...] = ("ptq", "qat", "divqat")
+    rows: tuple[RowName, ...] = ("ptq", "qat", "divqat", "held")
     alphas: tuple[NonNegativeFloat, ...] = ()
     queries: QuerySettings
     budget: PositiveInt = 50_000

@@ -61,7 +61,7 @@ def _panel(
 ) -> None:
     ends = [*places, *([] if budget is None else [budget])]
     marker = _MARKER * ((max(ends) - min(ends)) or 1.0)
-    for place, (name, part) in zip(apart(places, 2.0 * marker), victims.items(), strict=True):
+    for place, (name, part) in zip(apart(places, 2.0 * marker, budget), victims.items(), strict=True):
         hard, soft = part.adversary_error.hard, part.adversary_error.soft
         _mark(axes, place + 0.5 * marker, hard, look[name], "white")
         _mark(axes, place - 0.5 * marker, soft, look[name], look[name].colour)

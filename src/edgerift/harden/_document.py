@@ -78,8 +78,8 @@ class ClosedFormPart(Settings):
     `margin` is log(L_y / L_min), the median over validation images that the original gets right, `low_margin` and
     `high_margin` its 10th and 90th percentiles. A poisoned optimum appears at `appears` and turns the label at `flips`
     = 2 / margin. `first_beyond_noise` is the least alpha tried whose answers moved further than two seeds do, and
-    `first_flip` the least that changed more labels than another seed and cost more accuracy than was allowed; None
-    where none did.
+    `first_flip` the least that cost more accuracy than was allowed; None where none did. Theory says when such an
+    optimum exists, not when training from the original reaches it: that takes several times the alpha.
     """
 
     margin: float
@@ -130,7 +130,7 @@ class Hardening(Settings):
 
     `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
     strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds what was asked
-    for of the figures 4 to 6. `times` are seconds.
+    for of the figures 4 to 6.
     """
 
     type: Literal["hardening"] = "hardening"

@@ -26,7 +26,7 @@ from edgerift.report._hardening_words import (
     strength_words,
     victim_title,
 )
-from edgerift.report._html import _asset, _environment, _policy
+from edgerift.report._page import asset, environment, policy
 from edgerift.report._plot_alpha import has_alphas
 from edgerift.report._plots import looks
 
@@ -60,9 +60,9 @@ def hardening_html(hardening: Hardening, folder: Path) -> str:
     """
     colours = (look.colour for look in looks(tuple(hardening.victim)).values())
     swatches = "".join(f".v{number} {{ color: {colour}; }}\n" for number, colour in enumerate(colours))
-    style, script = _asset("report.css") + _asset("hardening.css") + swatches, _asset("report.js")
-    environment = _environment()
-    environment.filters |= {"mean_ends": mean_ends, "figure": figure, "strengths": strength_words}
+    style, script = asset("report.css") + asset("hardening.css") + swatches, asset("report.js")
+    made = environment()
+    made.filters |= {"mean_ends": mean_ends, "figure": figure, "strengths": strength_words}
     values: dict[str, Any] = {
         "hardening": hardening,
         "heading": heading(hardening),
@@ -75,9 +75,9 @@ def hardening_html(hardening: Hardening, folder: Path) -> str:
         "measured": _measured(hardening),
         "style": style,
         "script": script,
-        "policy": _policy(style, script),
+        "policy": policy(style, script),
     }
-    return environment.get_template("hardening.html.j2").render(values)
+    return made.get_template("hardening.html.j2").render(values)
 
 
 def _emphasised(line: str) -> tuple[str, str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +12,15 @@ from edgerift.report._html_charts import (
     attacks_chart,
     control_chart,
     curve_chart,
-    summary,
     thieves_chart,
 )
 from edgerift.report._html_images import pictures
-from edgerift.report._html_scatter import WIDTH, mark, scatter
+from edgerift.report._html_scatter import scatter
+from edgerift.report._page import asset, environment, policy
 from edgerift.report._rows import attack_order, by_level, class_rows, layer_rows
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
+    pass
 
 _FIRST_FINDINGS = 24
 _FIRST_ROWS = 20
@@ -37,7 +32,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
     `folder` is the audit's folder; the PNG files of the findings are read from it and embedded, up to 200 findings or
     16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is said so in its place.
     """
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     values = {
         "audit": audit,
         "evasion": audit.evasion,
@@ -45,13 +40,13 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "outcomes": _words.outcomes(audit),
         "style": style,
         "script": script,
-        "policy": _policy(style, script),
+        "policy": policy(style, script),
         "first_rows": _FIRST_ROWS,
         "flags": by_level(audit.flags),
     }
     values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
     values |= {} if audit.theft is None else _theft(audit.theft)
-    return _environment().get_template("report.html.j2").render(values)
+    return environment().get_template("report.html.j2").render(values)
 
 
 def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]:
@@ -81,48 +76,3 @@ def _theft(theft: TheftPart) -> dict[str, Any]:
         "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
         "thieves_chart": thieves_chart(theft),
     }
-
-
-def _policy(style: str, script: str) -> str:
-    """Write the content security policy: this style, this script and embedded images; nothing else, from nowhere."""
-    parts = ("default-src 'none'", "img-src data:", f"style-src {_hash(style)}", f"script-src {_hash(script)}")
-    return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> str:
-    return resources.files("edgerift.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    words = ("percent", "bounds", "rate", "p_value", "gate_numbers", "attack_words", "thief_words", "levels", "as_json")
-    environment.filters |= {name: getattr(_words, name) for name in (*words, "sentence")}
-    environment.filters |= {"summary": summary, "breakable": _breakable}
-    environment.globals |= {"mark": mark, "scatter_width": WIDTH, "class_name": _words.class_name}
-    return environment
-
-
-def _breakable(name: str) -> Markup:
-    """Let a long name break after its dots, slashes and underscores."""
-    from markupsafe import Markup, escape
-
-    parts = re.split(r"(?<=[./_])(?=.)", _words.plain(name))
-    return Markup("<wbr>").join(escape(part) for part in parts)
-
-
-def _finalize(value: Any) -> Any:
-    return _words.plain(value) if type(value) is str else value

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat, weights_digest
 from edgerift.adapt._mislead import Mislead
-from edgerift.adapt._recipe import PROGRAM, Original, open_original
+from edgerift.adapt._recipe import PROGRAM, Original, open_original, write_history
 from edgerift.adapt._settings import QatSettings
 from edgerift.adapt._smoothing import Smoothing
 from edgerift.deploy import Program, Provenance, Target, folded
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe, silent
-from edgerift.store import write_whole
-from edgerift.train import History, Loss, TrainSettings, plot_history, run
+from edgerift.train import History, Loss, TrainSettings, run
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -171,6 +170,5 @@ class HardenedRecipe(Recipe):
             progress=progress,
         )
         program.save(folder / PROGRAM)
-        write_whole(folder / "history.json", history.as_json())
-        plot_history(history, folder / "history.png")
+        write_history(history, folder)
         checkpoint.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe
 from edgerift.store import write_whole
-from edgerift.train import TrainRecipe, TrainSettings, plot_history
+from edgerift.train import History, TrainRecipe, TrainSettings, plot_history
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -109,9 +109,14 @@ class AdaptRecipe(Recipe):
             progress=progress,
         )
         program.save(folder / PROGRAM)
-        write_whole(folder / "history.json", history.as_json())
-        plot_history(history, folder / "history.png")
+        write_history(history, folder)
         checkpoint.unlink(missing_ok=True)
+
+
+def write_history(history: History, folder: Path) -> None:
+    """Write what a training measured: `history.json` and `history.png`."""
+    write_whole(folder / "history.json", history.as_json())
+    plot_history(history, folder / "history.png")
 
 
 class FinetuneRecipe(Recipe):
@@ -138,6 +143,5 @@ class FinetuneRecipe(Recipe):
         )
         assert isinstance(trained.model, zoo.Classifier)
         zoo.save(trained.model, folder / ORIGINAL)
-        write_whole(folder / "history.json", trained.history.as_json())
-        plot_history(trained.history, folder / "history.png")
+        write_history(trained.history, folder)
         checkpoint.unlink(missing_ok=True)

@@ -49,6 +49,7 @@ PUBLIC = {
         "TARGETS",
         "TrainedDefence",
         "Trial",
+        "Tuned",
         "TunedRecipe",
         "divergence",
         "divqat",
@@ -65,6 +66,7 @@ PUBLIC = {
         "run_qat",
         "torchao_qat",
         "torchao_qat_model",
+        "tune",
         "weights_digest",
     ],
     "edgerift.audit": [

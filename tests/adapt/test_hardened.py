@@ -11,6 +11,7 @@ from torch import nn
 from edgerift import errors, train, zoo
 from edgerift.adapt import (
     AdaptRecipe,
+    Allowance,
     Divqat,
     HardenedRecipe,
     PtqSettings,
@@ -21,6 +22,7 @@ from edgerift.adapt import (
     qat,
     run_hardened,
     run_qat,
+    tune,
     weights_digest,
 )
 from edgerift.adapt import _hardened as module
@@ -328,3 +330,25 @@ def test_the_name_holds_these_fields_and_no_others():
         "name": "divqat",
         "temperature": 1.0,
     }
+
+
+def test_a_search_without_a_store_keeps_the_strongest_that_is_allowed(lenet, few, digits):
+    held = digits.train.select(torch.arange(200, 260))
+    allowance = Allowance(l1=0.6, accuracy_drop=1.0, high=60.0, steps=2)
+    found = tune(lenet, few, held, target="server", defence=Divqat(), settings=SHORT, allowance=allowance)
+    search = found.search
+    assert [trial.strength for trial in search.trials][:1] == [0.0]
+    assert len(search.trials) == 4
+    chosen = divqat(lenet, few, held, target="server", settings=SHORT, alpha=search.chosen)
+    assert same(found.program, chosen)
+    (kept,) = (trial for trial in search.trials if trial.strength == search.chosen)
+    plain = qat(lenet, few, held, target="server", settings=SHORT)
+    answers = [twin_scores(twin(program), held.images).softmax(1) for program in (plain, chosen)]
+    assert kept.l1 == pytest.approx(float((answers[0] - answers[1]).abs().sum(1).mean()))
+    automatic = divqat(lenet, few, held, target="server", settings=SHORT, alpha="auto", allowance=allowance)
+    assert same(automatic, chosen)
+
+
+def test_an_allowance_without_a_search_is_refused(lenet, few):
+    with pytest.raises(errors.RecipeError, match='alpha="auto"'):
+        divqat(lenet, few, None, settings=SHORT, alpha=0.1, allowance=Allowance())

@@ -5,10 +5,12 @@ from edgerift.adapt._closed_form import poisoned_share as poisoned_share
 from edgerift.adapt._divergence import Direction as Direction
 from edgerift.adapt._divergence import Divqat as Divqat
 from edgerift.adapt._divergence import divergence as divergence
+from edgerift.adapt._divqat import Tuned as Tuned
+from edgerift.adapt._divqat import divqat as divqat
+from edgerift.adapt._divqat import tune as tune
 from edgerift.adapt._hardened import Hardened as Hardened
 from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
 from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
-from edgerift.adapt._hardened import divqat as divqat
 from edgerift.adapt._hardened import run_hardened as run_hardened
 from edgerift.adapt._methods import TARGETS as TARGETS
 from edgerift.adapt._methods import finetune as finetune

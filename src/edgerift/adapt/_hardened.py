@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from edgerift.adapt._divergence import Divqat
-from edgerift.adapt._methods import held_out, ptq, require_fit, run_qat, weights_digest
+from edgerift.adapt._methods import ptq, require_fit, run_qat, weights_digest
 from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, Original, open_original, write_history
 from edgerift.adapt._settings import QatSettings
@@ -36,39 +36,6 @@ class Hardened(NamedTuple):
 
     program: Program
     history: History
-
-
-def divqat(
-    original: nn.Module,
-    train: ImageSet,
-    validation: ImageSet | float | None = 0.1,
-    *,
-    target: Target = "mobile",
-    defence: Divqat | None = None,
-    settings: QatSettings | None = None,
-    checkpoint: Path | None = None,
-    progress: Progress = silent,
-    **divqat_fields: Any,
-) -> Program:
-    """Train the quantized model away from its original: quantization-aware training with the loss of DivQAT.
-
-    `divqat_fields` are fields of :class:`Divqat` (`alpha`, `cap`, ...) and go before those of `defence`. The original
-    is frozen, in evaluation mode, and sees the same augmented images. With alpha 0 the result is that of :func:`qat`,
-    bit for bit. A float `validation` holds out that share of `train`; it is measured, nothing is chosen by it. Raises
-    what :func:`qat` raises.
-    """
-    chosen = settings or QatSettings()
-    train, held = held_out(train, validation, chosen.train.seed)
-    return run_hardened(
-        original,
-        train,
-        held,
-        target=target,
-        defence=(defence or Divqat()).replace(**divqat_fields),
-        settings=chosen,
-        checkpoint=checkpoint,
-        progress=progress,
-    ).program
 
 
 def run_hardened(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -145,15 +146,43 @@ class TunedRecipe(Recipe):
 
 
 def _search(recipe: TunedRecipe, store: Store, progress: Progress) -> Search:
-    bounds, validation = recipe.allowance, open_splits(recipe.hardened.images).validation
-    plain = _answers(recipe.plain(), validation, store, progress)
-    floor = posterior_l1(plain, _answers(recipe.plain(1), validation, store, progress)).value
-    original = twin_scores(open_original(recipe.hardened.original, store, progress), validation.images).softmax(1)
+    validation = open_splits(recipe.hardened.images).validation
+    original = open_original(recipe.hardened.original, store, progress)
+
+    def answers(step: AdaptRecipe | HardenedRecipe) -> Tensor:
+        return _answers(step, validation, store, progress)
+
+    return searched(
+        lambda strength: answers(recipe.at(strength)),
+        plain=answers(recipe.plain()),
+        reseeded=answers(recipe.plain(1)),
+        original=twin_scores(original, validation.images).softmax(1),
+        labels=validation.labels,
+        bounds=recipe.allowance,
+        progress=progress,
+    )
+
+
+def searched(
+    answers: Callable[[float], Tensor],
+    *,
+    plain: Tensor,
+    reseeded: Tensor,
+    original: Tensor,
+    labels: Tensor,
+    bounds: Allowance,
+    progress: Progress,
+) -> Search:
+    """Search for the strongest allowed strength, from the answers `[N,K]` that a training at a strength gives.
+
+    `plain` and `reseeded` are the answers of two plain quantization-aware models of different seeds, `original` those
+    of the original, all to the same images with `labels` `[N]`.
+    """
+    floor = posterior_l1(plain, reseeded).value
     trials: dict[float, Trial] = {}
 
     def cost(strength: float) -> float:
-        answers = _answers(recipe.at(strength), validation, store, progress)
-        trial = _trial(strength, bounds, answers, plain, original, validation.labels)
+        trial = _trial(strength, bounds, answers(strength), plain, original, labels)
         trials[strength] = trial
         progress("search", len(trials), bounds.steps + 2, f"strength {strength:g}: l1 {trial.l1:.3f}")
         return 0.0 if trial.allowed else 1.0
@@ -161,7 +190,7 @@ def _search(recipe: TunedRecipe, store: Store, progress: Progress) -> Search:
     chosen = strongest(cost, low=bounds.low, high=bounds.high, budget=0.5, steps=bounds.steps)
     return Search(
         allowance=bounds,
-        reference_accuracy=accuracy(plain, validation.labels).value,
+        reference_accuracy=accuracy(plain, labels).value,
         floor=floor,
         chosen=chosen,
         beyond_noise=chosen is not None and trials[chosen].l1 > floor,

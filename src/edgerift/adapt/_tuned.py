@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SEARCH: Final = "search.json"
 
+#: A distance this many times that between two seeds is clearly more; below, one more seed might reach it.
+_CLEARLY: Final = 1.5
+
 
 class Allowance(Settings):
     """What a defence may cost, on the validation images.
@@ -86,7 +89,8 @@ class Search(Settings):
         found = next(trial for trial in self.trials if trial.strength == self.chosen)
         moved = f"strength {self.chosen:g} moves the answers by l1 {found.l1:.3f}"
         if self.beyond_noise:
-            return f"{moved}, of {self.allowance.l1:g} allowed; two seeds differ by {self.floor:.3f}"
+            hardly = ", hardly less" if found.l1 < _CLEARLY * self.floor else ""
+            return f"{moved}, of {self.allowance.l1:g} allowed; two seeds differ by {self.floor:.3f}{hardly}"
         noise = f"{moved}, no more than the {self.floor:.3f} between two seeds"
         if any(trial.allowed and trial.l1 > self.floor for trial in self.trials):
             return f"{noise}, though a weaker setting does more"

@@ -7,27 +7,12 @@ from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
 from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, Thieves, VictimPart
 from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, ThiefPart
+from edgerift.harden._rows import TITLES
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
 from edgerift.train import TrainSettings
 
 DIGITS = tuple("0123456789")
-TITLES = {
-    "large": "Large (the original, float)",
-    "ptq": "PTQ",
-    "qat": "QAT",
-    "rs": "QAT + Reverse Sigmoid",
-    "dcp": "QAT + Deception",
-    "divqat": "DivQAT",
-    "divqat+rs": "DivQAT + Reverse Sigmoid",
-    "divqat+dcp": "DivQAT + Deception",
-    "held": "DivQAT held by a hinge (Jensen-Shannon, gated)",
-    "mislead": "Misleading targets (ours)",
-    "nasty": "Nasty Teacher's loss (temperature 4)",
-    "float": "DivQAT's loss in float, then PTQ",
-    "smoothing": "QAT with label smoothing",
-    "noise": "QAT + Gaussian noise",
-}
 DEFENCES: dict[str, tuple[Defence, ...]] = {
     "rs": (ReverseSigmoid(beta=0.12345),),
     "divqat+dcp": (Deception(beta=0.75),),

@@ -49,7 +49,8 @@ RowName: TypeAlias = Literal[
 #: What the paper compares, in its order.
 PAPER_ROWS: Final[tuple[RowName, ...]] = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp")
 
-_TITLES: Final[dict[RowName, str]] = {
+#: How a table names them.
+TITLES: Final[dict[RowName, str]] = {
     "large": "Large (the original, float)",
     "ptq": "PTQ",
     "qat": "QAT",
@@ -170,7 +171,7 @@ def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) 
     whole, measured to the plain quantization-aware build on the validation images.
     """
     if name == "large":
-        return Row(name=name, title=_TITLES[name], victim=victims.original)
+        return Row(name=name, title=TITLES[name], victim=victims.original)
     program, strength = _program(name, victims, store, progress)
     build = victims.build(program)
     post = _POST.get(name.rsplit("+", 1)[-1])
@@ -181,7 +182,7 @@ def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) 
         found = tuned(post, answers, victims.allowance.l1, reference=reference)
         chain = () if found is None else (found,)
     kept = all(_keeps_labels(defence, victims) for defence in chain)
-    return Row(name=name, title=_TITLES[name], victim=build, defences=chain, strength=strength, keeps_labels=kept)
+    return Row(name=name, title=TITLES[name], victim=build, defences=chain, strength=strength, keeps_labels=kept)
 
 
 def _keeps_labels(defence: Defence, victims: Victims) -> bool:

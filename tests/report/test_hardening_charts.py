@@ -1,4 +1,4 @@
-"""The pictures of a comparison: which are drawn, that they repeat, and that their marks stand apart."""
+"""The pictures of a comparison: which are drawn, and that they repeat."""
 
 import io
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from made_hardening import TITLES, made_defending, made_hardening, made_search
 from PIL import Image
 
@@ -18,7 +16,7 @@ from edgerift.report._plot_alpha import alpha_png
 from edgerift.report._plot_reliability import Reliability, calibration_error, reliability_png
 from edgerift.report._plot_sweep import sweep_png
 from edgerift.report._plot_tradeoff import tradeoff_png
-from edgerift.report._plots import Look, apart, looks
+from edgerift.report._plots import Look, looks
 
 ALL = {"tradeoff.png", "alpha.png", "reliability.png", "sweep.png"}
 
@@ -94,25 +92,6 @@ def test_all_victims_are_drawn_and_look_different() -> None:
     others = looks((*ROWS, "one more", "and another"))
     assert len(set(others.values())) == len(ROWS) + 2
     tradeoff_png(made_hardening(tuple(TITLES)))
-
-
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.01, 2))
-def test_marks_stand_apart_in_their_order_and_no_further_than_they_must(places: list[float], gap: float) -> None:
-    moved = apart(places, gap)
-    order = sorted(range(len(places)), key=lambda number: places[number])
-    steps = np.diff([moved[number] for number in order])
-    assert (steps >= gap - 1e-9).all()
-    assert sum(moved) == pytest.approx(sum(places), abs=1e-6)
-    if len(places) == 1 or np.diff(sorted(places)).min() >= gap:
-        assert moved == pytest.approx(places)
-
-
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.01, 2), st.floats(-5, 5))
-def test_no_mark_crosses_the_limit(places: list[float], gap: float, limit: float) -> None:
-    moved = apart(places, gap, limit)
-    assert (np.diff(sorted(moved)) >= gap - 1e-9).all()
-    for place, now in zip(places, moved, strict=True):
-        assert (now <= limit - gap / 2 + 1e-9) if place <= limit else (now >= limit + gap / 2 - 1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 10])

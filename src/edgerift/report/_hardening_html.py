@@ -105,7 +105,7 @@ def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
         "tradeoff": _picture(
             folder / TRADEOFF,
             "The thief's error over the distance of the answers, and over what it costs the owner",
-            "With 95 % intervals. Marks that would overlap stand beside each other, not at their own distance or cost.",
+            "With 95 % intervals.",
             tradeoff_words(hardening),
         ),
         "alpha": _picture(

@@ -11,7 +11,6 @@ from edgerift.report._plots import (
     SOFT_INK,
     WIDTH,
     Look,
-    apart,
     label,
     legend,
     looks,
@@ -24,8 +23,6 @@ from edgerift.report._plots import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: How much of an axis a marker takes.
-_MARKER: Final = 0.021
 _COLUMNS: Final = 3
 _SOFT: Final = "-"
 _HARD: Final = (0, (4, 3))
@@ -35,7 +32,7 @@ _BUDGET: Final = (0, (1, 1.6))
 def tradeoff_png(hardening: Hardening) -> bytes:
     """Draw the adversary's error over l1 and over the defender's error, for soft and hard labels, with intervals.
 
-    Victims at the same place stand beside each other; the marks of one victim are in the same column.
+    Every mark stands at its own figures, so some lie over others; each victim's two marks are in one column.
     """
     victims = hardening.victim
     look = looks(tuple(victims))
@@ -59,12 +56,9 @@ def _panel(
     places: Sequence[float],
     budget: float | None,
 ) -> None:
-    ends = [*places, *([] if budget is None else [budget])]
-    marker = _MARKER * ((max(ends) - min(ends)) or 1.0)
-    for place, (name, part) in zip(apart(places, 2.0 * marker, budget), victims.items(), strict=True):
-        hard, soft = part.adversary_error.hard, part.adversary_error.soft
-        _mark(axes, place + 0.5 * marker, hard, look[name], "white")
-        _mark(axes, place - 0.5 * marker, soft, look[name], look[name].colour)
+    for place, (name, part) in zip(places, victims.items(), strict=True):
+        _mark(axes, place, part.adversary_error.soft, look[name], look[name].colour)
+        _mark(axes, place, part.adversary_error.hard, look[name], "white")
     undefended = victims.get("qat")
     if undefended is not None:
         for interval, dashes in ((undefended.adversary_error.soft, _SOFT), (undefended.adversary_error.hard, _HARD)):

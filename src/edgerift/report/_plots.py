@@ -145,32 +145,6 @@ def whiskers(interval: Interval) -> tuple[float, float, float]:
     return value, max(0.0, value - low), max(0.0, high - value)
 
 
-def apart(places: Sequence[float], gap: float, limit: float | None = None) -> list[float]:
-    """Move places as little as possible, in the least-squares sense, so that no two are nearer than `gap`.
-
-    No place is moved over `limit`: those below it or at it stay half a gap below, the others half a gap above.
-
-    >>> apart([0.0, 0.0, 5.0], 1.0)
-    [-0.5, 0.5, 5.0]
-    >>> apart([2.0, 2.0, 2.1], 1.0, limit=2.0)
-    [0.5, 1.5, 2.5]
-    """
-    from scipy.optimize import isotonic_regression
-
-    order = sorted(range(len(places)), key=lambda number: places[number])
-    below = [number for number in order if limit is None or places[number] <= limit]
-    found: dict[int, float] = {}
-    for side, sign in ((below, 1), (order[len(below) :], -1)):
-        moved = isotonic_regression([places[number] - gap * rank for rank, number in enumerate(side)]).x if side else ()
-        for rank, (number, place) in enumerate(zip(side, moved, strict=True)):
-            found[number] = float(place) + gap * rank
-            if limit is not None:
-                others = len(side) - 1 - rank if sign > 0 else rank
-                edge = limit - sign * gap * (others + 0.5)
-                found[number] = sign * min(sign * found[number], sign * edge)
-    return [found[number] for number in range(len(places))]
-
-
 def _clean(axes: Axes) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

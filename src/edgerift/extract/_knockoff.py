@@ -46,7 +46,8 @@ class Knockoff(Settings):
 
     Answers that do not add up to 1, since only the highest were given, are divided by their sum unless they are undone.
 
-    `seed` draws the images, the views and the clone's weights, and takes the place of the training's own.
+    `seed` draws the images, the views and the clone's weights, and takes the place of the training's own. With
+    the seed that drew a victim's first weights, a clone of the same network starts from them: give another.
     """
 
     name: Literal["knockoff"] = "knockoff"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from edgerift import errors, zoo
 
-QUICK = ("lenet", "resnet8", "shufflenet_v2")
+QUICK = ("densenet_tiny", "lenet", "mobilenet_tiny", "resnet8", "shufflenet_v2")
 ALL = zoo.names()
 # Published counts of torchvision's models for 1000 classes (their `num_params`); resnet8's is MLPerf Tiny's
 # 78,186 without the 240 biases in front of batch norms; LeNet-5's counted by hand for three channels.
@@ -31,11 +31,30 @@ HEAD_WIDTH = {
     "mobilenet_v2": 1280,
     "shufflenet_v2": 1024,
 }
+# A convolution without bias has in * out * k * k weights, a batch norm two a channel.
+MOBILENET_TINY = (
+    (3 * 16 * 9 + 32)
+    + sum(9 * i + 2 * i + i * o + 2 * o for i, o in ((16, 32), (32, 64), (64, 64), (64, 128), (128, 128)))
+    + 10 * 129
+)
 LENET = 6 * 76 + 16 * 151 + 120 * 401 + 84 * 121 + 10 * 85
 
 
 def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def densenet_tiny() -> int:
+    """Count DenseNet-BC by its recursion: 3 blocks of 3 layers, growth 12, halved between the blocks."""
+    total, channels = 3 * 24 * 9 + 2 * 24, 24
+    for block in range(3):
+        for _ in range(3):
+            total += 2 * channels + channels * 48 + 2 * 48 + 48 * 12 * 9
+            channels += 12
+        if block < 2:
+            total += 2 * channels + channels * (channels // 2)
+            channels //= 2
+    return total + 2 * channels + 10 * (channels + 1)
 
 
 def state_equal(first: nn.Module, second: nn.Module) -> bool:
@@ -49,7 +68,8 @@ def test_small_stem_shapes_and_parameter_counts(name: str) -> None:
     with torch.no_grad():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
     published = "resnet34" if name == "resnet34_8x" else name
-    expected = {"resnet8": 78_186 - 240, "lenet": LENET}.get(name) or (
+    own = {"resnet8": 78_186 - 240, "lenet": LENET, "mobilenet_tiny": MOBILENET_TINY, "densenet_tiny": densenet_tiny()}
+    expected = own.get(name) or (
         PARAMETERS_IMAGENET[published] - STEM_LESS.get(published, 0) - 990 * (HEAD_WIDTH[published] + 1)
     )
     assert parameters(model) == expected

@@ -20,7 +20,7 @@ _COLLAGES: Final = "collages"
 _SMALL_STUDENT: Final = "resnet8"
 _LARGE_STUDENT: Final = "resnet18"
 #: Victims that the small student can follow.
-_SMALL: Final = frozenset({"resnet8", "lenet"})
+_SMALL: Final = frozenset({"resnet8", "lenet", "mobilenet_tiny", "densenet_tiny"})
 
 _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
@@ -45,7 +45,7 @@ class TheftOptions(Settings):
     budget: PositiveInt | None = None
     """how many different images the thief may ask about; 50000 unless given, 2000 for collages of digits"""
     student: str | None = None
-    """the clone's network; resnet8 for a victim that is resnet8, lenet or your own, else resnet18"""
+    """the clone's network; resnet8 for a victim that is one of the small networks or your own, else resnet18"""
     thief_epochs: PositiveInt | None = None
     """passes of the clone over the answers; 50 unless given, 15 for digits"""
     thief_learning_rate: PositiveFloat | None = None

@@ -12,17 +12,22 @@ from torch import Tensor, nn
 from edgerift.errors import ModelError, unknown_name
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
-from edgerift.zoo._small import lenet, resnet8
+from edgerift.zoo._small import densenet_tiny, lenet, mobilenet_tiny, resnet8
 from edgerift.zoo._torchvision import VARIANTS, torchvision_body
 
-SMALL: dict[str, Callable[[Architecture], nn.Module]] = {"lenet": lenet, "resnet8": resnet8}
+SMALL: dict[str, Callable[[Architecture], nn.Module]] = {
+    "densenet_tiny": densenet_tiny,
+    "lenet": lenet,
+    "mobilenet_tiny": mobilenet_tiny,
+    "resnet8": resnet8,
+}
 
 
 def names() -> tuple[str, ...]:
     """List the architectures that `create` knows by name, in alphabetical order.
 
     >>> names()[:2]
-    ('densenet121', 'lenet')
+    ('densenet121', 'densenet_tiny')
     """
     return tuple(sorted([*SMALL, *VARIANTS]))
 

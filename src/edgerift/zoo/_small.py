@@ -1,13 +1,14 @@
-"""The two small networks that are written here: LeNet and MLPerf Tiny's ResNet-8."""
+"""The small networks that are written here: LeNet, MLPerf Tiny's ResNet-8 and MobileNet, and a DenseNet to match."""
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from torch import Tensor, nn
 
 from edgerift.errors import ModelError
 from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._torchvision import import_torchvision
 
 
 def lenet(architecture: Architecture) -> nn.Module:
@@ -59,6 +60,44 @@ def resnet8(architecture: Architecture) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
     return body
+
+
+def mobilenet_tiny(architecture: Architecture) -> nn.Module:
+    """Make a MobileNet (Howard et al. 2017, arXiv 1704.04861) of a quarter of the width, cut short for small images.
+
+    As in MLPerf Tiny's visual wake words, width 0.25 with ReLU: a 3x3 stem of 16 channels with stride 2, then
+    depthwise separable convolutions to 32, 64 (stride 2), 64, 128 (stride 2) and 128 channels.
+    """
+    layers = _normed(3, 16, stride=2)
+    inputs = 16
+    for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
+        layers += _normed(inputs, inputs, stride=stride, groups=inputs)
+        layers += _normed(inputs, outputs, kernel_size=1)
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, architecture.classes))
+
+
+def densenet_tiny(architecture: Architecture) -> nn.Module:
+    """Make a DenseNet-BC (Huang et al. 2017, arXiv 1608.06993) of three blocks of three layers with growth rate 12.
+
+    It is torchvision's with a 3x3 stem of 24 channels and stride 2 and no pooling after it.
+    """
+    body: Any = import_torchvision().models.DenseNet(
+        growth_rate=12, block_config=(3, 3, 3), num_init_features=24, num_classes=architecture.classes
+    )
+    body.features.conv0 = nn.Conv2d(3, 24, kernel_size=3, stride=2, padding=1, bias=False)
+    nn.init.kaiming_normal_(body.features.conv0.weight)
+    body.features.pool0 = nn.Identity()
+    made: nn.Module = body
+    return made
+
+
+def _normed(inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(
+        inputs, outputs, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups, bias=False
+    )
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 @final

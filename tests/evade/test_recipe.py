@@ -9,7 +9,7 @@ import torch
 from edgerift.adapt import FinetuneRecipe
 from edgerift.deploy import GivenBuild
 from edgerift.errors import BuildError, InputError
-from edgerift.evade import Attack, EvadeRecipe, Evasion, FloatBuild, Pair, SelectRecipe, eligible, search
+from edgerift.evade import Attack, EvadeRecipe, EvadeShard, Evasion, FloatBuild, Pair, SelectRecipe, eligible, search
 from edgerift.evade import _recipe as recipe_module
 from edgerift.images import open_splits
 from edgerift.recipes import silent
@@ -167,8 +167,30 @@ def test_a_search_killed_while_it_tidies_up_searches_no_more(searching, store, t
     assert (tmp_path / "evasion.safetensors").read_bytes() == whole
 
 
+@pytest.mark.parametrize(("shard", "shards"), [(1, [6, 6, 6, 2]), (7, [12, 8]), (12, [12, 8]), (24, [])])
+def test_shards_give_the_result_of_one_worker(searching, store, tmp_path, monkeypatch, shard, shards):
+    """A shard is of whole parts, since the parts decide how far from a find the build is asked."""
+    monkeypatch.setattr(recipe_module, "_PART", 6)
+    fresh = Store(tmp_path)
+    whole, cut = (searching(attack=ATTACK.replace(seed=shard), shard=size) for size in (None, shard))
+    assert cut.needs(fresh) == (*cut.inputs(), cut.selecting)
+    fresh.get(cut.selecting)
+    found = [step for step in cut.needs(fresh) if isinstance(step, EvadeShard)]
+    sizes = [len(Evasion.load(fresh.get(step) / "evasion.safetensors")) for step in found]
+    assert sizes == shards
+    assert all(step.needs(fresh) == (*cut.inputs(), cut.selecting) for step in found)
+    assert cut.digest() == whole.digest()
+    assert_same(cut.open(fresh, silent), whole.open(store, silent))
+
+
+def test_a_selection_tells_how_many_can_be_attacked(searching, store, test_images):
+    selecting = searching().selecting
+    right = len(eligible(*selecting.open(store, silent), test_images.labels).index)
+    assert selecting.eligible(store, silent) == right
+
+
 def test_nothing_to_attack_is_told(searching, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipe_module, "eligible", lambda o, b, labels: eligible(o, b, torch.full_like(labels, -1)))
+    monkeypatch.setattr(SelectRecipe, "eligible", lambda *_: 0)
     with pytest.raises(InputError, match="none of the 359 test images is labelled correctly by both models"):
         searching().produce(tmp_path, store, silent)
 

@@ -137,6 +137,10 @@ class TunedRecipe(Recipe):
             settings=settings.replace(train=train),
         )
 
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the models that every trial is compared with; the trials depend on one another and are its own work."""
+        return (self.plain(), self.plain(1))
+
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, and write the chosen program and what was tried into `folder`."""
         search = _search(self, store, progress)

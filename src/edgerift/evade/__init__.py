@@ -29,6 +29,7 @@ from edgerift.evade._presets import preset as preset
 from edgerift.evade._presets import presets as presets
 from edgerift.evade._random_search import random_search as random_search
 from edgerift.evade._recipe import EvadeRecipe as EvadeRecipe
+from edgerift.evade._recipe import EvadeShard as EvadeShard
 from edgerift.evade._recipe import PairSettings as PairSettings
 from edgerift.evade._recipe import SelectRecipe as SelectRecipe
 from edgerift.evade._search import Selection as Selection

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from edgerift import zoo
@@ -19,7 +21,7 @@ from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import Progress, Recipe, Settings, silent
 from edgerift.store import write_whole
 from edgerift.train import TrainRecipe
 
@@ -31,6 +33,7 @@ SELECTION: Final = "selection.safetensors"
 
 #: A killed search goes on after the last whole part of so many images.
 _PART: Final = 128
+_ELIGIBLE: Final = "eligible"
 
 
 class PairSettings(Settings):
@@ -56,29 +59,41 @@ class PairSettings(Settings):
 
 
 class SelectRecipe(Recipe):
-    """Ask both models about every test image: `selection.safetensors` with both models' logits and who is right."""
+    """Ask both models about every test image: `selection.safetensors` with both models' logits.
+
+    The file's metadata tell how many images both label correctly.
+    """
 
     type: Literal["select"] = "select"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     pair: PairSettings
     images: ImagesSettings
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, and write the answers into `folder`."""
         pair, _ = self.pair.open(store, progress)
-        found = select(pair, open_splits(self.images).test, eligible_only=False)
-        write_whole(folder / SELECTION, save({"original": found.original, "build": found.build}))
+        test = open_splits(self.images).test
+        found = select(pair, test, eligible_only=False)
+        right = len(eligible(found.original, found.build, test.labels).index)
+        answers = {"original": found.original, "build": found.build}
+        write_whole(folder / SELECTION, save(answers, metadata={_ELIGIBLE: str(right)}))
 
     def open(self, store: Store, progress: Progress) -> tuple[torch.Tensor, torch.Tensor]:
         """Read both models' logits of the whole test set `[N,K]`, asked for when missing."""
         answers = load_file(store.get(self, progress) / SELECTION)
         return answers["original"], answers["build"]
 
+    def eligible(self, store: Store, progress: Progress) -> int:
+        """Read how many test images both models label correctly, asked for when missing."""
+        with safe_open(store.get(self, progress) / SELECTION, "pt") as file:
+            return int(file.metadata()[_ELIGIBLE])
+
 
 class EvadeRecipe(Recipe):
     """Attack `count` of the test images that both models get right, or all: `evasion.safetensors`.
 
-    `draw` seeds the choice of the images. A run that was killed goes on after its last finished part.
+    `draw` seeds the choice of the images. A run that was killed goes on after its last finished part. With `shard`,
+    parts of at least so many images are steps of their own, which may run at the same time; the result is the same.
     """
 
     type: Literal["evade"] = "evade"
@@ -90,26 +105,82 @@ class EvadeRecipe(Recipe):
     draw: NonNegativeInt = 0
     name: str = Field(default="search", exclude=True)
     batch_size: PositiveInt = Field(default=64, exclude=True)
+    shard: PositiveInt | None = Field(default=None, exclude=True)
+
+    @property
+    def selecting(self) -> SelectRecipe:
+        """The step that tells which images can be evaded."""
+        return SelectRecipe(pair=self.pair, images=self.images)
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the pair and what it answers, and the shards as soon as it is known how many there are."""
+        shards = self._shards(store) if self.shard is not None and store.has(self.selecting) else ()
+        return (*self.inputs(), self.selecting, *shards)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the result into `folder`."""
         if not (folder / EVASION).is_file():
-            self._parts(folder, store, progress)
+            shards = self._shards(store)
+            whole = EvadeShard(evade=self, parts=ceil(self._attacked(store, progress) / _PART))
+            paths = [store.get(shard, progress) / EVASION for shard in shards] or whole.searched(
+                folder, store, progress
+            )
+            joined([Evasion.load(path) for path in paths]).save(folder / EVASION)
         for path in folder.glob("part-*"):
             path.unlink()
 
-    def _parts(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search part by part, leaving out the parts that are there, and join them."""
-        asked = SelectRecipe(pair=self.pair, images=self.images).open(store, progress)
-        pair, steering = self.pair.open(store, progress)
-        test = open_splits(self.images).test
-        chosen = drawn(eligible(*asked, test.labels), self.count, self.draw)
-        if len(chosen.index) == 0:
-            raise InputError(
-                f"none of the {len(test)} test images is labelled correctly by both models; nothing to attack"
-            )
-        parts = []
-        for number, rows in enumerate(torch.arange(len(chosen.index)).split(_PART)):
+    def open(self, store: Store, progress: Progress) -> Evasion:
+        """Read the result, searched for when missing."""
+        return Evasion.load(store.get(self, progress) / EVASION)
+
+    def _attacked(self, store: Store, progress: Progress) -> int:
+        """Count the images to attack; raises `InputError` when there are none."""
+        right = self.selecting.eligible(store, progress)
+        if right == 0:
+            test = len(open_splits(self.images).test)
+            raise InputError(f"none of the {test} test images is labelled correctly by both models; nothing to attack")
+        return right if self.count is None else min(self.count, right)
+
+    def _shards(self, store: Store, progress: Progress = silent) -> tuple[EvadeShard, ...]:
+        """Cut the images into shards of whole parts; none where one would be all."""
+        parts = ceil(self._attacked(store, progress) / _PART)
+        size = parts if self.shard is None else ceil(self.shard / _PART)
+        if size >= parts:
+            return ()
+        return tuple(
+            EvadeShard(evade=self, first=first, parts=min(size, parts - first)) for first in range(0, parts, size)
+        )
+
+
+class EvadeShard(Recipe):
+    """Attack some of a search's images, `parts` parts of 128 from the part `first` on: `evasion.safetensors`."""
+
+    type: Literal["evade-shard"] = "evade-shard"
+    version: Literal[1] = 1
+    evade: EvadeRecipe
+    first: NonNegativeInt = 0
+    parts: PositiveInt
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the pair and what it answers: the search itself needs this shard, not the other way round."""
+        return (*self.evade.inputs(), self.evade.selecting)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Search, or go on searching, and write the shard into `folder`."""
+        paths = self.searched(folder, store, progress)
+        joined([Evasion.load(path) for path in paths]).save(folder / EVASION)
+        for path in paths:
+            path.unlink()
+
+    def searched(self, folder: Path, store: Store, progress: Progress) -> list[Path]:
+        """Search part by part, leaving out the parts that `folder` holds, and name their files."""
+        evade = self.evade
+        asked = evade.selecting.open(store, progress)
+        pair, steering = evade.pair.open(store, progress)
+        test = open_splits(evade.images).test
+        chosen = drawn(eligible(*asked, test.labels), evade.count, evade.draw)
+        paths = []
+        for number, rows in list(enumerate(torch.arange(len(chosen.index)).split(_PART)))[self.first :][: self.parts]:
             path = folder / f"part-{number:05d}.safetensors"
             if not path.is_file():
                 part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
@@ -117,17 +188,13 @@ class EvadeRecipe(Recipe):
                     pair,
                     test,
                     part,
-                    self.attack,
+                    evade.attack,
                     steering=steering,
-                    batch_size=self.batch_size,
-                    progress=_shifted(progress, self.name, int(rows[0]), len(chosen.index)),
+                    batch_size=evade.batch_size,
+                    progress=_shifted(progress, evade.name, int(rows[0]), len(chosen.index)),
                 ).save(path)
-            parts.append(path)
-        joined([Evasion.load(path) for path in parts]).save(folder / EVASION)
-
-    def open(self, store: Store, progress: Progress) -> Evasion:
-        """Read the result, searched for when missing."""
-        return Evasion.load(store.get(self, progress) / EVASION)
+            paths.append(path)
+        return paths
 
 
 def drawn(chosen: Selection, count: int | None, seed: int) -> Selection:

@@ -40,8 +40,8 @@ class VictimPart(Settings):
     `defender_error` is of the answers as everybody gets them; `l1` their mean distance, in [0, 2], to those of the
     plain quantization-aware build, `l1_queries` the same on the thief's questions, and `changed` the share of test
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
-    are the mean two highest probabilities. `defence_milliseconds` is what `defences` add to a single answer (median;
-    the one figure here that another run does not repeat).
+    are the mean two highest probabilities. `answer_milliseconds` is how long a single answer takes without `defences`,
+    `defence_milliseconds` what they add to it (medians; the figures here that another run does not repeat).
     """
 
     title: str
@@ -61,6 +61,7 @@ class VictimPart(Settings):
     disagreement: Thieves
     best_epoch: BestEpochs
     paper: PaperRow | None
+    answer_milliseconds: float | None = None
     defence_milliseconds: float | None
     verdict: str
 
@@ -125,12 +126,22 @@ class ThiefPart(Settings):
     spent: int
 
 
+class StudentPoint(Settings):
+    """A theft of one victim by one network, with soft or with hard labels, as in the paper's figure 3."""
+
+    victim: str
+    student: str
+    labels: Literal["soft", "hard"]
+    adversary_error: Interval
+    disagreement: Interval
+
+
 class Hardening(Settings):
     """The whole comparison. `searches` tell how each training-time strength was found, on the validation images.
 
     `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
     strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds what was asked
-    for of the figures 4 to 6.
+    for of the figures 4 to 6, `students` of figure 3.
     """
 
     type: Literal["hardening"] = "hardening"
@@ -148,5 +159,6 @@ class Hardening(Settings):
     closed_form: ClosedFormPart | None
     victim: dict[str, VictimPart]
     alphas: tuple[AlphaPoint, ...]
+    students: tuple[StudentPoint, ...] = ()
     sweeps: dict[str, tuple[SweepPoint, ...]]
     verdict: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
 
@@ -89,6 +89,16 @@ class Bench:
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
+    def answer_milliseconds(self, victim: Victim) -> float:
+        """Time a victim's answers to single test images: the median."""
+        opened = open_victim(victim, self._store, self._progress)
+        images = self.splits.test.images[:_TIMED]
+
+        def ask(place: int) -> None:
+            posteriors(opened, images[place : place + 1])
+
+        return _median_milliseconds(ask, len(images))
+
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
         """Ask a program's twin, where no build is needed."""
         path = self._store.get(program, self._progress) / "program.safetensors"
@@ -122,6 +132,7 @@ def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None
         disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
         paper=paper_row(data, row.name),
+        answer_milliseconds=bench.answer_milliseconds(row.victim),
         defence_milliseconds=added_milliseconds(test, row.defences),
         verdict="",
     )
@@ -155,10 +166,19 @@ def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | 
     """Time the defences on single answers; None where there are none."""
     if not defences:
         return None
+
+    def change(place: int) -> None:
+        defended(answers[place : place + 1], defences)
+
+    return _median_milliseconds(change, min(_TIMED, len(answers)))
+
+
+def _median_milliseconds(work: Callable[[int], None], count: int) -> float:
+    """Time `work` for each of `count` places."""
     times = []
     with torch.inference_mode():
-        for place in range(min(_TIMED, len(answers))):
+        for place in range(count):
             began = time.perf_counter()
-            defended(answers[place : place + 1], defences)
+            work(place)
             times.append(time.perf_counter() - began)
     return 1000 * statistics.median(times)

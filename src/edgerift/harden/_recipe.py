@@ -12,13 +12,14 @@ from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search
 from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
-from edgerift.harden._document import AlphaPoint, Hardening, ThiefPart, VictimPart
+from edgerift.harden._answers import validation_answers
+from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, VictimPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
-from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row, validation_answers
+from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
-from edgerift.recipes import Progress, Recipe
+from edgerift.recipes import Progress, Recipe, silent
 from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from edgerift.store import Store
 
 HARDENING: Final = "hardening.json"
+LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
+
+#: Whom every one of the students steals.
+_STUDENTS_STEAL: Final = ("qat", "divqat")
 
 
 class HardenRecipe(Recipe):
@@ -33,8 +38,9 @@ class HardenRecipe(Recipe):
 
     `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched
     for within the `allowance` unless `alpha` gives it. `alphas` are values for which DivQAT is trained and stolen as
-    well, for the curves of the paper's figures 4 to 6. Every training, search
-    and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
+    well, for the curves of the paper's figures 4 to 6, and `students` are networks that steal the rows `qat` and
+    `divqat` as well, for its figure 3. Every training, search and theft is a step of its own in the store, so that a
+    run that was killed goes on in the middle of one.
     """
 
     type: Literal["harden"] = "harden"
@@ -48,6 +54,7 @@ class HardenRecipe(Recipe):
     alpha: NonNegativeFloat | None = None
     rows: tuple[RowName, ...] = ("ptq", "qat", "divqat", "held")
     alphas: tuple[NonNegativeFloat, ...] = ()
+    students: tuple[str, ...] = ()
     queries: QuerySettings
     budget: PositiveInt = 50_000
     attack: Knockoff = Knockoff()
@@ -65,19 +72,48 @@ class HardenRecipe(Recipe):
             alpha=self.alpha,
         )
 
-    def stealing(self, row: Row, labels: Literal["soft", "hard"]) -> ExtractRecipe:
-        """Describe the theft of a row.
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the builds, the searches and, of each row whose searches are finished, the thefts."""
+        victims = self.victims
+        found: list[Recipe] = [self.original, victims.adapted("qat"), victims.adapted("qat", 1)]
+        for name in self.compared:
+            choosing = victims.choosing(name)
+            found += choosing
+            if all(store.has(step) for step in choosing):
+                found += self._thefts_of(make_row(name, victims, store, silent))
+        found += [self.stealing(self.alpha_row(alpha), "soft") for alpha in self.alphas]
+        return tuple(found)
+
+    def _thefts_of(self, row: Row) -> list[Recipe]:
+        thefts: list[Recipe] = [self.stealing(row, labels) for labels in LABELS]
+        if row.name in _STUDENTS_STEAL:
+            thefts += [self.stealing(row, labels, student) for student in self.students for labels in LABELS]
+        return thefts
+
+    @property
+    def compared(self) -> tuple[RowName, ...]:
+        """The rows, the one that the others are measured against among them, in a table's order."""
+        return tuple(name for name in ROWS if name == "qat" or name in self.rows)
+
+    def alpha_row(self, alpha: float) -> Row:
+        """Describe DivQAT at one alpha."""
+        build = self.victims.build(self.victims.hardened(Divqat(alpha=alpha)))
+        return Row(name="divqat", title=f"DivQAT, alpha {alpha:g}", victim=build, strength=alpha)
+
+    def stealing(self, row: Row, labels: Literal["soft", "hard"], student: str | None = None) -> ExtractRecipe:
+        """Describe the theft of a row, by the attack's own student or by another.
 
         A thief of labels alone cannot see a defence that keeps every label, so that theft is the undefended one's.
         """
         seen = () if labels == "hard" and row.keeps_labels else row.defences
+        attack = self.attack.replace(labels=labels)
         return ExtractRecipe(
             victim=row.victim,
             defences=seen,
             images=self.images,
             queries=self.queries,
             budget=self.budget,
-            attack=self.attack.replace(labels=labels),
+            attack=attack if student is None else attack.replace(student=student),
         )
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
@@ -112,6 +148,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         searches=searches,
         closed_form=None if divqat is None else closed_form(bench, divqat),
         victim=parts,
+        students=_student_points(recipe, store, progress),
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
         sweeps=_sweeps(recipe, store, progress),
         verdict=overall_verdict(parts, divqat),
@@ -120,10 +157,9 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
 
 def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> tuple[dict[str, VictimPart], int]:
     """Make, steal and measure every row; and say how many images the last thief paid for."""
-    names: dict[RowName, None] = {"qat": None, **dict.fromkeys(recipe.rows)}
     parts: dict[str, VictimPart] = {}
     spent = 0
-    for name in names:
+    for name in sorted(recipe.compared, key=lambda name: name != "qat"):
         row = make_row(name, recipe.victims, store, progress)
         thefts = _thefts(recipe, row, store, progress)
         parts[name] = victim_part(row, bench, thefts, parts.get("qat"), recipe.images.source)
@@ -132,8 +168,28 @@ def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progres
 
 
 def _thefts(recipe: HardenRecipe, row: Row, store: Store, progress: Progress) -> dict[Literal["soft", "hard"], Theft]:
-    labels: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
-    return {name: recipe.stealing(row, name).theft(store, progress) for name in labels}
+    return {name: recipe.stealing(row, name).theft(store, progress) for name in LABELS}
+
+
+def _student_points(recipe: HardenRecipe, store: Store, progress: Progress) -> tuple[StudentPoint, ...]:
+    points = []
+    for name in recipe.compared:
+        if name not in _STUDENTS_STEAL or not recipe.students:
+            continue
+        row = make_row(name, recipe.victims, store, progress)
+        for student in recipe.students:
+            for labels in LABELS:
+                theft = recipe.stealing(row, labels, student).theft(store, progress)
+                points.append(
+                    StudentPoint(
+                        victim=name,
+                        student=student,
+                        labels=labels,
+                        adversary_error=theft.adversary_error,
+                        disagreement=theft.disagreement,
+                    )
+                )
+    return tuple(points)
 
 
 def _searches(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str, Search]:
@@ -143,17 +199,15 @@ def _searches(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[st
 
 def _sweeps(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str, tuple[SweepPoint, ...]]:
     victims = recipe.victims
-    answers = validation_answers(victims, victims.build(victims.adapted("qat")), store, progress)
+    answers = validation_answers(victims.build(victims.adapted("qat")), recipe.images, store, progress)
     labels = open_splits(recipe.images).validation.labels
     return {name: sweep(name, answers, labels) for name in ("reverse-sigmoid", "deception")}
 
 
 def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store, progress: Progress) -> AlphaPoint:
-    victims = recipe.victims
-    build = victims.build(victims.hardened(Divqat(alpha=alpha)))
-    row = Row(name="divqat", title=f"DivQAT, alpha {alpha:g}", victim=build, strength=alpha)
+    row = recipe.alpha_row(alpha)
     theft = recipe.stealing(row, "soft").theft(store, progress)
-    test, _ = bench.answers(build)
+    test, _ = bench.answers(row.victim)
     return AlphaPoint(
         alpha=alpha,
         l1=posterior_l1(test, bench.reference[0]).value,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias, final, get_args
 
-from torch import Tensor
+from pydantic import Field
 
 from edgerift.adapt import (
     AdaptRecipe,
@@ -19,10 +18,10 @@ from edgerift.adapt import (
     TrainedDefence,
     TunedRecipe,
 )
-from edgerift.defend import Defence, ReverseSigmoid, tuned
+from edgerift.defend import Defence
 from edgerift.deploy import BuildRecipe, Target
-from edgerift.extract import open_victim, posteriors
-from edgerift.images import ImagesSettings, open_splits
+from edgerift.harden._answers import TunedAnswers
+from edgerift.images import ImagesSettings
 from edgerift.recipes import Progress, Settings
 from edgerift.train import TrainRecipe
 
@@ -95,11 +94,11 @@ _TRAINED: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Victims:
+@final
+class Victims(Settings):
     """What all rows of a comparison share: the original, its images, and what a defence may cost."""
 
-    original: TrainRecipe | GivenOriginal
+    original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target
     runtime: Literal["executorch", "onnxruntime", "inductor"]
@@ -149,6 +148,34 @@ class Victims:
         """Describe the build of a program."""
         return BuildRecipe(program=program, runtime=self.runtime)
 
+    def victim(self, row: RowName) -> TrainRecipe | GivenOriginal | BuildRecipe:
+        """Describe what stands behind a row's answers: a build, or the original itself."""
+        if row == "large":
+            return self.original
+        search = self.tuned(row)
+        if search is not None:
+            return self.build(search)
+        if row.startswith("divqat"):
+            assert self.alpha is not None
+            return self.build(self.hardened(Divqat(alpha=self.alpha)))
+        return self.build(self.adapted("ptq" if row == "ptq" else "qat"))
+
+    def choosing(self, row: RowName) -> tuple[TunedRecipe | TunedAnswers, ...]:
+        """Describe the steps that choose a row's strengths: that of its training, then that of what comes after."""
+        search, post = self.tuned(row), _POST.get(row.rsplit("+", 1)[-1])
+        steps: tuple[TunedRecipe | TunedAnswers, ...] = () if search is None else (search,)
+        if post is None:
+            return steps
+        build = self.victim(row)
+        assert isinstance(build, BuildRecipe)
+        reference = self.build(self.adapted("qat"))
+        return (
+            *steps,
+            TunedAnswers(
+                defence=post, build=build, reference=reference, images=self.images, budget_l1=self.allowance.l1
+            ),
+        )
+
 
 class Row(Settings):
     """One victim, ready to be stolen; `victim` is the original where it is not a build.
@@ -170,39 +197,15 @@ def make_row(name: RowName, victims: Victims, store: Store, progress: Progress) 
     A row of both has half of the l1 budget for the training; the defence of the answers then takes what is left of the
     whole, measured to the plain quantization-aware build on the validation images.
     """
-    if name == "large":
-        return Row(name=name, title=TITLES[name], victim=victims.original)
-    program, strength = _program(name, victims, store, progress)
-    build = victims.build(program)
-    post = _POST.get(name.rsplit("+", 1)[-1])
-    chain: tuple[Defence, ...] = ()
-    if post is not None:
-        reference = validation_answers(victims, victims.build(victims.adapted("qat")), store, progress)
-        answers = validation_answers(victims, build, store, progress)
-        found = tuned(post, answers, victims.allowance.l1, reference=reference)
-        chain = () if found is None else (found,)
-    kept = all(_keeps_labels(defence, victims) for defence in chain)
-    return Row(name=name, title=TITLES[name], victim=build, defences=chain, strength=strength, keeps_labels=kept)
+    row = Row(name=name, title=TITLES[name], victim=victims.victim(name), strength=_given_strength(name, victims))
+    for step in victims.choosing(name):
+        if isinstance(step, TunedRecipe):
+            row = row.replace(strength=step.search(store, progress).chosen)
+        else:
+            found = step.open(store, progress)
+            row = row.replace(defences=found.defences, keeps_labels=found.keeps_labels)
+    return row
 
 
-def _keeps_labels(defence: Defence, victims: Victims) -> bool:
-    if isinstance(defence, ReverseSigmoid):
-        return defence.keeps_argmax_among(len(open_splits(victims.images).train.classes))
-    return defence.keeps_argmax
-
-
-def _program(
-    name: RowName, victims: Victims, store: Store, progress: Progress
-) -> tuple[AdaptRecipe | HardenedRecipe | TunedRecipe, float | None]:
-    search = victims.tuned(name)
-    if search is not None:
-        return search, search.search(store, progress).chosen
-    if name.startswith("divqat"):
-        assert victims.alpha is not None
-        return victims.hardened(Divqat(alpha=victims.alpha)), victims.alpha
-    return victims.adapted("ptq" if name == "ptq" else "qat"), None
-
-
-def validation_answers(victims: Victims, build: BuildRecipe, store: Store, progress: Progress) -> Tensor:
-    """Ask a build about the validation images: posteriors float32 `[N,K]`."""
-    return posteriors(open_victim(build, store, progress), open_splits(victims.images).validation.images)
+def _given_strength(name: RowName, victims: Victims) -> float | None:
+    return victims.alpha if name.startswith("divqat") else None

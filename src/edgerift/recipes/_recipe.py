@@ -70,6 +70,15 @@ class Recipe(Settings, ABC):
                 found.setdefault(recipe.canonical_json(), recipe)
         return tuple(found.values())
 
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the steps that this one asks the store for, as far as the results that `store` holds tell.
+
+        These are its inputs, unless a step says otherwise. A step that learns from one result which others it takes
+        names more as soon as that result is there; when all it names are finished and it names no more, only its own
+        work is left.
+        """
+        return self.inputs()
+
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Refuse a recipe class without a fixed type and version; raises `RecipeError`."""

@@ -1,0 +1,69 @@
+"""The strongest defence of a build's answers that a budget allows, as a step that the store keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from edgerift.defend import Defence, ReverseSigmoid, tuned
+from edgerift.deploy import BuildRecipe
+from edgerift.extract import open_victim, posteriors
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.store import read_document, write_whole
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+_CHOSEN: Final = "defences.json"
+
+
+class ChosenDefences(Settings):
+    """What the budget allows, nothing where it allows none; `keeps_labels` says that every label is certain to stay."""
+
+    defences: tuple[Defence, ...]
+    keeps_labels: bool
+
+
+class TunedAnswers(Recipe):
+    """Find a defence's strongest setting for a build's answers: `defences.json`.
+
+    The mean l1 distance of the defended answers to those of `reference`, on the validation images, stays within
+    `budget_l1`, in [0, 2].
+    """
+
+    type: Literal["tuned-answers"] = "tuned-answers"
+    version: Literal[1] = 1
+    defence: str
+    build: BuildRecipe
+    reference: BuildRecipe
+    images: ImagesSettings
+    budget_l1: float = Field(gt=0, le=2)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Search, and write what was found into `folder`."""
+        reference = validation_answers(self.reference, self.images, store, progress)
+        answers = validation_answers(self.build, self.images, store, progress)
+        found = tuned(self.defence, answers, self.budget_l1, reference=reference)
+        chain = () if found is None else (found,)
+        kept = all(_keeps_labels(defence, answers.shape[1]) for defence in chain)
+        chosen = ChosenDefences(defences=chain, keeps_labels=kept)
+        write_whole(folder / _CHOSEN, chosen.model_dump_json(indent=2) + "\n")
+
+    def open(self, store: Store, progress: Progress) -> ChosenDefences:
+        """Read what was found, searched for when missing."""
+        return read_document(ChosenDefences, store.get(self, progress) / _CHOSEN)
+
+
+def validation_answers(build: BuildRecipe, images: ImagesSettings, store: Store, progress: Progress) -> Tensor:
+    """Ask a build about the validation images: posteriors float32 `[N,K]`."""
+    return posteriors(open_victim(build, store, progress), open_splits(images).validation.images)
+
+
+def _keeps_labels(defence: Defence, classes: int) -> bool:
+    if isinstance(defence, ReverseSigmoid):
+        return defence.keeps_argmax_among(classes)
+    return defence.keeps_argmax

@@ -25,6 +25,7 @@ from edgerift.audit._measures import comparison as comparison
 from edgerift.audit._policy import Policy as Policy
 from edgerift.audit._policy import judge as judge
 from edgerift.audit._policy import read_policy as read_policy
+from edgerift.audit._reasons import embedded as embedded
 from edgerift.audit._recipe import AuditRecipe as AuditRecipe
 from edgerift.audit._replay import Replay as Replay
 from edgerift.audit._replay import replay as replay

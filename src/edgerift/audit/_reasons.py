@@ -37,11 +37,18 @@ def embedding_parts(pair: Pair, found: Evasion, classes: tuple[int, ...]) -> tup
 
     There is nothing to show of fewer than three images, or of models that have no penultimate features.
     """
-    assert pair.program is not None
     kept = found.evasive
     if classes:
         kept = kept & torch.isin(found.labels, torch.tensor(classes))
-    hits = found.select(kept.nonzero()[:_SHOWN, 0])
+    return embedded(pair, found.select(kept.nonzero()[:_SHOWN, 0]))
+
+
+def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
+    """Show both models' penultimate features, clean and attacked, of all images of a search, by PCA and by t-SNE.
+
+    There is nothing to show of fewer than three images, or of models that have no penultimate features.
+    """
+    assert pair.program is not None
     if len(hits) < 3:
         return ()
     try:

@@ -24,6 +24,16 @@ def wording(model: type[BaseModel], error: ValidationError) -> str:
     return "; ".join(lines) + (f"; and {more} more" if more else "")
 
 
+def problems(model: type[BaseModel], content: object) -> list[tuple[tuple[int | str, ...], str]]:
+    """List what `model` does not allow of `content`: where each value stands, and a line about it; [] for nothing."""
+    try:
+        model.__pydantic_validator__.validate_python(content)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        return [(detail["loc"], _one(model, detail).removeprefix(f"{model.__name__}.")) for detail in details]
+    return []
+
+
 def _one(model: type[BaseModel], detail: ErrorDetails) -> str:
     location, given, kind = detail["loc"], detail["input"], detail["type"]
     path = _path(model, location)

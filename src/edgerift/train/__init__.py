@@ -8,6 +8,7 @@ from edgerift.train._augment import augment as augment
 from edgerift.train._epoch import Loss as Loss
 from edgerift.train._history import Epoch as Epoch
 from edgerift.train._history import History as History
+from edgerift.train._history import read_history as read_history
 from edgerift.train._loop import OnEpoch as OnEpoch
 from edgerift.train._loop import Trained as Trained
 from edgerift.train._loop import fit as fit

@@ -1,0 +1,33 @@
+"""Studies: grids of recipes from one file, run here, in processes or on Ray, ending in one document."""
+
+from edgerift.study._grid import Cell as Cell
+from edgerift.study._grid import make_cells as make_cells
+from edgerift.study._pairs import EpochPart as EpochPart
+from edgerift.study._pairs import ExamplePart as ExamplePart
+from edgerift.study._pairs import PairRecipe as PairRecipe
+from edgerift.study._pairs import PairReport as PairReport
+from edgerift.study._plan import Plan as Plan
+from edgerift.study._plan import StepState as StepState
+from edgerift.study._plan import make_plan as make_plan
+from edgerift.study._reading import read_study as read_study
+from edgerift.study._result import MissingCell as MissingCell
+from edgerift.study._result import PairCell as PairCell
+from edgerift.study._result import StudyResult as StudyResult
+from edgerift.study._result import TheftCell as TheftCell
+from edgerift.study._result import collect as collect
+from edgerift.study._running import FailedStep as FailedStep
+from edgerift.study._running import RunSummary as RunSummary
+from edgerift.study._running import run_steps as run_steps
+from edgerift.study._settings import AttackChoice as AttackChoice
+from edgerift.study._settings import DataChoice as DataChoice
+from edgerift.study._settings import EvasionPlan as EvasionPlan
+from edgerift.study._settings import NetworkChoice as NetworkChoice
+from edgerift.study._settings import Study as Study
+from edgerift.study._settings import TheftPlan as TheftPlan
+from edgerift.study._step import Outcome as Outcome
+from edgerift.study._step import Place as Place
+from edgerift.study._step import run_step as run_step
+from edgerift.study._workers import Here as Here
+from edgerift.study._workers import Processes as Processes
+from edgerift.study._workers import Workers as Workers
+from edgerift.study._yaml import profile_names as profile_names

@@ -1,0 +1,114 @@
+"""The steps that a study still needs: which are finished, which can run now, which wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias, final
+
+from edgerift.recipes import Recipe
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+#: What names a step: the type of its recipe and its digest, as the store names the result.
+Key: TypeAlias = str
+
+
+def key_of(recipe: Recipe) -> Key:
+    """Name a step."""
+    return f"{recipe.type}-{recipe.digest()}"
+
+
+@final
+class Graph:
+    """The unfinished steps below some goals, each once, found by asking the store what is there.
+
+    A finished step is not looked below. A step that names more of what it needs once other results are there is asked
+    again when what it named before is finished, so the graph grows while a study runs.
+    """
+
+    def __init__(self, goals: Iterable[Recipe], store: Store) -> None:
+        self._store = store
+        self._recipes: dict[Key, Recipe] = {}
+        self._waits_for: dict[Key, set[Key]] = {}
+        self._needed_by: dict[Key, set[Key]] = {}
+        self._finished: dict[Key, Recipe] = {}
+        self._failed: set[Key] = set()
+        self._known: dict[int, tuple[Recipe, Key]] = {}
+        for goal in goals:
+            self._add(goal)
+
+    @property
+    def missing(self) -> dict[Key, Recipe]:
+        """The steps that are not finished, in the order in which they were found; failed ones among them."""
+        return self._recipes
+
+    @property
+    def finished(self) -> dict[Key, Recipe]:
+        """The steps that were found finished, or finished since; what lies below a finished one is not looked for."""
+        return self._finished
+
+    @property
+    def failed(self) -> set[Key]:
+        """The steps that failed."""
+        return self._failed
+
+    def ready(self) -> list[Key]:
+        """List the steps that can run now: all that they need is finished, and they did not fail."""
+        return [key for key, waits in self._waits_for.items() if not waits and key not in self._failed]
+
+    def waits_for(self, key: Key) -> set[Key]:
+        """Name the unfinished steps that one waits for directly."""
+        return self._waits_for[key]
+
+    def blocked(self) -> dict[Key, Key]:
+        """Name for each step that can never run the failed one that it waits for, directly or not."""
+        found: dict[Key, Key] = {}
+        open_steps = [(key, key) for key in sorted(self._failed)]
+        while open_steps:
+            key, cause = open_steps.pop()
+            for above in sorted(self._needed_by.get(key, ())):
+                if above not in found and above not in self._failed:
+                    found[above] = cause
+                    open_steps.append((above, cause))
+        return found
+
+    def finish(self, key: Key) -> None:
+        """Note that a step is finished; those that waited for it alone are asked what else they need."""
+        self._finished[key] = self._recipes.pop(key)
+        self._waits_for.pop(key)
+        for above in sorted(self._needed_by.pop(key, ())):
+            self._waits_for[above].discard(key)
+            if not self._waits_for[above]:
+                self._look_below(above)
+
+    def fail(self, key: Key) -> None:
+        """Note that a step failed."""
+        self._failed.add(key)
+
+    def _add(self, recipe: Recipe) -> Key | None:
+        """Add a step and all below it; None for one that is finished."""
+        key = self._key(recipe)
+        if key in self._finished:
+            return None
+        if key not in self._recipes:
+            if self._store.has(recipe):
+                self._finished[key] = recipe
+                return None
+            self._recipes[key] = recipe
+            self._look_below(key)
+        return key
+
+    def _look_below(self, key: Key) -> None:
+        below = {self._add(recipe) for recipe in self._recipes[key].needs(self._store)}
+        waits = {step for step in below if step is not None}
+        self._waits_for[key] = waits
+        for step in waits:
+            self._needed_by.setdefault(step, set()).add(key)
+
+    def _key(self, recipe: Recipe) -> Key:
+        # The same recipe object stands in many places, and its digest costs more than this look.
+        known = self._known.get(id(recipe))
+        if known is None:
+            known = self._known[id(recipe)] = (recipe, key_of(recipe))
+        return known[1]

@@ -1,0 +1,189 @@
+"""From a study to its cells: the recipes whose results its tables and figures are made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edgerift import images, zoo
+from edgerift.adapt import AdaptRecipe, FinetuneRecipe
+from edgerift.deploy import BuildRecipe, Target
+from edgerift.errors import InputError
+from edgerift.evade import PairSettings
+from edgerift.extract import QuerySettings
+from edgerift.harden import HardenRecipe
+from edgerift.images import ImagesSettings
+from edgerift.study._pairs import PairRecipe
+from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
+from edgerift.train import TrainRecipe
+
+COLLAGES: Final = "collages"
+
+#: What a thief asks about who knows the victim's task alone, as in the second paper.
+_QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
+
+#: A thief chooses nothing by validation, so he holds hardly anything back.
+_HELD_BACK: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid: where it stands, and the recipe of its result."""
+
+    data: str
+    original: str
+    seed: int
+    kind: str
+    recipe: PairRecipe | HardenRecipe
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.data}, {self.original}, {self.kind}, seed {self.seed}"
+
+
+def make_cells(study: Study, data_root: Path | None = None) -> tuple[Cell, ...]:
+    """Make every cell of a study; the data root is set for what follows.
+
+    Raises :class:`~edgerift.errors.DataError` for images that are missing or damaged.
+    """
+    if data_root is not None:
+        if not data_root.is_dir():
+            raise InputError(f"the data root {data_root} is not a folder; give one that holds the image sets")
+        os.environ["EDGERIFT_DATA"] = str(data_root)
+    sources = _Sources()
+    return tuple(cell for seed in study.seeds for cell in _Seed(study, seed, sources).cells())
+
+
+class _Sources:
+    """What is read of image sources, each once: it is the same for every seed."""
+
+    def __init__(self) -> None:
+        self._fingerprints: dict[str, str] = {}
+        self._classes: dict[str, int] = {}
+
+    def describe(self, source: str, size: int, seed: int, **fields: float) -> ImagesSettings:
+        """Describe images, with the fingerprint of their content."""
+        described = ImagesSettings.model_validate({"source": source, "size": size, "seed": seed, **fields})
+        if source not in self._fingerprints:
+            self._fingerprints[source] = images.resolve(described).fingerprint
+        return described.replace(fingerprint=self._fingerprints[source])
+
+    def classes(self, described: ImagesSettings) -> int:
+        """Count the classes of images."""
+        if described.source not in self._classes:
+            self._classes[described.source] = len(images.open_splits(described).train.classes)
+        return self._classes[described.source]
+
+
+class _Seed:
+    """The cells of one seed."""
+
+    def __init__(self, study: Study, seed: int, sources: _Sources) -> None:
+        self._study, self._seed, self._sources = study, seed, sources
+
+    def cells(self) -> Iterator[Cell]:
+        study, seed = self._study, self._seed
+        for data_name, data in study.data.items():
+            size = data.size or study.size
+            described = self._sources.describe(data.source or data_name, size, seed)
+            for name, network in study.originals.items():
+                original = self._original(described, data, network)
+                if study.evasion is not None:
+                    for adaptation in study.evasion.adaptations:
+                        recipe = self._pair(original, described, data, network, adaptation)
+                        yield Cell(data_name, name, seed, adaptation, recipe)
+                if study.theft is not None:
+                    for target in study.theft.targets:
+                        theft = self._theft(original, described, data_name, data, network, target)
+                        yield Cell(data_name, name, seed, target, theft)
+
+    def _original(self, described: ImagesSettings, data: DataChoice, network: NetworkChoice) -> TrainRecipe:
+        assert described.size is not None
+        architecture = zoo.Architecture(
+            name=network.model,
+            classes=self._sources.classes(described),
+            size=described.size,
+            stem=network.stem,
+            pretrained=network.pretrained,
+        )
+        settings = self._study.training(data, network, self._seed)
+        return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=self._seed)
+
+    def _pair(
+        self,
+        original: TrainRecipe,
+        described: ImagesSettings,
+        data: DataChoice,
+        network: NetworkChoice,
+        adaptation: Adaptation,
+    ) -> PairRecipe:
+        plan = self._study.evasion
+        assert plan is not None
+        settings = self._study.adapting(data, network, self._seed)
+        program = AdaptRecipe(
+            original=original,
+            images=described,
+            method="ptq" if adaptation == "ptq" else "qat",
+            target=plan.target,
+            settings=settings,
+        )
+        control = FinetuneRecipe(original=original, images=described, settings=settings.train)
+        build = BuildRecipe(program=program, runtime=plan.runtime or DEFAULT_RUNTIME[plan.target])
+        pictured = self._seed == self._study.seeds[0] and adaptation in plan.pictured
+        return PairRecipe(
+            pair=PairSettings(
+                original=original,
+                program=program,
+                build=build,
+                control=control if adaptation == "finetune" else None,
+            ),
+            images=described,
+            attacks={name: choice.attack.replace(seed=self._seed) for name, choice in plan.attacks.items()},
+            count=plan.count,
+            draw=self._seed,
+            pictured=plan.shown if pictured else None,
+            classes=plan.classes if pictured else (),
+            shard=plan.shard,
+        )
+
+    def _theft(
+        self,
+        original: TrainRecipe,
+        described: ImagesSettings,
+        data_name: str,
+        data: DataChoice,
+        network: NetworkChoice,
+        target: Target,
+    ) -> HardenRecipe:
+        plan = self._study.theft
+        assert plan is not None
+        first = target == plan.targets[0]
+        alphas = plan.alphas if data.alphas is None else data.alphas
+        return HardenRecipe(
+            original=original,
+            images=described,
+            target=target,
+            runtime=DEFAULT_RUNTIME[target],
+            settings=self._study.adapting(data, network, self._seed),
+            allowance=plan.allowance,
+            rows=plan.rows if first else plan.other_rows,
+            alphas=alphas if first else (),
+            students=plan.students if first else (),
+            queries=self._queries(described, data_name, data),
+            budget=data.budget or plan.budget,
+            attack=self._study.stealing(data, self._seed),
+        )
+
+    def _queries(self, described: ImagesSettings, name: str, data: DataChoice) -> QuerySettings:
+        assert self._study.theft is not None
+        source = data.queries or _QUERIES.get(data.source or name, COLLAGES)
+        if source == COLLAGES:
+            budget = data.budget or self._study.theft.budget
+            return QuerySettings(images=described, collages=budget, seed=self._seed)
+        assert described.size is not None
+        asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
+        return QuerySettings(images=asked, seed=self._seed)

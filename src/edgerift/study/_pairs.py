@@ -1,0 +1,183 @@
+"""One adapted model and every attack on it, measured: what the tables and figures of the first paper are made of."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
+from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes
+from edgerift.images import ImagesSettings, open_splits
+from edgerift.measure import Interval, accuracy, interval, quadrants
+from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.store import read_document, write_whole
+from edgerift.train import read_history
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+REPORT: Final = "pair.json"
+
+#: Enough to see clusters in.
+_POINTS: Final = 150
+_EXAMPLES: Final = 4
+
+
+class EpochPart(Settings):
+    """One epoch of a training: its mean loss and its accuracies, in [0, 1]; None where they were not measured."""
+
+    loss: float
+    train_accuracy: float | None
+    validation_accuracy: float | None
+
+
+class ExamplePart(Settings):
+    """One evasive image: both files as PNG in base64, and what the models answer to the attacked one.
+
+    Labels are class numbers, probabilities are in [0, 1].
+    """
+
+    label: int
+    original_label: int
+    original_probability: float
+    build_label: int
+    build_probability: float
+    clean_png: str
+    attacked_png: str
+
+
+class PairReport(Settings):
+    """An original, what was made of it, and how each attack fared, on the test images.
+
+    `instability` is the share of test images that exactly one of both gets right. `attacked` images were drawn from
+    those that both get right. `original_epochs` and `adapted_epochs` tell how both were trained; the second are none
+    after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were asked for.
+    """
+
+    type: Literal["pair-report"] = "pair-report"
+    version: Literal[1] = 1
+    classes: tuple[str, ...]
+    original_accuracy: Interval
+    build_accuracy: Interval
+    instability: Interval
+    attacked: int
+    attacks: dict[str, AttackPart]
+    comparisons: tuple[ComparisonPart, ...]
+    original_epochs: tuple[EpochPart, ...]
+    adapted_epochs: tuple[EpochPart, ...]
+    embeddings: tuple[EmbeddingPart, ...]
+    examples: tuple[ExamplePart, ...]
+
+
+class PairRecipe(Recipe):
+    """Attack an adapted model and report: `pair.json`.
+
+    Every attack is a step of its own on the same `count` images, drawn by `draw` of those that both models get right.
+    `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings.
+    """
+
+    type: Literal["pair"] = "pair"
+    version: Literal[1] = 1
+    pair: PairSettings
+    images: ImagesSettings
+    attacks: dict[str, Attack]
+    count: PositiveInt | None = None
+    draw: NonNegativeInt = 0
+    pictured: str | None = None
+    classes: tuple[NonNegativeInt, ...] = ()
+    shard: PositiveInt | None = Field(default=None, exclude=True)
+
+    def searching(self, attack: str) -> EvadeRecipe:
+        """Describe one attack's search."""
+        return EvadeRecipe(
+            pair=self.pair,
+            images=self.images,
+            attack=self.attacks[attack],
+            count=self.count,
+            draw=self.draw,
+            shard=self.shard,
+            name=attack,
+        )
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the searches."""
+        return (self._selecting, *(self.searching(name) for name in self.attacks))
+
+    @property
+    def _selecting(self) -> SelectRecipe:
+        return SelectRecipe(pair=self.pair, images=self.images)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Search what is not searched yet, measure it, and write the report into `folder`."""
+        test = open_splits(self.images).test
+        original, build = self._selecting.open(store, progress)
+        found = {name: self.searching(name).open(store, progress) for name in self.attacks}
+        names = list(found)
+        pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
+        shown = None if self.pictured is None else found[self.pictured]
+        adapted = self.pair.program if self.pair.control is None else self.pair.control
+        report = PairReport(
+            classes=test.classes,
+            original_accuracy=interval(accuracy(original, test.labels)),
+            build_accuracy=interval(accuracy(build, test.labels)),
+            instability=interval(quadrants(original, build, test.labels).instability),
+            attacked=len(found[names[0]]),
+            attacks={name: attack_part(result) for name, result in found.items()},
+            comparisons=tuple(comparison(one, found[one], other, found[other]) for one, other in pairs),
+            original_epochs=_epochs(store.get(self.pair.original, progress)),
+            adapted_epochs=_epochs(store.get(adapted, progress)),
+            embeddings=() if shown is None else self._embeddings(shown, store, progress),
+            examples=() if shown is None else _examples(shown),
+        )
+        write_whole(folder / REPORT, report.model_dump_json(indent=2) + "\n")
+
+    def open(self, store: Store, progress: Progress) -> PairReport:
+        """Read the report, made when missing."""
+        return read_document(PairReport, store.get(self, progress) / REPORT)
+
+    def _embeddings(self, shown: Evasion, store: Store, progress: Progress) -> tuple[EmbeddingPart, ...]:
+        if self.pair.control is not None:
+            return ()
+        kept = torch.ones(len(shown), dtype=torch.bool)
+        if self.classes:
+            kept = torch.isin(shown.labels, torch.tensor(self.classes))
+        pair, _ = self.pair.open(store, progress)
+        return embedded(pair, shown.select(kept.nonzero()[:_POINTS, 0]))
+
+
+def _epochs(folder: Path) -> tuple[EpochPart, ...]:
+    path = folder / "history.json"
+    if not path.is_file():
+        return ()
+    return tuple(
+        EpochPart(
+            loss=epoch.train_loss,
+            train_accuracy=epoch.train_accuracy,
+            validation_accuracy=epoch.validation_accuracy,
+        )
+        for epoch in read_history(path.read_text(encoding="utf-8")).epochs
+    )
+
+
+def _examples(found: Evasion) -> tuple[ExamplePart, ...]:
+    """Show the first evasive image of each of a few classes."""
+    hits = found.select(found.evasive)
+    first = {label: row for row, label in reversed(list(enumerate(hits.labels.tolist())))}
+    rows = [first[label] for label in sorted(first)][:_EXAMPLES]
+    original, build = hits.original.double().softmax(1), hits.build.double().softmax(1)
+    return tuple(
+        ExamplePart(
+            label=int(hits.labels[row]),
+            original_label=int(original[row].argmax()),
+            original_probability=float(original[row].max()),
+            build_label=int(build[row].argmax()),
+            build_probability=float(build[row].max()),
+            clean_png=base64.b64encode(png_bytes(hits.clean[row])).decode(),
+            attacked_png=base64.b64encode(png_bytes(hits.images[row])).decode(),
+        )
+        for row in rows
+    )

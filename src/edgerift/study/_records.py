@@ -1,0 +1,159 @@
+"""What is known of the steps that ran: how long each took, whether it failed and why, what it is doing now."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, final
+
+from pydantic import ValidationError
+
+from edgerift.errors import RecipeError
+from edgerift.recipes import Recipe, Settings
+from edgerift.store import write_whole
+from edgerift.study._graph import Key, key_of
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+_FOLDER: Final = ".runs"
+#: A record that is older than this is of a run that is no more; a running step writes every few seconds.
+_STALE_SECONDS: Final = 60.0
+_BEAT_SECONDS: Final = 2.0
+
+#: What differs between two runs of the same work: another seed takes as long.
+_UNLIKE: Final = frozenset({"seed", "init_seed", "draw", "fingerprint"})
+
+
+class Record(Settings):
+    """One step's last run: its state, the seconds it took so far over all runs, and where it runs or ran.
+
+    `likeness` is the digest of the recipe without its seeds: steps alike take equally long. `beat` is the time, in
+    seconds since 1970, when the run last said that it lives. `error` is the line about a failure.
+    """
+
+    key: Key
+    step: str
+    likeness: str
+    state: Literal["running", "finished", "failed"]
+    seconds: float
+    host: str
+    process: int
+    beat: float
+    task: str = ""
+    done: int = 0
+    total: int = 0
+    error: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the step runs now, as far as its last sign of life tells."""
+        if self.state != "running" or time.time() - self.beat > _STALE_SECONDS:
+            return False
+        return self.host != socket.gethostname() or _is_alive(self.process)
+
+
+@final
+class Records:
+    """The records beside a store's results. They are no part of any result."""
+
+    def __init__(self, store: Store) -> None:
+        self.folder = store.root / _FOLDER
+
+    def log(self, key: Key) -> Path:
+        """Name a step's log file."""
+        return self.folder / f"{key}.log"
+
+    def read(self, key: Key) -> Record | None:
+        """Read a step's record; None for one that never ran, or whose record is damaged."""
+        return _record(self.folder / f"{key}.json")
+
+    def write(self, record: Record) -> None:
+        """Write a record."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / f"{record.key}.json", record.model_dump_json())
+
+    def all(self) -> list[Record]:
+        """Read all records."""
+        found = (_record(path) for path in sorted(self.folder.glob("*.json")))
+        return [record for record in found if record is not None]
+
+
+@final
+class Watch:
+    """The record of a step while it runs, as the progress that the step reports to."""
+
+    def __init__(self, recipe: Recipe, records: Records) -> None:
+        self._records, self._began = records, time.perf_counter()
+        key = key_of(recipe)
+        earlier = records.read(key)
+        self._spent = 0.0 if earlier is None else earlier.seconds
+        self._record = Record(
+            key=key,
+            step=recipe.type,
+            likeness=likeness(recipe),
+            state="running",
+            seconds=self._spent,
+            host=socket.gethostname(),
+            process=os.getpid(),
+            beat=time.time(),
+        )
+        records.write(self._record)
+
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Note how far a task is; written every few seconds."""
+        if time.time() - self._record.beat >= _BEAT_SECONDS:
+            self._write(task=task, done=done, total=total)
+
+    @property
+    def seconds(self) -> float:
+        """What the step took so far, earlier runs that were killed included."""
+        return self._spent + time.perf_counter() - self._began
+
+    def finish(self) -> None:
+        """Note the end."""
+        self._write(state="finished", task="", done=0, total=0)
+
+    def fail(self, error: str) -> None:
+        """Note a failure, with a line about it."""
+        self._write(state="failed", error=error)
+
+    def _write(self, **changes: Any) -> None:
+        self._record = self._record.replace(seconds=self.seconds, beat=time.time(), **changes)
+        self._records.write(self._record)
+
+
+def likeness(recipe: Recipe) -> str:
+    """Name what steps have in common that differ in their seeds alone."""
+    import hashlib
+
+    text = json.dumps(_without_seeds(json.loads(recipe.canonical_json())), sort_keys=True)
+    return f"{recipe.type}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _without_seeds(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _without_seeds(value) for name, value in content.items() if name not in _UNLIKE}
+    if isinstance(content, list):
+        return [_without_seeds(value) for value in content]
+    return content
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, RecipeError, ValidationError):
+        return None
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

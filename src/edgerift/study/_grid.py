@@ -163,6 +163,8 @@ class _Seed:
         assert plan is not None
         first = target == plan.targets[0]
         alphas = plan.alphas if data.alphas is None else data.alphas
+        students = plan.students if data.students is None else data.students
+        rows = plan.rows if data.rows is None else data.rows
         return HardenRecipe(
             original=original,
             images=described,
@@ -170,9 +172,9 @@ class _Seed:
             runtime=DEFAULT_RUNTIME[target],
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
-            rows=plan.rows if first else plan.other_rows,
+            rows=rows if first else plan.other_rows,
             alphas=alphas if first else (),
-            students=plan.students if first else (),
+            students=students if first else (),
             queries=self._queries(described, data_name, data),
             budget=data.budget or plan.budget,
             attack=self._study.stealing(data, self._seed),

@@ -69,14 +69,16 @@ class DataChoice(Settings):
     """A data set: its source unless its name in the study is one, and what it needs otherwise than the others.
 
     `queries` is what thieves of it ask about, an image source or `collages` of its own images, and `budget` how many
-    they ask. `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones, `alphas`
-    the alphas of the curves.
+    they ask. `rows`, `students` and `alphas` take the place of the theft's own. `train`, `adapt` and `thief` change the
+    training of originals, of adapted models and of clones.
     """
 
     source: str | None = None
     size: PositiveInt | None = None
     queries: str | None = None
     budget: PositiveInt | None = None
+    rows: tuple[RowName, ...] | None = None
+    students: tuple[str, ...] | None = None
     alphas: tuple[float, ...] | None = None
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)

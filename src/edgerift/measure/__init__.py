@@ -28,4 +28,6 @@ from edgerift.measure._rate import mcnemar as mcnemar
 from edgerift.measure._scores import Predict as Predict
 from edgerift.measure._scores import accuracy as accuracy
 from edgerift.measure._scores import predict_all as predict_all
+from edgerift.measure._spread import Spread as Spread
+from edgerift.measure._spread import spread as spread
 from edgerift.measure._strongest import strongest as strongest

@@ -1,0 +1,44 @@
+"""What several seeds tell: a mean with the interval that so few values allow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgerift.errors import InputError
+from edgerift.recipes import Settings
+
+
+class Spread(Settings):
+    """A mean over `count` trainings with its 95 % interval of Student's t, and the values it is made of.
+
+    `low` and `high` are None for a single value, which says nothing of how far another would lie.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    count: int
+    values: tuple[float, ...]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Average values that differ in their seed alone: mean +- t(0.975, n - 1) s / sqrt(n), s of n - 1 degrees.
+
+    Differences of two victims of the same seed are averaged in the same way, which is the paired t-interval. Raises
+    :class:`~edgerift.errors.InputError` without values.
+
+    >>> found = spread([1.0, 2.0, 3.0])
+    >>> found.value, round(found.low, 3), round(found.high, 3)
+    (2.0, -0.484, 4.484)
+    """
+    if not values:
+        raise InputError("a mean of 0 values; at least 1 seed is needed")
+    from scipy import stats
+
+    count = len(values)
+    mean = sum(values) / count
+    if count == 1:
+        return Spread(value=mean, low=None, high=None, count=1, values=tuple(values))
+    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
+    half = float(stats.t.ppf(0.975, count - 1)) * (variance / count) ** 0.5
+    return Spread(value=mean, low=mean - half, high=mean + half, count=count, values=tuple(values))

@@ -3,6 +3,8 @@
 `steps`   gets a recipe of several steps and prints its folder.
 `stuck`   gets a recipe that stops in the middle when nobody did before, and goes on when somebody did.
 `kills`   kills a run at every point where it touches the disk, runs it again, and checks what is left.
+`mirrored-kills` does the same with a mirror, and checks the mirror and a second machine as well.
+`half`    puts a result on the mirror `ROOT/mirror` and is killed when half of the object is written.
 """
 
 import os
@@ -76,7 +78,7 @@ def done_steps(root):
     return sorted(" ".join(file.read_text().split()[:2]) for file in files)
 
 
-def run_killed(root, recipe, point):
+def run_killed(root, recipe, point, mirror=None):
     """Run in a child that is killed before its touch number `point`; tell whether it was."""
     child = os.fork()
     if child == 0:
@@ -89,7 +91,7 @@ def run_killed(root, recipe, point):
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(count)
-        Store(root).get(recipe)
+        Store(root, mirror).get(recipe)
         os._exit(0)
     status = os.waitpid(child, 0)[1]
     assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
@@ -121,10 +123,54 @@ def kills(base):
     sys.stdout.write(f"{point}\n")
 
 
+def objects(folder):
+    """The objects of a mirror that others see: name to bytes."""
+    return {file.name: file.read_bytes() for file in folder.glob("[!.]*")}
+
+
+def mirrored_kills(base):
+    recipe = Steps(name="last", count=1, starts=(Steps(name="first", count=1),))
+    (base / "whole").mkdir(parents=True)
+    Store(base / "whole", f"file://{base}/whole/mirror").get(recipe)
+    put = objects(base / "whole" / "mirror")
+    expected = {name: data for name, data in content(base / "whole").items() if not name.startswith("mirror")}
+    assert len(put) == 2
+    point = 0
+    while True:
+        root, mirror, other = (base / str(point) / name for name in ("root", "mirror", "other"))
+        root.mkdir(parents=True)
+        if not run_killed(root, recipe, point, f"file://{mirror}"):
+            break
+        left = objects(mirror)
+        assert left == {name: put[name] for name in left}, point
+        Store(root, f"file://{mirror}").get(recipe)
+        assert content(root) == expected, point
+        assert objects(mirror) == put, point
+        folder = Store(other, f"file://{mirror}").get(recipe)
+        assert content(other) == {name: data for name, data in expected.items() if name.startswith(folder.name)}, point
+        assert not (other / "log").exists()
+        point += 1
+    sys.stdout.write(f"{point}\n")
+
+
+def half(base):
+    import fsspec
+    from fsspec.implementations.local import LocalFileSystem
+
+    class Half(LocalFileSystem):
+        def put_file(self, path1, path2, **_):
+            data = Path(path1).read_bytes()
+            Path(path2).write_bytes(data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    fsspec.register_implementation("file", Half, clobber=True)
+    Store(base / "root", f"file://{base}/mirror").get(Steps(name="only"))
+
+
 if __name__ == "__main__":
     command, place = sys.argv[1], Path(sys.argv[2])
-    if command == "kills":
-        kills(place)
+    if command in ("kills", "mirrored-kills", "half"):
+        {"kills": kills, "mirrored-kills": mirrored_kills, "half": half}[command](place)
     else:
         wanted = Steps(name="only", pause=0.1) if command == "steps" else Stuck()
         sys.stdout.write(f"{Store(place).get(wanted, watch)}\n")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from edgerift.errors import StoreError
 from edgerift.recipes import Progress, Recipe, silent
+from edgerift.store._archive import damaged, pack, unpack
+from edgerift.store._mirror import Mirror
 from edgerift.store._writing import (
     disk_error,
     disk_errors,
@@ -23,6 +28,7 @@ from edgerift.store._writing import (
 
 RECIPE_FILE = "recipe.json"
 WORK_FOLDER = ".work"
+MIRRORED_FOLDER = ".mirrored"
 
 
 class Store:
@@ -33,47 +39,95 @@ class Store:
     recipe can go on from it, and becomes the finished folder in one step. A lock for each recipe, which the
     operating system releases with the process that holds it, lets one process or thread build while the
     others wait.
+
+    Machines without a shared disk share results through a mirror, any URL that fsspec knows, such as
+    `s3://bucket/prefix` or `file:///mnt/share`. What is built is put there as one object,
+    `<type>-<digest>.tar`, and what is missing here is fetched from there; a result is the same with a mirror
+    and without. Credentials are those of the protocol's own client library. The locks are those of one
+    machine: two machines that are asked for the same recipe at the same time both build it, which costs time
+    and nothing else, since both put the same result. A store can be pickled for another process.
     """
 
-    def __init__(self, root: Path | str) -> None:
-        """Use the folder `root`; it is made when the first result is built."""
+    def __init__(self, root: Path | str, mirror: str | None = None) -> None:
+        """Use the folder `root`, which is made when the first result is built, and the URL `mirror`, if any.
+
+        The mirror is not asked yet. Raises `StoreError` when it is not a URL with a protocol that fsspec knows.
+        """
         self.root = Path(root).expanduser().absolute()
+        self._mirror = None if mirror is None else Mirror(mirror)
         self._producing: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
-        """Show the folder."""
-        return f"Store({str(self.root)!r})"
+        """Show the folder, and the mirror without credentials."""
+        mirror = "" if self._mirror is None else f", mirror={self._mirror.shown!r}"
+        return f"Store({str(self.root)!r}{mirror})"
+
+    @property
+    def mirror(self) -> str | None:
+        """The URL that results are shared through, credentials included; None without one."""
+        return None if self._mirror is None else self._mirror.url
 
     def has(self, recipe: Recipe) -> bool:
-        """Tell whether the result of `recipe` is here; raises `StoreError` when it is damaged."""
-        return self._is_finished(recipe)
+        """Tell whether the result of `recipe` is here or on the mirror.
+
+        The mirror is listed at the first call that needs it; what other machines put there later is seen
+        after `refresh`, while `get` always finds it. Raises `StoreError` when the result here is damaged or the
+        mirror cannot be read.
+        """
+        return self._is_finished(recipe) or (self._mirror is not None and self._mirror.holds(_name(recipe)))
+
+    def refresh(self) -> None:
+        """List the mirror anew for `has`: one request, however many recipes; raises `StoreError`."""
+        if self._mirror is not None:
+            self._mirror.refresh()
+
+    def running(self, recipe: Recipe) -> bool:
+        """Tell whether a process on this machine, this one included, builds, fetches or puts `recipe` now."""
+        path = self._lock_file(recipe)
+        with disk_errors(path):
+            if not path.exists():
+                return False
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return True
+            lock.release()
+        return False
 
     def get(self, recipe: Recipe, progress: Progress = silent) -> Path:
-        """Return the finished folder of `recipe`, producing it first when it is not here.
+        """Return the finished folder of `recipe`, fetching it from the mirror or producing it when it is not here.
 
-        An error of the recipe itself passes unchanged and keeps the work folder. Raises `StoreError` when the
-        store cannot be written, the disk is full, or the result is damaged.
+        A result that is here but not yet on the mirror, since an earlier call could not put it there, is put
+        there now. An error of the recipe itself passes unchanged and keeps the work folder. Raises `StoreError`
+        when the store cannot be written, the disk is full, the result is damaged, or the mirror cannot be used.
         """
         folder = self.root / _name(recipe)
-        if self._is_finished(recipe):
+        if self._is_finished(recipe) and self._is_shared(folder.name):
             return folder
         if folder.name in self._producing:
             raise StoreError(
                 f"{folder.name} asks for its own result while it is produced; a recipe may ask for its inputs only"
             )
         with self._lock(recipe, progress):
-            if not self._is_finished(recipe):
+            if not self._is_finished(recipe) and not self._fetch(recipe, progress):
                 self._build(recipe, progress)
+            if not self._is_shared(folder.name):
+                self._share(recipe, progress)
         return folder
 
     def _build(self, recipe: Recipe, progress: Progress) -> None:
         """Produce in the work folder, then make that the finished folder. The caller holds the lock."""
         folder = self.root / _name(recipe)
         work = self.root / WORK_FOLDER / folder.name
+        if self._mirror is not None:
+            self._mirror.prepare()
         with disk_errors(work):
+            # A mark can be there from a result that has been deleted since.
+            self._mark(folder.name).unlink(missing_ok=True)
             work.mkdir(exist_ok=True)
             remove_unfinished(work)
-        inner = Store(self.root)
+        inner = copy.copy(self)
         inner._producing = self._producing | {folder.name}
         try:
             recipe.produce(work, inner, progress)
@@ -82,10 +136,73 @@ class Store:
                 raise disk_error(error, work) from error
             raise
         write_whole(work / RECIPE_FILE, _recipe_text(recipe))
+        self._finish(work, folder)
+
+    def _finish(self, work: Path, folder: Path) -> None:
+        """Make the folder `work` the finished one in one step."""
         with disk_errors(folder):
             sync_tree(work)
             work.rename(folder)
             sync(self.root)
+
+    def _fetch(self, recipe: Recipe, progress: Progress) -> bool:
+        """Bring the result from the mirror, if it is there. The caller holds the lock."""
+        name = _name(recipe)
+        if self._mirror is None or not self._mirror.find(name):
+            return False
+        progress(recipe.type, 0, 0, f"fetching the result from {self._mirror.shown}")
+        work, address = self.root / WORK_FOLDER, self._mirror.address(name)
+        packed, fetched = work / f"{name}.tar", work / f"{name}.fetched"
+        try:
+            self._mirror.fetch(name, packed)
+            with disk_errors(fetched):
+                shutil.rmtree(fetched, ignore_errors=True)
+                unpack(packed, fetched, address)
+                damage = _damage(fetched, recipe)
+            if damage is not None:
+                raise damaged(address, damage)
+            self._finish(fetched, self.root / name)
+        finally:
+            _discard(packed)
+            shutil.rmtree(fetched, ignore_errors=True)
+        # What a killed run left is of no use any more.
+        shutil.rmtree(work / name, ignore_errors=True)
+        self._set_mark(name)
+        return True
+
+    def _share(self, recipe: Recipe, progress: Progress) -> None:
+        """Put the finished result on the mirror, unless it is there. The caller holds the lock."""
+        name = _name(recipe)
+        if self._mirror is None:
+            return
+        packed = self.root / WORK_FOLDER / f"{name}.tar"
+        try:
+            if not self._mirror.find(name):
+                progress(recipe.type, 0, 0, f"putting the result on {self._mirror.shown}")
+                with disk_errors(packed):
+                    pack(self.root / name, packed, last=RECIPE_FILE)
+                self._mirror.put(name, packed)
+        except StoreError as error:
+            kept = f"the result is kept in {self.root / name}, and the next run puts it there"
+            raise StoreError(f"{error}; {kept}") from error.__cause__
+        finally:
+            _discard(packed)
+        self._set_mark(name)
+
+    def _is_shared(self, name: str) -> bool:
+        """Tell, without asking the mirror, whether the result is known to be there; true when there is no mirror."""
+        return self._mirror is None or self._mark(name).exists()
+
+    def _mark(self, name: str) -> Path:
+        """The empty file that says that the result is on this mirror; results themselves do not depend on it."""
+        mirror = hashlib.sha256((self.mirror or "").encode()).hexdigest()[:16]
+        return self.root / MIRRORED_FOLDER / mirror / name
+
+    def _set_mark(self, name: str) -> None:
+        mark = self._mark(name)
+        with disk_errors(mark):
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
 
     def _is_finished(self, recipe: Recipe) -> bool:
         """Tell whether the finished folder is there; raises `StoreError` when it is not this recipe's."""
@@ -93,19 +210,18 @@ class Store:
         with disk_errors(folder):
             if not folder.exists():
                 return False
-            try:
-                content = (folder / RECIPE_FILE).read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                content = None
-        if content == _recipe_text(recipe).encode():
+            damage = _damage(folder, recipe)
+        if damage is None:
             return True
-        damage = f"has no {RECIPE_FILE}" if content is None else f"has a {RECIPE_FILE} that is not its own"
         raise StoreError(f"the result {folder.name} {damage}; delete {folder} and run again")
+
+    def _lock_file(self, recipe: Recipe) -> Path:
+        return self.root / WORK_FOLDER / f"{_name(recipe)}.lock"
 
     @contextmanager
     def _lock(self, recipe: Recipe, progress: Progress) -> Iterator[None]:
         """Hold the recipe's lock; say so while another process holds it."""
-        path = self.root / WORK_FOLDER / f"{_name(recipe)}.lock"
+        path = self._lock_file(recipe)
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(f"the store {self.root} is a file; give a folder")
         with disk_errors(self.root):
@@ -141,3 +257,18 @@ def _name(recipe: Recipe) -> str:
 
 def _recipe_text(recipe: Recipe) -> str:
     return recipe.canonical_json() + "\n"
+
+
+def _discard(file: Path) -> None:
+    """Remove a file that was for one step only; left behind it would do no harm."""
+    with suppress(OSError):
+        file.unlink()
+
+
+def _damage(folder: Path, recipe: Recipe) -> str | None:
+    """What is wrong with a result's folder, else None."""
+    try:
+        content = (folder / RECIPE_FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return f"has no {RECIPE_FILE}"
+    return None if content == _recipe_text(recipe).encode() else f"has a {RECIPE_FILE} that is not its own"

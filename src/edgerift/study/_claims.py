@@ -1,0 +1,111 @@
+"""What a paper claims, and what the same experiment found here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeAlias
+
+from edgerift.measure import Spread, spread
+from edgerift.recipes import Settings
+from edgerift.study._claims_diva import EVASION
+from edgerift.study._claims_divqat import THEFT
+from edgerift.study._pairs import PairReport
+from edgerift.study._result import StudyResult, TheftCell
+from edgerift.study._stated import Stated, Unit
+
+Verdict: TypeAlias = Literal["held", "did not hold", "not resolved", "not measured"]
+
+
+class Finding(Settings):
+    """One difference over the seeds of one place of the grid, or over all places and seeds."""
+
+    where: str
+    difference: Spread
+    verdict: Verdict
+
+
+class Claim(Settings):
+    """A claim: what the paper says and prints, what the difference measured here means, and what was found.
+
+    `findings` are of each place of the grid, `together` of all places and seeds in one. A verdict is `held` when the
+    95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the other, and else `not
+    resolved`, which one seed always is.
+    """
+
+    name: str
+    statement: str
+    published: str
+    measured: str
+    unit: Unit
+    bound: float
+    together: Finding | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all places and seeds."""
+        return "not measured" if self.together is None else self.together.verdict
+
+
+def claims(result: StudyResult) -> tuple[Claim, ...]:
+    """Judge the claims of the study's paper; none without a paper.
+
+    Differences are between figures of the same seed, so what a seed does to both cancels out.
+    """
+    if result.study.paper == "diva":
+        originals = _by_original(result)
+        return tuple(
+            _claim(stated, [(place, stated.difference(reports)) for place, reports in originals]) for stated in EVASION
+        )
+    if result.study.paper == "divqat":
+        return tuple(
+            _claim(stated, [(_place(cell, result), stated.difference(cell)) for cell in _cells(stated, result)])
+            for stated in THEFT
+        )
+    return ()
+
+
+def _by_original(result: StudyResult) -> list[tuple[str, dict[str, PairReport]]]:
+    """Put the reports of each original of each seed together, with the place of the original."""
+    found: dict[tuple[str, str, int], dict[str, PairReport]] = {}
+    for cell in result.pairs:
+        found.setdefault((cell.data, cell.original, cell.seed), {})[cell.adaptation] = cell.report
+    return [(f"{data}, {original}", reports) for (data, original, _), reports in found.items()]
+
+
+def _cells(stated: Stated[TheftCell], result: StudyResult) -> list[TheftCell]:
+    assert result.study.theft is not None
+    first = result.study.theft.targets[0]
+    return [cell for cell in result.thefts if cell.target == first or stated.every_target]
+
+
+def _place(cell: TheftCell, result: StudyResult) -> str:
+    return cell.data if len(result.study.originals) == 1 else f"{cell.data}, {cell.original}"
+
+
+def _claim(stated: Stated[Any], found: Iterable[tuple[str, float | None]]) -> Claim:
+    places: dict[str, list[float]] = {}
+    for place, value in found:
+        if value is not None:
+            places.setdefault(place, []).append(value)
+    whole = [value for values in places.values() for value in values]
+    return Claim(
+        name=stated.name,
+        statement=stated.statement,
+        published=stated.published,
+        measured=stated.measured,
+        unit=stated.unit,
+        bound=stated.bound,
+        together=_finding(stated, "all", whole) if whole else None,
+        findings=tuple(_finding(stated, place, values) for place, values in places.items()),
+    )
+
+
+def _finding(stated: Stated[Any], where: str, values: Sequence[float]) -> Finding:
+    found = spread(values)
+    verdict: Verdict = "not resolved"
+    if found.low is not None and found.high is not None:
+        above, below = found.low > stated.bound, found.high < stated.bound
+        if above or below:
+            verdict = "held" if above == (stated.side == "above") else "did not hold"
+    return Finding(where=where, difference=found, verdict=verdict)

@@ -1,0 +1,164 @@
+"""What the second paper claims of thefts, and what is ours beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from edgerift.study._result import TheftCell
+from edgerift.study._stated import Stated
+
+Difference: TypeAlias = Callable[[TheftCell], float | None]
+
+
+def _stolen(first: str, second: str, labels: Literal["soft", "hard"], target: str | None = None) -> Difference:
+    """How much more a thief errs who steals one victim than one who steals another."""
+
+    def difference(cell: TheftCell) -> float | None:
+        victims = cell.hardening.victim
+        if first not in victims or second not in victims or target not in (None, cell.target):
+            return None
+        errors = [getattr(victims[name].adversary_error, labels).value for name in (first, second)]
+        return 100 * (errors[0] - errors[1])
+
+    return difference
+
+
+def _beyond_noise(cell: TheftCell) -> float | None:
+    victims = cell.hardening.victim
+    return victims["divqat"].l1.value - cell.hardening.noise.test.value if "divqat" in victims else None
+
+
+def _costs(cell: TheftCell) -> float | None:
+    victims = cell.hardening.victim
+    if "divqat" not in victims or "qat" not in victims:
+        return None
+    return 100 * (victims["divqat"].defender_error.value - victims["qat"].defender_error.value)
+
+
+def _rises(figure: Literal["divergence", "adversary_error", "disagreement"]) -> Difference:
+    """How much a figure rises from the least alpha to the greatest."""
+
+    def difference(cell: TheftCell) -> float | None:
+        points = cell.hardening.alphas
+        if len(points) < 2:
+            return None
+        if figure == "divergence":
+            return points[-1].divergence - points[0].divergence
+        return 100 * (getattr(points[-1], figure).value - getattr(points[0], figure).value)
+
+    return difference
+
+
+THEFT: Final[tuple[Stated[TheftCell], ...]] = (
+    Stated(
+        "divqat-soft",
+        "DivQAT raises the thief's error over plain QAT.",
+        "Table III, KnockoffNets: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
+        "clone's error with soft labels, DivQAT minus QAT",
+        _stolen("divqat", "qat", "soft"),
+    ),
+    Stated(
+        "divqat-hard",
+        "The thief of labels alone, whom the paper leaves out.",
+        "not in the paper, which names him as a limit",
+        "clone's error with hard labels, DivQAT minus QAT",
+        _stolen("divqat", "qat", "hard"),
+    ),
+    Stated(
+        "divqat-moves",
+        "DivQAT, as strong as its budget allows, moves the answers further than another seed of plain QAT does.",
+        "not in the paper, which gives the budget alone (0.6)",
+        "mean l1 of DivQAT's answers to QAT's, minus that between two seeds of QAT",
+        _beyond_noise,
+        unit="l1",
+    ),
+    Stated(
+        "divqat-cost",
+        "DivQAT costs its owner little accuracy: less than the 3.7 points that the paper calls its utmost drop.",
+        "Table III: +4.5 (CIFAR-10), +6.1 (CIFAR-100), -0.4 (GTSRB), +3.5 (SVHN)",
+        "defender's error, DivQAT minus QAT",
+        _costs,
+        bound=3.7,
+        side="below",
+    ),
+    Stated(
+        "rs-soft",
+        "Reverse Sigmoid raises the thief's error over plain QAT.",
+        "Table III: +1.4 (CIFAR-10), -0.8 (CIFAR-100), -3.9 (GTSRB), +0.3 (SVHN)",
+        "clone's error with soft labels, QAT + Reverse Sigmoid minus QAT",
+        _stolen("rs", "qat", "soft"),
+    ),
+    Stated(
+        "dcp-soft",
+        "Deception raises the thief's error over plain QAT.",
+        "Table III: +3.8 (CIFAR-10), +6.8 (CIFAR-100), +1.5 (GTSRB), +9.2 (SVHN)",
+        "clone's error with soft labels, QAT + Deception minus QAT",
+        _stolen("dcp", "qat", "soft"),
+    ),
+    Stated(
+        "joint-rs",
+        "DivQAT makes Reverse Sigmoid stronger.",
+        "Table IV: +2.5 (CIFAR-10), +3.5 (CIFAR-100), +8.0 (GTSRB), +3.6 (SVHN)",
+        "clone's error with soft labels, DivQAT + Reverse Sigmoid minus QAT + Reverse Sigmoid",
+        _stolen("divqat+rs", "rs", "soft"),
+    ),
+    Stated(
+        "joint-dcp",
+        "DivQAT makes Deception stronger.",
+        "Table IV: +2.7 (CIFAR-10), +4.2 (CIFAR-100), +7.7 (GTSRB), +2.1 (SVHN)",
+        "clone's error with soft labels, DivQAT + Deception minus QAT + Deception",
+        _stolen("divqat+dcp", "dcp", "soft"),
+    ),
+    Stated(
+        "server",
+        "DivQAT protects builds for servers.",
+        "Table V: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
+        "clone's error with soft labels, DivQAT minus QAT, target server",
+        _stolen("divqat", "qat", "soft", "server"),
+        every_target=True,
+    ),
+    Stated(
+        "mobile",
+        "DivQAT protects builds for phones.",
+        "Table V: +2.8 (CIFAR-10), +2.9 (CIFAR-100), +1.9 (GTSRB), +5.7 (SVHN)",
+        "clone's error with soft labels, DivQAT minus QAT, target mobile",
+        _stolen("divqat", "qat", "soft", "mobile"),
+    ),
+    Stated(
+        "alpha-divergence",
+        "A larger alpha moves the quantized model further from the original.",
+        "figure 6, by eye",
+        "KL(quantized || original) at the greatest alpha minus that at the least",
+        _rises("divergence"),
+        unit="nats",
+    ),
+    Stated(
+        "alpha-error",
+        "A larger alpha raises the thief's error.",
+        "figure 4, by eye",
+        "clone's error with soft labels at the greatest alpha minus that at the least",
+        _rises("adversary_error"),
+    ),
+    Stated(
+        "held-soft",
+        "Ours: DivQAT held by a hinge raises the thief's error over plain QAT.",
+        "not in the paper",
+        "clone's error with soft labels, held minus QAT",
+        _stolen("held", "qat", "soft"),
+    ),
+    Stated(
+        "held-hard",
+        "Ours, against the thief of labels alone.",
+        "not in the paper",
+        "clone's error with hard labels, held minus QAT",
+        _stolen("held", "qat", "hard"),
+    ),
+    Stated(
+        "held-smoothing",
+        "Ours is more than label smoothing at the same l1.",
+        "not in the paper",
+        "clone's error with soft labels, held minus label smoothing",
+        _stolen("held", "smoothing", "soft"),
+    ),
+)

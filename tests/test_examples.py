@@ -20,8 +20,17 @@ RESULTS = {
     "05_own_objective.py": r"\d+\.png: label (\d), original \1, build (?!\1)\d$",
     "06_steal.py": r"^reverse sigmoid, undone +1\.[\d]+ +[\d.]+% +[\d.]+% +[\d.]+%$",
     "07_harden.py": r"^misleading, l1 0\.6 +0\.[\d]+ +[\d.]+% +[\d.]+% +[\d.]+%$",
+    "08_study.py": r"^default +[\d.]+% \[[-\d.]+%, [-\d.]+%\] over 3 seeds$",
 }
-SLOW = {"01_train_and_adapt.py", "03_fidelity.py", "04_evade.py", "05_own_objective.py", "06_steal.py", "07_harden.py"}
+SLOW = {
+    "01_train_and_adapt.py",
+    "03_fidelity.py",
+    "04_evade.py",
+    "05_own_objective.py",
+    "06_steal.py",
+    "07_harden.py",
+    "08_study.py",
+}
 
 
 def test_every_example_is_listed() -> None:

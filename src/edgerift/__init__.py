@@ -15,6 +15,7 @@ from edgerift import measure as measure
 from edgerift import recipes as recipes
 from edgerift import report as report
 from edgerift import store as store
+from edgerift import study as study
 from edgerift import train as train
 from edgerift import zoo as zoo
 from edgerift.evade import Fleet as Fleet

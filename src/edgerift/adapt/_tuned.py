@@ -139,7 +139,7 @@ class TunedRecipe(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the models that every trial is compared with; the trials depend on one another and are its own work."""
-        return (self.plain(), self.plain(1))
+        return (self.hardened.original, self.plain(), self.plain(1))
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, and write the chosen program and what was tried into `folder`."""

@@ -16,7 +16,7 @@ from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.audit._theft import TheftSettings, theft_part
 from edgerift.errors import InputError
-from edgerift.evade import Attack, EvadeRecipe, PairSettings
+from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
 from edgerift.recipes import Progress, Recipe
@@ -87,6 +87,18 @@ class AuditRecipe(Recipe):
             budget=theft.budget,
             attack=theft.attack,
         )
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the pair, what it answers, the searches and the thefts."""
+        searches = [self.searching(name) for name in self.attacks]
+        selections = [SelectRecipe(pair=self.pair, images=self.images)]
+        controls = [] if self.control is None else [self.control]
+        if self.control is not None and self.main is not None:
+            controlled = self.searching(self.main, control=True)
+            searches.append(controlled)
+            selections.append(controlled.selecting)
+        thefts = (self.stealing(name) for name in self.thefts)
+        return (*self.pair.opened, *controls, *selections, *searches, *thefts)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Run every stage that is not finished, and write the result into `folder`."""

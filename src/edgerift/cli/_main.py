@@ -23,6 +23,7 @@ from edgerift.cli._doctor import Doctor
 from edgerift.cli._extract import ExtractCommand
 from edgerift.cli._harden import HardenCommand
 from edgerift.cli._replay import ReplayCommand
+from edgerift.cli._study import StudyCommand
 from edgerift.cli._train import Train
 from edgerift.errors import EdgeriftError, InputError, RecipeError
 
@@ -41,6 +42,7 @@ Command = (
     | Annotated[ExtractCommand, tyro.conf.subcommand("extract")]
     | Annotated[HardenCommand, tyro.conf.subcommand("harden")]
     | Annotated[DefendCommand, tyro.conf.subcommand("defend")]
+    | StudyCommand
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

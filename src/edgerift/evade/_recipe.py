@@ -44,6 +44,11 @@ class PairSettings(Settings):
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     control: FinetuneRecipe | None = None
 
+    @property
+    def opened(self) -> tuple[Recipe, ...]:
+        """The steps that `open` opens: with a control neither program nor build is one of them."""
+        return (self.original, self.program, self.build) if self.control is None else (self.original, self.control)
+
     def open(self, store: Store, progress: Progress) -> tuple[Pair, Steering]:
         """Open the pair and what steers a white-box attack on it, made when missing."""
         original = open_original(self.original, store, progress)
@@ -68,6 +73,10 @@ class SelectRecipe(Recipe):
     version: Literal[2] = 2
     pair: PairSettings
     images: ImagesSettings
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List what the pair is made of."""
+        return self.pair.opened
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, and write the answers into `folder`."""
@@ -114,18 +123,18 @@ class EvadeRecipe(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers, and the shards as soon as it is known how many there are."""
-        shards = self._shards(store) if self.shard is not None and store.has(self.selecting) else ()
-        return (*self.inputs(), self.selecting, *shards)
+        shards = self._shards(store, silent) if self.shard is not None and store.has(self.selecting) else ()
+        return (*self.pair.opened, self.selecting, *shards)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the result into `folder`."""
         if not (folder / EVASION).is_file():
-            shards = self._shards(store)
-            whole = EvadeShard(evade=self, parts=ceil(self._attacked(store, progress) / _PART))
-            paths = [store.get(shard, progress) / EVASION for shard in shards] or whole.searched(
-                folder, store, progress
+            shards = self._shards(store, progress)
+            whole = EvadeShard(evade=self, parts=self._parts(store, progress))
+            paths = [store.get(shard, progress) / EVASION for shard in shards]
+            joined([Evasion.load(path) for path in paths or whole.searched(folder, store, progress)]).save(
+                folder / EVASION
             )
-            joined([Evasion.load(path) for path in paths]).save(folder / EVASION)
         for path in folder.glob("part-*"):
             path.unlink()
 
@@ -133,18 +142,19 @@ class EvadeRecipe(Recipe):
         """Read the result, searched for when missing."""
         return Evasion.load(store.get(self, progress) / EVASION)
 
-    def _attacked(self, store: Store, progress: Progress) -> int:
-        """Count the images to attack; raises `InputError` when there are none."""
+    def _parts(self, store: Store, progress: Progress) -> int:
+        """Count the parts of the images to attack; raises `InputError` when there are none."""
         right = self.selecting.eligible(store, progress)
         if right == 0:
             test = len(open_splits(self.images).test)
             raise InputError(f"none of the {test} test images is labelled correctly by both models; nothing to attack")
-        return right if self.count is None else min(self.count, right)
+        return ceil((right if self.count is None else min(self.count, right)) / _PART)
 
-    def _shards(self, store: Store, progress: Progress = silent) -> tuple[EvadeShard, ...]:
+    def _shards(self, store: Store, progress: Progress) -> tuple[EvadeShard, ...]:
         """Cut the images into shards of whole parts; none where one would be all."""
-        parts = ceil(self._attacked(store, progress) / _PART)
-        size = parts if self.shard is None else ceil(self.shard / _PART)
+        if self.shard is None:
+            return ()
+        parts, size = self._parts(store, progress), ceil(self.shard / _PART)
         if size >= parts:
             return ()
         return tuple(
@@ -163,13 +173,13 @@ class EvadeShard(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers: the search itself needs this shard, not the other way round."""
-        return (*self.evade.inputs(), self.evade.selecting)
+        return (*self.evade.pair.opened, self.evade.selecting)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the shard into `folder`."""
-        paths = self.searched(folder, store, progress)
-        joined([Evasion.load(path) for path in paths]).save(folder / EVASION)
-        for path in paths:
+        if not (folder / EVASION).is_file():
+            joined([Evasion.load(path) for path in self.searched(folder, store, progress)]).save(folder / EVASION)
+        for path in folder.glob("part-*"):
             path.unlink()
 
     def searched(self, folder: Path, store: Store, progress: Progress) -> list[Path]:

@@ -6,6 +6,7 @@ from edgerift.harden._document import AlphaPoint as AlphaPoint
 from edgerift.harden._document import Hardening as Hardening
 from edgerift.harden._document import Thieves as Thieves
 from edgerift.harden._document import VictimPart as VictimPart
+from edgerift.harden._paper import paper_row as paper_row
 from edgerift.harden._recipe import HardenRecipe as HardenRecipe
 from edgerift.harden._rows import PAPER_ROWS as PAPER_ROWS
 from edgerift.harden._rows import Row as Row

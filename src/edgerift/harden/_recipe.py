@@ -78,17 +78,16 @@ class HardenRecipe(Recipe):
         found: list[Recipe] = [self.original, victims.adapted("qat"), victims.adapted("qat", 1)]
         for name in self.compared:
             choosing = victims.choosing(name)
-            found += choosing
+            found += (victims.victim(name), *choosing)
             if all(store.has(step) for step in choosing):
                 found += self._thefts_of(make_row(name, victims, store, silent))
-        found += [self.stealing(self.alpha_row(alpha), "soft") for alpha in self.alphas]
+        for row in map(self.alpha_row, self.alphas):
+            found += (row.victim, self.stealing(row, "soft"))
         return tuple(found)
 
     def _thefts_of(self, row: Row) -> list[Recipe]:
-        thefts: list[Recipe] = [self.stealing(row, labels) for labels in LABELS]
-        if row.name in _STUDENTS_STEAL:
-            thefts += [self.stealing(row, labels, student) for student in self.students for labels in LABELS]
-        return thefts
+        students = (None, *(self.students if row.name in _STUDENTS_STEAL else ()))
+        return [self.stealing(row, labels, student) for student in students for labels in LABELS]
 
     @property
     def compared(self) -> tuple[RowName, ...]:

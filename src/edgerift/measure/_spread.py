@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 
 from edgerift.errors import InputError
@@ -25,7 +27,7 @@ def spread(values: Sequence[float]) -> Spread:
     """Average values that differ in their seed alone: mean +- t(0.975, n - 1) s / sqrt(n), s of n - 1 degrees.
 
     Differences of two victims of the same seed are averaged in the same way, which is the paired t-interval. Raises
-    :class:`~edgerift.errors.InputError` without values.
+    :class:`~edgerift.errors.InputError` without values, and for values that are not finite.
 
     >>> found = spread([1.0, 2.0, 3.0])
     >>> found.value, round(found.low, 3), round(found.high, 3)
@@ -35,10 +37,13 @@ def spread(values: Sequence[float]) -> Spread:
         raise InputError("a mean of 0 values; at least 1 seed is needed")
     from scipy import stats
 
+    wrong = [value for value in values if not math.isfinite(value)]
+    if wrong:
+        raise InputError(f"a mean of values with {wrong[0]!r} among them; they must be finite")
     count = len(values)
-    mean = sum(values) / count
+    mean = math.fsum(values) / count
     if count == 1:
         return Spread(value=mean, low=None, high=None, count=1, values=tuple(values))
-    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
+    variance = statistics.variance(values)
     half = float(stats.t.ppf(0.975, count - 1)) * (variance / count) ** 0.5
     return Spread(value=mean, low=mean - half, high=mean + half, count=count, values=tuple(values))

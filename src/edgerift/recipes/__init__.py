@@ -9,4 +9,6 @@ from edgerift.recipes._progress import silent as silent
 from edgerift.recipes._reading import read as read
 from edgerift.recipes._recipe import Recipe as Recipe
 from edgerift.recipes._settings import Settings as Settings
+from edgerift.recipes._wording import NotAllowedError as NotAllowedError
+from edgerift.recipes._wording import Problem as Problem
 from edgerift.recipes._wording import problems as problems

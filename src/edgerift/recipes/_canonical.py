@@ -6,12 +6,14 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from edgerift.errors import RecipeError
+
+_AS_THEY_ARE: Final = frozenset({str, int, bool})
 
 
 def canonical_json(value: object) -> str:
@@ -32,6 +34,9 @@ def _text(plain: object) -> str:
 
 
 def _plain(value: Any) -> Any:
+    # Most values are of these types, and a study writes hundreds of thousands of them.
+    if value is None or type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, BaseModel):
         return {
             name: _plain(getattr(value, name)) for name, field in type(value).model_fields.items() if not field.exclude

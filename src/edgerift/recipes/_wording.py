@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
-from typing import Any, get_args
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,57 +16,99 @@ from edgerift.errors import unknown_name
 SHOWN_ERRORS = 3
 SHOWN_CHARACTERS = 60
 
+#: Where a value stands: the fields, keys and numbers that lead to it.
+Place: TypeAlias = tuple[int | str, ...]
+
+
+class Problem(NamedTuple):
+    """One value that is not allowed: its place, what the line names (for an unknown field its owner), and the rest."""
+
+    place: Place
+    named: Place
+    rest: str
+
+    @property
+    def text(self) -> str:
+        """The whole line, with the path from the value that was checked."""
+        return (_path(self.named) + self.rest).removeprefix(".").removeprefix(": ")
+
+    def below(self, place: Place) -> Problem:
+        """Say the same of a value that stands at `place` in another one."""
+        return Problem(place + self.place, place + self.named, self.rest)
+
+
+class NotAllowedError(ValueError):
+    """What a validator raises about values inside the one that it checks, so that each is named at its own place."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Take what is not allowed, with places in the value that is checked."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.text for problem in self.problems))
+
 
 def wording(model: type[BaseModel], error: ValidationError) -> str:
     """Word a failed validation of `model` in one line: field path, value given, what is allowed."""
-    details = error.errors(include_url=False)
-    lines = [_one(model, detail) for detail in details[:SHOWN_ERRORS]]
-    more = len(details) - len(lines)
+    found = _problems(model, error)
+    lines = [model.__name__ + _path(problem.named) + problem.rest for problem in found[:SHOWN_ERRORS]]
+    more = len(found) - len(lines)
     return "; ".join(lines) + (f"; and {more} more" if more else "")
 
 
-def problems(model: type[BaseModel], content: object) -> list[tuple[tuple[int | str, ...], str]]:
-    """List what `model` does not allow of `content`: where each value stands, and a line about it; [] for nothing."""
+def problems(model: type[BaseModel], content: object) -> list[Problem]:
+    """List what `model` does not allow of `content`; [] for nothing."""
     try:
         model.__pydantic_validator__.validate_python(content)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        return [(detail["loc"], _one(model, detail).removeprefix(f"{model.__name__}.")) for detail in details]
+        return _problems(model, error)
     return []
 
 
-def _one(model: type[BaseModel], detail: ErrorDetails) -> str:
-    location, given, kind = detail["loc"], detail["input"], detail["type"]
-    path = _path(model, location)
+def _problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    return [problem for detail in error.errors(include_url=False) for problem in _each(model, detail)]
+
+
+def _each(model: type[BaseModel], detail: ErrorDetails) -> Iterable[Problem]:
+    place, given, kind = detail["loc"], detail["input"], detail["type"]
+    inner = detail.get("ctx", {}).get("error")
+    if isinstance(inner, NotAllowedError):
+        return [problem.below(place) for problem in inner.problems]
     if kind == "extra_forbidden":
-        owner = _path(model, location[:-1])
-        return f"{owner}: {unknown_name('field', str(location[-1]), _fields_beside(model, location))}"
+        known = _fields_beside(model, place)
+        return [Problem(place, place[:-1], f": {unknown_name('field', _printable(place[-1]), known)}")]
     if kind == "missing":
-        return f"{path} is missing; it has no default and must be given"
+        return [Problem(place, place, " is missing; it has no default and must be given")]
     if kind == "json_invalid":
-        return f"{path}: this is not JSON: {_rule(detail)}"
+        told = " ".join(detail["msg"].split()).removeprefix("Invalid JSON: ")
+        return [Problem(place, place, f": this is not JSON: {told}")]
+    if kind == "value_error" and isinstance(given, BaseModel | Mapping):
+        # The values are many, and the rule itself says which of them it is about.
+        return [Problem(place, place, f": {' '.join(str(inner).split())}")]
     near = _near_match(given, detail) if kind == "literal_error" else ""
-    return f"{path} is {_short(given)}; it {_rule(detail)}{near}"
+    return [Problem(place, place, f" is {_short(given)}; it {_rule(detail)}{near}")]
 
 
-def _path(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return model.__name__ + "".join(parts)
+def _path(place: Place) -> str:
+    # pydantic's own mark for a key that is not allowed adds nothing: the key is what stands before it.
+    parts = [part for part in place if part != "[key]"]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in parts)
+
+
+def _printable(part: int | str) -> str:
+    """A key as a line can hold it: a file may have any text in its place."""
+    text = str(part)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _rule(detail: ErrorDetails) -> str:
     """The rule in pydantic's message, without its opening words and on one line."""
     text = " ".join(detail["msg"].split())
-    for opening, instead in {
-        "Input should be ": "must be ",
-        "Input should ": "must ",
-        "Value error, ": "is not allowed: ",
-        "Assertion failed, ": "is not allowed: ",
-        "Invalid JSON: ": "",
-    }.items():
+    if detail["type"] == "union_tag_not_found":
+        return f"must have the field {detail['ctx']['discriminator']}, which tells what it is"
+    for opening in ("Value error, ", "Assertion failed, "):
         if text.startswith(opening):
-            return instead + text.removeprefix(opening)
-    return f"is not allowed: {text}"
+            return f"is not allowed: {text.removeprefix(opening)}"
+    ruled = re.sub(r"^(Input|String|Tuple|List|Set|Dictionary|Value) should ", "must ", text)
+    return ruled if ruled != text else f"is not allowed: {text}"
 
 
 def _short(given: object) -> str:

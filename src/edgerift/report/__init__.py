@@ -17,6 +17,11 @@ from edgerift.report._hardening_write import write_defending as write_defending
 from edgerift.report._hardening_write import write_hardening as write_hardening
 from edgerift.report._html import audit_html as audit_html
 from edgerift.report._junit import audit_junit as audit_junit
+from edgerift.report._results_markdown import results_markdown as results_markdown
 from edgerift.report._sarif import audit_sarif as audit_sarif
+from edgerift.report._study_markdown import study_markdown as study_markdown
+from edgerift.report._study_plan_text import plan_text as plan_text
+from edgerift.report._study_text import study_text as study_text
+from edgerift.report._study_write import write_study as write_study
 from edgerift.report._theft_text import theft_text as theft_text
 from edgerift.report._write import write_reports as write_reports

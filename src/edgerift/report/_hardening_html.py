@@ -102,13 +102,13 @@ def _measured(hardening: Hardening) -> list[tuple[str, str]]:
 def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
     """Read what was drawn; None stands for what a comparison has no figures for."""
     return {
-        "tradeoff": _picture(
+        "tradeoff": read_picture(
             folder / TRADEOFF,
             "The thief's error over the distance of the answers, and over what it costs the owner",
             "With 95 % intervals.",
             tradeoff_words(hardening),
         ),
-        "alpha": _picture(
+        "alpha": read_picture(
             folder / ALPHA,
             "What DivQAT's alpha does",
             "Trainings that the search tried, on the validation images; the axis of alpha is logarithmic, with a place "
@@ -117,14 +117,14 @@ def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
         )
         if has_alphas(hardening)
         else None,
-        "reliability": _picture(
+        "reliability": read_picture(
             folder / RELIABILITY,
             "How sure the answers are, and how often they are right",
             "Test images in 15 bins of the highest probability; a dot's area grows with the images it stands for. ECE: "
             "expected calibration error.",
             reliability_words(hardening),
         ),
-        "sweep": _picture(
+        "sweep": read_picture(
             folder / SWEEP,
             "What each strength costs",
             "Hollow marks lie beyond the distance that was allowed.",
@@ -135,7 +135,8 @@ def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
     }
 
 
-def _picture(path: Path, title: str, caption: str, words: str) -> Picture:
+def read_picture(path: Path, title: str, caption: str, words: str) -> Picture:
+    """Read a picture to embed; one that is missing or damaged has no data."""
     try:
         content = path.read_bytes()
         width, height = struct.unpack(">II", content[16:24])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from edgerift.harden import Defending, Hardening, VictimPart
@@ -22,9 +21,9 @@ from edgerift.report._hardening_words import (
     stealing_words,
     strength_words,
 )
-from edgerift.report._words import percent, plain, rate
+from edgerift.report._markdown import escaped, markdown_list, markdown_table
+from edgerift.report._words import percent, rate
 
-_SPECIAL: Final = re.compile(r"([\\`*_\[\]|#])")
 _MORE: Final = (
     "Victim", "l1 on the questions", "Labels changed", "KL to the original, nats", "Calibration error",
     "Neg. log-likelihood", "Top two probabilities", "Best epoch's error, soft", "hard", "Added ms",
@@ -38,12 +37,12 @@ def hardening_markdown(hardening: Hardening) -> str:
     paper = has_paper(hardening)
     parts = hardening.victim.values()
     blocks = [
-        f"**{_escaped(heading(hardening))}**",
-        _table(_headings(paper), (_main_row(part, paper) for part in parts)),
+        f"**{escaped(heading(hardening))}**",
+        markdown_table(_headings(paper), (_main_row(part, paper) for part in parts)),
         *([PAPER_NOTE] if paper else []),
-        _table(_MORE, map(_more_row, parts)),
-        _list(hardening.verdict.splitlines()),
-        _list(filter(None, _how(hardening))),
+        markdown_table(_MORE, map(_more_row, parts)),
+        markdown_list(hardening.verdict.splitlines()),
+        markdown_list(filter(None, _how(hardening))),
     ]
     if hardening.alphas:
         blocks += ["DivQAT over alpha, with soft labels:", _alphas(hardening)]
@@ -52,13 +51,13 @@ def hardening_markdown(hardening: Hardening) -> str:
 
 def defending_markdown(swept: Defending) -> str:
     """Write sweeps of defences as Markdown: a table for each, and what the budget allows."""
-    blocks = [f"**{_escaped(defending_heading(swept))}**"]
+    blocks = [f"**{escaped(defending_heading(swept))}**"]
     for name, points in swept.sweeps.items():
         stolen = was_stolen(points)
         headings = (*_SWEEP, *(("Adversary's error", "Disagreement") if stolen else ()))
-        blocks += [f"{_escaped(name)}:", _table(headings, (point_cells(point, stolen) for point in points))]
+        blocks += [f"{escaped(name)}:", markdown_table(headings, (point_cells(point, stolen) for point in points))]
         if name in swept.chosen:
-            blocks.append(_escaped(choice_words(name, swept.chosen[name], swept.budget_l1)))
+            blocks.append(escaped(choice_words(name, swept.chosen[name], swept.budget_l1)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -113,23 +112,4 @@ def _alphas(hardening: Hardening) -> str:
         ]
         for point in hardening.alphas
     )
-    return _table(_ALPHAS, rows)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [
-        list(headings),
-        ["---", *("---:" for _ in headings[1:])],
-        *([_escaped(cell) for cell in row] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {_escaped(line)}" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    """Write text that Markdown shows as it is: a name from a file is neither markup nor a cell's end."""
-    one_line = plain(text).replace("\n", " ").replace("\t", " ")
-    return _SPECIAL.sub(r"\\\1", one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return markdown_table(_ALPHAS, rows)

@@ -1,5 +1,8 @@
 """Studies: grids of recipes from one file, run here, in processes or on Ray, ending in one document."""
 
+from edgerift.study._claims import Claim as Claim
+from edgerift.study._claims import Finding as Finding
+from edgerift.study._claims import claims as claims
 from edgerift.study._grid import Cell as Cell
 from edgerift.study._grid import make_cells as make_cells
 from edgerift.study._pairs import EpochPart as EpochPart
@@ -9,6 +12,8 @@ from edgerift.study._pairs import PairReport as PairReport
 from edgerift.study._plan import Plan as Plan
 from edgerift.study._plan import StepState as StepState
 from edgerift.study._plan import make_plan as make_plan
+from edgerift.study._processes import Processes as Processes
+from edgerift.study._ray import OnRay as OnRay
 from edgerift.study._reading import read_study as read_study
 from edgerift.study._result import MissingCell as MissingCell
 from edgerift.study._result import PairCell as PairCell
@@ -27,7 +32,7 @@ from edgerift.study._settings import TheftPlan as TheftPlan
 from edgerift.study._step import Outcome as Outcome
 from edgerift.study._step import Place as Place
 from edgerift.study._step import run_step as run_step
+from edgerift.study._tracking import track as track
 from edgerift.study._workers import Here as Here
-from edgerift.study._workers import Processes as Processes
 from edgerift.study._workers import Workers as Workers
 from edgerift.study._yaml import profile_names as profile_names

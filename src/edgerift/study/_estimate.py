@@ -16,16 +16,22 @@ class Estimates:
     """The median of steps that differ in their seeds alone, else of all steps of that type, else nothing."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        alike: defaultdict[str, list[float]] = defaultdict(list)
-        typed: defaultdict[str, list[float]] = defaultdict(list)
+        self._alike: defaultdict[str, list[float]] = defaultdict(list)
+        self._typed: defaultdict[str, list[float]] = defaultdict(list)
         for record in records:
-            if record.state == "finished":
-                alike[record.likeness].append(record.seconds)
-                typed[record.step].append(record.seconds)
-        self._alike = {name: statistics.median(seconds) for name, seconds in alike.items()}
-        self._typed = {name: statistics.median(seconds) for name, seconds in typed.items()}
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Learn from one more step, if it finished."""
+        if record.state == "finished":
+            self._alike[record.likeness].append(record.seconds)
+            self._typed[record.step].append(record.seconds)
 
     def seconds(self, recipe: Recipe) -> float | None:
         """Estimate a step's seconds; None when nothing like it ever ran."""
-        found = self._alike.get(likeness(recipe))
-        return self._typed.get(recipe.type) if found is None else found
+        return self.of(recipe.type, likeness(recipe))
+
+    def of(self, step: str, alike: str) -> float | None:
+        """Estimate the seconds of a step whose type and likeness are known."""
+        found = self._alike.get(alike) or self._typed.get(step)
+        return statistics.median(found) if found else None

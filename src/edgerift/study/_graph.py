@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias, final
 
+from edgerift.errors import EdgeriftError, StoreError
 from edgerift.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Graph:
     """The unfinished steps below some goals, each once, found by asking the store what is there.
 
     A finished step is not looked below. A step that names more of what it needs once other results are there is asked
-    again when what it named before is finished, so the graph grows while a study runs.
+    again when what it named before is finished, so the graph grows while a study runs. A step that cannot tell what it
+    needs, or whose result is damaged, waits for nothing: it fails for that reason, and by itself, when it runs.
     """
 
     def __init__(self, goals: Iterable[Recipe], store: Store) -> None:
@@ -34,9 +36,9 @@ class Graph:
         self._needed_by: dict[Key, set[Key]] = {}
         self._finished: dict[Key, Recipe] = {}
         self._failed: set[Key] = set()
+        self._damaged: set[Key] = set()
         self._known: dict[int, tuple[Recipe, Key]] = {}
-        for goal in goals:
-            self._add(goal)
+        self._explore(self._add(goals)[1][::-1])
 
     @property
     def missing(self) -> dict[Key, Recipe]:
@@ -61,6 +63,10 @@ class Graph:
         """Name the unfinished steps that one waits for directly."""
         return self._waits_for[key]
 
+    def needed_by(self, key: Key) -> set[Key]:
+        """Name the steps that wait for one directly."""
+        return self._needed_by.get(key, set())
+
     def blocked(self) -> dict[Key, Key]:
         """Name for each step that can never run the failed one that it waits for, directly or not."""
         found: dict[Key, Key] = {}
@@ -77,37 +83,59 @@ class Graph:
         """Note that a step is finished; those that waited for it alone are asked what else they need."""
         self._finished[key] = self._recipes.pop(key)
         self._waits_for.pop(key)
+        self._failed.discard(key)
         for above in sorted(self._needed_by.pop(key, ())):
             self._waits_for[above].discard(key)
             if not self._waits_for[above]:
-                self._look_below(above)
+                self._explore([above])
 
     def fail(self, key: Key) -> None:
         """Note that a step failed."""
         self._failed.add(key)
 
-    def _add(self, recipe: Recipe) -> Key | None:
-        """Add a step and all below it; None for one that is finished."""
-        key = self._key(recipe)
-        if key in self._finished:
-            return None
-        if key not in self._recipes:
-            if self._store.has(recipe):
-                self._finished[key] = recipe
-                return None
-            self._recipes[key] = recipe
-            self._look_below(key)
-        return key
+    def _explore(self, open_steps: list[Key]) -> None:
+        """Ask steps what they need, and what they name likewise; not by recursion, for chains may be long."""
+        while open_steps:
+            key = open_steps.pop()
+            waits, found = self._add(self._named_by(key))
+            self._waits_for[key] = waits
+            for step in waits:
+                self._needed_by.setdefault(step, set()).add(key)
+            open_steps += reversed(found)
 
-    def _look_below(self, key: Key) -> None:
-        below = {self._add(recipe) for recipe in self._recipes[key].needs(self._store)}
-        waits = {step for step in below if step is not None}
-        self._waits_for[key] = waits
-        for step in waits:
-            self._needed_by.setdefault(step, set()).add(key)
+    def _named_by(self, key: Key) -> tuple[Recipe, ...]:
+        try:
+            return () if key in self._damaged else self._recipes[key].needs(self._store)
+        except EdgeriftError:
+            # It meets the same error when it runs, which is where a study tells errors and goes on.
+            return ()
+
+    def _is_finished(self, key: Key, recipe: Recipe) -> bool:
+        try:
+            return self._store.has(recipe)
+        except StoreError:
+            self._damaged.add(key)
+            return False
+
+    def _add(self, recipes: Iterable[Recipe]) -> tuple[set[Key], list[Key]]:
+        """Look whether steps are finished: those that are not, and which of them nobody named before."""
+        unfinished: set[Key] = set()
+        found: list[Key] = []
+        for recipe in recipes:
+            key = self._key(recipe)
+            if key not in self._recipes and key not in self._finished:
+                if self._is_finished(key, recipe):
+                    self._finished[key] = recipe
+                else:
+                    self._recipes[key] = recipe
+                    found.append(key)
+            if key in self._recipes:
+                unfinished.add(key)
+        return unfinished, found
 
     def _key(self, recipe: Recipe) -> Key:
-        # The same recipe object stands in many places, and its digest costs more than this look.
+        # The same recipe object stands in many places, and its digest costs more than this look. It is kept with its
+        # key, so that no other object ever has its id.
         known = self._known.get(id(recipe))
         if known is None:
             known = self._known[id(recipe)] = (recipe, key_of(recipe))

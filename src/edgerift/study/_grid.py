@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe
@@ -14,7 +15,7 @@ from edgerift.deploy import BuildRecipe, Target
 from edgerift.errors import InputError
 from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
-from edgerift.harden import HardenRecipe
+from edgerift.harden import HardenRecipe, RowName
 from edgerift.images import ImagesSettings
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
@@ -48,7 +49,8 @@ class Cell:
 def make_cells(study: Study, data_root: Path | None = None) -> tuple[Cell, ...]:
     """Make every cell of a study; the data root is set for what follows.
 
-    Raises :class:`~edgerift.errors.DataError` for images that are missing or damaged.
+    Raises :class:`~edgerift.errors.DataError` for images that are missing or damaged, and
+    :class:`~edgerift.errors.InputError` for a class to be pictured that they do not have.
     """
     if data_root is not None:
         if not data_root.is_dir():
@@ -89,7 +91,9 @@ class _Seed:
         study, seed = self._study, self._seed
         for data_name, data in study.data.items():
             size = data.size or study.size
-            described = self._sources.describe(data.source or data_name, size, seed)
+            with _about(data_name):
+                described = self._sources.describe(data.source or data_name, size, seed)
+                self._require_classes(described)
             for name, network in study.originals.items():
                 original = self._original(described, data, network)
                 if study.evasion is not None:
@@ -100,6 +104,13 @@ class _Seed:
                     for target in study.theft.targets:
                         theft = self._theft(original, described, data_name, data, network, target)
                         yield Cell(data_name, name, seed, target, theft)
+
+    def _require_classes(self, described: ImagesSettings) -> None:
+        classes = self._sources.classes(described)
+        pictured = () if self._study.evasion is None else self._study.evasion.classes
+        wrong = [number for number in pictured if number >= classes]
+        if wrong:
+            raise InputError(f"evasion.classes names class {wrong[0]}; its {classes} classes are 0 to {classes - 1}")
 
     def _original(self, described: ImagesSettings, data: DataChoice, network: NetworkChoice) -> TrainRecipe:
         assert described.size is not None
@@ -164,7 +175,7 @@ class _Seed:
         first = target == plan.targets[0]
         alphas = plan.alphas if data.alphas is None else data.alphas
         students = plan.students if data.students is None else data.students
-        rows = plan.rows if data.rows is None else data.rows
+        rows = plan.other_rows if not first else plan.rows if data.rows is None else data.rows
         return HardenRecipe(
             original=original,
             images=described,
@@ -172,8 +183,9 @@ class _Seed:
             runtime=DEFAULT_RUNTIME[target],
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
-            rows=rows if first else plan.other_rows,
-            alphas=alphas if first else (),
+            # In a table's order and in rising order, as the command line has them: the same comparison is made once.
+            rows=tuple(row for row in get_args(RowName) if row in rows),
+            alphas=tuple(sorted(alphas)) if first else (),
             students=students if first else (),
             queries=self._queries(described, data_name, data),
             budget=data.budget or plan.budget,
@@ -187,5 +199,15 @@ class _Seed:
             budget = data.budget or self._study.theft.budget
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
-        asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
+        with _about(f"{name}.queries"):
+            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Say of an error which of the study's data sets it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"data.{name}: {error}") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
 from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes
@@ -84,12 +84,18 @@ class PairRecipe(Recipe):
     version: Literal[1] = 1
     pair: PairSettings
     images: ImagesSettings
-    attacks: dict[str, Attack]
+    attacks: dict[str, Attack] = Field(min_length=1)
     count: PositiveInt | None = None
     draw: NonNegativeInt = 0
     pictured: str | None = None
     classes: tuple[NonNegativeInt, ...] = ()
     shard: PositiveInt | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _shows_one_of_them(self) -> Self:
+        if self.pictured is not None and self.pictured not in self.attacks:
+            raise ValueError(f"pictured is '{self.pictured}'; it must be one of the attacks {', '.join(self.attacks)}")
+        return self
 
     def searching(self, attack: str) -> EvadeRecipe:
         """Describe one attack's search."""
@@ -104,8 +110,8 @@ class PairRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the searches."""
-        return (self._selecting, *(self.searching(name) for name in self.attacks))
+        """List the pair, what it answers, and the searches."""
+        return (*self.pair.opened, self._selecting, *(self.searching(name) for name in self.attacks))
 
     @property
     def _selecting(self) -> SelectRecipe:

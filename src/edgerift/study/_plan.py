@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
-from edgerift.recipes import Settings
+from edgerift.evade import EvadeRecipe
+from edgerift.harden import HardenRecipe
+from edgerift.recipes import Recipe, Settings
 from edgerift.study._estimate import Estimates
-from edgerift.study._graph import Graph, Key
+from edgerift.study._graph import Graph, Key, key_of
 from edgerift.study._grid import Cell
-from edgerift.study._records import Record, Records
+from edgerift.study._records import Record, Records, is_running
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -21,7 +23,8 @@ class StepState(Settings):
 
     `waits_for` counts the unfinished steps that it waits for directly. `seconds` is the estimate of its time, None
     where nothing like it ever ran, and `spent` what it took so far. While it runs, `task`, `done` and `total` tell how
-    far it is and `where` it runs; a failed one has an `error` and a `log`.
+    far it is and `where` it runs; a failed one has an `error` and a `log`, and one that it blocks names it in
+    `blocked_by`.
     """
 
     key: Key
@@ -36,6 +39,7 @@ class StepState(Settings):
     where: str = ""
     error: str | None = None
     log: str | None = None
+    blocked_by: Key | None = None
 
 
 class Plan(Settings):
@@ -64,12 +68,12 @@ class Plan(Settings):
         return not self.missing
 
 
-#: Steps that name more of what they need once other results are there.
-_GROWING = frozenset({"harden", "evade"})
-
-
 def make_plan(name: str, profile: str, cells: tuple[Cell, ...], store: Store) -> Plan:
-    """Look at a study: what is there, what is missing, what runs, what failed."""
+    """Look at a study: what is there, what is missing, what runs, what failed.
+
+    Raises :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
+    """
+    store.refresh()
     graph = Graph((cell.recipe for cell in cells), store)
     records = Records(store)
     known = {record.key: record for record in records.all()}
@@ -79,44 +83,57 @@ def make_plan(name: str, profile: str, cells: tuple[Cell, ...], store: Store) ->
         if record is not None and record.state == "failed":
             graph.fail(key)
     blocked = graph.blocked()
-    states = tuple(_state(key, graph, known.get(key), estimates, key in blocked, records) for key in graph.missing)
+    states = []
+    for key, recipe in graph.missing.items():
+        record = known.get(key)
+        running = is_running(record, recipe, store)
+        state = _state(key, graph, record, estimates, blocked.get(key), running)
+        states.append(state.replace(log=str(records.log(key))) if state.state == "failed" else state)
     return Plan(
         study=name,
         profile=profile,
         cells=len(cells),
-        finished_cells=sum(store.has(cell.recipe) for cell in cells),
+        finished_cells=sum(key_of(cell.recipe) in graph.finished for cell in cells),
         finished=dict(sorted(Counter(recipe.type for recipe in graph.finished.values()).items())),
-        missing=states,
+        missing=tuple(states),
         seconds=sum(max(0.0, state.seconds - state.spent) for state in states if state.seconds is not None),
         unknown=sum(state.seconds is None for state in states),
-        grows=any(state.step in _GROWING for state in states),
+        grows=any(_grows(recipe, key, graph) for key, recipe in graph.missing.items()),
     )
+
+
+def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
+    """Tell whether a step waits for results that tell which others it needs."""
+    waits = {graph.missing[step].type for step in graph.waits_for(key)}
+    if isinstance(recipe, EvadeRecipe):
+        return recipe.shard is not None and "select" in waits
+    return isinstance(recipe, HardenRecipe) and not waits.isdisjoint({"tuned", "tuned-answers"})
 
 
 def _state(
-    key: Key, graph: Graph, record: Record | None, estimates: Estimates, blocked: bool, records: Records
+    key: Key, graph: Graph, record: Record | None, estimates: Estimates, blocked_by: Key | None, running: bool
 ) -> StepState:
     recipe = graph.missing[key]
     waits = graph.waits_for(key)
-    running = record is not None and record.is_running
     failed = record is not None and record.state == "failed"
-    state: Literal["running", "ready", "waiting", "failed", "blocked"] = "waiting" if waits else "ready"
-    if running or failed or blocked:
-        state = "running" if running else "failed" if failed else "blocked"
     found = StepState(
         key=key,
         step=recipe.type,
-        state=state,
+        state="failed" if failed else "blocked" if blocked_by else "waiting" if waits else "ready",
         waits_for=len(waits),
         seconds=estimates.seconds(recipe),
-        spent=0.0 if record is None or failed else record.seconds,
+        spent=0.0 if record is None or record.state != "running" else record.seconds,
+        blocked_by=blocked_by,
     )
+    if record is None:
+        return found
     if running:
-        assert record is not None
-        since = record.seconds + time.time() - record.beat
-        where = f"{record.host}, process {record.process}"
-        return found.replace(task=record.task, done=record.done, total=record.total, where=where, spent=since)
-    if failed:
-        assert record is not None
-        return found.replace(error=record.error, log=str(records.log(key)))
-    return found
+        return found.replace(
+            state="running",
+            task=record.task,
+            done=record.done,
+            total=record.total,
+            where=f"{record.host}, process {record.process}",
+            spent=record.seconds + max(0.0, time.time() - record.beat),
+        )
+    return found.replace(error=record.error) if failed else found

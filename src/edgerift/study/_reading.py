@@ -22,7 +22,7 @@ def read_study(path: Path, profile: str) -> Study:
     content = tree.plain()
     found = problems(Study, content)
     if found:
-        told = [f"{path}:{tree.line_at(place)}: {text}" for place, text in found[:_SHOWN]]
+        told = [f"{path}:{tree.line_at(problem.place)}: {problem.text}" for problem in found[:_SHOWN]]
         more = len(found) - len(told)
         raise RecipeError("; ".join(told) + (f"; and {more} more" if more else ""))
     return Study.model_validate(content)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from pydantic import ValidationError
+from pydantic import NonNegativeFloat
 
 from edgerift.errors import RecipeError
 from edgerift.recipes import Recipe, Settings
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgerift.store import Store
 
 _FOLDER: Final = ".runs"
-#: A record that is older than this is of a run that is no more; a running step writes every few seconds.
+#: A record of another machine that is older than this is of a run that is no more: a step writes every few seconds.
 _STALE_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 2.0
 
@@ -39,7 +39,7 @@ class Record(Settings):
     step: str
     likeness: str
     state: Literal["running", "finished", "failed"]
-    seconds: float
+    seconds: NonNegativeFloat
     host: str
     process: int
     beat: float
@@ -47,13 +47,6 @@ class Record(Settings):
     done: int = 0
     total: int = 0
     error: str | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the step runs now, as far as its last sign of life tells."""
-        if self.state != "running" or time.time() - self.beat > _STALE_SECONDS:
-            return False
-        return self.host != socket.gethostname() or _is_alive(self.process)
 
 
 @final
@@ -88,9 +81,13 @@ class Watch:
 
     def __init__(self, recipe: Recipe, records: Records) -> None:
         self._records, self._began = records, time.perf_counter()
+        self._written = self._began
         key = key_of(recipe)
         earlier = records.read(key)
-        self._spent = 0.0 if earlier is None else earlier.seconds
+        # A finished step that runs again starts anew, or was finished by another run just now, which takes no time.
+        again = earlier is not None and earlier.state == "finished"
+        self._spent = 0.0 if earlier is None or again else earlier.seconds
+        self._least = earlier.seconds if earlier is not None and again else 0.0
         self._record = Record(
             key=key,
             step=recipe.type,
@@ -105,7 +102,8 @@ class Watch:
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Note how far a task is; written every few seconds."""
-        if time.time() - self._record.beat >= _BEAT_SECONDS:
+        # Not by the time of day, which may jump.
+        if time.perf_counter() - self._written >= _BEAT_SECONDS:
             self._write(task=task, done=done, total=total)
 
     @property
@@ -115,15 +113,25 @@ class Watch:
 
     def finish(self) -> None:
         """Note the end."""
-        self._write(state="finished", task="", done=0, total=0)
+        self._write(state="finished", task="", done=0, total=0, seconds=max(self.seconds, self._least))
 
     def fail(self, error: str) -> None:
         """Note a failure, with a line about it."""
         self._write(state="failed", error=error)
 
     def _write(self, **changes: Any) -> None:
-        self._record = self._record.replace(seconds=self.seconds, beat=time.time(), **changes)
+        self._record = self._record.replace(**{"seconds": self.seconds, "beat": time.time()} | changes)
         self._records.write(self._record)
+        self._written = time.perf_counter()
+
+
+def is_running(record: Record | None, recipe: Recipe, store: Store) -> bool:
+    """Tell whether a step runs now: on this machine by its lock, elsewhere by its last sign of life."""
+    if record is None or record.state != "running":
+        return False
+    if record.host == socket.gethostname():
+        return store.running(recipe)
+    return abs(time.time() - record.beat) <= _STALE_SECONDS
 
 
 def likeness(recipe: Recipe) -> str:
@@ -145,15 +153,5 @@ def _without_seeds(content: Any) -> Any:
 def _record(path: Path) -> Record | None:
     try:
         return Record.model_validate_json(path.read_bytes())
-    except (OSError, RecipeError, ValidationError):
+    except (OSError, RecipeError):
         return None
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -2,66 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, final
 
-from pydantic import AfterValidator, Field, JsonValue, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from edgerift import zoo
 from edgerift.adapt import Allowance, PtqSettings, QatSettings
 from edgerift.deploy import RUNTIMES, Target
-from edgerift.errors import EdgeriftError, unknown_name
-from edgerift.evade import Attack, preset
+from edgerift.errors import unknown_name
+from edgerift.evade import Attack, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import RowName
-from edgerift.recipes import Settings
+from edgerift.recipes import NotAllowedError, Problem, Settings
+from edgerift.study._fields import (
+    SEARCHED,
+    Changes,
+    Line,
+    Name,
+    Network,
+    Once,
+    Size,
+    Source,
+    ThiefChanges,
+    TrainingChanges,
+    changed,
+    require_changes,
+)
 from edgerift.train import TrainSettings
 
 Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 Runtime: TypeAlias = Literal["executorch", "onnxruntime", "inductor"]
 
+#: Fields of a data set that change thefts alone.
+_OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
+
 #: The runtime that a target's builds run on unless the study names one.
 DEFAULT_RUNTIME: Final[Mapping[str, Runtime]] = {"mobile": "executorch", "server": "onnxruntime"}
-
-_Values = TypeVar("_Values", bound=Settings)
-
-#: Some fields of settings: what is not given stays as it is elsewhere.
-Changes: TypeAlias = dict[str, JsonValue]
-
-
-def changed(settings: _Values, *changes: Changes) -> _Values:
-    """Lay changes over settings, the later ones over the earlier; raises `RecipeError` for one that is not allowed."""
-    values = settings.model_dump() | {key: value for change in changes for key, value in change.items()}
-    return type(settings).model_validate(values)
-
-
-def _allowed(make: Callable[[], object]) -> None:
-    """Make something, and word what is not allowed of it as pydantic expects it."""
-    try:
-        make()
-    except EdgeriftError as error:
-        raise ValueError(str(error)) from None
-
-
-def _known_network(name: str) -> str:
-    """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
-    if ":" not in name and name not in zoo.names():
-        raise ValueError(unknown_name("model", name, zoo.names()))
-    return name
-
-
-def _training_changes(given: Changes) -> Changes:
-    _allowed(lambda: changed(TrainSettings(), given))
-    return given
-
-
-def _thief_changes(given: Changes) -> Changes:
-    _allowed(lambda: changed(Knockoff(), given))
-    return given
-
-
-TrainingChanges: TypeAlias = Annotated[Changes, AfterValidator(_training_changes)]
-ThiefChanges: TypeAlias = Annotated[Changes, AfterValidator(_thief_changes)]
 
 
 @final
@@ -73,13 +49,13 @@ class DataChoice(Settings):
     training of originals, of adapted models and of clones.
     """
 
-    source: str | None = None
-    size: PositiveInt | None = None
-    queries: str | None = None
+    source: Source | None = None
+    size: Size | None = None
+    queries: Source | None = None
     budget: PositiveInt | None = None
-    rows: tuple[RowName, ...] | None = None
-    students: tuple[str, ...] | None = None
-    alphas: tuple[float, ...] | None = None
+    rows: Once[RowName] | None = None
+    students: Once[Network] | None = None
+    alphas: Once[NonNegativeFloat] | None = None
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)
@@ -89,16 +65,18 @@ class DataChoice(Settings):
 class NetworkChoice(Settings):
     """A network of the zoo, or a user's `module:factory`, and how its training differs from the others'."""
 
-    model: str
+    model: Network
     stem: Literal["small", "imagenet"] = "small"
     pretrained: bool = False
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
 
-    @field_validator("model")
-    @classmethod
-    def _exists(cls, model: str) -> str:
-        return _known_network(model)
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.pretrained and self.stem != "imagenet":
+            rest = " is True; pretrained weights need the stem that they were trained with: set stem to imagenet"
+            raise NotAllowedError([Problem(("pretrained",), ("pretrained",), rest)])
+        return self
 
 
 @final
@@ -106,7 +84,7 @@ class AttackChoice(Settings):
     """A named attack, and what is changed of it; `title` is its name in tables."""
 
     preset: str
-    title: str | None = None
+    title: Line | None = None
     epsilon: Annotated[int, Field(ge=0, le=255)] = 8
     steps: NonNegativeInt = 20
     change: Changes = Field(default_factory=dict)
@@ -116,9 +94,19 @@ class AttackChoice(Settings):
         """The attack itself."""
         return changed(preset(self.preset, self.epsilon, self.steps), self.change)
 
+    @field_validator("preset")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        if name not in presets():
+            raise ValueError(unknown_name("attack", name, presets()))
+        return name
+
     @model_validator(mode="after")
-    def _exists(self) -> Self:
-        _allowed(lambda: self.attack)
+    def _fits(self) -> Self:
+        try:
+            require_changes(preset(self.preset, self.epsilon, self.steps), self.change, SEARCHED)
+        except NotAllowedError as error:
+            raise NotAllowedError(problem.below(("change",)) for problem in error.problems) from None
         return self
 
 
@@ -131,21 +119,30 @@ class EvasionPlan(Settings):
     of the classes `classes` (all where none is named), for the first seed.
     """
 
-    adaptations: tuple[Adaptation, ...] = ("ptq", "qat", "finetune")
+    adaptations: Once[Adaptation] = Field(("ptq", "qat", "finetune"), min_length=1)
     target: Target = "mobile"
     runtime: Runtime | None = None
-    attacks: dict[str, AttackChoice] = Field(min_length=1)
+    attacks: dict[Name, AttackChoice] = Field(min_length=1)
     count: PositiveInt | None = None
     shard: PositiveInt | None = None
     shown: str
-    pictured: tuple[Adaptation, ...] = ("qat",)
-    classes: tuple[NonNegativeInt, ...] = ()
+    pictured: Once[Adaptation] = ("qat",)
+    classes: Once[NonNegativeInt] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        found = []
         if self.shown not in self.attacks:
-            raise ValueError(f"shown is '{self.shown}'; it must be one of the attacks: {', '.join(self.attacks)}")
-        require_runtime(self.target, self.runtime)
+            found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
+        if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
+            fitting = [name for name, entry in RUNTIMES.items() if self.target in entry.targets]
+            found.append(
+                _problem(
+                    "runtime", self.runtime, f"does not take target '{self.target}'; choose {' or '.join(fitting)}"
+                )
+            )
+        if found:
+            raise NotAllowedError(found)
         return self
 
 
@@ -157,26 +154,21 @@ class TheftPlan(Settings):
     besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves.
     """
 
-    rows: tuple[RowName, ...]
-    other_rows: tuple[RowName, ...] = ("qat", "divqat")
-    targets: tuple[Target, ...] = ("mobile",)
+    rows: Once[RowName]
+    other_rows: Once[RowName] = ("qat", "divqat")
+    targets: Once[Target] = Field(("mobile",), min_length=1)
     allowance: Allowance = Allowance()
     attack: ThiefChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)
     budget: PositiveInt = 50_000
-    students: tuple[str, ...] = ()
-    alphas: tuple[float, ...] = ()
+    students: Once[Network] = ()
+    alphas: Once[NonNegativeFloat] = ()
 
     @property
     def knockoff(self) -> Knockoff:
         """The attack, with the training that all clones share."""
-        base = Knockoff()
-        return changed(base, self.attack, {"training": changed(base.training, self.thief).model_dump()})
-
-    @field_validator("students")
-    @classmethod
-    def _exist(cls, students: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_known_network, students))
+        attack = changed(Knockoff(), self.attack)
+        return attack.replace(training=changed(attack.training, self.thief))
 
 
 @final
@@ -189,12 +181,12 @@ class Study(Settings):
     """
 
     study: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    title: str
+    title: Line
     paper: Literal["diva", "divqat"] | None = None
-    seeds: tuple[NonNegativeInt, ...] = Field((0, 1, 2), min_length=1)
-    size: PositiveInt = 32
-    data: dict[str, DataChoice] = Field(min_length=1)
-    originals: dict[str, NetworkChoice] = Field(min_length=1)
+    seeds: Once[NonNegativeInt] = Field((0, 1, 2), min_length=1)
+    size: Size = 32
+    data: dict[Name, DataChoice] = Field(min_length=1)
+    originals: dict[Name, NetworkChoice] = Field(min_length=1)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
     calibration_images: PositiveInt = 1024
@@ -206,20 +198,25 @@ class Study(Settings):
     @classmethod
     def _names_alone(cls, given: Any) -> Any:
         if isinstance(given, list | tuple):
+            if len({name for name in given if isinstance(name, str)}) < len(given):
+                raise ValueError("a list of data sets names each once; what is to be changed of one needs a mapping")
             return {name: {} for name in given}
-        return {name: {} if choice is None else choice for name, choice in given.items()} if given else given
-
-    @field_validator("seeds")
-    @classmethod
-    def _differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed stands there twice; give each once")
-        return seeds
+        if isinstance(given, Mapping):
+            return {name: {} if choice is None else choice for name, choice in given.items()}
+        return given
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.evasion is None and self.theft is None:
             raise ValueError("there is nothing to study; give evasion, theft or both")
+        found = []
+        for name, data in self.data.items() if self.theft is None else ():
+            for field in _OF_THEFTS:
+                if getattr(data, field):
+                    place = ("data", name, field)
+                    found.append(Problem(place, place, " is given; it changes a theft, and the study has none"))
+        if found:
+            raise NotAllowedError(found)
         return self
 
     def training(self, data: DataChoice, network: NetworkChoice, seed: int) -> TrainSettings:
@@ -241,8 +238,5 @@ class Study(Settings):
         return attack.replace(seed=seed + 1, training=changed(attack.training, data.thief, {"seed": seed + 1}))
 
 
-def require_runtime(target: Target, runtime: Runtime | None) -> None:
-    """Raise `ValueError` for a runtime that does not take a target."""
-    if runtime is not None and target not in RUNTIMES[runtime].targets:
-        fitting = [name for name, entry in RUNTIMES.items() if target in entry.targets]
-        raise ValueError(f"runtime '{runtime}' does not take target '{target}'; choose {' or '.join(fitting)}")
+def _problem(field: str, given: object, rule: str) -> Problem:
+    return Problem((field,), (field,), f" is {given!r}; it {rule}")

@@ -1,0 +1,241 @@
+"""`edgerift study`: grids of experiments from one file."""
+
+from __future__ import annotations
+
+from abc import ABC
+from pathlib import Path
+from typing import Annotated, Literal, final
+
+import tyro
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from edgerift.cli._options import Json, output_folder
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.errors import InputError
+from edgerift.recipes import Progress, Settings, silent
+from edgerift.report import plan_text, study_text, write_study
+from edgerift.store import Store, default_root, read_document
+from edgerift.study import (
+    Cell,
+    Here,
+    OnRay,
+    Place,
+    Processes,
+    RunSummary,
+    Study,
+    StudyResult,
+    Workers,
+    collect,
+    make_cells,
+    make_plan,
+    read_study,
+    run_steps,
+    track,
+)
+
+_RESULT = "result.json"
+_PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
+
+
+class StudyOptions(Settings, ABC):
+    """Which study, and where its results are kept."""
+
+    file: tyro.conf.Positional[Path]
+    """the study's YAML file"""
+    profile: str = "small"
+    """the profile of the file that is meant"""
+    data_root: Path | None = None
+    """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
+    store: Path | None = None
+    """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
+    mirror: str | None = None
+    """an fsspec URL, such as s3://bucket/folder, through which machines without a shared disk share finished steps"""
+
+    def read(self) -> Study:
+        """Read the file."""
+        return read_study(self.file, self.profile)
+
+    def open_store(self) -> Store:
+        """Open the store."""
+        return Store(self.store or default_root(), self.mirror)
+
+
+@final
+class PlanStudy(StudyOptions):
+    """Show what of a study is done and what is missing, with an estimate of the time from earlier runs."""
+
+    details: bool = False
+    """list every missing step"""
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Look, and show the plan."""
+        study = self.read()
+        plan = make_plan(study.study, self.profile, make_cells(study, self.data_root), self.open_store())
+        show(plan, plan_text(plan, details=self.details), self.as_json)
+        return 0
+
+
+@final
+class StudyStatus(StudyOptions):
+    """Show from another terminal how far a running study is: what runs now, what failed, what waits."""
+
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Look, and show the plan with what runs."""
+        study = self.read()
+        plan = make_plan(study.study, self.profile, make_cells(study, self.data_root), self.open_store())
+        show(plan, plan_text(plan, details=False), self.as_json)
+        return 0
+
+
+class StudyRun(Settings):
+    """What `edgerift study run --json` prints: the cells of the study, what this run did, and where the report is."""
+
+    type: Literal["study-run"] = "study-run"
+    version: Literal[1] = 1
+    study: str
+    profile: str
+    cells: int
+    finished: int
+    tracked: int | None
+    report: str
+    summary: RunSummary
+
+
+@final
+class RunStudy(StudyOptions):
+    """Build what a study lacks, past steps that fail, and write its tables, figures and page.
+
+    A run that was stopped or killed goes on where it was. Exit code 1 says that cells are missing.
+    """
+
+    on: Annotated[str, tyro.conf.arg(metavar="PLACE")] = "here"
+    """where steps run: here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"""
+    workers: PositiveInt | None = None
+    """processes, with --on processes; as many as the machine has cores unless given"""
+    threads: NonNegativeInt = 0
+    """threads of a step; unless given PyTorch's own number here, the cores divided among the workers elsewhere"""
+    gpus: NonNegativeFloat = 0
+    """GPUs, or the share of one, that a step takes on Ray"""
+    out: Path | None = None
+    """the folder for tables, figures and page; STUDY-PROFILE unless given"""
+    track: bool = False
+    """log every finished cell to MLflow, in OUT/mlflow.db unless --track-uri names a server"""
+    track_uri: str | None = None
+    """the MLflow server, such as http://host:5000; implies --track"""
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Run what is missing, write the report and show it."""
+        study = self.read()
+        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
+        with progress_bars() as progress:
+            store = self.open_store()
+            cells = make_cells(study, self.data_root)
+            summary = self._run(cells, store, progress)
+            result = collect(study, self.profile, cells, store)
+            written = _write(result, folder)
+            tracked = self._track(study, cells, store, folder, progress)
+        done = StudyRun(
+            study=study.study,
+            profile=self.profile,
+            cells=len(cells),
+            finished=len(cells) - len(result.missing),
+            tracked=tracked,
+            report=str(folder / "report.html"),
+            summary=summary,
+        )
+        show(done, _told(done, result, written), self.as_json)
+        return 1 if result.missing else 0
+
+    def _run(self, cells: tuple[Cell, ...], store: Store, progress: Progress) -> RunSummary:
+        goals = [cell.recipe for cell in cells]
+        if all(store.has(goal) for goal in goals):
+            return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
+        return run_steps(goals, store, self._workers(store), progress)
+
+    def _workers(self, store: Store) -> Workers:
+        place = Place(store=store.root, mirror=self.mirror, data_root=self.data_root, threads=self.threads)
+        if self.on == "here":
+            if self.workers not in (None, 1):
+                raise InputError(f"--workers {self.workers} needs --on processes; here steps run one by one")
+            return Here(place)
+        if self.on == "processes":
+            return Processes(place, self.workers)
+        if self.on in ("ray", "auto") or self.on.startswith("ray://"):
+            return OnRay(place, None if self.on == "ray" else self.on, gpus=self.gpus)
+        raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
+
+    def _track(
+        self, study: Study, cells: tuple[Cell, ...], store: Store, folder: Path, progress: Progress
+    ) -> int | None:
+        if not self.track and self.track_uri is None:
+            return None
+        return track(study, self.profile, cells, store, self.track_uri, folder, progress)
+
+
+@final
+class ShowStudy(StudyOptions):
+    """Write the tables, figures and page of what a study has so far, and show its tables."""
+
+    out: Path | None = None
+    """the folder for tables, figures and page; STUDY-PROFILE unless given"""
+    result: Path | None = None
+    """a result.json of an earlier run to show, instead of what the store has"""
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Collect, write and show."""
+        study = self.read()
+        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
+        if self.result is not None:
+            result = read_document(StudyResult, self.result)
+        else:
+            result = collect(study, self.profile, make_cells(study, self.data_root), self.open_store(), silent)
+        write_study(result, folder)
+        show(result, study_text(result, folder), self.as_json)
+        return 0
+
+
+def _write(result: StudyResult, folder: Path) -> bool:
+    """Write the report unless it is there already, and say whether it was written."""
+    try:
+        same = (folder / _RESULT).read_text(encoding="utf-8") == result.model_dump_json(indent=2) + "\n"
+    except OSError:
+        same = False
+    if same and (folder / "report.html").is_file():
+        return False
+    write_study(result, folder)
+    return True
+
+
+def _told(done: StudyRun, result: StudyResult, written: bool) -> RenderableType:
+    summary, lines = done.summary, []
+    if summary.built == 0 and not summary.failed:
+        lines.append(f"Nothing to do: all {done.cells} cells of {done.study}, profile {done.profile}, are finished.")
+    else:
+        lines.append(
+            f"{done.finished} of {done.cells} cells are finished; {summary.built} steps were built in "
+            f"{summary.seconds:.0f} s."
+        )
+    for failed in summary.failed:
+        blocked = f"; {len(failed.blocks)} steps wait for it" if failed.blocks else ""
+        lines.append(f"Failed: {failed.key}: {failed.error}{blocked}. Log: {failed.log}")
+    if done.tracked is not None:
+        lines.append(f"MLflow: {done.tracked} runs written.")
+    lines.append(f"Report: {done.report}")
+    told = [Text(line) for line in lines]
+    return Group(study_text(result, None), *told) if written else Group(*told)
+
+
+StudyCommand = Annotated[
+    Annotated[PlanStudy, tyro.conf.subcommand("plan")]
+    | Annotated[RunStudy, tyro.conf.subcommand("run")]
+    | Annotated[StudyStatus, tyro.conf.subcommand("status")]
+    | Annotated[ShowStudy, tyro.conf.subcommand("show")],
+    tyro.conf.subcommand("study", description="Run grids of experiments from one file: the tables of both papers."),
+]

@@ -1,0 +1,104 @@
+"""What the fields of a study may hold: names, networks, and changes of settings that are made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from edgerift import zoo
+from edgerift.errors import unknown_name
+from edgerift.extract import Knockoff
+from edgerift.recipes import NotAllowedError, Problem, Settings, problems
+from edgerift.train import TrainSettings
+
+#: The longest name that is shown whole.
+_LONGEST: Final = 60
+
+#: Some fields of settings: what is not given stays as it is elsewhere.
+Changes: TypeAlias = dict[str, JsonValue]
+
+_Values = TypeVar("_Values", bound=Settings)
+_Item = TypeVar("_Item")
+
+#: Fields that are set in another place, and what to do instead.
+_SEED: Final = {"seed": "the study's seeds are given to every step; leave it out"}
+_STOLEN: Final = {
+    **_SEED,
+    "labels": "every victim is stolen with soft and with hard labels; leave it out",
+    "training": "a thief's training is changed by `thief`; give it there",
+}
+#: The same of a named attack's search.
+SEARCHED: Final = {
+    **_SEED,
+    "epsilon": "the preset depends on it; give it beside the preset",
+    "steps": "the preset depends on it; give it beside the preset",
+}
+
+
+def changed(settings: _Values, *changes: Changes) -> _Values:
+    """Lay changes over settings, the later ones over the earlier; raises `RecipeError` for one that is not allowed."""
+    return settings.replace(**{key: value for change in changes for key, value in change.items()})
+
+
+def require_changes(settings: Settings, changes: Changes, elsewhere: Mapping[str, str]) -> None:
+    """Raise `NotAllowedError` for changes that settings do not allow, or that are made elsewhere."""
+    misplaced = [Problem((name,), (name,), f": {elsewhere[name]}") for name in changes if name in elsewhere]
+    found = misplaced or problems(type(settings), dict(settings) | changes)
+    if found:
+        raise NotAllowedError(found)
+
+
+def _training_changes(given: Changes) -> Changes:
+    require_changes(TrainSettings(), given, _SEED)
+    return given
+
+
+def _thief_changes(given: Changes) -> Changes:
+    require_changes(Knockoff(), given, _STOLEN)
+    try:
+        _known_network(str(given.get("student", Knockoff().student)))
+    except ValueError as error:
+        raise NotAllowedError([Problem(("student",), ("student",), f": {error}")]) from None
+    return given
+
+
+def _known_network(name: str) -> str:
+    """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
+    if ":" not in name and name not in zoo.names():
+        raise ValueError(unknown_name("model", name, zoo.names()))
+    return name
+
+
+def _plain_name(name: str) -> str:
+    """Check a name that stands in tables, messages and names of files."""
+    if not name.strip() or not name.isprintable() or set(name) & set("/\\") or name[0] == "." or len(name) > _LONGEST:
+        raise ValueError(
+            f"a name is printable, has no slashes, does not start with a dot and has 1 to {_LONGEST} characters; "
+            "what is no such name of a data set is given as its `source`"
+        )
+    return name
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("it is one line of printable text")
+    return text
+
+
+def _each_once(given: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    again = [item for place, item in enumerate(given) if item in given[:place]]
+    if again:
+        raise ValueError(f"{again[0]} stands there twice; give each once")
+    return given
+
+
+TrainingChanges: TypeAlias = Annotated[Changes, AfterValidator(_training_changes)]
+ThiefChanges: TypeAlias = Annotated[Changes, AfterValidator(_thief_changes)]
+Name: TypeAlias = Annotated[str, AfterValidator(_plain_name)]
+Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
+Network: TypeAlias = Annotated[str, AfterValidator(_known_network)]
+Source: TypeAlias = Annotated[str, Field(min_length=1)]
+Size: TypeAlias = Annotated[int, Field(ge=8, le=4096)]
+Once: TypeAlias = Annotated[tuple[_Item, ...], AfterValidator(_each_once)]

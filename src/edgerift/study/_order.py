@@ -1,0 +1,51 @@
+"""Which of the steps that can run come first."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import final
+
+from edgerift.study._estimate import Estimates
+from edgerift.study._graph import Graph, Key
+from edgerift.study._records import Record, likeness
+
+
+@final
+class Order:
+    """Longest way first: a step's estimated seconds, and those of the longest chain of steps that wait for it.
+
+    What starts last decides when a run ends, so it should be short. A step that nothing is known about takes as long
+    as the middle one of those known.
+    """
+
+    def __init__(self, graph: Graph, records: Iterable[Record]) -> None:
+        known = list(records)
+        self._graph = graph
+        self._estimates = Estimates(known)
+        self._known = [record.seconds for record in known if record.state == "finished"]
+        self._likeness: dict[Key, str] = {}
+
+    def learn(self, record: Record) -> None:
+        """Take note of a step that finished."""
+        self._estimates.add(record)
+        self._known.append(record.seconds)
+
+    def first(self, keys: Iterable[Key]) -> list[Key]:
+        """Sort steps; equal ones stay as they are."""
+        ways: dict[Key, float] = {}
+        middle = statistics.median(self._known) if self._known else 1.0
+        return sorted(keys, key=lambda key: -self._way(key, middle, ways))
+
+    def _way(self, key: Key, middle: float, ways: dict[Key, float]) -> float:
+        if key not in ways:
+            above = (self._way(step, middle, ways) for step in self._graph.needed_by(key))
+            ways[key] = self._seconds(key, middle) + max(above, default=0.0)
+        return ways[key]
+
+    def _seconds(self, key: Key, middle: float) -> float:
+        recipe = self._graph.missing[key]
+        if key not in self._likeness:
+            self._likeness[key] = likeness(recipe)
+        found = self._estimates.of(recipe.type, self._likeness[key])
+        return middle if found is None else found

@@ -1,0 +1,227 @@
+"""A study at one moment: what is there, what waits, runs, failed, and how long the rest may take."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from recorded_work import Work, record
+from tiny_steps import Tiny
+
+from edgerift.errors import StoreError
+from edgerift.store import Store
+from edgerift.study import Cell, Plan, Study, make_cells, make_plan
+from edgerift.study._graph import key_of
+from edgerift.study._records import Records, Watch, likeness
+
+FIRST, SECOND = Tiny(name="first"), Tiny(name="second")
+BOTH = Tiny(name="both", starts=(FIRST, SECOND))
+TOP, BESIDE = Tiny(name="top", starts=(BOTH,)), Tiny(name="beside", starts=(SECOND,))
+
+
+def cells(*recipes) -> tuple[Cell, ...]:
+    return tuple(Cell(f"data {number}", "net", 0, "ptq", recipe) for number, recipe in enumerate(recipes))
+
+
+def plan_of(store, *recipes) -> Plan:
+    return make_plan("tiny", "small", cells(*recipes), store)
+
+
+def states(plan: Plan) -> dict[str, str]:
+    names = {key_of(step): step.name for step in (FIRST, SECOND, BOTH, TOP, BESIDE)}
+    return {names[step.key]: step.state for step in plan.missing}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def records(store):
+    return Records(store)
+
+
+def remember(records, step, **fields):
+    records.write(record(key=key_of(step), step=step.type, likeness=likeness(step), **fields))
+
+
+def test_before_anything_ran(store):
+    plan = plan_of(store, TOP, BESIDE)
+    assert (plan.study, plan.profile, plan.cells, plan.finished_cells) == ("tiny", "small", 2, 0)
+    assert states(plan) == {
+        "top": "waiting",
+        "both": "waiting",
+        "first": "ready",
+        "second": "ready",
+        "beside": "waiting",
+    }
+    assert [step.waits_for for step in plan.missing if step.state == "waiting"] == [1, 1, 2]
+    assert (plan.finished, plan.seconds, plan.unknown, plan.grows, plan.is_finished) == ({}, 0.0, 5, False, False)
+    assert not store.root.exists()
+
+
+def test_what_is_finished_is_counted_and_not_looked_below(store):
+    store.get(BOTH)
+    plan = plan_of(store, TOP, BESIDE)
+    assert states(plan) == {"top": "ready", "beside": "ready"}
+    assert plan.finished == {"tiny": 2}
+    assert plan.finished_cells == 0
+    store.get(TOP)
+    assert plan_of(store, TOP, BESIDE).finished_cells == 1
+    store.get(BESIDE)
+    plan = plan_of(store, TOP, BESIDE, TOP)
+    assert plan.is_finished
+    assert (plan.cells, plan.finished_cells, plan.missing, plan.seconds, plan.unknown) == (3, 3, (), 0.0, 0)
+    assert plan.finished == {"tiny": 2}
+
+
+def test_what_failed_blocks_what_needs_it(store, records):
+    remember(records, SECOND, state="failed", error="it broke", seconds=9.0)
+    plan = plan_of(store, TOP, BESIDE)
+    assert states(plan) == {
+        "top": "blocked",
+        "both": "blocked",
+        "first": "ready",
+        "second": "failed",
+        "beside": "blocked",
+    }
+    (failed,) = (step for step in plan.missing if step.state == "failed")
+    assert (failed.error, failed.log, failed.spent) == ("it broke", str(records.log(key_of(SECOND))), 0.0)
+    assert {step.blocked_by for step in plan.missing if step.state == "blocked"} == {key_of(SECOND)}
+    assert all(step.error is None and step.log is None for step in plan.missing if step.state != "failed")
+
+
+def test_what_failed_and_was_finished_by_another_run_is_finished(store, records):
+    store.get(SECOND)
+    remember(records, SECOND, state="failed", error="it broke")
+    remember(records, BOTH, state="failed", error="it broke too")
+    store.get(FIRST)
+    assert states(plan_of(store, TOP)) == {"top": "blocked", "both": "failed"}
+    Watch(BOTH, records)
+    assert states(plan_of(store, TOP)) == {"top": "waiting", "both": "ready"}
+
+
+def test_what_runs_tells_where_and_how_far(store, records, monkeypatch):
+    goal = Tiny(name="goal", starts=(Work(),))
+    store.root.mkdir()
+    (store.root / "wait").touch()
+
+    def run():
+        watch = Watch(Work(), records)
+        monkeypatch.setattr(watch, "_written", time.perf_counter() - 10)
+        store.get(Work(), watch)
+        watch.finish()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and getattr(records.read(key_of(Work())), "done", 0) == 0:
+            time.sleep(0.01)
+        plan = plan_of(store, goal)
+        step = next(step for step in plan.missing if step.step == "work")
+        told = records.read(key_of(Work()))
+        assert (step.state, step.task, step.done, step.total) == ("running", "work", 1, 2)
+        assert step.where == f"{told.host}, process {told.process}"
+        assert told.seconds <= step.spent < told.seconds + 60
+        assert [other.state for other in plan.missing if other.step != "work"] == ["waiting"]
+    finally:
+        (store.root / "wait").unlink()
+        thread.join()
+    assert [(step.step, step.state) for step in plan_of(store, goal).missing] == [("tiny", "ready")]
+
+
+def test_what_was_killed_is_ready_with_what_it_took(store, records):
+    remember(records, FIRST, state="running", seconds=40.0)
+    remember(records, SECOND, seconds=100.0)
+    plan = plan_of(store, FIRST)
+    (step,) = plan.missing
+    assert (step.state, step.spent, step.seconds, step.task, step.where) == ("ready", 40.0, 100.0, "", "")
+    assert plan.seconds == 60.0
+
+
+def test_the_estimate_is_what_is_left_of_what_is_known(store, records):
+    remember(records, FIRST.replace(name="a seed apart"), seconds=10.0)
+    plan = plan_of(store, TOP, Work())
+    assert [step.seconds for step in plan.missing if step.step == "tiny"] == [10.0] * 4
+    assert [step.seconds for step in plan.missing if step.step == "work"] == [None]
+    assert (plan.seconds, plan.unknown) == (40.0, 1)
+    # A step that took longer than it should takes nothing off the others.
+    remember(records, FIRST, state="running", seconds=25.0)
+    assert plan_of(store, TOP, Work()).seconds == 30.0
+
+
+def test_a_damaged_result_is_a_step_that_will_fail(store):
+    folder = store.get(BOTH)
+    (folder / "recipe.json").write_text("{}")
+    plan = plan_of(store, TOP, BESIDE)
+    assert states(plan) == {"top": "waiting", "both": "ready", "beside": "ready"}
+    assert plan.finished_cells == 0
+
+
+def test_a_mirror_that_cannot_be_reached_is_told(store, monkeypatch):
+    def refuse():
+        raise StoreError("the mirror cannot be reached")
+
+    monkeypatch.setattr(store, "refresh", refuse)
+    with pytest.raises(StoreError, match="cannot be reached"):
+        plan_of(store, TOP)
+
+
+STUDY = {
+    "study": "tiny",
+    "title": "Tiny",
+    "seeds": [0],
+    "size": 12,
+    "data": ["digits"],
+    "originals": {"LeNet": {"model": "lenet"}},
+}
+EVASION = {"attacks": {"pgd": {"preset": "pgd"}}, "shown": "pgd"}
+
+
+@pytest.mark.parametrize(
+    ("threat", "grows"),
+    [
+        ({"evasion": EVASION}, False),
+        ({"evasion": {**EVASION, "shard": 3}}, True),
+        ({"theft": {"rows": ["ptq"]}}, False),
+        ({"theft": {"rows": ["divqat"]}}, True),
+        ({"theft": {"rows": ["rs"]}}, True),
+    ],
+)
+def test_a_plan_tells_whether_it_will_grow(store, threat, grows):
+    made = make_cells(Study.model_validate({**STUDY, **threat}))
+    plan = make_plan("tiny", "small", made, store)
+    assert plan.grows is grows
+    assert plan.cells == len(made) == len({key_of(cell.recipe) for cell in made})
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_a_plan_of_a_finished_study_takes_no_time(store):
+    """Two thousand finished cells: hashing is what takes time."""
+    study = Study.model_validate({**STUDY, "seeds": list(range(250)), "evasion": EVASION, "theft": {"rows": ["ptq"]}})
+    made = make_cells(study)
+    assert len(made) == 1000
+    shelf = Everything()
+    began = time.perf_counter()
+    plan = make_plan("tiny", "small", tuple(made), shelf)
+    assert plan.finished_cells == 1000
+    assert time.perf_counter() - began < 5
+
+
+class Everything(Store):
+    """A store that has everything."""
+
+    def __init__(self):
+        super().__init__("nowhere")
+
+    def has(self, recipe):
+        return bool(recipe.digest())
+
+
+def test_cells_of_one_recipe_are_one_step(store):
+    first = cells(TOP)[0]
+    plan = make_plan("tiny", "small", (first, replace(first, data="again")), store)
+    assert plan.cells == 2
+    assert len(plan.missing) == 4

@@ -1,0 +1,268 @@
+"""Steps as tasks of a real Ray: a cluster of two nodes with a core each, or one that is started for the run."""
+
+import importlib
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import tiny_steps
+from tiny_steps import Deadly, Failing, Growing, Parent, Surroundings, Tiny, results, said
+
+import edgerift
+from edgerift.errors import InputError, MissingRuntimeError, StoreError
+from edgerift.store import Store
+from edgerift.study import Here, OnRay, Place, run_steps
+from edgerift.study._graph import key_of
+from edgerift.study._records import Records
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+
+#: With the least memory that Ray takes.
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def guarded():
+    """Let no other machine use the tests' Ray, which looks at these variables when it is imported first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+
+
+@pytest.fixture
+def ray():
+    return importlib.import_module("ray")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def place(store):
+    return Place(store=store.root)
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory):
+    return [tmp_path_factory.mktemp(f"home-{number}") for number in range(2)]
+
+
+@pytest.fixture(scope="module")
+def cluster(guarded, homes):
+    """Two nodes with a core and a home each."""
+    from ray.cluster_utils import Cluster
+
+    one, other = ({**NODE, "env_vars": {"HOME": str(home)}} for home in homes)
+    made = Cluster(initialize_head=True, head_node_args={**one, "include_dashboard": False})
+    try:
+        made.add_node(**other)
+        yield made
+    finally:
+        made.shutdown()
+
+
+def test_a_whole_graph_on_two_nodes(cluster, store, place, tmp_path, ray):
+    first = Tiny(name="ab")
+    goals = [Growing(first=first, seconds=0.5), Tiny(name="top", starts=(first,)), Failing(), Surroundings()]
+    workers = OnRay(place, cluster.address)
+    assert workers.capacity == 3, "both nodes, and one step that waits"
+    summary = run_steps(goals, store, workers)
+    assert not ray.is_initialized()
+    assert summary.built == 7
+    began = said(store.root, "began")
+    assert len(began) == len(set(began))
+    (failed,) = summary.failed
+    assert failed.error == "ValueError: this step fails"
+    assert Path(failed.log).read_text().startswith("said in Python\nsaid in C\n")
+    files = results(store.root)
+    found = files.pop(f"{key_of(Surroundings())}/found.json")
+    assert (found["threads"], found["variables"]["OMP_NUM_THREADS"]) == (1, "1")
+    other = Store(tmp_path / "other")
+    run_steps(goals[:2], other, Here(Place(store=other.root)))
+    assert results(other.root).items() <= files.items()
+    assert {Records(store).read(key).state for key in (key_of(goals[0]), key_of(first))} == {"finished"}
+    assert len({Records(store).read(key_of(Tiny(name=f"growing-{n}", seconds=0.5))).process for n in range(3)}) == 2
+
+
+def test_without_ray_there_is_a_line_about_it(place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingRuntimeError, match=r"Ray is not installed; run `pip install edgerift\[ray\]`"):
+        OnRay(place)
+
+
+def test_without_grpc_there_is_a_line_about_it(place, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingRuntimeError, match=r"gRPC, .*`pip install edgerift\[ray\]`"):
+        OnRay(place, "ray://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(0, 0), (-1, 0), (1, -0.5)])
+def test_needs_below_nothing_are_refused(place, cpus, gpus):
+    with pytest.raises(InputError, match="give cpus above 0 and gpus from 0"):
+        OnRay(place, cpus=cpus, gpus=gpus)
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(place):
+    began = time.monotonic()
+    before = dict(os.environ)
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:1 cannot be reached: Connection refused"):
+        OnRay(place, "127.0.0.1:1")
+    assert time.monotonic() - began < 5
+    assert dict(os.environ) == before
+
+
+def test_edgerift_does_not_import_ray():
+    code = "import sys, edgerift.study; sys.exit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_in_the_middle(cluster, store, place, capfd):
+    goals = [Deadly(), Deadly(name="often", times=9), *(Tiny(name=str(number), seconds=0.5) for number in range(4))]
+    summary = run_steps(goals, store, OnRay(place, cluster.address))
+    (failed,) = summary.failed
+    assert failed.key == key_of(goals[1])
+    assert failed.error == "its worker on Ray died 3 times (WorkerCrashedError); is there memory enough for it?"
+    assert summary.built == 5
+    assert len(said(store.root, "deaths-often")) == 3
+    record = Records(store).read(failed.key)
+    assert (record.state, record.error) == ("failed", failed.error)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_in_the_middle(cluster, store, place):
+    lost = cluster.add_node(**NODE)
+    goals = [Tiny(name=str(number), seconds=5.0) for number in range(4)]
+
+    def lose():
+        until = time.monotonic() + 60
+        while len(said(store.root, "began")) < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        cluster.remove_node(lost, allow_graceful=False)
+
+    losing = threading.Thread(target=lose)
+    losing.start()
+    workers = OnRay(place, cluster.address)
+    sizes = [workers.capacity]
+    summary = run_steps(goals, store, workers, lambda *report: sizes.append(workers.capacity))
+    losing.join()
+    assert (summary.built, summary.failed) == (4, ())
+    assert (sizes[0], sizes[-1]) == (4, 3)
+    assert len(said(store.root, "began")) > 4, "one step ran twice"
+
+
+@pytest.mark.slow
+def test_nodes_without_a_shared_folder_share_a_mirror(cluster, homes, store, tmp_path):
+    """Every node has a store below its own home, and the driver has another one."""
+    mirror = f"file://{tmp_path}/mirror"
+    here = Store(store.root, mirror)
+    place = Place(store="~/store", mirror=mirror)
+    first = Tiny(name="abc")
+    growing = Growing(first=first, seconds=1.0)
+    wrong = Failing(starts=(first,))
+    top = Tiny(name="top", starts=(growing, first))
+    summary = run_steps([top, wrong], here, OnRay(place, cluster.address))
+    assert summary.built == 7
+    built = [said(home / "store", "began") for home in homes]
+    assert all(any(name.startswith("growing-") for name in names) for names in built), "both nodes built of what grew"
+    assert sorted(built[0] + built[1]) == sorted(
+        {"abc", "failing", "growing", "top", *(f"growing-{n}" for n in range(4))}
+    )
+    alone = Store(tmp_path / "alone")
+    run_steps([top], alone, Here(Place(store=alone.root)))
+    assert (here.get(top) / "text").read_bytes() == (alone.get(top) / "text").read_bytes()
+    (failed,) = summary.failed
+    assert "ValueError: this step fails" in Path(failed.log).read_text()
+    assert Records(here).read(key_of(first)).state == "finished"
+
+
+@pytest.mark.slow
+def test_nodes_without_a_shared_folder_and_without_a_mirror_are_told(cluster, store, monkeypatch, ray):
+    monkeypatch.setattr("edgerift.study._running._PATIENCE", 1.0)
+    with pytest.raises(StoreError, match="give a store that all machines share, or a mirror"):
+        run_steps([Tiny(name="lost")], store, OnRay(Place(store="~/lost"), cluster.address))
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_a_connection_that_is_there_is_used_and_kept(cluster, store, place, ray):
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        summary = run_steps([Tiny(name="a")], store, OnRay(place, cluster.address))
+        assert summary.built == 1
+        assert ray.is_initialized()
+        workers = OnRay(place, cluster.address)
+        workers.start("parent", Parent())
+        tiny_steps.wait_for(lambda: said(store.root, "processes"))
+        worker, _ = map(int, said(store.root, "processes")[0].split())
+        workers.close()
+        tiny_steps.wait_for(lambda: not tiny_steps.is_alive(worker))
+        assert ray.is_initialized()
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_leaves_nothing_behind(store, place, monkeypatch, tmp_path, capfd, ray):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = (dict(os.environ), signal.getsignal(signal.SIGTERM), sys.stdout, threading.active_count())
+    workers = OnRay(place)
+    assert workers.capacity == os.cpu_count()
+    summary = run_steps([Tiny(name="a"), Deadly()], store, workers)
+    assert (summary.built, summary.failed) == (2, ())
+    assert not ray.is_initialized()
+    assert (dict(os.environ), signal.getsignal(signal.SIGTERM), sys.stdout, threading.active_count()) == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("needs", [{"cpus": 1000}, {"gpus": 64}])
+def test_needs_that_this_machine_cannot_meet_are_refused(place, needs, ray):
+    with pytest.raises(InputError, match="this machine has no"):
+        OnRay(place, **needs)
+    assert not ray.is_initialized()
+
+
+DRIVER = """
+import sys
+from tiny_steps import Parent
+from edgerift.store import Store
+from edgerift.study import OnRay, Place, run_steps
+
+root = sys.argv[1]
+try:
+    run_steps([Parent()], Store(root), OnRay(Place(store=root)))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_worker_of_ray_outlives_the_process_that_started_it(store, tmp_path, sent, code):
+    places = [str(Path(edgerift.__file__).parents[1]), str(Path(tiny_steps.__file__).parent)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, store.root],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(places), "HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    tiny_steps.wait_for(lambda: said(store.root, "processes"))
+    worker, _ = map(int, said(store.root, "processes")[0].split())
+    os.killpg(process.pid, sent)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, "")
+    tiny_steps.wait_for(lambda: not tiny_steps.is_alive(worker))

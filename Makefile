@@ -19,11 +19,11 @@ demo: $(INSTALLED)
 
 # The tests that take seconds.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The tests that take minutes.
 slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses auto --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
@@ -40,7 +40,7 @@ clean:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[executorch,onnxruntime,dev]' --constraint constraints.txt
+	$(PIP) --editable '.[executorch,onnxruntime,ray,tracking,dev]' --constraint constraints.txt
 	touch $@
 
 $(INSTALLED_DOCS): $(INSTALLED)

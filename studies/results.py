@@ -14,9 +14,9 @@ STUDIES = ("diva", "divqat")
 
 def main() -> None:
     """Read the results and write the page."""
-    results = [read_document(StudyResult, DOCS / "studies" / name / "result.json") for name in STUDIES]
-    links = [f"studies/{name}/tables.md" for name in STUDIES]
-    write_whole(DOCS / "results.md", results_markdown(results, links))
+    finished = [name for name in STUDIES if (DOCS / "studies" / name / "result.json").is_file()]
+    results = [read_document(StudyResult, DOCS / "studies" / name / "result.json") for name in finished]
+    write_whole(DOCS / "results.md", results_markdown(results, [f"studies/{name}" for name in finished]))
 
 
 if __name__ == "__main__":

@@ -23,14 +23,6 @@ RESULTS = {
     "08_study.py": r"^default +[\d.]+% \[[-\d.]+%, [-\d.]+%\] over 3 seeds$",
 }
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
-    "01_train_and_adapt.py",
-    "03_fidelity.py",
-    "04_evade.py",
-    "05_own_objective.py",
-    "06_steal.py",
-    "07_harden.py",
-    "08_study.py",
-}
 
 
 def test_every_example_is_listed() -> None:

@@ -237,6 +237,7 @@ PUBLIC = {
         "Thieves",
         "VictimPart",
         "make_row",
+        "paper_row",
         "sweep_defences",
     ],
     "edgerift.images": [
@@ -305,10 +306,14 @@ PUBLIC = {
         "hardening_markdown",
         "hardening_text",
         "make_card",
+        "plan_text",
+        "study_markdown",
+        "study_text",
         "theft_text",
         "write_defending",
         "write_hardening",
         "write_reports",
+        "write_study",
     ],
     "edgerift.store": [
         "Store",

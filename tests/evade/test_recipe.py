@@ -183,6 +183,58 @@ def test_shards_give_the_result_of_one_worker(searching, store, tmp_path, monkey
     assert_same(cut.open(fresh, silent), whole.open(store, silent))
 
 
+@pytest.mark.parametrize("finished", [0, 1])
+def test_a_killed_shard_goes_on_after_its_last_finished_part(searching, store, tmp_path, monkeypatch, finished):
+    """Parts 1 and 2 of four; the shard dies while one of them is searched."""
+    monkeypatch.setattr(recipe_module, "_PART", 6)
+    shard = EvadeShard(evade=searching(), first=1, parts=2)
+    whole = Evasion.load(store.get(shard) / "evasion.safetensors")
+    told = []
+
+    def kill(task, done, total, note=""):
+        told.append((done, total))
+        if done > 6 * (1 + finished):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        shard.produce(tmp_path, store, kill)
+    assert files(tmp_path) == {f"part-{number:05d}.safetensors" for number in range(1, 1 + finished)}
+    # Progress is that of the whole search, of which this is a part.
+    assert {total for _, total in told} == {20}
+    shard.produce(tmp_path, store, silent)
+    assert files(tmp_path) == {"evasion.safetensors"}
+    assert_same(Evasion.load(tmp_path / "evasion.safetensors"), whole)
+
+
+def test_a_shard_killed_while_it_tidies_up_searches_no_more(searching, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe_module, "_PART", 6)
+    shard = EvadeShard(evade=searching(), first=1, parts=2)
+    whole = (store.get(shard) / "evasion.safetensors").read_bytes()
+    (tmp_path / "evasion.safetensors").write_bytes(whole)
+    (tmp_path / "part-00002.safetensors").write_bytes(b"left")
+    monkeypatch.setattr(recipe_module, "search_selected", None)
+    shard.produce(tmp_path, store, silent)
+    assert files(tmp_path) == {"evasion.safetensors"}
+    assert (tmp_path / "evasion.safetensors").read_bytes() == whole
+
+
+def test_what_steers_shards_is_no_part_of_their_names(searching):
+    one, other = (searching(shard=size, batch_size=size, name=str(size)) for size in (1, 2))
+    first, second = (EvadeShard(evade=search, first=0, parts=1).digest() for search in (one, other))
+    assert first == second
+    assert EvadeShard(evade=one, first=1, parts=1).digest() != first != EvadeShard(evade=one, parts=2).digest()
+
+
+def test_the_control_needs_no_build(small_pair, searching, store):
+    settings = TrainSettings(epochs=1, batch_size=256, learning_rate=0.01, device="cpu")
+    pair = small_pair.settings()
+    control = FinetuneRecipe(original=pair.original, images=small_pair.images, settings=settings)
+    controlled = searching(pair=pair.replace(control=control))
+    assert controlled.selecting.needs(store) == (pair.original, control)
+    assert controlled.needs(store) == (pair.original, control, controlled.selecting)
+    assert searching().selecting.needs(store) == (pair.original, pair.program, pair.build)
+
+
 def test_a_selection_tells_how_many_can_be_attacked(searching, store, test_images):
     selecting = searching().selecting
     right = len(eligible(*selecting.open(store, silent), test_images.labels).index)
@@ -191,8 +243,9 @@ def test_a_selection_tells_how_many_can_be_attacked(searching, store, test_image
 
 def test_nothing_to_attack_is_told(searching, store, tmp_path, monkeypatch):
     monkeypatch.setattr(SelectRecipe, "eligible", lambda *_: 0)
-    with pytest.raises(InputError, match="none of the 359 test images is labelled correctly by both models"):
-        searching().produce(tmp_path, store, silent)
+    for shard in (None, 1):
+        with pytest.raises(InputError, match="none of the 359 test images is labelled correctly by both models"):
+            searching(shard=shard).produce(tmp_path, store, silent)
 
 
 def test_the_control_stands_in_the_builds_place(small_pair, searching, store, test_images):

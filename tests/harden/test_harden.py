@@ -28,6 +28,7 @@ RECIPE = HardenRecipe(
     rows=("large", "rs", "divqat", "qat"),
     alpha=0.0,
     alphas=(0.0,),
+    students=("resnet8", "lenet"),
     queries=QuerySettings(images=IMAGES, collages=128),
     budget=100,
     attack=Knockoff(student="lenet", training=TRAIN.replace(batch_size=32, learning_rate=0.05)),
@@ -81,6 +82,44 @@ def test_figures_against_another_way(made: tuple[Hardening, Store]) -> None:
     assert hardening.thief.spent == RECIPE.budget == 100
     assert hardening.noise.test.value > 0
     assert "hard labels" in part.verdict
+
+
+def test_students_steal_the_plain_row_and_the_hardened_one(made: tuple[Hardening, Store]) -> None:
+    hardening, store = made
+    places = [(point.victim, point.student, point.labels) for point in hardening.students]
+    assert places == [
+        (victim, student, labels)
+        for victim in ("qat", "divqat")
+        for student in ("resnet8", "lenet")
+        for labels in ("soft", "hard")
+    ]
+    for point in hardening.students:
+        row = make_row(point.victim, RECIPE.victims, store, silent)
+        theft = RECIPE.stealing(row, point.labels, point.student).theft(store, silent)
+        assert theft.attack.student == point.student
+        assert (point.adversary_error, point.disagreement) == (theft.adversary_error, theft.disagreement)
+        own = hardening.victim[point.victim].adversary_error
+        # The attack's own student is a student like the others.
+        assert (getattr(own, point.labels) == point.adversary_error) >= (point.student == "lenet")
+
+
+def test_the_time_of_an_answer_is_measured_for_every_build(made: tuple[Hardening, Store]) -> None:
+    for name, part in made[0].victim.items():
+        assert (part.answer_milliseconds or 0) > 0 or name == "large"
+        assert (part.answer_milliseconds is None) is (name == "large")
+        assert (part.defence_milliseconds is not None) is (name == "rs")
+
+
+def test_without_students_and_times_the_document_is_the_one_of_before(made: tuple[Hardening, Store]) -> None:
+    """A document that was written before there were such fields is read."""
+    content = made[0].model_dump(mode="json")
+    del content["students"]
+    for part in content["victim"].values():
+        del part["answer_milliseconds"]
+    old = Hardening.model_validate(content)
+    assert old.students == ()
+    assert all(part.answer_milliseconds is None for part in old.victim.values())
+    assert old.replace(students=made[0].students, victim=made[0].victim) == made[0]
 
 
 def test_the_document_is_read_back_as_it_was(made: tuple[Hardening, Store], tmp_path: Path) -> None:

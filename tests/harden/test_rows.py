@@ -88,9 +88,30 @@ def test_figures_of_the_paper(data: str, row: str, defender: float, adversary: f
     assert (found.defender_error, found.adversary_error) == pytest.approx((defender / 100, adversary / 100))
 
 
+@pytest.mark.parametrize(
+    ("data", "row", "defender", "adversary"),
+    [
+        ("cifar10", "qat", 15.51, 21.37),
+        ("cifar10", "divqat", 18.86, 24.12),
+        ("cifar100", "qat", 36.37, 58.97),
+        ("cifar100", "divqat", 37.60, 61.88),
+        ("gtsrb", "qat", 7.28, 51.65),
+        ("gtsrb", "divqat", 6.62, 53.55),
+        ("svhn", "qat", 5.74, 9.22),
+        ("svhn", "divqat", 9.37, 14.92),
+    ],
+)
+def test_figures_of_the_paper_for_the_other_target(data: str, row: str, defender: float, adversary: float) -> None:
+    found = paper_row(data, row, "mobile")
+    assert found is not None
+    assert (found.defender_error, found.adversary_error) == pytest.approx((defender / 100, adversary / 100))
+
+
 @pytest.mark.parametrize(("data", "row"), [("digits", "qat"), ("cifar10", "mislead")])
 def test_the_paper_prints_nothing_elsewhere(data: str, row: str) -> None:
     assert paper_row(data, row) is None
+    assert paper_row(data, row, "mobile") is None
+    assert paper_row("cifar10", "rs", "mobile") is None
 
 
 @pytest.mark.parametrize("keeps", [True, False])

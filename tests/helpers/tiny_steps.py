@@ -15,6 +15,7 @@ from typing import Literal
 
 import torch
 
+import edgerift
 from edgerift.errors import InputError, StoreError
 from edgerift.recipes import Recipe
 from edgerift.store import write_whole
@@ -180,14 +181,21 @@ class Parent(Recipe):
 
 
 def results(root):
-    """Every file of every finished result: bytes, or content without measured milliseconds for JSON."""
+    """Every file of every finished result: bytes, or content where bytes may differ."""
     folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(root)): _content(path) for path in files}
 
 
 def _content(path):
-    return _timeless(json.loads(path.read_bytes())) if path.suffix == ".json" else path.read_bytes()
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return _timeless(json.loads(data))
+    if path.suffix == ".safetensors":
+        # The library writes the header's entries in any order.
+        end = 8 + int.from_bytes(data[:8], "little")
+        return json.loads(data[8:end]), data[end:]
+    return data
 
 
 def _timeless(content):
@@ -209,3 +217,9 @@ def wait_for(condition, seconds=60.0):
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def surroundings():
+    """The variables of a process that has the same edgerift as this one, and the helpers."""
+    places = [str(Path(edgerift.__file__).parents[1]), str(Path(__file__).parent)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}

@@ -237,6 +237,13 @@ def test_names_are_safe_and_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert figure_of("pca-my-data-grosse-1-qat-2", result).title.endswith(": my-data, QAT")
 
 
+def test_models_are_pictured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = diva(seeds=(0,))
+    again = tuple(cell.replace(seed=1) for cell in result.pairs)
+    unpainted(monkeypatch)
+    assert list(study_charts(result.replace(pairs=result.pairs + again), tmp_path)) == [*ALL[:3], *PICTURED]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [("../../etc", "etc"), ("A  B", "a-b"), ("-", "unnamed"), ("x" * 99, "x" * 40), ("con.txt", "con-txt")],
@@ -688,19 +695,24 @@ DRAW: list[Callable[[StudyResult], Drawing]] = [
 @pytest.mark.parametrize("draw", DRAW)
 def test_texts_lie_inside_and_apart(draw: Callable[[StudyResult], Drawing]) -> None:
     rows = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp", "held", "smoothing")
-    originals = ("ResNet", "A network with a long name of its own")
-    given = {"data": (LONG,), "originals": originals, "seeds": (0, 1)}
-    drawing = draw(both(diva(**given), divqat(**given, rows=rows)))
+    given = {"data": (LONG,), "originals": ("ResNet", "A network with a long name of its own"), "seeds": (0, 1)}
+    require_readable(draw(both(diva(**given), divqat(**given, rows=rows))))
+
+
+def test_texts_of_narrow_columns_lie_inside_and_apart() -> None:
+    require_readable(groups.draw_clones(divqat(data=(LONG, "Street-view-house-numbers", "c", "d"), seeds=(0,))))
+
+
+def require_readable(drawing: Drawing) -> None:
+    """Require that no text is cut off, and no title lies over another."""
     drawing.draw_without_rendering()
     titles = []
     for axes in shown(drawing):
-        texts = [text for text in axes.findobj(Text) if text.get_visible() and text.get_text()]
-        for text in texts:
-            box = text.get_window_extent()
-            if text in axes.get_xticklabels(which="both") + axes.get_yticklabels(which="both"):
-                continue
-            assert 0 <= box.x0 <= box.x1 <= drawing.bbox.x1, text.get_text()
-            assert 0 <= box.y0 <= box.y1 <= drawing.bbox.y1, text.get_text()
+        ticks = axes.get_xticklabels(which="both") + axes.get_yticklabels(which="both")
+        texts = [text for text in axes.findobj(Text) if text.get_visible() and text.get_text() and text not in ticks]
+        for box, text in ((text.get_window_extent(), text.get_text()) for text in texts):
+            assert 0 <= box.x0 <= box.x1 <= drawing.bbox.x1, text
+            assert 0 <= box.y0 <= box.y1 <= drawing.bbox.y1, text
         titles += [text.get_window_extent() for text in texts if text.get_weight() == "bold"]
     for text in drawing.legends[0].get_texts():
         assert text.get_window_extent().x1 <= drawing.bbox.x1

@@ -18,7 +18,12 @@ def stated(**changes):
 @pytest.mark.parametrize(
     ("values", "changes", "verdict"),
     [
+        ([2.0, 2.1, 1.9], {}, "held"),
         ([1.0, 1.1, 0.9], {}, "held"),
+        ([0.3, 0.31, 0.29], {}, "no effect"),
+        ([0.1, -0.1, 0.05], {}, "no effect"),
+        ([0.3, 0.31, 0.29], {"unit": "nats"}, "held"),
+        ([0.3, 0.31, 0.29], {"bound": 0.1}, "held"),
         ([-1.0, -1.1, -0.9], {}, "did not hold"),
         ([1.0, -1.0, 1.0], {}, "not resolved"),
         ([5.0], {}, "not resolved"),

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,10 +13,21 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny_steps
-from tiny_steps import Deadly, Failing, Growing, Parent, Surroundings, Tiny, results, said
+from tiny_steps import (
+    Deadly,
+    Failing,
+    Growing,
+    Parent,
+    Surroundings,
+    Tiny,
+    is_alive,
+    results,
+    said,
+    surroundings,
+    wait_for,
+)
+from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 
-import edgerift
 from edgerift.errors import InputError, MissingRuntimeError, StoreError
 from edgerift.store import Store
 from edgerift.study import Here, OnRay, Place, run_steps
@@ -122,11 +134,6 @@ def test_a_cluster_that_is_not_there_is_told_at_once(place):
     assert dict(os.environ) == before
 
 
-def test_edgerift_does_not_import_ray():
-    code = "import sys, edgerift.study; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.slow
 def test_a_worker_that_is_killed_in_the_middle(cluster, store, place, capfd):
     goals = [Deadly(), Deadly(name="often", times=9), *(Tiny(name=str(number), seconds=0.5) for number in range(4))]
@@ -142,25 +149,51 @@ def test_a_worker_that_is_killed_in_the_middle(cluster, store, place, capfd):
 
 
 @pytest.mark.slow
-def test_a_node_that_is_lost_in_the_middle(cluster, store, place):
+def test_a_study_on_two_nodes_with_workers_that_are_killed_is_the_same(cluster, tmp_path):
+    whole, root = tmp_path / "whole", tmp_path / "ray"
+    goals = tiny_goals(tmp_path)
+    run_here(goals, whole)
+    killed = kill_workers(root, ["train", "evade-shard"])
+    summary = run_steps(goals, Store(root), OnRay(Place(store=root, threads=1), cluster.address))
+    assert (summary.built, summary.failed) == (STEPS, ())
+    assert killed == ["train", "evade-shard"]
+    assert results(root) == results(whole)
+    assert leftovers(root) == []
+
+
+@pytest.mark.slow
+def test_a_node_that_comes_and_is_lost_in_the_middle(cluster, store, place):
+    workers = OnRay(place, cluster.address)
+    assert workers.capacity == 3
     lost = cluster.add_node(**NODE)
-    goals = [Tiny(name=str(number), seconds=5.0) for number in range(4)]
+    wait_for(lambda: workers.capacity == 4)
 
     def lose():
-        until = time.monotonic() + 60
-        while len(said(store.root, "began")) < 3 and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_for(lambda: len(said(store.root, "began")) == 3)
         cluster.remove_node(lost, allow_graceful=False)
 
     losing = threading.Thread(target=lose)
     losing.start()
-    workers = OnRay(place, cluster.address)
-    sizes = [workers.capacity]
-    summary = run_steps(goals, store, workers, lambda *report: sizes.append(workers.capacity))
+    summary = run_steps([Tiny(name=str(number), seconds=6.0) for number in range(4)], store, workers)
     losing.join()
     assert (summary.built, summary.failed) == (4, ())
-    assert (sizes[0], sizes[-1]) == (4, 3)
     assert len(said(store.root, "began")) > 4, "one step ran twice"
+    workers = OnRay(place, cluster.address)
+    wait_for(lambda: workers.capacity == 3)
+    workers.close()
+
+
+@pytest.mark.slow
+def test_a_client_of_a_cluster_is_enough(homes, store, place, tmp_path):
+    """Ray's client has the driver outside of the cluster; it needs gRPC on both sides."""
+    pytest.importorskip("grpc")
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    program = [sys.executable, "-c", CLIENT, store.root, str(port)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300, env=surroundings())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["2", "2"]
 
 
 @pytest.mark.slow
@@ -205,10 +238,10 @@ def test_a_connection_that_is_there_is_used_and_kept(cluster, store, place, ray)
         assert ray.is_initialized()
         workers = OnRay(place, cluster.address)
         workers.start("parent", Parent())
-        tiny_steps.wait_for(lambda: said(store.root, "processes"))
+        wait_for(lambda: said(store.root, "processes"))
         worker, _ = map(int, said(store.root, "processes")[0].split())
         workers.close()
-        tiny_steps.wait_for(lambda: not tiny_steps.is_alive(worker))
+        wait_for(lambda: not is_alive(worker))
         assert ray.is_initialized()
     finally:
         ray.shutdown()
@@ -235,6 +268,25 @@ def test_needs_that_this_machine_cannot_meet_are_refused(place, needs, ray):
     assert not ray.is_initialized()
 
 
+#: In a process of its own: a process is a client or a driver once for all.
+CLIENT = """
+import sys
+from pathlib import Path
+from ray.cluster_utils import Cluster
+from tiny_steps import Tiny
+from edgerift.store import Store
+from edgerift.study import OnRay, Place, run_steps
+
+root, port = Path(sys.argv[1]), int(sys.argv[2])
+node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+cluster = Cluster(initialize_head=True, head_node_args={**node, "ray_client_server_port": port})
+workers = OnRay(Place(store=root), f"ray://127.0.0.1:{port}")
+print(workers.capacity)
+summary = run_steps([Tiny(name="b", starts=(Tiny(name="a"),))], Store(root), workers)
+print(summary.built)
+cluster.shutdown()
+"""
+
 DRIVER = """
 import sys
 from tiny_steps import Parent
@@ -252,17 +304,16 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_worker_of_ray_outlives_the_process_that_started_it(store, tmp_path, sent, code):
-    places = [str(Path(edgerift.__file__).parents[1]), str(Path(tiny_steps.__file__).parent)]
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, store.root],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(places), "HOME": str(tmp_path)},
+        env=surroundings() | {"HOME": str(tmp_path)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    tiny_steps.wait_for(lambda: said(store.root, "processes"))
+    wait_for(lambda: said(store.root, "processes"))
     worker, _ = map(int, said(store.root, "processes")[0].split())
     os.killpg(process.pid, sent)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (code, "")
-    tiny_steps.wait_for(lambda: not tiny_steps.is_alive(worker))
+    wait_for(lambda: not is_alive(worker))

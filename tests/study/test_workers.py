@@ -8,9 +8,21 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_steps import Deadly, Failing, Growing, Parent, Surroundings, Tiny, is_alive, results, said, wait_for
+from tiny_steps import (
+    Deadly,
+    Failing,
+    Growing,
+    Parent,
+    Surroundings,
+    Tiny,
+    is_alive,
+    results,
+    said,
+    surroundings,
+    wait_for,
+)
+from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 
-import edgerift
 from edgerift.errors import InputError, StoreError
 from edgerift.store import Store
 from edgerift.study import Here, Place, Processes, run_steps
@@ -54,6 +66,7 @@ def test_a_whole_graph_with_a_worker_that_is_killed_in_the_middle(store, tmp_pat
     assert results(other.root).items() <= files.items()
 
 
+@pytest.mark.slow
 def test_to_close_is_to_stop_what_runs_and_all_it_started(store):
     workers = Processes(Place(store=store.root), 1)
     workers.start("step", Parent())
@@ -156,10 +169,9 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, -15)])
 def test_no_worker_outlives_the_process_that_started_it(store, sent, code):
-    places = [str(Path(edgerift.__file__).parents[1]), str(Path(__file__).parents[1] / "helpers")]
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, store.root],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(places)},
+        env=surroundings(),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -171,3 +183,20 @@ def test_no_worker_outlives_the_process_that_started_it(store, sent, code):
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (code, "")
     wait_for(lambda: not is_alive(worker) and not is_alive(child), 5)
+
+
+@pytest.mark.slow
+def test_a_study_in_two_processes_of_which_some_are_killed_is_the_same(tmp_path):
+    """The search in two shards is the same as the whole one in this process."""
+    whole, root = tmp_path / "whole", tmp_path / "two"
+    run_here(tiny_goals(tmp_path, shards=False), whole)
+    goals = tiny_goals(tmp_path)
+    killed = kill_workers(root, ["train", "evade-shard"])
+    summary = run_steps(goals, Store(root), Processes(Place(store=root, threads=1), 2))
+    assert (summary.built, summary.failed, summary.deaths) == (STEPS, (), 2)
+    assert killed == ["train", "evade-shard"]
+    found = results(root)
+    shards = {name for name in found if name.startswith("evade-shard-")}
+    assert len(shards) == 4
+    assert {name: content for name, content in found.items() if name not in shards} == results(whole)
+    assert leftovers(root) == []

@@ -40,8 +40,8 @@ class VictimPart(Settings):
     `defender_error` is of the answers as everybody gets them; `l1` their mean distance, in [0, 2], to those of the
     plain quantization-aware build, `l1_queries` the same on the thief's questions, and `changed` the share of test
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
-    are the mean two highest probabilities. `answer_milliseconds` is how long a single answer takes without `defences`,
-    `defence_milliseconds` what they add to it (medians; the figures here that another run does not repeat).
+    are the mean two highest probabilities. `answer_milliseconds` is how long a build's single answer takes without
+    `defences`, `defence_milliseconds` what they add to it (medians; the figures here that another run does not repeat).
     """
 
     title: str

@@ -89,8 +89,10 @@ class Bench:
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
-    def answer_milliseconds(self, victim: Victim) -> float:
-        """Time a victim's answers to single test images: the median."""
+    def answer_milliseconds(self, victim: Victim) -> float | None:
+        """Time a build's answers to single test images: the median. None for an original, which nobody deploys so."""
+        if isinstance(victim, TrainRecipe | GivenOriginal):
+            return None
         opened = open_victim(victim, self._store, self._progress)
         images = self.splits.test.images[:_TIMED]
 

@@ -35,15 +35,15 @@ def spread(values: Sequence[float]) -> Spread:
     """
     if not values:
         raise InputError("a mean of 0 values; at least 1 seed is needed")
-    from scipy import stats
+    from scipy.special import stdtrit
 
-    wrong = [value for value in values if not math.isfinite(value)]
+    given = tuple(map(float, values))
+    wrong = [value for value in given if not math.isfinite(value)]
     if wrong:
-        raise InputError(f"a mean of values with {wrong[0]!r} among them; they must be finite")
-    count = len(values)
-    mean = math.fsum(values) / count
+        raise InputError(f"a mean of values with {wrong[0]} among them; they must be finite")
+    # Exact sums: equal values have an interval of no width.
+    mean, count = statistics.mean(given), len(given)
     if count == 1:
-        return Spread(value=mean, low=None, high=None, count=1, values=tuple(values))
-    variance = statistics.variance(values)
-    half = float(stats.t.ppf(0.975, count - 1)) * (variance / count) ** 0.5
-    return Spread(value=mean, low=mean - half, high=mean + half, count=count, values=tuple(values))
+        return Spread(value=mean, low=None, high=None, count=1, values=given)
+    half = float(stdtrit(count - 1, 0.975)) * math.sqrt(statistics.variance(given) / count)
+    return Spread(value=mean, low=mean - half, high=mean + half, count=count, values=given)

@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     @property
     def text(self) -> str:
         """The whole line, with the path from the value that was checked."""
-        return (_path(self.named) + self.rest).removeprefix(".").removeprefix(": ")
+        return (_path(self.named) + self.rest).removeprefix(".").removeprefix(":").strip()
 
     def below(self, place: Place) -> Problem:
         """Say the same of a value that stands at `place` in another one."""

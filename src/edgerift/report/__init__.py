@@ -1,6 +1,7 @@
-"""What a person or a CI reads: the card of a build, an audit, a comparison of hardened victims, a theft, a sweep.
+"""What a person or a CI reads: cards of builds, audits, comparisons of hardened victims, thefts, sweeps, studies.
 
-An audit is written as text, HTML, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures.
+An audit is written as text, HTML, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures; a study as
+text, HTML, pictures and tables in Markdown, CSV and LaTeX.
 """
 
 from edgerift.report._audit_text import audit_text as audit_text

@@ -22,10 +22,10 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 
 
-def results_markdown(results: Sequence[StudyResult], links: Sequence[str]) -> str:
+def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> str:
     """Write the page: for each study its scale, its claims with their verdicts, and every finding behind them.
 
-    `links` are the paths of the studies' own pages, as the page links them.
+    `folders` are those of the studies' own reports, as the page links them.
     """
     blocks = [
         "# Results",
@@ -33,23 +33,29 @@ def results_markdown(results: Sequence[StudyResult], links: Sequence[str]) -> st
         "from the results of the studies by `python studies/results.py`; nothing on it is written by hand.",
         "A claim **held** when the 95 % interval of its difference lies on the claim's side of its bound (zero unless "
         "said otherwise), **did not hold** when it lies on the other side, and is **not resolved** when the bound is "
-        "inside. Differences are between models of the same seed; intervals are Student's t over seeds, and over data "
-        "sets, networks and seeds in the tables' first row, where a set with three seeds counts three times.",
+        "inside. **No effect** says that the whole interval lies within one percentage point (one percent, 0.01 nats, "
+        "0.01 of l1) of zero. Differences are between models of the same seed; intervals are Student's t over seeds, "
+        "and over data sets, networks and seeds in the tables' first row, where a set with three seeds counts three "
+        "times.",
     ]
-    for result, link in zip(results, links, strict=True):
-        blocks += _study(result, link)
+    for result, folder in zip(results, folders, strict=True):
+        blocks += _study(result, folder)
     return "\n\n".join(blocks) + "\n"
 
 
-def _study(result: StudyResult, link: str) -> list[str]:
+def _study(result: StudyResult, folder: str) -> list[str]:
     study = result.study
     judged = claims(result)
     title = _PAPERS.get(study.paper or "", study.title)
     blocks = [
         f"## {plain(title)}",
-        f"Study `{study.study}`, profile `{plain(result.profile)}`: {_scale(result)} All tables and figures: "
-        f"[the study's page]({link}).",
+        f"Study `{study.study}`, profile `{plain(result.profile)}`: {_scale(result)} All tables: "
+        f"[here]({folder}/tables.md); with the figures: [the study's page]({folder}/report.html).",
     ]
+    if result.pairs:
+        blocks.append(f"![Success of the attacks]({folder}/figures/success.png)")
+    if result.thefts:
+        blocks.append(f"![Cost and protection]({folder}/figures/tradeoff.png)")
     if result.missing:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")

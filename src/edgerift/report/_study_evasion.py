@@ -195,10 +195,10 @@ def _comparisons(found: Evasions) -> StudyTable:
             for one in report.comparisons:
                 counts = (report.attacked, one.only_first, one.only_second)
                 pooled.setdefault((one.first, one.second), []).append(counts)
-        for (first, second), counts in pooled.items():
-            images, only_first, only_second = (sum(column) for column in zip(*counts, strict=True))
+        for (first, second), seeds in pooled.items():
+            images, only_first, only_second = (sum(column) for column in zip(*seeds, strict=True))
             row: list[Cell] = [*spot.names, found.title(first), found.title(second)]
-            row.append(seeds_words(len(counts), found.seeds))
+            row.append(seeds_words(len(seeds), found.seeds))
             row += [Number(count, decimals=0) for count in (images, only_first, only_second)]
             rows.append([*row, Number(mcnemar(only_first, only_second), kind="p")])
     caption = (

@@ -32,6 +32,9 @@ _PHOTOGRAPHS: Final = frozenset({"attacked"})
 
 _FIRST_MISSING: Final = 12
 
+#: A table of details with more rows is folded.
+_LONG: Final = 12
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -56,6 +59,11 @@ class Section:
     def short(self) -> str:
         """What the list of contents calls it: without what it is in the paper."""
         return self.title.partition(" (")[0]
+
+    @property
+    def folded(self) -> bool:
+        """Whether the table is shown on demand."""
+        return self.table is not None and self.table.detail and len(self.table.rows) > _LONG
 
 
 def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ ADAPTATIONS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT", "finetune":
 _TITLE: Final = 10
 _MOST_LINES: Final = 3
 #: How much of a panel's width its title cannot have, in inches.
-_BESIDE: Final = 0.36
+_BESIDE: Final = 0.68
+_BESIDE_SHARED: Final = 0.34
 #: How wide a key's sign and the room around it are, and a letter beside it, in inches.
 _KEY: Final = 0.62
 _LETTER: Final = 0.078
@@ -90,10 +91,11 @@ def columns_of(result: StudyResult, count: int) -> int:
     return {1: 1, 2: 2, 4: 2}.get(count, 3)
 
 
-def panel_label(axes: Axes, title: str, x: str, y: str, columns: float) -> None:
-    """Name a panel, in as many lines as one of so many columns needs."""
+def panel_label(axes: Axes, title: str, x: str, y: str, columns: float, *, shared: bool = False) -> None:
+    """Name a panel, in as many lines as one of so many columns needs; a shared axis leaves the title more room."""
     label(axes, "", x, y)
-    text = "\n".join(_wrapped(title, 72 * (WIDTH / columns - _BESIDE)))
+    room = WIDTH / columns - (_BESIDE_SHARED if shared else _BESIDE)
+    text = "\n".join(_wrapped(title, 72 * room))
     axes.set_title(text, loc="left", fontsize=_TITLE, fontweight="bold", color=INK, pad=8)
 
 

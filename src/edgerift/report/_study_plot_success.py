@@ -44,7 +44,7 @@ def draw_success(result: StudyResult) -> Figure:
     columns = columns_of(result, len(shown))
     figure, axes = panel_figure(len(shown), columns, 2.5, _keys(result, look), sharey=True)
     for number, (one, panel) in enumerate(zip(axes, shown, strict=True)):
-        panel_label(one, panel.title, "", "" if number % columns else "evasive images (%)", columns)
+        panel_label(one, panel.title, "", "" if number % columns else "evasive images (%)", columns, shared=True)
         for place, name in enumerate(names):
             if name == _CONTROL:
                 one.axvspan(place - 0.5, place + 0.5, color=GRID, alpha=0.5, linewidth=0, zorder=0)
@@ -87,7 +87,7 @@ def draw_cumulative(result: StudyResult) -> Figure:
         panel, name = shown[number // columns], names[number % columns]
         x = "gradient calls" if number // columns == len(shown) - 1 else ""
         y = "" if number % columns else "evasive images (%)"
-        panel_label(one, f"{panel.title}: {ADAPTATIONS[name]}", x, y, columns)
+        panel_label(one, f"{panel.title}: {ADAPTATIONS[name]}", x, y, columns, shared=True)
         for attack, part_look in look.items():
             _curves(one, cumulative_shares(parts_of(panel, name, attack)), part_look)
         if not any(cell.adaptation == name for cell in panel.cells):

@@ -28,7 +28,7 @@ _TRAINING: Final = (0, (4, 2))
 #: How wide the panels of an original and of what was adapted from it are.
 _RATIOS: Final = [2.2, 1.0]
 #: How many of its wide panels would stand side by side in half a figure.
-_COLUMNS: Final = 1.7
+_COLUMNS: Final = 1.5
 
 Epochs = Sequence[EpochPart]
 _Accuracy = Callable[[EpochPart], float | None]

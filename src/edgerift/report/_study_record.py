@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields, replace
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from edgerift.measure import Interval, MeanInterval
 
@@ -41,21 +41,21 @@ class Record:
         """Give the record as a row."""
         return astuple(self)
 
-    def share(self, metric: str, part: Interval | None, **changes: object) -> Iterator[Record]:
+    def share(self, metric: str, part: Interval | None, **changes: Any) -> Iterator[Record]:
         """Fill in a share; nothing for one that was not measured."""
         if part is not None:
             yield self._filled(metric, "share", part.value, part.low, part.high, part.trials, changes)
 
-    def mean(self, metric: str, unit: Unit, part: MeanInterval, **changes: object) -> Iterator[Record]:
+    def mean(self, metric: str, unit: Unit, part: MeanInterval, **changes: Any) -> Iterator[Record]:
         """Fill in a mean over images."""
         yield self._filled(metric, unit, part.value, part.low, part.high, part.count, changes)
 
-    def plain(self, metric: str, unit: Unit, value: float | None, **changes: object) -> Iterator[Record]:
+    def plain(self, metric: str, unit: Unit, value: float | None, **changes: Any) -> Iterator[Record]:
         """Fill in a figure without an interval; nothing for one that was not measured."""
         if value is not None:
             yield self._filled(metric, unit, value, None, None, None, changes)
 
-    def plains(self, values: Mapping[tuple[str, Unit], float | None], **changes: object) -> Iterator[Record]:
+    def plains(self, values: Mapping[tuple[str, Unit], float | None], **changes: Any) -> Iterator[Record]:
         """Fill in several figures without intervals."""
         for (metric, unit), value in values.items():
             yield from self.plain(metric, unit, value, **changes)
@@ -68,10 +68,17 @@ class Record:
         low: float | None,
         high: float | None,
         count: int | None,
-        changes: Mapping[str, object],
+        changes: Mapping[str, Any],
     ) -> Record:
-        ends = {"low": low, "high": high, "count": count}
-        return replace(self, **{"metric": metric, "unit": unit, "value": value, **ends, **changes})
+        found: dict[str, Any] = {
+            "metric": metric,
+            "unit": unit,
+            "value": value,
+            "low": low,
+            "high": high,
+            "count": count,
+        }
+        return replace(self, **{**found, **changes})
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Record))

@@ -67,10 +67,10 @@ def _cell_records(result: StudyResult, cell: TheftCell) -> Iterator[Record]:
         yield from own.share("disagreement", point.disagreement, paper="figure 3" if paper else "")
     for defence, points in hardening.sweeps.items():
         for swept in points:
-            values = {"l1": swept.l1, "error": swept.error, "labels changed": swept.changed}
-            for metric, value in values.items():
-                unit = "l1" if metric == "l1" else "share"
-                yield from plain.plain(f"sweep of {defence}: {metric}", unit, value, at=float(swept.strength))
+            at, about = float(swept.strength), f"sweep of {defence}"
+            yield from plain.plain(f"{about}: l1", "l1", swept.l1, at=at)
+            yield from plain.plain(f"{about}: error", "share", swept.error, at=at)
+            yield from plain.plain(f"{about}: labels changed", "share", swept.changed, at=at)
 
 
 def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -> Iterator[Record]:

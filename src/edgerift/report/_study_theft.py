@@ -139,14 +139,11 @@ def _joint(found: Comparisons) -> StudyTable:
 
 def _joint_rows(one: Comparison) -> Iterator[tuple[str, str | None]]:
     """List the joint rows, each after the row that it is compared with, if there is one."""
-    last = ""
-    for name in one.names:
-        if joint(name):
-            base = name.rsplit("+", 1)[-1]
-            if base in one.names and base != last:
-                yield base, None
-            last = base
-            yield name, base if base in one.names else None
+    for name in filter(joint, one.names):
+        base = name.rsplit("+", 1)[-1]
+        if base in one.names:
+            yield base, None
+        yield name, base if base in one.names else None
 
 
 def _targets(found: Comparisons) -> StudyTable:

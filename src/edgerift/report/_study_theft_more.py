@@ -162,7 +162,7 @@ def _students(found: Comparisons) -> StudyTable:
         "students",
         "Clones of other networks" + (" (the paper's figure 3)" if found.paper() else ""),
         f"{found.target_words()}. Error: of the clone; disagreement: clone and victim give different labels. Shares of "
-        f"the test images. {tested_words(found)}. {asked_words(found)}; the other networks are trained in the same way.",
+        f"the test images. {tested_words(found)}. {asked_words(found)}; the other networks are trained likewise.",
         interval_words(found.study),
         headings,
         rows,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from edgerift.defend import Defence, strength_of
+from edgerift.deploy import Target
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval
 from edgerift.report._hardening_words import figure
@@ -23,7 +24,7 @@ class Comparison:
 
     data: str
     original: str
-    target: str
+    target: Target
     by_seed: dict[int, Hardening]
 
     @property
@@ -101,7 +102,7 @@ class Comparisons:
             return next(iter(said.values()))
         return "; ".join(f"{data}: {text}" for data, text in said.items())
 
-    def _seeds_at(self, place: tuple[str, str, str]) -> dict[int, Hardening]:
+    def _seeds_at(self, place: tuple[str, str, Target]) -> dict[int, Hardening]:
         return {seed: self._found[(*place, seed)] for seed in self.study.seeds if (*place, seed) in self._found}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
 
 from edgerift.measure import Spread, spread
 from edgerift.recipes import Settings
@@ -13,7 +13,10 @@ from edgerift.study._pairs import PairReport
 from edgerift.study._result import StudyResult, TheftCell
 from edgerift.study._stated import Stated, Unit
 
-Verdict: TypeAlias = Literal["held", "did not hold", "not resolved", "not measured"]
+Verdict: TypeAlias = Literal["held", "did not hold", "no effect", "not resolved", "not measured"]
+
+#: What is too small to matter, by unit.
+NEGLIGIBLE: Final[Mapping[Unit, float]] = {"points": 1.0, "percent": 1.0, "nats": 0.01, "l1": 0.01}
 
 
 class Finding(Settings):
@@ -29,7 +32,8 @@ class Claim(Settings):
 
     `findings` are of each place of the grid, `together` of all places and seeds in one. A verdict is `held` when the
     95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the other, and else `not
-    resolved`, which one seed always is.
+    resolved`, which one seed always is. It is `no effect` when the whole interval lies within what is negligible: one
+    percentage point, one percent, 0.01 nats or 0.01 of l1.
     """
 
     name: str
@@ -105,6 +109,9 @@ def _finding(stated: Stated[Any], where: str, values: Sequence[float]) -> Findin
     found = spread(values)
     verdict: Verdict = "not resolved"
     if found.low is not None and found.high is not None:
+        small = NEGLIGIBLE[stated.unit]
+        if stated.bound == 0 and -small < found.low and found.high < small:
+            return Finding(where=where, difference=found, verdict="no effect")
         above, below = found.low > stated.bound, found.high < stated.bound
         if above or below:
             verdict = "held" if above == (stated.side == "above") else "did not hold"

@@ -19,7 +19,7 @@ def _stolen(first: str, second: str, labels: Literal["soft", "hard"], target: st
         if first not in victims or second not in victims or target not in (None, cell.target):
             return None
         errors = [getattr(victims[name].adversary_error, labels).value for name in (first, second)]
-        return 100 * (errors[0] - errors[1])
+        return 100 * float(errors[0] - errors[1])
 
     return difference
 
@@ -45,7 +45,7 @@ def _rises(figure: Literal["divergence", "adversary_error", "disagreement"]) -> 
             return None
         if figure == "divergence":
             return points[-1].divergence - points[0].divergence
-        return 100 * (getattr(points[-1], figure).value - getattr(points[0], figure).value)
+        return 100 * float(getattr(points[-1], figure).value - getattr(points[0], figure).value)
 
     return difference
 

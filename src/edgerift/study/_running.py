@@ -39,7 +39,7 @@ class FailedStep(Settings):
 class RunSummary(Settings):
     """What a run did: the steps it built and the seconds of all workers, its own seconds, and what failed.
 
-    `deaths` counts the times that a worker died and its step was tried again.
+    `deaths` counts the workers that died with a step; Ray replaces its own and does not tell.
     """
 
     built: int
@@ -65,9 +65,9 @@ def run_steps(goals: Iterable[Recipe], store: Store, workers: Workers, progress:
         store.refresh()
         run = _Run(Graph(goals, store), store, workers, progress)
         run.to_the_end()
+        return run.summary()
     finally:
         workers.close()
-    return run.summary()
 
 
 @final

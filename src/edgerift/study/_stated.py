@@ -16,8 +16,8 @@ class Stated(Generic[Cell]):
     """What a paper says and prints, and the difference that would show it.
 
     `difference` is None for a cell that lacks one of its figures; `unit` is that of the difference (percentage points,
-    percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`, or below it. A claim about thefts is of
-    the study's first target unless it looks at `every_target`.
+    percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`, or below it. A claim about
+    thefts is of the study's first target unless it looks at `every_target`.
     """
 
     name: str

@@ -1,0 +1,67 @@
+"""Runs of a study that are killed at random moments, and go on."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tiny_study
+from tiny_steps import results, surroundings
+from tiny_study import leftovers, run_here, tiny_goals
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+
+
+def test_runs_killed_at_three_moments_end_the_same(tmp_path):
+    program = [sys.executable, tiny_study.__file__, "0", "3", tmp_path]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=600, env=surroundings())
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 2
+
+
+def command(folder, place):
+    program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())", "study", "run"]
+    options = ["--profile", "tiny", "--store", folder / "store", "--out", folder / "out", "--threads", "1"]
+    return [*program, tiny_study.tiny_study(folder), *options, "--on", *place]
+
+
+def finish(folder, place):
+    """Run to the end; returns what was said on standard output."""
+    done = subprocess.run(command(folder, place), capture_output=True, text=True, timeout=600, env=surroundings())
+    assert done.returncode == 0, done.stderr
+    assert leftovers(folder / "store") == []
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [("here",), ("processes", "--workers", "2")], ids=["here", "processes"])
+def test_a_command_killed_at_ten_moments_ends_the_same(tmp_path, place):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    run_here(tiny_goals(whole), whole / "store")
+    expected = results(whole / "store")
+    began = time.monotonic()
+    finish(whole, place)
+    idle = time.monotonic() - began
+    assert "Nothing to do" in finish(whole, place)
+    folder = tmp_path / "timed"
+    folder.mkdir()
+    began = time.monotonic()
+    finish(folder, place)
+    seconds = time.monotonic() - began
+    draw, killed = random.Random(place[0]), 0
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        process = subprocess.Popen(
+            command(folder, place), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings()
+        )
+        # Not before anything is built.
+        time.sleep(draw.uniform(idle / 2, seconds))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        finish(folder, place)
+        assert results(folder / "store") == expected, number
+    assert killed >= 8

@@ -73,7 +73,7 @@ def batch():
         write_then_read,
         flat_write,
     ],
-    ids=str,
+    ids=lambda made: getattr(made, "__name__", str(made)),
 )
 def test_writes_in_place_become_results(batch, function, target):
     model = Between(function).eval()

@@ -1,9 +1,9 @@
 """What a study costs besides its steps, and what a second worker is worth.
 
-    python benchmarks/study.py [--parts overhead speedup] [--seeds 4] [--steps 12] [--epochs 60] [--turns 3] \
+    python benchmarks/study.py [--parts overhead speedup] [--seeds 2] [--steps 12] [--epochs 60] [--turns 3] \
         [--out benchmarks/study.json]
 
-- `overhead`: a small study (lenet on the embedded digits, adapted twice, built for ONNX Runtime, attacked in shards),
+- `overhead`: a small study (resnet8 on the embedded digits, adapted twice, built for ExecuTorch, attacked in shards),
   in this process and in two processes. What is left of the workers' time without the steps' own work, which is their
   `produce`, is the layer's: `store` is what a worker does around a step (locks, hashes, flushed files, record, log),
   `way` is the way of a step to another process and of its outcome back, `scheduler` is the time in which the scheduler
@@ -44,14 +44,15 @@ title: A small study
 seeds: {seeds}
 size: 16
 data: {{digits: {{}}}}
-originals: {{LeNet: {{model: lenet}}}}
-train: {{epochs: 20, batch_size: 64}}
-adapt: {{epochs: 4, batch_size: 64}}
+originals: {{ResNet: {{model: resnet8}}}}
+train: {{epochs: 8, batch_size: 64}}
+adapt: {{epochs: 1, batch_size: 64}}
 evasion:
   adaptations: [ptq, qat]
-  target: server
+  target: mobile
   attacks:
     pgd: {{preset: pgd, change: {{stop: never}}}}
+    diva: {{preset: diva-2022, change: {{stop: never}}}}
     default: {{preset: default, change: {{stop: never}}}}
   shard: 128
   shown: default
@@ -254,7 +255,7 @@ def show(title: str, rows: dict[str, dict[str, float]]) -> None:
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     print(f"{title:<16}" + "".join(f"{name:>11}" for name in names))
     for label, row in rows.items():
-        cells = (f"{row[name]:.2%}" if name == "share" else f"{row[name]:.3g}" if name in row else "" for name in names)
+        cells = (format(row[name], ".2%" if name == "share" else ".3g") if name in row else "" for name in names)
         print(f"{label:<16}" + "".join(f"{cell:>11}" for cell in cells))
     print(flush=True)
 
@@ -263,7 +264,7 @@ def main() -> None:
     """Measure, print the tables and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="*", choices=("overhead", "speedup"), default=("overhead", "speedup"))
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--turns", type=int, default=3)

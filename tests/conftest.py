@@ -1,5 +1,6 @@
 """What every test gets: a store and a cache of its own, no offline copies of image sets, and one thread."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from small_pair import SmallPair, make_small_pair
 def pytest_configure() -> None:
     # The tests' tensors are small, and threads that wait for each other slow a busy machine down.
     torch.set_num_threads(1)
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -43,7 +43,7 @@ def test_help_is_no_error(run, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "train, adapt, card, audit, replay, extract, harden, defend, doctor"),
+        ([], "train, adapt, card, audit, replay, extract, harden, defend, study, doctor"),
         (["adpt"], "adpt"),
         (["doctor", "--jason"], "--jason"),
     ],

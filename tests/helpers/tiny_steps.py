@@ -221,5 +221,5 @@ def wait_for(condition, seconds=60.0):
 
 def surroundings():
     """The variables of a process that has the same edgerift as this one, and the helpers."""
-    places = [str(Path(edgerift.__file__).parents[1]), str(Path(__file__).parent)]
+    places = [str(Path(edgerift.__file__).parents[1]), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}

@@ -13,8 +13,12 @@ from made_audit import HOSTILE
 from made_study import FAILED, made_diva, made_divqat, made_study
 from PIL import Image
 
-from edgerift.report import write_study
+from edgerift.report import study_markdown, write_study
+from edgerift.report._study_csv import table_csv
 from edgerift.report._study_html import study_html
+from edgerift.report._study_latex import table_latex
+from edgerift.report._study_markdown import table_markdown
+from edgerift.report._study_records import records_csv
 from edgerift.report._study_table import StudyTable, cell_words
 from edgerift.report._study_tables import study_tables
 from edgerift.study import MissingCell, StudyResult
@@ -230,6 +234,11 @@ def test_writes_a_whole_folder(tmp_path: Path) -> None:
     assert StudyResult.model_validate_json((folder / "result.json").read_text()) == result
     assert (folder / "result.json").read_text() == result.model_dump_json(indent=2) + "\n"
     names = [table.name for table in study_tables(result)]
+    for table in study_tables(result):
+        for ending, writer in (("md", table_markdown), ("csv", table_csv), ("tex", table_latex)):
+            assert (folder / "tables" / f"{table.name}.{ending}").read_bytes().decode() == writer(table)
+    assert (folder / "tables.md").read_text(encoding="utf-8") == study_markdown(result)
+    assert (folder / "records.csv").read_bytes().decode() == records_csv(result)
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     expected = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "tex")}
     expected |= {"result.json", "records.csv", "tables.md", "report.html"}

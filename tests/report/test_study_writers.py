@@ -165,12 +165,18 @@ def test_latex_is_a_booktabs_table_with_its_caption() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_latex_rules_stand_under_their_groups() -> None:
+    names = [("Data", ""), ("a", "One"), ("b", "One"), ("Seeds", ""), ("c", "Two"), ("d", "Two"), ("e", "Two")]
+    text = table_latex(made([str(place) for place, _ in enumerate(names)], headings=[Heading(*name) for name in names]))
+    assert r"\cmidrule(lr){2-3}\cmidrule(lr){5-7}" in text
+    assert r" & \multicolumn{2}{c}{One} &  & \multicolumn{3}{c}{Two} \\" in text
+
+
 def test_latex_writes_a_rows_names_once() -> None:
     text = table_latex(made(["a", "x", "1"], ["a", "y", "2"], ["b", "y", "3"], names=2))
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
-    assert r"a & x & 1 \\" in body
-    assert r" & y & 2 \\" in body
-    assert r"b & y & 3 \\" in body
+    for line in (r"a & x & 1 \\", r" & y & 2 \\", r"b & y & 3 \\"):
+        assert f"\n{line}\n" in body
     assert body.count(r"\addlinespace") == 1
 
 

@@ -52,7 +52,7 @@ def test_a_command_killed_at_ten_moments_ends_the_same(tmp_path, place):
     finish(folder, place)
     seconds = time.monotonic() - began
     draw, killed = random.Random(place[0]), 0
-    for number in range(10):
+    for number in range(30):
         folder = tmp_path / str(number)
         folder.mkdir()
         process = subprocess.Popen(
@@ -61,7 +61,13 @@ def test_a_command_killed_at_ten_moments_ends_the_same(tmp_path, place):
         # Not before anything is built.
         time.sleep(draw.uniform(idle / 2, seconds))
         process.kill()
-        killed += process.wait() == -signal.SIGKILL
+        if process.wait() != -signal.SIGKILL:
+            # It was at its end already: the machine has less else to do than it had before.
+            seconds = max(0.9 * seconds, idle)
+            continue
         finish(folder, place)
         assert results(folder / "store") == expected, number
-    assert killed >= 8
+        killed += 1
+        if killed == 10:
+            return
+    pytest.fail(f"only {killed} runs were killed before their end")

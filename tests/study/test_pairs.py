@@ -88,8 +88,10 @@ def test_examples_are_evasive_images_as_they_were_judged(recipe, store, report):
     for example in report.examples:
         clean, attacked = (read_png(base64.b64decode(text))[None] for text in (example.clean_png, example.attacked_png))
         assert int((clean.int() - attacked.int()).abs().max()) <= 40
-        rows = [row for row in range(len(found)) if torch.equal(found.clean[row], clean[0])]
-        assert any(torch.equal(found.images[row], attacked[0]) and bool(found.evasive[row]) for row in rows)
+        # The first one of its class.
+        row = next(row for row in found.evasive.nonzero()[:, 0] if int(found.labels[row]) == example.label)
+        assert torch.equal(found.clean[row], clean[0])
+        assert torch.equal(found.images[row], attacked[0])
         original = pair.original_scores(attacked).double().softmax(1)[0]
         build = pair.build_scores(attacked).double().softmax(1)[0]
         assert example.original_label == example.label == int(original.argmax())

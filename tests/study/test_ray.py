@@ -270,17 +270,26 @@ def test_needs_that_this_machine_cannot_meet_are_refused(place, needs, ray):
 
 #: In a process of its own: a process is a client or a driver once for all.
 CLIENT = """
-import sys
+import socket, sys
 from pathlib import Path
 from ray.cluster_utils import Cluster
-from tiny_steps import Tiny
+from tiny_steps import Tiny, wait_for
+from edgerift.errors import InputError
 from edgerift.store import Store
 from edgerift.study import OnRay, Place, run_steps
 
 root, port = Path(sys.argv[1]), int(sys.argv[2])
 node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 cluster = Cluster(initialize_head=True, head_node_args={**node, "ray_client_server_port": port})
-workers = OnRay(Place(store=root), f"ray://127.0.0.1:{port}")
+wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+for left in (2, 1, 0):
+    try:
+        workers = OnRay(Place(store=root), f"ray://127.0.0.1:{port}")
+        break
+    except InputError:
+        # Ray's server forks below gRPC's threads, which fails now and then.
+        if not left:
+            raise
 print(workers.capacity)
 summary = run_steps([Tiny(name="b", starts=(Tiny(name="a"),))], Store(root), workers)
 print(summary.built)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from types import ModuleType
@@ -26,6 +27,7 @@ _SETTINGS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(
 
 _CLIENT: Final = "ray://"
 _KNOCK_SECONDS: Final = 10.0
+_LONGEST_REASON: Final = 300
 
 #: How the names of the variables begin that Ray sets for the whole process.
 _CHANGED: Final = ("RAY_", "PYTHONBREAKPOINT")
@@ -163,7 +165,7 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises errors of a dozen kinds here, its own, Python's and gRPC's.
         told = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
-        reason = told.splitlines()[0].rstrip(".")
+        reason = textwrap.shorten(told, _LONGEST_REASON, placeholder=" ...").rstrip(".")
         if address is None:
             raise InputError(f"a Ray of this machine cannot be started: {reason}") from error
         raise InputError(

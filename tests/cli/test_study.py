@@ -1,0 +1,88 @@
+"""The verbs of a study: what they show, what they write, and that a finished study is left alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_study import STEPS, tiny_study
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return [str(tiny_study(tmp_path)), "--profile", "tiny", "--store", str(tmp_path / "store")]
+
+
+def contents(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_plan_run_and_show(run, asked, tmp_path):
+    before = run("study", "plan", *asked, "--json").json()
+    assert (before["cells"], before["finished_cells"]) == (1, 0)
+    assert {step["step"] for step in before["missing"]} >= {"train", "adapt", "build", "select", "evade", "pair"}
+
+    made = run("study", "run", *asked, "--json").json()
+    assert (made["finished"], made["summary"]["built"], made["summary"]["failed"]) == (1, STEPS, [])
+    out = tmp_path / "tiny-tiny"
+    assert {path.name for path in out.iterdir()} == {
+        "figures", "records.csv", "report.html", "result.json", "tables", "tables.md",
+    }  # fmt: skip
+
+    written = contents(out)
+    again = run("study", "run", *asked)
+    assert again.code == 0
+    assert "Nothing to do: all 1 cells of tiny, profile tiny, are finished." in again.out
+    assert contents(out) == written
+
+    assert run("study", "status", *asked, "--json").json()["missing"] == []
+    shown = run("study", "show", *asked, "--result", str(out / "result.json"), "--out", str(tmp_path / "shown"))
+    assert shown.code == 0
+    assert (tmp_path / "shown" / "tables.md").read_text() == (out / "tables.md").read_text()
+
+
+def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_path):
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace("model: lenet", "model: 'nowhere:make'"))
+    failed = run("study", "run", *asked)
+    assert failed.code == 1
+    assert "0 of 1 cells are finished" in " ".join(failed.out.split())
+    assert "nowhere" in failed.out
+    result = json.loads((tmp_path / "tiny-tiny" / "result.json").read_text())
+    assert [cell["name"] for cell in result["missing"]] == ["digits, LeNet, ptq, seed 0"]
+
+
+@pytest.mark.parametrize(
+    ("replaced", "options", "text"),
+    [
+        (("model: lenet", "model: lenett"), [], "tiny.yaml:7: originals.LeNet.model"),
+        (("epochs: 3", "epoch: 3"), [], "tiny.yaml:8: "),
+        (("epochs: 3", "epoch: 3"), [], "did you mean 'epochs'?"),
+        (("preset: default", "preset: defalt"), [], "tiny.yaml:14: "),
+        (("", ""), ["--profile", "tini"], "unknown profile 'tini'; did you mean 'tiny'?"),
+        (("", ""), ["--on", "mars"], "--on is 'mars'; it must be here, processes, ray"),
+        (("", ""), ["--workers", "2"], "--workers 2 needs --on processes"),
+        (("", ""), ["--mirror", "nowhere"], "nowhere"),
+        (("", ""), ["--data-root", "missing"], "missing"),
+    ],
+)
+def test_a_users_mistake_is_one_line(run, asked, replaced, options, text):
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace(*replaced) if replaced[0] else path.read_text())
+    assert text in run("study", "run", *asked, *options).line()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["diva", "divqat"])
+def test_the_smoke_profiles_of_both_papers(run, name, tmp_path):
+    made = run(
+        "study", "run", str(ROOT / "studies" / f"{name}.yaml"), "--profile", "smoke", "--on", "processes",
+        "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out"), "--json",
+    ).json()  # fmt: skip
+    assert made["summary"]["failed"] == []
+    assert made["finished"] == made["cells"]
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert len(list((tmp_path / "out" / "tables").glob("*.tex"))) >= 5
+    assert len(list((tmp_path / "out" / "figures").glob("*.png"))) >= 4

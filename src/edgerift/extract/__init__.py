@@ -3,11 +3,29 @@
 Nothing here ever sees a victim's weights or gradients: every attack goes through the :class:`Oracle`.
 """
 
+from edgerift.extract._attacks import AttackName as AttackName
+from edgerift.extract._attacks import DataFree as DataFree
+from edgerift.extract._attacks import Descent as Descent
+from edgerift.extract._attacks import Positives as Positives
+from edgerift.extract._attacks import Rehearsal as Rehearsal
+from edgerift.extract._clones import Vote as Vote
+from edgerift.extract._curve import CurvePoint as CurvePoint
+from edgerift.extract._curve import Measured as Measured
+from edgerift.extract._datafree import DataFreeClone as DataFreeClone
+from edgerift.extract._datafree import data_free as data_free
+from edgerift.extract._datafree_recipe import DataFreeRecipe as DataFreeRecipe
+from edgerift.extract._datafree_recipe import DataFreeTheft as DataFreeTheft
+from edgerift.extract._differences import Differences as Differences
+from edgerift.extract._differences import Estimate as Estimate
+from edgerift.extract._differences import estimate as estimate
+from edgerift.extract._generator import Generator as Generator
 from edgerift.extract._inversion import Inversion as Inversion
 from edgerift.extract._inversion import learn_inversion as learn_inversion
 from edgerift.extract._knockoff import Clone as Clone
 from edgerift.extract._knockoff import Knockoff as Knockoff
 from edgerift.extract._knockoff import knockoff as knockoff
+from edgerift.extract._masking import Masking as Masking
+from edgerift.extract._masking import masking as masking
 from edgerift.extract._oracle import Oracle as Oracle
 from edgerift.extract._oracle import posteriors as posteriors
 from edgerift.extract._recipe import BestEpoch as BestEpoch
@@ -16,3 +34,4 @@ from edgerift.extract._recipe import QuerySettings as QuerySettings
 from edgerift.extract._recipe import Theft as Theft
 from edgerift.extract._recipe import Victim as Victim
 from edgerift.extract._recipe import open_victim as open_victim
+from edgerift.extract._recovery import recover_logits as recover_logits

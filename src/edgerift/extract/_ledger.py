@@ -15,11 +15,12 @@ from typing import BinaryIO, Final, NamedTuple, TypeAlias, final
 import numpy as np
 import torch
 import xxhash
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
+from edgerift.extract._files import disk_errors, locked, write_all
 from edgerift.store import write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
@@ -70,12 +71,12 @@ class Ledger:
         self._end = 0
         self._seal = 0
         self._flushed = _Mark(0, 0)
-        self._lock: FileLock | None = None
+        self._lock: BaseFileLock | None = None
         if self._path is None:
             return
-        with _disk_errors(self._path):
+        with disk_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._path)
+            self._lock = locked(self._path)
             try:
                 self._read(self._path)
             except BaseException:
@@ -164,20 +165,20 @@ class Ledger:
     def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
-        with _disk_errors(path), path.open("r+b", buffering=0) as file:
+        with disk_errors(path), path.open("r+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) < self._end:
                 raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to begin anew")
             # A block that could not be removed after a failure would be there still.
             file.truncate(self._end)
             file.seek(self._end)
-            _write_all(file, block)
+            write_all(file, block)
         return self._end + len(block)
 
     def _flush(self) -> None:
         if self._path is None or self._end == self._flushed.end:
             return
         try:
-            with _disk_errors(self._path), self._path.open("r+b") as file:
+            with disk_errors(self._path), self._path.open("r+b") as file:
                 os.fsync(file.fileno())
         except BaseException:
             self._roll_back(self._flushed)
@@ -256,31 +257,3 @@ def _next_block(path: Path, file: BinaryIO, classes: int, seal: int) -> tuple[li
 
 def _damaged(path: Path, place: int) -> StoreError:
     return StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
-
-
-def _write_all(file: BinaryIO, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` about the ledger into a `StoreError` of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"the ledger {path} cannot be read or written ({error.strerror or error}); no answer was handed out, "
-            "give a place with free space that you may write to and run again"
-        ) from error
-
-
-def _locked(path: Path) -> FileLock:
-    # Any thread may close the oracle.
-    lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StoreError(f"the ledger {path} is in use by another oracle; close that one first") from None
-    return lock

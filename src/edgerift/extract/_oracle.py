@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,15 @@ from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, twin_scores
 from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
+from edgerift.extract._stream import Stream
 from edgerift.measure import Predict
 from edgerift.recipes import Progress, silent
 
 #: So many images are answered, written to the ledger, and only then handed out.
 _PART: Final = 1024
+_BATCH: Final = 256
 
+Pixels: TypeAlias = Literal["whole", "float"]
 Answer: TypeAlias = Callable[[Tensor], Tensor]
 
 
@@ -40,11 +43,17 @@ class Oracle:
     `ledger` path every answer is on disk before it is handed out, and an attack that was killed goes on without paying
     twice. No attribute leads to the model. Safe to ask from several threads.
 
-    Raises :class:`~edgerift.errors.InputError` for a budget below 1 and :class:`~edgerift.errors.StoreError` for a
-    ledger that is damaged, in use, or of another victim or other defences.
+    An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
+    (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
+    `pixels="float"` lets it ask about float images as they are, as the published attacks do against a float model;
+    what ships takes whole grey levels.
+
+    Raises :class:`~edgerift.errors.InputError` for a budget below 1, or float images for a victim that takes uint8
+    alone, and :class:`~edgerift.errors.StoreError` for a ledger that is damaged, in use, or of another victim or other
+    defences.
     """
 
-    __slots__ = ("__weakref__", "_answer", "_budget", "_ledger", "_lock")
+    __slots__ = ("__weakref__", "_answer", "_answer_floats", "_budget", "_ledger", "_lock", "_stream")
 
     def __init__(
         self,
@@ -53,15 +62,27 @@ class Oracle:
         budget: int,
         defence: Defence | Sequence[Defence] = (),
         ledger: Path | str | None = None,
+        pixels: Pixels = "whole",
+        keep: bool = False,
     ) -> None:
         """Put a victim behind a budget."""
         if budget < 1:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
+        if pixels == "float" and not isinstance(victim, nn.Module):
+            raise InputError("this victim takes uint8 images alone; leave out pixels='float', or give a float model")
         defences = tuple(defence) if isinstance(defence, Sequence) else (defence,)
         self._budget = budget
         self._lock = threading.RLock()
-        self._ledger = Ledger(None if ledger is None else Path(ledger), _identity(victim, defences))
-        self._answer = _answering(victim, defences)
+        path, identity = None if ledger is None else Path(ledger), _identity(victim, defences)
+        self._ledger = Ledger(path, identity)
+        try:
+            streamed = None if path is None else path.with_name(path.name + ".stream")
+            self._stream = Stream(streamed, f"{identity} {pixels}", keep=keep)
+        except BaseException:
+            self._ledger.close()
+            raise
+        self._answer = _answering(_predicting(victim), defences)
+        self._answer_floats = None if pixels == "whole" else _answering(_predicting(victim, floats=True), defences)
 
     @property
     def budget(self) -> int:
@@ -71,7 +92,17 @@ class Oracle:
     @property
     def spent(self) -> int:
         """How many images were paid for."""
-        return len(self._ledger)
+        return len(self._ledger) + self._stream.paid
+
+    @property
+    def pixels(self) -> Pixels:
+        """Whether generated images are rounded to whole grey levels or answered as they are."""
+        return "whole" if self._answer_floats is None else "float"
+
+    @property
+    def streamed(self) -> int:
+        """How many generated images the attack has asked about, from its beginning."""
+        return self._stream.asked
 
     @property
     def remaining(self) -> int:
@@ -104,9 +135,48 @@ class Oracle:
                     progress("ask the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
+    def stream(self, images: Tensor) -> Tensor:
+        """Answer generated images float32 `[N,3,H,W]` in [0, 1] with posterior probabilities float32 `[N,K]`.
+
+        The images are rounded to whole grey levels unless the oracle takes floats. Answers lie on the images' device.
+        Raises :class:`~edgerift.errors.BudgetError` when not all can be paid for; then none of them is.
+        """
+        if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+            raise InputError(
+                f"an oracle takes generated images as float32 [N,3,H,W], at least one; got "
+                f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+            )
+        answer = self._answer if self._answer_floats is None else self._answer_floats
+        asked = to_whole(images) if self._answer_floats is None else images.detach()
+        with self._lock:
+            known = self._stream.paid_before(asked)
+            if known is None:
+                if len(asked) > self.remaining:
+                    raise BudgetError(
+                        f"{len(asked)} images cost more than the {self.remaining} left of a budget of {self._budget}"
+                    )
+                known = torch.cat([answer(part) for part in asked.split(_PART)])
+                self._stream.append(asked, known)
+        return known.to(images.device)
+
+    def settle(self) -> None:
+        """Tell that the attack will never go back behind here: what was answered to :meth:`stream` may be dropped."""
+        with self._lock:
+            self._stream.settle()
+
+    def seek(self, streamed: int) -> None:
+        """Go on behind the first `streamed` generated images, as an attack does that was killed; see :attr:`streamed`.
+
+        What was paid for behind them is answered from the ledger. Raises :class:`~edgerift.errors.StoreError` when the
+        ledger does not have so many.
+        """
+        with self._lock:
+            self._stream.seek(streamed)
+
     def close(self) -> None:
-        """Let go of the ledger's file."""
+        """Let go of the ledger's files."""
         self._ledger.close()
+        self._stream.close()
 
     def __enter__(self) -> Oracle:
         """Use the oracle in a `with` block, which closes it."""
@@ -129,9 +199,13 @@ def posteriors(victim: Build | nn.Module | Predict, images: Tensor) -> Tensor:
     return torch.cat([_softmax(predict, part) for part in images.split(_PART)])
 
 
-def _answering(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> Answer:
+def to_whole(images: Tensor) -> Tensor:
+    """Round images float32 in [0, 1] to whole grey levels, uint8."""
+    return images.detach().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _answering(predict: Predict, defences: tuple[Defence, ...]) -> Answer:
     # Closures, so that no attribute of the oracle holds the victim.
-    predict = _predicting(victim)
 
     def answer(images: Tensor) -> Tensor:
         return defended(_softmax(predict, images), defences)
@@ -157,10 +231,12 @@ def _chosen(images: Tensor, places: list[int]) -> Tensor:
     return images[torch.tensor(places)]
 
 
-def _predicting(victim: Build | nn.Module | Predict) -> Predict:
+def _predicting(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Predict:
     if isinstance(victim, nn.Module):
         module = copy.deepcopy(victim).eval().requires_grad_(False)
         device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
+        if floats:
+            return lambda images: torch.cat([module(part) for part in images.to(device).split(_BATCH)])
         return lambda images: twin_scores(module, images.to(device))
     return victim if callable(victim) else victim.predict
 

@@ -13,20 +13,10 @@ from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import Defence, TopK, defended
 from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
 from edgerift.extract._knockoff import Knockoff, knockoff
+from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, posteriors
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
-from edgerift.measure import (
-    Interval,
-    MeanInterval,
-    accuracy,
-    agreement,
-    expected_calibration_error,
-    interval,
-    mean_interval,
-    negative_log_likelihood,
-    posterior_kl,
-    posterior_l1,
-)
+from edgerift.measure import Interval, MeanInterval, mean_interval, posterior_l1
 from edgerift.recipes import Progress, Recipe, Settings
 from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe, plot_history
@@ -176,13 +166,7 @@ class ExtractRecipe(Recipe):
             budget=self.budget,
             spent=spent,
             queries=questions.name,
-            defender_error=interval(accuracy(answers, test.labels).complement),
-            adversary_error=interval(accuracy(stolen, test.labels).complement),
             best_epoch=BestEpoch(epoch=best[0], error=1 - best[1]),
-            disagreement=interval(agreement(answers, stolen).complement),
-            l1=mean_interval(posterior_l1(answers, clean)),
             l1_queries=mean_interval(posterior_l1(defended(asked, self.defences), asked)),
-            divergence=mean_interval(posterior_kl(answers, stolen)),
-            calibration_error=expected_calibration_error(answers, test.labels),
-            negative_log_likelihood=negative_log_likelihood(answers, test.labels),
+            **measures(clean, answers, stolen, test.labels),
         )

@@ -1,5 +1,8 @@
 """What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
 
+from edgerift.harden._datafree import DataFreeComparison as DataFreeComparison
+from edgerift.harden._datafree import DataFreeEntry as DataFreeEntry
+from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe
 from edgerift.harden._defending import Defending as Defending
 from edgerift.harden._defending import DefendPoint as DefendPoint
 from edgerift.harden._document import AlphaPoint as AlphaPoint
@@ -11,5 +14,6 @@ from edgerift.harden._recipe import HardenRecipe as HardenRecipe
 from edgerift.harden._rows import PAPER_ROWS as PAPER_ROWS
 from edgerift.harden._rows import Row as Row
 from edgerift.harden._rows import RowName as RowName
+from edgerift.harden._rows import Victims as Victims
 from edgerift.harden._rows import make_row as make_row
 from edgerift.harden._sweeping import sweep_defences as sweep_defences

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.adapt import Search
 from edgerift.harden import AlphaPoint, Hardening
 from edgerift.measure import Interval
+from edgerift.report._plot_scales import decades, strengths
 from edgerift.report._plots import INK, SOFT_INK, WIDTH, label, legend, new_figure, png, whiskers
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ _TESTED: Final = "#c2410c"
 _OWNER: Final = "#0072b2"
 _DASHES: Final = (0, (5, 3))
 _DOTS: Final = (0, (1, 1.6))
-_SPREAD: Final = 30.0
 
 
 class _Series(NamedTuple):
@@ -58,11 +57,11 @@ def alpha_png(hardening: Hardening) -> bytes:
         _errors(axes[-2], points)
         _disagreement(axes[-1], points)
     lines = _verticals(hardening)
-    scale = _scale(hardening)
+    known = _strengths(hardening)
     for one in axes:
         for place, dashes, colour, _ in lines:
             one.axvline(place, color=colour, linewidth=1.2, linestyle=dashes, zorder=1)
-        _across(one, *scale)
+        strengths(one, known)
     legend(figure, _keys(search, points, lines), loc="outside lower left", ncols=4)
     return png(figure)
 
@@ -84,22 +83,7 @@ def _panel(axes: Axes, panel: _Series, search: Search | None, points: Sequence[A
         axes.plot([point.alpha for point in points], tested, "-s", color=_TESTED, linewidth=1.3, markersize=5, zorder=3)
     axes.margins(y=0.08)
     if panel.trial in ("l1", "divergence"):
-        _logarithmic(axes, values)
-
-
-def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
-    """Make a panel's own axis logarithmic where its values span decades, with a place for 0 where there is one."""
-    positive = [value for value in values if value > 0]
-    if not positive or max(positive) < _SPREAD * min(positive):
-        return
-    low = 10 ** math.floor(math.log10(min(positive)))
-    if len(positive) < len(values):
-        axes.set_yscale("symlog", linthresh=low, linscale=0.4)
-        axes.set_ylim(-0.25 * low, 1.6 * max(positive))
-    else:
-        axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
-    axes.yaxis.set_tick_params(which="minor", length=0)
+        decades(axes, values)
 
 
 def _bounds(axes: Axes, name: str, search: Search) -> None:
@@ -143,35 +127,11 @@ def _verticals(hardening: Hardening) -> list[tuple[float, Any, str, str]]:
     return lines
 
 
-def _scale(hardening: Hardening) -> tuple[float, float, bool]:
-    """Find the least alpha over 0, the largest, and whether 0 is among them."""
+def _strengths(hardening: Hardening) -> list[float]:
+    """List every alpha that a panel shows: those tried, those tested and those of the vertical lines."""
     search = hardening.searches.get("divqat")
-    tried = [trial.strength for trial in (search.trials if search else ())] + [
-        point.alpha for point in hardening.alphas
-    ]
-    known = [place for place, *_ in _verticals(hardening)] + tried
-    positive = [alpha for alpha in known if alpha > 0] or [1.0]
-    return min(positive), max(positive), 0 in tried
-
-
-def _across(axes: Axes, least: float, most: float, zero: bool) -> None:
-    """Make alpha's axis logarithmic, with a place for 0 at its left."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    ticks = [factor * 10.0**power for power in range(-6, 4) for factor in (1, 2, 5)]
-    ticks = [tick for tick in ticks if 0.8 * least <= tick <= most]
-    if not ticks or 1.5 * ticks[-1] < most:
-        ticks.append(most)
-    if zero:
-        axes.set_xscale("symlog", linthresh=0.6 * least, linscale=0.3)
-        axes.set_xlim(-0.12 * least, 1.35 * most)
-        ticks = [0.0, *ticks]
-    else:
-        axes.set_xscale("log")
-        axes.set_xlim(0.75 * least, 1.35 * most)
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda tick, _: f"{tick:g}")
+    tried = [trial.strength for trial in (search.trials if search else ())]
+    return [*tried, *(point.alpha for point in hardening.alphas), *(place for place, *_ in _verticals(hardening))]
 
 
 def _keys(

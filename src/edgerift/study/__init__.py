@@ -3,6 +3,7 @@
 from edgerift.study._claims import Claim as Claim
 from edgerift.study._claims import Finding as Finding
 from edgerift.study._claims import claims as claims
+from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
 from edgerift.study._grid import Cell as Cell
 from edgerift.study._grid import make_cells as make_cells
 from edgerift.study._pairs import EpochPart as EpochPart
@@ -15,6 +16,7 @@ from edgerift.study._plan import make_plan as make_plan
 from edgerift.study._processes import Processes as Processes
 from edgerift.study._ray import OnRay as OnRay
 from edgerift.study._reading import read_study as read_study
+from edgerift.study._result import DataFreeCell as DataFreeCell
 from edgerift.study._result import MissingCell as MissingCell
 from edgerift.study._result import PairCell as PairCell
 from edgerift.study._result import StudyResult as StudyResult

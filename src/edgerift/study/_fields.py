@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from edgerift import zoo
 from edgerift.errors import unknown_name
-from edgerift.extract import Knockoff
+from edgerift.extract import DataFree, Knockoff
 from edgerift.recipes import NotAllowedError, Problem, Settings, problems
 from edgerift.train import TrainSettings
 
@@ -29,6 +29,8 @@ _STOLEN: Final = {
     "labels": "every victim is stolen with soft and with hard labels; leave it out",
     "training": "a thief's training is changed by `thief`; give it there",
 }
+#: The same of a data-free attack.
+_ATTACKED: Final = {**_SEED, "name": "the attack's key is its name; leave it out"}
 #: The same of a named attack's search.
 SEARCHED: Final = {
     **_SEED,
@@ -48,6 +50,17 @@ def require_changes(settings: Settings, changes: Changes, elsewhere: Mapping[str
     found = misplaced or problems(type(settings), dict(settings) | changes)
     if found:
         raise NotAllowedError(found)
+
+
+def data_free_problems(name: str, given: Changes) -> list[Problem]:
+    """List what is wrong with the changes of a data-free attack."""
+    misplaced = [Problem((field,), (field,), f": {_ATTACKED[field]}") for field in given if field in _ATTACKED]
+    found = misplaced or problems(DataFree, {"name": name, **given})
+    try:
+        _known_network(str(given.get("student", DataFree.model_fields["student"].default)))
+    except ValueError as error:
+        found.append(Problem(("student",), ("student",), f": {error}"))
+    return found
 
 
 def _training_changes(given: Changes) -> Changes:

@@ -15,13 +15,15 @@ from edgerift.deploy import BuildRecipe, Target
 from edgerift.errors import InputError
 from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
-from edgerift.harden import HardenRecipe, RowName
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
 from edgerift.images import ImagesSettings
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
 
 COLLAGES: Final = "collages"
+#: The kind of the cells that are thefts without images.
+DATA_FREE: Final = "data-free"
 
 #: What a thief asks about who knows the victim's task alone, as in the second paper.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
@@ -38,7 +40,13 @@ class Cell:
     original: str
     seed: int
     kind: str
-    recipe: PairRecipe | HardenRecipe
+    recipe: PairRecipe | HardenRecipe | DataFreeHardenRecipe
+
+    @property
+    def images(self) -> ImagesSettings:
+        """The images that it is about."""
+        recipe = self.recipe
+        return recipe.victims.images if isinstance(recipe, DataFreeHardenRecipe) else recipe.images
 
     @property
     def name(self) -> str:
@@ -104,6 +112,8 @@ class _Seed:
                     for target in study.theft.targets:
                         theft = self._theft(original, described, data_name, data, network, target)
                         yield Cell(data_name, name, seed, target, theft)
+                        if target == study.theft.targets[0] and self._is_data_free(data_name):
+                            yield Cell(data_name, name, seed, DATA_FREE, self._data_free(theft))
 
     def _require_classes(self, described: ImagesSettings) -> None:
         classes = self._sources.classes(described)
@@ -190,6 +200,29 @@ class _Seed:
             queries=self._queries(described, data_name, data),
             budget=data.budget or plan.budget,
             attack=self._study.stealing(data, self._seed),
+        )
+
+    def _is_data_free(self, data_name: str) -> bool:
+        assert self._study.theft is not None
+        plan = self._study.theft.data_free
+        return (
+            plan is not None
+            and data_name in (plan.data or self._study.data)
+            and self._seed in (plan.seeds or self._study.seeds)
+        )
+
+    def _data_free(self, theft: HardenRecipe) -> DataFreeHardenRecipe:
+        assert self._study.theft is not None
+        plan = self._study.theft.data_free
+        assert plan is not None
+        return DataFreeHardenRecipe(
+            victims=theft.victims,
+            rows=tuple(row for row in get_args(RowName) if row in plan.rows),
+            attacks=plan.thieves(self._seed),
+            epsilons=tuple(sorted(plan.epsilons)),
+            controls=plan.controls,
+            budget=plan.budget,
+            points=plan.points,
         )
 
     def _queries(self, described: ImagesSettings, name: str, data: DataChoice) -> QuerySettings:

@@ -38,9 +38,18 @@ class Order:
         return sorted(keys, key=lambda key: -self._way(key, middle, ways))
 
     def _way(self, key: Key, middle: float, ways: dict[Key, float]) -> float:
-        if key not in ways:
-            above = (self._way(step, middle, ways) for step in self._graph.needed_by(key))
-            ways[key] = self._seconds(key, middle) + max(above, default=0.0)
+        """Add up the longest way from a step; not by recursion, for chains may be long."""
+        open_steps = [key]
+        while open_steps:
+            step = open_steps[-1]
+            above = self._graph.needed_by(step)
+            unknown = [] if step in ways else [one for one in above if one not in ways]
+            if unknown:
+                open_steps += unknown
+                continue
+            open_steps.pop()
+            if step not in ways:
+                ways[step] = self._seconds(step, middle) + max((ways[one] for one in above), default=0.0)
         return ways[key]
 
     def _seconds(self, key: Key, middle: float) -> float:

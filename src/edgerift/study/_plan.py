@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
 from edgerift.evade import EvadeRecipe
-from edgerift.harden import HardenRecipe
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.recipes import Recipe, Settings
 from edgerift.study._estimate import Estimates
 from edgerift.study._graph import Graph, Key, key_of
@@ -107,7 +107,7 @@ def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
     waits = {graph.missing[step].type for step in graph.waits_for(key)}
     if isinstance(recipe, EvadeRecipe):
         return recipe.shard is not None and "select" in waits
-    return isinstance(recipe, HardenRecipe) and not waits.isdisjoint({"tuned", "tuned-answers"})
+    return isinstance(recipe, HardenRecipe | DataFreeHardenRecipe) and not waits.isdisjoint({"tuned", "tuned-answers"})
 
 
 def _state(

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
 from edgerift.deploy import Target
-from edgerift.harden import Hardening, HardenRecipe
+from edgerift.harden import DataFreeComparison, DataFreeHardenRecipe, Hardening, HardenRecipe
 from edgerift.recipes import Progress, Settings, silent
 from edgerift.study._graph import key_of
 from edgerift.study._grid import Cell
@@ -38,6 +38,15 @@ class TheftCell(Settings):
     hardening: Hardening
 
 
+class DataFreeCell(Settings):
+    """Thefts without images, and where they stand in the grid."""
+
+    data: str
+    original: str
+    seed: int
+    comparison: DataFreeComparison
+
+
 class MissingCell(Settings):
     """A cell without a result, and the line about its own failure where it failed."""
 
@@ -55,6 +64,7 @@ class StudyResult(Settings):
     study: Study
     pairs: tuple[PairCell, ...]
     thefts: tuple[TheftCell, ...]
+    data_free: tuple[DataFreeCell, ...] = ()
     missing: tuple[MissingCell, ...]
 
 
@@ -64,6 +74,7 @@ def collect(
     """Read the reports of the cells that are finished, and name the others."""
     pairs: list[PairCell] = []
     thefts: list[TheftCell] = []
+    data_free: list[DataFreeCell] = []
     missing: list[MissingCell] = []
     records = Records(store)
     for cell in cells:
@@ -75,6 +86,8 @@ def collect(
         elif isinstance(recipe, PairRecipe):
             report = recipe.open(store, progress)
             pairs.append(PairCell.model_validate({**place, "adaptation": cell.kind, "report": report}))
+        elif isinstance(recipe, DataFreeHardenRecipe):
+            data_free.append(DataFreeCell.model_validate({**place, "comparison": recipe.open(store, progress)}))
         else:
             assert isinstance(recipe, HardenRecipe)
             hardening = recipe.open(store, progress)
@@ -85,5 +98,6 @@ def collect(
         study=study,
         pairs=tuple(pairs),
         thefts=tuple(thefts),
+        data_free=tuple(data_free),
         missing=tuple(missing),
     )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, final
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from edgerift.adapt import Allowance, PtqSettings, QatSettings
 from edgerift.deploy import RUNTIMES, Target
@@ -14,6 +21,7 @@ from edgerift.evade import Attack, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import RowName
 from edgerift.recipes import NotAllowedError, Problem, Settings
+from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
     Changes,
@@ -151,7 +159,8 @@ class TheftPlan(Settings):
     """Who is stolen, and how: the rows of a comparison of hardened victims, on each target.
 
     `rows` are compared on the first target and `other_rows` on the others. `students` steal the rows qat and divqat
-    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves.
+    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the thefts
+    without images, on the first target.
     """
 
     rows: Once[RowName]
@@ -163,6 +172,7 @@ class TheftPlan(Settings):
     budget: PositiveInt = 50_000
     students: Once[Network] = ()
     alphas: Once[NonNegativeFloat] = ()
+    data_free: DataFreePlan | None = None
 
     @property
     def knockoff(self) -> Knockoff:
@@ -210,6 +220,8 @@ class Study(Settings):
         if self.evasion is None and self.theft is None:
             raise ValueError("there is nothing to study; give evasion, theft or both")
         found = []
+        if self.theft is not None and self.theft.data_free is not None:
+            found += self._unknown(self.theft.data_free)
         for name, data in self.data.items() if self.theft is None else ():
             for field in _OF_THEFTS:
                 if getattr(data, field):
@@ -218,6 +230,17 @@ class Study(Settings):
         if found:
             raise NotAllowedError(found)
         return self
+
+    def _unknown(self, plan: DataFreePlan) -> list[Problem]:
+        place = ("theft", "data_free")
+        wrong: list[tuple[str, object, str]] = [
+            ("data", name, ", ".join(self.data)) for name in plan.data if name not in self.data
+        ]
+        wrong += [("seeds", seed, ", ".join(map(str, self.seeds))) for seed in plan.seeds if seed not in self.seeds]
+        return [
+            Problem((*place, field), (*place, field), f" has {given!r}; it must be of the study's: {known}")
+            for field, given, known in wrong
+        ]
 
     def training(self, data: DataChoice, network: NetworkChoice, seed: int) -> TrainSettings:
         """How an original is trained."""

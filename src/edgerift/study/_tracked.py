@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from edgerift.adapt import Divqat, HardenedRecipe
-from edgerift.harden import Hardening, HardenRecipe, make_row
+from edgerift.harden import DataFreeHardenRecipe, Hardening, HardenRecipe, make_row
 from edgerift.measure import Interval, MeanInterval
 from edgerift.recipes import Recipe, Settings, silent
 from edgerift.study._graph import key_of
@@ -19,6 +19,7 @@ from edgerift.study._grid import Cell
 from edgerift.study._pairs import EpochPart, PairRecipe, PairReport
 from edgerift.study._records import Records
 from edgerift.study._settings import Study
+from edgerift.study._tracked_datafree import data_free_points, data_free_steps
 from edgerift.train import read_history
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def cell_log(cell: Cell, study: Study, profile: str, store: Store) -> CellLog:
         pair = recipe.open(store, silent)
         steps = _pair_steps(recipe)
         points = [*_pair_figures(pair), *_pair_curves(steps, pair, store)]
+    elif isinstance(recipe, DataFreeHardenRecipe):
+        steps = dict(data_free_steps(recipe, store))
+        points = [Point(*point) for point in data_free_points(recipe.open(store, silent))]
     else:
         steps = dict(_theft_steps(recipe, store))
         curves = (point for label, step in steps.items() for point in _history(label, step, store))
@@ -168,7 +172,7 @@ def _tags(cell: Cell, study: Study, profile: str) -> dict[str, str]:
         "edgerift.study": study.study,
         "edgerift.profile": profile,
         "edgerift.step": cell.recipe.type,
-        "edgerift.fingerprint": cell.recipe.images.fingerprint,
+        "edgerift.fingerprint": cell.images.fingerprint,
     }
     return tags if study.paper is None else tags | {"edgerift.paper": study.paper}
 

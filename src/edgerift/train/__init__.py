@@ -5,6 +5,8 @@ same seed gives the same weights, also when a run was killed and goes on from it
 """
 
 from edgerift.train._augment import augment as augment
+from edgerift.train._device import choose_device as choose_device
+from edgerift.train._device import repeatable as repeatable
 from edgerift.train._epoch import Loss as Loss
 from edgerift.train._history import Epoch as Epoch
 from edgerift.train._history import History as History
@@ -14,6 +16,8 @@ from edgerift.train._loop import Trained as Trained
 from edgerift.train._loop import fit as fit
 from edgerift.train._loop import run as run
 from edgerift.train._plot import plot_history as plot_history
+from edgerift.train._random import derived_seed as derived_seed
+from edgerift.train._random import seeded_layers as seeded_layers
 from edgerift.train._recipe import TrainRecipe as TrainRecipe
 from edgerift.train._schedule import learning_rate as learning_rate
 from edgerift.train._settings import TrainSettings as TrainSettings

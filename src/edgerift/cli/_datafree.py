@@ -1,0 +1,129 @@
+"""The options of the thefts without images: `edgerift extract --attack dfme` and the others."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from edgerift import zoo
+from edgerift.cli._theft import TheftOptions, clone_network
+from edgerift.errors import InputError
+from edgerift.extract import DataFree, Differences
+from edgerift.images import ImagesSettings
+from edgerift.recipes import Settings
+
+_BUDGET: Final = 20_000_000
+#: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.
+_DIGITS_BUDGET: Final = 300_000
+_DIGITS: Final[dict[str, Any]] = {"batch_size": 64, "width": 32, "latent": 64}
+
+
+class DataFreeOptions(Settings):
+    """How a thief steals who has no images, and lets a generator make them."""
+
+    attack: Literal["knockoff", "dfme", "maze", "maze-dfme", "disguide", "disguide-hard"] = "knockoff"
+    """knockoff asks about images of another set; the others make their own questions, and need many more: with finite
+    differences of the victim's answers (dfme, maze, and maze-dfme as DFME's code runs it), or with two clones that
+    disagree (disguide, and disguide-hard, which sees labels alone)"""
+    epsilon: PositiveFloat | None = None
+    """how far a finite difference goes, before the tanh; 0.001 unless given, which is below what int8 can notice"""
+    directions: PositiveInt | None = None
+    """how many random directions a gradient is estimated from; 1 for dfme and 10 for maze unless given"""
+    scheme: Literal["forward", "central"] | None = None
+    """differences to one side, or to both sides; forward unless given"""
+    antithetic: bool = False
+    """take each direction with its opposite"""
+    split: bool = False
+    """differentiate through the clone, and take differences of the victim's answers alone"""
+    latent: PositiveInt | None = None
+    """numbers that the generator makes an image of; the publication's unless given, 64 for digits"""
+    width: PositiveInt | None = None
+    """channels of the generator; 128 unless given, 32 for digits"""
+    pixels: Literal["whole", "float"] = "whole"
+    """answer generated images rounded to whole grey levels, as what ships does, or as they are, which only a float
+    victim can; the published attacks had float images"""
+    simulated: bool = False
+    """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
+    an attack on the build and not on this was the arithmetic"""
+    curve_points: PositiveInt = 20
+    """at how many places of the budget the clone is measured"""
+    keep_answers: bool = False
+    """keep all answers beside the ledger's counts and checksums"""
+
+
+def require_none_given(options: DataFreeOptions) -> None:
+    """Raise :class:`~edgerift.errors.InputError` for options that the knockoff attack does not have."""
+    _require_defaults(options, {"attack"}, "for the attacks without images; choose one with --attack")
+
+
+def data_free_budget(options: TheftOptions, victim: ImagesSettings) -> int:
+    """Tell how many generated images a thief may ask about."""
+    return options.budget or (_DIGITS_BUDGET if victim.source == "digits" else _BUDGET)
+
+
+def data_free_thief(
+    options: DataFreeOptions,
+    stealing: TheftOptions,
+    victim: ImagesSettings,
+    architecture: str,
+    *,
+    seed: int,
+    device: Literal["auto", "cpu", "cuda"],
+) -> DataFree:
+    """Describe a thief without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
+
+    Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack.
+    """
+    if stealing.queries is not None or stealing.thief_epochs is not None:
+        given = "--queries" if stealing.queries is not None else "--thief-epochs"
+        raise InputError(
+            f"{given} is for --attack knockoff; {options.attack} makes its questions and learns as it asks"
+        )
+    student = clone_network(stealing, architecture)
+    zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
+    fields: dict[str, Any] = dict(_DIGITS) if victim.source == "digits" else {}
+    for name, value in (
+        ("batch_size", stealing.thief_batch_size),
+        ("latent", options.latent),
+        ("width", options.width),
+    ):
+        if value is not None:
+            fields[name] = value
+    attack = DataFree.model_validate(
+        {
+            "name": options.attack,
+            **fields,
+            "student": student,
+            "precision": stealing.thief_precision,
+            "device": device,
+            "seed": seed + 1 if stealing.thief_seed is None else stealing.thief_seed,
+        }
+    )
+    if stealing.thief_learning_rate is not None:
+        attack = attack.replace(clone=attack.clone.replace(learning_rate=stealing.thief_learning_rate))
+    return _with_differences(attack, options)
+
+
+def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:
+    asked: dict[str, Any] = {
+        name: value for name in ("epsilon", "directions", "scheme") if (value := getattr(options, name)) is not None
+    }
+    asked |= {name: True for name in ("antithetic", "split") if getattr(options, name)}
+    if not asked:
+        return attack
+    if attack.differences is None:
+        raise InputError(f"--{next(iter(asked))}: {attack.name} takes no finite differences; leave it out")
+    differences: Differences = attack.differences.replace(**asked)
+    return attack.replace(differences=differences, reuse=attack.reuse and differences.needs_middle)
+
+
+def _require_defaults(options: Settings, but: set[str], why: str) -> None:
+    for name, field in type(options).model_fields.items():
+        if name not in but and getattr(options, name) != field.default:
+            raise InputError(f"--{name.replace('_', '-')} is {why}")
+
+
+def require_no_counter_attack(options: Settings, attack: str) -> None:
+    """Raise :class:`~edgerift.errors.InputError` for a counter-attack, which an attack without images does not have."""
+    _require_defaults(options, set(), f"for --attack knockoff; leave it out with {attack}")

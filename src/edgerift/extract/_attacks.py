@@ -1,0 +1,162 @@
+"""The data-free attacks: what each of them does, in the numbers of its paper."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, Self, TypeAlias, final
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from edgerift.errors import unknown_name
+from edgerift.extract._differences import Differences
+from edgerift.extract._recovery import Loss
+from edgerift.recipes import Settings
+
+AttackName: TypeAlias = Literal["dfme", "maze", "maze-dfme", "disguide", "disguide-hard"]
+
+
+@final
+class Descent(Settings):
+    """How a network is trained: the optimiser, and how its learning rate falls over the iterations.
+
+    `steps` multiplies it by `factor` at each of the `milestones`, shares of all iterations; `cosine` lets it fall to
+    zero along half a cosine. Momentum and weight decay are gradient descent's; Adam has none here.
+    """
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: PositiveFloat = 0.1
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: NonNegativeFloat = 5e-4
+    schedule: Literal["steps", "cosine", "constant"] = "steps"
+    milestones: tuple[float, ...] = (0.1, 0.3, 0.5)
+    factor: PositiveFloat = 0.3
+
+
+@final
+class Rehearsal(Settings):
+    """Clone steps on what was answered before: `steps` an iteration, each on a batch out of the last `capacity` images.
+
+    `adds` tells which of an iteration's batches are remembered: each, or the last alone.
+    """
+
+    steps: PositiveInt
+    capacity: PositiveInt
+    adds: Literal["each", "last"] = "each"
+
+
+@final
+class Positives(Settings):
+    """A thief who has a few images of the victim's kind (MAZE-PD): so many, and how strongly they draw the generator.
+
+    A critic learns to tell them from generated images, as a Wasserstein GAN's with a gradient penalty of 10 (Gulrajani
+    et al. 2017, arXiv 1704.00028), `critic_steps` an iteration, and the generator descends `weight` times its negative
+    mean answer as well.
+    """
+
+    count: PositiveInt = 100
+    weight: PositiveFloat = 10.0
+    critic_steps: PositiveInt = 5
+    learning_rate: PositiveFloat = 1e-4
+
+
+@final
+class DataFree(Settings):
+    """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
+
+    `name` fills in what its publication says; any other field given goes before it:
+
+    - `dfme` (Truong et al. 2021, arXiv 2011.14779): l1 on recovered logits; the victim's gradient by one finite
+      difference.
+    - `maze` (Kariyappa et al. 2021, arXiv 2005.03161): KL, ten directions, replay; with `positives` MAZE-PD.
+    - `maze-dfme`: what the code of DFME runs under the name MAZE, and with it the second paper's tables: no replay, and
+      the generator's loss is summed over the batch, where gradient descent feels it.
+    - `disguide` (Rosenthal et al. 2023): two clones, and images on which they disagree: no gradient of the victim at
+      all, so nothing for quantization to mask. `disguide-hard` learns from labels alone.
+
+    An iteration trains the generator for `generator_steps` batches and each clone for `clone_steps` batches of new
+    images. With `differences` the generator climbs the estimated gradient of `loss`; without, the mean standard
+    deviation of the clones' posteriors, so there have to be two or more `clones`; `diversity` weighs the entropy of the
+    mean posterior, which keeps all classes in. `reuse` trains the clone's first batch on the images of the generator's
+    last, which are paid for already. `grey` makes each so many-th image grey, before anybody sees it, by taking one
+    of its channels, drawn, for all three. `latent` and `width` are the generator's, whose 128 channels cost a processor
+    more than a small clone. `seed` draws all.
+
+    Raises :class:`~edgerift.errors.RecipeError` for parts that do not fit together.
+    """
+
+    name: AttackName
+    student: str = "resnet34_8x"
+    batch_size: PositiveInt = 256
+    latent: PositiveInt = 256
+    width: int = Field(default=128, ge=2)
+    affine: bool = False
+    generator_steps: PositiveInt = 1
+    clone_steps: PositiveInt = 5
+    clones: PositiveInt = 1
+    loss: Loss = "l1"
+    differences: Differences | None = None
+    summed: bool = False
+    reuse: bool = False
+    diversity: NonNegativeFloat = 0.0
+    grey: PositiveInt | None = None
+    rehearsal: Rehearsal | None = None
+    positives: Positives | None = None
+    generator: Descent = Descent(optimizer="adam", learning_rate=1e-4)
+    clone: Descent = Descent()
+    seed: NonNegativeInt = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
+    compile: bool = Field(default=False, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
+            return fields
+        if fields["name"] not in PUBLISHED:
+            raise ValueError(unknown_name("data-free attack", fields["name"], PUBLISHED))
+        return {**PUBLISHED[fields["name"]], **fields}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.differences is None and self.clones < 2:
+            raise ValueError("a generator needs a gradient: give differences, or two or more clones that can disagree")
+        if self.differences is not None and self.loss == "cross-entropy":
+            raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
+        if self.reuse and (self.differences is None or not self.differences.needs_middle):
+            raise ValueError("reuse needs a generator's step that asks about its images; use forward differences")
+        return self
+
+    @property
+    def queries(self) -> int:
+        """How many images an iteration asks about."""
+        probes = 0 if self.differences is None else self.generator_steps * self.differences.queries
+        return self.batch_size * (probes + self.clone_steps - self.reuse)
+
+
+_DISGUIDE: Final[dict[str, Any]] = {
+    "clones": 2,
+    "clone_steps": 1,
+    "diversity": 0.2,
+    "grey": 8,
+    "rehearsal": Rehearsal(steps=3, capacity=1_000_000),
+    "generator": Descent(optimizer="adam", learning_rate=1e-4, milestones=(0.4, 0.8)),
+    "clone": Descent(learning_rate=0.03, milestones=(0.4, 0.8)),
+}
+_MAZE: Final[dict[str, Any]] = {"loss": "kl", "batch_size": 128, "differences": Differences(directions=10)}
+
+PUBLISHED: Final[dict[AttackName, dict[str, Any]]] = {
+    "dfme": {"differences": Differences()},
+    "maze": {
+        **_MAZE,
+        "latent": 100,
+        "affine": True,
+        "reuse": True,
+        "rehearsal": Rehearsal(steps=10, capacity=100_000, adds="last"),
+        "generator": Descent(learning_rate=1e-3, schedule="cosine"),
+        "clone": Descent(schedule="cosine"),
+    },
+    "maze-dfme": {**_MAZE, "summed": True, "generator": Descent(learning_rate=1e-4)},
+    "disguide": _DISGUIDE,
+    "disguide-hard": {**_DISGUIDE, "loss": "cross-entropy"},
+}
+"""What each attack's publication says where it differs from the defaults of :class:`DataFree`."""

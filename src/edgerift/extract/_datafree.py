@@ -1,0 +1,250 @@
+"""The data-free attacks: one loop that spends a budget, measures on the way, and goes on after a kill."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, final
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from edgerift.errors import InputError
+from edgerift.extract._attacks import AttackName, DataFree
+from edgerift.extract._clones import Vote, make_clones
+from edgerift.extract._critic import Critic
+from edgerift.extract._curve import CurvePoint, Observe
+from edgerift.extract._generator import Generator
+from edgerift.extract._iteration import Iteration, Seen
+from edgerift.extract._oracle import Oracle
+from edgerift.extract._replay import SLACK, Replay
+from edgerift.extract._state import Standing, read_state, write_state
+from edgerift.recipes import Progress, silent
+from edgerift.train import TrainSettings, choose_device, derived_seed, repeatable, seeded_layers
+
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
+_CURVE: Final = TypeAdapter(tuple[CurvePoint, ...])
+
+
+class DataFreeClone(NamedTuple):
+    """A model stolen without images, in evaluation mode, on the CPU, and how it was stolen.
+
+    `model` answers images `[N,3,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
+    the questions.
+    """
+
+    model: Vote
+    generator: Generator
+    curve: tuple[CurvePoint, ...]
+
+
+def data_free(
+    victim: Oracle,
+    attack: AttackName | DataFree,
+    *,
+    classes: int,
+    size: int,
+    positives: Tensor | None = None,
+    observe: Observe | None = None,
+    points: int = 20,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    **settings_fields: Any,
+) -> DataFreeClone:
+    """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
+
+    As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
+    `settings_fields` are. `positives` uint8 `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the
+    clone at `points` places of the budget; nothing is selected by it. With `checkpoint`, and a ledger behind the
+    victim, a killed attack goes on to the same clone, and pays for no image twice; the file, and a replay memory beside
+    it, are the caller's to remove.
+
+    Raises :class:`~edgerift.errors.InputError` for a budget below one iteration's, positives that do not fit, a victim
+    of other classes, and what :meth:`Oracle.stream` raises.
+    """
+    chosen = _chosen(attack, settings_fields)
+    total = victim.budget // chosen.queries
+    if total == 0:
+        raise InputError(
+            f"a budget of {victim.budget}; one iteration of {chosen.name} asks about {chosen.queries} images: give a "
+            "larger budget, or a smaller batch_size"
+        )
+    if points < 1:
+        raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
+    _require_positives(chosen, positives, size)
+    device = choose_device(TrainSettings(device=chosen.device))
+    with repeatable(device):
+        attacker = _Attack(chosen, victim, classes, size, positives, total, device, checkpoint)
+        curve = attacker.run(observe, points, progress)
+    model, generator = attacker.iteration.clones, attacker.iteration.generator
+    for module in (model, generator):
+        module.zero_grad(set_to_none=True)
+        module.to("cpu", memory_format=torch.contiguous_format).eval().requires_grad_(False)  # type: ignore[call-overload]
+    return DataFreeClone(model, generator, curve)
+
+
+@final
+class _Attack:
+    """An attack that runs: its parts, its checkpoint, and what it saw since the last point of the curve."""
+
+    def __init__(
+        self,
+        chosen: DataFree,
+        victim: Oracle,
+        classes: int,
+        size: int,
+        positives: Tensor | None,
+        total: int,
+        device: torch.device,
+        checkpoint: Path | None,
+    ) -> None:
+        self._chosen, self._victim, self._total, self._device = chosen, victim, total, device
+        self._checkpoint, self._classes, self._size = checkpoint, classes, size
+        replay = None
+        if chosen.rehearsal is not None:
+            file = None if checkpoint is None else checkpoint.with_name(checkpoint.name + ".replay")
+            replay = Replay(chosen.rehearsal.capacity, device, file)
+        generator, critic = _networks(chosen, size)
+        clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
+        for module in (generator, clones, critic):
+            if module is not None:
+                module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        own = None if positives is None or chosen.positives is None else positives[: chosen.positives.count].to(device)
+        self.iteration = Iteration(chosen, victim, generator, clones, replay, own, critic, total, classes)
+        self._seen: list[Seen] = []
+        self._key = _key(chosen, classes, size, victim, positives)
+
+    def run(self, observe: Observe | None, points: int, progress: Progress) -> tuple[CurvePoint, ...]:
+        """Spend the budget, from the beginning or from the checkpoint."""
+        first, curve = self._resumed()
+        stops = {self._total * number // points for number in range(1, points + 1)}
+        written, since, note = time.monotonic(), 0, ""
+        for number in range(first, self._total):
+            seed = derived_seed(self._chosen.seed, number, "data-free")
+            with seeded_layers(self._chosen.seed, number, self._device):
+                self._seen.append(self.iteration(number, torch.Generator(self._device).manual_seed(seed)))
+            since += 1
+            if number + 1 in stops:
+                curve = (*curve, self._point((number + 1) * self._chosen.queries, observe))
+                note = _note(curve[-1])
+            is_late = time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
+            if number + 1 in stops or is_late or (since + 1) * self._chosen.queries > SLACK:
+                self._write(number + 1, curve)
+                written, since = time.monotonic(), 0
+            progress("steal", (number + 1) * self._chosen.queries, self._total * self._chosen.queries, note)
+        return curve
+
+    def _point(self, queries: int, observe: Observe | None) -> CurvePoint:
+        clone_losses, zero_shares = _columns(self._seen)
+        self._seen = []
+        measured = None
+        if observe is not None:
+            self.iteration.clones.eval()
+            # Whoever measures may make images with it, and in training mode that changes it.
+            measured = observe(self.iteration.clones, copy.deepcopy(self.iteration.generator))
+            self.iteration.clones.train()
+        return CurvePoint(
+            queries=queries,
+            clone_loss=statistics.fmean(clone_losses),
+            zero_share=statistics.fmean(zero_shares) if zero_shares else None,
+            measured=measured,
+        )
+
+    def _resumed(self) -> tuple[int, tuple[CurvePoint, ...]]:
+        """Go back to the checkpoint; without one, to the beginning."""
+        iteration = self.iteration
+        found = None if self._checkpoint is None else read_state(self._checkpoint, self._key, iteration.parts)
+        if found is None:
+            self._victim.seek(0)
+            return 0, ()
+        self._victim.seek(found.streamed)
+        if iteration.replay is not None:
+            kind = torch.uint8 if self._victim.pixels == "whole" else torch.float32
+            image, answer = torch.zeros(1, 3, self._size, self._size, dtype=kind), torch.zeros(1, self._classes)
+            iteration.replay.restore(found.remembered, image, answer)
+        self._seen = _seen(found.clone_losses, found.zero_shares)
+        return found.iteration, _CURVE.validate_json(found.curve)
+
+    def _write(self, done: int, curve: tuple[CurvePoint, ...]) -> None:
+        if self._checkpoint is None:
+            return
+        replay = self.iteration.replay
+        if replay is not None:
+            replay.flush()
+        clone_losses, zero_shares = _columns(self._seen)
+        standing = Standing(
+            iteration=done,
+            streamed=self._victim.streamed,
+            remembered=0 if replay is None else replay.added,
+            curve=_CURVE.dump_json(curve).decode(),
+            clone_losses=clone_losses,
+            zero_shares=zero_shares,
+        )
+        write_state(self._checkpoint, self._key, self.iteration.parts, standing)
+        # Only now will the attack never go back behind here.
+        self._victim.settle()
+
+
+def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
+    if isinstance(attack, DataFree):
+        return attack.replace(**fields)
+    return DataFree.model_validate({"name": attack, **fields})
+
+
+def _networks(chosen: DataFree, size: int) -> tuple[Generator, Critic | None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derived_seed(chosen.seed, 0, "generator"))
+        made = Generator(chosen.latent, size, affine=chosen.affine, width=chosen.width)
+        return made, Critic() if chosen.positives else None
+
+
+def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:
+    if chosen.positives is None:
+        if positives is not None:
+            raise InputError("positives were given, and the attack uses none; set its field positives")
+        return
+    shape = None if positives is None else (str(positives.dtype).removeprefix("torch."), tuple(positives.shape[1:]))
+    if positives is None or shape != ("uint8", (3, size, size)) or len(positives) < chosen.positives.count:
+        given = "none" if positives is None else f"{len(positives)} of {shape}"
+        raise InputError(
+            f"the attack uses {chosen.positives.count} images of the thief's own, uint8 [N,3,{size},{size}]; "
+            f"got {given}"
+        )
+
+
+def _key(chosen: DataFree, classes: int, size: int, victim: Oracle, positives: Tensor | None) -> str:
+    facts = [chosen.model_dump_json(), classes, size, victim.budget, victim.pixels]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    if positives is not None:
+        digest.update(positives.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _columns(seen: Sequence[Seen]) -> tuple[list[float], list[float]]:
+    losses = [each.clone_loss for each in seen]
+    shares = [each.zero_share for each in seen if each.zero_share is not None]
+    return _listed(losses), _listed(shares)
+
+
+def _listed(values: list[Tensor]) -> list[float]:
+    found: list[float] = torch.stack(values).tolist() if values else []
+    return found
+
+
+def _seen(clone_losses: Sequence[float], zero_shares: Sequence[float]) -> list[Seen]:
+    shares: Sequence[float | None] = zero_shares or [None] * len(clone_losses)
+    return [
+        Seen(torch.tensor(loss), None if share is None else torch.tensor(share))
+        for loss, share in zip(clone_losses, shares, strict=True)
+    ]
+
+
+def _note(point: CurvePoint) -> str:
+    text = f"clone loss {point.clone_loss:.3f}"
+    return text if point.measured is None else f"{text}, error {point.measured.error:.1%}"

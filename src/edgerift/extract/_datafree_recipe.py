@@ -1,0 +1,230 @@
+"""Stealing a victim without images as a step that the store keeps, and what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+
+import torch
+from pydantic import Field, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from edgerift import zoo
+from edgerift.defend import Defence, TopK, defended
+from edgerift.deploy import Build, BuildRecipe, Program, twin_scores, unrounded_twin
+from edgerift.errors import InputError
+from edgerift.extract._attacks import DataFree
+from edgerift.extract._curve import CurvePoint, Measured
+from edgerift.extract._datafree import DataFreeClone, data_free
+from edgerift.extract._generator import Generator
+from edgerift.extract._masking import masking
+from edgerift.extract._measures import measures
+from edgerift.extract._oracle import Oracle, Pixels, posteriors, to_whole
+from edgerift.extract._plot_curve import plot_curve
+from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.measure import Interval, MeanInterval, accuracy, agreement, mean_interval, posterior_kl
+from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.store import read_document, write_whole
+
+if TYPE_CHECKING:
+    from edgerift.store import Store
+
+LEDGER: Final = "ledger"
+_CHECKPOINT: Final = "checkpoint.pt"
+#: So many test images are enough to draw a curve.
+_CURVE_IMAGES: Final = 2000
+
+
+class DataFreeTheft(Settings):
+    """What a theft without images took, on the victim's own test images.
+
+    As in :class:`Theft`: `defender_error` is that of the answers as the thief and every user gets them,
+    `adversary_error` that of the clone at the end of the budget, `disagreement` the share of images to which
+    the two give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent`
+    counts the images paid for.
+    `curve` was measured on at most 2,000 of the test images, and nothing was selected by it.
+    """
+
+    type: Literal["data-free-theft"] = "data-free-theft"
+    version: Literal[1] = 1
+    attack: DataFree
+    defences: tuple[Defence, ...]
+    pixels: Pixels
+    simulated: bool
+    budget: int
+    spent: int
+    defender_error: Interval
+    adversary_error: Interval
+    disagreement: Interval
+    l1: MeanInterval
+    divergence: MeanInterval
+    calibration_error: float
+    negative_log_likelihood: float
+    curve: tuple[CurvePoint, ...]
+
+
+class DataFreeRecipe(Recipe):
+    """Steal a victim without images: `theft.json`, `curve.png`, `clone.safetensors` and the ledger.
+
+    Several clones that vote are `clone.safetensors`, `clone-2.safetensors` and so on. `images` are the victim's own,
+    whose test images measure the theft; the thief sees none of them, but with `positives`, which are drawn from the
+    training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
+    the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
+    fails against the build and not against this was stopped by the arithmetic, not by the training.
+    """
+
+    type: Literal["data-free"] = "data-free"
+    version: Literal[1] = 1
+    victim: Victim
+    defences: tuple[Defence, ...] = ()
+    images: ImagesSettings
+    budget: PositiveInt = 20_000_000
+    attack: DataFree
+    pixels: Pixels = "whole"
+    simulated: bool = False
+    points: PositiveInt = 20
+    keep: bool = Field(default=False, exclude=True)
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
+            raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
+        if self.simulated and not isinstance(self.victim, BuildRecipe):
+            raise ValueError("simulated is for a build that is made from its program; leave it out for other victims")
+        if self.pixels == "float" and not (self.simulated or self.victim.type in ("train", "given-original")):
+            raise ValueError("a build takes whole grey levels alone; leave out pixels: float")
+        if self.budget < self.attack.queries:
+            raise ValueError(
+                f"a budget of {self.budget} is less than the {self.attack.queries} questions of one iteration; give a "
+                "larger budget or a smaller batch_size"
+            )
+        return self
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Attack, measuring on the way, and write what was found into `folder`."""
+        shipped = open_victim(self.victim, store, progress)
+        smooth = self._smooth(shipped, store, progress)
+        victim = smooth if self.simulated and smooth is not None else shipped
+        splits = open_splits(self.images)
+        test = splits.test
+        checkpoint = folder / _CHECKPOINT
+        with Oracle(
+            victim,
+            budget=self.budget,
+            defence=self.defences,
+            ledger=folder / LEDGER,
+            pixels=self.pixels,
+            keep=self.keep,
+        ) as oracle:
+            clone = data_free(
+                oracle,
+                self.attack,
+                classes=len(test.classes),
+                size=test.size,
+                positives=self._positives(splits.train),
+                observe=_Observer(self, victim, smooth, test),
+                points=self.points,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+            spent = oracle.spent
+        self._write(folder, clone)
+        clean = posteriors(victim, test.images)
+        theft = DataFreeTheft(
+            attack=self.attack,
+            defences=self.defences,
+            pixels=self.pixels,
+            simulated=self.simulated,
+            budget=self.budget,
+            spent=spent,
+            curve=clone.curve,
+            **measures(
+                clean, defended(clean, self.defences), twin_scores(clone.model, test.images).softmax(1), test.labels
+            ),
+        )
+        plot_curve(theft.curve, theft.defender_error.value, folder / "curve.png")
+        write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
+        for name in (_CHECKPOINT, f"{_CHECKPOINT}.replay", f"{LEDGER}.lock", f"{LEDGER}.stream.lock"):
+            (folder / name).unlink(missing_ok=True)
+        if not self.keep:
+            (folder / f"{LEDGER}.stream.answers").unlink(missing_ok=True)
+
+    def theft(self, store: Store, progress: Progress) -> DataFreeTheft:
+        """Read what was measured, stolen when missing."""
+        return read_document(DataFreeTheft, store.get(self, progress) / THEFT)
+
+    def _smooth(self, shipped: Build | nn.Module, store: Store, progress: Progress) -> nn.Module | None:
+        """Give a differentiable module near the victim: itself, or its program without rounding; None without one."""
+        if isinstance(shipped, nn.Module):
+            return shipped
+        if not isinstance(self.victim, BuildRecipe):
+            return None
+        return unrounded_twin(Program.load(store.get(self.victim.program, progress) / "program.safetensors"))
+
+    def _positives(self, train: ImageSet) -> Tensor | None:
+        if self.attack.positives is None:
+            return None
+        if len(train) < self.attack.positives.count:
+            raise InputError(
+                f"the thief is to have {self.attack.positives.count} of {len(train)} training images; give fewer"
+            )
+        draws = torch.Generator().manual_seed(self.attack.seed)
+        return train.images[torch.randperm(len(train), generator=draws)[: self.attack.positives.count]]
+
+    def _write(self, folder: Path, clone: DataFreeClone) -> None:
+        for number, each in enumerate(clone.model.clones, 1):
+            assert isinstance(each, zoo.Classifier)
+            zoo.save(each, folder / (CLONE if number == 1 else f"clone-{number}.safetensors"))
+
+
+class _Test(NamedTuple):
+    """The images that draw the curve, and the defended victim's posteriors on them."""
+
+    images: ImageSet
+    answers: Tensor
+
+
+class _Observer:
+    """Measures a clone and the masking on the way, with the victim in hand."""
+
+    def __init__(
+        self, recipe: DataFreeRecipe, victim: Build | nn.Module, smooth: nn.Module | None, test: ImageSet
+    ) -> None:
+        draws = torch.Generator().manual_seed(0)
+        few = test.select(torch.randperm(len(test), generator=draws)[:_CURVE_IMAGES].sort().values)
+        self._recipe, self._victim, self._smooth = recipe, victim, smooth
+        self._test = _Test(few, defended(posteriors(victim, few.images), recipe.defences))
+
+    def __call__(self, clone: nn.Module, generator: Generator) -> Measured:
+        device = next(generator.parameters()).device
+        images = self._test.images.images.to(device)
+        stolen = twin_scores(clone, images).cpu().softmax(1)
+        answers = self._test.answers
+        settings = self._recipe.attack
+        found = None
+        if settings.differences is not None and self._smooth is not None:
+            found = masking(
+                self._answer,
+                self._smooth,
+                clone,
+                generator,
+                epsilon=settings.differences.epsilon,
+                loss=settings.loss,
+                latent=settings.latent,
+            )
+        return Measured(
+            error=accuracy(stolen, self._test.images.labels).complement.value,
+            disagreement=agreement(answers, stolen).complement.value,
+            divergence=mean_interval(posterior_kl(answers, stolen)).value,
+            masking=found,
+        )
+
+    def _answer(self, images: Tensor) -> Tensor:
+        """Answer as the oracle does, unpaid: what is measured here is no part of the attack."""
+        if self._recipe.pixels == "whole":
+            clean = posteriors(self._victim, to_whole(images).cpu())
+        else:
+            assert isinstance(self._victim, nn.Module)
+            clean = self._victim(images).softmax(1)
+        return defended(clean.cpu(), self._recipe.defences).to(images.device)

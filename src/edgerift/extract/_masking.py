@@ -1,0 +1,81 @@
+"""How much of a finite difference is the victim's slope, and how much is the grid that it computes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.extract._differences import sphere
+from edgerift.extract._generator import Generator, squashed
+from edgerift.extract._recovery import LOSSES, Loss, logarithms
+from edgerift.recipes import Settings
+
+Answer = Callable[[Tensor], Tensor]
+
+
+class Masking(Settings):
+    """What a victim's finite differences are worth, as somebody sees who has the victim; no attack ever does.
+
+    At `points` images of the generator and one random direction each, `epsilon` wide before the tanh, along which the
+    attack would take a difference of its loss: `zero_share` is the share of points where the victim's answer does not
+    change at all, `correlation` that of the differences with the true slopes (of a differentiable model of the victim,
+    by autograd), and `ratio` the root mean square of the differences over that of the slopes: 1 where they are exact,
+    far more where they are rounding. Correlation and ratio are None where one of the two is zero everywhere.
+    """
+
+    epsilon: float
+    points: int
+    zero_share: float
+    correlation: float | None
+    ratio: float | None
+
+
+def masking(
+    answer: Answer,
+    smooth: nn.Module,
+    clone: nn.Module,
+    generator: Generator,
+    *,
+    epsilon: float,
+    loss: Loss,
+    latent: int,
+    points: int = 256,
+    seed: int = 0,
+) -> Masking:
+    """Compare a victim's finite differences with the slopes of a differentiable model of it.
+
+    `answer` gives the victim's posteriors `[N,K]` for images float32 `[N,3,H,W]` in [0, 1], as the attack would get
+    them; `smooth` is a module from the same images to logits, which is differentiated. Only the victim's part of the
+    loss changes from end to end of a difference: the clone's logits are those at the point.
+    """
+    draws = torch.Generator().manual_seed(seed)
+    device = next(generator.parameters()).device
+    with torch.no_grad():
+        middle = generator(torch.randn(points, latent, generator=draws).to(device))
+        direction = sphere(middle.cpu(), 1, draws)[0].to(device)
+        logits = clone(squashed(middle)).float()
+        before, after = (answer(squashed(place)) for place in (middle, middle + epsilon * direction))
+        differences = (LOSSES[loss](logits, after) - LOSSES[loss](logits, before)) / epsilon
+    slopes = _slopes(smooth, logits, middle, direction, loss)
+    zero_share = float((before == after).all(1).double().mean())
+    found, true = differences.double().cpu(), slopes.double().cpu()
+    sizes = float(found.square().mean().sqrt()), float(true.square().mean().sqrt())
+    spread = float(found.std(correction=0) * true.std(correction=0))
+    return Masking(
+        epsilon=epsilon,
+        points=points,
+        zero_share=zero_share,
+        correlation=float(torch.corrcoef(torch.stack([found, true]))[0, 1]) if spread > 0 else None,
+        ratio=sizes[0] / sizes[1] if sizes[0] > 0 and sizes[1] > 0 else None,
+    )
+
+
+def _slopes(smooth: nn.Module, logits: Tensor, points: Tensor, direction: Tensor, loss: Loss) -> Tensor:
+    """Differentiate the loss through the victim alone, along one direction for each point: `[N]`."""
+    with torch.enable_grad():
+        place = points.clone().requires_grad_()
+        answers = logarithms(smooth(squashed(place)).float().softmax(1)).exp()
+        (slope,) = torch.autograd.grad(LOSSES[loss](logits, answers).sum(), place)
+    return (slope * direction).flatten(1).sum(1)

@@ -1,0 +1,276 @@
+"""The ledger of images that an attack generates: millions of them, in columns of counts and checksums."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, final
+
+import numpy as np
+import torch
+import xxhash
+from filelock import BaseFileLock
+from torch import Tensor
+
+from edgerift.errors import StoreError
+from edgerift.extract._files import disk_errors, locked, write_all
+from edgerift.store import write_whole
+
+FORMAT: Final = "edgerift-stream-1"
+_LONGEST_HEADER: Final = 65536
+#: A batch in the ledger: how many images, their checksum, their answers' checksum, and the CRC-32 of these three.
+_BATCH: Final = struct.Struct("<IQQI")
+#: Answers on disk: the batch's number, how many rows and columns, and the CRC-32 of these three and of the rows.
+_BLOCK: Final = struct.Struct("<IIII")
+
+
+class Batch(NamedTuple):
+    """A batch that was paid for: its number of images, the XXH3 of their bytes and of their answers' bytes."""
+
+    size: int
+    images: int
+    answers: int
+
+
+@final
+class Stream:
+    """The generated images that were paid for, batch by batch, in the order in which they were asked about.
+
+    Each batch takes 24 bytes, whatever it holds: so 20 million answers do not fill a disk. Answers are on disk before
+    they are handed out, in a second file `PATH.answers`, until they are settled; with `keep` they stay for good. An
+    attack that was killed begins again at a place where it settled, and gets the batches behind that from the file: it
+    has to ask about the same images.
+
+    Both files are appended to and cut, never rewritten. What a kill tore off at their ends is left out on opening.
+    They survive a killed process. A power cut may take what was appended since the attack last settled: when it takes
+    answers and leaves their batches, that is an error.
+    """
+
+    def __init__(self, path: Path | None, identity: str, *, keep: bool = False) -> None:
+        """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
+        self._path = None if path is None else path.resolve()
+        self._identity, self._keep = identity, keep
+        # The batches from number `first` on, which may be asked about again; those before are settled.
+        self._batches: list[Batch] = []
+        self._first, self._first_asked = 0, 0
+        self._place, self._asked, self._paid = 0, 0, 0
+        self._blocks: dict[int, int] = {}
+        self._records: BinaryIO | None = None
+        self._answers: BinaryIO | None = None
+        self._lock: BaseFileLock | None = None
+        self._is_closed = False
+        # How long the two files are, answers and batches; what is behind could not be removed after a failure.
+        self._ends = (0, 0)
+        if self._path is None or not self._path.exists():
+            return
+        with disk_errors(self._path):
+            self._open(self._path)
+
+    @property
+    def asked(self) -> int:
+        """How many images the attack has asked about so far, from its beginning."""
+        return self._asked
+
+    @property
+    def paid(self) -> int:
+        """How many images were paid for."""
+        return self._paid
+
+    def paid_before(self, images: Tensor) -> Tensor | None:
+        """Look up the answers to the next batch; None when it is new.
+
+        Raises `StoreError` when another batch was asked about at this place, or its answers are gone.
+        """
+        if self._is_at_the_end:
+            return None
+        batch = self._batches[self._place - self._first]
+        if batch.size != len(images) or batch.images != checksum(images):
+            raise StoreError(
+                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; "
+                "delete it to begin anew, or give the settings and the seed that it was begun with"
+            )
+        if self._is_closed:
+            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to go on")
+        answers = self._read_block(self._place)
+        if answers is None:
+            raise StoreError(
+                f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the attack "
+                "has to go on from its checkpoint; delete the ledger to begin anew"
+            )
+        self._place, self._asked = self._place + 1, self._asked + batch.size
+        return answers
+
+    def append(self, images: Tensor, answers: Tensor) -> None:
+        """Pay for a batch of new images `[N,3,H,W]` with answers float32 `[N,K]` on the CPU: all of it or nothing."""
+        if self._path is not None:
+            rows = np.ascontiguousarray(answers.numpy(), "<f4")
+            batch = Batch(len(images), checksum(images), xxhash.xxh3_64_intdigest(rows.data))
+            with disk_errors(self._path):
+                ends = self._written(self._path, batch, rows)
+            self._blocks[self._place] = self._ends[0]
+            self._batches.append(batch)
+            self._place, self._ends = self._place + 1, ends
+        self._asked, self._paid = self._asked + len(images), self._paid + len(images)
+
+    def settle(self) -> None:
+        """Bring all to the disk, and drop the answers that were handed out: the attack will not go back behind here."""
+        if self._records is None or self._answers is None or self._path is None:
+            return
+        with disk_errors(self._path):
+            if not self._keep and self._is_at_the_end:
+                self._answers.truncate(0)
+                self._ends = 0, self._ends[1]
+                self._blocks.clear()
+            for file in (self._answers, self._records):
+                os.fsync(file.fileno())
+        if self._is_at_the_end:
+            self._first, self._first_asked = self._place, self._asked
+            self._batches.clear()
+            self._blocks.clear()
+
+    def seek(self, asked: int) -> None:
+        """Go on behind the first `asked` images; raises `StoreError` when no batch ends there."""
+        place, total = self._first, self._first_asked
+        for batch in self._batches:
+            if total >= asked:
+                break
+            place, total = place + 1, total + batch.size
+        if total != asked:
+            raise StoreError(
+                f"the ledger{self._where()} does not have the {asked} images that the attack has asked about; "
+                "delete the attack's checkpoint to begin anew"
+            )
+        self._place, self._asked = place, asked
+
+    def close(self) -> None:
+        """Let go of the files; nothing can be paid for after that."""
+        self._is_closed = True
+        self._release()
+
+    def _release(self) -> None:
+        for file in (self._records, self._answers):
+            if file is not None:
+                file.close()
+        self._records = self._answers = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def _is_at_the_end(self) -> bool:
+        return self._place == self._first + len(self._batches)
+
+    def _where(self) -> str:
+        return "" if self._path is None else f" {self._path}"
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = locked(path)
+        try:
+            if not path.exists() or path.stat().st_size == 0:
+                header = {"format": FORMAT, "identity": self._identity}
+                write_whole(path, json.dumps(header).encode() + b"\n")
+            self._records = path.open("r+b", buffering=0)
+            self._read_records(path, self._records)
+            place = path.with_name(path.name + ".answers")
+            place.touch()
+            self._answers = place.open("r+b", buffering=0)
+            self._read_blocks(self._answers)
+            self._ends = self._answers.tell(), self._records.tell()
+        except BaseException:
+            self._release()
+            raise
+
+    def _read_records(self, path: Path, file: BinaryIO) -> None:
+        line = file.readline(_LONGEST_HEADER)
+        try:
+            header = json.loads(line)
+            known, identity = header["format"], header["identity"]
+        except (ValueError, TypeError, KeyError):
+            known, identity = "", ""
+        if known != FORMAT or not line.endswith(b"\n"):
+            raise StoreError(f"{path} is not a ledger of generated images; choose another path")
+        if identity != self._identity:
+            raise StoreError(
+                f"the ledger {path} belongs to another victim or to other defences; choose another path for this one"
+            )
+        content = file.read()
+        whole = len(content) // _BATCH.size * _BATCH.size
+        for number, (size, images, answers, seal) in enumerate(_BATCH.iter_unpack(content[:whole])):
+            if seal != _seal(size, images, answers):
+                place = len(line) + number * _BATCH.size
+                raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
+            self._batches.append(Batch(size, images, answers))
+        self._paid = sum(batch.size for batch in self._batches)
+        file.truncate(len(line) + whole)
+        file.seek(0, os.SEEK_END)
+
+    def _read_blocks(self, file: BinaryIO) -> None:
+        """Find the answers that are on disk; what follows a torn or unpaid block is cut off."""
+        size = file.seek(0, os.SEEK_END)
+        end = file.seek(0)
+        while len(head := file.read(_BLOCK.size)) == _BLOCK.size:
+            number, rows, columns, seal = _BLOCK.unpack(head)
+            if 4 * rows * columns > size - file.tell() or number >= len(self._batches):
+                break
+            content = file.read(4 * rows * columns)
+            if seal != zlib.crc32(content, zlib.crc32(head[:12])):
+                break
+            self._blocks[number] = end
+            end = file.tell()
+        file.truncate(end)
+        file.seek(end)
+
+    def _read_block(self, number: int) -> Tensor | None:
+        if number not in self._blocks or self._answers is None:
+            return None
+        self._answers.seek(self._blocks[number])
+        _, rows, columns, _ = _BLOCK.unpack(self._answers.read(_BLOCK.size))
+        content = bytearray(self._answers.read(4 * rows * columns))
+        return torch.from_numpy(np.frombuffer(content, "<f4").reshape(rows, columns))
+
+    def _written(
+        self, path: Path, batch: Batch, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+    ) -> tuple[int, int]:
+        """Write answers and then their batch, both or neither, and return where the two files end."""
+        if self._is_closed:
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+        if self._records is None:
+            self._open(path)
+        assert self._records is not None
+        assert self._answers is not None
+        head = struct.pack("<III", self._place, *rows.shape)
+        content = rows.tobytes()
+        block = head + struct.pack("<I", zlib.crc32(content, zlib.crc32(head))) + content
+        try:
+            self._cut()
+            write_all(self._answers, block)
+            write_all(self._records, _BATCH.pack(*batch, _seal(*batch)))
+        except BaseException:
+            # Nothing of it is handed out, so nothing was paid for.
+            with suppress(OSError):
+                self._cut()
+            raise
+        return self._ends[0] + len(block), self._ends[1] + _BATCH.size
+
+    def _cut(self) -> None:
+        """Cut off what is behind the ends of the two files, and go there."""
+        for file, end in zip((self._answers, self._records), self._ends, strict=True):
+            assert file is not None
+            file.truncate(end)
+            file.seek(end)
+
+
+def checksum(images: Tensor) -> int:
+    """Compute the XXH3 of a batch's bytes, its type and shape taken into account."""
+    rows = images.detach().cpu().contiguous()
+    shape = xxhash.xxh3_64_intdigest(f"{rows.dtype} {tuple(rows.shape)}".encode())
+    return xxhash.xxh3_64_intdigest(rows.numpy().data, shape)
+
+
+def _seal(size: int, images: int, answers: int) -> int:
+    return zlib.crc32(struct.pack("<IQQ", size, images, answers))

@@ -1,0 +1,111 @@
+"""Attacked images and what the models answer to them (the first paper's figure 1)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edgerift.report._html_images import Pixels, amplification, amplified
+from edgerift.report._plots import INK, WIDTH, written
+from edgerift.report._study._plots_panels import shortened
+from edgerift.report._words import class_name, percent, sentence
+from edgerift.study import ExamplePart
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: All of these are in dots of the picture, so that each pixel of an image is a square of whole dots.
+_DOTS: Final = 160
+_SIDE: Final = 256
+_GAP: Final = 22
+_MARGIN: Final = 14
+_HEAD: Final = 40
+_RIGHT: Final = "#00664b"
+_WRONG: Final = "#b03a08"
+
+
+def draw_attacked(examples: Sequence[ExamplePart], classes: Sequence[str], adapted: str) -> Figure:
+    """Draw a row for each example: the clean image, the attacked one, their difference magnified, and the answers."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [(pixels(one.clean_png), pixels(one.attacked_png)) for one in examples]
+    factor = magnification(shown)
+    side = shown[0][0].shape[0]
+    cell = side * max(1, _SIDE // side) if side <= 2 * _SIDE else _SIDE
+    wide, tall = round(_DOTS * WIDTH), _HEAD + len(shown) * (cell + _GAP) - _GAP + _MARGIN
+    figure = Figure(figsize=(wide / _DOTS, tall / _DOTS), dpi=_DOTS, facecolor="white")
+    FigureCanvasAgg(figure)
+    heads = ("clean", "attacked", f"difference × {factor}")
+    for row, (example, (clean, attacked)) in enumerate(zip(examples, shown, strict=True)):
+        top = tall - _HEAD - row * (cell + _GAP)
+        for column, image in enumerate((clean, attacked, amplified(clean, attacked, factor))):
+            left = _MARGIN + column * (cell + _GAP)
+            axes = figure.add_axes((left / wide, (top - cell) / tall, cell / wide, cell / tall))
+            axes.imshow(image, interpolation="nearest", vmin=0, vmax=255)
+            axes.set_axis_off()
+            if row == 0:
+                figure.text(left / wide, (top + 9) / tall, heads[column], fontsize=9, fontweight="bold", color=INK)
+        _answers(figure, example, classes, adapted, (_MARGIN + 3 * (cell + _GAP)) / wide, (top - cell / 2) / tall)
+    return figure
+
+
+def attacked_words(examples: Sequence[ExamplePart], classes: Sequence[str], adapted: str) -> str:
+    """Give what each example is and what both models answer."""
+    factor = magnification([(pixels(one.clean_png), pixels(one.attacked_png)) for one in examples])
+    told = (
+        f"an image of {class_name(classes, one.label)}, once attacked, is {_answer(classes, one, 'original')} to the "
+        f"original and {_answer(classes, one, 'build')} to {adapted}"
+        for one in examples
+    )
+    return f"{sentence('; '.join(told))} The differences are drawn {factor} times as large around mid-grey."
+
+
+def pixels(png: str) -> Pixels:
+    """Read an image [H,W,3] from a PNG file in base64."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(png)), formats=("PNG",)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def magnification(shown: Sequence[tuple[Pixels, Pixels]]) -> int:
+    """Choose how many times as large differences are drawn: the same for all, and none leaves the range."""
+    return amplification(max(int(np.abs(attacked.astype(int) - clean).max()) for clean, attacked in shown))
+
+
+def _answers(
+    figure: Figure, example: ExamplePart, classes: Sequence[str], adapted: str, left: float, middle: float
+) -> None:
+    """Write what the image is and what both models answer, in three lines around the middle of a row."""
+    lines = [
+        (f"is {_name(classes, example.label)}", INK, "bold"),
+        (f"original: {_answer(classes, example, 'original')}", _tone(example, example.original_label), "normal"),
+        (f"{adapted}: {_answer(classes, example, 'build')}", _tone(example, example.build_label), "normal"),
+    ]
+    step = 34 / (figure.get_figheight() * _DOTS)
+    for number, (text, colour, weight) in enumerate(lines):
+        figure.text(
+            left, middle + step * (1 - number), written(text), color=colour, fontsize=9, fontweight=weight, va="center"
+        )
+
+
+def _answer(classes: Sequence[str], example: ExamplePart, model: str) -> str:
+    label, probability = (
+        (example.original_label, example.original_probability)
+        if model == "original"
+        else (example.build_label, example.build_probability)
+    )
+    return f"{_name(classes, label)} ({percent(probability)})"
+
+
+def _name(classes: Sequence[str], label: int) -> str:
+    return shortened(class_name(classes, label), 20)
+
+
+def _tone(example: ExamplePart, label: int) -> str:
+    return _RIGHT if label == example.label else _WRONG

@@ -1,0 +1,63 @@
+"""What the reports of a study say beside its tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgerift.report._study._table import Place
+from edgerift.report._words import attack_words
+from edgerift.study import MissingCell, Study, StudyResult
+
+PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Theft of the model"}
+
+
+def cell_count(result: StudyResult) -> tuple[int, int]:
+    """Count the cells that have a result, and all."""
+    found = len(result.pairs) + len(result.thefts)
+    return found, found + len(result.missing)
+
+
+def cells_words(result: StudyResult) -> str:
+    """Say how many cells have a result."""
+    found, whole = cell_count(result)
+    if found == whole:
+        return f"All {whole} cells have a result." if whole != 1 else "The only cell has a result."
+    return f"{found} of {whole} cells have a result; the tables say over how many seeds their figures are."
+
+
+def missing_words(cell: MissingCell) -> str:
+    """Name a cell without a result, and say why."""
+    return f"{cell.name}: {cell.error or 'not run to its end yet'}"
+
+
+def study_words(result: StudyResult) -> str:
+    """Name the study, its profile and its seeds."""
+    seeds = ", ".join(map(str, result.study.seeds))
+    many = "seed" if len(result.study.seeds) == 1 else "seeds"
+    return f"Study {result.study.study}, profile {result.profile}, {many} {seeds}, edgerift {result.edgerift}."
+
+
+def setting_rows(study: Study) -> list[tuple[str, str]]:
+    """List what was studied, each with a name."""
+    networks = (f"{name} = {choice.model}" for name, choice in study.originals.items())
+    rows = [("Image sets", f"{', '.join(study.data)}; {study.size} by {study.size} pixels unless a set says otherwise")]
+    rows.append(("Networks", ", ".join(networks)))
+    if study.evasion is not None:
+        plan = study.evasion
+        rows += [
+            (f"Attack {choice.title or name}", attack_words(choice.attack)) for name, choice in plan.attacks.items()
+        ]
+        rows.append(("Adapted models", f"{', '.join(plan.adaptations)}; builds for target {plan.target}"))
+    if study.theft is not None:
+        theft = study.theft
+        allowed = theft.allowance
+        rows.append(("Stolen", f"{', '.join(theft.rows)}; targets {', '.join(theft.targets)}"))
+        rows.append(
+            (
+                "Allowance",
+                f"l1 {allowed.l1:g} from the plain QAT model and {100 * allowed.accuracy_drop:g} points of accuracy, "
+                "on the validation images",
+            )
+        )
+        rows.append(("Budget", f"{theft.budget:,} questions for each clone unless a set says otherwise"))
+    return rows

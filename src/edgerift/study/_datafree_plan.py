@@ -1,0 +1,47 @@
+"""The part of a study that steals without images."""
+
+from __future__ import annotations
+
+from typing import Self, final
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from edgerift.extract import AttackName, DataFree
+from edgerift.harden import RowName
+from edgerift.recipes import NotAllowedError, Settings
+from edgerift.study._fields import Changes, Name, Once, data_free_problems
+
+
+@final
+class DataFreePlan(Settings):
+    """Who is stolen without images, and how: the rows `rows` of the first target, for the sets and seeds named.
+
+    `attacks` names the attacks and changes what is published of them; those that take finite differences are run on
+    builds at each of the `epsilons` too. `controls` adds what tells training from rounding. Every victim of `data` (all
+    sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` questions.
+    """
+
+    attacks: dict[AttackName, Changes] = Field(min_length=1)
+    rows: Once[RowName] = Field(("large", "qat", "divqat"), min_length=1)
+    epsilons: Once[PositiveFloat] = ()
+    controls: bool = True
+    budget: PositiveInt = 20_000_000
+    points: PositiveInt = 20
+    data: Once[Name] = ()
+    seeds: Once[NonNegativeInt] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        found = [
+            problem.below(("attacks", name))
+            for name, changes in self.attacks.items()
+            for problem in data_free_problems(name, changes)
+        ]
+        if found:
+            raise NotAllowedError(found)
+        return self
+
+    def thieves(self, seed: int) -> tuple[DataFree, ...]:
+        """The attacks for a seed of the study; the thief has the next one."""
+        given = (DataFree.model_validate({"name": name, **changes}) for name, changes in self.attacks.items())
+        return tuple(attack.replace(seed=seed + 1) for attack in given)

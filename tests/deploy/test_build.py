@@ -48,6 +48,11 @@ def test_batches_are_cut_and_checked():
         in_batches(images.float())
 
 
+def test_batches_lie_in_memory_as_runtimes_read_it():
+    images = torch.zeros(4, 3, 4, 4, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    assert all(part.is_contiguous() for part in in_batches(images, 3))
+
+
 class OffByLevels:
     """A build that answers as the twin does, moved by whole levels for some logits."""
 

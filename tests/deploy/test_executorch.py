@@ -45,6 +45,16 @@ def test_answers_do_not_depend_on_the_batch(build_once):
     assert torch.equal(torch.cat([built.predict(part) for part in images.split(65)]), whole)
 
 
+@pytest.mark.parametrize("network", [layers, residual])
+def test_answers_do_not_depend_on_memory_layout(build_once, network):
+    _, built = build_once("executorch", network)
+    images = random_images(70)
+    expected = built.predict(images)
+    assert torch.equal(built.predict(images.contiguous(memory_format=torch.channels_last)), expected)
+    assert torch.equal(built.predict(images.repeat_interleave(2, 0)[::2]), expected)
+    assert torch.equal(built.predict(images.transpose(2, 3).contiguous().transpose(2, 3)), expected)
+
+
 def test_a_build_opens_again_with_the_same_answers_and_fingerprint(build_once):
     _, built = build_once("executorch", layers)
     again = open_build(built.path)

@@ -100,11 +100,12 @@ class ExtractCommand(Settings):
             victim=found.recipe,
             defences=self._defences(),
             images=found.images,
-            budget=data_free_budget(self.stealing, found.images),
+            budget=data_free_budget(self.stealing, found.images, attack),
             attack=attack,
             pixels=self.making.pixels,
             simulated=self.making.simulated,
             points=self.making.curve_points,
+            program=found.program,
             keep=self.making.keep_answers,
         )
 

@@ -16,7 +16,7 @@ from edgerift.cli._pipeline import (
     source_recipe,
 )
 from edgerift.cli._train import OriginalOptions, class_count
-from edgerift.deploy import BuildRecipe, GivenBuild, Program, given_build, given_program
+from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings
 from edgerift.recipes import Settings
@@ -41,12 +41,16 @@ class VictimOptions(Settings):
 
 
 class Found(NamedTuple):
-    """A victim, the images that it is for, and its network and its runtime by name; "" where that cannot be told."""
+    """A victim, the images that it is for, and its network and its runtime by name; "" where that cannot be told.
+
+    `program` is that of a build that was given as a file beside it.
+    """
 
     recipe: TrainRecipe | GivenOriginal | BuildRecipe | GivenBuild
     images: ImagesSettings
     network: str
     runtime: str
+    program: GivenProgram | None = None
 
 
 def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOptions, adapting: AdaptOptions) -> Found:
@@ -84,7 +88,7 @@ def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -
     network = ""
     if path.is_file() or options.original is not None:
         network = network_name(given_original(path, trust=options.trust))
-    return Found(building, described, network, building.runtime)
+    return Found(building, described, network, building.runtime, program)
 
 
 def _beside(adapted: Path) -> Path:

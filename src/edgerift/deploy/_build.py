@@ -156,7 +156,9 @@ def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
 
 
 def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
-    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`.
+    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, contiguous as C is.
+
+    A runtime that is given memory in another order (channels last) may read it as if it were in this one.
 
     Raises :class:`~edgerift.errors.BuildError` for another type or shape.
     """
@@ -164,4 +166,4 @@ def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
         raise BuildError(
             f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
         )
-    return list(images.cpu().split(largest))
+    return list(images.cpu().contiguous().split(largest))

@@ -69,11 +69,11 @@ def data_free(
     of other classes, and what :meth:`Oracle.stream` raises.
     """
     chosen = _chosen(attack, settings_fields)
-    total = victim.budget // chosen.queries
+    total = victim.streamable // chosen.queries
     if total == 0:
         raise InputError(
-            f"a budget of {victim.budget}; one iteration of {chosen.name} asks about {chosen.queries} images: give a "
-            "larger budget, or a smaller batch_size"
+            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {chosen.queries} images: give "
+            "a larger budget, or a smaller batch_size"
         )
     if points < 1:
         raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
@@ -109,7 +109,8 @@ class _Attack:
         replay = None
         if chosen.rehearsal is not None:
             file = None if checkpoint is None else checkpoint.with_name(checkpoint.name + ".replay")
-            replay = Replay(chosen.rehearsal.capacity, device, file)
+            # No more can be remembered than is asked about.
+            replay = Replay(min(chosen.rehearsal.capacity, total * chosen.queries), device, file)
         generator, critic = _networks(chosen, size)
         clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
         for module in (generator, clones, critic):
@@ -219,7 +220,7 @@ def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) ->
 
 
 def _key(chosen: DataFree, classes: int, size: int, victim: Oracle, positives: Tensor | None) -> str:
-    facts = [chosen.model_dump_json(), classes, size, victim.budget, victim.pixels]
+    facts = [chosen.model_dump_json(), classes, size, victim.streamable, victim.pixels]
     digest = hashlib.sha256(json.dumps(facts).encode())
     if positives is not None:
         digest.update(positives.cpu().contiguous().numpy().tobytes())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, final
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from edgerift import zoo
@@ -71,7 +71,8 @@ class DataFreeRecipe(Recipe):
     whose test images measure the theft; the thief sees none of them, but with `positives`, which are drawn from the
     training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
     the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
-    fails against the build and not against this was stopped by the arithmetic, not by the training.
+    fails against the build and not against this was stopped by the arithmetic, not by the training. `program` is that
+    of a build that was given as a file, for its owner's diagnosis.
     """
 
     type: Literal["data-free"] = "data-free"
@@ -84,14 +85,15 @@ class DataFreeRecipe(Recipe):
     pixels: Pixels = "whole"
     simulated: bool = False
     points: PositiveInt = 20
+    program: SerializeAsAny[Recipe] | None = None
     keep: bool = Field(default=False, exclude=True)
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
         if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
             raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
-        if self.simulated and not isinstance(self.victim, BuildRecipe):
-            raise ValueError("simulated is for a build that is made from its program; leave it out for other victims")
+        if self.simulated and self._program is None:
+            raise ValueError("simulated is for a build whose program is known; give the program, or leave it out")
         if self.pixels == "float" and not (self.simulated or self.victim.type in ("train", "given-original")):
             raise ValueError("a build takes whole grey levels alone; leave out pixels: float")
         if self.budget < self.attack.queries:
@@ -154,13 +156,17 @@ class DataFreeRecipe(Recipe):
         """Read what was measured, stolen when missing."""
         return read_document(DataFreeTheft, store.get(self, progress) / THEFT)
 
+    @property
+    def _program(self) -> Recipe | None:
+        return self.victim.program if isinstance(self.victim, BuildRecipe) else self.program
+
     def _smooth(self, shipped: Build | nn.Module, store: Store, progress: Progress) -> nn.Module | None:
         """Give a differentiable module near the victim: itself, or its program without rounding; None without one."""
         if isinstance(shipped, nn.Module):
             return shipped
-        if not isinstance(self.victim, BuildRecipe):
+        if self._program is None:
             return None
-        return unrounded_twin(Program.load(store.get(self.victim.program, progress) / "program.safetensors"))
+        return unrounded_twin(Program.load(store.get(self._program, progress) / "program.safetensors"))
 
     def _positives(self, train: ImageSet) -> Tensor | None:
         if self.attack.positives is None:
@@ -185,6 +191,7 @@ class _Test(NamedTuple):
     answers: Tensor
 
 
+@final
 class _Observer:
     """Measures a clone and the masking on the way, with the victim in hand."""
 

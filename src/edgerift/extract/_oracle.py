@@ -100,6 +100,11 @@ class Oracle:
         return "whole" if self._answer_floats is None else "float"
 
     @property
+    def streamable(self) -> int:
+        """How many generated images the budget is enough for, those that were paid for included; never negative."""
+        return max(0, self._budget - len(self._ledger))
+
+    @property
     def streamed(self) -> int:
         """How many generated images the attack has asked about, from its beginning."""
         return self._stream.asked

@@ -134,6 +134,13 @@ class Stream:
 
     def seek(self, asked: int) -> None:
         """Go on behind the first `asked` images; raises `StoreError` when no batch ends there."""
+        if self._path is None:
+            if asked == self._asked:
+                return
+            raise StoreError(
+                f"the attack stands at {asked} generated images and this oracle, which has no ledger to go back or on "
+                f"in, at {self._asked}; give it the ledger that belongs to the checkpoint, or begin with a new oracle"
+            )
         place, total = self._first, self._first_asked
         for batch in self._batches:
             if total >= asked:

@@ -1,0 +1,91 @@
+"""`edgerift extract --attack dfme` and the others: files, what reaches the recipe, each wrong input in one line."""
+
+import pytest
+
+from edgerift.cli._datafree import DataFreeOptions
+from edgerift.cli._extract import CounterOptions, ExtractCommand
+from edgerift.cli._theft import TheftOptions
+from edgerift.cli._victim import VictimOptions
+from edgerift.deploy import GivenBuild
+from edgerift.extract import DataFreeTheft, Differences
+
+THIEF = ("--student", "lenet", "--thief-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
+FILES = {"theft.json", "clone.safetensors", "curve.png", "ledger.stream"}
+
+
+@pytest.fixture
+def given(small_pair):
+    return ("extract", "--adapted", small_pair.folder, "--size", 12, *THIEF)
+
+
+def described(small_pair, **fields):
+    whom = VictimOptions(adapted=small_pair.folder)
+    return ExtractCommand(**{"out": "out", "data": {"size": 12}, "whom": whom} | fields)._recipe()
+
+
+def test_it_writes_what_was_stolen_and_says_when_it_was_blind(run, given, tmp_path):
+    done = run(*given, "--attack", "dfme", "--budget", 120, "--out", tmp_path / "out")
+    assert (done.code, {path.name for path in (tmp_path / "out").iterdir()}) == (0, FILES)
+    assert "112 questions to the victim about whole grey levels" in " ".join(done.out.split())
+    assert "The attack was blind: its finite differences (epsilon 0.001)" in " ".join(done.out.split())
+    theft = DataFreeTheft.model_validate_json((tmp_path / "out" / "theft.json").read_text())
+    assert (theft.spent, theft.curve[-1].zero_share) == (112, pytest.approx(1, abs=0.1))
+
+
+def test_the_same_command_again_steals_nothing(run, given, tmp_path):
+    command = (*given, "--attack", "disguide-hard", "--budget", 24, "--store", tmp_path / "store")
+    assert run(*command, "--out", tmp_path / "one").code == 0
+    again = run(*command, "--out", tmp_path / "two", "--json")
+    assert (again.code, again.err) == (0, "")
+    assert again.out == (tmp_path / "one" / "theft.json").read_text()
+
+
+def test_options_reach_the_recipe(small_pair):
+    recipe = described(
+        small_pair,
+        stealing=TheftOptions(budget=5000, student="lenet", thief_batch_size=8, thief_learning_rate=0.2, thief_seed=9),
+        making=DataFreeOptions(
+            attack="maze", epsilon=0.5, directions=4, scheme="central", split=True, latent=7, width=6, keep_answers=True
+        ),
+    )
+    attack = recipe.attack
+    assert attack.differences == Differences(epsilon=0.5, directions=4, scheme="central", split=True)
+    assert (attack.name, attack.student, attack.batch_size, attack.latent, attack.width) == ("maze", "lenet", 8, 7, 6)
+    assert (attack.clone.learning_rate, attack.clone.schedule, attack.seed, attack.reuse) == (0.2, "cosine", 9, True)
+    assert (recipe.budget, recipe.keep, recipe.pixels, recipe.simulated) == (5000, True, "whole", False)
+    assert isinstance(recipe.victim, GivenBuild)
+    assert recipe.program is not None
+
+
+def test_a_simulated_victim_needs_no_build(small_pair):
+    assert described(small_pair, making=DataFreeOptions(attack="dfme", simulated=True, pixels="float")).simulated
+
+
+WRONG = [
+    (("--attack", "dfme", "--queries", "digits"), "--queries is for --attack knockoff"),
+    (("--attack", "dfme", "--thief-epochs", 3), "--thief-epochs is for --attack knockoff"),
+    (("--attack", "dfme", "--views", 3), "--views is for --attack knockoff; leave it out with dfme"),
+    (("--attack", "disguide", "--epsilon", 1), "--epsilon: disguide takes no finite differences"),
+    (("--attack", "disguide", "--split"), "--split: disguide takes no finite differences"),
+    (("--epsilon", 1), "--epsilon is for the attacks without images; choose one with --attack"),
+    (("--keep-answers",), "--keep-answers is for the attacks without images"),
+    (("--attack", "dfme", "--budget", 10), "10 is less than the 56 questions of one iteration"),
+    (("--attack", "dfme", "--pixels", "float"), "a build takes whole grey levels alone"),
+    (("--attack", "maze", "--antithetic", "--directions", 3), "antithetic directions come in pairs"),
+    (("--attack", "mazes"), "mazes"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
+def test_what_does_not_fit_is_one_line(run, small_pair, tmp_path, options, message):
+    base = ("extract", "--adapted", small_pair.folder, "--size", 12, "--student", "lenet", "--out", tmp_path / "out")
+    batch = ("--thief-batch-size", 8) if "--budget" in options else ()
+    done = run(*base, *batch, *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in " ".join(done.err.split())
+    assert "Traceback" not in done.err
+
+
+def test_counter_attacks_belong_to_knockoff(small_pair):
+    with pytest.raises(Exception, match="--smoothing is for --attack knockoff"):
+        described(small_pair, making=DataFreeOptions(attack="maze"), countering=CounterOptions(smoothing=0.1))

@@ -120,6 +120,10 @@ class DataFree(Settings):
     def _fits(self) -> Self:
         if self.differences is None and self.clones < 2:
             raise ValueError("a generator needs a gradient: give differences, or two or more clones that can disagree")
+        if self.differences is None and self.summed:
+            raise ValueError("summed is for the estimated gradient of an attack with differences; leave it out")
+        if self.differences is not None and self.diversity > 0:
+            raise ValueError("diversity is for clones that disagree, and this attack takes differences; leave it out")
         if self.differences is not None and self.loss == "cross-entropy":
             raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
         if self.reuse and (self.differences is None or not self.differences.needs_middle):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from edgerift.errors import InputError
+from edgerift.errors import InputError, ModelError
 from edgerift.extract._attacks import AttackName, DataFree
 from edgerift.extract._clones import Vote, make_clones
 from edgerift.extract._critic import Critic
@@ -143,6 +144,10 @@ class _Attack:
 
     def _point(self, queries: int, observe: Observe | None) -> CurvePoint:
         clone_losses, zero_shares = _columns(self._seen)
+        if not math.isfinite(sum(clone_losses)):
+            raise ModelError(
+                f"the clones' loss is not finite any more after {queries} questions; give a lower learning rate"
+            )
         self._seen = []
         measured = None
         if observe is not None:

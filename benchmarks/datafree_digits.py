@@ -1,0 +1,108 @@
+"""What thieves without images take from a float victim and from its int8 build: digits, three seeds.
+
+    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--size 16] [--store FOLDER] \
+        [--out benchmarks/datafree_digits.json]
+
+Every theft is a step of a store, so that a run that was stopped goes on where it was. The settings are those that
+`edgerift extract --data digits --attack NAME` has; the attacks that take finite differences are run on the build at
+epsilon 0.001, as published, and at 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgerift import zoo
+from edgerift.adapt import AdaptRecipe
+from edgerift.cli._datafree import DataFreeOptions, data_free_budget, data_free_thief
+from edgerift.cli._theft import TheftOptions
+from edgerift.deploy import BuildRecipe
+from edgerift.extract import DataFreeRecipe
+from edgerift.images import ImagesSettings, resolve
+from edgerift.recipes import silent
+from edgerift.store import Store
+from edgerift.train import TrainRecipe, TrainSettings
+
+ATTACKS = ("dfme", "maze", "maze-dfme", "disguide", "disguide-hard")
+
+
+def thefts(size: int, seed: int) -> list[tuple[dict[str, Any], DataFreeRecipe]]:
+    """Describe the thefts of one seed, each with what a table says of it."""
+    images = resolve(ImagesSettings(source="digits", size=size, seed=seed))
+    original = TrainRecipe(
+        images=images,
+        architecture=zoo.Architecture(name="resnet8", classes=10, size=size),
+        settings=TrainSettings(epochs=10, batch_size=64, seed=seed),
+        init_seed=seed,
+    )
+    program = AdaptRecipe(original=original, images=images, method="ptq", target="mobile")
+    build = BuildRecipe(program=program, runtime="executorch")
+    found = []
+    for name in ATTACKS:
+        for victim, epsilon in (("float", None), ("int8", None), ("int8", 1.0)):
+            if epsilon is not None and name.startswith("disguide"):
+                continue
+            options = DataFreeOptions(attack=name, epsilon=epsilon)
+            stealing = TheftOptions()
+            attack = data_free_thief(options, stealing, images, "resnet8", seed=seed, device="auto")
+            facts = {"attack": name, "victim": victim, "seed": seed}
+            facts["epsilon"] = None if attack.differences is None else attack.differences.epsilon
+            recipe = DataFreeRecipe(
+                victim=original if victim == "float" else build,
+                images=images,
+                budget=data_free_budget(stealing, images, attack),
+                attack=attack,
+                pixels="float" if victim == "float" else "whole",
+            )
+            found.append((facts, recipe))
+    return found
+
+
+def main() -> None:
+    """Steal what is not stolen yet, print a table and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--store", type=Path, default=Path("datafree-digits-store"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/datafree_digits.json"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    store = Store(given.store)
+    rows: list[dict[str, Any]] = []
+    for seed in given.seeds:
+        for facts, recipe in thefts(given.size, seed):
+            theft = recipe.theft(store, silent)
+            last = theft.curve[-1]
+            masking = None if last.measured is None else last.measured.masking
+            rows.append(
+                {
+                    **facts,
+                    "spent": theft.spent,
+                    "defender_error": theft.defender_error.value,
+                    "adversary_error": theft.adversary_error.value,
+                    "disagreement": theft.disagreement.value,
+                    "zero_share": last.zero_share,
+                    "correlation": None if masking is None else masking.correlation,
+                }
+            )
+            print(json.dumps(rows[-1]), flush=True)
+            given.out.write_text(json.dumps({"size": given.size, "rows": rows}, indent=2) + "\n")
+    print(f"{'attack':<14}{'victim':<7}{'epsilon':>8}{'spent':>9}{'clone errs':>12}   seed by seed")
+    for key in dict.fromkeys((row["attack"], row["victim"], row["epsilon"]) for row in rows):
+        of_key = [row for row in rows if (row["attack"], row["victim"], row["epsilon"]) == key]
+        errors = [row["adversary_error"] for row in of_key]
+        epsilon = "" if key[2] is None else f"{key[2]:g}"
+        listed = ", ".join(f"{error:.1%}" for error in errors)
+        print(
+            f"{key[0]:<14}{key[1]:<7}{epsilon:>8}{of_key[0]['spent']:>9,}{statistics.fmean(errors):>12.1%}   {listed}"
+        )
+
+
+if __name__ == "__main__":
+    main()

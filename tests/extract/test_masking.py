@@ -1,0 +1,154 @@
+"""The masking diagnostics on victims whose grid is known."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgerift.extract import Generator, Masking, masking
+from edgerift.extract._differences import sphere
+from edgerift.extract._generator import squashed
+from edgerift.extract._recovery import Loss
+
+
+class Network(nn.Module):
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.body = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh(), nn.Linear(16, 4))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.body(4 * images)
+        return logits
+
+
+@pytest.fixture
+def generator() -> Generator:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Generator(6, 4, width=4)
+
+
+VICTIM, CLONE = Network(1).double(), Network(2)
+
+
+def smooth(images: Tensor) -> Tensor:
+    """Answer in double precision, so that only the step of a difference is to blame."""
+    with torch.no_grad():
+        return VICTIM(images.double()).softmax(1)
+
+
+class Single(nn.Module):
+    """The victim for images in single precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = VICTIM
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.inner(images.double())
+        return logits
+
+
+def look(
+    generator: Generator, answer: object, *, epsilon: float, loss: Loss = "kl", points: int = 128, seed: int = 0
+) -> Masking:
+    return masking(
+        answer,  # type: ignore[arg-type]
+        Single(),
+        CLONE,
+        generator,
+        epsilon=epsilon,
+        loss=loss,
+        latent=6,
+        points=points,
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("loss", ["l1", "kl"])
+def test_a_smooth_victim_is_not_masked(generator: Generator, loss: Loss) -> None:
+    found = look(generator, smooth, epsilon=1e-2, loss=loss)
+    assert (found.epsilon, found.points, found.zero_share) == (1e-2, 128, 0)
+    assert found.correlation is not None
+    assert found.ratio is not None
+    assert found.correlation > 0.999
+    assert abs(found.ratio - 1) < 0.01
+
+
+def test_a_wide_difference_says_less_than_a_narrow_one(generator: Generator) -> None:
+    narrow, wide = (look(generator, smooth, epsilon=epsilon).correlation for epsilon in (0.1, 20.0))
+    assert narrow is not None
+    assert wide is not None
+    assert wide < narrow
+
+
+def test_rounded_answers_are_masked(generator: Generator) -> None:
+    """The share of zeros is counted by hand, and what differs differs by a whole step of the grid."""
+
+    def rounded(images: Tensor) -> Tensor:
+        return (smooth(images) * 50).round() / 50
+
+    copied = copy.deepcopy(generator)
+    draws = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        middle = copied(torch.randn(128, 6, generator=draws))
+        end = middle + 0.05 * sphere(middle, 1, draws)[0]
+    expected = (rounded(squashed(middle)) == rounded(squashed(end))).all(1).double().mean().item()
+    assert 0.3 < expected < 1
+    found = look(generator, rounded, epsilon=0.05, seed=3)
+    assert found.zero_share == expected
+    assert found.ratio is not None
+    assert found.correlation is not None
+    assert found.ratio > 2
+    assert found.correlation < 0.7
+    assert look(generator, rounded, epsilon=0.005).zero_share > found.zero_share
+
+
+def test_a_constant_victim_has_no_differences(generator: Generator) -> None:
+    found = look(generator, lambda images: torch.full((len(images), 4), 0.25), epsilon=0.1)
+    assert found == Masking(epsilon=0.1, points=128, zero_share=1.0, correlation=None, ratio=None)
+
+
+def test_slopes_are_of_the_victim_alone(generator: Generator) -> None:
+    """With the opposite of the loss's slope as its difference, a victim correlates to -1."""
+    turned = copy.deepcopy(VICTIM)
+
+    def backwards(images: Tensor) -> Tensor:
+        """Mirror the step about the point: the second half of what is asked goes the other way."""
+        with torch.no_grad():
+            return turned(images.double()).softmax(1)
+
+    middle: list[Tensor] = []
+
+    def mirrored(images: Tensor) -> Tensor:
+        place = torch.atanh((2 * images.double() - 1).clamp(-1 + 1e-9, 1 - 1e-9))
+        if not middle:
+            middle.append(place)
+            return backwards(images)
+        return backwards(squashed(2 * middle[0] - place))
+
+    found = look(generator, mirrored, epsilon=1e-2)
+    assert found.correlation is not None
+    assert found.correlation < -0.99
+
+
+def test_the_seed_draws_all_and_nothing_changes(generator: Generator) -> None:
+    before = torch.random.get_rng_state()
+    weights = copy.deepcopy(CLONE.state_dict())
+    first = look(copy.deepcopy(generator), smooth, epsilon=0.1)
+    assert look(copy.deepcopy(generator), smooth, epsilon=0.1) == first
+    assert look(copy.deepcopy(generator), smooth, epsilon=0.1, seed=1) != first
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in CLONE.state_dict().items())
+    assert all(parameter.grad is None for module in (CLONE, VICTIM, generator) for parameter in module.parameters())
+
+
+def test_one_point_has_no_correlation(generator: Generator) -> None:
+    found = look(generator.eval(), smooth, epsilon=1e-2, points=1)
+    assert found.correlation is None
+    assert found.ratio is not None
+    assert math.isclose(found.ratio, 1, rel_tol=0.05)

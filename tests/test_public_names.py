@@ -263,8 +263,11 @@ PUBLIC = {
         "Thieves",
         "VictimPart",
         "Victims",
+        "best_epsilon",
         "make_row",
+        "paper_clone_error",
         "paper_row",
+        "published_epsilon",
         "sweep_defences",
     ],
     "edgerift.images": [

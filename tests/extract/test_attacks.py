@@ -144,6 +144,13 @@ def test_a_field_that_is_given_goes_before_the_paper() -> None:
     assert chosen.replace(seed=3).rehearsal is None
 
 
+def test_a_mapping_changes_some_fields_of_a_published_part() -> None:
+    maze = DataFree.model_validate({"name": "maze", "differences": {"epsilon": 0.5}, "clone": {"learning_rate": 0.2}})
+    assert maze.differences == Differences(epsilon=0.5, directions=10)
+    assert (maze.clone.learning_rate, maze.clone.schedule) == (0.2, "cosine")
+    assert DataFree(name="maze", differences=Differences(epsilon=0.5)).differences == Differences(epsilon=0.5)
+
+
 def test_where_it_runs_is_no_part_of_what_it_is() -> None:
     chosen = DataFree(name="dfme", compile=True, device="cpu")
     assert chosen.model_dump_json() == DataFree(name="dfme").model_dump_json()

@@ -163,6 +163,15 @@ def test_a_theft_that_is_killed_ends_as_one_that_is_not(theft_of, tmp_path) -> N
         assert (whole.get(recipe) / name).read_bytes() == (killed.get(recipe) / name).read_bytes()
 
 
+def test_it_needs_its_victim_and_the_program_behind_it(theft_of, small_pair, store) -> None:
+    made = theft_of()
+    assert made.needs(store) == (made.victim, made.victim.program)
+    given = theft_of(victim=given_build(small_pair.folder / "model.onnx"))
+    assert given.needs(store) == (given.victim,)
+    known = given.replace(program=made.victim.program)
+    assert known.needs(store) == (given.victim, made.victim.program)
+
+
 WRONG = [
     ({"defences": (TopK(k=2, renormalise=False),)}, "top-k with renormalise true"),
     ({"budget": DFME.queries - 1}, f"less than the {DFME.queries} questions of one iteration"),

@@ -63,10 +63,10 @@ def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=()):
     return SimpleNamespace(data="cifar10", original="ResNet", seed=seed, adaptation=adaptation, report=report)
 
 
-def result(paper, pairs=(), thefts=()):
+def result(paper, pairs=(), thefts=(), data_free=()):
     plan = SimpleNamespace(targets=("mobile", "server"))
     study = SimpleNamespace(paper=paper, originals={"ResNet": None}, theft=plan)
-    return SimpleNamespace(study=study, pairs=pairs, thefts=thefts)
+    return SimpleNamespace(study=study, pairs=pairs, thefts=thefts, data_free=data_free)
 
 
 def found_in(result):

@@ -62,7 +62,8 @@ class Positives(Settings):
 class DataFree(Settings):
     """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
 
-    `name` fills in what its publication says; any other field given goes before it:
+    `name` fills in what its publication says; any other field given goes before it, and a mapping changes some fields
+    of a part:
 
     - `dfme` (Truong et al. 2021, arXiv 2011.14779): l1 on recovered logits; the victim's gradient by one finite
       difference.
@@ -114,7 +115,8 @@ class DataFree(Settings):
             return fields
         if fields["name"] not in PUBLISHED:
             raise ValueError(unknown_name("data-free attack", fields["name"], PUBLISHED))
-        return {**PUBLISHED[fields["name"]], **fields}
+        published = PUBLISHED[fields["name"]]
+        return {**published, **{field: _laid_over(published.get(field), value) for field, value in fields.items()}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -135,6 +137,13 @@ class DataFree(Settings):
         """How many images an iteration asks about."""
         probes = 0 if self.differences is None else self.generator_steps * self.differences.queries
         return self.batch_size * (probes + self.clone_steps - self.reuse)
+
+
+def _laid_over(published: Any, given: Any) -> Any:
+    """Let a mapping change some fields of a published part; all else takes its place."""
+    if isinstance(published, Settings) and isinstance(given, dict):
+        return {**published.model_dump(), **given}
+    return given
 
 
 _DISGUIDE: Final[dict[str, Any]] = {

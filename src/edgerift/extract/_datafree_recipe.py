@@ -103,6 +103,10 @@ class DataFreeRecipe(Recipe):
             )
         return self
 
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the victim, and its program, by which its owner diagnoses the attack."""
+        return (self.victim,) if self._program is None else (self.victim, self._program)
+
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Attack, measuring on the way, and write what was found into `folder`."""
         shipped = open_victim(self.victim, store, progress)

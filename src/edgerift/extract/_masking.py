@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,10 @@ from edgerift.extract._recovery import LOSSES, Loss, logarithms
 from edgerift.recipes import Settings
 
 Answer = Callable[[Tensor], Tensor]
+
+
+#: Below this correlation a difference tells nothing about the slope; 256 points give 0.06 by chance.
+_BLIND: Final = 0.1
 
 
 class Masking(Settings):
@@ -30,6 +35,11 @@ class Masking(Settings):
     zero_share: float
     correlation: float | None
     ratio: float | None
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the differences tell nothing of the slopes: a correlation below 0.1, or none."""
+        return self.correlation is None or self.correlation < _BLIND
 
 
 def masking(

@@ -1,14 +1,17 @@
 """What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
 
-from edgerift.harden._datafree import DataFreeComparison as DataFreeComparison
-from edgerift.harden._datafree import DataFreeEntry as DataFreeEntry
 from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe
+from edgerift.harden._datafree_document import DataFreeComparison as DataFreeComparison
+from edgerift.harden._datafree_document import DataFreeEntry as DataFreeEntry
+from edgerift.harden._datafree_document import best_epsilon as best_epsilon
+from edgerift.harden._datafree_document import published_epsilon as published_epsilon
 from edgerift.harden._defending import Defending as Defending
 from edgerift.harden._defending import DefendPoint as DefendPoint
 from edgerift.harden._document import AlphaPoint as AlphaPoint
 from edgerift.harden._document import Hardening as Hardening
 from edgerift.harden._document import Thieves as Thieves
 from edgerift.harden._document import VictimPart as VictimPart
+from edgerift.harden._paper import paper_clone_error as paper_clone_error
 from edgerift.harden._paper import paper_row as paper_row
 from edgerift.harden._recipe import HardenRecipe as HardenRecipe
 from edgerift.harden._rows import PAPER_ROWS as PAPER_ROWS

@@ -9,38 +9,16 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgerift.deploy import BuildRecipe
-from edgerift.extract import DataFree, DataFreeRecipe, DataFreeTheft
+from edgerift.extract import DataFree, DataFreeRecipe
+from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
-from edgerift.recipes import Progress, Recipe, Settings, silent
+from edgerift.recipes import Progress, Recipe, silent
 from edgerift.store import read_document, write_whole
 
 if TYPE_CHECKING:
     from edgerift.store import Store
 
 DATA_FREE: Final = "data-free.json"
-
-
-class DataFreeEntry(Settings):
-    """One theft without images: which attack, of which victim, and what it took.
-
-    `epsilon` is how far its finite differences go, None for an attack without. `control` tells the attack as it is
-    published or chosen (None) from what it is compared with: float images rounded to whole grey levels for a float
-    victim (`whole pixels`), and a build's quantized weights computed in float (`simulated`).
-    """
-
-    victim: RowName
-    attack: str
-    epsilon: float | None
-    control: Literal["whole pixels", "simulated"] | None = None
-    theft: DataFreeTheft
-
-
-class DataFreeComparison(Settings):
-    """Thefts without images of several victims of one original, in a table's order."""
-
-    type: Literal["data-free-comparison"] = "data-free-comparison"
-    version: Literal[1] = 1
-    entries: tuple[DataFreeEntry, ...]
 
 
 class DataFreeHardenRecipe(Recipe):

@@ -13,9 +13,6 @@ from edgerift.extract import CurvePoint, DataFreeTheft
 from edgerift.report._hardening_words import defence_words, mean_ends
 from edgerift.report._words import bounds, percent, plain
 
-#: Below this correlation a difference tells nothing about the slope, for a table's reader.
-_BLIND = 0.1
-
 
 def data_free_text(theft: DataFreeTheft, folder: Path | None = None) -> RenderableType:
     """Lay a theft out for rich: figures with intervals, the curve, and what the differences were worth."""
@@ -85,7 +82,7 @@ def _masking(theft: DataFreeTheft) -> list[str]:
     if not found:
         return []
     last = found[-1]
-    if last.correlation is not None and last.correlation >= _BLIND:
+    if not last.is_blind:
         return []
     known = "nothing at all" if last.correlation is None else f"a correlation of {last.correlation:.2f}"
     return [

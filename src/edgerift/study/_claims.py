@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from edgerift.measure import Spread, spread
 from edgerift.recipes import Settings
+from edgerift.study._claims_datafree import Stolen, data_free_claims
 from edgerift.study._claims_diva import EVASION
 from edgerift.study._claims_divqat import THEFT
 from edgerift.study._pairs import PairReport
-from edgerift.study._result import StudyResult, TheftCell
+from edgerift.study._result import DataFreeCell, StudyResult, TheftCell
 from edgerift.study._stated import Stated, Unit
 
 Verdict: TypeAlias = Literal["held", "did not hold", "no effect", "not resolved", "not measured"]
@@ -33,7 +34,9 @@ class Claim(Settings):
     `findings` are of each place of the grid, `together` of all places and seeds in one. A verdict is `held` when the
     95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the other, and else `not
     resolved`, which one seed always is. It is `no effect` when the whole interval lies within what is negligible: one
-    percentage point, one percent, 0.01 nats or 0.01 of l1.
+    percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` says what a verdict's worth
+    hangs on; a claim is `blind` whose attack saw nothing of the undefended model either: its verdict tells nothing of
+    the defence.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Claim(Settings):
     bound: float
     together: Finding | None
     findings: tuple[Finding, ...]
+    note: str = ""
+    blind: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -62,11 +67,31 @@ def claims(result: StudyResult) -> tuple[Claim, ...]:
             _claim(stated, [(place, stated.difference(reports)) for place, reports in originals]) for stated in EVASION
         )
     if result.study.paper == "divqat":
-        return tuple(
+        kept = tuple(
             _claim(stated, [(_place(cell, result), stated.difference(cell)) for cell in _cells(stated, result)])
             for stated in THEFT
         )
+        return (*kept, *_of_thefts_without_images(result))
     return ()
+
+
+def _of_thefts_without_images(result: StudyResult) -> Iterator[Claim]:
+    """Judge the claims about the data-free attacks that were tried."""
+    cells = [
+        (
+            _place(cell, result),
+            Stolen(cell.comparison, tuple(one.comparison for one in result.data_free if _alike(one, cell))),
+        )
+        for cell in result.data_free
+    ]
+    for theft in data_free_claims([cell.comparison for cell in result.data_free]):
+        claim = _claim(theft.stated, [(place, theft.stated.difference(stolen)) for place, stolen in cells])
+        worth = theft.worth(cells)
+        yield claim.replace(note=worth.note, blind=worth.blind)
+
+
+def _alike(one: DataFreeCell, other: DataFreeCell) -> bool:
+    return (one.data, one.original) == (other.data, other.original)
 
 
 def _by_original(result: StudyResult) -> list[tuple[str, dict[str, PairReport]]]:
@@ -83,7 +108,7 @@ def _cells(stated: Stated[TheftCell], result: StudyResult) -> list[TheftCell]:
     return [cell for cell in result.thefts if cell.target == first or stated.every_target]
 
 
-def _place(cell: TheftCell, result: StudyResult) -> str:
+def _place(cell: TheftCell | DataFreeCell, result: StudyResult) -> str:
     return cell.data if len(result.study.originals) == 1 else f"{cell.data}, {cell.original}"
 
 

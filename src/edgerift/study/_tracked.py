@@ -162,7 +162,8 @@ def _short(text: str) -> str:
 
 def _coordinates(cell: Cell) -> dict[str, str]:
     kind = "adaptation" if isinstance(cell.recipe, PairRecipe) else "target"
-    place = {"data": cell.data, "original": cell.original, kind: cell.kind, "seed": str(cell.seed)}
+    stolen_from = cell.recipe.victims.target if isinstance(cell.recipe, DataFreeHardenRecipe) else cell.kind
+    place = {"data": cell.data, "original": cell.original, kind: stolen_from, "seed": str(cell.seed)}
     return {name: _short(value) for name, value in place.items()}
 
 

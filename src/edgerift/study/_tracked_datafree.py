@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgerift.extract import CurvePoint
 from edgerift.harden import DataFreeComparison, DataFreeEntry, DataFreeHardenRecipe, make_row
 from edgerift.measure import Interval, MeanInterval
 from edgerift.recipes import Recipe, silent
+from edgerift.study._graph import key_of
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -22,11 +24,15 @@ class DataFreePoint(NamedTuple):
 
 
 def data_free_steps(recipe: DataFreeHardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:
-    """Give the thefts of a finished comparison, each under its name."""
-    comparison = recipe.open(store, silent)
-    rows = (make_row(name, recipe.victims, store, silent) for name in recipe.compared)
-    thefts = (theft for row in rows for _, theft in recipe.thefts(row))
-    yield from zip(map(_label, comparison.entries), thefts, strict=True)
+    """Give the thefts of a finished comparison, each under its name; not those of a row whose search is elsewhere."""
+    entries = recipe.open(store, silent).entries
+    for name in recipe.compared:
+        if not all((store.root / key_of(step)).is_dir() for step in recipe.victims.choosing(name)):
+            continue
+        thefts = recipe.thefts(make_row(name, recipe.victims, store, silent))
+        own = (entry for entry in entries if entry.victim == name)
+        for entry, (_, theft) in zip(own, thefts, strict=True):
+            yield _label(entry), theft
 
 
 def data_free_points(comparison: DataFreeComparison) -> Iterator[DataFreePoint]:
@@ -39,13 +45,26 @@ def data_free_points(comparison: DataFreeComparison) -> Iterator[DataFreePoint]:
                 for part in ("value", "low", "high"):
                     ending = "" if part == "value" else f".{part}"
                     yield DataFreePoint(f"{label}.{name}{ending}", getattr(value, part))
+        yield DataFreePoint(f"{label}.spent", float(entry.theft.spent))
         for point in entry.theft.curve:
-            yield DataFreePoint(f"{label}.curve.clone_loss", point.clone_loss, point.queries)
-            if point.zero_share is not None:
-                yield DataFreePoint(f"{label}.curve.zero_share", point.zero_share, point.queries)
-            if point.measured is not None:
-                yield DataFreePoint(f"{label}.curve.error", point.measured.error, point.queries)
-                yield DataFreePoint(f"{label}.curve.disagreement", point.measured.disagreement, point.queries)
+            for name, found in _measures(point).items():
+                if found is not None:
+                    yield DataFreePoint(f"{label}.curve.{name}", found, point.queries)
+
+
+def _measures(point: CurvePoint) -> dict[str, float | None]:
+    """Give what a point of a curve tells, by name."""
+    measured = point.measured
+    masking = None if measured is None else measured.masking
+    return {
+        "clone_loss": point.clone_loss,
+        "zero_share": point.zero_share,
+        "error": None if measured is None else measured.error,
+        "disagreement": None if measured is None else measured.disagreement,
+        "divergence": None if measured is None else measured.divergence,
+        "correlation": None if masking is None else masking.correlation,
+        "ratio": None if masking is None else masking.ratio,
+    }
 
 
 def _label(entry: DataFreeEntry) -> str:

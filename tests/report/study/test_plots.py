@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_datafree import with_data_free
 from made_study import made_diva, made_divqat
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -23,7 +24,9 @@ from edgerift.errors import InputError
 from edgerift.measure import Interval, MeanInterval, Rate, interval, spread
 from edgerift.report._plot_scales import decades, strengths
 from edgerift.report._study import _plots_alpha as alpha
+from edgerift.report._study import _plots_epsilon as epsilon
 from edgerift.report._study import _plots_groups as groups
+from edgerift.report._study import _plots_questions as questions
 from edgerift.report._study import _plots_success as success
 from edgerift.report._study import _plots_tradeoff as tradeoff
 from edgerift.report._study import _plots_training as training
@@ -51,7 +54,7 @@ def divqat(**options: object) -> StudyResult:
 
 def both(evasion: StudyResult, theft: StudyResult) -> StudyResult:
     study = evasion.study.replace(theft=theft.study.theft, paper=None)
-    return evasion.replace(study=study, thefts=theft.thefts)
+    return evasion.replace(study=study, thefts=theft.thefts, data_free=theft.data_free)
 
 
 def into(folder: Path) -> Callable[[str, bytes], object]:
@@ -96,7 +99,7 @@ def mean(values: Sequence[float]) -> float:
 
 @pytest.fixture(scope="module")
 def small() -> StudyResult:
-    return both(diva(seeds=(0, 1)), divqat(seeds=(0, 1)))
+    return both(diva(seeds=(0, 1)), with_data_free(divqat(seeds=(0, 1))))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def drawn(small: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 PICTURED = [f"{kind}-cifar10-resnet-{made}" for kind in ("pca", "tsne", "attacked") for made in ("ptq", "qat")]
-ALL = ["training", "success", "cumulative", *PICTURED, "tradeoff", "clones", "alpha", "targets"]
+ALL = ["training", "success", "cumulative", *PICTURED, "tradeoff", "clones", "alpha", "targets", "epsilon", "questions"]
 
 
 def test_draws_every_kind_and_nothing_else(drawn: tuple[Path, dict[str, str]]) -> None:
@@ -140,8 +143,8 @@ def test_figures_have_titles_captions_and_places(small: StudyResult, drawn: tupl
     assert found["pca-cifar10-resnet-qat"].title == f"{FIGURES['pca'].title}: cifar10, QAT"
     assert found["training"] == FIGURES["training"]
     theft = {name for name, one in found.items() if one.place == "theft"}
-    assert theft == {"tradeoff", "clones", "alpha", "targets"}
-    for name in ("success", *theft):
+    assert theft == {*THEFT, "epsilon", "questions"}
+    for name in ("success", "epsilon", *THEFT):
         assert "over 2 seeds (Student's t)" in found[name].caption
         assert "over the seeds" in figure_of(name).caption
     one = diva(seeds=(4,))
@@ -192,8 +195,8 @@ def hardened(result: StudyResult, **changes: object) -> StudyResult:
 def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write empty files in place of pictures."""
     monkeypatch.setattr("edgerift.report._study._figures.png", lambda _: b"")
-    names = ("alpha", "attacked", "clones", "cumulative", "features", "success", "targets", "tradeoff", "training")
-    for name in names:
+    drawn = ("alpha", "attacked", "clones", "cumulative", "epsilon", "features", "questions", "success", "targets")
+    for name in (*drawn, "tradeoff", "training"):
         monkeypatch.setattr(f"edgerift.report._study._figures.draw_{name}", lambda *_: None)
 
 
@@ -692,7 +695,7 @@ def test_axes_of_strengths_show_all_of_them(values: list[float], scale: str) -> 
 
 DRAW: list[Callable[[StudyResult], Drawing]] = [
     training.draw_training, success.draw_success, success.draw_cumulative, groups.draw_clones, groups.draw_targets,
-    alpha.draw_alpha, tradeoff.draw_tradeoff,
+    alpha.draw_alpha, tradeoff.draw_tradeoff, epsilon.draw_epsilon, questions.draw_questions,
 ]  # fmt: skip
 
 
@@ -700,7 +703,7 @@ DRAW: list[Callable[[StudyResult], Drawing]] = [
 def test_texts_lie_inside_and_apart(draw: Callable[[StudyResult], Drawing]) -> None:
     rows = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp", "held", "smoothing")
     given = {"data": (LONG,), "originals": ("ResNet", "A network with a long name of its own"), "seeds": (0, 1)}
-    require_readable(draw(both(diva(**given), divqat(**given, rows=rows))))
+    require_readable(draw(both(diva(**given), with_data_free(divqat(**given, rows=rows), rows=rows))))
 
 
 def test_texts_of_narrow_columns_lie_inside_and_apart() -> None:

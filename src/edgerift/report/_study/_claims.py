@@ -22,6 +22,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "no effect": "no effect: the interval lies within 1 percentage point, 1 percent, 0.01 nats or 0.01 of l1 of zero",
     "not resolved": "not resolved: the interval reaches to both sides, or there is none",
     "not measured": "not measured: a figure of it is missing",
+    "blind": "blind: the attack saw nothing of the plain model either, and the verdict tells nothing of the defence",
 }
 
 
@@ -34,6 +35,13 @@ class ClaimRow:
     here: Number | None
     unit: str
     verdict: str
+    note: str = ""
+    blind: bool = False
+
+    @property
+    def judged(self) -> str:
+        """The verdict, and whether the attack was blind."""
+        return f"{self.verdict} (blind)" if self.blind else self.verdict
 
     @property
     def value(self) -> str:
@@ -47,7 +55,7 @@ class ClaimRow:
 
     def cells(self) -> tuple[str, str, str, str]:
         """Write the row, a text for each of the headings."""
-        return self.statement, self.published, " ".join(filter(None, (self.value, self.ends))), self.verdict
+        return self.statement, self.published, " ".join(filter(None, (self.value, self.ends))), self.judged
 
 
 def claim_rows(result: StudyResult) -> list[ClaimRow]:
@@ -60,7 +68,7 @@ def claim_row(claim: Claim) -> ClaimRow:
     """Give what stands in the table of one claim: the difference over all places and seeds."""
     found = None if claim.together is None else claim.together.difference
     here = None if found is None else claim_number(claim.unit, found.value, found.low, found.high)
-    return ClaimRow(claim.statement, claim.published, here, _UNITS[claim.unit], claim.verdict)
+    return ClaimRow(claim.statement, claim.published, here, _UNITS[claim.unit], claim.verdict, claim.note, claim.blind)
 
 
 def claim_number(unit: str, value: float, low: float | None = None, high: float | None = None) -> Number:
@@ -73,9 +81,14 @@ def claims_words(rows: Sequence[ClaimRow]) -> str:
     what = "Differences are between models of the same seed."
     if all(row.here is None or row.here.low is None for row in rows):
         return f"{what} There is one value of each, which has no interval: it resolves no claim."
-    found = {row.verdict for row in rows}
+    found = {row.verdict for row in rows} | {"blind" for row in rows if row.blind}
     meanings = "; ".join(meaning for verdict, meaning in _MEANINGS.items() if verdict in found)
     return (
         f"{what} Brackets: the 95 % interval of their mean (Student's t), where each network of each image set and "
         f"seed counts as one value. {capitalised(meanings)}."
     )
+
+
+def claim_notes(rows: Sequence[ClaimRow]) -> list[str]:
+    """List what else there is to say of verdicts, each once."""
+    return list(dict.fromkeys(capitalised(row.note) for row in rows if row.note))

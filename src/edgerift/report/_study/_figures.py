@@ -12,6 +12,7 @@ from edgerift.errors import InputError, unknown_name
 from edgerift.report._plots import png
 from edgerift.report._study._plots_alpha import alpha_curve_words, draw_alpha, has_alpha
 from edgerift.report._study._plots_attacked import attacked_words, draw_attacked
+from edgerift.report._study._plots_epsilon import draw_epsilon, epsilon_words, has_epsilon
 from edgerift.report._study._plots_features import draw_features, features_words
 from edgerift.report._study._plots_groups import (
     clones_words,
@@ -22,6 +23,7 @@ from edgerift.report._study._plots_groups import (
     targets_words,
 )
 from edgerift.report._study._plots_panels import ADAPTATIONS, attack_titles, subject
+from edgerift.report._study._plots_questions import draw_questions, has_questions, questions_words
 from edgerift.report._study._plots_seeds import seed_counts, whisker_words
 from edgerift.report._study._plots_success import (
     cumulative_words,
@@ -113,10 +115,27 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "the adversary's high.",
         "theft",
     ),
+    "epsilon": Figure(
+        "Thefts without images over epsilon",
+        "The clones' error over how far the attack's finite differences go, and beside it what these are worth: the "
+        "share of them in which the victim's answer did not change at all, and their correlation with the victim's "
+        "true slopes, which no attack sees. Where the correlation is near zero the attack is blind, and rounding stops "
+        "it, not training. Hollow: the same without rounding (a build's weights in float) or with more of it (a float "
+        "victim's images in whole grey levels). Lines across: attacks that take no differences. Marks of one epsilon "
+        "stand side by side.",
+        "theft",
+    ),
+    "questions": Figure(
+        "Thefts without images over questions",
+        "The clones' error over the questions asked. Full lines are at the epsilon that is best against QAT, which is "
+        "named in the title (ε), or at the only one tried; dashed lines at the published one, where that is another. "
+        "Thick lines are means over the seeds.",
+        "theft",
+    ),
 }
 
 #: Figures whose marks have whiskers.
-_WHISKERS: Final = frozenset({"success", "tradeoff", "clones", "alpha", "targets"})
+_WHISKERS: Final = frozenset({"success", "tradeoff", "clones", "alpha", "targets", "epsilon"})
 
 
 class _Chart(NamedTuple):
@@ -166,7 +185,8 @@ def _whiskers(known: Figure, kind: str, result: StudyResult | None) -> str:
         return ""
     if result is None:
         return " Whiskers are 95 % intervals over the seeds (Student's t), or of the images where there is one seed."
-    counts = seed_counts(result.pairs if known.place == "evasion" else result.thefts)
+    theft = result.data_free if kind == "epsilon" else result.thefts
+    counts = seed_counts(result.pairs if known.place == "evasion" else theft)
     cut = (
         ", cut where no figure can lie; of the images also where all seeds agree" if max(counts, default=1) > 1 else ""
     )
@@ -183,6 +203,8 @@ def _charts(result: StudyResult) -> Iterator[_Chart]:
         "clones": (has_clones, draw_clones, clones_words),
         "alpha": (has_alpha, draw_alpha, alpha_curve_words),
         "targets": (has_targets, draw_targets, targets_words),
+        "epsilon": (has_epsilon, draw_epsilon, epsilon_words),
+        "questions": (has_questions, draw_questions, questions_words),
     }
     for kind in FIGURES:
         if kind not in whole:

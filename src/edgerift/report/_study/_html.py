@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edgerift.report._hardening_html import Picture, read_picture
 from edgerift.report._page import asset, environment, policy
-from edgerift.report._study._claims import CLAIMS, HEADINGS, claim_rows, claims_words
+from edgerift.report._study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
 from edgerift.report._study._figures import figure_of
 from edgerift.report._study._spread import interval_words
 from edgerift.report._study._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
@@ -24,6 +24,7 @@ _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "success": ("success", "cumulative"),
     "victims": ("tradeoff",),
     "targets": ("targets",),
+    "data-free": ("epsilon", "questions"),
     "students": ("clones",),
     "alphas": ("alpha",),
 }
@@ -93,6 +94,7 @@ def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> 
         "claims": judged,
         "claims_words": claims_words(judged),
         "claim_headings": HEADINGS,
+        "claim_notes": claim_notes(judged),
         "sections": _sections(result, figures, words),
         "places": PLACES,
         "settings": setting_rows(result.study),

@@ -67,19 +67,28 @@ _ESCAPES: Final = str.maketrans(
 def table_latex(table: StudyTable) -> str:
     """Write a table as a `table*` with its caption; the document needs `booktabs` and `graphicx`.
 
-    One that is too long for a page is cut into a `table*` for each of its groups.
+    One that is too long for a page is cut into a `table*` for each of its groups, or for each part of those.
     """
     caption = " ".join(filter(None, (table.caption, table.intervals)))
-    groups: dict[Cell, list[tuple[Cell, ...]]] = {}
-    for row in table.rows:
-        groups.setdefault(row[0] if len(table.rows) > _LONGEST else None, []).append(row)
     lines = [*_HEAD]
-    for number, (group, rows) in enumerate(groups.items(), 1):
-        title = table.title if group is None else f"{table.title}: {cell_words(group)}"
+    for number, (group, rows) in enumerate(_parts(table).items(), 1):
+        title = f"{table.title}: {', '.join(map(cell_words, group))}" if group else table.title
         said = f"{title}. {caption}" if number == 1 else f"{title} (continued)."
         label = table.name if number == 1 else f"{table.name}-{number}"
         lines += _float(replace(table, rows=tuple(rows)), said, label)
     return "\n".join(lines) + "\n"
+
+
+def _parts(table: StudyTable) -> dict[tuple[Cell, ...], list[tuple[Cell, ...]]]:
+    """Cut rows by as few of the names that they begin with as make parts that fit on a page."""
+    parts: dict[tuple[Cell, ...], list[tuple[Cell, ...]]] = {}
+    for names in (0, 1, *range(2, table.names)):
+        parts = {}
+        for row in table.rows:
+            parts.setdefault(row[:names], []).append(row)
+        if max(map(len, parts.values()), default=0) <= _LONGEST:
+            break
+    return parts
 
 
 def _float(table: StudyTable, caption: str, label: str) -> list[str]:

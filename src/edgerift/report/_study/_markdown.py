@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgerift.report._markdown import escaped, markdown_list, markdown_table
-from edgerift.report._study._claims import CLAIMS, HEADINGS, claim_rows, claims_words
+from edgerift.report._study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
 from edgerift.report._study._spread import interval_words
 from edgerift.report._study._table import StudyTable, cell_words
 from edgerift.report._study._tables import study_tables
@@ -21,6 +21,8 @@ def study_markdown(result: StudyResult) -> str:
     if judged:
         rows = markdown_table(HEADINGS, (row.cells() for row in judged), len(HEADINGS))
         blocks += [f"## {CLAIMS}", escaped(claims_words(judged)), rows]
+        notes = claim_notes(judged)
+        blocks += [markdown_list(notes)] if notes else []
     tables = study_tables(result)
     for place, heading in PLACES.items():
         own = [table for table in tables if table.place == place]

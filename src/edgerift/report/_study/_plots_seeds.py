@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.measure import Interval, MeanInterval, spread
 from edgerift.report._plots import SOFT_INK, Look
-from edgerift.study import PairCell, TheftCell
+from edgerift.study import DataFreeCell, PairCell, TheftCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,14 +51,21 @@ def in_percent(found: Measured) -> Measured:
     return Measured(100 * found.value, 100 * found.low, 100 * found.high, found.seeds)
 
 
-def seed_counts(cells: Collection[PairCell] | Collection[TheftCell]) -> frozenset[int]:
+def seed_counts(
+    cells: Collection[PairCell] | Collection[TheftCell] | Collection[DataFreeCell],
+) -> frozenset[int]:
     """Tell how many seeds the points of a figure are made of."""
     places: dict[tuple[str, ...], int] = {}
     for cell in cells:
-        kind = cell.adaptation if isinstance(cell, PairCell) else cell.target
-        key = (cell.data, cell.original, kind)
+        key = (cell.data, cell.original, _kind(cell))
         places[key] = places.get(key, 0) + 1
     return frozenset(places.values())
+
+
+def _kind(cell: PairCell | TheftCell | DataFreeCell) -> str:
+    if isinstance(cell, DataFreeCell):
+        return ""
+    return cell.adaptation if isinstance(cell, PairCell) else cell.target
 
 
 def whisker_words(counts: Collection[int]) -> str:

@@ -10,6 +10,7 @@ from edgerift.measure import Rate, interval
 from edgerift.report._study._csv import csv_text
 from edgerift.report._study._paper import accuracy_table, published_accuracies
 from edgerift.report._study._record import COLUMNS, Record
+from edgerift.report._study._records_datafree import data_free_records
 from edgerift.report._study._records_theft import theft_records
 from edgerift.study import EpochPart, PairCell, StudyResult
 
@@ -30,6 +31,7 @@ def study_records(result: StudyResult) -> Iterator[Record]:
         yield from _pair_records(result, cell)
     yield from _published(result)
     yield from theft_records(result)
+    yield from data_free_records(result)
 
 
 def _start(result: StudyResult, cell: PairCell, victim: str) -> Record:

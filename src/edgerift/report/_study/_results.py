@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edgerift.report._study._claims import HEADINGS, claim_number, claim_row
-from edgerift.report._study._table import cell_words
+from edgerift.report._study._table import capitalised, cell_words
 from edgerift.report._words import plain
 from edgerift.study import Claim, Finding, StudyResult, claims
 
@@ -56,6 +56,8 @@ def _study(result: StudyResult, folder: str) -> list[str]:
         blocks.append(f"![Success of the attacks]({folder}/figures/success.png)")
     if result.thefts:
         blocks.append(f"![Cost and protection]({folder}/figures/tradeoff.png)")
+    if result.data_free:
+        blocks.append(f"![Thefts without images]({folder}/figures/questions.png)")
     if result.missing:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")
@@ -65,6 +67,7 @@ def _study(result: StudyResult, folder: str) -> list[str]:
             blocks += [
                 f"### {claim.statement}",
                 f"{claim.measured[0].upper()}{claim.measured[1:]}; {_UNITS[claim.unit]}.{_bound(claim)}",
+                *([capitalised(claim.note)] if claim.note else []),
                 _all(claim),
             ]
     return blocks
@@ -84,6 +87,8 @@ def _scale(result: StudyResult) -> str:
         parts.append(f"{'all' if count is None else count} images attacked for each")
     if study.theft is not None:
         parts.append(f"thieves with {study.theft.budget} questions and {study.theft.knockoff.student} clones")
+    if study.theft is not None and study.theft.data_free is not None:
+        parts.append(f"thieves without images with {study.theft.data_free.budget} questions")
     return plain("; ".join(parts)) + "."
 
 

@@ -9,8 +9,10 @@ from edgerift.harden import VictimPart, paper_row
 from edgerift.measure import Interval
 from edgerift.report._hardening_words import PAPER_NOTE
 from edgerift.report._study._comparisons import PLAIN, Comparison, Comparisons, joint, strengths_words
+from edgerift.report._study._datafree import DataFreeThefts
 from edgerift.report._study._spread import difference, interval_words, means, seeds_words, shares
 from edgerift.report._study._table import OURS, PAPER, Cell, Heading, Number, StudyTable, made_table
+from edgerift.report._study._tables_datafree import victim_cells, victim_headings, victim_words
 from edgerift.report._words import thief_words
 
 #: A victim's and its clone's figures as the paper prints them, shares in [0, 1].
@@ -26,9 +28,9 @@ _TARGETS_NOTE: Final = (
 )
 
 
-def main_theft_tables(found: Comparisons) -> list[StudyTable]:
+def main_theft_tables(found: Comparisons, thefts: DataFreeThefts) -> list[StudyTable]:
     """Make the tables that the paper has: victims, joint defences and targets."""
-    tables = [_victims(found), _joint(found), _targets(found)]
+    tables = [_victims(found, thefts), _joint(found), _targets(found)]
     return [table for table in tables if table.rows]
 
 
@@ -86,20 +88,22 @@ def _printed(share: float) -> Number:
     return Number(round(100 * share, 4), decimals=2)
 
 
-def _victims(found: Comparisons) -> StudyTable:
+def _victims(found: Comparisons, thefts: DataFreeThefts) -> StudyTable:
     headings = [*_PLACES, Heading("Victim"), Heading("Seeds"), Heading("Strength"), *_headings("QAT")]
+    headings += victim_headings()
     rows: list[list[Cell]] = []
     for one in found.first_target():
         for name in (name for name in one.names if not joint(name)):
             seeds = seeds_words(len(one.parts(name)), found.seeds)
             row: list[Cell] = [*found.places(one), one.title(name), seeds, strengths_words(one, name)]
             printed = _row_of_paper(found, one, name)
-            rows.append([*row, *_figures(one, name, printed, None if name == PLAIN else PLAIN)])
+            own = _figures(one, name, printed, None if name == PLAIN else PLAIN)
+            rows.append([*row, *own, *victim_cells(found, one, name, thefts)])
     strength = "Strength: the strongest that was allowed, from the least to the greatest of the seeds."
     return made_table(
         "victims",
         "Victims and their clones" + (" (the paper's table III)" if found.paper() else ""),
-        f"{found.target_words()}. {errors_words(found)} {strength}",
+        f"{found.target_words()}. {errors_words(found)} {strength}{victim_words(found, thefts)}",
         interval_words(found.study),
         headings,
         rows,

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift.report._study._comparisons import PLAIN, Comparison, Comparisons
+from edgerift.report._study._datafree import ATTACKS, DataFreeThefts, Place
 from edgerift.report._study._evasions import Evasions
-from edgerift.report._study._plots_panels import ADAPTATIONS
+from edgerift.report._study._plots_panels import ADAPTATIONS, subject
 from edgerift.report._study._spread import difference, interval_words, means, seeds_note, shares
 from edgerift.report._study._table import Cell, Number, cell_words, ends_words, value_words
+from edgerift.report._study._tables_datafree import sight_cells
 from edgerift.report._study._words import cells_words, missing_words, study_words
 from edgerift.report._words import plain
 from edgerift.study import StudyResult
@@ -38,7 +40,9 @@ def study_text(result: StudyResult, folder: Path | None = None) -> RenderableTyp
     if result.thefts:
         comparisons = Comparisons(result)
         parts += [_thefts(comparisons, one) for one in comparisons.first_target()]
-    lines = [interval_words(result.study, "Small figures")] if result.pairs or result.thefts else []
+    parts += [_without_images(result, place) for place in DataFreeThefts(result).all()]
+    has_figures = result.pairs or result.thefts or result.data_free
+    lines = [interval_words(result.study, "Small figures")] if has_figures else []
     lines += [study_words(result), cells_words(result)]
     lines += [f"  {missing_words(cell)}" for cell in result.missing[:_NAMED]]
     lines += [f"  and {len(result.missing) - _NAMED} more"] if len(result.missing) > _NAMED else []
@@ -94,6 +98,30 @@ def _theft_cells(one: Comparison, name: str) -> list[Cell]:
         None if name == PLAIN else difference(soft, base, count),
         shares([part.adversary_error.hard for part in parts], count),
     ]
+
+
+def _without_images(result: StudyResult, place: Place) -> Table:
+    """Lay out the thefts without images of one original, at the published epsilon and at the best one."""
+    headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
+    title = f"{subject(result, place.data, place.original)}: thefts without images, errors in %"
+    table = _table(title, ("attack", "victim", "epsilon"), headings)
+    main = [one for attack in place.attacks for victim in place.victims for one in place.main(attack, victim)[::-1]]
+    for theft in main:
+        entries = place.entries(theft)
+        count = len(entries)
+        own, base = place.errors(theft), place.errors(theft._replace(victim=PLAIN))
+        zero, correlation, _ = sight_cells(list(entries.values()))
+        cells: list[Cell] = [
+            ATTACKS.get(theft.attack, theft.attack),
+            theft.victim,
+            None if theft.epsilon is None else f"{theft.epsilon:g}",
+            shares(list(own.values()), count),
+            None if theft.victim == PLAIN else difference(own, base, count),
+            zero,
+            correlation,
+        ]
+        table.add_row(*map(_cell, cells))
+    return table
 
 
 def _table(title: str, names: Sequence[str], headings: Sequence[str]) -> Table:

@@ -6,14 +6,14 @@ from typing import Final
 
 from edgerift.report._study._table import Place
 from edgerift.report._words import attack_words
-from edgerift.study import MissingCell, Study, StudyResult
+from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 
 PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Theft of the model"}
 
 
 def cell_count(result: StudyResult) -> tuple[int, int]:
     """Count the cells that have a result, and all."""
-    found = len(result.pairs) + len(result.thefts)
+    found = len(result.pairs) + len(result.thefts) + len(result.data_free)
     return found, found + len(result.missing)
 
 
@@ -60,4 +60,17 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
             )
         )
         rows.append(("Budget", f"{theft.budget:,} questions for each clone unless a set says otherwise"))
+        if theft.data_free is not None:
+            rows.append(("Stolen without images", _data_free_words(theft.data_free)))
     return rows
+
+
+def _data_free_words(plan: DataFreePlan) -> str:
+    epsilons = f"; epsilon also {', '.join(f'{epsilon:g}' for epsilon in plan.epsilons)}" if plan.epsilons else ""
+    where = f"; data {', '.join(plan.data)}" if plan.data else ""
+    seeds = f"; seeds {', '.join(map(str, plan.seeds))}" if plan.seeds else ""
+    controls = "; with controls" if plan.controls else ""
+    return (
+        f"{', '.join(plan.rows)}, by {', '.join(plan.attacks)}, {plan.budget:,} questions for each clone"
+        f"{epsilons}{where}{seeds}{controls}"
+    )

@@ -1,0 +1,83 @@
+"""What thefts without images took from several victims, and whether the thief could see."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+from edgerift.extract import DataFree, DataFreeTheft, Masking
+from edgerift.harden._rows import RowName
+from edgerift.recipes import Settings
+
+
+class DataFreeEntry(Settings):
+    """One theft without images: which attack, of which victim, and what it took.
+
+    `epsilon` is how far its finite differences go, None for an attack without. `control` tells the attack as it is
+    published or chosen (None) from what it is compared with: float images rounded to whole grey levels for a float
+    victim (`whole pixels`), and a build's quantized weights computed in float (`simulated`).
+    """
+
+    victim: RowName
+    attack: str
+    epsilon: float | None
+    control: Literal["whole pixels", "simulated"] | None = None
+    theft: DataFreeTheft
+
+    @property
+    def masking(self) -> Masking | None:
+        """What the differences were worth when the budget was spent; None where nobody measured it."""
+        last = self.theft.curve[-1].measured if self.theft.curve else None
+        return None if last is None else last.masking
+
+    @property
+    def zero_share(self) -> float | None:
+        """The share of the attack's own last differences in which the victim's answer did not change at all."""
+        return self.theft.curve[-1].zero_share if self.theft.curve else None
+
+    @property
+    def is_blind(self) -> bool | None:
+        """Whether the differences told nothing of the victim's slopes; None where nobody measured it."""
+        found = self.masking
+        return None if found is None else found.is_blind
+
+
+class DataFreeComparison(Settings):
+    """Thefts without images of several victims of one original, in a table's order."""
+
+    type: Literal["data-free-comparison"] = "data-free-comparison"
+    version: Literal[1] = 1
+    entries: tuple[DataFreeEntry, ...]
+
+    def find(
+        self,
+        victim: str,
+        attack: str,
+        epsilon: float | None = None,
+        control: Literal["whole pixels", "simulated"] | None = None,
+    ) -> DataFreeEntry | None:
+        """Find a theft; None where it was not tried."""
+        wanted = (victim, attack, epsilon, control)
+        return next((one for one in self.entries if (one.victim, one.attack, one.epsilon, one.control) == wanted), None)
+
+
+def published_epsilon(attack: str) -> float | None:
+    """How far an attack's differences go in its publication; None for an attack without differences."""
+    differences = DataFree.model_validate({"name": attack}).differences
+    return None if differences is None else differences.epsilon
+
+
+def best_epsilon(comparisons: Sequence[DataFreeComparison], attack: str, victim: str = "qat") -> float | None:
+    """Choose the epsilon at which an attack's clones of one victim err least, on average over comparisons.
+
+    The smaller of two that are equal; None where that victim was not attacked with differences in all of them. Nothing
+    is chosen against a defence by it as long as `victim` has none.
+    """
+    errors: dict[float, list[float]] = {}
+    for comparison in comparisons:
+        for one in comparison.entries:
+            if (one.victim, one.attack, one.control) == (victim, attack, None) and one.epsilon is not None:
+                errors.setdefault(one.epsilon, []).append(one.theft.adversary_error.value)
+    means = {epsilon: statistics.fmean(own) for epsilon, own in errors.items() if len(own) == len(comparisons)}
+    return min(means, key=lambda epsilon: (means[epsilon], epsilon), default=None)

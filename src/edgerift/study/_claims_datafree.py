@@ -1,0 +1,178 @@
+"""What the second paper claims of thieves without images, and how much of a difference is the training's doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from edgerift.harden import DataFreeComparison, DataFreeEntry, best_epsilon, published_epsilon
+from edgerift.study._stated import Stated
+
+_PLAIN: Final = "qat"
+_DEFENDED: Final = "divqat"
+
+
+class Stolen(NamedTuple):
+    """The thefts of one cell, and those of its data set and original for every seed, by which an epsilon is chosen."""
+
+    comparison: DataFreeComparison
+    peers: tuple[DataFreeComparison, ...]
+
+
+_Choice: TypeAlias = Callable[[Stolen], float | None]
+
+
+class Worth(NamedTuple):
+    """What a difference found is worth: in words, and whether the attack was blind against every plain build."""
+
+    note: str = ""
+    blind: bool = False
+
+
+@dataclass(frozen=True)
+class StatedTheft:
+    """A claim of thefts, and what a difference found is worth, given the cells and the names of their places."""
+
+    stated: Stated[Stolen]
+    worth: Callable[[Sequence[tuple[str, Stolen]]], Worth]
+
+
+class _Attack(NamedTuple):
+    """How claims name an attack, and what the paper prints of it; None for attacks of which it prints nothing."""
+
+    name: str
+    title: str
+    published: str | None
+
+
+_WITH_DIFFERENCES: Final = (
+    _Attack("dfme", "DFME", "Table III: +20.7 (CIFAR-10), +9.7 (CIFAR-100), +29.9 (GTSRB), +77.4 (SVHN)"),
+    _Attack(
+        "maze-dfme", "the paper's MAZE", "Table III: +7.0 (CIFAR-10), +0.4 (CIFAR-100), +9.3 (GTSRB), +85.7 (SVHN)"
+    ),
+    _Attack("maze", "MAZE as its authors run it", None),
+)
+_WITHOUT: Final = (
+    _Attack("disguide", "DisGUIDE, which takes no differences", None),
+    _Attack("disguide-hard", "DisGUIDE on labels alone", None),
+)
+_UNPRINTED: Final = "not in the paper"
+
+
+def data_free_claims(comparisons: Sequence[DataFreeComparison]) -> tuple[StatedTheft, ...]:
+    """State the claims about the attacks that were tried; each attack at an epsilon of its own choice if there are."""
+    tried = {entry.attack for one in comparisons for entry in one.entries}
+    varied = {
+        entry.attack for one in comparisons for entry in one.entries if entry.epsilon != published_epsilon(entry.attack)
+    }
+    found: list[StatedTheft] = []
+    for attack in _WITH_DIFFERENCES:
+        found += [_at_published(attack)] if attack.name in tried else []
+        found += [_at_best(attack)] if attack.name in varied else []
+    return (*found, *(_without_differences(attack) for attack in _WITHOUT if attack.name in tried))
+
+
+def _at_published(attack: _Attack) -> StatedTheft:
+    epsilon = published_epsilon(attack.name)
+    return _stated(
+        f"{attack.name}-published",
+        f"DivQAT raises the error of {attack.title} over plain QAT.",
+        attack,
+        f"clone's error, DivQAT minus QAT, {attack.name} at the published epsilon of {epsilon:g}",
+        lambda _: epsilon,
+    )
+
+
+def _at_best(attack: _Attack) -> StatedTheft:
+    return _stated(
+        f"{attack.name}-best",
+        f"Ours: DivQAT raises the error of {attack.title} also at the epsilon that is best against QAT.",
+        attack._replace(published=None),
+        f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon at which its clones of QAT err least",
+        lambda stolen: best_epsilon(stolen.peers, attack.name),
+        " It was chosen against QAT on the same test images, which favours DivQAT if anything.",
+    )
+
+
+def _without_differences(attack: _Attack) -> StatedTheft:
+    return StatedTheft(
+        Stated(
+            attack.name,
+            f"Ours: DivQAT raises the error of {attack.title}.",
+            _UNPRINTED,
+            f"clone's error, DivQAT minus QAT, {attack.name}",
+            lambda stolen: _difference(stolen, attack.name, None),
+        ),
+        lambda _: Worth(),
+    )
+
+
+def _stated(
+    name: str, statement: str, attack: _Attack, measured: str, choose: _Choice, remark: str = ""
+) -> StatedTheft:
+    def difference(stolen: Stolen) -> float | None:
+        epsilon = choose(stolen)
+        return None if epsilon is None else _difference(stolen, attack.name, epsilon)
+
+    def worth(cells: Sequence[tuple[str, Stolen]]) -> Worth:
+        found = _worth(attack, cells, choose)
+        return found._replace(note=f"{found.note}{remark}") if found.note else found
+
+    return StatedTheft(Stated(name, statement, attack.published or _UNPRINTED, measured, difference), worth)
+
+
+def _difference(stolen: Stolen, attack: str, epsilon: float | None) -> float | None:
+    """How much more a clone of the defended build errs than one of the plain one, in points."""
+    plain, defended = (stolen.comparison.find(victim, attack, epsilon) for victim in (_PLAIN, _DEFENDED))
+    if plain is None or defended is None:
+        return None
+    return 100 * (defended.theft.adversary_error.value - plain.theft.adversary_error.value)
+
+
+def _worth(attack: _Attack, cells: Sequence[tuple[str, Stolen]], choose: _Choice) -> Worth:
+    """Say at which epsilons an attack was, whether it could see there, and what a difference is worth then."""
+    epsilons: dict[str, float] = {}
+    pairs: list[tuple[DataFreeEntry, DataFreeEntry]] = []
+    for place, stolen in cells:
+        epsilon = choose(stolen)
+        found = [stolen.comparison.find(victim, attack.name, epsilon) for victim in (_PLAIN, _DEFENDED)]
+        plain, defended = found
+        if epsilon is not None and plain is not None and defended is not None:
+            epsilons[place] = epsilon
+            pairs.append((plain, defended))
+    if not pairs:
+        return Worth()
+    blind = all(plain.is_blind for plain, _ in pairs)
+    return Worth(f"{attack.title} at {_epsilons(epsilons)} {_sight(pairs)}", blind)
+
+
+def _epsilons(by_place: dict[str, float]) -> str:
+    if len(set(by_place.values())) == 1:
+        return f"epsilon {next(iter(by_place.values())):g}"
+    return f"epsilon {', '.join(f'{epsilon:g} ({place})' for place, epsilon in by_place.items())}"
+
+
+def _sight(pairs: Sequence[tuple[DataFreeEntry, DataFreeEntry]]) -> str:
+    """Say against how many builds the differences told nothing."""
+    known = [pair for pair in pairs if all(one.is_blind is not None for one in pair)]
+    if not known:
+        return "was not measured for what its differences are worth."
+    slopes = sorted(plain.masking.correlation or 0.0 for plain, _ in known if plain.masking is not None)
+    ends = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (slopes[0], slopes[-1])))
+    against = f"against QAT (correlation of its differences with the slopes {ends})"
+    blind, whole = sum(bool(plain.is_blind) for plain, _ in known), len(known)
+    if blind == whole:
+        return (
+            f"was blind {against}: what stops it is rounding, which QAT has as well, so that no difference here, held "
+            "or not, tells of DivQAT's training."
+        )
+    if blind:
+        return f"was blind {against} in {blind} of {whole} thefts: those tell nothing of DivQAT's training."
+    hidden = sum(bool(defended.is_blind) for _, defended in known)
+    if hidden:
+        return (
+            f"was not blind {against}, but against DivQAT in {hidden} of {whole} thefts: there DivQAT hides behind "
+            "rounding, which an attack without differences does not mind."
+        )
+    return f"was not blind {against}, nor against DivQAT: a difference here is more than rounding."

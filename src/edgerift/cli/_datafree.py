@@ -9,7 +9,7 @@ from pydantic import PositiveFloat, PositiveInt
 from edgerift import zoo
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
-from edgerift.extract import DataFree, Differences
+from edgerift.extract import DataFree, Differences, Generator
 from edgerift.images import ImagesSettings
 from edgerift.recipes import Settings
 
@@ -79,7 +79,8 @@ def data_free_thief(
 ) -> DataFree:
     """Describe a thief without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
 
-    Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack.
+    Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack and for images that no generator can
+    make.
     """
     if stealing.queries is not None or stealing.thief_epochs is not None:
         given = "--queries" if stealing.queries is not None else "--thief-epochs"
@@ -87,7 +88,9 @@ def data_free_thief(
             f"{given} is for --attack knockoff; {options.attack} makes its questions and learns as it asks"
         )
     student = clone_network(stealing, architecture)
-    zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
+    # What cannot be made fails now rather than after the victim was trained.
+    zoo.create(student, 2, size=victim.size or 32)
+    Generator(latent=1, size=victim.size or 32, width=2)
     fields: dict[str, Any] = dict(_DIGITS) if victim.source == "digits" else {}
     for name, value in (
         ("batch_size", stealing.thief_batch_size),

@@ -40,7 +40,7 @@ clean:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[executorch,onnxruntime,ray,tracking,dev]' --constraint constraints.txt
+	$(PIP) --editable '.[devices,executorch,onnxruntime,ray,tracking,dev]' --constraint constraints.txt
 	touch $@
 
 $(INSTALLED_DOCS): $(INSTALLED)

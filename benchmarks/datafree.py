@@ -31,6 +31,7 @@ from edgerift import zoo
 from edgerift.extract import DataFree, Oracle, data_free
 from edgerift.extract._clones import make_clones
 from edgerift.extract._generator import Generator, squashed
+from edgerift.train import keep_freed_memory
 
 CLASSES = 10
 FULL_BUDGET = 20_000_000
@@ -197,6 +198,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/datafree.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()
     victim = zoo.create(given.victim, CLASSES, size=given.size).eval().requires_grad_(False)
     rows = []
     print(f"{'attack':<14}{'bare ms':>10}{'attack ms':>11}{'ratio':>8}{'queries/s':>11}")

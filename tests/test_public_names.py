@@ -411,6 +411,7 @@ PUBLIC = {
         "choose_device",
         "derived_seed",
         "fit",
+        "keep_freed_memory",
         "learning_rate",
         "plot_history",
         "read_history",

@@ -57,6 +57,37 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
+def test_two_devices_share_a_theft(theft_of, store) -> None:
+    pytest.importorskip("lightning_fabric")
+    recipe = theft_of(attack=DFME.replace(devices=2))
+    told = []
+    folder = store.get(recipe, lambda *given: told.append(given))
+    theft = recipe.theft(store, silent)
+    assert names(folder) == FILES | {"ledger-1.stream"}
+    assert theft.spent == 4 * DFME.queries
+    assert [point.queries for point in theft.curve] == [2 * DFME.queries, 4 * DFME.queries]
+    assert all(point.measured is not None and point.measured.masking is not None for point in theft.curve)
+    assert [given[1] for given in told if given[0] == "steal"] == [DFME.queries * number for number in (1, 2, 3, 4)]
+
+
+def test_a_theft_that_was_killed_while_it_cleared_up_is_not_done_again(theft_of, store, monkeypatch) -> None:
+    recipe = theft_of(points=1)
+    cleared = type(store.root).unlink
+
+    def die(path, **options):
+        if path.name == "ledger.stream.answers":
+            raise KeyboardInterrupt
+        cleared(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store.root), "unlink", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.get(recipe)
+    assert not store.has(recipe)
+    monkeypatch.setattr(recipe_module, "data_free", None)
+    assert names(store.get(recipe)) == FILES
+
+
 def test_the_figures_and_files_of_a_theft(theft_of, small_pair, store) -> None:
     recipe = theft_of(defences=(ReverseSigmoid(beta=0.4),))
     theft = recipe.theft(store, silent)

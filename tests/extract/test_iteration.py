@@ -14,6 +14,7 @@ from edgerift.extract._clones import class_imbalance, disagreement
 from edgerift.extract._critic import Critic
 from edgerift.extract._generator import squashed
 from edgerift.extract._iteration import Iteration
+from edgerift.extract._ranks import Ranks
 from edgerift.extract._recovery import LOSSES
 from edgerift.extract._replay import Replay
 from edgerift.images import to_float
@@ -66,13 +67,12 @@ class Made:
         self.iteration = Iteration(
             settings,
             self.oracle,
-            self.generator.train(),
-            self.clones.train(),
-            self.replay,
-            POSITIVES if settings.positives else None,
-            self.critic,
-            total,
-            CLASSES,
+            iteration_module.Networks(self.generator.train(), self.clones.train(), self.critic),
+            replay=self.replay,
+            positives=POSITIVES if settings.positives else None,
+            total=total,
+            classes=CLASSES,
+            ranks=Ranks(),
         )
 
     def step(self, number: int = 0, seed: int = 0) -> iteration_module.Seen:

@@ -48,6 +48,8 @@ class DataFreeOptions(Settings):
     simulated: bool = False
     """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
     an attack on the build and not on this was the arithmetic"""
+    devices: PositiveInt = 1
+    """GPUs of this machine, or processes where there is none, that share each batch; needs edgerift[devices]"""
     curve_points: PositiveInt = 20
     """at how many places of the budget the clone is measured"""
     keep_answers: bool = False
@@ -105,6 +107,7 @@ def data_free_thief(
             **fields,
             "student": student,
             "precision": stealing.thief_precision,
+            "devices": options.devices,
             "device": device,
             "seed": seed + 1 if stealing.thief_seed is None else stealing.thief_seed,
         }

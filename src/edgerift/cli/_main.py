@@ -26,6 +26,7 @@ from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._study import StudyCommand
 from edgerift.cli._train import Train
 from edgerift.errors import EdgeriftError, InputError, RecipeError
+from edgerift.train import keep_freed_memory
 
 #: A field of the options as errors name it, such as `AdaptOptions.adapt_epochs`.
 _OPTION = re.compile(r"^[A-Z]\w*\.([a-z0-9_]+)")
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given in (["--version"], ["-V"]):
         sys.stdout.write(f"edgerift {edgerift.__version__}\n")
         return 0
+    keep_freed_memory()
     try:
         command = _parse(given)
         return 0 if command is None else int(command.run())

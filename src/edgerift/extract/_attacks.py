@@ -79,7 +79,8 @@ class DataFree(Settings):
     mean posterior, which keeps all classes in. `reuse` trains the clone's first batch on the images of the generator's
     last, which are paid for already. `grey` makes each so many-th image grey, before anybody sees it, by taking one
     of its channels, drawn, for all three. `latent` and `width` are the generator's, whose 128 channels cost a processor
-    more than a small clone. `seed` draws all.
+    more than a small clone. `seed` draws all. On several `devices`, processes that work as one, each has its share of
+    every batch, and batch normalisation and the balance of the classes are those of the share.
 
     Raises :class:`~edgerift.errors.RecipeError` for parts that do not fit together.
     """
@@ -105,6 +106,7 @@ class DataFree(Settings):
     clone: Descent = Descent()
     seed: NonNegativeInt = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    devices: PositiveInt = 1
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
     compile: bool = Field(default=False, exclude=True)
 
@@ -128,6 +130,11 @@ class DataFree(Settings):
             raise ValueError("diversity is for clones that disagree, and this attack takes differences; leave it out")
         if self.differences is not None and self.loss == "cross-entropy":
             raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"{self.devices} devices share each batch evenly, which a batch_size of {self.batch_size} does not "
+                "allow; give a multiple"
+            )
         if self.reuse and (self.differences is None or not self.differences.needs_middle):
             raise ValueError("reuse needs a generator's step that asks about its images; use forward differences")
         return self

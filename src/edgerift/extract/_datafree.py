@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 import torch
 from pydantic import TypeAdapter
@@ -22,12 +22,16 @@ from edgerift.extract._clones import Vote, make_clones
 from edgerift.extract._critic import Critic
 from edgerift.extract._curve import CurvePoint, Observe
 from edgerift.extract._generator import Generator
-from edgerift.extract._iteration import Iteration, Seen
+from edgerift.extract._iteration import Iteration, Networks, Seen
 from edgerift.extract._oracle import Oracle
+from edgerift.extract._ranks import Ranks
 from edgerift.extract._replay import SLACK, Replay
 from edgerift.extract._state import Standing, read_state, write_state
 from edgerift.recipes import Progress, silent
 from edgerift.train import TrainSettings, choose_device, derived_seed, repeatable, seeded_layers
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
 _CURVE: Final = TypeAdapter(tuple[CurvePoint, ...])
@@ -56,6 +60,7 @@ def data_free(
     points: int = 20,
     checkpoint: Path | None = None,
     progress: Progress = silent,
+    fabric: Fabric | None = None,
     **settings_fields: Any,
 ) -> DataFreeClone:
     """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
@@ -66,14 +71,24 @@ def data_free(
     victim, a killed attack goes on to the same clone, and pays for no image twice; the file, and a replay memory beside
     it, are the caller's to remove.
 
+    On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
+    ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it. All
+    of them get the same clone; the first one observes, writes the checkpoint and has the curve.
+
     Raises :class:`~edgerift.errors.InputError` for a budget below one iteration's, positives that do not fit, a victim
     of other classes, and what :meth:`Oracle.stream` raises.
     """
-    chosen = _chosen(attack, settings_fields)
-    total = victim.streamable // chosen.queries
+    chosen, ranks = _chosen(attack, settings_fields), Ranks(fabric)
+    if ranks.world_size != chosen.devices:
+        raise InputError(
+            f"devices={chosen.devices}, and {ranks.world_size} processes run the attack; give a fabric that was "
+            "launched on as many devices, or let DataFreeRecipe launch it"
+        )
+    asked = chosen.queries // ranks.world_size
+    total = victim.streamable // asked
     if total == 0:
         raise InputError(
-            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {chosen.queries} images: give "
+            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {asked} images: give "
             "a larger budget, or a smaller batch_size"
         )
     if points < 1:
@@ -81,7 +96,9 @@ def data_free(
     _require_positives(chosen, positives, size)
     device = choose_device(TrainSettings(device=chosen.device))
     with repeatable(device):
-        attacker = _Attack(chosen, victim, classes, size, positives, total, device, checkpoint)
+        attacker = _Attack(
+            chosen, victim, ranks, classes=classes, size=size, positives=positives, device=device, checkpoint=checkpoint
+        )
         curve = attacker.run(observe, points, progress)
     model, generator = attacker.iteration.clones, attacker.iteration.generator
     for module in (model, generator):
@@ -98,29 +115,48 @@ class _Attack:
         self,
         chosen: DataFree,
         victim: Oracle,
+        ranks: Ranks,
+        *,
         classes: int,
         size: int,
         positives: Tensor | None,
-        total: int,
         device: torch.device,
         checkpoint: Path | None,
     ) -> None:
-        self._chosen, self._victim, self._total, self._device = chosen, victim, total, device
+        self._chosen, self._victim, self._ranks, self._device = chosen, victim, ranks, device
         self._checkpoint, self._classes, self._size = checkpoint, classes, size
-        replay = None
-        if chosen.rehearsal is not None:
-            file = None if checkpoint is None else checkpoint.with_name(checkpoint.name + ".replay")
-            # No more can be remembered than is asked about.
-            replay = Replay(min(chosen.rehearsal.capacity, total * chosen.queries), device, file)
-        generator, critic = _networks(chosen, size)
-        clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
-        for module in (generator, clones, critic):
+        self._asked = chosen.queries // ranks.world_size
+        self._total = victim.streamable // self._asked
+        # What a process draws is its own, what it begins with is everybody's.
+        self._seed = chosen.seed if ranks.rank == 0 else derived_seed(chosen.seed, ranks.rank, "rank")
+        networks = _networks(chosen, classes, size)
+        for module in networks:
             if module is not None:
                 module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         own = None if positives is None or chosen.positives is None else positives[: chosen.positives.count].to(device)
-        self.iteration = Iteration(chosen, victim, generator, clones, replay, own, critic, total, classes)
+        self.iteration = Iteration(
+            chosen,
+            victim,
+            networks,
+            replay=self._replay(),
+            positives=own,
+            total=self._total,
+            classes=classes,
+            ranks=ranks,
+        )
         self._seen: list[Seen] = []
         self._key = _key(chosen, classes, size, victim, positives)
+
+    def _replay(self) -> Replay | None:
+        if self._chosen.rehearsal is None:
+            return None
+        file = None
+        if self._checkpoint is not None:
+            suffix = ".replay" if self._ranks.rank == 0 else f".replay-{self._ranks.rank}"
+            file = self._checkpoint.with_name(self._checkpoint.name + suffix)
+        # No more can be remembered than is asked about.
+        capacity = min(self._chosen.rehearsal.capacity // self._ranks.world_size, self._total * self._asked)
+        return Replay(max(1, capacity), self._device, file)
 
     def run(self, observe: Observe | None, points: int, progress: Progress) -> tuple[CurvePoint, ...]:
         """Spend the budget, from the beginning or from the checkpoint."""
@@ -128,15 +164,15 @@ class _Attack:
         stops = {self._total * number // points for number in range(1, points + 1)}
         written, since, note = time.monotonic(), 0, ""
         for number in range(first, self._total):
-            seed = derived_seed(self._chosen.seed, number, "data-free")
-            with seeded_layers(self._chosen.seed, number, self._device):
+            seed = derived_seed(self._seed, number, "data-free")
+            with seeded_layers(self._seed, number, self._device):
                 self._seen.append(self.iteration(number, torch.Generator(self._device).manual_seed(seed)))
             since += 1
             if number + 1 in stops:
                 curve = (*curve, self._point((number + 1) * self._chosen.queries, observe))
                 note = _note(curve[-1])
-            is_late = time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
-            if number + 1 in stops or is_late or (since + 1) * self._chosen.queries > SLACK:
+            is_late = self._ranks.agreed(time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS)
+            if number + 1 in stops or is_late or (since + 1) * self._asked > SLACK:
                 self._write(number + 1, curve)
                 written, since = time.monotonic(), 0
             progress("steal", (number + 1) * self._chosen.queries, self._total * self._chosen.queries, note)
@@ -150,7 +186,7 @@ class _Attack:
             )
         self._seen = []
         measured = None
-        if observe is not None:
+        if observe is not None and self._ranks.rank == 0:
             self.iteration.clones.eval()
             # Whoever measures may make images with it, and in training mode that changes it.
             measured = observe(self.iteration.clones, copy.deepcopy(self.iteration.generator))
@@ -192,7 +228,11 @@ class _Attack:
             clone_losses=clone_losses,
             zero_shares=zero_shares,
         )
-        write_state(self._checkpoint, self._key, self.iteration.parts, standing)
+        # All have to be here before one of them says so, and know it before they drop what was before.
+        self._ranks.wait()
+        if self._ranks.rank == 0:
+            write_state(self._checkpoint, self._key, self.iteration.parts, standing)
+        self._ranks.wait()
         # Only now will the attack never go back behind here.
         self._victim.settle()
 
@@ -203,11 +243,12 @@ def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
     return DataFree.model_validate({"name": attack, **fields})
 
 
-def _networks(chosen: DataFree, size: int) -> tuple[Generator, Critic | None]:
+def _networks(chosen: DataFree, classes: int, size: int) -> Networks:
+    clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derived_seed(chosen.seed, 0, "generator"))
         made = Generator(chosen.latent, size, affine=chosen.affine, width=chosen.width)
-        return made, Critic() if chosen.positives else None
+        return Networks(made, clones, Critic() if chosen.positives else None)
 
 
 def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:

@@ -17,18 +17,21 @@ from edgerift.extract._attacks import DataFree
 from edgerift.extract._curve import CurvePoint, Measured
 from edgerift.extract._datafree import DataFreeClone, data_free
 from edgerift.extract._generator import Generator
+from edgerift.extract._launch import launch
 from edgerift.extract._masking import masking
 from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, Pixels, posteriors, to_whole
 from edgerift.extract._plot_curve import plot_curve
+from edgerift.extract._ranks import Ranks
 from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, MeanInterval, accuracy, agreement, mean_interval, posterior_kl
 from edgerift.recipes import Progress, Recipe, Settings
-from edgerift.store import read_document, write_whole
+from edgerift.store import Store, read_document, write_whole
+from edgerift.train import TrainSettings, choose_device
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from lightning_fabric import Fabric
 
 LEDGER: Final = "ledger"
 _CHECKPOINT: Final = "checkpoint.pt"
@@ -72,7 +75,8 @@ class DataFreeRecipe(Recipe):
     training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
     the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
     fails against the build and not against this was stopped by the arithmetic, not by the training. `program` is that
-    of a build that was given as a file, for its owner's diagnosis.
+    of a build that was given as a file, for its owner's diagnosis. Each further one of the attack's `devices` has a
+    ledger of its own, `ledger-1` and so on.
     """
 
     type: Literal["data-free"] = "data-free"
@@ -109,17 +113,40 @@ class DataFreeRecipe(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Attack, measuring on the way, and write what was found into `folder`."""
-        shipped = open_victim(self.victim, store, progress)
-        smooth = self._smooth(shipped, store, progress)
-        victim = smooth if self.simulated and smooth is not None else shipped
+        # What is measured is written last, and then an attack that was killed has nothing left to do but to clear up.
+        if not (folder / THEFT).exists():
+            self._attack(folder, store, progress)
+        leftovers = [f"{_CHECKPOINT}*", f"{LEDGER}*.lock"]
+        for pattern in leftovers if self.keep else [*leftovers, f"{LEDGER}*.stream.answers"]:
+            for path in folder.glob(pattern):
+                path.unlink()
+
+    def theft(self, store: Store, progress: Progress) -> DataFreeTheft:
+        """Read what was measured, stolen when missing."""
+        return read_document(DataFreeTheft, store.get(self, progress) / THEFT)
+
+    def _attack(self, folder: Path, store: Store, progress: Progress) -> None:
+        devices = self.attack.devices
+        if devices == 1:
+            self._steal(None, progress, folder, store)
+            return
+        # What the processes need is made once, before they start.
+        for need in self.needs(store):
+            store.get(need, progress)
+        launch(_steal, self, folder, store.root, devices=devices, device=self._device(), progress=progress)
+
+    def _steal(self, fabric: Fabric | None, progress: Progress, folder: Path, store: Store) -> None:
+        """Attack as one of the processes; the first one writes what was found."""
+        ranks = Ranks(fabric)
+        victim, smooth = self._victims(store, progress)
         splits = open_splits(self.images)
         test = splits.test
-        checkpoint = folder / _CHECKPOINT
+        suffix = "" if ranks.rank == 0 else f"-{ranks.rank}"
         with Oracle(
             victim,
-            budget=self.budget,
+            budget=self.budget // ranks.world_size,
             defence=self.defences,
-            ledger=folder / LEDGER,
+            ledger=folder / f"{LEDGER}{suffix}",
             pixels=self.pixels,
             keep=self.keep,
         ) as oracle:
@@ -129,48 +156,34 @@ class DataFreeRecipe(Recipe):
                 classes=len(test.classes),
                 size=test.size,
                 positives=self._positives(splits.train),
-                observe=_Observer(self, victim, smooth, test),
+                observe=_Observer(self, victim, smooth, test) if ranks.rank == 0 else None,
                 points=self.points,
-                checkpoint=checkpoint,
+                checkpoint=folder / _CHECKPOINT,
                 progress=progress,
+                fabric=fabric,
             )
-            spent = oracle.spent
-        self._write(folder, clone)
-        clean = posteriors(victim, test.images)
-        theft = DataFreeTheft(
-            attack=self.attack,
-            defences=self.defences,
-            pixels=self.pixels,
-            simulated=self.simulated,
-            budget=self.budget,
-            spent=spent,
-            curve=clone.curve,
-            **measures(
-                clean, defended(clean, self.defences), twin_scores(clone.model, test.images).softmax(1), test.labels
-            ),
-        )
-        plot_curve(theft.curve, theft.defender_error.value, folder / "curve.png")
-        write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
-        for name in (_CHECKPOINT, f"{_CHECKPOINT}.replay", f"{LEDGER}.lock", f"{LEDGER}.stream.lock"):
-            (folder / name).unlink(missing_ok=True)
-        if not self.keep:
-            (folder / f"{LEDGER}.stream.answers").unlink(missing_ok=True)
-
-    def theft(self, store: Store, progress: Progress) -> DataFreeTheft:
-        """Read what was measured, stolen when missing."""
-        return read_document(DataFreeTheft, store.get(self, progress) / THEFT)
+            spent = ranks.total(oracle.spent)
+        if ranks.rank == 0:
+            self._write(folder, clone, self._measured(victim, clone, test, spent))
 
     @property
     def _program(self) -> Recipe | None:
         return self.victim.program if isinstance(self.victim, BuildRecipe) else self.program
 
-    def _smooth(self, shipped: Build | nn.Module, store: Store, progress: Progress) -> nn.Module | None:
-        """Give a differentiable module near the victim: itself, or its program without rounding; None without one."""
+    def _device(self) -> torch.device:
+        return choose_device(TrainSettings(device=self.attack.device))
+
+    def _victims(self, store: Store, progress: Progress) -> tuple[Build | nn.Module, nn.Module | None]:
+        """Open what is attacked, and a differentiable module near it where there is one: itself, or its program."""
+        shipped = open_victim(self.victim, store, progress)
         if isinstance(shipped, nn.Module):
-            return shipped
+            shipped = smooth = shipped.to(self._device())
+            return shipped, smooth
         if self._program is None:
-            return None
-        return unrounded_twin(Program.load(store.get(self._program, progress) / "program.safetensors"))
+            return shipped, None
+        program = Program.load(store.get(self._program, progress) / "program.safetensors")
+        smooth = unrounded_twin(program).to(self._device())
+        return smooth if self.simulated else shipped, smooth
 
     def _positives(self, train: ImageSet) -> Tensor | None:
         if self.attack.positives is None:
@@ -182,10 +195,30 @@ class DataFreeRecipe(Recipe):
         draws = torch.Generator().manual_seed(self.attack.seed)
         return train.images[torch.randperm(len(train), generator=draws)[: self.attack.positives.count]]
 
-    def _write(self, folder: Path, clone: DataFreeClone) -> None:
+    def _measured(self, victim: Build | nn.Module, clone: DataFreeClone, test: ImageSet, spent: int) -> DataFreeTheft:
+        clean = posteriors(victim, test.images)
+        stolen = twin_scores(clone.model, test.images).softmax(1)
+        return DataFreeTheft(
+            attack=self.attack,
+            defences=self.defences,
+            pixels=self.pixels,
+            simulated=self.simulated,
+            budget=self.budget,
+            spent=spent,
+            curve=clone.curve,
+            **measures(clean, defended(clean, self.defences), stolen, test.labels),
+        )
+
+    def _write(self, folder: Path, clone: DataFreeClone, theft: DataFreeTheft) -> None:
         for number, each in enumerate(clone.model.clones, 1):
             assert isinstance(each, zoo.Classifier)
             zoo.save(each, folder / (CLONE if number == 1 else f"clone-{number}.safetensors"))
+        plot_curve(theft.curve, theft.defender_error.value, folder / "curve.png")
+        write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
+
+
+def _steal(fabric: Fabric, progress: Progress, recipe: DataFreeRecipe, folder: Path, root: Path) -> None:
+    recipe._steal(fabric, progress, folder, Store(root))
 
 
 class _Test(NamedTuple):

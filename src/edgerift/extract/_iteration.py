@@ -16,6 +16,7 @@ from edgerift.extract._descent import learning_rate, optimizer, set_learning_rat
 from edgerift.extract._differences import Estimate, estimate
 from edgerift.extract._generator import Generator, squashed
 from edgerift.extract._oracle import Oracle, to_whole
+from edgerift.extract._ranks import Ranks
 from edgerift.extract._recovery import total_loss
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Parts
@@ -29,6 +30,14 @@ class Asked(NamedTuple):
     answers: Tensor
 
 
+class Networks(NamedTuple):
+    """What an attack trains: the generator, the clones, and a critic where the thief has images of its own."""
+
+    generator: Generator
+    clones: Vote
+    critic: Critic | None
+
+
 class Seen(NamedTuple):
     """What an iteration saw: the clones' mean loss on new images, and the share of differences that were zero."""
 
@@ -38,24 +47,29 @@ class Seen(NamedTuple):
 
 @final
 class Iteration:
-    """The networks of an attack and what trains them; called with its number, it goes one iteration further."""
+    """The networks of an attack and what trains them; called with its number, it goes one iteration further.
+
+    With several `ranks` each has its share of every batch, and after each iteration all have the same networks.
+    """
 
     def __init__(
         self,
         settings: DataFree,
         victim: Oracle,
-        generator: Generator,
-        clones: Vote,
+        networks: Networks,
+        *,
         replay: Replay | None,
         positives: Tensor | None,
-        critic: Critic | None,
         total: int,
         classes: int,
+        ranks: Ranks,
     ) -> None:
         """Put the parts together; `total` is the number of iterations that the budget is enough for."""
         self._settings, self._victim, self._total, self._classes = settings, victim, total, classes
+        generator, clones, critic = networks
         self.generator, self.clones, self.replay = generator, clones, replay
         self._positives, self._critic = positives, critic
+        self._ranks, self._batch_size = ranks, settings.batch_size // ranks.world_size
         self._device = next(generator.parameters()).device
         self._descents = {"generator": settings.generator, "clones": settings.clone}
         self._optimizers = {
@@ -99,11 +113,14 @@ class Iteration:
             losses.append(self._train_clones(batch))
             self._remember(batch, is_last=step == settings.clone_steps - 1)
         self._rehearse(draws)
-        return Seen(torch.stack(losses).mean(), torch.stack(zero_shares).mean() if zero_shares else None)
+        seen = Seen(torch.stack(losses).mean(), torch.stack(zero_shares).mean() if zero_shares else None)
+        self._ranks.average_statistics((self.generator, self.clones))
+        self._ranks.average([value for value in seen if value is not None])
+        return seen
 
     def _points(self, draws: torch.Generator) -> Tensor:
         settings = self._settings
-        latent = torch.randn(settings.batch_size, settings.latent, generator=draws, device=self._device)
+        latent = torch.randn(self._batch_size, settings.latent, generator=draws, device=self._device)
         with self._autocast():
             return self._make(latent).float()
 
@@ -121,8 +138,9 @@ class Iteration:
         found, extra = None, None
         if settings.differences is not None:
             found = estimate(self._stream, self._logits, points, settings.loss, settings.differences, draws)
-            # Uphill: the generator looks for images on which the clone is wrong.
-            gradient = -found.gradient if settings.summed else -found.gradient / settings.batch_size
+            # Uphill: the generator looks for images on which the clone is wrong. What ranks find is averaged later.
+            divisor = 1 / self._ranks.world_size if settings.summed else self._batch_size
+            gradient = -found.gradient / divisor
         else:
             gradient = None
             logits = self._all_logits(self._images(points, draws))
@@ -137,6 +155,7 @@ class Iteration:
             extra = loss if extra is None else loss + extra
         assert extra is not None
         extra.backward()
+        self._ranks.average_gradients(self.generator)
         optimizer.step()
         self.clones.train().requires_grad_(True)
         return found
@@ -164,6 +183,7 @@ class Iteration:
         optimizer = self._optimizers["clones"]
         optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()
+        self._ranks.average_gradients(self.clones)
         optimizer.step()
         return losses.detach().mean()
 
@@ -176,13 +196,13 @@ class Iteration:
         if self.replay is None or self._settings.rehearsal is None:
             return
         for _ in range(self._settings.rehearsal.steps):
-            self._train_clones(Asked(*self.replay.draw(self._settings.batch_size, draws)))
+            self._train_clones(Asked(*self.replay.draw(self._batch_size, draws)))
 
     def _train_critic(self, draws: torch.Generator) -> None:
         assert self._critic is not None
         assert self._positives is not None
         assert self._settings.positives is not None
-        count = min(self._settings.batch_size, len(self._positives))
+        count = min(self._batch_size, len(self._positives))
         for _ in range(self._settings.positives.critic_steps):
             rows = torch.randint(len(self._positives), (count,), generator=draws, device=self._device)
             with torch.no_grad():
@@ -190,6 +210,7 @@ class Iteration:
             loss = critic_loss(self._critic, to_float(self._positives[rows]), made, draws)
             self._optimizers["critic"].zero_grad(set_to_none=True)
             loss.backward()
+            self._ranks.average_gradients(self._critic)
             self._optimizers["critic"].step()
 
     def _logits(self, images: Tensor) -> Tensor:

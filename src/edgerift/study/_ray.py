@@ -18,6 +18,7 @@ from edgerift.errors import InputError, MissingRuntimeError, StoreError
 from edgerift.recipes import Recipe
 from edgerift.study._graph import Key
 from edgerift.study._step import Outcome, Place, packed, run_packed
+from edgerift.train import keep_freed_memory
 
 #: How often Ray tries a step again whose worker or node died.
 _RETRIES: Final = 2
@@ -125,6 +126,7 @@ class OnRay:
 def _run_task(step: bytes, places: list[str]) -> Outcome | StoreError:
     # A module of the user's own is found where the process that reads the study finds it.
     sys.path += [place for place in places if place not in ("", *sys.path)]
+    keep_freed_memory()
     return run_packed(step)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from edgerift.study._step import run_packed
+from edgerift.train import keep_freed_memory
 
 #: What a new Python runs to become a worker. The modules of the process that started it are found where that one finds
 #: them, and that is known before the first of them is imported.
@@ -23,6 +24,7 @@ def serve() -> None:
     # Ctrl-C is for the process that started this one, which stops it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
+    keep_freed_memory()
     came, told = _pipes()
     steps: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(came, steps), daemon=True).start()

@@ -15,6 +15,7 @@ from edgerift.train._loop import OnEpoch as OnEpoch
 from edgerift.train._loop import Trained as Trained
 from edgerift.train._loop import fit as fit
 from edgerift.train._loop import run as run
+from edgerift.train._memory import keep_freed_memory as keep_freed_memory
 from edgerift.train._plot import plot_history as plot_history
 from edgerift.train._random import derived_seed as derived_seed
 from edgerift.train._random import seeded_layers as seeded_layers

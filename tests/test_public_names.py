@@ -415,9 +415,11 @@ PUBLIC = {
         "learning_rate",
         "plot_history",
         "read_history",
+        "read_sealed",
         "repeatable",
         "run",
         "seeded_layers",
+        "write_sealed",
     ],
     "edgerift.zoo": [
         "Architecture",

@@ -185,13 +185,6 @@ def test_a_damaged_checkpoint(net: nn.Module, train_set: ImageSet, tmp_path: Pat
     assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_runs_no_code(net: nn.Module, train_set: ImageSet, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint.pt"
-    torch.save({"format": "edgerift-training-1", "key": Path}, checkpoint)
-    with pytest.raises(errors.StoreError, match="is damaged"):
-        run(net, train_set, None, SETTINGS, checkpoint=checkpoint)
-
-
 def test_a_custom_loss_with_soft_targets(train_set: ImageSet) -> None:
     train_set = replace(train_set, augmentation=Augmentation())
     soft = torch.softmax(torch.randn(70, 3, generator=torch.Generator().manual_seed(0)), dim=1)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +13,11 @@ from torch import Tensor, nn
 
 from edgerift.errors import StoreError
 from edgerift.images import ImageSet
-from edgerift.store import write_whole
 from edgerift.train._history import History, read_history
+from edgerift.train._sealed import read_sealed, write_sealed
 from edgerift.train._settings import TrainSettings
 
-FORMAT = "edgerift-training-1"
+FORMAT = "edgerift-training-2"
 
 
 class Progressed(NamedTuple):
@@ -60,16 +58,13 @@ def write_checkpoint(
 ) -> None:
     """Write model, optimizer and history after an epoch, whole or not at all."""
     content = {
-        "format": FORMAT,
         "key": key,
         "epochs": done.epochs,
         "history": done.history.as_json(),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_whole(path, buffer.getvalue())
+    write_sealed(path, FORMAT, content)
 
 
 def read_checkpoint(path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed | None:
@@ -77,32 +72,17 @@ def read_checkpoint(path: Path, key: str, model: nn.Module, optimizer: torch.opt
 
     Raises `StoreError` when the file is damaged or belongs to another run: it is never overwritten unasked.
     """
-    if not path.exists():
+    content = read_sealed(path, FORMAT)
+    if content is None:
         return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}, expected '{FORMAT}'")
-        found, epochs, history = str(content["key"]), int(content["epochs"]), read_history(content["history"])
-    except (
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        EOFError,
-        OSError,
-        pickle.UnpicklingError,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"checkpoint {path} is damaged ({reason}); delete it to start again") from error
-    if found != key:
+    if content["key"] != key:
         raise StoreError(
             f"checkpoint {path} belongs to a run with other settings, images or first weights; "
             "delete it to start again, or choose another path"
         )
     model.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
-    return Progressed(epochs, history)
+    return Progressed(content["epochs"], read_history(content["history"]))
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -72,15 +72,16 @@ def test_a_run_that_was_killed_draws_what_another_draws(
     """After its checkpoint the killed run may have written as many images as the slack is long."""
     path = tmp_path / "replay"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replay_module, "SLACK", max(sum(after), 9))
+        patch.setattr(replay_module, "SLACK", 9 if is_float else max(sum(after), 9))
+        slack = sum(after)
         whole = Replay(capacity, CPU)
         fill(whole, before, is_float=is_float)
-        killed = Replay(capacity, CPU, path)
+        killed = Replay(capacity, CPU, path, slack)
         fill(killed, before, is_float=is_float)
         killed.flush()
         size = path.stat().st_size
         fill(killed, after, is_float=is_float)
-        resumed = Replay(capacity, CPU, path)
+        resumed = Replay(capacity, CPU, path, slack)
         resumed.restore(sum(before), *batch(0, 1, is_float=is_float))
         for memory in (whole, resumed):
             assert (memory.added, len(memory)) == (sum(before), min(capacity, sum(before)))

@@ -156,7 +156,7 @@ class _Attack:
             file = self._checkpoint.with_name(self._checkpoint.name + suffix)
         # No more can be remembered than is asked about.
         capacity = min(self._chosen.rehearsal.capacity // self._ranks.world_size, self._total * self._asked)
-        return Replay(max(1, capacity), self._device, file)
+        return Replay(max(1, capacity), self._device, file, slack=self._asked)
 
     def run(self, observe: Observe | None, points: int, progress: Progress) -> tuple[CurvePoint, ...]:
         """Spend the budget, from the beginning or from the checkpoint."""

@@ -25,12 +25,13 @@ class Replay:
 
     Images are kept as they were asked about, uint8 or float32, on `device`. With a `path` they are also written to
     that file, from which :meth:`restore` reads them after a kill: rows beyond the capacity let a run go back to its
-    last checkpoint, as long as no more than 131,072 images were added since.
+    last checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
     """
 
-    def __init__(self, capacity: int, device: torch.device, path: Path | None = None) -> None:
+    def __init__(self, capacity: int, device: torch.device, path: Path | None = None, slack: int = 0) -> None:
         """Make an empty memory; its tensors are made with the first images."""
         self._capacity, self._device, self._path = capacity, device, path
+        self._slack = 0 if path is None else max(slack, SLACK)
         self._images: Tensor | None = None
         self._answers: Tensor | None = None
         self.added = 0
@@ -93,7 +94,7 @@ class Replay:
         self.added = added
 
     def _rows(self) -> int:
-        return self._capacity + (0 if self._path is None else SLACK)
+        return self._capacity + self._slack
 
     def _begin(self, images: Tensor, answers: Tensor, *, keep: bool = False) -> None:
         rows = self._rows()

@@ -52,7 +52,7 @@ class Noting(LinearVictim):
 class Made:
     """An iteration and all its parts."""
 
-    def __init__(self, name: str, *, total: int = 10, **fields: Any) -> None:
+    def __init__(self, name: str, *, total: int = 10, ranks: int = 1, **fields: Any) -> None:
         self.settings = settings = ATTACKS[name].replace(**fields)
         self.victim = Noting()
         self.oracle = Oracle(self.victim, budget=100_000)
@@ -64,6 +64,8 @@ class Made:
         memory = settings.rehearsal
         self.replay = None if memory is None else Replay(memory.capacity, torch.device("cpu"))
         self.clones = Vote(self.students)
+        self.ranks = Ranks()
+        self.ranks.world_size = ranks
         self.iteration = Iteration(
             settings,
             self.oracle,
@@ -72,7 +74,7 @@ class Made:
             positives=POSITIVES if settings.positives else None,
             total=total,
             classes=CLASSES,
-            ranks=Ranks(),
+            ranks=self.ranks,
         )
 
     def step(self, number: int = 0, seed: int = 0) -> iteration_module.Seen:
@@ -413,3 +415,16 @@ def test_parts_name_all_that_changes() -> None:
 
 def test_attacks_of_these_tests_are_of_each_kind() -> None:
     assert {attack.name for attack in ATTACKS.values()} == set(DataFree.model_fields["name"].annotation.__args__)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "factor"), [("dfme", 1), ("maze-dfme", 2)])
+def test_the_mean_over_ranks_is_the_gradient_of_the_whole_batch(name: str, factor: int) -> None:
+    """Two ranks with the same share: the mean over the batch is the share's own, its sum is twice the share's."""
+    alone = Made(name)
+    shared = Made(name, batch_size=2 * alone.settings.batch_size, ranks=2)
+    for made in (alone, shared):
+        made.train_generator()
+    for own, other in zip(alone.generator.parameters(), shared.generator.parameters(), strict=True):
+        assert own.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(other.grad, factor * own.grad)

@@ -116,10 +116,23 @@ class TestThefts:
         assert [point["queries"] for point in first] == [ATTACKS[name].queries * ITERATIONS * n // 2 for n in (1, 2)]
 
 
+def test_a_kill_after_which_one_process_has_settled_and_the_other_has_not(found: Path) -> None:
+    for rank in range(RANKS):
+        whole, torn = (read(found / f"disguide-{kind}-{rank}.pt") for kind in ("whole", "torn"))
+        assert all(torch.equal(tensor, torn["model"][key]) for key, tensor in whole["model"].items())
+        assert torn["spent"] == whole["spent"]
+        # The first half was asked about before the kill.
+        assert torn["answered"] == whole["answered"] // 2
+
+
 class TestNumberOfDevices:
     def test_a_fabric_of_more_processes_is_an_error(self, found: Path) -> None:
         for rank in range(RANKS):
             assert "devices=1, and 2 processes run the attack" in (found / f"error-{rank}").read_text()
+
+    def test_unequal_budgets_are_an_error_in_every_process(self, found: Path) -> None:
+        for rank in range(RANKS):
+            assert f"a budget of {1000 + rank} here and another" in (found / f"unequal-{rank}").read_text()
 
     def test_devices_without_a_fabric_are_an_error(self) -> None:
         with pytest.raises(InputError, match=r"devices=2, and 1 processes run the attack; .* DataFreeRecipe"):
@@ -137,15 +150,18 @@ class TestNumberOfDevices:
 
     def test_without_fabric_the_error_tells_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-        with pytest.raises(MissingRuntimeError, match=r"pip install edgerift\[devices\]"):
+        with pytest.raises(MissingRuntimeError, match=r"pip install 'edgerift\[devices\]'"):
             launch(small_ranks.fail, 0, "bug", devices=2, device=CPU, progress=silent)
 
 
 class TestFailures:
     def test_an_error_of_one_process_ends_all_and_is_raised(self) -> None:
         pytest.importorskip("lightning_fabric")
-        with pytest.raises(BudgetError, match="too dear"):
+        with pytest.raises(BudgetError, match="too dear") as error:
             launch(small_ranks.fail, 1, "edgerift", devices=RANKS, device=CPU, progress=silent)
+
+        assert isinstance(error.value.__cause__, OSError)
+        assert error.value.__cause__.errno == 28
 
     def test_a_bug_is_raised_with_its_traceback(self) -> None:
         pytest.importorskip("lightning_fabric")

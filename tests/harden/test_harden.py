@@ -55,6 +55,12 @@ def test_an_alpha_of_zero_is_the_plain_model(made: tuple[Hardening, Store]) -> N
         assert getattr(same, name) == getattr(plain, name)
     (point,) = hardening.alphas
     assert (point.adversary_error, point.divergence) == (plain.adversary_error.soft, plain.divergence.value)
+    # At alpha zero every thief takes what it takes from the plain model, whose figure 3 has all of them.
+    thieves = {(each.student, each.labels): each.adversary_error for each in hardening.students}
+    assert [(each.student, each.labels) for each in point.thefts] == [("lenet", "hard"), ("resnet8", "soft")]
+    for each in point.thefts:
+        assert each.victim == "divqat"
+        assert each.adversary_error == thieves[each.student, each.labels]
 
 
 def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:
@@ -103,10 +109,16 @@ def test_students_steal_the_plain_row_and_the_hardened_one(made: tuple[Hardening
         assert (getattr(own, point.labels) == point.adversary_error) >= (point.student == "lenet")
 
 
-def test_the_time_of_an_answer_is_measured_for_every_build(made: tuple[Hardening, Store]) -> None:
-    for name, part in made[0].victim.items():
-        assert (part.answer_milliseconds or 0) > 0 or name == "large"
-        assert (part.answer_milliseconds is None) is (name == "large")
+def test_the_costs_of_an_answer_are_measured_for_every_build(made: tuple[Hardening, Store]) -> None:
+    hardening, store = made
+    for name, part in hardening.victim.items():
+        costs = (part.answer_milliseconds, part.slowdown, part.shipped_bytes)
+        if name == "large":
+            assert costs == (None, None, None)
+            continue
+        assert all((cost or 0) > 0 for cost in costs)
+        build = store.get(make_row(name, RECIPE.victims, store, silent).victim) / "model.pte"
+        assert part.shipped_bytes == build.stat().st_size
         assert (part.defence_milliseconds is not None) is (name == "rs")
 
 
@@ -115,11 +127,15 @@ def test_without_students_and_times_the_document_is_the_one_of_before(made: tupl
     content = made[0].model_dump(mode="json")
     del content["students"]
     for part in content["victim"].values():
-        del part["answer_milliseconds"]
+        for name in ("answer_milliseconds", "slowdown", "shipped_bytes"):
+            del part[name]
+    for point in content["alphas"]:
+        del point["thefts"]
     old = Hardening.model_validate(content)
     assert old.students == ()
     assert all(part.answer_milliseconds is None for part in old.victim.values())
-    assert old.replace(students=made[0].students, victim=made[0].victim) == made[0]
+    assert all(point.thefts == () for point in old.alphas)
+    assert old.replace(students=made[0].students, victim=made[0].victim, alphas=made[0].alphas) == made[0]
 
 
 def test_the_document_is_read_back_as_it_was(made: tuple[Hardening, Store], tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What two processes of one attack do, for the tests to look at: functions for `launch`."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from small_thefts import ATTACKS, ITERATIONS, LinearVictim, budget, steal
@@ -66,13 +68,26 @@ def thefts(fabric: Any, progress: Progress, folder: Path) -> None:
             _stolen(fabric, name, parts, stop=ITERATIONS - 1)
         except StoppedError:
             torch.save(_stolen(fabric, name, parts), folder / f"{name}-parts-{fabric.global_rank}.pt")
+        if name == "disguide":
+            torn = folder / "torn"
+            with contextlib.suppress(StoppedError):
+                _stolen(fabric, name, torn, settles=fabric.global_rank == 1)
+            torch.save(_stolen(fabric, name, torn), folder / f"{name}-torn-{fabric.global_rank}.pt")
+    try:
+        unequal = Oracle(LinearVictim(), budget=1000 + fabric.global_rank)
+        steal("dfme", unequal, fabric=fabric, devices=RANKS)
+    except InputError as error:
+        (folder / f"unequal-{fabric.global_rank}").write_text(str(error))
     try:
         steal("dfme", Oracle(LinearVictim(), budget=1000), fabric=fabric)
     except InputError as error:
         (folder / f"error-{fabric.global_rank}").write_text(str(error))
 
 
-def _stolen(fabric: Any, name: str, folder: Path, stop: int | None = None) -> dict[str, Any]:
+def _stolen(
+    fabric: Any, name: str, folder: Path, stop: int | None = None, settles: bool | None = None
+) -> dict[str, Any]:
+    """Steal; with `settles` until the first checkpoint is written, just behind which this process settles or not."""
     folder.mkdir(exist_ok=True)
     asked = ATTACKS[name].queries
 
@@ -81,9 +96,19 @@ def _stolen(fabric: Any, name: str, folder: Path, stop: int | None = None) -> di
         if done == (stop or -1) * asked:
             raise StoppedError
 
+    settle = Oracle.settle
+
+    def die(oracle: Oracle) -> None:
+        if settles:
+            settle(oracle)
+        raise StoppedError
+
     victim = LinearVictim()
     ledger = folder / f"ledger-{fabric.global_rank}"
-    with Oracle(victim, budget=budget(name, ITERATIONS) // RANKS, ledger=ledger) as oracle:
+    with (
+        contextlib.nullcontext() if settles is None else mock.patch.object(Oracle, "settle", die),
+        Oracle(victim, budget=budget(name, ITERATIONS) // RANKS, ledger=ledger) as oracle,
+    ):
         clone = steal(
             name,
             oracle,
@@ -107,7 +132,9 @@ def _state(clone: DataFreeClone) -> dict[str, Any]:
 def fail(fabric: Any, progress: Progress, rank: int, kind: str) -> None:
     """Fail in one process, while the others wait for it."""
     progress("fail", 1, 2)
+    if fabric.global_rank == rank and kind == "edgerift":
+        raise BudgetError("too dear") from OSError(28, "full")
     if fabric.global_rank == rank:
-        raise BudgetError("too dear") if kind == "edgerift" else ZeroDivisionError("a bug")
+        raise ZeroDivisionError("a bug")
     fabric.barrier()
     silent("never reached", 0, 0)

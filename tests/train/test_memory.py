@@ -40,8 +40,8 @@ def faults(mode: str) -> int:
 
 @glibc
 def test_a_large_tensor_is_fetched_once() -> None:
-    # With huge pages one fault fetches 2 MiB, so 20 tensors are 640 faults at least.
-    assert faults("keep") < 100 < faults("leave")
+    # Once more, perhaps, where something small came to lie in the gap that the first one left.
+    assert 5 * faults("keep") < faults("leave")
 
 
 @pytest.mark.parametrize("choice", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])

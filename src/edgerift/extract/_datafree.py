@@ -84,6 +84,8 @@ def data_free(
             f"devices={chosen.devices}, and {ranks.world_size} processes run the attack; give a fabric that was "
             "launched on as many devices, or let DataFreeRecipe launch it"
         )
+    if not ranks.is_same(victim.streamable):
+        raise InputError(f"a budget of {victim.streamable} here and another in another process; give all the same")
     asked = chosen.queries // ranks.world_size
     total = victim.streamable // asked
     if total == 0:
@@ -171,7 +173,9 @@ class _Attack:
             if number + 1 in stops:
                 curve = (*curve, self._point((number + 1) * self._chosen.queries, observe))
                 note = _note(curve[-1])
-            is_late = self._ranks.agreed(time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS)
+            is_late = self._checkpoint is not None and self._ranks.agreed(
+                time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
+            )
             if number + 1 in stops or is_late or (since + 1) * self._asked > SLACK:
                 self._write(number + 1, curve)
                 written, since = time.monotonic(), 0

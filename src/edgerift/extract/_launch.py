@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 from torch import multiprocessing
@@ -25,7 +29,17 @@ if TYPE_CHECKING:
 _TURN_SECONDS: Final = 0.2
 
 #: The processes are on one machine, and nobody else is to reach them.
-_LOOPBACK: Final = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+_LOOPBACK: Final = {"linux": "lo", "darwin": "lo0"}
+
+#: One of them may work alone for as long as it likes; whether the others live is for this process to see.
+_PATIENCE: Final = timedelta(days=30)
+
+
+class _Failure(NamedTuple):
+    """An error on its way to the process that started the others; pickling alone would lose its cause."""
+
+    error: EdgeriftError
+    cause: OSError | None
 
 
 def launch(work: Callable[..., None], *arguments: Any, devices: int, device: torch.device, progress: Progress) -> None:
@@ -46,6 +60,7 @@ def launch(work: Callable[..., None], *arguments: Any, devices: int, device: tor
             (work, arguments, device.type, Path(folder) / "meeting", threads, writers),
             nprocs=devices,
             join=False,
+            daemon=True,
             start_method="spawn",
         )
         try:
@@ -93,8 +108,9 @@ def _hear(readers: Sequence[Connection], errors: list[EdgeriftError], progress: 
             except EOFError:
                 reader.close()
                 continue
-            if isinstance(told, EdgeriftError):
-                errors.append(told)
+            if isinstance(told, _Failure):
+                told.error.__cause__ = told.cause
+                errors.append(told.error)
             else:
                 progress(*told)
 
@@ -109,8 +125,9 @@ def _run(
     writers: Sequence[Connection],
 ) -> None:
     """Be one of the processes."""
-    # Ctrl-C ends it at once, whatever it waits for.
+    # Ctrl-C ends it at once, whatever it waits for, and so does the end of the process that started it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     told = writers[rank]
     for writer in writers:
         if writer is not told:
@@ -126,22 +143,38 @@ def _run(
         work(_joined(rank, len(writers), accelerator, meeting), progress, *arguments)
     except EdgeriftError as error:
         with suppress(OSError):
-            told.send(error)
+            told.send(_Failure(error, error.__cause__ if isinstance(error.__cause__, OSError) else None))
         raise
     torch.distributed.destroy_process_group()
 
 
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
 def _joined(rank: int, count: int, accelerator: str, meeting: Path) -> Fabric:
     """Meet the other processes by way of a file, so that no port is open to the network."""
-    os.environ.update({"LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(count), **_LOOPBACK})
+    os.environ.update({"LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(count)})
+    if sys.platform in _LOOPBACK:
+        os.environ.update(dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK[sys.platform]))
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    if accelerator == "cuda":
+    is_cuda = accelerator == "cuda"
+    if is_cuda:
         torch.cuda.set_device(rank)
-    backend = "nccl" if accelerator == "cuda" else "gloo"
-    torch.distributed.init_process_group(backend, init_method=meeting.as_uri(), rank=rank, world_size=count)
+    torch.distributed.init_process_group(
+        "nccl" if is_cuda else "gloo",
+        store=torch.distributed.FileStore(str(meeting), count),
+        rank=rank,
+        world_size=count,
+        timeout=_PATIENCE,
+        device_id=torch.device("cuda", rank) if is_cuda else None,
+    )
     fabric = Fabric(accelerator=accelerator, devices=count, strategy="ddp", plugins=[LightningEnvironment()])
     fabric.launch()
     return fabric

@@ -56,6 +56,10 @@ class Ranks:
         assert isinstance(found, Tensor)
         return int(found)
 
+    def is_same(self, count: int) -> bool:
+        """Tell whether all processes gave the same number, the same answer to all."""
+        return self.world_size * self.total(count**2) == self.total(count) ** 2
+
     def agreed(self, flag: bool) -> bool:
         """Take the first process's answer, whatever the others think."""
         return flag if self._fabric is None else bool(self._fabric.broadcast(flag))

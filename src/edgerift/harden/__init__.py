@@ -1,5 +1,6 @@
 """What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
 
+from edgerift.harden._answers import TunedAnswers as TunedAnswers
 from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe
 from edgerift.harden._datafree_document import DataFreeComparison as DataFreeComparison
 from edgerift.harden._datafree_document import DataFreeEntry as DataFreeEntry

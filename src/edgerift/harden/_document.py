@@ -40,8 +40,12 @@ class VictimPart(Settings):
     `defender_error` is of the answers as everybody gets them; `l1` their mean distance, in [0, 2], to those of the
     plain quantization-aware build, `l1_queries` the same on the thief's questions, and `changed` the share of test
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
-    are the mean two highest probabilities. `answer_milliseconds` is how long a build's single answer takes without
-    `defences`, `defence_milliseconds` what they add to it (medians; the figures here that another run does not repeat).
+    are the mean two highest probabilities.
+
+    `answer_milliseconds` is how long a build's single answer takes without `defences`, `defence_milliseconds` what they
+    add to it, `slowdown` the time of a whole answer over the plain build's in the same moments: medians, and the
+    figures here that another run does not repeat. `shipped_bytes` is the size of the build, which is all that has to be
+    there for an answer.
     """
 
     title: str
@@ -63,6 +67,8 @@ class VictimPart(Settings):
     paper: PaperRow | None
     answer_milliseconds: float | None = None
     defence_milliseconds: float | None
+    slowdown: float | None = None
+    shipped_bytes: int | None = None
     verdict: str
 
 
@@ -90,17 +96,6 @@ class ClosedFormPart(Settings):
     flips: float
     first_beyond_noise: float | None
     first_flip: float | None
-
-
-class AlphaPoint(Settings):
-    """DivQAT at one alpha, as in the paper's figures 4 to 6: errors and disagreement on the test images."""
-
-    alpha: float
-    l1: float
-    divergence: float
-    defender_error: Interval
-    adversary_error: Interval
-    disagreement: Interval
 
 
 class DataPart(Settings):
@@ -134,6 +129,22 @@ class StudentPoint(Settings):
     labels: Literal["soft", "hard"]
     adversary_error: Interval
     disagreement: Interval
+
+
+class AlphaPoint(Settings):
+    """DivQAT at one alpha, as in the paper's figures 4 to 6: errors and disagreement on the test images.
+
+    `adversary_error` and `disagreement` are those of the attack's own student with soft labels; `thefts` has those with
+    hard labels, and the other students' with soft ones.
+    """
+
+    alpha: float
+    l1: float
+    divergence: float
+    defender_error: Interval
+    adversary_error: Interval
+    disagreement: Interval
+    thefts: tuple[StudentPoint, ...] = ()
 
 
 class Hardening(Settings):

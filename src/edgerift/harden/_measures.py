@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, final
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, final
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgerift.adapt import AdaptRecipe, GivenOriginal
 from edgerift.defend import Defence, defended
-from edgerift.deploy import BuildRecipe, Program, twin, twin_scores
+from edgerift.deploy import Build, BuildRecipe, Program, twin, twin_scores
 from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
 from edgerift.harden._document import BestEpochs, DataPart, NoisePart, Thieves, VictimPart
 from edgerift.harden._paper import paper_row
 from edgerift.harden._rows import Row, Victims
+from edgerift.harden._timing import TIMED, added_milliseconds, in_turns, median_ratio
 from edgerift.harden._verdict import row_verdict
 from edgerift.images import ImageSet, ImagesSettings, ThreeWay, open_splits
 from edgerift.measure import (
@@ -36,7 +35,14 @@ if TYPE_CHECKING:
 
 Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
 
-_TIMED: Final = 200
+
+class Costs(NamedTuple):
+    """What a row's answers cost; None for an original, which nobody deploys so. See :class:`VictimPart`."""
+
+    answer_milliseconds: float | None
+    defence_milliseconds: float | None
+    slowdown: float | None
+    shipped_bytes: int | None
 
 
 @final
@@ -89,17 +95,30 @@ class Bench:
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
-    def answer_milliseconds(self, victim: Victim) -> float | None:
-        """Time a build's answers to single test images: the median. None for an original, which nobody deploys so."""
-        if isinstance(victim, TrainRecipe | GivenOriginal):
-            return None
-        opened = open_victim(victim, self._store, self._progress)
-        images = self.splits.test.images[:_TIMED]
+    def costs(self, row: Row) -> Costs:
+        """Time single answers to test images, the plain build's in turns with the row's and with what changes them."""
+        if isinstance(row.victim, TrainRecipe | GivenOriginal):
+            return Costs(None, None, None, None)
+        images = self.splits.test.images[:TIMED]
+        plain, own = (open_victim(victim, self._store, self._progress) for victim in (self._reference, row.victim))
 
-        def ask(place: int) -> None:
-            posteriors(opened, images[place : place + 1])
+        def ask(build: Build | nn.Module, defences: Sequence[Defence], place: int) -> None:
+            defended(posteriors(build, images[place : place + 1]), defences)
 
-        return _median_milliseconds(ask, len(images))
+        times = in_turns(
+            {
+                "plain": partial(ask, plain, ()),
+                "answer": partial(ask, own, ()),
+                "defended": partial(ask, own, row.defences),
+            },
+            len(images),
+        )
+        return Costs(
+            answer_milliseconds=statistics.median(times["answer"]),
+            defence_milliseconds=added_milliseconds(posteriors(own, images), row.defences),
+            slowdown=median_ratio(times["defended"], times["plain"]),
+            shipped_bytes=(self._store.get(row.victim, self._progress) / row.victim.artefact).stat().st_size,
+        )
 
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
         """Ask a program's twin, where no build is needed."""
@@ -134,9 +153,8 @@ def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None
         disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
         paper=paper_row(data, row.name),
-        answer_milliseconds=bench.answer_milliseconds(row.victim),
-        defence_milliseconds=added_milliseconds(test, row.defences),
         verdict="",
+        **bench.costs(row)._asdict(),
     )
     return part.replace(verdict=row_verdict(part, plain))
 
@@ -162,25 +180,3 @@ def data_part(described: ImagesSettings, splits: ThreeWay) -> DataPart:
         validation=len(splits.validation),
         test=len(splits.test),
     )
-
-
-def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
-    """Time the defences on single answers; None where there are none."""
-    if not defences:
-        return None
-
-    def change(place: int) -> None:
-        defended(answers[place : place + 1], defences)
-
-    return _median_milliseconds(change, min(_TIMED, len(answers)))
-
-
-def _median_milliseconds(work: Callable[[int], None], count: int) -> float:
-    """Time `work` for each of `count` places."""
-    times = []
-    with torch.inference_mode():
-        for place in range(count):
-            began = time.perf_counter()
-            work(place)
-            times.append(time.perf_counter() - began)
-    return 1000 * statistics.median(times)

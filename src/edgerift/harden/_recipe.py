@@ -38,13 +38,13 @@ class HardenRecipe(Recipe):
 
     `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched
     for within the `allowance` unless `alpha` gives it. `alphas` are values for which DivQAT is trained and stolen as
-    well, for the curves of the paper's figures 4 to 6, and `students` are networks that steal the rows `qat` and
-    `divqat` as well, for its figure 3. Every training, search and theft is a step of its own in the store, so that a
-    run that was killed goes on in the middle of one.
+    well, with soft and with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that
+    steal the rows `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training,
+    search and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
@@ -83,11 +83,18 @@ class HardenRecipe(Recipe):
                 found += self._thefts_of(make_row(name, victims, store, silent))
         for row in map(self.alpha_row, self.alphas):
             found += (row.victim, self.stealing(row, "soft"))
+            found += (self.stealing(row, labels, student) for student, labels in self.others)
         return tuple(found)
 
     def _thefts_of(self, row: Row) -> list[Recipe]:
         students = (None, *(self.students if row.name in _STUDENTS_STEAL else ()))
         return [self.stealing(row, labels, student) for student in students for labels in LABELS]
+
+    @property
+    def others(self) -> tuple[tuple[str, Literal["soft", "hard"]], ...]:
+        """Who steals DivQAT at one alpha besides the attack's own student with soft labels."""
+        own = self.attack.student
+        return ((own, "hard"), *((student, "soft") for student in dict.fromkeys(self.students) if student != own))
 
     @property
     def compared(self) -> tuple[RowName, ...]:
@@ -178,17 +185,26 @@ def _student_points(recipe: HardenRecipe, store: Store, progress: Progress) -> t
         row = make_row(name, recipe.victims, store, progress)
         for student in recipe.students:
             for labels in LABELS:
-                theft = recipe.stealing(row, labels, student).theft(store, progress)
-                points.append(
-                    StudentPoint(
-                        victim=name,
-                        student=student,
-                        labels=labels,
-                        adversary_error=theft.adversary_error,
-                        disagreement=theft.disagreement,
-                    )
-                )
+                points.append(_student_point(recipe, row, student, labels, store, progress))
     return tuple(points)
+
+
+def _student_point(
+    recipe: HardenRecipe,
+    row: Row,
+    student: str,
+    labels: Literal["soft", "hard"],
+    store: Store,
+    progress: Progress,
+) -> StudentPoint:
+    theft = recipe.stealing(row, labels, student).theft(store, progress)
+    return StudentPoint(
+        victim=row.name,
+        student=student,
+        labels=labels,
+        adversary_error=theft.adversary_error,
+        disagreement=theft.disagreement,
+    )
 
 
 def _searches(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str, Search]:
@@ -214,4 +230,7 @@ def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store,
         defender_error=theft.defender_error,
         adversary_error=theft.adversary_error,
         disagreement=theft.disagreement,
+        thefts=tuple(
+            _student_point(recipe, row, student, labels, store, progress) for student, labels in recipe.others
+        ),
     )

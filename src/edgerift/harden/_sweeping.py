@@ -15,7 +15,8 @@ from edgerift.deploy import Build
 from edgerift.errors import RecipeError
 from edgerift.extract import ExtractRecipe, Theft, Victim, open_victim, posteriors
 from edgerift.harden._defending import Defending, DefendPoint
-from edgerift.harden._measures import added_milliseconds, data_part
+from edgerift.harden._measures import data_part
+from edgerift.harden._timing import added_milliseconds
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import reliability
 from edgerift.recipes import Progress, silent

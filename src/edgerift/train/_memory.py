@@ -10,22 +10,28 @@ from typing import Final
 #: Names of glibc's `malloc.h`, by which `mallopt` knows what is set.
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
-_KEPT_BYTES: Final = 2**30
+#: What is larger goes back at once; older C libraries allow no more than the second one.
+_LARGEST_KEPT: Final = (2**28, 2**25)
+_KEPT_AT_THE_END: Final = 2**30
 
 _CHOICES: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep up to 1 GiB of the memory that it frees, and say whether its allocator can.
+    """Let this process keep the memory that it frees, and say whether its allocator can.
 
     The C library of Linux hands the memory of a large tensor back to the system as soon as it is freed, and each
-    iteration of a training loop on the processor then fetches it anew, page by page. The peak stays what it was. It is
-    for the whole process, so it is for a program to call, as `edgerift` does, and not for a library. A process whose
-    environment already chooses (`MALLOC_TRIM_THRESHOLD_` and the like) is left as it is.
+    iteration of a training loop on the processor then fetches it anew, page by page. Here blocks of up to 256 MiB are
+    kept, and what is free at the end of the heap goes back from 1 GiB on: the peak stays what it was, and afterwards
+    the process stays nearer to it. It is for the whole process, so it is for a program to call, as `edgerift` does, and
+    not for a library. A process whose environment already chooses (`MALLOC_TRIM_THRESHOLD_` and the like) is left as it
+    is.
     """
     if sys.platform != "linux" or any(choice in os.environ for choice in _CHOICES):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return all(mallopt(option, _KEPT_BYTES) == 1 for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+    # The first of them that is set fixes both, so the end of the heap comes last.
+    has_kept = any(mallopt(_MMAP_THRESHOLD, size) == 1 for size in _LARGEST_KEPT)
+    return has_kept and mallopt(_TRIM_THRESHOLD, _KEPT_AT_THE_END) == 1

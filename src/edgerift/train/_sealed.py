@@ -35,12 +35,15 @@ def read_sealed(path: Path, mark: str) -> dict[str, Any] | None:
         return None
     try:
         seal, _, state = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise StoreError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    try:
         if not seal.startswith(mark.encode() + b" "):
             raise ValueError(f"it does not begin with '{mark}'")
         if seal + b"\n" != _seal(mark, state):
             raise ValueError("its checksum is wrong")
         content: dict[str, Any] = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"checkpoint {path} is damaged ({reason}); delete it to start again") from error
     return content

@@ -1,0 +1,52 @@
+"""How long an answer takes, against the plain build's in the same moments."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from edgerift.defend import Defence, defended
+
+#: So many answers are timed.
+TIMED: Final = 200
+_WARM: Final = 20
+
+
+def in_turns(works: Mapping[str, Callable[[int], None]], count: int) -> dict[str, list[float]]:
+    """Time each work for each of `count` places, in milliseconds, all of them at one place before the next place.
+
+    So what else the machine does slows all of them alike. The first calls are made twice and counted once.
+    """
+    found: dict[str, list[float]] = {name: [] for name in works}
+    with torch.inference_mode():
+        for place in [*range(min(_WARM, count)), *range(count)]:
+            for name, work in works.items():
+                began = time.perf_counter()
+                work(place)
+                found[name].append(1000 * (time.perf_counter() - began))
+    return {name: times[-count:] for name, times in found.items()}
+
+
+def median_ratio(times: list[float], base: list[float]) -> float:
+    """Compute the median over turns of one time over another.
+
+    >>> median_ratio([3.0, 4.0, 50.0], [1.0, 2.0, 10.0])
+    3.0
+    """
+    return statistics.median(one / other for one, other in zip(times, base, strict=True))
+
+
+def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
+    """Time the defences on single ones of at most 200 answers `[N,K]`: the median; None where there are none."""
+    if not defences:
+        return None
+
+    def change(place: int) -> None:
+        defended(answers[place : place + 1], defences)
+
+    return statistics.median(in_turns({"defences": change}, min(TIMED, len(answers)))["defences"])

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_study import STEPS, tiny_study
 
+from edgerift.errors import InputError
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,7 +24,14 @@ def contents(folder):
 def test_plan_run_and_show(run, asked, tmp_path):
     before = run("study", "plan", *asked, "--json").json()
     assert (before["cells"], before["finished_cells"]) == (1, 0)
-    assert {step["step"] for step in before["missing"]} >= {"train", "adapt", "build", "select", "evade", "pair"}
+    names = {step["key"]: step["name"] for step in before["missing"]}
+    assert [(step["name"], [names[key] for key in step["waits_for"]]) for step in before["missing"][:2]] == [
+        ("train: digits, LeNet, seed 0", []),
+        ("adapt: digits, LeNet, PTQ for server, seed 0", ["train: digits, LeNet, seed 0"]),
+    ]
+    shown = run("study", "plan", *asked, "--details").out
+    assert "adapt: digits, LeNet, PTQ for server, seed 0\n" in shown
+    assert "waits for train: digits, LeNet, seed 0" in shown
 
     made = run("study", "run", *asked, "--json").json()
     assert (made["finished"], made["summary"]["built"], made["summary"]["failed"]) == (1, STEPS, [])
@@ -45,11 +54,11 @@ def test_plan_run_and_show(run, asked, tmp_path):
 
 def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_path):
     path = Path(asked[0])
-    path.write_text(path.read_text().replace("model: lenet", "model: 'nowhere:make'"))
+    path.write_text(path.read_text().replace("model: lenet", "model: 'json:make'"))
     failed = run("study", "run", *asked)
     assert failed.code == 1
     assert "0 of 1 cells are finished" in " ".join(failed.out.split())
-    assert "nowhere" in failed.out
+    assert "Failed: train: digits, LeNet, seed 0: unknown factory of module json 'make'" in " ".join(failed.out.split())
     result = json.loads((tmp_path / "tiny-tiny" / "result.json").read_text())
     assert [cell["name"] for cell in result["missing"]] == ["digits, LeNet, ptq, seed 0"]
 
@@ -64,6 +73,15 @@ def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_pat
         (("", ""), ["--profile", "tini"], "unknown profile 'tini'; did you mean 'tiny'?"),
         (("", ""), ["--on", "mars"], "--on is 'mars'; it must be here, processes, ray"),
         (("", ""), ["--workers", "2"], "--workers 2 needs --on processes"),
+        (
+            ("model: lenet", "model: 'nowhere:make'"),
+            [],
+            "tiny.yaml:7: originals.LeNet.model is 'nowhere:make'; there is",
+        ),
+        (("{digits: {}}", "{diggits: {}}"), [], "tiny.yaml:6: data.diggits: unknown image set 'diggits'; did you mean"),
+        (("pictured: []", "classes: [1, 10]"), [], "tiny.yaml:18: evasion.classes[1]: there is no class 10"),
+        (("", ""), ["--cpus", "2"], "--cpus 2 needs --on ray or a cluster's address; here counts no shares"),
+        (("", ""), ["--on", "processes", "--gpus", "0.5"], "--gpus 0.5 needs --on ray or a cluster's address"),
         (("", ""), ["--mirror", "nowhere"], "nowhere"),
         (("", ""), ["--data-root", "missing"], "missing"),
     ],
@@ -72,6 +90,50 @@ def test_a_users_mistake_is_one_line(run, asked, replaced, options, text):
     path = Path(asked[0])
     path.write_text(path.read_text().replace(*replaced) if replaced[0] else path.read_text())
     assert text in run("study", "run", *asked, *options).line()
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("  students: ['nowhere:make']\n", "theft.students[0]"),
+        ("  attack: {student: 'nowhere:make'}\n", "theft.attack.student"),
+        ("  data_free: {attacks: {dfme: {student: 'nowhere:make'}}}\n", "theft.data_free.attacks.dfme.student"),
+    ],
+)
+def test_a_network_that_is_not_there_is_told_before_anything_runs(run, asked, verb, field, name):
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace("profiles:", f"theft:\n  rows: [qat]\n{field}profiles:"))
+    assert f"tiny.yaml:21: {name} is 'nowhere:make'; there is no 'nowhere' here" in run("study", verb, *asked).line()
+
+
+def test_looking_for_a_network_runs_none_of_its_code(run, asked, tmp_path, monkeypatch):
+    (tmp_path / "loud_networks").mkdir()
+    (tmp_path / "loud_networks" / "__init__.py").write_text("raise SystemExit('this code ran')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace("model: lenet", "model: 'loud_networks.small:make'"))
+    assert run("study", "plan", *asked).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "address", "needs"),
+    [
+        (["--on", "ray"], None, {"cpus": 1, "gpus": 0}),
+        (["--on", "auto", "--cpus", "4"], "auto", {"cpus": 4, "gpus": 0}),
+        (["--on", "ray://host:1", "--cpus", "0.5", "--gpus", "0.25"], "ray://host:1", {"cpus": 0.5, "gpus": 0.25}),
+    ],
+)
+def test_steps_take_their_shares_on_ray(run, asked, monkeypatch, options, address, needs):
+    asked_for = []
+
+    def ray(place, address, **needs):
+        asked_for.append((address, needs))
+        raise InputError("no cluster here")
+
+    monkeypatch.setattr("edgerift.cli._study.OnRay", ray)
+    assert "no cluster here" in run("study", "run", *asked, *options).line()
+    assert asked_for == [(address, needs)]
 
 
 @pytest.mark.slow

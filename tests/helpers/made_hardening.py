@@ -6,7 +6,7 @@ from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
 from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, Thieves, VictimPart
-from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, ThiefPart
+from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, StudentPoint, ThiefPart
 from edgerift.harden._rows import TITLES
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
@@ -186,6 +186,16 @@ def _alpha(number: int, alpha: float) -> AlphaPoint:
         defender_error=share(5 + 40 * number),
         adversary_error=share(50 + 50 * number),
         disagreement=share(55 + 50 * number),
+        thefts=tuple(
+            StudentPoint(
+                victim="divqat",
+                student=student,
+                labels=labels,
+                adversary_error=share(40 + 45 * number + shift),
+                disagreement=share(45 + 45 * number + shift),
+            )
+            for shift, (student, labels) in enumerate((("resnet8", "hard"), ("lenet", "soft")))
+        ),
     )
 
 

@@ -250,6 +250,10 @@ def made_comparison(
                 adversary_error=_more(point.adversary_error, 5 * seed + shift),
                 l1=point.l1 * (1 + 0.1 * seed),
                 divergence=point.divergence * (1 + 0.2 * seed),
+                thefts=tuple(
+                    theft.replace(adversary_error=_more(theft.adversary_error, 7 * seed + shift))
+                    for theft in point.thefts
+                ),
             )
             for point in hardening.alphas
         ),
@@ -310,6 +314,8 @@ def _moved(part: VictimPart, count: int, seed: int) -> VictimPart:
         disagreement=thieves(part.disagreement, 2),
         answer_milliseconds=0.08 + 0.01 * seed,
         defence_milliseconds=0.05 + 0.002 * seed if part.defences else None,
+        slowdown=1.0 + 0.01 * seed,
+        shipped_bytes=90_000 + 1_000 * seed,
     )
 
 

@@ -75,7 +75,9 @@ CASES = [
         {"pet": {"kind": "cat", "live": 7}},
         "Household.pet.cat: unknown field 'live'; did you mean 'lives'?",
     ),
-    (Household, {"pet": {"kind": "cow"}}, "'cow'"),
+    (Household, {"pet": {"kind": "cow"}}, "Household.pet.kind is 'cow'; it must be 'cat' or 'dog'"),
+    (Household, {"pet": {"kind": "cats"}}, "it must be 'cat' or 'dog'; did you mean 'cat'?"),
+    (Household, {"pet": {"lives": 3}}, "it must have the field 'kind', which tells what it is"),
 ]
 
 

@@ -1,6 +1,6 @@
 """The lines about what is not allowed: where each value stands, and what is told of values inside values."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import AfterValidator, Field, model_validator
@@ -77,7 +77,7 @@ CASES = [
         {"changes": {"names": ["x"]}, "by_key": {"two": {}}},
         [(("by_key", "two"), "by_key.two is given with changes")],
     ),
-    (3, [((), "is 3; it must be a valid dictionary or instance of Outer")]),
+    (3, [((), "is 3; it must be a mapping")]),
     ({}, []),
 ]
 
@@ -85,6 +85,52 @@ CASES = [
 @pytest.mark.parametrize(("content", "expected"), CASES)
 def test_every_problem_has_its_place_and_one_line(content, expected):
     assert [(problem.place, problem.text) for problem in problems(Outer, content)] == expected
+
+
+class Least(Settings):
+    numbers: tuple[int, ...] = Field((1, 2), min_length=2)
+    words: dict[str, int] = Field(default_factory=lambda: {"a": 1}, min_length=1)
+    text: str = Field("ab", min_length=2)
+    choice: Literal["mobile", "server", "finetune"] = "mobile"
+    switch: bool = True
+    list_of: list[float] = Field(default_factory=list)
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"numbers": []}, "numbers is []; it must have at least 2 items"),
+        ({"numbers": [1]}, "numbers is [1]; it must have at least 2 items"),
+        (
+            {"numbers": ["x"]},
+            "numbers[0] is 'x'; it must be a valid integer|numbers is ['x']; it must have at least 2 items",
+        ),
+        # Two were given; that the check does not count the wrong ones is its own affair.
+        ({"numbers": ["x", 1]}, "numbers[0] is 'x'; it must be a valid integer"),
+        ({"numbers": [1.5, 2]}, "numbers[0] is 1.5; it must be a valid integer"),
+        ({"numbers": [None, 2]}, "numbers[0] is None; it must be a valid integer"),
+        ({"numbers": 3}, "numbers is 3; it must be a list"),
+        ({"list_of": "3"}, "list_of is '3'; it must be a list"),
+        ({"list_of": ["x"]}, "list_of[0] is 'x'; it must be a valid number"),
+        ({"words": {}}, "words is {}; it must have at least 1 item"),
+        ({"words": [1]}, "words is [1]; it must be a mapping"),
+        ({"text": "a"}, "text is 'a'; it must have at least 2 characters"),
+        ({"text": 3}, "text is 3; it must be text"),
+        ({"switch": "perhaps"}, "switch is 'perhaps'; it must be true or false"),
+        ({"switch": [1]}, "switch is [1]; it must be true or false"),
+        ({"inner": 3}, "inner is 3; it must be a mapping"),
+        (
+            {"choice": "moblie"},
+            "choice is 'moblie'; it must be 'mobile', 'server' or 'finetune'; did you mean 'mobile'?",
+        ),
+        # Half of the letters in common is not near.
+        ({"choice": "int4"}, "choice is 'int4'; it must be 'mobile', 'server' or 'finetune'"),
+        ({"choice": ["mobile"]}, "choice is ['mobile']; it must be 'mobile', 'server' or 'finetune'"),
+    ],
+)
+def test_every_rule_is_told_in_plain_words(values, told):
+    assert "|".join(problem.text for problem in problems(Least, values)) == told
 
 
 def test_what_the_whole_does_not_allow_may_be_told_of_a_part():

@@ -1,12 +1,13 @@
 """What a claim is judged by: differences of the same seed, their interval, and the claim's side of its bound."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 
 from edgerift.study import claims
 from edgerift.study._claims import _claim
-from edgerift.study._claims_diva import EVASION
+from edgerift.study._claims_diva import EVASION, NETWORKS
 from edgerift.study._claims_divqat import THEFT
 from edgerift.study._stated import Stated
 
@@ -40,27 +41,49 @@ def test_verdicts(values, changes, verdict):
     assert claim.findings == () or claim.findings[0].verdict == verdict
 
 
-def test_places_are_judged_alone_and_together():
+def test_places_are_judged_alone_and_together_by_their_means():
     claim = _claim(stated(), [("a", 1.0), ("b", -4.0), ("a", 1.2), ("b", None), ("a", 0.8)])
     assert {found.where: found.difference.values for found in claim.findings} == {"a": (1.0, 1.2, 0.8), "b": (-4.0,)}
     assert claim.together is not None
-    assert claim.together.difference.count == 4
-    assert claim.together.difference.value == pytest.approx(-0.25)
+    # The three seeds of one place are one value, as the single seed of the other is.
+    assert claim.together.difference.values == pytest.approx((1.0, -4.0))
+    assert claim.together.difference.value == pytest.approx(-1.5)
+    # Two values have one degree of freedom: t is 12.706, and s / sqrt(2) half of what lies between them.
+    assert claim.together.difference.high == pytest.approx(-1.5 + 12.706205 * 2.5)
     assert [found.verdict for found in claim.findings] == ["held", "not resolved"]
+    assert claim.held_in == 1
+
+
+def test_many_seeds_do_not_make_up_for_places_that_differ():
+    # Eighteen values whose own interval would be far from zero; their six means reach to both of its sides.
+    effects = {"a": 53.0, "b": 62.0, "c": 72.0, "d": 1.0, "e": 9.0, "f": 0.0}
+    claim = _claim(stated(), [(place, effect + seed) for place, effect in effects.items() for seed in (-0.5, 0, 0.5)])
+    assert claim.verdict == "not resolved"
+    assert claim.together.difference.count == 6
+    spread = math.sqrt(sum((effect - 197 / 6) ** 2 for effect in effects.values()) / 5 / 6)
+    assert claim.together.difference.low == pytest.approx(197 / 6 - 2.570582 * spread, rel=1e-5)
+    assert claim.held_in == 4
+
+
+def test_a_place_alone_has_its_own_interval_over_seeds():
+    claim = _claim(stated(), [("a", 1.0), ("a", 1.2), ("a", 0.8)])
+    assert claim.together.difference == claim.findings[0].difference
+    assert (claim.together.where, claim.findings[0].where) == ("all", "a")
+    assert (claim.verdict, claim.held_in) == ("held", 1)
 
 
 def rate(value):
     return SimpleNamespace(value=value)
 
 
-def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=()):
+def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=(), data="cifar10", original="ResNet"):
     report = SimpleNamespace(
         original_accuracy=rate(0.8),
         build_accuracy=rate(build),
         attacks={name: SimpleNamespace(evasive=rate(value)) for name, value in dict(attacks).items()},
         embeddings=embeddings,
     )
-    return SimpleNamespace(data="cifar10", original="ResNet", seed=seed, adaptation=adaptation, report=report)
+    return SimpleNamespace(data=data, original=original, seed=seed, adaptation=adaptation, report=report)
 
 
 def result(paper, pairs=(), thefts=(), data_free=()):
@@ -94,6 +117,42 @@ def test_the_first_papers_claims_compare_what_belongs_together():
     assert values["default-over-diva-ptq"] == []
 
 
+def network(original, build, diva, seed=0, data="cifar10"):
+    return pair(seed, "qat", build=build, attacks={"diva": diva}, data=data, original=original)
+
+
+def test_resnet_is_better_than_the_best_other_network_of_its_data_set_and_seed():
+    cells = [
+        network("ResNet", 0.90, 0.50),
+        network("DenseNet", 0.88, 0.10),
+        network("MobileNet", 0.70, 0.60),
+        network("ResNet", 0.80, 0.50, seed=1),
+        network("DenseNet", 0.70, 0.20, seed=1),
+        network("MobileNet", 0.79, 0.10, seed=1),
+        network("ResNet", 0.97, 0.03, data="mnist"),
+        network("MobileNet", 0.99, 0.01, data="mnist"),
+    ]
+    judged = {claim.name: claim for claim in claims(result("diva", cells))}
+    found = {place.where: place.difference.values for place in judged["resnet-accuracy"].findings}
+    assert found == {"cifar10": pytest.approx((2, 1)), "mnist": pytest.approx((-2,))}
+    found = {place.where: place.difference.values for place in judged["resnet-evaded"].findings}
+    assert found == {"cifar10": pytest.approx((-10, 30)), "mnist": pytest.approx((2,))}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [network("ResNet", 0.9, 0.5)],
+        [network("DenseNet", 0.9, 0.5), network("MobileNet", 0.9, 0.5)],
+        [network("ResNet", 0.9, 0.5), network("DenseNet", 0.8, 0.5), pair(0, "ptq", original="MobileNet")],
+    ],
+    ids=["no other", "no ResNet", "a network without its build"],
+)
+def test_networks_are_compared_only_when_all_are_there(cells):
+    values = found_in(result("diva", cells))
+    assert (values["resnet-accuracy"], values["resnet-evaded"]) == ([], [])
+
+
 def test_features_that_move_are_compared_point_by_point():
     points = [(0.0, 0.0), (0.0, 3.0), (0.0, 0.0), (4.0, 0.0), (0.0, 1.0), (0.0, 2.0), (2.0, 0.0), (1.0, 0.0)]
     models, conditions = ["original", "original", "build", "build"] * 2, ["clean", "attacked"] * 4
@@ -103,7 +162,7 @@ def test_features_that_move_are_compared_point_by_point():
     assert values["features-move"] == pytest.approx([100 * (2.5 / 2 - 1)])
 
 
-def theft(target, **errors):
+def theft(target, students=(), **errors):
     victims = {
         name.replace("_", "+"): SimpleNamespace(
             adversary_error=SimpleNamespace(soft=rate(soft), hard=rate(hard)),
@@ -112,9 +171,49 @@ def theft(target, **errors):
         )
         for name, (own, soft, hard) in errors.items()
     }
-    points = [SimpleNamespace(divergence=value, adversary_error=rate(value / 10)) for value in (0.5, 0.7, 2.5)]
-    hardening = SimpleNamespace(victim=victims, noise=SimpleNamespace(test=rate(0.08)), alphas=points)
+    # Not in the order of alpha.
+    points = [
+        SimpleNamespace(
+            alpha=alpha,
+            divergence=alpha / 2,
+            adversary_error=rate(alpha / 10),
+            defender_error=rate(alpha / 20),
+            disagreement=rate(0.6 - alpha / 10),
+        )
+        for alpha in (5.0, 1.0, 2.0)
+    ]
+    hardening = SimpleNamespace(
+        victim=victims,
+        noise=SimpleNamespace(test=rate(0.08)),
+        alphas=points,
+        students=tuple(students),
+        thief=SimpleNamespace(attack=SimpleNamespace(student="resnet8")),
+    )
     return SimpleNamespace(data="svhn", original="ResNet", seed=0, target=target, hardening=hardening)
+
+
+def student(victim, name, error, disagreement, labels="soft"):
+    return SimpleNamespace(
+        victim=victim, student=name, labels=labels, adversary_error=rate(error), disagreement=rate(disagreement)
+    )
+
+
+def test_clones_of_other_networks_count_alike():
+    students = [
+        student("qat", "lenet", 0.40, 0.50),
+        student("qat", "mobilenet_tiny", 0.30, 0.40),
+        student("divqat", "lenet", 0.42, 0.57),
+        student("divqat", "mobilenet_tiny", 0.38, 0.41),
+        student("divqat", "mobilenet_tiny", 0.99, 0.99, "hard"),
+        student("divqat", "densenet_tiny", 0.99, 0.99),
+    ]
+    values = found_in(result("divqat", thefts=(theft("mobile", students, divqat=(0.1, 0.2, 0.2)),)))
+    assert values["clones-error"] == pytest.approx([5])
+    assert values["clones-disagreement"] == pytest.approx([4])
+    # MobileNet errs 38 %, the others 42, 99 and, being the attack's own, 20.
+    assert values["clones-light"] == pytest.approx([38 - (42 + 99 + 20) / 3])
+    values = found_in(result("divqat", thefts=(theft("mobile", divqat=(0.1, 0.2, 0.2)),)))
+    assert (values["clones-error"], values["clones-light"]) == ([], [])
 
 
 def test_the_second_papers_claims_compare_what_belongs_together():
@@ -130,7 +229,9 @@ def test_the_second_papers_claims_compare_what_belongs_together():
     assert values["server"] == pytest.approx([20])
     assert values["mobile"] == pytest.approx([5])
     assert values["alpha-divergence"] == pytest.approx([2.0])
-    assert values["alpha-error"] == pytest.approx([20])
+    assert values["alpha-error"] == pytest.approx([40])
+    assert values["alpha-cost"] == pytest.approx([20])
+    assert values["alpha-disagreement"] == pytest.approx([-40])
     assert values["dcp-soft"] == []
 
 
@@ -139,5 +240,5 @@ def test_a_study_of_ones_own_has_no_claims():
 
 
 def test_names_are_told_apart():
-    names = [claim.name for claim in (*EVASION, *THEFT)]
+    names = [claim.name for claim in (*EVASION, *NETWORKS, *THEFT)]
     assert len(set(names)) == len(names)

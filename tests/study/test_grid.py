@@ -16,7 +16,7 @@ from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import AdaptOptions, adapt_recipe
 from edgerift.cli._theft import TheftOptions
 from edgerift.cli._train import OriginalOptions, train_recipe
-from edgerift.errors import DataError, InputError
+from edgerift.errors import DataError, InputError, RecipeError
 from edgerift.evade import SelectRecipe
 from edgerift.harden import HardenRecipe
 from edgerift.study import Cell, PairRecipe, Study, _grid, make_cells
@@ -242,7 +242,7 @@ def own_set(tmp_path, monkeypatch):
 
 def test_images_come_from_the_root_that_is_named(own_set):
     wanted = study(data={"own": {"source": "own.npz"}}, theft=THEFT, seeds=[0])
-    with pytest.raises(DataError, match=r"^data\.own: there is no image folder or \.npz file 'own\.npz'"):
+    with pytest.raises(DataError, match=r"^data\.own\.source: there is no image folder or \.npz file 'own\.npz'"):
         make_cells(wanted)
     cells = make_cells(wanted, own_set)
     assert cells[0].recipe.original.architecture.classes == 4
@@ -262,7 +262,9 @@ def test_what_is_missing_is_told_with_the_data_set(own_set):
 
 def test_a_class_that_is_not_there_cannot_be_shown():
     wanted = study(evasion={**EVASION, "classes": [1, 10]})
-    with pytest.raises(InputError, match=r"^data\.digits: evasion\.classes names class 10; its 10 classes are 0 to 9$"):
+    with pytest.raises(
+        InputError, match=r"^evasion\.classes\[1\]: there is no class 10; data set 'digits' has 0 to 9$"
+    ):
         make_cells(wanted)
 
 
@@ -291,3 +293,23 @@ def test_where_things_run_is_no_part_of_what_they_are():
 
 def test_thieves_ask_about_the_same_sets_as_on_the_command_line():
     assert (_grid._QUERIES, _grid._HELD_BACK, _grid.COLLAGES) == (_theft._QUERIES, _theft._HELD_BACK, _theft._COLLAGES)
+
+
+def test_an_allowance_that_leaves_a_row_nothing_to_search_in_is_told_at_once():
+    wanted = study(theft={**THEFT, "rows": ["qat", "smoothing"], "allowance": {"low": 0.95}})
+    told = r"^theft\.allowance: row 'smoothing' cannot be searched for: low is 0\.95 and high 0\.9; low must be below"
+    with pytest.raises(RecipeError, match=told):
+        make_cells(wanted)
+
+
+def test_errors_begin_with_where_their_value_stands(own_set):
+    def where(place):
+        return f"file:{'/'.join(map(str, place))}: "
+
+    wanted = study(data={"own": {"source": "nothing.npz"}}, theft=THEFT)
+    with pytest.raises(DataError, match=r"^file:data/own/source: data\.own\.source: there is no image"):
+        make_cells(wanted, own_set, where)
+    with pytest.raises(DataError, match=r"^file:data/diggits: data\.diggits: unknown image set"):
+        make_cells(study(data={"diggits": {}}, theft=THEFT), own_set, where)
+    with pytest.raises(InputError, match=r"^file:evasion/classes/0: evasion\.classes\[0\]: there is no class 10"):
+        make_cells(study(evasion={**EVASION, "classes": [10]}), own_set, where)

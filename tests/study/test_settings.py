@@ -59,8 +59,13 @@ profiles:                                               # 36
 
 CHANGES = [
     # (what in the text, by what, the line, what is told)
-    ("study: tiny", "study: Tiny Study", 1, "study is 'Tiny Study'; it must"),
-    ("study: tiny", "study: 3", 1, "study is 3; it must be a valid string"),
+    (
+        "study: tiny",
+        "study: Tiny Study",
+        1,
+        "study is 'Tiny Study'; it is not allowed: a study's name has small letters, digits and hyphens",
+    ),
+    ("study: tiny", "study: 3", 1, "study is 3; it must be text"),
     ("study: tiny", "stuy: tiny", 1, "unknown field 'stuy'; did you mean 'study'? Known: "),
     ("study: tiny", "x: 1", 1, "study is missing; it has no default and must be given"),
     ('"A tiny study"', r'"A tiny\nstudy"', 2, "it is one line of printable text"),
@@ -69,8 +74,9 @@ CHANGES = [
     ('"A tiny study"', "no", 2, None),
     ("[0, 1] ", "[0, -1] ", 3, "seeds[1] is -1; it must be greater than or equal to 0"),
     ("[0, 1] ", "[0, 0] ", 3, "seeds is [0, 0]; it is not allowed: 0 stands there twice; give each once"),
-    ("[0, 1] ", "[] ", 3, "seeds is []; it must"),
-    ("[0, 1] ", "3 ", 3, "seeds is 3; it must be a valid tuple"),
+    ("[0, 1] ", "[] ", 3, "seeds is []; it must have at least 1 item"),
+    ("[0, 1] ", f"[0, {2**31 - 1}] ", 3, "seeds[1] is 2147483647; it must be less than or equal to 2147483646"),
+    ("[0, 1] ", "3 ", 3, "seeds is 3; it must be a list"),
     ("[0, 1] ", "[0, 1.5] ", 3, "seeds[1] is 1.5; it must be a valid integer"),
     ("size: 16", "size: 7", 4, "size is 7; it must be greater than or equal to 8"),
     ("size: 16", "size: 4097", 4, "size is 4097; it must be less than or equal to 4096"),
@@ -102,11 +108,14 @@ CHANGES = [
         7,
         "data.digits.train.seed: the study's seeds are given to every step",
     ),
-    ("train: {epochs: 2}  ", "train: 2", 7, "data.digits.train is 2; it must be a valid dictionary"),
+    ("train: {epochs: 2}  ", "train: 2", 7, "data.digits.train is 2; it must be a mapping"),
     ("train: {epochs: 2}  ", "sorce: a", 7, "data.digits: unknown field 'sorce'; did you mean 'source'?"),
     ("train: {epochs: 2}  ", "source: ''", 7, "data.digits.source is ''; it must have at least 1 character"),
     ("train: {epochs: 2}  ", "rows: [qat, qad]", 7, "data.digits.rows[1] is 'qad'; it must be "),
     ("train: {epochs: 2}  ", "rows: [qat, qat]", 7, "qat stands there twice"),
+    ("train: {epochs: 2}  ", "rows: []", 7, "data.digits.rows is []; it must have at least 1 item"),
+    ("train: {epochs: 2}  ", "students: []", 7, None),
+    ("alphas: [0.5]", "alphas: []", 8, None),
     ("train: {epochs: 2}  ", "students: [lent]", 7, "unknown model 'lent'; did you mean 'lenet'?"),
     ("train: {epochs: 2}  ", "budget: 0", 7, "data.digits.budget is 0; it must be greater than 0"),
     ("train: {epochs: 2}  ", "size: 5000", 7, "data.digits.size is 5000; it must be less than"),
@@ -120,6 +129,9 @@ CHANGES = [
         "originals.LeNet.model is 'lent'; it is not allowed: unknown model 'lent'; did",
     ),
     ("model: lenet", "model: my.module:factory", 14, None),
+    ("model: lenet", "model: 'my.module:'", 14, "a network of your own is `module:factory`"),
+    ("model: lenet", "model: my..module:factory", 14, "a network of your own is `module:factory`"),
+    ("model: lenet", "model: my/module:factory", 14, "a network of your own is `module:factory`"),
     (
         "model: lenet",
         "pretrained: true\n    model: lenet",
@@ -135,7 +147,7 @@ CHANGES = [
     ("batch_size: 64", "learning_rate: 0", 18, "train.learning_rate is 0; it must be greater than 0"),
     ("batch_size: 64", "nesterov: off", 18, None),
     ("adapt: {epochs: 2} ", "adapt: {epochs: [2]}", 19, "adapt.epochs is [2]; it must be a valid integer"),
-    ("adapt: {epochs: 2} ", "adapt: [epochs]", 19, "adapt is ['epochs']; it must be a valid dictionary"),
+    ("adapt: {epochs: 2} ", "adapt: [epochs]", 19, "adapt is ['epochs']; it must be a mapping"),
     ("[ptq, qat]", "[ptq, ptq]", 21, "ptq stands there twice"),
     ("[ptq, qat]", "[]", 21, "evasion.adaptations is []; it must have at least 1 item"),
     (
@@ -175,10 +187,12 @@ CHANGES = [
     ("    diva:", "    di/va:", 25, "it is not allowed: a name is printable"),
     ("epsilon: 4", "epsilon: 256", 27, "evasion.attacks.diva.epsilon is 256; it must be less than or equal to 255"),
     ("c: 2}", "c: -2}", 28, "evasion.attacks.diva.change.objective.diva.c is -2; it must be"),
-    ("type: diva,", "type: dva,", 28, "evasion.attacks.diva.change.objective is "),
+    ("type: diva,", "type: dva,", 28, "evasion.attacks.diva.change.objective.type is 'dva'; it must be 'diva', "),
     ("shown: diva", "shown: dva", 29, "evasion.shown is 'dva'; it must be one of the attacks: pgd, diva"),
     ("shown: diva", "count: 3", 20, "evasion.shown is missing"),
     ("[qat, divqat]", "[qat, divqat, divqat]", 31, "divqat stands there twice"),
+    ("[qat, divqat]", "[]", 31, "theft.rows is []; it must have at least 1 item"),
+    ("[mobile, server]", "[mobile]\n  other_rows: []", 33, "theft.other_rows is []; it must have at least 1 item"),
     ("[qat, divqat]", "[qat, divquat]", 31, "theft.rows[1] is 'divquat'; it must be "),
     ("[mobile, server]", "[mobile, mobile]", 32, "mobile stands there twice"),
     ("[mobile, server]", "[]", 32, "theft.targets is []; it must have at least 1 item"),
@@ -238,6 +252,27 @@ def test_each_wrong_value_is_told_with_its_line(read, tmp_path, old, new, line, 
     assert "ValueError" not in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "whole"),
+    [
+        ("[0, 1] ", "[0, one] ", "3: seeds[1] is 'one'; it must be a valid integer"),
+        ("[0, 1] ", "[] ", "3: seeds is []; it must have at least 1 item"),
+        ("epochs: 1,", "epochs: 1.5,", "18: train.epochs is 1.5; it must be a valid integer"),
+        ("device: cpu}   ", "nesterov: maybe}", "18: train.nesterov is 'maybe'; it must be true or false"),
+        (
+            "[mobile, server]",
+            "[moblie]",
+            "32: theft.targets[0] is 'moblie'; it must be 'mobile' or 'server'; did you mean 'mobile'?",
+        ),
+        ("[ptq, qat]", "[int4]", "21: evasion.adaptations[0] is 'int4'; it must be 'ptq', 'qat' or 'finetune'"),
+    ],
+)
+def test_no_word_is_of_the_checks_own(read, tmp_path, old, new, whole):
+    with pytest.raises(RecipeError) as caught:
+        read(TEXT.replace(old, new))
+    assert str(caught.value) == f"{tmp_path / 'study.yaml'}:{whole}"
+
+
 def test_what_a_profile_lays_over_is_told_with_the_profiles_lines(read, tmp_path):
     path = tmp_path / "study.yaml"
     with pytest.raises(RecipeError) as caught:
@@ -261,8 +296,8 @@ def test_many_errors_are_counted(read, tmp_path):
     [
         ("[digits, mnist]", ["digits", "mnist"]),
         ("{mnist: , digits: {}}", ["mnist", "digits"]),
-        ("digits", "data is 'digits'; it must be a valid dictionary"),
-        ("3", "data is 3; it must be a valid dictionary"),
+        ("digits", "data is 'digits'; it must be a mapping"),
+        ("3", "data is 3; it must be a mapping"),
         ("[]", "data is "),
         ("{}", "data is "),
         ("", "data is None"),

@@ -245,6 +245,12 @@ def test_the_line_of_what_a_profile_lays_over(write, place, line):
     assert read_profile(write(FILE), "laid").line_at(place) == line
 
 
+@pytest.mark.parametrize(("name", "line"), [("x", 2), ("y", 3), ("z", 1)])
+def test_the_line_of_a_name_in_a_list_that_stands_for_a_mapping(write, name, line):
+    tree = read_profile(write(f"b:\n- x\n- y\n{PROFILES}"), "small")
+    assert tree.line_at(("b", name, "deeper")) == line
+
+
 def test_what_a_profile_changes(write):
     path = write(FILE)
     rest = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, final
 
 import tyro
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -22,15 +23,16 @@ from edgerift.study import (
     Here,
     OnRay,
     Place,
+    Plan,
     Processes,
     RunSummary,
     Study,
+    StudyFile,
     StudyResult,
     Workers,
     collect,
-    make_cells,
     make_plan,
-    read_study,
+    open_study,
     run_steps,
     track,
 )
@@ -53,9 +55,9 @@ class StudyOptions(Settings, ABC):
     mirror: str | None = None
     """an fsspec URL, such as s3://bucket/folder, through which machines without a shared disk share finished steps"""
 
-    def read(self) -> Study:
+    def read(self) -> StudyFile:
         """Read the file."""
-        return read_study(self.file, self.profile)
+        return open_study(self.file, self.profile)
 
     def open_store(self) -> Store:
         """Open the store."""
@@ -67,13 +69,14 @@ class PlanStudy(StudyOptions):
     """Show what of a study is done and what is missing, with an estimate of the time from earlier runs."""
 
     details: bool = False
-    """list every missing step"""
+    """list every step by name, with what it waits for"""
     as_json: Json = False
 
     def run(self) -> int:
         """Look, and show the plan."""
-        study = self.read()
-        plan = make_plan(study.study, self.profile, make_cells(study, self.data_root), self.open_store())
+        file = self.read()
+        file.require_networks()
+        plan = make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store())
         show(plan, plan_text(plan, details=self.details), self.as_json)
         return 0
 
@@ -86,8 +89,8 @@ class StudyStatus(StudyOptions):
 
     def run(self) -> int:
         """Look, and show the plan with what runs."""
-        study = self.read()
-        plan = make_plan(study.study, self.profile, make_cells(study, self.data_root), self.open_store())
+        file = self.read()
+        plan = make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store())
         show(plan, plan_text(plan, details=False), self.as_json)
         return 0
 
@@ -119,6 +122,8 @@ class RunStudy(StudyOptions):
     """processes, with --on processes; as many as the machine has cores unless given"""
     threads: NonNegativeInt = 0
     """threads of a step; unless given PyTorch's own number here, the cores divided among the workers elsewhere"""
+    cpus: PositiveFloat = 1
+    """CPUs, or the share of one, that a step takes on Ray; a step of several has as many threads"""
     gpus: NonNegativeFloat = 0
     """GPUs, or the share of one, that a step takes on Ray"""
     out: Path | None = None
@@ -131,11 +136,14 @@ class RunStudy(StudyOptions):
 
     def run(self) -> int:
         """Run what is missing, write the report and show it."""
-        study = self.read()
+        file = self.read()
+        file.require_networks()
+        study = file.study
+        self._require_place()
         folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         with progress_bars() as progress:
             store = self.open_store()
-            cells = make_cells(study, self.data_root)
+            cells = file.cells(self.data_root)
             summary = self._run(cells, store, progress)
             result = collect(study, self.profile, cells, store)
             written = _write(result, folder)
@@ -149,7 +157,8 @@ class RunStudy(StudyOptions):
             report=str(folder / "report.html"),
             summary=summary,
         )
-        show(done, _told(done, result, written), self.as_json)
+        names = _names(make_plan(study.study, self.profile, cells, store)) if summary.failed else {}
+        show(done, _told(done, result, written, names), self.as_json)
         return 1 if result.missing else 0
 
     def _run(self, cells: tuple[Cell, ...], store: Store, progress: Progress) -> RunSummary:
@@ -158,17 +167,26 @@ class RunStudy(StudyOptions):
             return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
         return run_steps(goals, store, self._workers(store), progress)
 
+    def _require_place(self) -> None:
+        """Raise `InputError` for a place that is not known, and for options of another one."""
+        on_ray = self.on in ("ray", "auto") or self.on.startswith("ray://")
+        if not on_ray and self.on not in ("here", "processes"):
+            raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
+        if self.on == "here" and self.workers not in (None, 1):
+            raise InputError(f"--workers {self.workers} needs --on processes; here steps run one by one")
+        for option, given, usual in (("--cpus", self.cpus, 1), ("--gpus", self.gpus, 0)):
+            if not on_ray and given != usual:
+                raise InputError(
+                    f"{option} {given:g} needs --on ray or a cluster's address; {self.on} counts no shares"
+                )
+
     def _workers(self, store: Store) -> Workers:
         place = Place(store=store.root, mirror=self.mirror, data_root=self.data_root, threads=self.threads)
         if self.on == "here":
-            if self.workers not in (None, 1):
-                raise InputError(f"--workers {self.workers} needs --on processes; here steps run one by one")
             return Here(place)
         if self.on == "processes":
             return Processes(place, self.workers)
-        if self.on in ("ray", "auto") or self.on.startswith("ray://"):
-            return OnRay(place, None if self.on == "ray" else self.on, gpus=self.gpus)
-        raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
+        return OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
 
     def _track(
         self, study: Study, cells: tuple[Cell, ...], store: Store, folder: Path, progress: Progress
@@ -190,12 +208,13 @@ class ShowStudy(StudyOptions):
 
     def run(self) -> int:
         """Collect, write and show."""
-        study = self.read()
+        file = self.read()
+        study = file.study
         folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         if self.result is not None:
             result = read_document(StudyResult, self.result)
         else:
-            result = collect(study, self.profile, make_cells(study, self.data_root), self.open_store(), silent)
+            result = collect(study, self.profile, file.cells(self.data_root), self.open_store(), silent)
         write_study(result, folder)
         show(result, study_text(result, folder), self.as_json)
         return 0
@@ -213,7 +232,11 @@ def _write(result: StudyResult, folder: Path) -> bool:
     return True
 
 
-def _told(done: StudyRun, result: StudyResult, written: bool) -> RenderableType:
+def _names(plan: Plan) -> dict[str, str]:
+    return {step.key: step.name for step in (*plan.finished, *plan.missing)}
+
+
+def _told(done: StudyRun, result: StudyResult, written: bool, names: Mapping[str, str]) -> RenderableType:
     summary, lines = done.summary, []
     if summary.built == 0 and not summary.failed:
         lines.append(f"Nothing to do: all {done.cells} cells of {done.study}, profile {done.profile}, are finished.")
@@ -224,7 +247,7 @@ def _told(done: StudyRun, result: StudyResult, written: bool) -> RenderableType:
         )
     for failed in summary.failed:
         blocked = f"; {len(failed.blocks)} steps wait for it" if failed.blocks else ""
-        lines.append(f"Failed: {failed.key}: {failed.error}{blocked}. Log: {failed.log}")
+        lines.append(f"Failed: {names.get(failed.key, failed.key)}: {failed.error}{blocked}. Log: {failed.log}")
     if done.tracked is not None:
         lines.append(f"MLflow: {done.tracked} runs written.")
     lines.append(f"Report: {done.report}")

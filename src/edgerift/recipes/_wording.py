@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,21 @@ from edgerift.errors import unknown_name
 
 SHOWN_ERRORS = 3
 SHOWN_CHARACTERS = 60
+
+#: What pydantic says in the terms of its own checks; the rest of its messages need only another opening.
+_RULES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a valid integer"),
+    "int_parsing_size": "must be an integer of fewer digits",
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a valid number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "must be a mapping"),
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list"),
+}
+_THINGS: Final[Mapping[str, str]] = {"too_short": "item", "string_too_short": "character"}
+
+#: So alike are two names, from 0 to 1, when one is offered for the other: two of three letters.
+_NEAR: Final = 0.6
 
 #: Where a value stands: the fields, keys and numbers that lead to it.
 Place: TypeAlias = tuple[int | str, ...]
@@ -64,7 +79,15 @@ def problems(model: type[BaseModel], content: object) -> list[Problem]:
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    return [problem for detail in error.errors(include_url=False) for problem in _each(model, detail)]
+    details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
+    return [problem for detail in details for problem in _each(model, detail)]
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Tell whether a list is only too short because its wrong items, which are told themselves, were not counted."""
+    given = detail["input"]
+    is_list = isinstance(given, list | tuple | Mapping)
+    return detail["type"] == "too_short" and is_list and len(given) >= int(detail["ctx"]["min_length"])
 
 
 def _each(model: type[BaseModel], detail: ErrorDetails) -> Iterable[Problem]:
@@ -77,6 +100,12 @@ def _each(model: type[BaseModel], detail: ErrorDetails) -> Iterable[Problem]:
         return [Problem(place, place[:-1], f": {unknown_name('field', _printable(place[-1]), known)}")]
     if kind == "missing":
         return [Problem(place, place, " is missing; it has no default and must be given")]
+    if kind == "union_tag_invalid":
+        tag = detail["ctx"]["discriminator"].strip("'")
+        inside = (*place, tag)
+        allowed = detail["ctx"]["expected_tags"].split("'")[1::2]
+        told = f" is '{_printable(detail['ctx']['tag'])}'; it must be {_one_of(allowed)}"
+        return [Problem(inside, inside, told + _near(detail["ctx"]["tag"], allowed))]
     if kind == "json_invalid":
         told = " ".join(detail["msg"].split()).removeprefix("Invalid JSON: ")
         return [Problem(place, place, f": this is not JSON: {told}")]
@@ -100,9 +129,14 @@ def _printable(part: int | str) -> str:
 
 
 def _rule(detail: ErrorDetails) -> str:
-    """The rule in pydantic's message, without its opening words and on one line."""
-    text = " ".join(detail["msg"].split())
-    if detail["type"] == "union_tag_not_found":
+    """The rule that the value breaks, in words that need no knowledge of the checks."""
+    kind, text = detail["type"], " ".join(detail["msg"].split())
+    if kind in _RULES:
+        return _RULES[kind]
+    if kind in _THINGS:
+        least = detail["ctx"]["min_length"]
+        return f"must have at least {least} {_THINGS[kind]}{'' if least == 1 else 's'}"
+    if kind == "union_tag_not_found":
         return f"must have the field {detail['ctx']['discriminator']}, which tells what it is"
     for opening in ("Value error, ", "Assertion failed, "):
         if text.startswith(opening):
@@ -117,9 +151,17 @@ def _short(given: object) -> str:
 
 
 def _near_match(given: object, detail: ErrorDetails) -> str:
-    allowed = str(detail.get("ctx", {}).get("expected", "")).split("'")[1::2]
-    near = difflib.get_close_matches(str(given), allowed, n=1, cutoff=0.5)
+    return _near(given, str(detail.get("ctx", {}).get("expected", "")).split("'")[1::2])
+
+
+def _near(given: object, allowed: list[str]) -> str:
+    near = difflib.get_close_matches(given, allowed, n=1, cutoff=_NEAR) if isinstance(given, str) else []
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _one_of(names: list[str]) -> str:
+    quoted = [f"'{name}'" for name in names]
+    return " or ".join(part for part in (", ".join(quoted[:-1]), quoted[-1]) if part)
 
 
 def _fields_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:

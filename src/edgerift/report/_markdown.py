@@ -11,9 +11,12 @@ from edgerift.report._words import plain
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|#~$])")
 
 
-def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> str:
-    """Write a table whose first columns, `names` of them, are text and whose others are numbers."""
-    sides = ["---" if place < names else "---:" for place, _ in enumerate(headings)]
+def markdown_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1, texts: Sequence[bool] = ()
+) -> str:
+    """Write a table whose first columns, `names` of them, are text, and whose others are numbers unless in `texts`."""
+    known = texts or [place < names for place, _ in enumerate(headings)]
+    sides = ["---" if text else "---:" for text in known]
     lines = [[escaped(heading) for heading in headings], sides, *([escaped(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -15,6 +15,8 @@ from edgerift.study._plan import StepState as StepState
 from edgerift.study._plan import make_plan as make_plan
 from edgerift.study._processes import Processes as Processes
 from edgerift.study._ray import OnRay as OnRay
+from edgerift.study._reading import StudyFile as StudyFile
+from edgerift.study._reading import open_study as open_study
 from edgerift.study._reading import read_study as read_study
 from edgerift.study._result import DataFreeCell as DataFreeCell
 from edgerift.study._result import MissingCell as MissingCell

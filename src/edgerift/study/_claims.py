@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from edgerift.measure import Spread, spread
 from edgerift.recipes import Settings
 from edgerift.study._claims_datafree import Stolen, data_free_claims
-from edgerift.study._claims_diva import EVASION
+from edgerift.study._claims_diva import EVASION, NETWORKS, Reports
 from edgerift.study._claims_divqat import THEFT
 from edgerift.study._pairs import PairReport
 from edgerift.study._result import DataFreeCell, StudyResult, TheftCell
@@ -21,7 +21,7 @@ NEGLIGIBLE: Final[Mapping[Unit, float]] = {"points": 1.0, "percent": 1.0, "nats"
 
 
 class Finding(Settings):
-    """One difference over the seeds of one place of the grid, or over all places and seeds."""
+    """One difference over the seeds of one place of the grid, or over the means of all places."""
 
     where: str
     difference: Spread
@@ -31,12 +31,16 @@ class Finding(Settings):
 class Claim(Settings):
     """A claim: what the paper says and prints, what the difference measured here means, and what was found.
 
-    `findings` are of each place of the grid, `together` of all places and seeds in one. A verdict is `held` when the
-    95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the other, and else `not
-    resolved`, which one seed always is. It is `no effect` when the whole interval lies within what is negligible: one
-    percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` says what a verdict's worth
-    hangs on; a claim is `blind` whose attack saw nothing of the undefended model either: its verdict tells nothing of
-    the defence.
+    `findings` are of each place of the grid over its seeds; a place is a pair of a data set and a network, or a data
+    set where a claim compares networks. `together` is over the means of the places, whose seeds are no independent
+    values, and with one place alone it is that place over its seeds. It takes the places for independent, which those
+    that share a data set are not quite, and says nothing of any one of them: `held_in` does.
+
+    A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
+    other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
+    within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` says what a
+    verdict's worth hangs on; a claim is `blind` whose attack saw nothing of the undefended model either: its verdict
+    tells nothing of the defence.
     """
 
     name: str
@@ -52,8 +56,13 @@ class Claim(Settings):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict over all places and seeds."""
+        """The verdict over all places."""
         return "not measured" if self.together is None else self.together.verdict
+
+    @property
+    def held_in(self) -> int:
+        """In how many places the claim held by itself, over their seeds."""
+        return sum(found.verdict == "held" for found in self.findings)
 
 
 def claims(result: StudyResult) -> tuple[Claim, ...]:
@@ -62,10 +71,7 @@ def claims(result: StudyResult) -> tuple[Claim, ...]:
     Differences are between figures of the same seed, so what a seed does to both cancels out.
     """
     if result.study.paper == "diva":
-        originals = _by_original(result)
-        return tuple(
-            _claim(stated, [(place, stated.difference(reports)) for place, reports in originals]) for stated in EVASION
-        )
+        return _of_evasions(result)
     if result.study.paper == "divqat":
         kept = tuple(
             _claim(stated, [(_place(cell, result), stated.difference(cell)) for cell in _cells(stated, result)])
@@ -73,6 +79,19 @@ def claims(result: StudyResult) -> tuple[Claim, ...]:
         )
         return (*kept, *_of_thefts_without_images(result))
     return ()
+
+
+def _of_evasions(result: StudyResult) -> tuple[Claim, ...]:
+    """Judge the first paper's claims, those about one network and those that compare networks."""
+    networks: dict[tuple[str, int], dict[str, Reports]] = {}
+    originals: list[tuple[str, Reports]] = []
+    for (data, original, seed), reports in _by_original(result).items():
+        originals.append((f"{data}, {original}", reports))
+        networks.setdefault((data, seed), {})[original] = reports
+    return (
+        *(_claim(one, [(place, one.difference(reports)) for place, reports in originals]) for one in EVASION),
+        *(_claim(one, [(data, one.difference(found)) for (data, _), found in networks.items()]) for one in NETWORKS),
+    )
 
 
 def _of_thefts_without_images(result: StudyResult) -> Iterator[Claim]:
@@ -94,12 +113,12 @@ def _alike(one: DataFreeCell, other: DataFreeCell) -> bool:
     return (one.data, one.original) == (other.data, other.original)
 
 
-def _by_original(result: StudyResult) -> list[tuple[str, dict[str, PairReport]]]:
-    """Put the reports of each original of each seed together, with the place of the original."""
+def _by_original(result: StudyResult) -> Mapping[tuple[str, str, int], Reports]:
+    """Put the reports of each original of each seed together, by data set, network and seed."""
     found: dict[tuple[str, str, int], dict[str, PairReport]] = {}
     for cell in result.pairs:
         found.setdefault((cell.data, cell.original, cell.seed), {})[cell.adaptation] = cell.report
-    return [(f"{data}, {original}", reports) for (data, original, _), reports in found.items()]
+    return found
 
 
 def _cells(stated: Stated[TheftCell], result: StudyResult) -> list[TheftCell]:
@@ -117,7 +136,7 @@ def _claim(stated: Stated[Any], found: Iterable[tuple[str, float | None]]) -> Cl
     for place, value in found:
         if value is not None:
             places.setdefault(place, []).append(value)
-    whole = [value for values in places.values() for value in values]
+    findings = tuple(_finding(stated, place, values) for place, values in places.items())
     return Claim(
         name=stated.name,
         statement=stated.statement,
@@ -125,9 +144,16 @@ def _claim(stated: Stated[Any], found: Iterable[tuple[str, float | None]]) -> Cl
         measured=stated.measured,
         unit=stated.unit,
         bound=stated.bound,
-        together=_finding(stated, "all", whole) if whole else None,
-        findings=tuple(_finding(stated, place, values) for place, values in places.items()),
+        together=_together(stated, findings),
+        findings=findings,
     )
+
+
+def _together(stated: Stated[Any], findings: Sequence[Finding]) -> Finding | None:
+    """Judge all places: by their means, however many seeds each has; a place alone by its seeds."""
+    if len(findings) == 1:
+        return findings[0].replace(where="all")
+    return _finding(stated, "all", [found.difference.value for found in findings]) if findings else None
 
 
 def _finding(stated: Stated[Any], where: str, values: Sequence[float]) -> Finding:

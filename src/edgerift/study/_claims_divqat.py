@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import mean
 from typing import Final, Literal, TypeAlias
 
 from edgerift.study._result import TheftCell
 from edgerift.study._stated import Stated
 
 Difference: TypeAlias = Callable[[TheftCell], float | None]
+
+#: How the names of the light networks begin that the paper says err more.
+_LIGHT: Final = "mobilenet"
 
 
 def _stolen(first: str, second: str, labels: Literal["soft", "hard"], target: str | None = None) -> Difference:
@@ -36,11 +40,38 @@ def _costs(cell: TheftCell) -> float | None:
     return 100 * (victims["divqat"].defender_error.value - victims["qat"].defender_error.value)
 
 
-def _rises(figure: Literal["divergence", "adversary_error", "disagreement"]) -> Difference:
+def _other_clones(figure: Literal["adversary_error", "disagreement"]) -> Difference:
+    """How much higher a figure is of DivQAT than of QAT, over the clones of other networks that ask for soft labels."""
+
+    def difference(cell: TheftCell) -> float | None:
+        plain, defended = (_of_clones(cell, victim, figure) for victim in ("qat", "divqat"))
+        both = [student for student in defended if student in plain]
+        return 100 * mean(defended[student] - plain[student] for student in both) if both else None
+
+    return difference
+
+
+def _of_clones(cell: TheftCell, victim: str, figure: Literal["adversary_error", "disagreement"]) -> dict[str, float]:
+    """Give a figure of the clones of other networks than the attack's own, by network."""
+    points = [point for point in cell.hardening.students if (point.victim, point.labels) == (victim, "soft")]
+    return {point.student: float(getattr(point, figure).value) for point in points}
+
+
+def _light_clone(cell: TheftCell) -> float | None:
+    """How much more the clone that is a MobileNet errs on DivQAT than the others do on average."""
+    errors = _of_clones(cell, "divqat", "adversary_error")
+    if "divqat" in cell.hardening.victim:
+        errors[cell.hardening.thief.attack.student] = cell.hardening.victim["divqat"].adversary_error.soft.value
+    light = [error for name, error in errors.items() if name.startswith(_LIGHT)]
+    others = [error for name, error in errors.items() if not name.startswith(_LIGHT)]
+    return 100 * (mean(light) - mean(others)) if light and others else None
+
+
+def _rises(figure: Literal["divergence", "adversary_error", "defender_error", "disagreement"]) -> Difference:
     """How much a figure rises from the least alpha to the greatest."""
 
     def difference(cell: TheftCell) -> float | None:
-        points = cell.hardening.alphas
+        points = sorted(cell.hardening.alphas, key=lambda point: point.alpha)
         if len(points) < 2:
             return None
         if figure == "divergence":
@@ -126,6 +157,27 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         _stolen("divqat", "qat", "soft", "mobile"),
     ),
     Stated(
+        "clones-error",
+        "DivQAT raises the error of clones of other networks as well.",
+        'figure 3 (a), by eye; "for most cases"',
+        "clone's error with soft labels, DivQAT minus QAT, mean over the clones of other networks",
+        _other_clones("adversary_error"),
+    ),
+    Stated(
+        "clones-disagreement",
+        "DivQAT makes clones of other networks disagree more often with their victim.",
+        'figure 3 (b), by eye; "for most cases"',
+        "disagreement of clone and victim with soft labels, DivQAT minus QAT, mean over the clones of other networks",
+        _other_clones("disagreement"),
+    ),
+    Stated(
+        "clones-light",
+        "Of DivQAT, the light MobileNet makes a worse clone than other networks do.",
+        'figure 3 (a), by eye; "often"',
+        "clone's error with soft labels against DivQAT, MobileNet's minus the mean of the other networks'",
+        _light_clone,
+    ),
+    Stated(
         "alpha-divergence",
         "A larger alpha moves the quantized model further from the original.",
         "figure 6, by eye",
@@ -139,6 +191,20 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "figure 4, by eye",
         "clone's error with soft labels at the greatest alpha minus that at the least",
         _rises("adversary_error"),
+    ),
+    Stated(
+        "alpha-cost",
+        "A larger alpha costs its owner accuracy as well: alpha is a trade-off.",
+        "figure 4, by eye",
+        "defender's error at the greatest alpha minus that at the least",
+        _rises("defender_error"),
+    ),
+    Stated(
+        "alpha-disagreement",
+        "At a large alpha clone and victim disagree more often.",
+        "figure 5, by eye",
+        "disagreement with soft labels at the greatest alpha minus that at the least",
+        _rises("disagreement"),
     ),
     Stated(
         "held-soft",

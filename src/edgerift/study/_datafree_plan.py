@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from edgerift.extract import AttackName, DataFree
 from edgerift.harden import RowName
-from edgerift.recipes import NotAllowedError, Settings
+from edgerift.recipes import NotAllowedError, Problem, Settings
 from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
 
@@ -39,6 +39,13 @@ class DataFreePlan(Settings):
         ]
         if found:
             raise NotAllowedError(found)
+        for attack in self.thieves(0):
+            if attack.queries > self.budget:
+                rest = (
+                    f" is {self.budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
+                    "the attack a smaller batch_size"
+                )
+                raise NotAllowedError([Problem(("budget",), ("budget",), rest)])
         return self
 
     def thieves(self, seed: int) -> tuple[DataFree, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeAlias, TypeVar
 
@@ -15,6 +16,9 @@ from edgerift.train import TrainSettings
 
 #: The longest name that is shown whole.
 _LONGEST: Final = 60
+
+#: The largest seed of a study: the thief has the next one, and every library takes both.
+_LARGEST_SEED: Final = 2**31 - 2
 
 #: Some fields of settings: what is not given stays as it is elsewhere.
 Changes: TypeAlias = dict[str, JsonValue]
@@ -79,8 +83,18 @@ def _thief_changes(given: Changes) -> Changes:
 
 def _known_network(name: str) -> str:
     """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
-    if ":" not in name and name not in zoo.names():
-        raise ValueError(unknown_name("model", name, zoo.names()))
+    if ":" in name:
+        module, _, factory = name.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), factory)):
+            raise ValueError("a network of your own is `module:factory`, such as my_package.networks:make")
+    elif name not in zoo.names():
+        raise ValueError(f"{unknown_name('model', name, zoo.names())}, or module:factory for your own")
+    return name
+
+
+def _study_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise ValueError("a study's name has small letters, digits and hyphens, and starts with a letter")
     return name
 
 
@@ -111,7 +125,9 @@ TrainingChanges: TypeAlias = Annotated[Changes, AfterValidator(_training_changes
 ThiefChanges: TypeAlias = Annotated[Changes, AfterValidator(_thief_changes)]
 Name: TypeAlias = Annotated[str, AfterValidator(_plain_name)]
 Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
+StudyName: TypeAlias = Annotated[str, AfterValidator(_study_name)]
 Network: TypeAlias = Annotated[str, AfterValidator(_known_network)]
 Source: TypeAlias = Annotated[str, Field(min_length=1)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST_SEED)]
 Size: TypeAlias = Annotated[int, Field(ge=8, le=4096)]
 Once: TypeAlias = Annotated[tuple[_Item, ...], AfterValidator(_each_once)]

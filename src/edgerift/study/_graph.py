@@ -34,6 +34,7 @@ class Graph:
         self._recipes: dict[Key, Recipe] = {}
         self._waits_for: dict[Key, set[Key]] = {}
         self._needed_by: dict[Key, set[Key]] = {}
+        self._needs: dict[Key, tuple[Key, ...]] = {}
         self._finished: dict[Key, Recipe] = {}
         self._failed: set[Key] = set()
         self._damaged: set[Key] = set()
@@ -67,6 +68,25 @@ class Graph:
         """Name the steps that wait for one directly."""
         return self._needed_by.get(key, set())
 
+    def needs(self, key: Key) -> tuple[Key, ...]:
+        """Name the steps that one needs directly, finished or not; of a finished one only after `look_below`."""
+        return self._needs.get(key, ())
+
+    def look_below(self) -> None:
+        """Look below the finished steps too, which costs as much again and tells nothing of what is to be done.
+
+        What is not there below a finished step is not needed, and left out.
+        """
+        open_steps = list(self._finished)
+        while open_steps:
+            key = open_steps.pop()
+            below = [(self.key(recipe), recipe) for recipe in self._named_by(key, self._finished[key])]
+            for step, recipe in below:
+                if step not in self._finished and step not in self._recipes and self._is_there(recipe):
+                    self._finished[step] = recipe
+                    open_steps.append(step)
+            self._needs[key] = tuple(dict.fromkeys(step for step, _ in below if step in self._finished))
+
     def blocked(self) -> dict[Key, Key]:
         """Name for each step that can never run the failed one that it waits for, directly or not."""
         found: dict[Key, Key] = {}
@@ -93,19 +113,30 @@ class Graph:
         """Note that a step failed."""
         self._failed.add(key)
 
+    def key(self, recipe: Recipe) -> Key:
+        """Name a step, as `key_of` does, and quickly where this was asked of the same object before."""
+        # The same recipe object stands in many places, and its digest costs more than this look. It is kept with its
+        # key, so that no other object ever has its id.
+        known = self._known.get(id(recipe))
+        if known is None:
+            known = self._known[id(recipe)] = (recipe, key_of(recipe))
+        return known[1]
+
     def _explore(self, open_steps: list[Key]) -> None:
         """Ask steps what they need, and what they name likewise; not by recursion, for chains may be long."""
         while open_steps:
             key = open_steps.pop()
-            waits, found = self._add(self._named_by(key))
+            named = self._named_by(key, self._recipes[key])
+            self._needs[key] = tuple(dict.fromkeys(self.key(recipe) for recipe in named))
+            waits, found = self._add(named)
             self._waits_for[key] = waits
             for step in waits:
                 self._needed_by.setdefault(step, set()).add(key)
             open_steps += reversed(found)
 
-    def _named_by(self, key: Key) -> tuple[Recipe, ...]:
+    def _named_by(self, key: Key, recipe: Recipe) -> tuple[Recipe, ...]:
         try:
-            return () if key in self._damaged else self._recipes[key].needs(self._store)
+            return () if key in self._damaged else recipe.needs(self._store)
         except EdgeriftError:
             # It meets the same error when it runs, which is where a study tells errors and goes on.
             return ()
@@ -117,12 +148,18 @@ class Graph:
             self._damaged.add(key)
             return False
 
+    def _is_there(self, recipe: Recipe) -> bool:
+        try:
+            return self._store.has(recipe)
+        except StoreError:
+            return False
+
     def _add(self, recipes: Iterable[Recipe]) -> tuple[set[Key], list[Key]]:
         """Look whether steps are finished: those that are not, and which of them nobody named before."""
         unfinished: set[Key] = set()
         found: list[Key] = []
         for recipe in recipes:
-            key = self._key(recipe)
+            key = self.key(recipe)
             if key not in self._recipes and key not in self._finished:
                 if self._is_finished(key, recipe):
                     self._finished[key] = recipe
@@ -132,11 +169,3 @@ class Graph:
             if key in self._recipes:
                 unfinished.add(key)
         return unfinished, found
-
-    def _key(self, recipe: Recipe) -> Key:
-        # The same recipe object stands in many places, and its digest costs more than this look. It is kept with its
-        # key, so that no other object ever has its id.
-        known = self._known.get(id(recipe))
-        if known is None:
-            known = self._known[id(recipe)] = (recipe, key_of(recipe))
-        return known[1]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe
 from edgerift.deploy import BuildRecipe, Target
-from edgerift.errors import InputError
+from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
 from edgerift.images import ImagesSettings
+from edgerift.recipes import Problem
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
@@ -24,6 +25,9 @@ from edgerift.train import TrainRecipe
 COLLAGES: Final = "collages"
 #: The kind of the cells that are thefts without images.
 DATA_FREE: Final = "data-free"
+
+#: Says where in a file a value stands, as errors begin.
+Where: TypeAlias = Callable[[tuple[str | int, ...]], str]
 
 #: What a thief asks about who knows the victim's task alone, as in the second paper.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
@@ -54,8 +58,13 @@ class Cell:
         return f"{self.data}, {self.original}, {self.kind}, seed {self.seed}"
 
 
-def make_cells(study: Study, data_root: Path | None = None) -> tuple[Cell, ...]:
-    """Make every cell of a study; the data root is set for what follows.
+def _nowhere(_: tuple[str | int, ...]) -> str:
+    """Say nothing of a study that is in no file."""
+    return ""
+
+
+def make_cells(study: Study, data_root: Path | None = None, where: Where = _nowhere) -> tuple[Cell, ...]:
+    """Make every cell of a study; the data root is set for what follows. Errors begin with what `where` says.
 
     Raises :class:`~edgerift.errors.DataError` for images that are missing or damaged, and
     :class:`~edgerift.errors.InputError` for a class to be pictured that they do not have.
@@ -65,7 +74,7 @@ def make_cells(study: Study, data_root: Path | None = None) -> tuple[Cell, ...]:
             raise InputError(f"the data root {data_root} is not a folder; give one that holds the image sets")
         os.environ["EDGERIFT_DATA"] = str(data_root)
     sources = _Sources()
-    return tuple(cell for seed in study.seeds for cell in _Seed(study, seed, sources).cells())
+    return tuple(cell for seed in study.seeds for cell in _Seed(study, seed, sources, where).cells())
 
 
 class _Sources:
@@ -92,16 +101,17 @@ class _Sources:
 class _Seed:
     """The cells of one seed."""
 
-    def __init__(self, study: Study, seed: int, sources: _Sources) -> None:
-        self._study, self._seed, self._sources = study, seed, sources
+    def __init__(self, study: Study, seed: int, sources: _Sources, where: Where) -> None:
+        self._study, self._seed, self._sources, self._where = study, seed, sources, where
 
     def cells(self) -> Iterator[Cell]:
         study, seed = self._study, self._seed
         for data_name, data in study.data.items():
             size = data.size or study.size
-            with _about(data_name):
+            with self._about("data", data_name, *([] if data.source is None else ["source"])):
                 described = self._sources.describe(data.source or data_name, size, seed)
-                self._require_classes(described)
+                classes = self._sources.classes(described)
+            self._require_classes(data_name, classes)
             for name, network in study.originals.items():
                 original = self._original(described, data, network)
                 if study.evasion is not None:
@@ -115,12 +125,11 @@ class _Seed:
                         if target == study.theft.targets[0] and self._is_data_free(data_name):
                             yield Cell(data_name, name, seed, DATA_FREE, self._data_free(theft))
 
-    def _require_classes(self, described: ImagesSettings) -> None:
-        classes = self._sources.classes(described)
-        pictured = () if self._study.evasion is None else self._study.evasion.classes
-        wrong = [number for number in pictured if number >= classes]
-        if wrong:
-            raise InputError(f"evasion.classes names class {wrong[0]}; its {classes} classes are 0 to {classes - 1}")
+    def _require_classes(self, data_name: str, classes: int) -> None:
+        for place, number in enumerate(() if self._study.evasion is None else self._study.evasion.classes):
+            if number >= classes:
+                with self._about("evasion", "classes", place):
+                    raise InputError(f"there is no class {number}; data set '{data_name}' has 0 to {classes - 1}")
 
     def _original(self, described: ImagesSettings, data: DataChoice, network: NetworkChoice) -> TrainRecipe:
         assert described.size is not None
@@ -186,7 +195,7 @@ class _Seed:
         alphas = plan.alphas if data.alphas is None else data.alphas
         students = plan.students if data.students is None else data.students
         rows = plan.other_rows if not first else plan.rows if data.rows is None else data.rows
-        return HardenRecipe(
+        recipe = HardenRecipe(
             original=original,
             images=described,
             target=target,
@@ -201,6 +210,11 @@ class _Seed:
             budget=data.budget or plan.budget,
             attack=self._study.stealing(data, self._seed),
         )
+        with self._about("theft", "allowance"):
+            # A search that cannot be made is told before the hours that what it needs takes.
+            for row in recipe.compared:
+                _require_search(recipe, row)
+        return recipe
 
     def _is_data_free(self, data_name: str) -> bool:
         assert self._study.theft is not None
@@ -232,15 +246,22 @@ class _Seed:
             budget = data.budget or self._study.theft.budget
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
-        with _about(f"{name}.queries"):
+        with self._about("data", name, "queries"):
             asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
 
+    @contextmanager
+    def _about(self, *place: str | int) -> Iterator[None]:
+        """Say of an error which value of the study it is about, and where that stands."""
+        try:
+            yield
+        except InputError as error:
+            raise type(error)(self._where(place) + Problem(place, place, f": {error}").text) from None
 
-@contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Say of an error which of the study's data sets it is about."""
+
+def _require_search(recipe: HardenRecipe, row: RowName) -> None:
+    """Raise `RecipeError` for an allowance that leaves a row nothing to search in: some have an end of their own."""
     try:
-        yield
-    except InputError as error:
-        raise type(error)(f"data.{name}: {error}") from None
+        recipe.victims.choosing(row)
+    except RecipeError as error:
+        raise RecipeError(f"row '{row}' cannot be searched for: {str(error).removeprefix('Allowance: ')}") from None

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from edgerift.evade import EvadeRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.recipes import Recipe, Settings
 from edgerift.study._estimate import Estimates
-from edgerift.study._graph import Graph, Key, key_of
+from edgerift.study._graph import Graph, Key
 from edgerift.study._grid import Cell
-from edgerift.study._records import Record, Records, is_running
+from edgerift.study._records import Records, is_running
+from edgerift.study._step_names import cells_of_steps, step_names
 
 if TYPE_CHECKING:
     from edgerift.store import Store
 
 
 class StepState(Settings):
-    """A step that is not finished.
+    """A step of a study: what it is called, how many cells need it, and how it stands.
 
-    `waits_for` counts the unfinished steps that it waits for directly. `seconds` is the estimate of its time, None
-    where nothing like it ever ran, and `spent` what it took so far. While it runs, `task`, `done` and `total` tell how
-    far it is and `where` it runs; a failed one has an `error` and a `log`, and one that it blocks names it in
-    `blocked_by`.
+    `needs` are the steps that it needs directly, and `waits_for` those of them that are not finished. `seconds` is the
+    estimate of its time, None where nothing like it ever ran, and `spent` what it took so far; of a finished one both
+    are what it took, None and 0 where no record tells. While it runs, `task`, `done` and `total` tell how far it is and
+    `where` it runs; a failed one has an `error` and a `log`, and one that it blocks names it in `blocked_by`.
     """
 
     key: Key
     step: str
-    state: Literal["running", "ready", "waiting", "failed", "blocked"]
-    waits_for: int
+    name: str
+    cells: int
+    state: Literal["finished", "running", "ready", "waiting", "failed", "blocked"]
+    needs: tuple[Key, ...] = ()
+    waits_for: tuple[Key, ...] = ()
     seconds: float | None
     spent: float
     task: str = ""
@@ -45,18 +49,19 @@ class StepState(Settings):
 class Plan(Settings):
     """A study at one moment: its cells, the steps that it needs and lacks, and those that it has.
 
-    `finished` counts by type the finished steps that were looked at: nothing is looked for below a finished one.
-    `seconds` is the estimate of all missing steps together on one worker, `unknown` the number of those that nothing
-    is known about. `grows` says that some steps will name more of what they need when others are finished.
+    Both lists of steps are in the order in which they can run: each after all that it needs. `finished` are the steps
+    whose results are there; what is not there below a finished one is not needed. `seconds` is the estimate of all
+    missing steps together on one worker, `unknown` the number of those that nothing is known about. `grows` says that
+    some steps will name more of what they need when others are finished.
     """
 
     type: Literal["plan"] = "plan"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     study: str
     profile: str
     cells: int
     finished_cells: int
-    finished: dict[str, int]
+    finished: tuple[StepState, ...]
     missing: tuple[StepState, ...]
     seconds: float
     unknown: int
@@ -75,31 +80,37 @@ def make_plan(name: str, profile: str, cells: tuple[Cell, ...], store: Store) ->
     """
     store.refresh()
     graph = Graph((cell.recipe for cell in cells), store)
-    records = Records(store)
-    known = {record.key: record for record in records.all()}
-    estimates = Estimates(known.values())
-    for key in list(graph.missing):
-        record = known.get(key)
-        if record is not None and record.state == "failed":
-            graph.fail(key)
-    blocked = graph.blocked()
-    states = []
-    for key, recipe in graph.missing.items():
-        record = known.get(key)
-        running = is_running(record, recipe, store)
-        state = _state(key, graph, record, estimates, blocked.get(key), running)
-        states.append(state.replace(log=str(records.log(key))) if state.state == "failed" else state)
+    grows = any(_grows(recipe, key, graph) for key, recipe in graph.missing.items())
+    finished_cells = sum(graph.key(cell.recipe) in graph.finished for cell in cells)
+    graph.look_below()
+    states = _States(cells, graph, store)
+    missing = tuple(states.missing(key) for key in _in_order(graph, graph.missing))
     return Plan(
         study=name,
         profile=profile,
         cells=len(cells),
-        finished_cells=sum(key_of(cell.recipe) in graph.finished for cell in cells),
-        finished=dict(sorted(Counter(recipe.type for recipe in graph.finished.values()).items())),
-        missing=tuple(states),
-        seconds=sum(max(0.0, state.seconds - state.spent) for state in states if state.seconds is not None),
-        unknown=sum(state.seconds is None for state in states),
-        grows=any(_grows(recipe, key, graph) for key, recipe in graph.missing.items()),
+        finished_cells=finished_cells,
+        finished=tuple(states.finished(key) for key in _in_order(graph, graph.finished)),
+        missing=missing,
+        seconds=sum(max(0.0, state.seconds - state.spent) for state in missing if state.seconds is not None),
+        unknown=sum(state.seconds is None for state in missing),
+        grows=grows,
     )
+
+
+def _in_order(graph: Graph, steps: Mapping[Key, Recipe]) -> list[Key]:
+    """Put steps behind all that they need, and otherwise leave them in their order; not by recursion."""
+    placed: dict[Key, None] = {}
+    for goal in steps:
+        open_steps = [goal]
+        while open_steps:
+            key = open_steps[-1]
+            below = [step for step in graph.needs(key) if step in steps and step not in placed]
+            if below and key not in placed:
+                open_steps += reversed(below)
+                continue
+            placed[open_steps.pop()] = None
+    return list(placed)
 
 
 def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
@@ -110,30 +121,64 @@ def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
     return isinstance(recipe, HardenRecipe | DataFreeHardenRecipe) and not waits.isdisjoint({"tuned", "tuned-answers"})
 
 
-def _state(
-    key: Key, graph: Graph, record: Record | None, estimates: Estimates, blocked_by: Key | None, running: bool
-) -> StepState:
-    recipe = graph.missing[key]
-    waits = graph.waits_for(key)
-    failed = record is not None and record.state == "failed"
-    found = StepState(
-        key=key,
-        step=recipe.type,
-        state="failed" if failed else "blocked" if blocked_by else "waiting" if waits else "ready",
-        waits_for=len(waits),
-        seconds=estimates.seconds(recipe),
-        spent=0.0 if record is None or record.state != "running" else record.seconds,
-        blocked_by=blocked_by,
-    )
-    if record is None:
-        return found
-    if running:
-        return found.replace(
-            state="running",
-            task=record.task,
-            done=record.done,
-            total=record.total,
-            where=f"{record.host}, process {record.process}",
-            spent=record.seconds + max(0.0, time.time() - record.beat),
+@final
+class _States:
+    """Tells of each step of a graph how it stands."""
+
+    def __init__(self, cells: tuple[Cell, ...], graph: Graph, store: Store) -> None:
+        self._graph, self._store, self._records = graph, store, Records(store)
+        self._known = {record.key: record for record in self._records.all()}
+        self._estimates = Estimates(self._known.values())
+        self._cells = cells_of_steps(cells, graph)
+        self._names = step_names(graph, self._cells)
+        for key in graph.missing:
+            if self._has_failed(key):
+                graph.fail(key)
+        self._blocked = graph.blocked()
+
+    def finished(self, key: Key) -> StepState:
+        """Tell of a finished step."""
+        record = self._known.get(key)
+        seconds = record.seconds if record is not None and record.state == "finished" else None
+        return self._step(key, self._graph.finished[key], state="finished", seconds=seconds, spent=seconds or 0.0)
+
+    def missing(self, key: Key) -> StepState:
+        """Tell of a step that is not finished."""
+        recipe, record = self._graph.missing[key], self._known.get(key)
+        waits = self._graph.waits_for(key)
+        blocked_by = self._blocked.get(key)
+        found = self._step(
+            key,
+            recipe,
+            state="blocked" if blocked_by else "waiting" if waits else "ready",
+            waits_for=tuple(step for step in self._graph.needs(key) if step in waits),
+            seconds=self._estimates.seconds(recipe),
+            spent=0.0 if record is None or record.state != "running" else record.seconds,
+            blocked_by=blocked_by,
         )
-    return found.replace(error=record.error) if failed else found
+        if record is not None and is_running(record, recipe, self._store):
+            return found.replace(
+                state="running",
+                task=record.task,
+                done=record.done,
+                total=record.total,
+                where=f"{record.host}, process {record.process}",
+                spent=record.seconds + max(0.0, time.time() - record.beat),
+            )
+        if record is not None and self._has_failed(key):
+            return found.replace(state="failed", error=record.error, log=str(self._records.log(key)))
+        return found
+
+    def _has_failed(self, key: Key) -> bool:
+        record = self._known.get(key)
+        return record is not None and record.state == "failed"
+
+    def _step(self, key: Key, recipe: Recipe, **fields: Any) -> StepState:
+        return StepState(
+            key=key,
+            step=recipe.type,
+            name=self._names[key],
+            cells=len(self._cells.get(key, ())),
+            needs=self._graph.needs(key),
+            **fields,
+        )

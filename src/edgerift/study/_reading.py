@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
-from edgerift.errors import RecipeError
-from edgerift.recipes import problems
+from edgerift.errors import ModelError, RecipeError
+from edgerift.recipes import Problem, problems
+from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
-from edgerift.study._yaml import read_profile
+from edgerift.study._yaml import Node, Place, read_profile
 
 _SHOWN = 5
 
 
+@final
+@dataclass(frozen=True)
+class StudyFile:
+    """A study, and the file that it was read from: what turns out to be wrong later is told with its line too."""
+
+    study: Study
+    path: Path
+    tree: Node
+
+    def where(self, place: Place) -> str:
+        """Say where a value of the study stands, as errors begin."""
+        return f"{self.path}:{self.tree.line_at(place)}: "
+
+    def cells(self, data_root: Path | None = None) -> tuple[Cell, ...]:
+        """Make every cell; raises what :func:`make_cells` raises, with the file's line."""
+        return make_cells(self.study, data_root, self.where)
+
+    def require_networks(self) -> None:
+        """Raise :class:`~edgerift.errors.ModelError` for a `module:factory` whose package is not there.
+
+        Only the package of all is looked for, which runs none of its code. What is wrong inside of it is found by the
+        step that imports it.
+        """
+        for place, name in _networks(self.study):
+            package = name.partition(":")[0].partition(".")[0]
+            if ":" in name and not _is_there(package):
+                rest = f" is '{name}'; there is no '{package}' here: install it, or name its folder in PYTHONPATH"
+                raise ModelError(self.where(place) + Problem(place, place, rest).text)
+
+
 def read_study(path: Path, profile: str) -> Study:
-    """Read one profile of a study's file.
+    """Read one profile of a study's file; raises what :func:`open_study` raises."""
+    return open_study(path, profile).study
+
+
+def open_study(path: Path, profile: str) -> StudyFile:
+    """Read one profile of a study's file, and keep the lines of its values.
 
     Raises :class:`~edgerift.errors.RecipeError` of one line: for each value that is not allowed the file's line, where
     it stands, what was given and what is allowed.
@@ -25,4 +65,27 @@ def read_study(path: Path, profile: str) -> Study:
         told = [f"{path}:{tree.line_at(problem.place)}: {problem.text}" for problem in found[:_SHOWN]]
         more = len(found) - len(told)
         raise RecipeError("; ".join(told) + (f"; and {more} more" if more else ""))
-    return Study.model_validate(content)
+    return StudyFile(Study.model_validate(content), Path(path), tree)
+
+
+def _networks(study: Study) -> Iterator[tuple[Place, str]]:
+    """List the networks that a study names itself, with their places."""
+    for name, network in study.originals.items():
+        yield ("originals", name, "model"), network.model
+    for name, data in study.data.items():
+        yield from ((("data", name, "students", place), student) for place, student in enumerate(data.students or ()))
+    if study.theft is None:
+        return
+    yield ("theft", "attack", "student"), study.theft.knockoff.student
+    yield from ((("theft", "students", place), student) for place, student in enumerate(study.theft.students))
+    if study.theft.data_free is not None:
+        for attack in study.theft.data_free.thieves(0):
+            yield ("theft", "data_free", "attacks", attack.name, "student"), attack.student
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:
+        # A module without a specification is one that was imported already, such as the program itself.
+        return True

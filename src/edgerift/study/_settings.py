@@ -29,8 +29,10 @@ from edgerift.study._fields import (
     Name,
     Network,
     Once,
+    Seed,
     Size,
     Source,
+    StudyName,
     ThiefChanges,
     TrainingChanges,
     changed,
@@ -61,7 +63,7 @@ class DataChoice(Settings):
     size: Size | None = None
     queries: Source | None = None
     budget: PositiveInt | None = None
-    rows: Once[RowName] | None = None
+    rows: Annotated[Once[RowName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
     train: TrainingChanges = Field(default_factory=dict)
@@ -163,8 +165,8 @@ class TheftPlan(Settings):
     without images, on the first target.
     """
 
-    rows: Once[RowName]
-    other_rows: Once[RowName] = ("qat", "divqat")
+    rows: Once[RowName] = Field(min_length=1)
+    other_rows: Once[RowName] = Field(("qat", "divqat"), min_length=1)
     targets: Once[Target] = Field(("mobile",), min_length=1)
     allowance: Allowance = Allowance()
     attack: ThiefChanges = Field(default_factory=dict)
@@ -190,10 +192,10 @@ class Study(Settings):
     adapted models, with `calibration_images` and `observe_epochs`.
     """
 
-    study: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    study: StudyName
     title: Line
     paper: Literal["diva", "divqat"] | None = None
-    seeds: Once[NonNegativeInt] = Field((0, 1, 2), min_length=1)
+    seeds: Once[Seed] = Field((0, 1, 2), min_length=1)
     size: Size = 32
     data: dict[Name, DataChoice] = Field(min_length=1)
     originals: dict[Name, NetworkChoice] = Field(min_length=1)

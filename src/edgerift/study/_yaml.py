@@ -44,8 +44,11 @@ class Node:
             found = None
             if isinstance(inner, dict):
                 found = inner.get(str(step))
-            elif isinstance(inner, list) and isinstance(step, int) and step < len(inner):
-                found = inner[step]
+            elif isinstance(inner, list) and isinstance(step, int):
+                found = inner[step] if step < len(inner) else None
+            elif isinstance(inner, list):
+                # A list of names may stand for a mapping from them.
+                found = next((item for item in inner if item.value == step), None)
             # A step may also be the tag of a union, which the file does not spell out.
             if isinstance(found, Node):
                 return found.line_at(place[depth:])

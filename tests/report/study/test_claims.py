@@ -60,6 +60,7 @@ class Cells(HTMLParser):
         (made("held", 1.0, 2.0, 3.0), "+2.0 points [−0.5, +4.5]", "held"),
         (made("not resolved", -2.04), "−2.0 points", "not resolved"),
         (made("no effect", 0.01, -0.01), "0.0 points [−0.1, +0.1]", "no effect"),
+        (made("held", 0.61, 1.0, 1.39), "+1.00 points [+0.03, +1.97]", "held"),
         (made("held", 10.0, 12.0, unit="percent"), "+11.0 % [−1.7, +23.7]", "held"),
         (made("did not hold", 0.25, 0.25, unit="nats"), "+0.250 nats", "did not hold"),
         (made("not resolved", -0.0213, unit="l1"), "−0.021 l1", "not resolved"),
@@ -78,14 +79,14 @@ def test_page_and_markdown_have_every_claim_above_the_tables(make: object, tmp_p
     assert [(row.statement, row.verdict) for row in rows] == [(claim.statement, claim.verdict) for claim in judged]
     page = study_html(result, tmp_path, {})
     shown = page_rows(page)
-    assert shown == [["Claim", "The paper", "Here", "Verdict"], *(list(row.cells()) for row in rows)]
+    assert shown == [["Claim", "The paper", "Here", "Verdict", "Held alone in"], *(list(row.cells()) for row in rows)]
     assert page.index('id="claims"') < page.index('<p class="place">')
     assert '<a href="#claims">' in page
     text = study_markdown(result)
     assert text.index("## The paper's claims") < text.index("| Claim |") < text.index("### ")
     for row in rows:
         assert f"| {row.statement} | " in text
-        assert f" | {row.verdict} |" in text
+        assert f" | {row.verdict} | {row.alone} |" in text
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,38 @@ def test_one_value_of_each_resolves_nothing_and_is_said_so() -> None:
     assert all(row.ends == "" for row in rows)
 
 
+def place(verdict: str, *values: float) -> Finding:
+    return Finding(where="here", difference=spread(values), verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ((), "–"),
+        ((place("held", 1.0, 1.1), place("did not hold", -1.0, -1.1), place("held", 2.0, 2.1)), "2 of 3"),
+        ((place("not resolved", 1.0), place("held", 1.0, 1.1)), "1 of 2"),
+        ((place("not resolved", 1.0), place("not resolved", 2.0)), "0 of 2 (one seed each)"),
+    ],
+)
+def test_places_where_a_claim_held_by_itself_are_counted(findings: tuple[Finding, ...], said: str) -> None:
+    assert claim_row(made("held", 1.0, 2.0).replace(findings=findings)).alone == said
+
+
+def test_the_first_row_of_several_places_says_that_it_is_over_their_means() -> None:
+    text = results_markdown([made_diva()], ["studies/one"])
+    assert "mean of these values (Student's t, one degree of freedom less than there are values)" in text
+    assert "counts as one value" not in text
+    several = [claim for claim in claims(made_diva()) if len(claim.findings) > 1]
+    firsts = [line for line in text.splitlines() if line.startswith("| all |")]
+    assert several
+    assert len(firsts) == len(several)
+    for line, claim in zip(firsts, several, strict=True):
+        assert f"| the {len(claim.findings)} means below |" in line
+    assert "Made by `edgerift study run studies/made-diva.yaml --profile small`." in text
+    assert "Not judged: figure 11" in text
+    assert "Not judged" not in results_markdown([ONE_SEED], ["studies/two"])
+
+
 def test_the_verdicts_that_there_are_are_explained() -> None:
     rows = [claim_row(made("held", 1.0, 1.1)), claim_row(made(""))]
     words = claims_words(rows)
@@ -116,7 +149,7 @@ def test_the_verdicts_that_there_are_are_explained() -> None:
     assert "not measured: a figure of it is missing." in words
     assert "not resolved" not in words
     assert "no effect" not in words
-    everything = [ClaimRow("", "", rows[0].here, "", verdict) for verdict in VERDICTS]
+    everything = [ClaimRow("", "", rows[0].here, "", verdict, "") for verdict in VERDICTS]
     assert all(verdict in claims_words(everything).casefold() for verdict in VERDICTS)
 
 
@@ -131,8 +164,8 @@ def test_the_page_of_results_has_every_claim_and_every_finding() -> None:
     lines = text.replace("\N{NO-BREAK SPACE}", " ").splitlines()
     for result in results:
         for claim in claims(result):
-            *cells, verdict = (cell.replace("\N{NO-BREAK SPACE}", " ") for cell in claim_row(claim).cells())
-            assert f"| {' | '.join(cells)} | **{verdict}** |" in lines
+            *cells, verdict, alone = (cell.replace("\N{NO-BREAK SPACE}", " ") for cell in claim_row(claim).cells())
+            assert f"| {' | '.join(cells)} | **{verdict}** | {alone} |" in lines
             for finding in claim.findings:
                 (line,) = (
                     line

@@ -237,7 +237,14 @@ def test_writes_a_whole_folder(tmp_path: Path) -> None:
     for table in study_tables(result):
         for ending, writer in (("md", table_markdown), ("csv", table_csv), ("tex", table_latex)):
             assert (folder / "tables" / f"{table.name}.{ending}").read_bytes().decode() == writer(table)
-    assert (folder / "tables.md").read_text(encoding="utf-8") == study_markdown(result)
+    told = dict.fromkeys((path.stem for path in (folder / "figures").glob("*.png")), "")
+    written = (folder / "tables.md").read_text(encoding="utf-8")
+    assert written.partition("## Figures")[0] == study_markdown(result, told).partition("## Figures")[0]
+    assert told
+    assert all((f"](figures/{name}.png)" in written) == ("-" not in name) for name in told)
+    assert "Made by <code>edgerift study run studies/made-divqat.yaml --profile small</code>" in (
+        (folder / "report.html").read_text(encoding="utf-8")
+    )
     assert (folder / "records.csv").read_bytes().decode() == records_csv(result)
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     expected = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "tex")}

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Drawing
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from edgerift.audit import EmbeddingPart
@@ -33,7 +34,7 @@ from edgerift.report._study import _plots_training as training
 from edgerift.report._study._figures import FIGURES, figure_of, slug, study_charts
 from edgerift.report._study._plots_attacked import attacked_words, draw_attacked, magnification, pixels
 from edgerift.report._study._plots_features import draw_features, features_words
-from edgerift.report._study._plots_names import Named, name_marks
+from edgerift.report._study._plots_names import Line, Named, _passed, name_marks
 from edgerift.report._study._plots_panels import panel_figure
 from edgerift.report._study._plots_seeds import over_seeds, whisker_words
 from edgerift.report._words import percent
@@ -118,7 +119,8 @@ def test_draws_every_kind_and_nothing_else(drawn: tuple[Path, dict[str, str]]) -
     assert {path.name for path in folder.iterdir()} == {f"{name}.png" for name in ALL}
     for path in folder.iterdir():
         with Image.open(path) as image:
-            assert image.width == 1408
+            # Those of attacked images are as wide as what stands in them.
+            assert (image.width <= 1408) if path.name.startswith("attacked") else (image.width == 1408)
             assert (np.asarray(image.convert("RGB"))[[0, 0, -1, -1], [0, -1, 0, -1]] == 255).all()
 
 
@@ -501,7 +503,19 @@ def test_answers_stand_beside_their_images() -> None:
         "original: a class whose name … (51.0\xa0%)",
         "float control: 3 (63.0\xa0%)",
     ]
-    assert all(text.get_window_extent().x1 < drawing.bbox.x1 for text in drawing.texts)
+    ends = [text.get_window_extent().x1 for text in drawing.texts]
+    assert drawing.bbox.x1 - 40 < max(ends) < drawing.bbox.x1
+
+
+def test_colours_on_grey_images_are_explained() -> None:
+    report = diva(seeds=(0,)).pairs[0].report
+    grey = encoded(np.full((16, 16, 3), 99, np.uint8))
+    coloured = draw_attacked(report.examples, report.classes, "QAT")
+    explained = draw_attacked([report.examples[0].replace(clean_png=grey)], report.classes, "QAT")
+    told = [["three channels" in text.get_text() for text in one.texts] for one in (coloured, explained)]
+    assert [any(found) for found in told] == [False, True]
+    assert all(text.get_window_extent().x1 < explained.bbox.x1 for text in explained.texts)
+    assert "three equal channels" in figure_of("attacked-a-b-qat").caption
 
 
 def test_clones_of_every_network() -> None:
@@ -571,6 +585,11 @@ def test_alpha_shows_points_and_searches() -> None:
         assert lines(axes, colour, 1.3) == [(alphas, pytest.approx(means))]
         found = [(x, y) for x, y, _, own in marks(axes) if own == colour]
         assert found == [(place, pytest.approx(value)) for place, value in zip(alphas, means, strict=True)]
+    for axes, field in ((errors, "adversary_error"), (apart, "disagreement")):
+        for theft, colour in enumerate(("#e08e00", "#b4428f")):
+            taken = [[one.alphas[place].thefts[theft] for one in hardenings] for place in range(len(alphas))]
+            means = [100 * mean([getattr(each, field).value for each in each_seed]) for each_seed in taken]
+            assert lines(axes, colour, 1.3) == [(alphas, pytest.approx(means))]
     for axes, field in ((divergence, "divergence"), (distance, "l1")):
         expected = [
             (
@@ -599,6 +618,24 @@ def test_what_a_search_did_not_allow_is_hollow() -> None:
     trials = result.thefts[0].hardening.searches["divqat"].trials
     assert found == {trial.strength: not trial.allowed for trial in trials}
     assert set(found.values()) == {True, False}
+
+
+def test_two_points_are_not_joined_and_the_victim_stands_at_its_alpha() -> None:
+    result = divqat(seeds=(0,))
+    (cell,) = [cell for cell in result.thefts if cell.target == "mobile"]
+    hardening = cell.hardening
+    two = cell.replace(hardening=hardening.replace(alphas=hardening.alphas[:2]))
+    errors, apart, _, distance = shown(alpha.draw_alpha(result.replace(thefts=(two,))))
+    assert not [line for axes in (errors, apart, distance) for line in lines(axes, "#c2410c", 1.3)]
+    assert not lines(distance, "#191b1e", 1.3)
+    victim, chosen = hardening.victim["divqat"], hardening.searches["divqat"].chosen
+    for axes, values in (
+        (errors, [100 * victim.adversary_error.soft.value, 100 * victim.defender_error.value]),
+        (apart, [100 * victim.disagreement.soft.value]),
+        (distance, [victim.l1.value]),
+    ):
+        crosses = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "x"]
+        assert crosses == [pytest.approx((chosen, value)) for value in values]
 
 
 def test_alpha_of_data_sets_without_curves() -> None:
@@ -657,6 +694,19 @@ def test_names_of_marks_do_not_overlap() -> None:
     for box in boxes:
         assert axes.bbox.x0 <= box.x0 <= box.x1 <= axes.bbox.x1
         assert axes.bbox.y0 <= box.y0 <= box.y1 <= axes.bbox.y1
+
+
+def test_names_keep_off_whiskers_and_lines_off_other_marks() -> None:
+    drawing, (axes,) = panel_figure(1, 1, 4.0, [])
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    drawing.draw_without_rendering()
+    whisker = Line((0.3, 0.53), (0.9, 0.53))
+    name_marks(axes, [Named(0.5, 0.5, "row", "#0072b2")], [], [whisker])
+    (text,) = axes.texts
+    box = text.get_window_extent()
+    assert not box.y0 <= axes.transData.transform((0.5, 0.53))[1] <= box.y1
+    right = Bbox.from_bounds(100, 40, 40, 10)
+    assert [_passed((0, 45), right, [place]) for place in ((50, 45), (50, 80), (130, 45), (0, 46))] == [1, 0, 0, 0]
 
 
 def test_marks_at_one_place_share_a_text() -> None:

@@ -453,7 +453,8 @@ def test_cost_is_measured(divqat: StudyResult) -> None:
     for title, place in where.items():
         line = row(table, "gtsrb", "mobile", title)
         assert line["Defence sits in"] == place
-        assert cell_words(line["Other networks asked"]) == "0"
+        assert cell_words(line["Shipped (kB)"]).startswith("91 ")
+        assert cell_words(line["Whole answer over plain QAT's"]).startswith("1.01 ")
         assert (line["Time of an answer (ms): defence adds"] is None) is ("Deception" not in title)
 
 
@@ -516,7 +517,10 @@ def test_alphas_are_over_the_seeds_of_each(divqat: StudyResult) -> None:
         if point.alpha == 0.3
     ]
     close(found["KL to the original (nats)"], [point.divergence for point in points], high=math.inf)
-    close(found["Adversary's error (%)"], [100 * point.adversary_error.value for point in points])
+    close(found["Adversary's error (%): soft labels"], [100 * point.adversary_error.value for point in points])
+    for place, name in enumerate(("hard labels", "lenet, soft labels")):
+        taken = [100 * point.thefts[place].adversary_error.value for point in points]
+        close(found[f"Adversary's error (%): {name}"], taken)
 
 
 def test_networks_are_named_where_there_are_several() -> None:

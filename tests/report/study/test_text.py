@@ -1,6 +1,7 @@
 """A study and its plan in a terminal: what is there, what is missing, what runs and fails, and how long it takes."""
 
 import re
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from made_study import FAILED, made_diva, made_divqat, made_study
 from rich.console import Console
 
 from edgerift.report import plan_text, study_text
-from edgerift.report._study._plan_text import duration_words
+from edgerift.report._study._plan_text import duration_words, kind_graph
 from edgerift.report._study._spread import shares
 from edgerift.study import MissingCell, Plan, StepState
 
@@ -92,62 +93,93 @@ def test_errors_of_a_study_move_no_cursor() -> None:
 # The plan
 
 FAILING = f"adapt-{0xFA11:032x}"
+PLACE = "cifar10, ResNet"
+
+
+def key(number: int, kind: str) -> str:
+    return f"{kind}-{number:08x}{0:024x}"
 
 
 def step(number: int, kind: str, state: str, **fields: object) -> StepState:
-    values: dict[str, object] = {"waits_for": 0, "seconds": 60.0 * number, "spent": 0.0, **fields}
-    return StepState.model_validate({"key": f"{kind}-{number:08x}{0:024x}", "step": kind, "state": state, **values})
+    values: dict[str, object] = {
+        "name": f"{kind}: {PLACE}, step {number}", "cells": 1, "seconds": 60.0 * number, "spent": 0.0, **fields,
+    }  # fmt: skip
+    return StepState.model_validate({"key": key(number, kind), "step": kind, "state": state, **values})
 
 
+TRAIN, BUILD, PAIR, ANSWERS = key(1, "train"), key(3, "build"), key(4, "pair"), key(5, "tuned-answers")
+FINISHED = (
+    step(7, "train", "finished", seconds=90.0, spent=90.0),
+    step(8, "train", "finished", seconds=None),
+)
 STEPS = (
-    step(1, "train", "running", task="epochs", done=3, total=12, where="host-7, process 12", spent=33.0),
-    step(2, "adapt", "failed", error="RuntimeError: boom", log="/store/.runs/adapt.log").replace(key=FAILING),
-    step(3, "build", "blocked", waits_for=1, blocked_by=FAILING),
-    step(4, "pair", "blocked", waits_for=2, blocked_by=FAILING),
+    step(1, "train", "running", task="epochs", done=3, total=12, where="host-7, process 12", spent=33.0, cells=8),
+    step(2, "adapt", "failed", error="RuntimeError: boom", log="/store/.runs/adapt.log").replace(
+        key=FAILING, needs=(FINISHED[0].key,)
+    ),
+    step(3, "build", "blocked", needs=(FAILING,), waits_for=(FAILING,), blocked_by=FAILING),
+    step(4, "pair", "blocked", needs=(BUILD, FAILING), waits_for=(BUILD, FAILING), blocked_by=FAILING),
     step(5, "tuned-answers", "ready", seconds=None),
-    step(6, "pair", "waiting", waits_for=3),
+    step(6, "pair", "waiting", needs=(TRAIN, ANSWERS, BUILD, FAILING), waits_for=(TRAIN, ANSWERS, BUILD, FAILING)),
 )
 
 
 def made_plan(**changes: object) -> Plan:
     values: dict[str, object] = {
-        "study": "diva", "profile": "small", "cells": 36, "finished_cells": 20,
-        "finished": {"train": 5, "pair": 20, "evade": 1060}, "missing": STEPS, "seconds": 7800.0, "unknown": 1,
-        "grows": False, **changes,
+        "study": "diva", "profile": "small", "cells": 36, "finished_cells": 20, "finished": FINISHED,
+        "missing": STEPS, "seconds": 7800.0, "unknown": 1, "grows": False, **changes,
     }  # fmt: skip
     return Plan.model_validate(values)
 
 
-def counts(text: str) -> dict[str, dict[str, str]]:
-    """Read the table of the steps."""
-    lines = [line.split() for line in text.splitlines()]
-    headings = next(line for line in lines if line[:1] == ["step"])
-    rows = [line for line in lines if len(line) == len(headings) and line[0] != "step"]
-    return {row[0]: dict(zip(headings[1:], row[1:], strict=True)) for row in rows}
+def kinds(text: str) -> list[list[str]]:
+    """Read the table of the kinds of steps."""
+    lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
+    begin = next(number for number, cells in enumerate(lines) if cells[0] == "step")
+    return [cells for cells in lines[begin + 2 : begin + 2 + len(kind_graph(made_plan()))] if len(cells) == 6]
 
 
-def test_plan_counts_cells_and_steps() -> None:
-    text = written(plan_text(made_plan()))
+def test_plan_shows_the_graph_of_the_kinds_of_steps() -> None:
+    text = written(plan_text(made_plan()), 100)
     assert "diva, profile small: 20 of 36 cells are finished." in text
-    found = counts(text)
-    assert found["pair"] == {
-        "finished": "20", "missing": "2", "running": "–", "ready": "–", "waiting": "1", "failed": "–", "blocked": "1",
-    }  # fmt: skip
-    assert found["evade"]["finished"] == "1,060"
-    assert (found["train"]["running"], found["tuned-answers"]["ready"], found["adapt"]["failed"]) == ("1", "1", "1")
+    assert kinds(text) == [
+        ["train", "–", "2", "1", "1 running", "27 s"],
+        ["adapt", "train", "–", "1", "1 failed", "2 min"],
+        ["build", "adapt", "–", "1", "1 blocked", "3 min"],
+        ["tuned-answers", "–", "–", "1", "1 ready", "unknown"],
+        ["pair", "build, tuned-answers", "–", "2", "1 waiting, 1 blocked", "10 min"],
+    ]
 
 
-def test_plan_shows_only_the_states_that_there_are() -> None:
-    text = written(plan_text(made_plan(missing=(STEPS[4],))))
-    assert list(counts(text)["train"]) == ["finished", "missing", "ready"]
+def test_plan_counts_what_it_cannot_estimate() -> None:
+    steps = (*STEPS, step(9, "pair", "ready", seconds=None, spent=5.0), step(10, "train", "ready", spent=900.0))
+    found = {row[0]: row for row in kinds(written(plan_text(made_plan(missing=steps)), 140))}
+    assert found["pair"][3:] == ["3", "1 ready, 1 waiting, 1 blocked", "10 min, 1 unknown"]
+    # What took longer than it should takes nothing off the others.
+    assert found["train"][-1] == "27 s"
 
 
-def test_plan_says_what_runs_and_what_fails() -> None:
-    text = flat(written(plan_text(made_plan()), 200))
-    assert "running train-00000001: epochs, 3 of 12 (25.0 %); 33 s of about 1 min; host-7, process 12" in text.replace(
-        "\N{NO-BREAK SPACE}", " "
-    )
-    assert "failed adapt-00000000: RuntimeError: boom it blocks 2 steps: 1 build, 1 pair log: /store/.runs" in text
+def test_kinds_that_go_round_in_a_circle_are_shown_too() -> None:
+    one, other = step(1, "a", "ready"), step(2, "b", "ready")
+    circle = (one.replace(needs=(other.key,)), other.replace(needs=(step(3, "a", "ready").key,)), step(3, "a", "ready"))
+    assert list(kind_graph(made_plan(missing=circle, finished=()))) == ["a", "b"]
+
+
+def test_plan_fits_a_narrow_terminal() -> None:
+    for details in (False, True):
+        text = written(plan_text(made_plan(), details=details))
+        assert max(len(line) for line in text.splitlines()) <= 80
+        assert "…" not in text
+
+
+def test_plan_says_what_runs_and_what_fails_by_name() -> None:
+    text = flat(written(plan_text(made_plan()), 200)).replace("\N{NO-BREAK SPACE}", " ")
+    assert (
+        "running train: cifar10, ResNet, step 1; epochs, 3 of 12 (25.0 %); 33 s of about 1 min; host-7, process 12"
+    ) in text
+    assert (
+        "failed adapt: cifar10, ResNet, step 2: RuntimeError: boom it blocks 2 steps: 1 build, 1 pair log: /store/.runs"
+    ) in text
 
 
 def test_plan_estimates_the_time() -> None:
@@ -163,22 +195,56 @@ def test_plan_says_that_searches_may_add_steps(grows: bool) -> None:
     assert ("Searches may add steps" in written(plan_text(made_plan(grows=grows)))) is grows
 
 
-def test_details_list_every_missing_step() -> None:
-    short, long = (written(plan_text(made_plan(), details=details), 120) for details in (False, True))
-    for one in STEPS:
-        name = one.key[: one.key.rindex("-") + 9]
-        lines = [line for line in long.splitlines() if line.split()[:2] == [name, one.state]]
-        assert len(lines) == 1
-        assert lines[0] not in short
-        takes = "unknown" if one.seconds is None else duration_words(one.seconds)
-        assert lines[0].rstrip().endswith(takes)
-    assert "adapt-00000000 (failed)" in long
-    assert "3 steps" in long
+def test_details_list_every_step_with_what_it_waits_for() -> None:
+    short, long = (written(plan_text(made_plan(), details=details), 200) for details in (False, True))
+    assert long.startswith(short[: short.index("Time left")])
+    at = PLACE
+    assert long[short.index("Time left") :].replace("\N{NO-BREAK SPACE}", " ").splitlines()[:-2] == [
+        f"train: {at}, step 7",
+        "  finished in 2 min",
+        f"train: {at}, step 8",
+        "  finished",
+        f"train: {at}, step 1 (8 cells)",
+        "  running for 33 s; epochs, 3 of 12 (25.0 %)",
+        f"adapt: {at}, step 2",
+        "  failed, takes about 2 min",
+        f"build: {at}, step 3",
+        f"  blocked, takes about 3 min; adapt: {at}, step 2 failed",
+        f"pair: {at}, step 4",
+        f"  blocked, takes about 4 min; adapt: {at}, step 2 failed",
+        f"tuned-answers: {at}, step 5",
+        "  ready, time unknown",
+        f"pair: {at}, step 6",
+        # What the build waits for goes without saying.
+        f"  waiting, takes about 6 min; waits for train: {at}, step 1; tuned-answers: {at}, step 5; "
+        f"build: {at}, step 3",
+    ]
+
+
+def test_details_count_what_is_too_many_to_name() -> None:
+    below = tuple(step(number, "train", "ready") for number in range(10))
+    above = step(10, "pair", "waiting", waits_for=tuple(one.key for one in below))
+    text = flat(written(plan_text(made_plan(missing=(*below, above)), details=True), 300))
+    assert "step 5; 4 more Time left" in text
+    assert "step 6;" not in text
+
+
+def test_details_of_many_steps_are_quick() -> None:
+    steps = [step(number, "train", "ready") for number in range(300)]
+    steps += [
+        step(300 + number, "pair", "waiting", waits_for=tuple(one.key for one in steps[number : number + 40]))
+        for number in range(300)
+    ]
+    began = time.process_time()
+    text = written(plan_text(made_plan(missing=tuple(steps)), details=True))
+    assert time.process_time() - began < 5
+    assert text.count("takes about") == 1 + 600
 
 
 def test_nothing_missing_is_one_line() -> None:
     done = made_plan(missing=(), finished_cells=36, seconds=0.0, unknown=0)
     assert written(plan_text(done)) == "Nothing is missing from diva, profile small: all 36 cells finished.\n"
+    assert f"train: {PLACE}, step 7\n  finished in" in written(plan_text(done, details=True))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from made_audit import HOSTILE
+from made_datafree import with_data_free
 from made_study import FAILED, made_diva, made_divqat, made_study
 
 from edgerift.report import study_markdown
@@ -20,6 +24,7 @@ from edgerift.report._study._records import records_csv
 from edgerift.report._study._spread import interval_words
 from edgerift.report._study._table import Heading, Number, StudyTable, cell_words
 from edgerift.report._study._tables import study_tables
+from edgerift.store import read_document
 from edgerift.study import MissingCell, StudyResult
 
 FORMULA = "=HYPERLINK(1)"
@@ -63,6 +68,35 @@ def test_markdown_has_every_table_and_every_cell() -> None:
     assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
 
 
+def test_text_is_at_the_left_and_numbers_at_the_right() -> None:
+    headings = [Heading(name) for name in ("Data", "Seeds", "Error", "Mixed", "Sits in")]
+    rows = [["a", "3", Number(1.0), "none", None], ["b", "2 of 3", None, Number(2.0), "training"]]
+    table = made(*rows, headings=headings)
+    assert table.texts == (True, True, False, False, True)
+    assert "| --- | --- | ---: | ---: | --- |" in table_markdown(table)
+    assert r"\begin{tabular}{@{}llrrl@{}}" in table_latex(table)
+
+
+def test_every_table_is_in_the_index_and_every_link_leads_somewhere() -> None:
+    result = made_study()
+    text = study_markdown(result, dict.fromkeys(("success", "pca-cifar10-resnet-ptq", "pca-cifar10-resnet-qat"), "so"))
+    top = text[: text.index("## ")]
+    assert "Made by `edgerift study run made-both.yaml --profile small`." in top
+    headings = {
+        re.sub(r"[^\w\s-]", "", heading.replace("&amp;", "").lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^##+ (.*)$", text, re.M)
+    }
+    links = re.findall(r"^- \[.*\]\(#(.*)\)$", top, re.M)
+    assert len(links) == len(study_tables(result)) + 1
+    assert set(links) <= headings
+    assert "![Success of the attacks](figures/success.png)" in text
+    single = "Of single networks, on the [page](report.html) and in the folder figures"
+    assert f"{single}: Features, principal components (2).\n" in text
+    assert "pca-" not in text
+    assert "(#figures)" not in study_markdown(result)
+    assert "figures/" not in study_markdown(result)
+
+
 def test_missing_cells_stand_above_all_tables() -> None:
     text = study_markdown(made_diva())
     top = text[: text.index("## Attacks")]
@@ -90,7 +124,7 @@ def test_markdown_cells_stay_in_their_columns() -> None:
     assert {len(cells(line)) for line in rows} == {2}
     assert rows[1] == "| --- | ---: |"
     assert cells(rows[3])[0] == "line break"
-    assert cells(rows[2])[1] == r"1.0 \[0.5, 1.5\]".replace(" 1.5", "\N{NO-BREAK SPACE}1.5")
+    assert cells(rows[2])[1] == "1.0 (0.5\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}1.5)"
 
 
 def test_names_are_no_markdown() -> None:
@@ -160,9 +194,10 @@ def test_latex_is_a_booktabs_table_with_its_caption() -> None:
     headings = [Heading("Data"), Heading("ours", "Error (%)"), Heading("paper", "Error (%)"), Heading("Seeds")]
     text = table_latex(made(["a", Number(1.0, 0.5, 1.5), Number(2.0), "3"], ["b", None, None, "1"], headings=headings))
     for part in (
-        r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{@{}lrrr@{}}", r"\label{tab:made}",
-        r"\caption{A title. A caption. Brackets: so.}", r"\multicolumn{2}{c}{Error (\%)}", r"\cmidrule(lr){2-3}",
-        r"1.0\\{\scriptsize {[}0.5,~1.5{]}}", r"b & -- & -- & 1 \\",
+        r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}{@{}lrrl@{}}", r"\label{tab:made}",
+        r"\caption{A title.}", r"\studynotes{A caption. Brackets: so.}", r"\usepackage{booktabs,graphicx}",
+        r"\multicolumn{2}{c}{Error (\%)}", r"\cmidrule(lr){2-3}",
+        r"1.0\\{\scriptsize (0.5~to~1.5)}", r"b & -- & -- & 1 \\",
     ):  # fmt: skip
         assert part in text
     assert text.count("{") == text.count("}")
@@ -184,12 +219,56 @@ def test_latex_writes_a_rows_names_once() -> None:
 
 
 def test_latex_cuts_a_table_that_is_too_long() -> None:
-    rows = [[name, str(number)] for name in ("a", "b") for number in range(20)]
+    rows = [[name, str(number)] for name in ("a", "b", "c", "d") for number in range(15)]
     text = table_latex(made(*rows))
     assert text.count(r"\begin{table*}") == text.count(r"\end{table*}") == 2
-    assert r"\caption{A title: a. A caption. Brackets: so.}" in text
-    assert r"\caption{A title: b (continued).}" in text
+    assert r"\caption{A title: a and b.}" in text
+    assert r"\caption{A title: c and d (continued).}" in text
+    assert text.count("A caption.") == 1
     assert [text.count(rf"\label{{tab:{name}}}") for name in ("made", "made-2")] == [1, 1]
+    assert [line for line in text.splitlines() if re.match(r"[a-d]? & ", line)] == [
+        rf"{name} & {number} \\" for name, number in rows
+    ]
+
+
+def test_latex_cuts_between_rows_where_names_do_not_help() -> None:
+    text = table_latex(made(*[["a", str(number)] for number in range(100)]))
+    assert text.count(r"\begin{table*}") == 4
+    assert all(rf" & {number} \\" in text for number in range(100))
+
+
+COMMITTED = Path(__file__).parents[3] / "docs" / "studies" / "diva" / "result.json"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+@pytest.mark.parametrize("options", ["10pt", "twocolumn", "12pt,a4paper"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: made_divqat(originals=("ResNet", "MobileNet")),
+        lambda: with_data_free(made_divqat(seeds=(0,))),
+        lambda: read_document(StudyResult, COMMITTED),
+    ],
+    ids=["divqat", "data-free", "committed"],
+)
+def test_every_latex_table_fits_its_page(make: Callable[[], StudyResult], options: str, tmp_path: Path) -> None:
+    tables = study_tables(make())
+    for table in tables:
+        (tmp_path / f"{table.name}.tex").write_text(table_latex(table), encoding="utf-8")
+    inputs = "".join(rf"\input{{{table.name}}}" + "\n" for table in tables)
+    (tmp_path / "all.tex").write_text(
+        rf"\documentclass[{options}]{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}"
+        f"\n{inputs}\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    call = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    found = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 0, found.stdout[-2000:]
+    log = (tmp_path / "all.log").read_text(encoding="latin-1")
+    wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([0-9.]+)pt", log)]
+    assert not [points for points in wide if points > 1]
+    assert "Float too large" not in log
 
 
 @pytest.mark.parametrize("special", ["\\", "{", "}", "$", "&", "#", "%", "_", "^", "~"])

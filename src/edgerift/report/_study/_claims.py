@@ -12,7 +12,16 @@ from edgerift.study import Claim, StudyResult, claims
 CLAIMS: Final = "The paper's claims"
 
 #: The columns of the table.
-HEADINGS: Final = ("Claim", "The paper", "Here", "Verdict")
+HEADINGS: Final = ("Claim", "The paper", "Here", "Verdict", "Held alone in")
+
+#: How the places of a study are put together, and how far that goes.
+POOLED: Final = (
+    "A pair of a data set and a network has one value, the mean over its seeds (a data set has one where a claim "
+    "compares networks). Brackets: the 95 % interval of the mean of these values (Student's t, one degree of freedom "
+    "less than there are values); with one value alone, its own interval over its seeds. The interval takes the pairs "
+    "for independent, though they share data sets and networks, and speaks of their mean, not of each of them: the "
+    "last column says in how many the claim held alone, over the seeds of that one."
+)
 
 _DECIMALS: Final[Mapping[str, int]] = {"points": 1, "percent": 1, "nats": 3, "l1": 3}
 _UNITS: Final[Mapping[str, str]] = {"points": "points", "percent": "%", "nats": "nats", "l1": "l1"}
@@ -35,6 +44,7 @@ class ClaimRow:
     here: Number | None
     unit: str
     verdict: str
+    alone: str
     note: str = ""
     blind: bool = False
 
@@ -53,9 +63,10 @@ class ClaimRow:
         """The difference's interval; nothing where it has none."""
         return "" if self.here is None else ends_words(self.here)
 
-    def cells(self) -> tuple[str, str, str, str]:
+    def cells(self) -> tuple[str, str, str, str, str]:
         """Write the row, a text for each of the headings."""
-        return self.statement, self.published, " ".join(filter(None, (self.value, self.ends))), self.judged
+        here = " ".join(filter(None, (self.value, self.ends)))
+        return self.statement, self.published, here, self.judged, self.alone
 
 
 def claim_rows(result: StudyResult) -> list[ClaimRow]:
@@ -65,15 +76,31 @@ def claim_rows(result: StudyResult) -> list[ClaimRow]:
 
 
 def claim_row(claim: Claim) -> ClaimRow:
-    """Give what stands in the table of one claim: the difference over all places and seeds."""
+    """Give what stands in the table of one claim: the difference over all places, and in how many it held alone."""
     found = None if claim.together is None else claim.together.difference
     here = None if found is None else claim_number(claim.unit, found.value, found.low, found.high)
-    return ClaimRow(claim.statement, claim.published, here, _UNITS[claim.unit], claim.verdict, claim.note, claim.blind)
+    unit, alone = _UNITS[claim.unit], alone_words(claim)
+    return ClaimRow(claim.statement, claim.published, here, unit, claim.verdict, alone, claim.note, claim.blind)
+
+
+def alone_words(claim: Claim) -> str:
+    """Say in how many places a claim held by itself, and where none of them has the seeds for it."""
+    if not claim.findings:
+        return NOTHING
+    words = f"{claim.held_in} of {len(claim.findings)}"
+    return f"{words} (one seed each)" if all(one.difference.count == 1 for one in claim.findings) else words
 
 
 def claim_number(unit: str, value: float, low: float | None = None, high: float | None = None) -> Number:
-    """Make the figure of a claim's difference, written with its sign and without its unit."""
-    return Number(value, low, high, "points", _DECIMALS[unit])
+    """Make the figure of a claim's difference, written with its sign and without its unit.
+
+    It has a decimal more where an end would read as zero, of which a verdict says that it is on one side.
+    """
+    decimals = _DECIMALS[unit]
+    ends = [abs(end) for end in (low, high) if end is not None]
+    if any(0.05 * 10.0**-decimals <= end < 0.5 * 10.0**-decimals for end in ends):
+        decimals += 1
+    return Number(value, low, high, "points", decimals)
 
 
 def claims_words(rows: Sequence[ClaimRow]) -> str:
@@ -83,10 +110,7 @@ def claims_words(rows: Sequence[ClaimRow]) -> str:
         return f"{what} There is one value of each, which has no interval: it resolves no claim."
     found = {row.verdict for row in rows} | {"blind" for row in rows if row.blind}
     meanings = "; ".join(meaning for verdict, meaning in _MEANINGS.items() if verdict in found)
-    return (
-        f"{what} Brackets: the 95 % interval of their mean (Student's t), where each network of each image set and "
-        f"seed counts as one value. {capitalised(meanings)}."
-    )
+    return f"{what} {POOLED} {capitalised(meanings)}."
 
 
 def claim_notes(rows: Sequence[ClaimRow]) -> list[str]:

@@ -87,7 +87,9 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "attacked": Figure(
         "Attacked images",
         "Evasive images, as in the DIVA paper's figure 1: clean, attacked, the difference magnified around mid-grey, "
-        "and what original and adapted model answer to the attacked image, with their probabilities.",
+        "and what original and adapted model answer to the attacked image, with their probabilities. All images are "
+        "RGB, those of grey sets with three equal channels; an attack changes each channel by itself, which is why "
+        "differences on grey images are coloured.",
         "evasion",
     ),
     "tradeoff": Figure(
@@ -106,7 +108,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "alpha": Figure(
         "DivQAT over alpha",
         "Errors, disagreement and divergence at each alpha on the test images, as in the DivQAT paper's figures 4 to "
-        "6, and each seed's search for the strongest alpha allowed, on the validation images.",
+        "6, and each seed's search for the strongest alpha allowed, on the validation images. Crosses: the victim of "
+        "the tables, trained with the alpha chosen. Two points alone are not joined.",
         "theft",
     ),
     "targets": Figure(

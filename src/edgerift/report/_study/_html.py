@@ -15,7 +15,15 @@ from edgerift.report._study._figures import figure_of
 from edgerift.report._study._spread import interval_words
 from edgerift.report._study._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
 from edgerift.report._study._tables import study_tables
-from edgerift.report._study._words import PLACES, cell_count, cells_words, missing_words, setting_rows, study_words
+from edgerift.report._study._words import (
+    PLACES,
+    cell_count,
+    cells_words,
+    command,
+    missing_words,
+    setting_rows,
+    study_words,
+)
 from edgerift.study import StudyResult
 
 #: Which kinds of pictures stand with a table, by the table's name.
@@ -85,6 +93,7 @@ def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> 
     values: dict[str, Any] = {
         "result": result,
         "subject": study_words(result),
+        "command": command(result),
         "cells": f"{found} of {whole}",
         "cells_words": cells_words(result),
         "missing": missing[:_FIRST_MISSING],

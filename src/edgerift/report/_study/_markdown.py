@@ -1,35 +1,82 @@
-"""A study as Markdown: its missing cells, what held of the paper's claims, then every table under its heading."""
+"""A study as Markdown: an index, missing cells, what held of the paper's claims, then every table and the figures."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 from edgerift.report._markdown import escaped, markdown_list, markdown_table
 from edgerift.report._study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
+from edgerift.report._study._figures import figure_of
 from edgerift.report._study._spread import interval_words
 from edgerift.report._study._table import StudyTable, cell_words
 from edgerift.report._study._tables import study_tables
-from edgerift.report._study._words import PLACES, cells_words, missing_words, study_words
+from edgerift.report._study._words import PLACES, cells_words, command, missing_words, study_words
 from edgerift.study import StudyResult
 
+_FIGURES: Final = "Figures"
 
-def study_markdown(result: StudyResult) -> str:
-    """Write a study's tables as Markdown, each with a heading and a caption, below the missing cells and the claims."""
+#: Where the pictures are, as a page beside them links them.
+_FOLDER: Final = "figures"
+_PAGE: Final = "report.html"
+
+
+def study_markdown(result: StudyResult, figures: Mapping[str, str] | None = None) -> str:
+    """Write a study's tables as Markdown, each with a heading and a caption, below an index and the claims.
+
+    `figures` says by name what each picture of the folder `figures` beside the page shows, as :func:`study_charts` gave
+    it: those of the whole study are shown, and of those of single networks it is said where they are.
+    """
     blocks = [f"# {escaped(result.study.title)}", escaped(study_words(result)), escaped(cells_words(result))]
+    blocks.append(f"Made by `{command(result)}`.")
+    tables, judged = study_tables(result), claim_rows(result)
+    blocks.append(_index(([CLAIMS] if judged else []) + [table.title for table in tables], bool(figures)))
     if result.missing:
         blocks += ["Without a result:", markdown_list(map(missing_words, result.missing))]
     blocks.append(escaped(interval_words(result.study)))
-    judged = claim_rows(result)
     if judged:
         rows = markdown_table(HEADINGS, (row.cells() for row in judged), len(HEADINGS))
         blocks += [f"## {CLAIMS}", escaped(claims_words(judged)), rows]
         notes = claim_notes(judged)
         blocks += [markdown_list(notes)] if notes else []
-    tables = study_tables(result)
     for place, heading in PLACES.items():
         own = [table for table in tables if table.place == place]
         blocks += [f"## {heading}"] if own else []
         for table in own:
             blocks += [f"### {escaped(table.title)}", escaped(table.caption), _rows(table)]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, *_figures(result, figures or {})]) + "\n"
+
+
+def _index(titles: Sequence[str], figures: bool) -> str:
+    """Link the headings, whose names in the page are theirs in small letters with hyphens."""
+    links = [f"- [{escaped(title)}](#{_anchor(title)})" for title in titles]
+    return "\n".join([*links, *([f"- [{_FIGURES}](#{_anchor(_FIGURES)})"] if figures else [])])
+
+
+def _anchor(title: str) -> str:
+    """Write the name that GitHub and MkDocs give a heading.
+
+    >>> _anchor("Victims and their clones (the paper's table III)")
+    'victims-and-their-clones-the-papers-table-iii'
+    """
+    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.strip().lower()))
+
+
+def _figures(result: StudyResult, words: Mapping[str, str]) -> list[str]:
+    """Show the figures of the whole study, and say where those of single networks are."""
+    blocks = [f"## {_FIGURES}"] if words else []
+    kinds = Counter(kind for kind, single, _ in (name.partition("-") for name in words) if single)
+    for name in words:
+        if "-" not in name:
+            shown = figure_of(name, result)
+            title = escaped(shown.title)
+            blocks += [f"### {title}", escaped(shown.caption), f"![{title}]({_FOLDER}/{name}.png)"]
+    if kinds:
+        counts = ", ".join(f"{figure_of(kind, result).title} ({count})" for kind, count in kinds.items())
+        blocks.append(f"Of single networks, on the [page]({_PAGE}) and in the folder {_FOLDER}: {escaped(counts)}.")
+    return blocks
 
 
 def table_markdown(table: StudyTable) -> str:
@@ -40,4 +87,4 @@ def table_markdown(table: StudyTable) -> str:
 
 def _rows(table: StudyTable) -> str:
     headings = [heading.line for heading in table.headings]
-    return markdown_table(headings, ([cell_words(cell) for cell in row] for row in table.rows), table.names)
+    return markdown_table(headings, ([cell_words(cell) for cell in row] for row in table.rows), texts=table.texts)

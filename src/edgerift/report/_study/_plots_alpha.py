@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from edgerift.adapt import Search
-from edgerift.harden import AlphaPoint
+from edgerift.harden import AlphaPoint, VictimPart
 from edgerift.report._plot_scales import decades, strengths
 from edgerift.report._plots import INK, SOFT_INK, Look
+from edgerift.report._study._alpha_thieves import Thief, other_thieves, taken, thief_words
 from edgerift.report._study._plots_panels import Panel, first_target, line_key, panel_figure, panel_label, panels
 from edgerift.report._study._plots_seeds import (
     Measured,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _THIEF: Final = Look("#c2410c", "s")
+_HARD: Final = Look("#e08e00", "v")
+_STUDENTS: Final = (Look("#b4428f", "D"), Look("#7b4fa3", "X"), Look("#3fa7e0", "P"), Look("#8b5e34", "h"))
 _OWNER: Final = Look("#0072b2", "^")
 _TESTED: Final = Look(INK, "s")
 _SEARCHED: Final = "#00855f"
@@ -51,41 +55,40 @@ _STYLES: Final = (
 )
 
 
+class _Drawn(NamedTuple):
+    """A figure over alpha, and the same of the victim that the tables have, at the alpha chosen for its seed."""
+
+    look: Look
+    measure: Callable[[Sequence[AlphaPoint]], Measured | None]
+    chosen: Callable[[VictimPart], float] | None = None
+
+
 class _Quantity(NamedTuple):
     """What a panel shows; `search` names the field of a trial that it shows too."""
 
     title: str
     unit: str
-    drawn: tuple[tuple[Look, Callable[[Sequence[AlphaPoint]], Measured]], ...]
+    drawn: tuple[_Drawn, ...]
     search: str | None = None
 
 
-_STOLEN: Final = (
-    _Quantity(
-        "errors",
-        "wrong answers (%)",
-        (
-            (_THIEF, lambda points: in_percent(over_seeds([point.adversary_error for point in points]))),
-            (_OWNER, lambda points: in_percent(over_seeds([point.defender_error for point in points]))),
-        ),
-    ),
-    _Quantity(
-        "disagreement",
-        "clone and victim differ (%)",
-        ((_THIEF, lambda points: in_percent(over_seeds([point.disagreement for point in points]))),),
-    ),
-)
 _TRIED: Final = (
     _Quantity(
         "divergence",
         "KL(quantized || original), nats",
-        ((_TESTED, lambda points: mean_of([point.divergence for point in points])),),
+        (
+            _Drawn(
+                _TESTED,
+                lambda points: mean_of([point.divergence for point in points]),
+                lambda part: part.divergence.value,
+            ),
+        ),
         "divergence",
     ),
     _Quantity(
         "distance",
         "l1 to the plain QAT build",
-        ((_TESTED, lambda points: mean_of([point.l1 for point in points], 2.0)),),
+        (_Drawn(_TESTED, lambda points: mean_of([point.l1 for point in points], 2.0), lambda part: part.l1.value),),
         "l1",
     ),
 )
@@ -99,7 +102,8 @@ def has_alpha(result: StudyResult) -> bool:
 def draw_alpha(result: StudyResult) -> Figure:
     """Draw errors and disagreement where they were measured, and divergence and distance, over alpha."""
     shown = _shown(result)
-    order = [(panel, one) for panel in shown for one in (*(_STOLEN if points_of(panel) else ()), *_TRIED)]
+    stolen = _stolen(_thieves(shown))
+    order = [(panel, one) for panel in shown for one in (*(stolen if points_of(panel) else ()), *_TRIED)]
     seeds = sorted({seed for panel in shown for seed in _searches(panel)})
     figure, axes = panel_figure(len(order), 2, 2.45, _keys(shown, seeds))
     for one, (panel, quantity) in zip(axes, order, strict=True):
@@ -123,6 +127,7 @@ def alpha_curve_words(result: StudyResult) -> str:
             told.append(
                 f"{panel.title}, alpha {alpha:g}: defender's error {owner}, adversary's error {thief}, disagreement "
                 f"{apart}, divergence {mean_of([point.divergence for point in points]).value:.4f}"
+                f"{_others_words(points)}"
             )
         for seed, search in _searches(panel).items():
             tried = ", ".join(
@@ -134,6 +139,49 @@ def alpha_curve_words(result: StudyResult) -> str:
     return f"{'; '.join(told)}."
 
 
+def _thieves(shown: Sequence[Panel[TheftCell]]) -> dict[Thief, Look]:
+    """Give each of the other thieves its look."""
+    found = other_thieves(point for panel in shown for points in points_of(panel).values() for point in points)
+    soft = cycle(_STUDENTS)
+    return {thief: _HARD if thief.labels == "hard" else next(soft) for thief in found}
+
+
+def _stolen(thieves: Mapping[Thief, Look]) -> tuple[_Quantity, _Quantity]:
+    """Describe the two panels of what thieves took."""
+    errors = [
+        _Drawn(
+            _THIEF,
+            lambda points: in_percent(over_seeds([point.adversary_error for point in points])),
+            lambda part: 100 * part.adversary_error.soft.value,
+        ),
+        *(_Drawn(look, partial(_over_seeds, thief, "adversary_error")) for thief, look in thieves.items()),
+        _Drawn(
+            _OWNER,
+            lambda points: in_percent(over_seeds([point.defender_error for point in points])),
+            lambda part: 100 * part.defender_error.value,
+        ),
+    ]
+    apart = [
+        _Drawn(
+            _THIEF,
+            lambda points: in_percent(over_seeds([point.disagreement for point in points])),
+            lambda part: 100 * part.disagreement.soft.value,
+        ),
+        *(_Drawn(look, partial(_over_seeds, thief, "disagreement")) for thief, look in thieves.items()),
+    ]
+    return (
+        _Quantity("errors", "wrong answers (%)", tuple(errors)),
+        _Quantity("disagreement", "clone and victim differ (%)", tuple(apart)),
+    )
+
+
+def _over_seeds(
+    thief: Thief, field: Literal["adversary_error", "disagreement"], points: Sequence[AlphaPoint]
+) -> Measured | None:
+    found = taken(points, thief, field)
+    return in_percent(over_seeds(found)) if found else None
+
+
 def points_of(panel: Panel[TheftCell]) -> dict[float, list[AlphaPoint]]:
     """Give what was measured at each alpha, a point for each seed; the least alpha first."""
     found: dict[float, list[AlphaPoint]] = {}
@@ -141,6 +189,14 @@ def points_of(panel: Panel[TheftCell]) -> dict[float, list[AlphaPoint]]:
         for point in cell.hardening.alphas:
             found.setdefault(point.alpha, []).append(point)
     return dict(sorted(found.items()))
+
+
+def _others_words(points: Sequence[AlphaPoint]) -> str:
+    return "".join(
+        f", adversary's error with {thief_words(thief)} "
+        f"{percent(over_seeds(taken(points, thief, 'adversary_error')).value)}"
+        for thief in other_thieves(points)
+    )
 
 
 def _shown(result: StudyResult) -> list[Panel[TheftCell]]:
@@ -162,12 +218,16 @@ def _draw(axes: Axes, panel: Panel[TheftCell], quantity: _Quantity, styles: Mapp
         for seed, search in _searches(panel).items():
             values += _trials(axes, search, quantity.search, styles[seed])
     points = points_of(panel)
-    for look, measure in quantity.drawn:
-        found = {alpha: measure(own) for alpha, own in points.items()}
+    for drawn in quantity.drawn:
+        measured = {alpha: drawn.measure(own) for alpha, own in points.items()}
+        found = {alpha: one for alpha, one in measured.items() if one is not None}
         values += [one.value for one in found.values()]
-        axes.plot(list(found), [one.value for one in found.values()], color=look.colour, linewidth=1.3, zorder=3)
+        _join(
+            axes, list(found), [one.value for one in found.values()], color=drawn.look.colour, linewidth=1.3, zorder=3
+        )
         for alpha, one in found.items():
-            mark(axes, alpha, one, look, size=5)
+            mark(axes, alpha, one, drawn.look, size=5)
+        values += _victims(axes, panel, drawn)
     for seed, search in _searches(panel).items():
         if search.chosen is not None:
             axes.axvline(search.chosen, color=_SEARCHED, linewidth=1.1, linestyle=styles[seed].line, zorder=1)
@@ -179,13 +239,29 @@ def _draw(axes: Axes, panel: Panel[TheftCell], quantity: _Quantity, styles: Mapp
         decades(axes, values)
 
 
+def _join(axes: Axes, x: Sequence[float], y: Sequence[float], **options: Any) -> None:
+    """Join three points or more: what lies between two alone nobody looked at."""
+    if len(x) > 2:
+        axes.plot(x, y, **options)
+
+
+def _victims(axes: Axes, panel: Panel[TheftCell], drawn: _Drawn) -> list[float]:
+    """Draw what was measured of each seed's victim at the alpha that was chosen for it."""
+    values: list[float] = []
+    for cell in panel.cells:
+        part, alpha = cell.hardening.victim.get("divqat"), _chosen(panel).get(cell.seed)
+        if part is not None and alpha is not None and drawn.chosen is not None:
+            values.append(drawn.chosen(part))
+            axes.plot(alpha, values[-1], "x", color=drawn.look.colour, markersize=6, markeredgewidth=1.5, zorder=4)
+    return values
+
+
 def _trials(axes: Axes, search: Search, field: str, style: _Style) -> list[float]:
     """Draw what a search tried; what was not allowed is hollow."""
     trials = sorted(search.trials, key=lambda trial: trial.strength)
     values = [float(getattr(trial, field)) for trial in trials]
-    axes.plot(
-        [trial.strength for trial in trials], values, color=_SEARCHED, linewidth=0.9, linestyle=style.line, zorder=2
-    )
+    tried = [trial.strength for trial in trials]
+    _join(axes, tried, values, color=_SEARCHED, linewidth=0.9, linestyle=style.line, zorder=2)
     for trial, value in zip(trials, values, strict=True):
         fill = _SEARCHED if trial.allowed else "white"
         axes.plot(
@@ -198,7 +274,9 @@ def _keys(shown: Sequence[Panel[TheftCell]], seeds: Sequence[int]) -> list[Any]:
     keys: list[Any] = []
     stolen = [cell for panel in shown for cell in panel.cells if cell.hardening.alphas]
     if stolen:
-        keys.append(line_key("adversary", _THIEF.colour, marker=_THIEF.marker, markersize=5))
+        keys.append(line_key("adversary, soft labels", _THIEF.colour, marker=_THIEF.marker, markersize=5))
+        for thief, look in _thieves(shown).items():
+            keys.append(line_key(f"adversary, {thief_words(thief)}", look.colour, marker=look.marker, markersize=5))
         keys.append(line_key("defender", _OWNER.colour, marker=_OWNER.marker, markersize=5))
         keys.append(line_key("DivQAT on the test images", _TESTED.colour, marker=_TESTED.marker, markersize=5))
         keys.append(whisker_key(seed_counts(stolen)))
@@ -208,6 +286,7 @@ def _keys(shown: Sequence[Panel[TheftCell]], seeds: Sequence[int]) -> list[Any]:
         keys.append(line_key(name, _SEARCHED, **shared))
     if seeds:
         keys.append(line_key("hollow: not allowed", _SEARCHED, linestyle="", marker="o", markerfacecolor="white"))
+        keys.append(line_key("cross: the victim of the tables", linestyle="", marker="x", markersize=6))
         keys.append(line_key("upright: chosen alpha", _SEARCHED, linestyle="", marker="|", markersize=11))
         keys.append(line_key("allowed l1", linestyle=_DOTS, linewidth=0.9))
         keys.append(line_key("l1 of two plain QAT seeds", linestyle=_DASHES, linewidth=0.9))

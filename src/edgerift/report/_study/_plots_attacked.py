@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from edgerift.report._html_images import Pixels, amplification, amplified
-from edgerift.report._plots import INK, WIDTH, written
-from edgerift.report._study._plots_panels import shortened
+from edgerift.report._plots import INK, SOFT_INK, written
+from edgerift.report._study._plots_panels import shortened, text_width
 from edgerift.report._words import class_name, percent, sentence
 from edgerift.study import ExamplePart
 
@@ -24,6 +24,15 @@ _SIDE: Final = 256
 _GAP: Final = 22
 _MARGIN: Final = 14
 _HEAD: Final = 40
+_FOOT: Final = 46
+#: Sizes of letters, in points.
+_SIZE: Final = 9
+_SMALL: Final = 8
+_GREY: Final = "Grey images are RGB here; an attack changes each of the three channels by itself."
+
+#: A text, its colour and its weight.
+_Line: TypeAlias = tuple[str, str, str]
+
 _RIGHT: Final = "#00664b"
 _WRONG: Final = "#b03a08"
 
@@ -37,11 +46,17 @@ def draw_attacked(examples: Sequence[ExamplePart], classes: Sequence[str], adapt
     factor = magnification(shown)
     side = shown[0][0].shape[0]
     cell = side * max(1, _SIDE // side) if side <= 2 * _SIDE else _SIDE
-    wide, tall = round(_DOTS * WIDTH), _HEAD + len(shown) * (cell + _GAP) - _GAP + _MARGIN
+    note = _GREY if any(_is_grey(clean) for clean, _ in shown) else ""
+    foot = _FOOT if note else _MARGIN
+    right = _MARGIN + 3 * (cell + _GAP)
+    answers = [_lines(example, classes, adapted) for example in examples]
+    told = max(_dots(text, weight) for lines in answers for text, _, weight in lines)
+    wide = max(right + told, _MARGIN + _dots(note, "normal", _SMALL)) + _MARGIN
+    tall = _HEAD + len(shown) * (cell + _GAP) - _GAP + foot
     figure = Figure(figsize=(wide / _DOTS, tall / _DOTS), dpi=_DOTS, facecolor="white")
     FigureCanvasAgg(figure)
     heads = ("clean", "attacked", f"difference × {factor}")
-    for row, (example, (clean, attacked)) in enumerate(zip(examples, shown, strict=True)):
+    for row, (lines, (clean, attacked)) in enumerate(zip(answers, shown, strict=True)):
         top = tall - _HEAD - row * (cell + _GAP)
         for column, image in enumerate((clean, attacked, amplified(clean, attacked, factor))):
             left = _MARGIN + column * (cell + _GAP)
@@ -49,8 +64,10 @@ def draw_attacked(examples: Sequence[ExamplePart], classes: Sequence[str], adapt
             axes.imshow(image, interpolation="nearest", vmin=0, vmax=255)
             axes.set_axis_off()
             if row == 0:
-                figure.text(left / wide, (top + 9) / tall, heads[column], fontsize=9, fontweight="bold", color=INK)
-        _answers(figure, example, classes, adapted, (_MARGIN + 3 * (cell + _GAP)) / wide, (top - cell / 2) / tall)
+                figure.text(left / wide, (top + 9) / tall, heads[column], fontsize=_SIZE, fontweight="bold", color=INK)
+        _write(figure, lines, right / wide, (top - cell / 2) / tall)
+    if note:
+        figure.text(_MARGIN / wide, _MARGIN / tall, note, color=SOFT_INK, fontsize=_SMALL, va="bottom")
     return figure
 
 
@@ -78,20 +95,35 @@ def magnification(shown: Sequence[tuple[Pixels, Pixels]]) -> int:
     return amplification(max(int(np.abs(attacked.astype(int) - clean).max()) for clean, attacked in shown))
 
 
-def _answers(
-    figure: Figure, example: ExamplePart, classes: Sequence[str], adapted: str, left: float, middle: float
-) -> None:
-    """Write what the image is and what both models answer, in three lines around the middle of a row."""
-    lines = [
-        (f"is {_name(classes, example.label)}", INK, "bold"),
-        (f"original: {_answer(classes, example, 'original')}", _tone(example, example.original_label), "normal"),
-        (f"{adapted}: {_answer(classes, example, 'build')}", _tone(example, example.build_label), "normal"),
+def _lines(example: ExamplePart, classes: Sequence[str], adapted: str) -> list[_Line]:
+    """Say what the image is and what both models answer, in three lines."""
+    return [
+        (written(f"is {_name(classes, example.label)}"), INK, "bold"),
+        (
+            written(f"original: {_answer(classes, example, 'original')}"),
+            _tone(example, example.original_label),
+            "normal",
+        ),
+        (written(f"{adapted}: {_answer(classes, example, 'build')}"), _tone(example, example.build_label), "normal"),
     ]
+
+
+def _write(figure: Figure, lines: Sequence[_Line], left: float, middle: float) -> None:
+    """Write lines around the middle of a row."""
     step = 34 / (figure.get_figheight() * _DOTS)
     for number, (text, colour, weight) in enumerate(lines):
-        figure.text(
-            left, middle + step * (1 - number), written(text), color=colour, fontsize=9, fontweight=weight, va="center"
-        )
+        place = middle + step * (1 - number)
+        figure.text(left, place, text, color=colour, fontsize=_SIZE, fontweight=weight, va="center")
+
+
+def _dots(text: str, weight: str, size: float = _SIZE) -> int:
+    """Measure a line in dots of the picture."""
+    # Letters are drawn at whole dots, which adds to the measure.
+    return round(1.03 * text_width(text, size, weight) * _DOTS / 72)
+
+
+def _is_grey(image: Pixels) -> bool:
+    return bool((image == image[..., :1]).all())
 
 
 def _answer(classes: Sequence[str], example: ExamplePart, model: str) -> str:

@@ -20,8 +20,11 @@ _TEXT: Final = 7.5
 _MISTAKEN: Final = 60
 _DARKER: Final = 0.7
 _FIRST: Final = 6
+#: How far names stay apart, in dots, and what a name over a line costs, as a share of lying over as much of a mark.
+_APART: Final = 5.0
+_OVER_LINE: Final = 0.5
 #: Where a name may stand: how far from its mark in points, then in which direction; what is tried first is liked most.
-_DISTANCES: Final = (_FIRST, 14, 24, 36)
+_DISTANCES: Final = (_FIRST, 14, 24, 36, 50)
 _DIRECTIONS: Final = ((1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 _ACROSS: Final = {1: "left", 0: "center", -1: "right"}
 _UP: Final = {1: "bottom", 0: "center", -1: "top"}
@@ -36,8 +39,17 @@ class Named(NamedTuple):
     colour: str
 
 
-def name_marks(axes: Axes, marks: Sequence[Named], others: Sequence[tuple[float, float]] = ()) -> list[str]:
-    """Write names beside marks, away from them and from `others`; marks at one place share a text.
+class Line(NamedTuple):
+    """A whisker: both of its ends, of which one coordinate is the same."""
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+
+def name_marks(
+    axes: Axes, marks: Sequence[Named], others: Sequence[tuple[float, float]] = (), whiskers: Sequence[Line] = ()
+) -> list[str]:
+    """Write names beside marks, away from them, from `others` and from `whiskers`; marks at one place share a text.
 
     The figure has to have its final layout and limits. Gives the texts.
     """
@@ -48,8 +60,10 @@ def name_marks(axes: Axes, marks: Sequence[Named], others: Sequence[tuple[float,
     groups = _grouped(axes, marks)
     places = [_at(axes, place) for place in (*((mark.x, mark.y) for mark in marks), *others)]
     taken = [Bbox.from_bounds(x - _ROOM, y - _ROOM, 2 * _ROOM, 2 * _ROOM) for x, y in places]
+    lines = [Bbox([_at(axes, line.start), _at(axes, line.end)]) for line in whiskers]
     for group in groups:
-        taken.append(_place(axes, group, taken, places))
+        box = _place(axes, group, taken, lines, places)
+        taken.append(Bbox.from_extents(box.x0 - _APART, box.y0 - _APART, box.x1 + _APART, box.y1 + _APART))
     return [_text(group) for group in groups]
 
 
@@ -66,7 +80,13 @@ def _grouped(axes: Axes, marks: Sequence[Named]) -> list[list[Named]]:
     return groups
 
 
-def _place(axes: Axes, group: Sequence[Named], taken: Sequence[Bbox], marks: Sequence[tuple[float, float]]) -> Bbox:
+def _place(
+    axes: Axes,
+    group: Sequence[Named],
+    taken: Sequence[Bbox],
+    lines: Sequence[Bbox],
+    marks: Sequence[tuple[float, float]],
+) -> Bbox:
     """Write the names of a group where they are in nobody's way, or in the fewest's."""
     best: tuple[float, Any, Bbox, int] | None = None
     for distance in _DISTANCES:
@@ -74,7 +94,9 @@ def _place(axes: Axes, group: Sequence[Named], taken: Sequence[Bbox], marks: Seq
             note = _note(axes, group, (across * distance, up * distance))
             box = note.get_window_extent()
             cost = sum(_overlap(box, other) for other in taken) + _outside(box, axes.bbox)
-            cost += _MISTAKEN * _mistaken(box, _at(axes, group[0][:2]), marks)
+            cost += _OVER_LINE * sum(_crossed(box, line) for line in lines)
+            own = _at(axes, group[0][:2])
+            cost += _MISTAKEN * (_mistaken(box, own, marks) + (distance > _FIRST) * _passed(own, box, marks))
             if best is not None and cost >= best[0]:
                 note.remove()
                 continue
@@ -102,8 +124,7 @@ def _note(axes: Axes, group: Sequence[Named], offset: tuple[int, int]) -> Any:
 
 def _line(axes: Axes, mark: Named, box: Bbox) -> None:
     """Lead from a mark to the nearest point of a text that stands further away."""
-    x, y = _at(axes, mark[:2])
-    near = axes.transData.inverted().transform((min(max(x, box.x0), box.x1), min(max(y, box.y0), box.y1)))
+    near = axes.transData.inverted().transform(_nearest(box, _at(axes, mark[:2])))
     axes.plot([mark.x, near[0]], [mark.y, near[1]], color=SOFT_INK, linewidth=0.5, zorder=2, scalex=False, scaley=False)
 
 
@@ -122,10 +143,27 @@ def _mistaken(box: Bbox, own: tuple[float, float], marks: Sequence[tuple[float, 
     """Tell whether a text stands nearer to another mark than to its own."""
 
     def away(place: tuple[float, float]) -> float:
-        inside = (min(max(place[0], box.x0), box.x1), min(max(place[1], box.y0), box.y1))
-        return math.dist(place, inside)
+        return math.dist(place, _nearest(box, place))
 
     return any(away(place) < away(own) for place in marks if math.dist(place, own) >= _SAME)
+
+
+def _passed(own: tuple[float, float], box: Bbox, marks: Sequence[tuple[float, float]]) -> int:
+    """Count the other marks that the line from a mark to its text would lead over."""
+    (x, y), (end_x, end_y) = own, _nearest(box, own)
+    length = math.dist(own, (end_x, end_y)) or 1.0
+    across, up = (end_x - x) / length, (end_y - y) / length
+    count = 0
+    for place in marks:
+        along = (place[0] - x) * across + (place[1] - y) * up
+        aside = abs((place[1] - y) * across - (place[0] - x) * up)
+        count += 0 < along < length and aside < _ROOM and math.dist(place, own) >= _SAME
+    return count
+
+
+def _nearest(box: Bbox, place: tuple[float, float]) -> tuple[float, float]:
+    """Give the point of a text that is nearest to a place."""
+    return min(max(place[0], box.x0), box.x1), min(max(place[1], box.y0), box.y1)
 
 
 def _at(axes: Axes, place: tuple[float, float]) -> tuple[float, float]:
@@ -138,6 +176,13 @@ def _overlap(first: Bbox, second: Bbox) -> float:
 
     shared = Bbox.intersection(first, second)
     return 0.0 if shared is None else float(shared.width * shared.height)
+
+
+def _crossed(box: Bbox, line: Bbox) -> float:
+    """Give the area of a text that a line has on its shorter side."""
+    across = min(box.x1, line.xmax) - max(box.x0, line.xmin)
+    up = min(box.y1, line.ymax) - max(box.y0, line.ymin)
+    return 0.0 if across < 0 or up < 0 else max(across, up) * _ROOM
 
 
 def _outside(box: Bbox, room: Bbox) -> float:

@@ -142,15 +142,20 @@ def _fitting(line: str, room: float) -> str:
     return line
 
 
-def _width(text: str) -> float:
-    """Measure a title in points."""
+def text_width(text: str, size: float, weight: str) -> float:
+    """Measure a line of text in points."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    width, _, _ = TextToPath().get_text_width_height_descent(
-        written(text), FontProperties(size=_TITLE, weight="bold"), ismath=False
-    )
+    if not text:
+        return 0.0
+    font = FontProperties(size=size, weight=weight)
+    width, _, _ = TextToPath().get_text_width_height_descent(written(text), font, ismath=False)
     return float(width)
+
+
+def _width(title: str) -> float:
+    return text_width(title, _TITLE, "bold")
 
 
 def _key_columns(keys: Sequence[Any]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.harden import VictimPart
 from edgerift.report._plots import SOFT_INK, Look, looks, mark_key
-from edgerift.report._study._plots_names import Named, name_marks
+from edgerift.report._study._plots_names import Line, Named, name_marks
 from edgerift.report._study._plots_panels import Panel, first_target, line_key, panel_figure, panel_label, panels
 from edgerift.report._study._plots_seeds import (
     Measured,
@@ -48,7 +48,7 @@ def draw_tradeoff(result: StudyResult) -> Figure:
         scatters += [_over_l1(over_l1, panel, look), _over_error(over_error, panel, look)]
     figure.draw_without_rendering()
     for one, scatter in zip(axes, scatters, strict=True):
-        name_marks(one, scatter.named, scatter.others)
+        name_marks(one, scatter.named, scatter.others, scatter.whiskers)
     return figure
 
 
@@ -90,14 +90,20 @@ def _shown(result: StudyResult) -> list[Panel[TheftCell]]:
 
 
 class _Scatter(NamedTuple):
-    """The marks of a panel that have names, and the others."""
+    """The marks of a panel that have names, the others, and the whiskers of both."""
 
     named: list[Named]
     others: list[tuple[float, float]]
+    whiskers: list[Line]
+
+    def add_whiskers(self, x: Measured, y: Measured) -> None:
+        """Remember the whiskers of a mark."""
+        self.whiskers.append(Line((x.low, y.value), (x.high, y.value)))
+        self.whiskers.append(Line((x.value, y.low), (x.value, y.high)))
 
 
 def _over_l1(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _Scatter:
-    found = _Scatter([], [])
+    found = _Scatter([], [], [])
     for name, parts in victims(panel).items():
         l1 = over_seeds([part.l1 for part in parts], _MOST_L1)
         soft, hard = map(in_percent, errors(parts))
@@ -105,6 +111,8 @@ def _over_l1(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _
         mark(axes, l1, hard, look[name], hollow=True, size=5.5)
         found.named.append(Named(l1.value, soft.value, name, look[name].colour))
         found.others.append((l1.value, hard.value))
+        found.add_whiskers(l1, soft)
+        found.add_whiskers(l1, hard)
     for budget in {cell.hardening.allowance.l1 for cell in panel.cells}:
         axes.axvline(budget, color=SOFT_INK, linewidth=1.0, linestyle=_BUDGET, zorder=1)
     axes.margins(x=0.08, y=0.08)
@@ -112,12 +120,13 @@ def _over_l1(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _
 
 
 def _over_error(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _Scatter:
-    found = _Scatter([], [])
+    found = _Scatter([], [], [])
     for name, parts in victims(panel).items():
         error = in_percent(over_seeds([part.defender_error for part in parts]))
         soft = in_percent(errors(parts)[0])
         mark(axes, error, soft, look[name], size=5.5)
         found.named.append(Named(error.value, soft.value, name, look[name].colour))
+        found.add_whiskers(error, soft)
         paper = parts[0].paper
         if paper is not None:
             x, y = 100 * paper.defender_error, 100 * paper.adversary_error

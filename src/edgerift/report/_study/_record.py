@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from edgerift.measure import Interval, MeanInterval
 
-Unit: TypeAlias = Literal["share", "l1", "nats", "ms", "grey levels", "count", "p", "strength", ""]
+Unit: TypeAlias = Literal["share", "l1", "nats", "ms", "grey levels", "count", "p", "strength", "ratio", "bytes", ""]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -
     yield from start.mean("KL to the original", "nats", part.divergence)
     yield from start.plain("time of an answer", "ms", part.answer_milliseconds, paper=cost)
     yield from start.plain("time that the defence adds", "ms", part.defence_milliseconds, paper=cost)
+    yield from start.plain("whole answer over plain QAT's", "ratio", part.slowdown, paper=cost)
+    yield from start.plain("shipped", "bytes", part.shipped_bytes, paper=cost)
     yield from start.plains(
         {
             ("calibration error", "share"): part.calibration_error,
@@ -139,6 +141,10 @@ def _alpha_records(start: Record, hardening: Hardening, paper: bool) -> Iterator
         yield from start.share("defender's error", point.defender_error, at=point.alpha, paper=four)
         yield from start.share("adversary's error", point.adversary_error, at=point.alpha, paper=four)
         yield from start.share("disagreement", point.disagreement, at=point.alpha, paper=five)
+        for theft in point.thefts:
+            own = replace(start, student=theft.student, labels=theft.labels)
+            yield from own.share("adversary's error", theft.adversary_error, at=point.alpha, paper=four)
+            yield from own.share("disagreement", theft.disagreement, at=point.alpha, paper=five)
         yield from start.plain("KL to the original", "nats", point.divergence, at=point.alpha, paper=six)
         yield from start.plain("l1", "l1", point.l1, at=point.alpha)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from edgerift.report._study._claims import HEADINGS, claim_number, claim_row
+from edgerift.report._study._claims import HEADINGS, POOLED, claim_number, claim_row
 from edgerift.report._study._table import capitalised, cell_words
+from edgerift.report._study._words import command
 from edgerift.report._words import plain
 from edgerift.study import Claim, Finding, StudyResult, claims
 
@@ -22,6 +23,16 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 
 
+#: What a result cannot tell of a paper, and why.
+_NOT_JUDGED: Final[Mapping[str, str]] = {
+    "diva": (
+        "Not judged: figure 11, where attacked images of one class stand among those of another in a t-SNE of the "
+        "quantized model. Its maps here show two of ten classes and an attack that may lead to any, and a result does "
+        "not keep which point was taken for which class."
+    ),
+}
+
+
 def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> str:
     """Write the page: for each study its scale, its claims with their verdicts, and every finding behind them.
 
@@ -33,10 +44,11 @@ def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> 
         "from the results of the studies by `python studies/results.py`; nothing on it is written by hand.",
         "A claim **held** when the 95 % interval of its difference lies on the claim's side of its bound (zero unless "
         "said otherwise), **did not hold** when it lies on the other side, and is **not resolved** when the bound is "
-        "inside. **No effect** says that the whole interval lies within one percentage point (one percent, 0.01 nats, "
-        "0.01 of l1) of zero. Differences are between models of the same seed; intervals are Student's t over seeds, "
-        "and over data sets, networks and seeds in the tables' first row, where a set with three seeds counts three "
-        "times.",
+        "inside or there is a single value. **No effect** says that the whole interval lies within one percentage "
+        "point (one percent, 0.01 nats, 0.01 of l1) of zero.",
+        f"Differences are between models of the same seed. {POOLED} The rows below a table's first are those pairs, "
+        "each with Student's t over its seeds. So many intervals are not corrected for their number: of twenty true "
+        "zeros one is expected outside its own.",
     ]
     for result, folder in zip(results, folders, strict=True):
         blocks += _study(result, folder)
@@ -49,8 +61,9 @@ def _study(result: StudyResult, folder: str) -> list[str]:
     title = _PAPERS.get(study.paper or "", study.title)
     blocks = [
         f"## {plain(title)}",
-        f"Study `{study.study}`, profile `{plain(result.profile)}`: {_scale(result)} All tables: "
-        f"[here]({folder}/tables.md); with the figures: [the study's page]({folder}/report.html).",
+        f"Study `{study.study}`, profile `{plain(result.profile)}`: {_scale(result)} Made by `{command(result)}`. "
+        f"All tables and figures: [here]({folder}/tables.md), and in one file: "
+        f"[the study's page]({folder}/report.html).",
     ]
     if result.pairs:
         blocks.append(f"![Success of the attacks]({folder}/figures/success.png)")
@@ -62,6 +75,8 @@ def _study(result: StudyResult, folder: str) -> list[str]:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")
     blocks.append(_table(HEADINGS, [_summary(claim) for claim in judged]))
+    unjudged = _NOT_JUDGED.get(study.paper or "")
+    blocks += [unjudged] if unjudged else []
     for claim in judged:
         if claim.together is not None:
             blocks += [
@@ -93,22 +108,24 @@ def _scale(result: StudyResult) -> str:
 
 
 def _summary(claim: Claim) -> list[str]:
-    *cells, verdict = claim_row(claim).cells()
-    return [*cells, f"**{verdict}**"]
+    *cells, verdict, alone = claim_row(claim).cells()
+    return [*cells, f"**{verdict}**", alone]
 
 
 def _all(claim: Claim) -> str:
     assert claim.together is not None
     findings = (claim.together, *claim.findings) if len(claim.findings) > 1 else claim.findings
-    return _table(("", "Difference", "Seed by seed", "Verdict"), [_finding(found, claim) for found in findings])
+    return _table(("", "Difference", "Values", "Verdict"), [_finding(found, claim) for found in findings])
 
 
 def _finding(found: Finding, claim: Claim) -> list[str]:
     whole, values = found.difference, found.difference.values
-    shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
     told = cell_words(claim_number(claim.unit, whole.value, whole.low, whole.high))
+    if found is claim.together:
+        return [found.where, told, f"the {len(values)} means below", found.verdict]
+    shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
     alone = " (one seed)" if whole.low is None else ""
-    return [found.where, f"{told}{alone}", shown if found.where != "all" else f"{len(values)} values", found.verdict]
+    return [found.where, f"{told}{alone}", shown, found.verdict]
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

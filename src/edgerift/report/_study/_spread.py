@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Final, Literal
 
 from edgerift.measure import Interval, MeanInterval, spread
 from edgerift.report._study._table import Number
@@ -68,7 +68,11 @@ def seeds_words(count: int, planned: int) -> str:
     return str(count) if count == planned else f"{count} of {planned}"
 
 
-def interval_words(study: Study, marks: str = "Brackets") -> str:
+#: What marks the intervals in tables.
+_BRACKETS: Final = "Brackets, square around shares and their differences and round around other quantities"
+
+
+def interval_words(study: Study, marks: str = _BRACKETS) -> str:
     """Say what the brackets are, or whatever the intervals are marked by."""
     exact = "the exact 95 % interval of the images (Clopper-Pearson; 1.96 standard errors for l1)"
     if len(study.seeds) == 1:

@@ -76,6 +76,14 @@ class StudyTable:
         """Whether columns stand together under a name."""
         return any(heading.group for heading in self.headings)
 
+    @property
+    def texts(self) -> tuple[bool, ...]:
+        """Say of each column whether it is text, which begins at the left: a name, or what is no number anywhere."""
+        return tuple(
+            place < self.names or not any(isinstance(row[place], Number) for row in self.rows)
+            for place, _ in enumerate(self.headings)
+        )
+
     def column_groups(self) -> list[tuple[str, int]]:
         """List the names above the columns with the number of columns under each; a column alone has no name."""
         found: list[tuple[str, int]] = []
@@ -110,14 +118,21 @@ def value_words(number: Number) -> str:
 def ends_words(number: Number) -> str:
     """Write a figure's interval; nothing for one without, or of no width.
 
+    That of a share or of a difference is in square brackets. Any other quantity has a form of its own, in which a
+    comma can only be one between thousands.
+
     >>> ends_words(Number(1.2, -0.44, 2.0, kind="points"))
     '[−0.4,\\xa0+2.0]'
+    >>> ends_words(Number(1052, 0, 3468, decimals=0))
+    '(0\\xa0to\\xa03,468)'
     """
     if number.low is None or number.high is None or math.isclose(number.low, number.high, abs_tol=1e-9):
         return ""
     signed = number.kind == "points"
     low, high = (_written(end, number.decimals, signed=signed) for end in (number.low, number.high))
-    return f"[{low},{_SPACE}{high}]"
+    if number.kind in ("share", "points"):
+        return f"[{low},{_SPACE}{high}]"
+    return f"({low}{_SPACE}to{_SPACE}{high})"
 
 
 def cell_words(cell: Cell) -> str:

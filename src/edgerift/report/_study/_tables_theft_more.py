@@ -10,15 +10,13 @@ from edgerift.adapt import Search
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval
 from edgerift.report._hardening_words import figure
+from edgerift.report._study._alpha_thieves import other_thieves, taken, thief_words
 from edgerift.report._study._comparisons import PLAIN, Comparison, Comparisons, trained
 from edgerift.report._study._spread import average, difference, interval_words, means, seeds_words, shares
 from edgerift.report._study._table import Cell, Heading, Number, StudyTable, made_table
 from edgerift.report._study._tables_theft import asked_words, tested_words
 
 _PLACES: Final = (Heading("Data"), Heading("Network"))
-
-#: A defence here lies in the weights or is arithmetic on one answer: none asks another network.
-_OTHER_NETWORKS: Final = 0
 
 
 def more_theft_tables(found: Comparisons) -> list[StudyTable]:
@@ -34,16 +32,22 @@ def _cost(found: Comparisons) -> StudyTable:
         Heading("Victim"),
         Heading("Seeds"),
         Heading("Defence sits in"),
-        Heading("Other networks asked"),
+        Heading("Shipped (kB)"),
     ]
     headings += [Heading(name, "Time of an answer (ms)") for name in ("network", "defence adds")]
-    headings += [Heading("Defence adds (%)"), Heading("it causes", "l1"), Heading("another seed", "l1")]
+    headings += [
+        Heading("Defence adds (%)"),
+        Heading("Whole answer over plain QAT's"),
+        Heading("it causes", "l1"),
+        Heading("another seed", "l1"),
+    ]
     headings += [Heading("Labels changed (%)"), Heading("Calibration error (%)")]
     rows = [[*found.places(one), one.target, *_cost_row(found, one, name)] for one in found.all() for name in one.names]
     caption = (
-        "What each victim's defence costs its users, measured. Times are medians over single answers, in the process "
-        "that asks; the original answers in PyTorch, the others on their runtime. Where a defence sits in the training "
-        "alone, nothing runs after the network. l1 (0 to 2) and labels changed "
+        "What each victim's defence costs its users, measured. Shipped: all that has to be there for an answer; an "
+        "auxiliary network would add its size. Times are medians over single answers on the build's runtime, in the "
+        "process that asks; the original, which nobody ships so, is not timed. Whole answer over plain QAT's: the "
+        "median ratio to the plain build's answers in the same moments. l1 (0 to 2) and labels changed "
         "are against the plain QAT build's answers; another seed: between two plain QAT models of different training "
         f"seeds. Calibration error: expected, 15 bins. {tested_words(found)}."
     )
@@ -68,10 +72,11 @@ def _cost_row(found: Comparisons, one: Comparison, name: str) -> list[Cell]:
         one.title(name),
         seeds_words(count, found.seeds),
         _where(one, name),
-        Number(_OTHER_NETWORKS, decimals=0),
+        average([_kilobytes(part) for part in own], count, 0, within=(0.0, math.inf)),
         average([part.answer_milliseconds for part in own], count, 3, within=(0.0, math.inf)),
         average(added, count, 3, within=(0.0, math.inf)),
         average([_relative(part) for part in own], count, 1, within=(0.0, math.inf)),
+        average([part.slowdown for part in own], count, 2, within=(0.0, math.inf)),
         means([part.l1 for part in own], count),
         means([one.by_seed[seed].noise.test for seed in parts], count),
         shares([part.changed for part in own], count),
@@ -87,6 +92,10 @@ def _where(one: Comparison, name: str) -> str | None:
     if any(hardening.victim[name].defences for hardening in hardenings):
         places.append("answers")
     return " and ".join(places) or None
+
+
+def _kilobytes(part: VictimPart) -> float | None:
+    return None if part.shipped_bytes is None else part.shipped_bytes / 1000
 
 
 def _relative(part: VictimPart) -> float | None:
@@ -221,7 +230,12 @@ def _by_seed(one: Comparison, victim: str, student: str, labels: str) -> dict[in
 
 def _alphas(found: Comparisons) -> StudyTable:
     headings = [*_PLACES, Heading("Alpha"), Heading("Seeds"), Heading("l1"), Heading("KL to the original (nats)")]
-    headings += [Heading("Defender's error (%)"), Heading("Adversary's error (%)"), Heading("Disagreement (%)")]
+    headings += [Heading("Defender's error (%)")]
+    thieves = other_thieves(
+        point for one in found.all() for hardening in one.by_seed.values() for point in hardening.alphas
+    )
+    headings += [Heading(name, "Adversary's error (%)") for name in ("soft labels", *map(thief_words, thieves))]
+    headings += [Heading("Disagreement (%)")]
     rows: list[list[Cell]] = []
     for one in found.all():
         alphas = sorted({point.alpha for hardening in one.by_seed.values() for point in hardening.alphas})
@@ -234,6 +248,7 @@ def _alphas(found: Comparisons) -> StudyTable:
             row += [
                 shares([point.defender_error for point in points], count),
                 shares([point.adversary_error for point in points], count),
+                *(shares(taken(points, thief, "adversary_error"), count) for thief in thieves),
                 shares([point.disagreement for point in points], count),
             ]
             rows.append(row)

@@ -137,7 +137,8 @@ def _cell(cell: Cell) -> Text:
     if not isinstance(cell, Number):
         return _line(cell_words(cell))
     # Without its brackets and its space an interval leaves room for a column more.
-    ends = ends_words(cell).strip("[]").replace(",\N{NO-BREAK SPACE}", " to " if cell.kind == "points" else "–")
+    ends = ends_words(cell).strip("[]()").replace("\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}", "–")
+    ends = ends.replace(",\N{NO-BREAK SPACE}", " to " if cell.kind == "points" else "–")
     below = "\n".join(filter(None, (ends, cell.note)))
     return Text.assemble(value_words(cell), *([(f"\n{below}", "dim")] if below else []))
 

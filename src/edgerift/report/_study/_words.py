@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edgerift.report._study._table import Place
-from edgerift.report._words import attack_words
+from edgerift.report._words import attack_words, plain
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 
 PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Theft of the model"}
@@ -35,6 +35,13 @@ def study_words(result: StudyResult) -> str:
     seeds = ", ".join(map(str, result.study.seeds))
     many = "seed" if len(result.study.seeds) == 1 else "seeds"
     return f"Study {result.study.study}, profile {result.profile}, {many} {seeds}, edgerift {result.edgerift}."
+
+
+def command(result: StudyResult) -> str:
+    """Give the command that makes a result again; a study of one's own is looked for where it is run."""
+    folder = "studies/" if result.study.paper is not None else ""
+    # A backtick would end the code that pages show it as.
+    return plain(f"edgerift study run {folder}{result.study.study}.yaml --profile {result.profile}").replace("`", "'")
 
 
 def setting_rows(study: Study) -> list[tuple[str, str]]:

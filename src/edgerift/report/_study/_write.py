@@ -29,7 +29,7 @@ def write_study(result: StudyResult, folder: Path) -> None:
     """Write a study's report into a folder, which is made where it is missing.
 
     `result.json` is the document itself, `records.csv` every figure of every seed, `tables/NAME` each table as `.md`,
-    `.csv` and `.tex`, `tables.md` all of them, `figures/NAME.png` the pictures and `report.html` one page of it all.
+    `.csv` and `.tex`, `figures/NAME.png` the pictures, `tables.md` all of both and `report.html` one page of it all.
     A table or figure of an earlier report that this one lacks is removed, unless somebody changed it since; files that
     no report wrote stay. Raises :class:`~edgerift.errors.StoreError` when a file cannot be written.
     """
@@ -44,9 +44,9 @@ def write_study(result: StudyResult, folder: Path) -> None:
         for ending, written in writers.items():
             tables.write(f"{table.name}.{ending}", written(table))
     tables.remove_earlier()
-    write_whole(folder / MARKDOWN, study_markdown(result))
     words = study_charts(result, figures.write)
     figures.remove_earlier()
+    write_whole(folder / MARKDOWN, study_markdown(result, words))
     write_whole(folder / HTML, study_html(result, folder / FIGURES, words))
     # The last file: where it stands, the others are of this result.
     write_whole(folder / RESULT, result.model_dump_json(indent=2) + "\n")

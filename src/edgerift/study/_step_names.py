@@ -1,0 +1,147 @@
+"""What people call the steps of a study: by what they do, and by where in the grid they are needed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from edgerift.adapt import AdaptRecipe, Divqat, FinetuneRecipe, HardenedRecipe, TunedRecipe
+from edgerift.deploy import BuildRecipe
+from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
+from edgerift.extract import DataFreeRecipe, ExtractRecipe
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers
+from edgerift.recipes import Recipe
+from edgerift.study._graph import Graph, Key
+from edgerift.study._grid import DATA_FREE, Cell
+from edgerift.study._pairs import PairRecipe
+from edgerift.train import TrainRecipe
+
+#: More values of one coordinate than this are no name.
+_MOST: Final = 3
+
+#: Letters of a digest that tell steps apart which have everything else in common.
+_DIGEST: Final = 8
+
+_METHODS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT"}
+
+
+def cells_of_steps(cells: Iterable[Cell], graph: Graph) -> dict[Key, list[Cell]]:
+    """List for each step of a graph the cells that need it, directly or not."""
+    found: dict[Key, list[Cell]] = {}
+    for cell in cells:
+        goal = graph.key(cell.recipe)
+        seen, open_steps = {goal}, [goal]
+        while open_steps:
+            key = open_steps.pop()
+            found.setdefault(key, []).append(cell)
+            new = [step for step in graph.needs(key) if step not in seen]
+            seen.update(new)
+            open_steps += new
+    return found
+
+
+def step_names(graph: Graph, needed_by: Mapping[Key, list[Cell]]) -> dict[Key, str]:
+    """Name every step of a graph, each differently.
+
+    A name has the type of the step, the data set, the original and the seed that the cells which need it have in
+    common, and what it does: `build: cifar10, ResNet, QAT for mobile on executorch, seed 0`.
+    """
+    steps = {**graph.finished, **graph.missing}
+    names = {key: _name(recipe, needed_by.get(key, [])) for key, recipe in steps.items()}
+    uses = Counter(names.values())
+    return {
+        key: name if uses[name] == 1 else f"{name} ({key.rpartition('-')[2][:_DIGEST]})" for key, name in names.items()
+    }
+
+
+def _name(recipe: Recipe, cells: list[Cell]) -> str:
+    parts = [
+        _together([cell.data for cell in cells]),
+        _together([cell.original for cell in cells]),
+        described(recipe),
+        _together([f"seed {cell.seed}" for cell in cells]),
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f"{recipe.type}: {said}" if said else recipe.type
+
+
+def _together(values: list[str]) -> str:
+    """Say a coordinate of several cells; nothing where it has too many values to tell a step by."""
+    different = list(dict.fromkeys(values))
+    return " and ".join(different) if len(different) <= _MOST else ""
+
+
+def described(recipe: Recipe) -> str:
+    """Say what a step does, besides what its type and its cells tell; nothing for a step that is not known."""
+    match recipe:
+        case AdaptRecipe() | FinetuneRecipe() | HardenedRecipe() | TunedRecipe():
+            return _adapted(recipe)
+        case BuildRecipe(program=program):
+            return f"{described(program)} on {recipe.runtime}"
+        case TunedAnswers():
+            return f"strongest {recipe.defence} before {described(recipe.build)}"
+        case ExtractRecipe(attack=attack):
+            return f"{_victim(recipe)} by {attack.student} from {attack.labels} labels"
+        case DataFreeRecipe():
+            return f"{_victim(recipe)} by {_attack(recipe)}"
+        case HardenRecipe():
+            return recipe.target
+        case DataFreeHardenRecipe():
+            return DATA_FREE
+        case _:
+            return _evaded(recipe)
+
+
+def _adapted(recipe: AdaptRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe) -> str:
+    if isinstance(recipe, FinetuneRecipe):
+        return "float control"
+    if isinstance(recipe, HardenedRecipe):
+        return f"{_row(recipe)} {recipe.defence.strength:g} for {recipe.target}"
+    if isinstance(recipe, TunedRecipe):
+        # Beside a defence of the answers a training has a part of the allowance.
+        share = f" within l1 {recipe.allowance.l1:g}"
+        return f"strongest {_row(recipe.hardened)}{share} for {recipe.hardened.target}"
+    seed = recipe.settings.train.seed
+    # The second model, which tells how far two trainings lie apart, has a seed that its cells do not have.
+    again = f" of training seed {seed}" if recipe.method == "qat" and seed != recipe.images.seed else ""
+    return f"{_METHODS[recipe.method]}{again} for {recipe.target}"
+
+
+def _row(recipe: HardenedRecipe) -> str:
+    """Name a training as the rows of a study do."""
+    if recipe.stage == "float":
+        return "float"
+    defence = recipe.defence
+    if not isinstance(defence, Divqat):
+        return defence.name
+    return "held" if defence.hinge is not None else "nasty" if defence.temperature != 1 else defence.name
+
+
+def _evaded(recipe: Recipe) -> str:
+    match recipe:
+        case PairRecipe(pair=pair) | SelectRecipe(pair=pair):
+            return _pair(pair)
+        case EvadeRecipe(pair=pair, name=name):
+            return f"{name} on {_pair(pair)}"
+        case EvadeShard(evade=evade, first=first, parts=parts):
+            return f"{described(evade)}, parts {first + 1} to {first + parts}"
+        case _:
+            return ""
+
+
+def _pair(pair: PairSettings) -> str:
+    """Say what is attacked: a program, or the float control that stands in its place."""
+    return "float control" if pair.control is not None else described(pair.program)
+
+
+def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:
+    victim = "float original" if isinstance(recipe.victim, TrainRecipe) else described(recipe.victim)
+    return " behind ".join([victim, *(defence.name for defence in recipe.defences)])
+
+
+def _attack(recipe: DataFreeRecipe) -> str:
+    differences = recipe.attack.differences
+    epsilon = "" if differences is None else f" with epsilon {differences.epsilon:g}"
+    view = " without rounding" if recipe.simulated else f" with {recipe.pixels} pixels"
+    return f"{recipe.attack.name}{epsilon}{view}"

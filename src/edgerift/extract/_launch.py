@@ -169,7 +169,7 @@ def _joined(rank: int, count: int, accelerator: str, meeting: Path) -> Fabric:
         torch.cuda.set_device(rank)
     torch.distributed.init_process_group(
         "nccl" if is_cuda else "gloo",
-        store=torch.distributed.FileStore(str(meeting), count),
+        store=torch.distributed.FileStore(str(meeting), count),  # type: ignore[attr-defined]
         rank=rank,
         world_size=count,
         timeout=_PATIENCE,

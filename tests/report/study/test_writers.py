@@ -352,7 +352,9 @@ def test_records_name_the_papers_place() -> None:
     assert {name: find(rows, **place, victim=name)["paper"] for name in expected} == expected
     assert find(rows, **{**place, "target": "server"}, victim="divqat")["paper"] == "table V"
     curve = {"data": "gtsrb", "seed": "1", "victim": "divqat", "at": "0.3"}
-    assert find(rows, **curve, metric="adversary's error")["paper"] == "figure 4"
+    for labels, student in (("soft", "resnet8"), ("hard", "resnet8"), ("soft", "lenet")):
+        thief = find(rows, **curve, labels=labels, student=student, metric="adversary's error")
+        assert thief["paper"] == "figure 4"
     assert find(rows, **curve, metric="KL to the original")["paper"] == "figure 6"
     student = {"student": "lenet", "victim": "qat", "labels": "hard", "data": "gtsrb", "seed": "1"}
     assert find(rows, **student, metric="disagreement")["paper"] == "figure 3"

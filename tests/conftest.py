@@ -1,4 +1,4 @@
-"""What every test gets: a store and a cache of its own, no offline copies of image sets, and one thread."""
+"""What every test gets: a store and a cache of its own, no offline copies of image sets, one thread, and time."""
 
 import signal
 from collections.abc import Iterator
@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from small_pair import SmallPair, make_small_pair
 
 
 def pytest_configure() -> None:
     # The tests' tensors are small, and threads that wait for each other slow a busy machine down.
     torch.set_num_threads(1)
+    # How long an example takes is the machine's affair.
+    settings.register_profile("edgerift", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("edgerift")
     # A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

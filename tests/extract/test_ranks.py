@@ -1,6 +1,9 @@
 """An attack on several devices: two processes of this machine, which work as one."""
 
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +170,29 @@ class TestFailures:
         pytest.importorskip("lightning_fabric")
         with pytest.raises(Exception, match="ZeroDivisionError: a bug"):
             launch(small_ranks.fail, 0, "bug", devices=RANKS, device=CPU, progress=silent)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="whether a process lives is read from /proc")
+    def test_the_processes_end_with_a_parent_that_is_killed(self, tmp_path: Path) -> None:
+        pytest.importorskip("lightning_fabric")
+        parent = subprocess.Popen([sys.executable, small_ranks.__file__, tmp_path])
+        notes = [tmp_path / f"process-{rank}" for rank in range(RANKS)]
+        wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: not any(is_alive(int(note.read_text())) for note in notes))
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def is_alive(process: int) -> bool:
+    """Tell whether a process runs; one that nobody has collected yet does not."""
+    status = Path(f"/proc/{process}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

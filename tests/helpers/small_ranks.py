@@ -1,6 +1,9 @@
 """What two processes of one attack do, for the tests to look at: functions for `launch`."""
 
 import contextlib
+import os
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,6 +14,7 @@ from torch import nn
 
 from edgerift.errors import BudgetError, InputError
 from edgerift.extract import DataFreeClone, Oracle
+from edgerift.extract._launch import launch
 from edgerift.extract._ranks import Ranks
 from edgerift.recipes import Progress, silent
 
@@ -138,3 +142,15 @@ def fail(fabric: Any, progress: Progress, rank: int, kind: str) -> None:
         raise ZeroDivisionError("a bug")
     fabric.barrier()
     silent("never reached", 0, 0)
+
+
+def stay(fabric: Any, progress: Progress, folder: Path) -> None:
+    """Note who this is, and wait for longer than a test lasts."""
+    (folder / f"process-{fabric.global_rank}").write_text(str(os.getpid()))
+    time.sleep(3600)
+
+
+if __name__ == "__main__":
+    import small_ranks
+
+    launch(small_ranks.stay, Path(sys.argv[1]), devices=RANKS, device=torch.device("cpu"), progress=silent)

@@ -4,12 +4,13 @@ import json
 
 import pytest
 from made_datafree import made_thefts
+from wrong_studies import read_text, require_told
 
 from edgerift.errors import RecipeError
 from edgerift.extract import DataFree, Differences
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.store import Store, write_whole
-from edgerift.study import Cell, Study, StudyResult, collect, make_cells, read_study
+from edgerift.study import Cell, Study, StudyResult, collect, make_cells
 
 TEXT = """\
 study: tiny                                    # 1
@@ -86,9 +87,7 @@ CHANGES = [
 @pytest.fixture
 def read(tmp_path):
     def reading(text: str = TEXT) -> Study:
-        path = tmp_path / "study.yaml"
-        path.write_text(text)
-        return read_study(path, "as_it_is")
+        return read_text(tmp_path, text)
 
     return reading
 
@@ -97,18 +96,8 @@ def read(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "line", "told"), CHANGES)
-def test_each_wrong_value_is_told_with_its_line(read, tmp_path, old, new, line, told):
-    assert TEXT.count(old) == 1
-    changed = TEXT.replace(old, new)
-    if told is None:
-        read(changed)
-        return
-    with pytest.raises(RecipeError) as caught:
-        read(changed)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert f"{tmp_path / 'study.yaml'}:{line}: " in message
-    assert told in message
+def test_each_wrong_value_is_told_with_its_line(tmp_path, old, new, line, told):
+    require_told(tmp_path, TEXT, (old, new), line, told)
 
 
 def test_every_wrong_attack_is_told_at_once(read):

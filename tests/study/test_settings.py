@@ -2,9 +2,11 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 import yaml
+from wrong_studies import read_text, require_told
 
 from edgerift.adapt import QatSettings
 from edgerift.errors import RecipeError
@@ -228,28 +230,12 @@ CHANGES = [
 
 @pytest.fixture
 def read(tmp_path):
-    def reading(text: str, profile: str = "as_it_is") -> Study:
-        path = tmp_path / "study.yaml"
-        path.write_text(text)
-        return read_study(path, profile)
-
-    return reading
+    return partial(read_text, tmp_path)
 
 
 @pytest.mark.parametrize(("old", "new", "line", "told"), CHANGES)
-def test_each_wrong_value_is_told_with_its_line(read, tmp_path, old, new, line, told):
-    assert TEXT.count(old) == 1
-    changed = TEXT.replace(old, new)
-    if told is None:
-        read(changed)
-        return
-    with pytest.raises(RecipeError) as caught:
-        read(changed)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert f"{tmp_path / 'study.yaml'}:{line}: " in message
-    assert told in message
-    assert "ValueError" not in message
+def test_each_wrong_value_is_told_with_its_line(tmp_path, old, new, line, told):
+    require_told(tmp_path, TEXT, (old, new), line, told)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,15 @@ def said(root, name):
     return path.read_text().splitlines() if path.exists() else []
 
 
+def meet(folder, name):
+    """Come to a folder, and wait until two have come: two steps with the same folder run at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
+    wait_for(lambda: len(list(folder.iterdir())) > 1)
+
+
 class Tiny(Recipe):
-    """Write a name, and those of what it starts from, after a sleep."""
+    """Write a name, and those of what it starts from, after a sleep and a meeting with another step."""
 
     type: Literal["tiny"] = "tiny"
     version: Literal[1] = 1
@@ -44,9 +51,12 @@ class Tiny(Recipe):
     starts: tuple[Recipe, ...] = ()
     seconds: float = 0.0
     megabytes: int = 0
+    meeting: Path | None = None
 
     def produce(self, folder: Path, store, progress):
         say(store, "began", self.name)
+        if self.meeting is not None:
+            meet(self.meeting, self.name)
         hog = bytearray(self.megabytes * 2**20)
         time.sleep(self.seconds)
         below = [(store.get(start) / "text").read_text() for start in self.starts]
@@ -118,12 +128,12 @@ class Growing(Recipe):
     version: Literal[1] = 1
     name: str = "growing"
     first: Tiny
-    seconds: float = 0.0
+    meeting: Path | None = None
 
     def more(self, store):
         """The steps that it grew."""
         count = len((store.get(self.first) / "text").read_text())
-        return tuple(Tiny(name=f"{self.name}-{number}", seconds=self.seconds) for number in range(count))
+        return tuple(Tiny(name=f"{self.name}-{number}", meeting=self.meeting) for number in range(count))
 
     def needs(self, store):
         return (self.first, *(self.more(store) if store.has(self.first) else ()))

@@ -86,7 +86,8 @@ def cluster(guarded, homes):
 
 def test_a_whole_graph_on_two_nodes(cluster, store, place, tmp_path, ray):
     first = Tiny(name="ab")
-    goals = [Growing(first=first, seconds=0.5), Tiny(name="top", starts=(first,)), Failing(), Surroundings()]
+    growing = Growing(first=first, meeting=tmp_path / "meeting")
+    goals = [growing, Tiny(name="top", starts=(first,)), Failing(), Surroundings()]
     workers = OnRay(place, cluster.address)
     assert workers.capacity == 3, "both nodes, and one step that waits"
     summary = run_steps(goals, store, workers)
@@ -103,8 +104,10 @@ def test_a_whole_graph_on_two_nodes(cluster, store, place, tmp_path, ray):
     other = Store(tmp_path / "other")
     run_steps(goals[:2], other, Here(Place(store=other.root)))
     assert results(other.root).items() <= files.items()
-    assert {Records(store).read(key).state for key in (key_of(goals[0]), key_of(first))} == {"finished"}
-    assert len({Records(store).read(key_of(Tiny(name=f"growing-{n}", seconds=0.5))).process for n in range(3)}) == 2
+    assert {Records(store).read(key).state for key in (key_of(growing), key_of(first))} == {"finished"}
+    grown = growing.more(store)
+    assert len(grown) == 3
+    assert len({Records(store).read(key_of(step)).process for step in grown}) > 1, "a node has one core"
 
 
 def test_without_ray_there_is_a_line_about_it(place, monkeypatch):
@@ -203,7 +206,7 @@ def test_nodes_without_a_shared_folder_share_a_mirror(cluster, homes, store, tmp
     here = Store(store.root, mirror)
     place = Place(store="~/store", mirror=mirror)
     first = Tiny(name="abc")
-    growing = Growing(first=first, seconds=1.0)
+    growing = Growing(first=first, meeting=tmp_path / "meeting")
     wrong = Failing(starts=(first,))
     top = Tiny(name="top", starts=(growing, first))
     summary = run_steps([top, wrong], here, OnRay(place, cluster.address))

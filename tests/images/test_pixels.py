@@ -4,7 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from edgerift.images._pixels import EXIF_ORIENTATION, decode
+from edgerift.images._pixels import EXIF_ORIENTATION, IMAGES_AT_ONCE, decode, resize_pixels
 
 GREY = np.array([[0, 60], [128, 255]], dtype=np.uint8)
 COLOUR = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) * 20
@@ -76,3 +76,15 @@ def test_only_another_size_is_scaled(side: int, size: int | None, scaled: bool) 
 def test_pixels_that_are_no_grey_levels_are_refused(image: PIL.Image.Image) -> None:
     with pytest.raises(ValueError, match="grey levels"):
         decode(encoded(image, "TIFF"), None)
+
+
+@pytest.mark.parametrize(
+    ("count", "height", "width", "size"),
+    [(0, 4, 4, 8), (1, 5, 5, 5), (3, 7, 9, 4), (3, 9, 7, 31), (2, 8, 5, 8), (IMAGES_AT_ONCE + 2, 3, 2, 5)],
+)
+def test_images_scaled_together_are_those_scaled_alone(count: int, height: int, width: int, size: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (count, 3, height, width), dtype=np.uint8)
+    alone = [decode(encoded(PIL.Image.fromarray(image.transpose(1, 2, 0))), size)[0] for image in images]
+    together = resize_pixels(images, size)
+    assert together.dtype == np.uint8
+    np.testing.assert_array_equal(together, np.array(alone, dtype=np.uint8).reshape(count, 3, size, size))

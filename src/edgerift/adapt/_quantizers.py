@@ -55,6 +55,7 @@ def _with_fused_clamps(base: Any) -> Any:
             return base.transform_for_annotation(model)  # type: ignore[no-any-return]
 
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
+            base.SUPPORTED_PATTERNS = _patterns_for(model, base.SUPPORTED_PATTERNS)
             annotated = base.annotate(model)
             for node in annotated.graph.nodes:
                 _fuse_clamp(node)
@@ -64,6 +65,20 @@ def _with_fused_clamps(base: Any) -> Any:
             base.validate(model)
 
     return FusedClampQuantizer()
+
+
+def _patterns_for(model: fx.GraphModule, patterns: list[Any]) -> list[Any]:
+    """Leave out the patterns with a batch normalization that the model cannot hold.
+
+    The XNNPACK quantizer exports every such pattern anew for each model, which takes longer than all the rest.
+    """
+    found = {node.target for node in model.graph.nodes if node.op == "call_function"}
+    normalized = any("batch_norm" in str(target) for target in found)
+    return [
+        pattern
+        for pattern in patterns
+        if "_bn" not in pattern.name or (normalized and not found.isdisjoint(pattern.op_overloads))
+    ]
 
 
 def _fuse_clamp(node: fx.Node) -> None:

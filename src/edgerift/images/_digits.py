@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgerift.images._content import Content, Part, Source
 from edgerift.images._fingerprint import derive
@@ -21,21 +22,26 @@ class Digits(Source):
 
     def fingerprint(self) -> str:
         """Hash the pixels and the labels."""
-        images, labels = _load()
-        return derive("digits", images.tobytes(), labels.tobytes())
+        grey, labels = _load()
+        return derive("digits", _coloured(grey).tobytes(), labels.tobytes())
 
     def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
         """Return the digits as one split; nothing is cached."""
-        images, labels = _load()
+        grey, labels = _load()
         scaled = size is not None and size != SIDE
         if size is not None and scaled:
-            images = resize_pixels(images, size)
-        return Content({"train": Part(images, labels, None, scaled)}, tuple("0123456789"))
+            grey = resize_pixels(grey, size)
+        return Content({"train": Part(_coloured(grey), labels, None, scaled)}, tuple("0123456789"))
 
 
-def _load() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the grey levels, uint8 `[N,1,32,32]`, and the labels, int64 `[N]`."""
     import sklearn.datasets
 
     levels, labels = sklearn.datasets.load_digits(return_X_y=True)
     grey = np.rint(levels.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return resize_pixels(np.repeat(grey, 3, axis=1), SIDE), labels.astype("<i8")
+    return resize_pixels(grey, SIDE), labels.astype("<i8")
+
+
+def _coloured(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(grey, 3, axis=1)

@@ -35,11 +35,11 @@ def decode(file: bytes | Path, size: int | None) -> tuple[NDArray[np.uint8], boo
 
 
 def resize_pixels(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Scale uint8 `[N,3,H,W]` to `[N,3,size,size]` with Pillow's fixed-point bilinear filter, antialiased.
+    """Scale uint8 `[N,C,H,W]` to `[N,C,size,size]` with Pillow's fixed-point bilinear filter, antialiased.
 
-    Equal to the last bit to one image after another.
+    Equal to the last bit to one image after another; a channel is scaled by itself.
     """
-    scaled = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    scaled = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
     for start in range(0, len(images), IMAGES_AT_ONCE):
         # Pillow scales rows to whole grey levels first, and columns then.
         rows = _scale_rows(images[start : start + IMAGES_AT_ONCE], size)

@@ -399,6 +399,23 @@ def test_several_clones_vote_where_differences_are_taken() -> None:
         assert torch.allclose(alone.iteration._logits(images), alone.students[0](images), atol=1e-6)
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_differences_are_as_exact_in_half_precision(split: bool) -> None:
+    gradients = []
+    for precision in ("float32", "bfloat16"):
+        made = Made("dfme", precision=precision, differences=Differences(epsilon=1e-3, split=split))
+        points = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(5), requires_grad=True)
+        made.clones.eval()
+        with torch.no_grad():
+            in_full = made.students[0](points)
+            in_part = made.iteration._all_logits(points)[0]
+        assert torch.allclose(in_full, in_part, atol=1e-5) == (precision == "float32")
+        found = made.iteration._train_generator(points, torch.Generator().manual_seed(0))
+        assert found is not None
+        gradients.append(found.gradient)
+    assert torch.equal(*gradients)
+
+
 def test_more_steps_of_the_generator_cost_more_and_are_all_seen() -> None:
     made = Made("dfme", generator_steps=3, clone_steps=1, differences=Differences(epsilon=1e-6))
     seen = made.step()

@@ -80,7 +80,8 @@ class DataFree(Settings):
     last, which are paid for already. `grey` makes each so many-th image grey, before anybody sees it, by taking one
     of its channels, drawn, for all three. `latent` and `width` are the generator's, whose 128 channels cost a processor
     more than a small clone. `seed` draws all. On several `devices`, processes that work as one, each has its share of
-    every batch, and batch normalisation and the balance of the classes are those of the share.
+    every batch, and batch normalisation and the balance of the classes are those of the share. `precision` is that of
+    training; differences are always taken in float32.
 
     Raises :class:`~edgerift.errors.RecipeError` for parts that do not fit together.
     """

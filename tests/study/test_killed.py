@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tiny_study
@@ -21,15 +22,19 @@ def test_runs_killed_at_three_moments_end_the_same(tmp_path):
     assert int(done.stdout) == 3
 
 
-def command(folder, place):
+def command(folder, place, file=None, profile="tiny"):
     program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())", "study", "run"]
-    options = ["--profile", "tiny", "--store", folder / "store", "--out", folder / "out", "--threads", "1"]
-    return [*program, tiny_study.tiny_study(folder), *options, "--on", *place]
+    options = ["--profile", profile, "--store", folder / "store", "--out", folder / "out", "--threads", "1"]
+    return [*program, file or tiny_study.tiny_study(folder), *options, "--on", *place]
 
 
 def finish(folder, place):
     """Run to the end; returns what was said on standard output."""
-    done = subprocess.run(command(folder, place), capture_output=True, text=True, timeout=600, env=surroundings())
+    return end(command(folder, place), folder)
+
+
+def end(program, folder):
+    done = subprocess.run(program, capture_output=True, text=True, timeout=1200, env=surroundings())
     assert done.returncode == 0, done.stderr
     assert leftovers(folder / "store") == []
     return done.stdout
@@ -71,3 +76,28 @@ def test_a_command_killed_at_ten_moments_ends_the_same(tmp_path, place):
         if killed == 10:
             return
     pytest.fail(f"only {killed} runs were killed before their end")
+
+
+@pytest.mark.slow
+def test_a_smoke_run_killed_at_twenty_moments_ends_the_same(tmp_path):
+    """One run of a paper's study goes on twenty times, each time after a kill -9."""
+    file = Path(__file__).parents[2] / "studies" / "diva.yaml"
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    programs = {folder: command(folder, ("processes", "--workers", "2"), file, "smoke") for folder in (whole, killed)}
+    began = time.monotonic()
+    end(programs[whole], whole)
+    share = (time.monotonic() - began) / 20
+    draw = random.Random(0)
+    for number in range(20):
+        process = subprocess.Popen(
+            programs[killed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=surroundings()
+        )
+        # A run needs some seconds to begin; so the moments are all over the work, and rarely behind its end.
+        time.sleep(draw.uniform(0.5 * share, 1.5 * share))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, f"the run was at its end before the {number}-th kill"
+    end(programs[killed], killed)
+    expected = results(whole / "store")
+    found = results(killed / "store")
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []

@@ -101,8 +101,7 @@ def _require(devices: int, device: torch.device) -> None:
 def _hear(readers: Sequence[Connection], errors: list[EdgeriftError], progress: Progress) -> None:
     """Pass on what the processes tell until they are silent for a moment, or one tells of an error."""
     while not errors and (ready := wait([reader for reader in readers if not reader.closed], timeout=_TURN_SECONDS)):
-        for reader in ready:
-            assert isinstance(reader, Connection)
+        for reader in [reader for reader in readers if reader in ready]:
             try:
                 told = reader.recv()
             except EOFError:

@@ -2,20 +2,17 @@
 
     python benchmarks/summary.py
 
-Reads benchmarks/{twin,builds,qat,evasion,evade,extract}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
-benchmarks/harden-cifar10.json (from `edgerift harden`).
+Reads benchmarks/{twin,builds,qat,evasion,evade,extract,datafree,datafree_digits,memory,study}.json,
+benchmarks/card-cifar10.json (from `edgerift adapt`) and benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from edgerift.harden import Hardening
-from edgerift.report import hardening_markdown
+from summary_theft import data_free, data_free_digits, hardening, oracle
+from tables import HERE, read, table
 
-HERE = Path(__file__).parent
 TARGET = HERE.parent / "docs" / "measurements.md"
 
 HEAD = """# Measurements
@@ -24,18 +21,6 @@ Every figure on this page was written by `python benchmarks/summary.py` from the
 made by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say more
 than the milliseconds.
 """
-
-
-def read(name: str) -> dict[str, Any]:
-    """Read one result."""
-    result: dict[str, Any] = json.loads((HERE / name).read_text())
-    return result
-
-
-def table(headings: list[str], rows: list[list[str]]) -> str:
-    """Write a Markdown table, numbers to the right."""
-    lines = [headings, ["---", *["--:"] * (len(headings) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def card() -> str:
@@ -196,60 +181,50 @@ def search() -> str:
     )
 
 
-def hardening() -> str:
-    """The second paper's tables at this machine's scale."""
-    found = Hardening.model_validate_json((HERE / "harden-cifar10.json").read_text())
-    command = (
-        "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --model resnet8 --target mobile --victims "
-        "paper held mislead smoothing noise --alphas 0.25 0.5 0.75 --adapt-epochs 1 --thief-epochs 10 "
-        "--thief-learning-rate 0.1 --thief-batch-size 128 --thief-precision bfloat16 --budget 20000 --out OUT"
-    )
-    trials = {title: found.searches[name].trials for name, title in (("divqat", "alpha"), ("held", "hinge"))}
+def memory() -> str:
+    """What keeping freed memory is worth."""
+    found = read("memory.json")
     rows = [
         [
-            f"{title} {trial.strength:.4g}",
-            f"{trial.l1:.3f}",
-            f"{trial.divergence:.3f}",
-            f"{trial.accuracy:.1%}",
-            f"{trial.changed:.1%}",
+            f"{row['model']}, batch {row['batch']}, {row['precision']}",
+            f"{row['ratio']:.2f}",
+            f"{row['freed']['pages']:,.0f}",
+            f"{row['kept']['pages']:,.0f}",
+            f"{row['kept']['peak_mib'] / row['freed']['peak_mib']:.2f}",
         ]
-        for title, several in trials.items()
-        for trial in several
+        for row in found["cases"]
     ]
-    headings = ["validation images", "l1", "KL(quantized, original)", "accuracy", "labels changed"]
     return (
-        f"## Theft, and training against it\n\n`{command}`, one seed:\n\n{hardening_markdown(found)}\n"
-        "What the searches for DivQAT's alpha and for the hinge of its held form saw:\n\n"
-        f"{table(headings, rows)}\n"
-        "![Adversary's error against l1 and against the defender's error](pictures/tradeoff.png)\n\n"
-        "![Distance, divergence, accuracy and changed labels against alpha](pictures/alpha.png)\n"
+        "## Training with freed memory kept\n\n`python benchmarks/memory.py`: a step of training in a process that "
+        "keeps the memory it frees, as the command line and the workers of studies do, over one that gives it back, "
+        "one thread, processor time, median of the turns.\n\n"
+        + table(["", "time, ratio", "pages fetched a step, given back", "kept", "peak memory, ratio"], rows)
     )
 
 
-def oracle() -> str:
-    """What the oracle and DivQAT add."""
-    found = read("extract.json")
+def studies() -> str:
+    """What a study costs besides its steps."""
+    found = read("study.json")
     rows = [
-        [name, f"{found['oracle']['images_per_second'][name]:,.0f}", f"{ratio:.2f}"]
-        for name, ratio in found["oracle"]["throughput_over_bare"].items()
+        [name, f"{row['steps']:.0f}", f"{row['seconds']:.1f}", f"{row['work']:.1f}", f"{row['share']:.2%}"]
+        for name, row in found["overhead"].items()
+        if "share" in row
     ]
-    steps = [
-        [f"batch {batch}", f"{row['divqat']:.2f}", f"{row['float']:.2f}"]
-        for batch, row in found["step_over_qat_step"].items()
-    ]
+    again = found["overhead"]["a second run"]["seconds"]
+    speed = found["speedup"]
     return (
-        f"## Cost of the oracle and of DivQAT\n\n`python benchmarks/extract.py`: {found['model']}, "
-        f"{found['images']:,} images, one thread, processor time, median of {found['turns']} turns. The oracle writes "
-        "its ledger to disk.\n\n"
-        + table(["", "images a second, at best", "over the bare build"], rows)
-        + "\nA step of training over a step of plain quantization-aware training:\n\n"
-        + table(["", "DivQAT", "float"], steps)
+        f"## What a study costs besides its steps\n\n`python benchmarks/study.py`: {found['cores']} cores, seconds on "
+        f"the wall, median of {found['turns']} turns. A second run of what is finished takes {again:.2f} s.\n\n"
+        + table(["", "steps", "seconds", "the steps' own work", "the layer's share"], rows)
+        + f"\nOn two Ray nodes of one core each, {found['steps']} equal steps are done "
+        f"{speed['times as fast']['seconds']:.2f} times as fast as on one.\n"
     )
 
 
 def main() -> None:
     """Write the page."""
-    parts = [attacks(), search(), hardening(), oracle(), card(), builds(), twins(), training()]
+    parts = [attacks(), search(), hardening(), oracle(), data_free(), data_free_digits()]
+    parts += [card(), builds(), twins(), training(), memory(), studies()]
     TARGET.write_text("\n".join([HEAD, *parts]))
 
 

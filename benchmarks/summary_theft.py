@@ -1,0 +1,109 @@
+"""The parts of docs/measurements.md about theft, from the JSON files that the benchmarks wrote."""
+
+from __future__ import annotations
+
+import statistics
+
+from tables import HERE, read, table
+
+from edgerift.harden import Hardening
+from edgerift.report import hardening_markdown
+
+
+def hardening() -> str:
+    """The second paper's tables at this machine's scale."""
+    found = Hardening.model_validate_json((HERE / "harden-cifar10.json").read_text())
+    command = (
+        "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --model resnet8 --target mobile --victims "
+        "paper held mislead smoothing noise --alphas 0.25 0.5 0.75 --adapt-epochs 1 --thief-epochs 10 "
+        "--thief-learning-rate 0.1 --thief-batch-size 128 --thief-precision bfloat16 --budget 20000 --out OUT"
+    )
+    trials = {title: found.searches[name].trials for name, title in (("divqat", "alpha"), ("held", "hinge"))}
+    rows = [
+        [
+            f"{title} {trial.strength:.4g}",
+            f"{trial.l1:.3f}",
+            f"{trial.divergence:.3f}",
+            f"{trial.accuracy:.1%}",
+            f"{trial.changed:.1%}",
+        ]
+        for title, several in trials.items()
+        for trial in several
+    ]
+    headings = ["validation images", "l1", "KL(quantized, original)", "accuracy", "labels changed"]
+    return (
+        f"## Theft, and training against it\n\n`{command}`, one seed:\n\n{hardening_markdown(found)}\n"
+        "What the searches for DivQAT's alpha and for the hinge of its held form saw:\n\n"
+        f"{table(headings, rows)}\n"
+        "![Adversary's error against l1 and against the defender's error](pictures/tradeoff.png)\n\n"
+        "![Distance, divergence, accuracy and changed labels against alpha](pictures/alpha.png)\n"
+    )
+
+
+def oracle() -> str:
+    """What the oracle and DivQAT add."""
+    found = read("extract.json")
+    rows = [
+        [name, f"{found['oracle']['images_per_second'][name]:,.0f}", f"{ratio:.2f}"]
+        for name, ratio in found["oracle"]["throughput_over_bare"].items()
+    ]
+    steps = [
+        [f"batch {batch}", f"{row['divqat']:.2f}", f"{row['float']:.2f}"]
+        for batch, row in found["step_over_qat_step"].items()
+    ]
+    return (
+        f"## Cost of the oracle and of DivQAT\n\n`python benchmarks/extract.py`: {found['model']}, "
+        f"{found['images']:,} images, one thread, processor time, median of {found['turns']} turns. The oracle writes "
+        "its ledger to disk.\n\n"
+        + table(["", "images a second, at best", "over the bare build"], rows)
+        + "\nA step of training over a step of plain quantization-aware training:\n\n"
+        + table(["", "DivQAT", "float"], steps)
+    )
+
+
+def data_free() -> str:
+    """What an iteration of a thief without images costs."""
+    found = read("datafree.json")
+    given = found["settings"]
+    rows = [
+        [row["attack"], f"{row['ratio']:.2f}", f"{row['queries_per_second']:,.0f}", f"{row['queries']:,}"]
+        for row in found["rows"]
+    ]
+    return (
+        f"## Cost of a theft without images\n\n`python benchmarks/datafree.py`: clone and victim {given['student']}, "
+        f"{given['size']}x{given['size']} pixels, batches of {given['batch']}, a generator of {given['width']} "
+        f"channels, {given['precision']}, one thread, processor time, median of {given['turns']} turns. "
+        "The ratio is to the bare forward and backward passes of the same networks on the same batches.\n\n"
+        + table(["attack", "ratio", "questions a second", "questions an iteration"], rows)
+    )
+
+
+def data_free_digits() -> str:
+    """What thieves without images take from digits."""
+    found = read("datafree_digits.json")
+    rows = []
+    for key in dict.fromkeys((row["attack"], row["victim"], row["epsilon"]) for row in found["rows"]):
+        of_key = [row for row in found["rows"] if (row["attack"], row["victim"], row["epsilon"]) == key]
+        errors = [row["adversary_error"] for row in of_key]
+        zeros = [row["zero_share"] for row in of_key if row["zero_share"] is not None]
+        alike = [row["correlation"] for row in of_key if row["correlation"] is not None]
+        rows.append(
+            [
+                f"{key[0]}, {key[1]}",
+                "" if key[2] is None else f"{key[2]:g}",
+                f"{of_key[0]['spent']:,}",
+                f"{statistics.fmean(errors):.1%}",
+                f"{min(errors):.1%} to {max(errors):.1%}",
+                f"{statistics.fmean(zeros):.0%}" if zeros else "",
+                f"{statistics.fmean(alike):.2f}" if alike else "",
+            ]
+        )
+    seeds = len({row["seed"] for row in found["rows"]})
+    own = statistics.fmean(row["defender_error"] for row in found["rows"] if row["victim"] == "int8")
+    headings = ["attack, victim", "epsilon", "questions", "adversary's error", "range over seeds"]
+    headings += ["differences that are zero", "correlation with the twin's"]
+    return (
+        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py`: digits of {found['size']}x"
+        f"{found['size']} pixels, ResNet-8 in float and as an int8 build for ExecuTorch, which errs on {own:.1%} "
+        f"itself; {seeds} seeds. The clone of a guess errs on 90 %.\n\n" + table(headings, rows)
+    )

@@ -413,6 +413,7 @@ PUBLIC = {
         "augment",
         "choose_device",
         "derived_seed",
+        "exact_float32",
         "fit",
         "keep_freed_memory",
         "learning_rate",

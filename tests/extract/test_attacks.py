@@ -151,6 +151,15 @@ def test_a_mapping_changes_some_fields_of_a_published_part() -> None:
     assert DataFree(name="maze", differences=Differences(epsilon=0.5)).differences == Differences(epsilon=0.5)
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("part", ["generator", "clone"])
+def test_a_mapping_changes_one_field_of_each_descent(name: AttackName, part: str) -> None:
+    """Also of one that the publication shares with all others."""
+    published = getattr(DataFree(name=name), part)
+    changed = DataFree.model_validate({"name": name, part: {"learning_rate": 5e-5}})
+    assert getattr(changed, part) == published.replace(learning_rate=5e-5)
+
+
 def test_where_it_runs_is_no_part_of_what_it_is() -> None:
     chosen = DataFree(name="dfme", compile=True, device="cpu")
     assert chosen.model_dump_json() == DataFree(name="dfme").model_dump_json()

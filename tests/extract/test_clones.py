@@ -32,10 +32,11 @@ def test_one_clone_answers_its_own_logits() -> None:
 
 
 def test_several_clones_answer_their_mean_posterior() -> None:
-    first, second = torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+    first, second = torch.tensor([[0.9, 0.1], [0.2, 0.8]]), torch.tensor([[0.5, 0.5], [0.99, 0.01]])
     vote = Vote([Fixed(first.log() + 3), Fixed(second.log() - 2)])
-    answers = vote(torch.zeros(2, 3, 4, 4)).exp()
-    assert torch.allclose(answers, (first + second) / 2, atol=1e-6)
+    answers = vote(torch.zeros(2, 3, 4, 4))
+    assert torch.allclose(answers.softmax(1), (first + second) / 2, atol=1e-6)
+    assert torch.allclose(answers.mean(1), torch.zeros(2), atol=1e-6)
     assert len(list(vote.children())) == 1
 
 

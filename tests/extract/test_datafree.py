@@ -304,3 +304,10 @@ def test_a_victim_of_other_classes_is_an_error() -> None:
 def test_a_loss_that_is_not_finite_is_an_error_and_no_clone() -> None:
     with pytest.raises(ModelError, match=r"the clones' loss is not finite any more after \d+ questions"):
         steal("dfme", Oracle(LinearVictim(), budget=budget("dfme", 3)), clone=Descent(learning_rate=1e30))
+
+
+def test_images_that_are_not_finite_are_not_the_victims_fault() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, CLASSES))
+    oracle = Oracle(module, budget=budget("dfme", 3), pixels="float")
+    with pytest.raises(ModelError, match="the generated images are not finite any more; give a lower learning rate"):
+        steal("dfme", oracle, generator=Descent(learning_rate=1e38))

@@ -392,11 +392,14 @@ def test_several_clones_vote_where_differences_are_taken() -> None:
     with torch.no_grad():
         images = made.images(count=4)
         voted = made.clones.eval()(images)
-        assert torch.equal(made.iteration._logits(images), voted)
-        assert torch.allclose(voted.exp(), sum(each(images).softmax(1) for each in made.students) / 2, atol=1e-6)  # type: ignore[arg-type]
+        assert torch.equal(made.iteration._voted(images), voted)
+        assert torch.allclose(voted.softmax(1), sum(each(images).softmax(1) for each in made.students) / 2, atol=1e-6)  # type: ignore[arg-type]
+        # Logits as those of one clone, by which recovered logits of a victim are compared.
+        assert torch.allclose(voted.mean(1), torch.zeros(4), atol=1e-6)
+        assert LOSSES["l1"](voted, voted.softmax(1)).max() < 1e-5
         alone = Made("dfme")
         alone.clones.eval()
-        assert torch.allclose(alone.iteration._logits(images), alone.students[0](images), atol=1e-6)
+        assert torch.allclose(alone.iteration._voted(images), alone.students[0](images), atol=1e-6)
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -414,6 +417,18 @@ def test_differences_are_as_exact_in_half_precision(split: bool) -> None:
         assert found is not None
         gradients.append(found.gradient)
     assert torch.equal(*gradients)
+
+
+def test_clones_disagree_exactly_in_half_precision() -> None:
+    """What two clones that are nearly alike disagree on is less than bfloat16 can tell."""
+    steps = []
+    for precision in ("float32", "bfloat16"):
+        made = Made("disguide", precision=precision, grey=None)
+        points = torch.randn(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(5), requires_grad=True)
+        made.iteration._train_generator(points, torch.Generator().manual_seed(0))
+        steps.append(points.grad)
+    assert steps[0] is not None
+    assert torch.equal(*steps)
 
 
 def test_more_steps_of_the_generator_cost_more_and_are_all_seen() -> None:

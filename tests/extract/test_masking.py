@@ -2,15 +2,16 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgerift.extract import Generator, Masking, masking
-from edgerift.extract._differences import sphere
+from edgerift.extract._differences import Differences, sphere
 from edgerift.extract._generator import squashed
-from edgerift.extract._recovery import Loss
+from edgerift.extract._recovery import LOSSES, Loss
 
 
 class Network(nn.Module):
@@ -54,14 +55,21 @@ class Single(nn.Module):
 
 
 def look(
-    generator: Generator, answer: object, *, epsilon: float, loss: Loss = "kl", points: int = 128, seed: int = 0
+    generator: Generator,
+    answer: object,
+    *,
+    epsilon: float,
+    loss: Loss = "kl",
+    points: int = 128,
+    seed: int = 0,
+    **fields: Any,
 ) -> Masking:
     return masking(
         answer,  # type: ignore[arg-type]
         Single(),
         CLONE,
         generator,
-        epsilon=epsilon,
+        differences=Differences(epsilon=epsilon, **fields),
         loss=loss,
         latent=6,
         points=points,
@@ -84,6 +92,36 @@ def test_a_wide_difference_says_less_than_a_narrow_one(generator: Generator) -> 
     assert narrow is not None
     assert wide is not None
     assert wide < narrow
+
+
+@pytest.mark.parametrize("fields", [{"scheme": "central"}, {"antithetic": True, "directions": 2}])
+def test_differences_to_both_sides_are_judged_as_such(generator: Generator, fields: dict[str, Any]) -> None:
+    """By hand, at a width where they differ from those to one side."""
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        middle = copy.deepcopy(generator)(torch.randn(128, 6, generator=draws))
+        direction = sphere(middle, 1, draws)[0]
+        logits = CLONE(squashed(middle))
+
+    def size(epsilon: float) -> float:
+        ends = (LOSSES["kl"](logits, smooth(squashed(middle + way * epsilon * direction))) for way in (1, -1))
+        ahead, behind = (end.double() for end in ends)
+        return float(((ahead - behind) / (2 * epsilon)).square().mean().sqrt())
+
+    found = look(copy.deepcopy(generator), smooth, epsilon=10.0, **fields)
+    assert found.ratio == pytest.approx(size(10.0) / size(1e-2), rel=0.01)
+    assert found.ratio != pytest.approx(look(copy.deepcopy(generator), smooth, epsilon=10.0).ratio, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "points", "low", "blind"),
+    [(0.5, 103, 0.3394, False), (0.2, 103, 0.0067, True), (0.2, 1003, 0.1398, False), (1.0, 103, 1.0, False)],
+)
+def test_the_interval_is_fishers(correlation: float, points: int, low: float, blind: bool) -> None:
+    """The first by hand: atanh(0.5) = 0.5493, minus 1.96 / 10 is 0.3533, and tanh of it 0.3394."""
+    found = Masking(epsilon=1.0, points=points, zero_share=0.0, correlation=correlation, ratio=1.0)
+    assert found.correlation_low == pytest.approx(low, abs=1e-4)
+    assert found.is_blind is blind
 
 
 def test_rounded_answers_are_masked(generator: Generator) -> None:

@@ -96,7 +96,7 @@ def made_entry(
     masking = None
     if epsilon is not None:
         ratio = None if correlation is None else 1.0 if smooth else 1 / epsilon
-        masking = Masking(epsilon=epsilon, points=256, zero_share=zero, correlation=correlation, ratio=ratio)
+        masking = Masking(epsilon=epsilon, points=10_000, zero_share=zero, correlation=correlation, ratio=ratio)
     return DataFreeEntry.model_validate(
         {
             "victim": victim,

@@ -119,7 +119,8 @@ class DataFree(Settings):
         if fields["name"] not in PUBLISHED:
             raise ValueError(unknown_name("data-free attack", fields["name"], PUBLISHED))
         published = PUBLISHED[fields["name"]]
-        return {**published, **{field: _laid_over(published.get(field), value) for field, value in fields.items()}}
+        parts = {name: field.default for name, field in cls.model_fields.items()} | published
+        return {**published, **{name: _laid_over(parts.get(name), value) for name, value in fields.items()}}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

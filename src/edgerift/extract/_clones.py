@@ -26,7 +26,8 @@ class Vote(nn.Module):
         if len(answers) == 1:
             only: Tensor = answers[0]
             return only
-        return torch.stack(answers).float().log_softmax(2).logsumexp(0) - torch.tensor(len(answers)).log()
+        voted = torch.stack(answers).float().log_softmax(2).logsumexp(0)
+        return voted - voted.mean(1, keepdim=True)
 
 
 def make_clones(student: str, count: int, classes: int, size: int, seed: int) -> list[zoo.Classifier]:

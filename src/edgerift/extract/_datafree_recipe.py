@@ -253,7 +253,7 @@ class _Observer:
                 self._smooth,
                 clone,
                 generator,
-                epsilon=settings.differences.epsilon,
+                differences=settings.differences,
                 loss=settings.loss,
                 latent=settings.latent,
             )
@@ -265,10 +265,9 @@ class _Observer:
         )
 
     def _answer(self, images: Tensor) -> Tensor:
-        """Answer as the oracle does, unpaid: what is measured here is no part of the attack."""
+        """Answer as the victim does before any defence, unpaid: what is measured here is no part of the attack."""
         if self._recipe.pixels == "whole":
-            clean = posteriors(self._victim, to_whole(images).cpu())
-        else:
-            assert isinstance(self._victim, nn.Module)
-            clean = self._victim(images).softmax(1)
-        return defended(clean.cpu(), self._recipe.defences).to(images.device)
+            return posteriors(self._victim, to_whole(images).cpu()).to(images.device)
+        assert isinstance(self._victim, nn.Module)
+        answers: Tensor = self._victim(images).softmax(1)
+        return answers

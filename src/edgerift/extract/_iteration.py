@@ -21,6 +21,7 @@ from edgerift.extract._recovery import total_loss
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Parts
 from edgerift.images import to_float
+from edgerift.train import exact_float32
 
 
 class Asked(NamedTuple):
@@ -137,13 +138,14 @@ class Iteration:
         self.clones.eval().requires_grad_(False)
         found, extra = None, None
         if settings.differences is not None:
-            found = estimate(self._stream, self._logits, points, settings.loss, settings.differences, draws)
+            with exact_float32():
+                found = estimate(self._stream, self._voted, points, settings.loss, settings.differences, draws)
             # Uphill: the generator looks for images on which the clone is wrong. What ranks find is averaged later.
             divisor = 1 / self._ranks.world_size if settings.summed else self._batch_size
             gradient = -found.gradient / divisor
         else:
             gradient = None
-            logits = self._all_logits(self._images(points, draws))
+            logits = self._exact_logits(self._images(points, draws))
             extra = -disagreement(logits).mean() + settings.diversity * class_imbalance(logits)
         if self._critic is not None and settings.positives is not None:
             drawn = -settings.positives.weight * self._critic(squashed(points)).mean()
@@ -213,16 +215,19 @@ class Iteration:
             self._ranks.average_gradients(self._critic)
             self._optimizers["critic"].step()
 
-    def _logits(self, images: Tensor) -> Tensor:
-        """Answer as the clones together do, in float32: fewer bits round away what a small step changes."""
+    def _voted(self, images: Tensor) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
         answers: Tensor = self._members[0](images) if len(self._members) == 1 else self.clones(images)
         return answers
 
-    def _all_logits(self, images: Tensor) -> Tensor:
+    def _exact_logits(self, images: Tensor) -> Tensor:
+        """Answer in float32, whatever the precision of training: fewer bits round away what the generator looks for."""
         images = images.contiguous(memory_format=torch.channels_last)
+        return torch.stack([clone(images) for clone in self._members])
+
+    def _all_logits(self, images: Tensor) -> Tensor:
         with self._autocast():
-            return torch.stack([clone(images) for clone in self._members]).float()
+            return self._exact_logits(images).float()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from edgerift.extract._differences import sphere
+from edgerift.extract._differences import Differences, sphere
 from edgerift.extract._generator import Generator, squashed
 from edgerift.extract._recovery import LOSSES, Loss, logarithms
 from edgerift.recipes import Settings
+from edgerift.train import exact_float32
 
 Answer = Callable[[Tensor], Tensor]
 
 
-#: Below this correlation a difference tells nothing about the slope; 256 points give 0.06 by chance.
+#: Below this correlation a difference tells next to nothing about the slope.
 _BLIND: Final = 0.1
 
 
@@ -24,10 +26,11 @@ class Masking(Settings):
     """What a victim's finite differences are worth, as somebody sees who has the victim; no attack ever does.
 
     At `points` images of the generator and one random direction each, `epsilon` wide before the tanh, along which the
-    attack would take a difference of its loss: `zero_share` is the share of points where the victim's answer does not
-    change at all, `correlation` that of the differences with the true slopes (of a differentiable model of the victim,
-    by autograd), and `ratio` the root mean square of the differences over that of the slopes: 1 where they are exact,
-    far more where they are rounding. Correlation and ratio are None where one of the two is zero everywhere.
+    attack would take a difference of its loss, to both sides where it does: `zero_share` is the share of points where
+    the victim's answer does not change at all, `correlation` that of the differences with the true slopes (of a
+    differentiable model of the victim, by autograd), and `ratio` the root mean square of the differences over that of
+    the slopes: 1 where they are exact, far more where they are rounding. Correlation and ratio are None where one of
+    the two is zero everywhere.
     """
 
     epsilon: float
@@ -37,9 +40,17 @@ class Masking(Settings):
     ratio: float | None
 
     @property
+    def correlation_low(self) -> float | None:
+        """The lower end of the correlation's 95 % interval, by Fisher's transform; None where there is none."""
+        if self.correlation is None or self.points <= 3:
+            return None
+        inside = min(max(self.correlation, -1 + 1e-9), 1 - 1e-9)
+        return math.tanh(math.atanh(inside) - 1.96 / math.sqrt(self.points - 3))
+
+    @property
     def is_blind(self) -> bool:
-        """Whether the differences tell nothing of the slopes: a correlation below 0.1, or none."""
-        return self.correlation is None or self.correlation < _BLIND
+        """Whether the differences are not shown to follow the slopes: the correlation's interval reaches below 0.1."""
+        return self.correlation_low is None or self.correlation_low < _BLIND
 
 
 def masking(
@@ -48,13 +59,13 @@ def masking(
     clone: nn.Module,
     generator: Generator,
     *,
-    epsilon: float,
+    differences: Differences,
     loss: Loss,
     latent: int,
-    points: int = 256,
+    points: int = 1024,
     seed: int = 0,
 ) -> Masking:
-    """Compare a victim's finite differences with the slopes of a differentiable model of it.
+    """Compare a victim's finite differences, as an attack takes them, with the slopes of a differentiable model of it.
 
     `answer` gives the victim's posteriors `[N,K]` for images float32 `[N,3,H,W]` in [0, 1], as the attack would get
     them; `smooth` is a module from the same images to logits, which is differentiated. Only the victim's part of the
@@ -62,19 +73,23 @@ def masking(
     """
     draws = torch.Generator().manual_seed(seed)
     device = next(generator.parameters()).device
-    with torch.no_grad():
+    # The mean over a direction and its opposite is the difference between the two.
+    back = differences.epsilon if differences.scheme == "central" or differences.antithetic else 0.0
+    with torch.no_grad(), exact_float32():
         middle = generator(torch.randn(points, latent, generator=draws).to(device))
         direction = sphere(middle.cpu(), 1, draws)[0].to(device)
         logits = clone(squashed(middle)).float()
-        before, after = (answer(squashed(place)) for place in (middle, middle + epsilon * direction))
-        differences = (LOSSES[loss](logits, after) - LOSSES[loss](logits, before)) / epsilon
-    slopes = _slopes(smooth, logits, middle, direction, loss)
-    zero_share = float((before == after).all(1).double().mean())
-    found, true = differences.double().cpu(), slopes.double().cpu()
+        behind = answer(squashed(middle - back * direction))
+        ahead = answer(squashed(middle + differences.epsilon * direction))
+        rise = LOSSES[loss](logits, ahead) - LOSSES[loss](logits, behind)
+    with exact_float32():
+        slopes = _slopes(smooth, logits, middle, direction, loss)
+    zero_share = float((behind == ahead).all(1).double().mean())
+    found, true = (rise / (differences.epsilon + back)).double().cpu(), slopes.double().cpu()
     sizes = float(found.square().mean().sqrt()), float(true.square().mean().sqrt())
     spread = float(found.std(correction=0) * true.std(correction=0))
     return Masking(
-        epsilon=epsilon,
+        epsilon=differences.epsilon,
         points=points,
         zero_share=zero_share,
         correlation=float(torch.corrcoef(torch.stack([found, true]))[0, 1]) if spread > 0 else None,

@@ -23,6 +23,7 @@ from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.extract._stream import Stream
 from edgerift.measure import Predict
 from edgerift.recipes import Progress, silent
+from edgerift.train import exact_float32
 
 #: So many images are answered, written to the ledger, and only then handed out.
 _PART: Final = 1024
@@ -222,6 +223,8 @@ def _softmax(predict: Predict, images: Tensor) -> Tensor:
     with torch.no_grad():
         logits = predict(images).to("cpu", torch.float32)
     if logits.ndim != 2 or len(logits) != len(images) or not bool(logits.isfinite().all()):
+        if not bool(images.isfinite().all()):
+            raise ModelError("the generated images are not finite any more; give a lower learning rate")
         raise ModelError(
             f"the victim answered {len(images)} images with shape {list(logits.shape)} or with values that are not "
             "finite; needed: finite logits [N, classes]"
@@ -240,9 +243,15 @@ def _predicting(victim: Build | nn.Module | Predict, *, floats: bool = False) ->
     if isinstance(victim, nn.Module):
         module = copy.deepcopy(victim).eval().requires_grad_(False)
         device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
-        if floats:
-            return lambda images: torch.cat([module(part) for part in images.to(device).split(_BATCH)])
-        return lambda images: twin_scores(module, images.to(device))
+
+        def predict(images: Tensor) -> Tensor:
+            # Small differences of the answers are to be the victim's own.
+            with exact_float32():
+                if floats:
+                    return torch.cat([module(part) for part in images.to(device).split(_BATCH)])
+                return twin_scores(module, images.to(device))
+
+        return predict
     return victim if callable(victim) else victim.predict
 
 

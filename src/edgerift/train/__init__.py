@@ -6,6 +6,7 @@ same seed gives the same weights, also when a run was killed and goes on from it
 
 from edgerift.train._augment import augment as augment
 from edgerift.train._device import choose_device as choose_device
+from edgerift.train._device import exact_float32 as exact_float32
 from edgerift.train._device import repeatable as repeatable
 from edgerift.train._epoch import Loss as Loss
 from edgerift.train._history import Epoch as Epoch

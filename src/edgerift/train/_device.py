@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -31,6 +32,24 @@ def placed(model: nn.Module, device: torch.device, memory_format: torch.memory_f
     finally:
         model.zero_grad(set_to_none=True)
         model.to(home).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Let cuDNN convolve float32 in float32, and not in TF32's ten bits, which round small differences away."""
+    cudnn = torch.backends.cudnn
+    switch: tuple[Any, str, object]
+    try:
+        before, switch = cudnn.allow_tf32, (cudnn, "allow_tf32", False)
+    except RuntimeError:
+        # A process that has set the newer switch may not look at the older one any more.
+        before, switch = cudnn.conv.fp32_precision, (cudnn.conv, "fp32_precision", "ieee")  # type: ignore[attr-defined]
+    owner, name, exact = switch
+    setattr(owner, name, exact)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 @contextmanager

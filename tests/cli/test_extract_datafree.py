@@ -58,7 +58,10 @@ def test_options_reach_the_recipe(small_pair):
 
 
 def test_a_simulated_victim_needs_no_build(small_pair):
-    assert described(small_pair, making=DataFreeOptions(attack="dfme", simulated=True, pixels="float")).simulated
+    recipe = described(small_pair, making=DataFreeOptions(attack="dfme", simulated=True))
+    assert (recipe.simulated, recipe.pixels) == (True, "float")
+    rounded = described(small_pair, making=DataFreeOptions(attack="dfme", simulated=True, pixels="whole"))
+    assert (rounded.simulated, rounded.pixels) == (True, "whole")
 
 
 WRONG = [

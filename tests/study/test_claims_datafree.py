@@ -121,11 +121,11 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("plain", "defended", "blind", "said"),
     [
-        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): what stops it"),
+        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): what stops it there"),
         ((0.01, 0.01), (0.5, 0.5), True, "no difference here, held or not, tells of DivQAT's training"),
         ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts: those"),
-        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT in 1 of 2 thefts: there DivQAT hides behind rounding"),
-        ((0.5, 0.5), (0.4, 0.4), False, "was not blind against QAT (correlation 0.50), nor against DivQAT: a diff"),
+        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 thefts: there an attack without"),
+        ((0.5, 0.5), (0.4, 0.4), False, "was not blind against QAT (correlation 0.50), nor against DivQAT (0.40)."),
     ],
 )  # fmt: skip
 def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(

@@ -42,9 +42,9 @@ class DataFreeOptions(Settings):
     """numbers that the generator makes an image of; the publication's unless given, 64 for digits"""
     width: PositiveInt | None = None
     """channels of the generator; 128 unless given, 32 for digits"""
-    pixels: Literal["whole", "float"] = "whole"
+    pixels: Literal["whole", "float"] | None = None
     """answer generated images rounded to whole grey levels, as what ships does, or as they are, which only a float
-    victim can; the published attacks had float images"""
+    victim can; unless given, as they are where the victim can, as in the publications"""
     simulated: bool = False
     """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
     an attack on the build and not on this was the arithmetic"""

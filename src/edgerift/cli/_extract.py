@@ -96,13 +96,14 @@ class ExtractCommand(Settings):
             seed=self.training.seed,
             device=self.training.device,
         )
+        is_float = self.making.simulated or found.recipe.type in ("train", "given-original")
         return DataFreeRecipe(
             victim=found.recipe,
             defences=self._defences(),
             images=found.images,
             budget=data_free_budget(self.stealing, found.images, attack),
             attack=attack,
-            pixels=self.making.pixels,
+            pixels=self.making.pixels or ("float" if is_float else "whole"),
             simulated=self.making.simulated,
             points=self.making.curve_points,
             program=found.program,

@@ -22,8 +22,17 @@ def data_free_text(theft: DataFreeTheft, folder: Path | None = None) -> Renderab
     for row in _rows(theft):
         table.add_row(*map(Text, row))
     lines = [_outcome(theft), *_masking(theft)]
-    lines += [] if folder is None else [f"Clone: {folder / 'clone.safetensors'}; curve: {folder / 'curve.png'}"]
+    lines += [] if folder is None else [_files(theft, folder)]
     return Group(table, _curve(theft.curve), *(Text(plain(line)) for line in lines))
+
+
+def _files(theft: DataFreeTheft, folder: Path) -> str:
+    clones = [
+        folder / "clone.safetensors",
+        *(folder / f"clone-{n}.safetensors" for n in range(2, theft.attack.clones + 1)),
+    ]
+    title = "Clone" if len(clones) == 1 else "Clones that vote"
+    return f"{title}: {', '.join(map(str, clones))}; curve: {folder / 'curve.png'}"
 
 
 def _title(theft: DataFreeTheft) -> str:
@@ -84,7 +93,7 @@ def _masking(theft: DataFreeTheft) -> list[str]:
     last = found[-1]
     if not last.is_blind:
         return []
-    known = "nothing at all" if last.correlation is None else f"a correlation of {last.correlation:.2f}"
+    known = "nothing at all" if last.correlation is None else f"a correlation of no more than {last.correlation:.2f}"
     return [
         f"The attack was blind: its finite differences (epsilon {last.epsilon:g}) have {known} with the victim's "
         f"slopes and {percent(last.zero_share)} of them are zero. This says nothing about the victim's training: give "

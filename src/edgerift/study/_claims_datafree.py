@@ -158,21 +158,26 @@ def _sight(pairs: Sequence[tuple[DataFreeEntry, DataFreeEntry]]) -> str:
     known = [pair for pair in pairs if all(one.is_blind is not None for one in pair)]
     if not known:
         return "was not measured for what its differences are worth."
-    slopes = sorted(plain.masking.correlation or 0.0 for plain, _ in known if plain.masking is not None)
-    ends = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (slopes[0], slopes[-1])))
-    against = f"against QAT (correlation of its differences with the slopes {ends})"
+    plain_range, defended_range = (_range(side) for side in zip(*known, strict=True))
+    against = f"against QAT (correlation of its differences with the slopes {plain_range})"
     blind, whole = sum(bool(plain.is_blind) for plain, _ in known), len(known)
     if blind == whole:
         return (
-            f"was blind {against}: what stops it is rounding, which QAT has as well, so that no difference here, held "
-            "or not, tells of DivQAT's training."
+            f"was blind {against}: what stops it there is the arithmetic, which QAT has as well, so that no difference "
+            "here, held or not, tells of DivQAT's training."
         )
     if blind:
         return f"was blind {against} in {blind} of {whole} thefts: those tell nothing of DivQAT's training."
     hidden = sum(bool(defended.is_blind) for _, defended in known)
     if hidden:
         return (
-            f"was not blind {against}, but against DivQAT in {hidden} of {whole} thefts: there DivQAT hides behind "
-            "rounding, which an attack without differences does not mind."
+            f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {whole} thefts: there an "
+            "attack without differences tells more."
         )
-    return f"was not blind {against}, nor against DivQAT: a difference here is more than rounding."
+    return f"was not blind {against}, nor against DivQAT ({defended_range})."
+
+
+def _range(entries: Sequence[DataFreeEntry]) -> str:
+    """Say from where to where the correlations go."""
+    slopes = sorted(entry.masking.correlation or 0.0 for entry in entries if entry.masking is not None)
+    return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (slopes[0], slopes[-1])))

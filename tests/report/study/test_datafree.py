@@ -209,7 +209,7 @@ def test_a_blind_attack_is_called_so(result: StudyResult) -> None:
     hidden = row(table, "cifar10", "DFME", "DivQAT", "0.001")
     # No difference was other than zero, so there is nothing to correlate.
     assert (hidden["Finite differences: correlation"], hidden["Finite differences: blind"]) == ("none", "yes")
-    assert "below 0.1 an attack is blind, and what stops it is rounding" in table.caption
+    assert "An attack is blind where the correlation's 95 % interval reaches below 0.1" in table.caption
     changed = [result.data_free[0].comparison.find("qat", "dfme", 1.0), *stolen(result, "qat", "dfme", 1e-3)[1:]]
     assert changed[0] is not None
     entries = tuple(

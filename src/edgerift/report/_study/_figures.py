@@ -122,10 +122,10 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "Thefts without images over epsilon",
         "The clones' error over how far the attack's finite differences go, and beside it what these are worth: the "
         "share of them in which the victim's answer did not change at all, and their correlation with the victim's "
-        "true slopes, which no attack sees. Where the correlation is near zero the attack is blind, and rounding stops "
-        "it, not training. Hollow: the same without rounding (a build's weights in float) or with more of it (a float "
-        "victim's images in whole grey levels). Lines across: attacks that take no differences. Marks of one epsilon "
-        "stand side by side.",
+        "true slopes, which no attack sees. Where the correlation is near zero the attack is blind, and what stops it "
+        "need not be the training. Hollow: the same without rounding (a build's weights in float) or with more of "
+        "it (a float victim's images in whole grey levels). Lines across: attacks that take no differences. Marks of "
+        "one epsilon stand side by side.",
         "theft",
     ),
     "questions": Figure(

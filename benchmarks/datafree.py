@@ -6,10 +6,12 @@
 
 The bare passes are plain PyTorch on the same networks and the same batches: for each generator step the generator
 forward and backward, the victim on every image that is paid for and the clones on what they answer; for each clone
-step the generator forward, the victim forward and the clones forward and backward; the optimisers' steps of both. No
-ledger, no checksums, no whole grey levels, no differences, no loss, no replay memory's copies (its steps train on a
-ready batch). Both run in turns, and the ratio is the median over turns. With `--full` the time of the published budget
-of 20 million queries is extrapolated, and the share of the device's peak that the passes reach (`--peak` in TFLOP/s).
+step the generator forward, the victim forward and the clones forward and backward; the optimisers' steps of both.
+What the attack computes in float32 whatever its precision is in float32 here. No ledger, no checksums, no checkpoint,
+no whole grey levels, no differences, no loss, no replay memory's copies (its steps train on a ready batch). Both run
+in turns, and the ratio is the median over turns, of processor time on a CPU and of the wall's on a GPU. With `--full`
+the time of the published budget of 20 million queries is extrapolated, and the share of the device's peak that the
+passes reach (`--peak` in TFLOP/s).
 """
 
 from __future__ import annotations
@@ -59,39 +61,45 @@ class Bare:
         """Run one iteration's passes."""
         settings = self.settings
         for _ in range(settings.generator_steps):
-            self._generator_step()
-        for _ in range(settings.clone_steps):
-            with torch.no_grad(), self._autocast():
-                images = squashed(self._make())
-                self.victim(images)
+            images = self._generator_step()
+        for step in range(settings.clone_steps):
+            if step > 0 or not settings.reuse:
+                images = self._asked()
             self._clone_step(images)
         for _ in range(0 if settings.rehearsal is None else settings.rehearsal.steps):
             self._clone_step(self.ready)
 
-    def _generator_step(self) -> None:
+    def _asked(self) -> Tensor:
+        with torch.no_grad():
+            with self._autocast():
+                points = self._make()
+            images = squashed(points.float())
+            self.victim(images)
+        return images
+
+    def _generator_step(self) -> Tensor:
         differences = self.settings.differences
         self.clones.eval().requires_grad_(False)
         with self._autocast():
             points = self._make()
+        points = points.float()
+        images = squashed(points.detach())
         if differences is None:
-            with self._autocast():
-                loss = sum(clone(squashed(points)).float().sum() for clone in self.clones)
+            loss = sum(clone(squashed(points)).sum() for clone in self.clones)
         else:
-            images = squashed(points.detach())
-            with torch.no_grad(), self._autocast():
+            with torch.no_grad():
                 for _ in range(differences.queries):
                     self.victim(images)
                     if not differences.split:
                         self.clones[0](images)
-            loss = points.float().sum()
+            loss = points.sum()
             if differences.split:
-                inner = images.requires_grad_()
-                with self._autocast():
-                    self.clones[0](inner).float().sum().backward()
+                self.clones[0](images.clone().requires_grad_()).sum().backward()
         self.optimizers[0].zero_grad(set_to_none=True)
         loss.backward()
         self.optimizers[0].step()
         self.clones.train().requires_grad_(True)
+        return images
 
     def _clone_step(self, images: Tensor) -> None:
         self.optimizers[1].zero_grad(set_to_none=True)
@@ -144,38 +152,45 @@ def measured(settings: DataFree, victim: zoo.Classifier, given: argparse.Namespa
 
 
 def attacked(settings: DataFree, victim: nn.Module, given: argparse.Namespace) -> float:
-    """Run the attack with its ledger on the disk, and clock the iterations behind the first two."""
+    """Run the attack with its ledger and its checkpoint on the disk, and clock the iterations behind the first two."""
     began, ended = [0.0], [0.0]
     warm = 2 * settings.queries
 
     def progress(task: str, done: int, total: int, note: str = "") -> None:
         if done == warm:
-            synchronize(torch.device(given.device))
-            began[0] = time.perf_counter()
+            began[0] = now(torch.device(given.device))
         if done == total:
-            synchronize(torch.device(given.device))
-            ended[0] = time.perf_counter()
+            ended[0] = now(torch.device(given.device))
 
     with tempfile.TemporaryDirectory() as folder:
         budget = (given.iterations + 2) * settings.queries
         with Oracle(victim, budget=budget, ledger=Path(folder) / "ledger", pixels=given.pixels) as oracle:
-            data_free(oracle, settings, classes=CLASSES, size=given.size, points=1, progress=progress)
+            checkpoint = Path(folder) / "checkpoint"
+            data_free(
+                oracle,
+                settings,
+                classes=CLASSES,
+                size=given.size,
+                points=1,
+                progress=progress,
+                checkpoint=checkpoint,
+            )
     return ended[0] - began[0]
 
 
 def clocked(action: Callable[[], None], device: torch.device) -> float:
     """Time an action to its end on the device."""
-    synchronize(device)
-    began = time.perf_counter()
+    began = now(device)
     action()
-    synchronize(device)
-    return time.perf_counter() - began
+    return now(device) - began
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def now(device: torch.device) -> float:
+    """Read the clock when the device has done all that it was given."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def main() -> None:

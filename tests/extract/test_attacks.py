@@ -43,6 +43,7 @@ PAPERS: dict[AttackName, dict[str, Any]] = {
         "queries": 256 * 7,
     },
     "maze": {
+        "student": "resnet34_8x",
         "batch_size": 128,
         "latent": 100,
         "affine": True,
@@ -80,6 +81,7 @@ PAPERS: dict[AttackName, dict[str, Any]] = {
         "queries": 128 * 16,
     },
     "disguide": {
+        "student": "resnet18",
         "batch_size": 256,
         "latent": 256,
         "clones": 2,
@@ -100,7 +102,13 @@ PAPERS: dict[AttackName, dict[str, Any]] = {
         "generator.milestones": (0.4, 0.8),
         "queries": 256,
     },
-    "disguide-hard": {"loss": "cross-entropy", "clones": 2, "clone.learning_rate": 0.03, "queries": 256},
+    "disguide-hard": {
+        "student": "resnet18",
+        "loss": "cross-entropy",
+        "clones": 2,
+        "clone.learning_rate": 0.03,
+        "queries": 256,
+    },
 }
 
 

@@ -10,7 +10,7 @@ from edgerift.deploy import GivenBuild
 from edgerift.extract import DataFreeTheft, Differences
 
 THIEF = ("--student", "lenet", "--thief-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
-FILES = {"theft.json", "clone.safetensors", "curve.png", "ledger.stream"}
+FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream"}
 
 
 @pytest.fixture

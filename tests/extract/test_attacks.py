@@ -176,6 +176,7 @@ def test_where_it_runs_is_no_part_of_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"name": "dfme", "clone": {"milestones": [0.5, 3.0]}}, "milestones are shares of all iterations"),
         ({"name": "dmfe"}, "unknown data-free attack 'dmfe'; did you mean 'dfme'"),
         ({"name": ["dfme"]}, "name"),
         ({}, "name"),

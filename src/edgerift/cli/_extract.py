@@ -48,7 +48,8 @@ class ExtractCommand(Settings):
     """Steal a victim: ask it about images, train a clone on its answers, and measure both on the test images.
 
     Without a victim it trains and adapts one on the data. Writes DIR/theft.json, DIR/clone.safetensors, the ledger of
-    what was paid for, and how the clone learned: DIR/history.json and DIR/history.png, or DIR/curve.png.
+    what was paid for, and how the clone learned: DIR/history.json and DIR/history.png, or DIR/curve.png
+    and DIR/samples.png.
     """
 
     out: Path

@@ -30,6 +30,12 @@ class Descent(Settings):
     milestones: tuple[float, ...] = (0.1, 0.3, 0.5)
     factor: PositiveFloat = 0.3
 
+    @model_validator(mode="after")
+    def _falls_on_the_way(self) -> Self:
+        if any(not 0 < share < 1 for share in self.milestones):
+            raise ValueError(f"milestones are shares of all iterations, between 0 and 1; got {list(self.milestones)}")
+        return self
+
 
 @final
 class Rehearsal(Settings):

@@ -24,6 +24,7 @@ from edgerift.extract._oracle import Oracle, Pixels, posteriors, to_whole
 from edgerift.extract._plot_curve import plot_curve
 from edgerift.extract._ranks import Ranks
 from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
+from edgerift.extract._samples import draw_samples
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, MeanInterval, accuracy, agreement, mean_interval, posterior_kl
 from edgerift.recipes import Progress, Recipe, Settings
@@ -68,9 +69,10 @@ class DataFreeTheft(Settings):
 
 
 class DataFreeRecipe(Recipe):
-    """Steal a victim without images: `theft.json`, `curve.png`, `clone.safetensors` and the ledger.
+    """Steal a victim without images: `theft.json`, `curve.png`, `samples.png`, `clone.safetensors` and the ledger.
 
-    Several clones that vote are `clone.safetensors`, `clone-2.safetensors` and so on. `images` are the victim's own,
+    Several clones that vote are `clone.safetensors`, `clone-2.safetensors` and so on; `samples.png` shows what the
+    generator makes at the end. `images` are the victim's own,
     whose test images measure the theft; the thief sees none of them, but with `positives`, which are drawn from the
     training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
     the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
@@ -214,6 +216,7 @@ class DataFreeRecipe(Recipe):
             assert isinstance(each, zoo.Classifier)
             zoo.save(each, folder / (CLONE if number == 1 else f"clone-{number}.safetensors"))
         plot_curve(theft.curve, theft.defender_error.value, folder / "curve.png")
+        draw_samples(clone.generator, self.attack.latent, folder / "samples.png")
         write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
 
 

@@ -32,7 +32,8 @@ def _files(theft: DataFreeTheft, folder: Path) -> str:
         *(folder / f"clone-{n}.safetensors" for n in range(2, theft.attack.clones + 1)),
     ]
     title = "Clone" if len(clones) == 1 else "Clones that vote"
-    return f"{title}: {', '.join(map(str, clones))}; curve: {folder / 'curve.png'}"
+    pictures = f"curve: {folder / 'curve.png'}; the generator's images: {folder / 'samples.png'}"
+    return f"{title}: {', '.join(map(str, clones))}; {pictures}"
 
 
 def _title(theft: DataFreeTheft) -> str:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgerift.extract import Generator, Masking, masking
+from edgerift import zoo
+from edgerift.extract import Generator, Masking, Oracle, masking
 from edgerift.extract._differences import Differences, sphere
 from edgerift.extract._generator import squashed
 from edgerift.extract._recovery import LOSSES, Loss
@@ -190,3 +191,20 @@ def test_one_point_has_no_correlation(generator: Generator) -> None:
     assert found.correlation is None
     assert found.ratio is not None
     assert math.isclose(found.ratio, 1, rel_tol=0.05)
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA"))],
+)
+def test_a_device_does_not_mask_a_float_victim(device: str) -> None:
+    """TF32 would: its ten bits round away what the published step changes."""
+    victim, clone = (zoo.create("resnet8", 4, size=16, seed=seed).to(device) for seed in (0, 1))
+    victim(torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(0)).to(device))
+    oracle = Oracle(victim.eval(), budget=1000, pixels="float")
+    generator = Generator(6, 16, width=4).to(device)
+    found = masking(
+        oracle.stream, victim, clone.eval(), generator, differences=Differences(), loss="l1", latent=6, points=64
+    )
+    assert found.correlation is not None
+    assert found.correlation > 0.9

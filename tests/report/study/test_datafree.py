@@ -403,8 +403,9 @@ def test_epsilons_are_drawn_of_attacks_that_have_one(attacks: tuple[str, ...]) -
     assert not questions.has_questions(plain())
 
 
-def test_errors_over_questions(result: StudyResult) -> None:
-    axes = questions.draw_questions(result).axes
+@pytest.mark.parametrize("what", ["error", "agreement"])
+def test_errors_and_agreement_over_questions(result: StudyResult, what: questions.What) -> None:
+    axes = questions.draw_questions(result, what).axes
     assert [one.get_title(loc="left").replace("\n", " ") for one in axes] == [
         "cifar10: DFME, ε=1", "cifar10: MAZE, DFME's code, ε=1", "cifar10: DisGUIDE", "cifar10: DisGUIDE, labels alone",
     ]  # fmt: skip
@@ -422,7 +423,11 @@ def test_errors_over_questions(result: StudyResult) -> None:
             shown = [(main, "-"), *([(1e-3, "--")] if main == 1.0 else [])]
             for at, style in shown:
                 curves = [
-                    [100 * point.measured.error for point in entry.theft.curve if point.measured is not None]
+                    [
+                        100 * (point.measured.error if what == "error" else 1 - point.measured.disagreement)
+                        for point in entry.theft.curve
+                        if point.measured is not None
+                    ]
                     for entry in stolen(result, victim, attack, at)
                 ]
                 expected[colour, style] = pytest.approx(list(np.mean(curves, axis=0)))
@@ -452,8 +457,10 @@ def test_a_victim_that_was_tried_at_one_epsilon_alone_is_shown_there(result: Stu
 def test_the_mean_of_curves_is_where_all_have_a_point(result: StudyResult) -> None:
     first, second, *_ = stolen(result, "qat", "disguide")
     cut = second.replace(theft=second.theft.replace(curve=second.theft.curve[1:3]))
-    assert [at for at, _ in questions._mean([first, cut])] == [point.queries for point in second.theft.curve[1:3]]
-    assert questions._mean([]) == []
+    assert [at for at, _ in questions._mean([first, cut], "error")] == [
+        point.queries for point in second.theft.curve[1:3]
+    ]
+    assert questions._mean([], "error") == []
 
 
 def test_words_have_the_figures(result: StudyResult) -> None:
@@ -470,11 +477,14 @@ def test_words_have_the_figures(result: StudyResult) -> None:
     curve = [one.theft.curve[-1].measured for one in stolen(result, "divqat", "dfme", 1.0)]
     last = percent(float(np.mean([point.error for point in curve if point is not None])))
     assert re.search(rf"cifar10, divqat, dfme, epsilon 1: error .* after 200,000, .* {last} after 1,000,000;", told)
+    told = questions.questions_words(result, "agreement")
+    last = percent(float(np.mean([1 - point.disagreement for point in curve if point is not None])))
+    assert re.search(rf"cifar10, divqat, dfme, epsilon 1: agreement .* {last} after 1,000,000;", told)
 
 
 def test_figures_are_drawn_named_and_explained(result: StudyResult, tmp_path: Path) -> None:
     told = study_charts(result, lambda name, data: (tmp_path / name).write_bytes(data))
-    assert list(told)[-2:] == ["epsilon", "questions"]
+    assert list(told)[-3:] == ["epsilon", "questions", "agreement"]
     assert (tmp_path / "epsilon.png").stat().st_size > 10_000
     caption = figure_of("epsilon", result).caption
     assert "over 3 seeds (Student's t)" in caption

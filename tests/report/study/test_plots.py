@@ -110,7 +110,10 @@ def drawn(small: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 PICTURED = [f"{kind}-cifar10-resnet-{made}" for kind in ("pca", "tsne", "attacked") for made in ("ptq", "qat")]
-ALL = ["training", "success", "cumulative", *PICTURED, "tradeoff", "clones", "alpha", "targets", "epsilon", "questions"]
+ALL = [
+    "training", "success", "cumulative", *PICTURED, "tradeoff", "clones", "alpha", "targets", "epsilon", "questions",
+    "agreement",
+]  # fmt: skip
 
 
 def test_draws_every_kind_and_nothing_else(drawn: tuple[Path, dict[str, str]]) -> None:
@@ -145,7 +148,7 @@ def test_figures_have_titles_captions_and_places(small: StudyResult, drawn: tupl
     assert found["pca-cifar10-resnet-qat"].title == f"{FIGURES['pca'].title}: cifar10, QAT"
     assert found["training"] == FIGURES["training"]
     theft = {name for name, one in found.items() if one.place == "theft"}
-    assert theft == {*THEFT, "epsilon", "questions"}
+    assert theft == {*THEFT, "epsilon", "questions", "agreement"}
     for name in ("success", "epsilon", *THEFT):
         assert "over 2 seeds (Student's t)" in found[name].caption
         assert "over the seeds" in figure_of(name).caption

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from edgerift.errors import InputError, unknown_name
 from edgerift.report._plots import png
@@ -135,6 +135,12 @@ FIGURES: Final[Mapping[str, Figure]] = {
         "Thick lines are means over the seeds.",
         "theft",
     ),
+    "agreement": Figure(
+        "Thefts without images over questions: agreement",
+        "How often the clones give the label that the victim gives, over the questions asked: what a thief of "
+        "this very victim is after, also where the victim itself is often wrong. Lines as before.",
+        "theft",
+    ),
 }
 
 #: Figures whose marks have whiskers.
@@ -196,9 +202,14 @@ def _whiskers(known: Figure, kind: str, result: StudyResult | None) -> str:
     return f" Whiskers: {whisker_words(counts)}{cut}."
 
 
+_Shows: TypeAlias = Callable[[StudyResult], bool]
+_Draws: TypeAlias = "Callable[[StudyResult], Drawing]"
+_Words: TypeAlias = Callable[[StudyResult], str]
+
+
 def _charts(result: StudyResult) -> Iterator[_Chart]:
     """List the figures that have something to show, in the order of `FIGURES`."""
-    whole = {
+    whole: dict[str, tuple[_Shows, _Draws, _Words]] = {
         "training": (has_training, draw_training, training_words),
         "success": (has_success, draw_success, success_words),
         "cumulative": (has_success, draw_cumulative, cumulative_words),
@@ -208,6 +219,11 @@ def _charts(result: StudyResult) -> Iterator[_Chart]:
         "targets": (has_targets, draw_targets, targets_words),
         "epsilon": (has_epsilon, draw_epsilon, epsilon_words),
         "questions": (has_questions, draw_questions, questions_words),
+        "agreement": (
+            has_questions,
+            partial(draw_questions, what="agreement"),
+            partial(questions_words, what="agreement"),
+        ),
     }
     for kind in FIGURES:
         if kind not in whole:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from edgerift.harden import DataFreeEntry
 from edgerift.measure import spread
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: What is told of a clone on its way: how often it is wrong, or how often it gives the label that the victim gives.
+What: TypeAlias = Literal["error", "agreement"]
+
+_UNITS: Final[dict[What, str]] = {
+    "error": "the clone's wrong answers (%)",
+    "agreement": "the victim's labels that the clone gives (%)",
+}
 _AS_PUBLISHED: Final = (0, (4, 2))
 _MOST_COLUMNS: Final = 4
 
@@ -27,33 +34,33 @@ def has_questions(result: StudyResult) -> bool:
     return bool(_shown(result))
 
 
-def draw_questions(result: StudyResult) -> Figure:
-    """Draw the clones' error over the questions, a panel for each attack of each place."""
+def draw_questions(result: StudyResult, what: What = "error") -> Figure:
+    """Draw the clones' error or agreement over the questions, a panel for each attack of each place."""
     shown = _shown(result)
     look = looks(list(dict.fromkeys(victim for place, _ in shown for victim in place.victims)))
     columns = _columns(shown)
     figure, axes = panel_figure(len(shown), columns, 2.4, _keys(result, shown, look), sharey=True)
     for number, (one, (place, attack)) in enumerate(zip(axes, shown, strict=True)):
-        unit = "the clone's wrong answers (%)" if number % columns == 0 else ""
+        unit = _UNITS[what] if number % columns == 0 else ""
         title = f"{subject(result, place.data, place.original)}: {ATTACKS[attack]}{_epsilon(place, attack)}"
         panel_label(one, title, "questions", unit, columns, shared=True)
-        _draw(one, place, attack, look)
+        _draw(one, place, attack, look, what)
         share = guessing(result, place)
-        if share is not None:
+        if share is not None and what == "error":
             one.axhline(100 * share, color=SOFT_INK, linestyle=GUESSING, linewidth=1.2, zorder=1)
     return figure
 
 
-def questions_words(result: StudyResult) -> str:
+def questions_words(result: StudyResult, what: What = "error") -> str:
     """Give where each clone stood at a quarter, at half and at the end of its budget."""
     told = []
     for place, attack in _shown(result):
         for victim in place.victims:
             for theft in place.main(attack, victim):
-                points = _mean(list(place.entries(theft).values()))
+                points = _mean(list(place.entries(theft).values()), what)
                 stops = sorted({round(len(points) * share) - 1 for share in (0.25, 0.5, 1.0)} - {-1})
-                errors = ", ".join(f"{percent(points[stop][1] / 100)} after {points[stop][0]:,}" for stop in stops)
-                told.append(f"{subject(result, place.data, place.original)}, {victim}, {theft.name}: error {errors}")
+                shares = ", ".join(f"{percent(points[stop][1] / 100)} after {points[stop][0]:,}" for stop in stops)
+                told.append(f"{subject(result, place.data, place.original)}, {victim}, {theft.name}: {what} {shares}")
     return f"{'; '.join(told)}."
 
 
@@ -64,7 +71,7 @@ def _shown(result: StudyResult) -> list[tuple[Place, str]]:
         for place in DataFreeThefts(result).all()
         for attack in place.attacks
         if any(
-            _mean(list(place.entries(theft).values()))
+            _mean(list(place.entries(theft).values()), "error")
             for victim in place.victims
             for theft in place.main(attack, victim)
         )
@@ -87,7 +94,7 @@ def _epsilon(place: Place, attack: str) -> str:
     return f", ε={known[0]:g}" if len(known) == 1 else ""
 
 
-def _draw(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None:
+def _draw(axes: Axes, place: Place, attack: str, look: dict[str, Look], what: What) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     for victim in place.victims:
@@ -96,9 +103,9 @@ def _draw(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None:
             entries = list(place.entries(theft).values())
             style: Any = _AS_PUBLISHED if number else "-"
             for entry in entries if len(entries) > 1 else ():
-                seed = _errors(entry)
+                seed = _curve(entry, what)
                 axes.plot(list(seed), list(seed.values()), color=colour, linestyle=style, linewidth=0.6, alpha=0.5)
-            points = _mean(entries)
+            points = _mean(entries, what)
             axes.plot(
                 [at for at, _ in points], [value for _, value in points], color=colour, linestyle=style, linewidth=1.6
             )
@@ -106,14 +113,15 @@ def _draw(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
 
 
-def _errors(entry: DataFreeEntry) -> dict[int, float]:
-    """Give a clone's error in percent, by the questions asked."""
-    return {point.queries: 100 * point.measured.error for point in entry.theft.curve if point.measured is not None}
+def _curve(entry: DataFreeEntry, what: What) -> dict[int, float]:
+    """Give a clone's error or agreement in percent, by the questions asked."""
+    known = [(point.queries, point.measured) for point in entry.theft.curve if point.measured is not None]
+    return {at: 100 * (each.error if what == "error" else 1 - each.disagreement) for at, each in known}
 
 
-def _mean(entries: Sequence[DataFreeEntry]) -> list[tuple[int, float]]:
+def _mean(entries: Sequence[DataFreeEntry], what: What) -> list[tuple[int, float]]:
     """Average the curves of several seeds where all of them have a point."""
-    curves = [_errors(entry) for entry in entries]
+    curves = [_curve(entry, what) for entry in entries]
     shared = sorted(set.intersection(*map(set, curves))) if curves else []
     return [(at, spread([curve[at] for curve in curves]).value) for at in shared]
 

@@ -196,9 +196,9 @@ def memory() -> str:
         for row in found["cases"]
     ]
     return (
-        f"## Training with freed memory kept\n\n`python benchmarks/memory.py --steps {found['steps']}`: a step of training in a process that "
-        "keeps the memory it frees, as the command line and the workers of studies do, over one that gives it back, "
-        "one thread, processor time, median of the turns.\n\n"
+        f"## Training with freed memory kept\n\n`python benchmarks/memory.py --steps {found['steps']}`: a step of "
+        "training in a process that keeps the memory it frees, as the command line and the workers of studies do, over "
+        "one that gives it back, one thread, processor time, median of the turns.\n\n"
         + table(["", "time, ratio", "pages fetched a step, given back", "kept", "peak memory, ratio"], rows)
     )
 

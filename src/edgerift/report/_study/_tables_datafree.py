@@ -119,8 +119,8 @@ def _caption(found: Comparisons, thefts: DataFreeThefts) -> str:
         "Thieves whose generator makes the questions. Errors and disagreement of clone and victim are shares of the "
         f"test images; {_budgets(thefts, attacks)}. Epsilon: how far a finite difference goes, before the generator's "
         "tanh. Finite differences: at the end of the budget, the share in which the victim's answer did not change at "
-        "all, and the correlation with the true slopes, which no attack sees; both of the victim in front of any "
-        "defence of its answers. An attack is blind where the correlation's 95 % interval reaches below 0.1. "
+        "all, and the correlation with the true slopes, which no attack sees, of the victim in front of any defence "
+        "of its answers. An attack is blind where the correlation's 95 % interval reaches below 0.1. "
         "Controls: float images rounded to whole grey levels for a float victim (whole pixels), "
         "and a build's quantized weights in float without any rounding (simulated)."
     )

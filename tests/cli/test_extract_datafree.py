@@ -7,7 +7,7 @@ from edgerift.cli._extract import CounterOptions, ExtractCommand
 from edgerift.cli._theft import TheftOptions
 from edgerift.cli._victim import VictimOptions
 from edgerift.deploy import GivenBuild
-from edgerift.extract import DataFreeTheft, Differences
+from edgerift.extract import DataFreeTheft, Differences, Positives
 
 THIEF = ("--student", "lenet", "--thief-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
 FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream"}
@@ -55,6 +55,16 @@ def test_options_reach_the_recipe(small_pair):
     assert (recipe.budget, recipe.keep, recipe.pixels, recipe.simulated) == (5000, True, "whole", False)
     assert isinstance(recipe.victim, GivenBuild)
     assert recipe.program is not None
+
+
+def test_a_thief_with_some_images_of_the_victims(small_pair, run, given, tmp_path):
+    attack = described(small_pair, making=DataFreeOptions(attack="maze", positives=7)).attack
+    assert attack.positives == Positives(count=7)
+    few = (*given, "--attack", "maze", "--budget", 120, "--directions", 1, "--positives")
+    assert run(*few, 4, "--out", tmp_path / "few").code == 0
+    many = run(*few, 100_000, "--out", tmp_path / "many")
+    assert many.code == 2
+    assert "the thief is to have 100000 of" in many.err
 
 
 def test_a_simulated_victim_needs_no_build(small_pair):

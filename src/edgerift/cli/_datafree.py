@@ -9,7 +9,7 @@ from pydantic import PositiveFloat, PositiveInt
 from edgerift import zoo
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
-from edgerift.extract import DataFree, Differences, Generator
+from edgerift.extract import DataFree, Differences, Generator, Positives
 from edgerift.images import ImagesSettings
 from edgerift.recipes import Settings
 
@@ -38,6 +38,9 @@ class DataFreeOptions(Settings):
     """take each direction with its opposite"""
     split: bool = False
     """differentiate through the clone, and take differences of the victim's answers alone"""
+    positives: PositiveInt | None = None
+    """so many training images of the victim that the thief has all the same: he learns to make the like (MAZE-PD; the
+    publication has 100)"""
     latent: PositiveInt | None = None
     """numbers that the generator makes an image of; the publication's unless given, 64 for digits"""
     width: PositiveInt | None = None
@@ -101,6 +104,8 @@ def data_free_thief(
     ):
         if value is not None:
             fields[name] = value
+    if options.positives is not None:
+        fields["positives"] = Positives(count=options.positives)
     attack = DataFree.model_validate(
         {
             "name": options.attack,

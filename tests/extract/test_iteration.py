@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_thefts import ATTACKS, CLASSES, POSITIVES, SIZE, LinearVictim
 from torch import Tensor, nn
+from torch.backends import cudnn
 
 from edgerift.extract import DataFree, Descent, Differences, Generator, Oracle, Positives, Rehearsal, Vote
 from edgerift.extract import _iteration as iteration_module
@@ -411,7 +412,7 @@ def test_differences_are_as_exact_in_half_precision(split: bool) -> None:
         made.clones.eval()
         with torch.no_grad():
             in_full = made.students[0](points)
-            in_part = made.iteration._all_logits(points)[0]
+            in_part = made.iteration._logits_in_training(points)[0]
         assert torch.allclose(in_full, in_part, atol=1e-5) == (precision == "float32")
         found = made.iteration._train_generator(points, torch.Generator().manual_seed(0))
         assert found is not None
@@ -429,6 +430,15 @@ def test_clones_disagree_exactly_in_half_precision() -> None:
         steps.append(points.grad)
     assert steps[0] is not None
     assert torch.equal(*steps)
+
+
+@pytest.mark.parametrize("name", ["dfme", "disguide"])
+def test_the_generators_step_is_computed_in_exact_float32(name: str) -> None:
+    made, seen = Made(name), set()
+    for student in made.students:
+        student.register_forward_pre_hook(lambda module, _: seen.add((module.training, cudnn.allow_tf32)))
+    made.step()
+    assert seen == {(False, False), (True, True)}, "training may be faster"
 
 
 def test_more_steps_of_the_generator_cost_more_and_are_all_seen() -> None:

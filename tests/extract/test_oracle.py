@@ -458,3 +458,27 @@ def test_an_oracle_is_its_simple_model(tmp_path: Path, monkeypatch: pytest.Monke
             max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
+
+
+class NotingPrecision(nn.Module):
+    """A victim that notes in which arithmetic cuDNN would convolve when it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[bool] = []
+
+    def __deepcopy__(self, memo: object) -> "NotingPrecision":
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.append(torch.backends.cudnn.allow_tf32)
+        return images.mean((2, 3))
+
+
+@pytest.mark.parametrize("pixels", ["whole", "float"])
+def test_a_float_victim_is_asked_in_float32(pixels: str) -> None:
+    victim = NotingPrecision()
+    Oracle(victim, budget=4, pixels=pixels).stream(torch.rand(4, 3, 8, 8))  # type: ignore[arg-type]
+    assert victim.seen
+    assert not any(victim.seen)
+    assert torch.backends.cudnn.allow_tf32

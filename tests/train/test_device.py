@@ -6,9 +6,7 @@ import sys
 import pytest
 import torch
 from tiny_steps import surroundings
-from torch import Tensor, nn
 
-from edgerift.extract import Oracle
 from edgerift.train import exact_float32
 
 
@@ -47,27 +45,3 @@ assert torch.backends.cudnn.rnn.fp32_precision == "ieee"
 
 def test_a_process_with_the_newer_switches_keeps_them() -> None:
     subprocess.run([sys.executable, "-c", NEWER], check=True, timeout=300, env=surroundings())
-
-
-class Noting(nn.Module):
-    """A victim that notes in which arithmetic it is asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __deepcopy__(self, memo: object) -> "Noting":
-        return self
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(precision())
-        return images.mean((2, 3))
-
-
-@pytest.mark.parametrize("pixels", ["whole", "float"])
-def test_an_oracle_asks_a_float_victim_in_float32(pixels: str) -> None:
-    victim = Noting()
-    Oracle(victim, budget=4, pixels=pixels).stream(torch.rand(4, 3, 8, 8))  # type: ignore[arg-type]
-    assert victim.seen
-    assert "tf32" not in victim.seen
-    assert precision() == "tf32"

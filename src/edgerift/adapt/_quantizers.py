@@ -55,7 +55,7 @@ def _with_fused_clamps(base: Any) -> Any:
             return base.transform_for_annotation(model)  # type: ignore[no-any-return]
 
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
-            base.SUPPORTED_PATTERNS = _patterns_for(model, base.SUPPORTED_PATTERNS)
+            base.SUPPORTED_PATTERNS = _patterns_for(model, type(base).SUPPORTED_PATTERNS)
             annotated = base.annotate(model)
             for node in annotated.graph.nodes:
                 _fuse_clamp(node)

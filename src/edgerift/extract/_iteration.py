@@ -103,7 +103,8 @@ class Iteration:
         reused: Asked | None = None
         for _ in range(settings.generator_steps):
             points = self._points(draws)
-            found = self._train_generator(points, draws)
+            with exact_float32():
+                found = self._train_generator(points, draws)
             if found is not None:
                 zero_shares.append(found.zero_share)
                 if settings.reuse and found.answers is not None:
@@ -138,14 +139,13 @@ class Iteration:
         self.clones.eval().requires_grad_(False)
         found, extra = None, None
         if settings.differences is not None:
-            with exact_float32():
-                found = estimate(self._stream, self._voted, points, settings.loss, settings.differences, draws)
+            found = estimate(self._stream, self._voted, points, settings.loss, settings.differences, draws)
             # Uphill: the generator looks for images on which the clone is wrong. What ranks find is averaged later.
             divisor = 1 / self._ranks.world_size if settings.summed else self._batch_size
             gradient = -found.gradient / divisor
         else:
             gradient = None
-            logits = self._exact_logits(self._images(points, draws))
+            logits = self._logits_of_each(self._images(points, draws))
             extra = -disagreement(logits).mean() + settings.diversity * class_imbalance(logits)
         if self._critic is not None and settings.positives is not None:
             drawn = -settings.positives.weight * self._critic(squashed(points)).mean()
@@ -181,7 +181,9 @@ class Iteration:
 
     def _train_clones(self, batch: Asked) -> Tensor:
         settings, images = self._settings, _floats(batch.images)
-        losses = torch.stack([total_loss(settings.loss, logits, batch.answers) for logits in self._all_logits(images)])
+        losses = torch.stack(
+            [total_loss(settings.loss, logits, batch.answers) for logits in self._logits_in_training(images)]
+        )
         optimizer = self._optimizers["clones"]
         optimizer.zero_grad(set_to_none=True)
         losses.sum().backward()
@@ -220,14 +222,14 @@ class Iteration:
         answers: Tensor = self._members[0](images) if len(self._members) == 1 else self.clones(images)
         return answers
 
-    def _exact_logits(self, images: Tensor) -> Tensor:
-        """Answer in float32, whatever the precision of training: fewer bits round away what the generator looks for."""
+    def _logits_of_each(self, images: Tensor) -> Tensor:
+        """Answer `[C,N,K]`, in float32 unless in training: fewer bits round away what the generator looks for."""
         images = images.contiguous(memory_format=torch.channels_last)
         return torch.stack([clone(images) for clone in self._members])
 
-    def _all_logits(self, images: Tensor) -> Tensor:
+    def _logits_in_training(self, images: Tensor) -> Tensor:
         with self._autocast():
-            return self._exact_logits(images).float()
+            return self._logits_of_each(images).float()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16")

@@ -53,6 +53,7 @@ class Masking(Settings):
         return self.correlation_low is None or self.correlation_low < _BLIND
 
 
+@exact_float32()
 def masking(
     answer: Answer,
     smooth: nn.Module,
@@ -75,15 +76,14 @@ def masking(
     device = next(generator.parameters()).device
     # The mean over a direction and its opposite is the difference between the two.
     back = differences.epsilon if differences.scheme == "central" or differences.antithetic else 0.0
-    with torch.no_grad(), exact_float32():
+    with torch.no_grad():
         middle = generator(torch.randn(points, latent, generator=draws).to(device))
         direction = sphere(middle.cpu(), 1, draws)[0].to(device)
         logits = clone(squashed(middle)).float()
         behind = answer(squashed(middle - back * direction))
         ahead = answer(squashed(middle + differences.epsilon * direction))
         rise = LOSSES[loss](logits, ahead) - LOSSES[loss](logits, behind)
-    with exact_float32():
-        slopes = _slopes(smooth, logits, middle, direction, loss)
+    slopes = _slopes(smooth, logits, middle, direction, loss)
     zero_share = float((behind == ahead).all(1).double().mean())
     found, true = (rise / (differences.epsilon + back)).double().cpu(), slopes.double().cpu()
     sizes = float(found.square().mean().sqrt()), float(true.square().mean().sqrt())

@@ -73,7 +73,7 @@ def test_a_place_alone_has_its_own_interval_over_seeds():
 
 
 def rate(value):
-    return SimpleNamespace(value=value)
+    return SimpleNamespace(value=value, high=value + 0.1)
 
 
 def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=(), data="cifar10", original="ResNet"):
@@ -162,7 +162,7 @@ def test_features_that_move_are_compared_point_by_point():
     assert values["features-move"] == pytest.approx([100 * (2.5 / 2 - 1)])
 
 
-def theft(target, students=(), **errors):
+def theft(target, students=(), data="svhn", seed=0, **errors):
     victims = {
         name.replace("_", "+"): SimpleNamespace(
             adversary_error=SimpleNamespace(soft=rate(soft), hard=rate(hard)),
@@ -188,8 +188,9 @@ def theft(target, students=(), **errors):
         alphas=points,
         students=tuple(students),
         thief=SimpleNamespace(attack=SimpleNamespace(student="resnet8")),
+        data=SimpleNamespace(classes=tuple("0123456789")),
     )
-    return SimpleNamespace(data="svhn", original="ResNet", seed=0, target=target, hardening=hardening)
+    return SimpleNamespace(data=data, original="ResNet", seed=seed, target=target, hardening=hardening)
 
 
 def student(victim, name, error, disagreement, labels="soft"):
@@ -233,6 +234,28 @@ def test_the_second_papers_claims_compare_what_belongs_together():
     assert values["alpha-cost"] == pytest.approx([20])
     assert values["alpha-disagreement"] == pytest.approx([-40])
     assert values["dcp-soft"] == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ((0.3, 0.4, 0.5), None),
+        # The means are 70 %, and Student's t for three values is 4.303 standard errors wide.
+        ((0.6, 0.7, 0.8), "svhn (error 70.0 %, interval to 94.8 %; guessing 90.0 %)"),
+        ((0.69, 0.7, 0.71), None),
+        ((0.88,), "svhn (error 88.0 %, interval to 98.0 %; guessing 90.0 %)"),
+        ((0.5,), None),
+    ],
+)
+def test_thieves_who_may_have_learnt_nothing_are_named(errors, told):
+    thefts = [theft("mobile", seed=seed, qat=(0.1, one, 0.4), rs=(0.1, 0.9, 0.4)) for seed, one in enumerate(errors)]
+    thefts += [theft("mobile", data="cifar10", qat=(0.1, 0.3, 0.4), rs=(0.1, 0.6, 0.4))]
+    notes = {claim.name: claim.note for claim in claims(result("divqat", thefts=thefts))}
+    expected = (
+        f"Thieves with soft labels may have learnt nothing even of the plain build on {told}: what a defence adds"
+    )
+    assert notes["rs-soft"].startswith(expected) if told else notes["rs-soft"] == ""
+    assert notes["divqat-soft"] == notes["divqat-hard"] == notes["server"] == "", "nothing was compared"
 
 
 def test_a_study_of_ones_own_has_no_claims():

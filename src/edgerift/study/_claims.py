@@ -9,7 +9,7 @@ from edgerift.measure import Spread, spread
 from edgerift.recipes import Settings
 from edgerift.study._claims_datafree import Stolen, data_free_claims
 from edgerift.study._claims_diva import EVASION, NETWORKS, Reports
-from edgerift.study._claims_divqat import THEFT
+from edgerift.study._claims_divqat import THEFT, thieves_words
 from edgerift.study._pairs import PairReport
 from edgerift.study._result import DataFreeCell, StudyResult, TheftCell
 from edgerift.study._stated import Stated, Unit
@@ -73,11 +73,7 @@ def claims(result: StudyResult) -> tuple[Claim, ...]:
     if result.study.paper == "diva":
         return _of_evasions(result)
     if result.study.paper == "divqat":
-        kept = tuple(
-            _claim(stated, [(_place(cell, result), stated.difference(cell)) for cell in _cells(stated, result)])
-            for stated in THEFT
-        )
-        return (*kept, *_of_thefts_without_images(result))
+        return (*_of_thefts(result), *_of_thefts_without_images(result))
     return ()
 
 
@@ -92,6 +88,15 @@ def _of_evasions(result: StudyResult) -> tuple[Claim, ...]:
         *(_claim(one, [(place, one.difference(reports)) for place, reports in originals]) for one in EVASION),
         *(_claim(one, [(data, one.difference(found)) for (data, _), found in networks.items()]) for one in NETWORKS),
     )
+
+
+def _of_thefts(result: StudyResult) -> Iterator[Claim]:
+    """Judge the second paper's claims about thieves with images."""
+    for stated in THEFT:
+        cells = [(_place(cell, result), cell) for cell in _cells(stated, result)]
+        claim = _claim(stated, [(place, stated.difference(cell)) for place, cell in cells])
+        compared = [(place, cell) for place, cell in cells if stated.difference(cell) is not None]
+        yield claim.replace(note="" if stated.thief is None else thieves_words(compared, stated.thief))
 
 
 def _of_thefts_without_images(result: StudyResult) -> Iterator[Claim]:

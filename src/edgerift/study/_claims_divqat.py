@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Final, Literal, TypeAlias
 
+from edgerift.measure import spread
 from edgerift.study._result import TheftCell
 from edgerift.study._stated import Stated
 
@@ -81,6 +82,35 @@ def _rises(figure: Literal["divergence", "adversary_error", "defender_error", "d
     return difference
 
 
+def thieves_words(cells: Sequence[tuple[str, TheftCell]], labels: Literal["soft", "hard"]) -> str:
+    """Name the places in which even the plain build's thief may be no better than who guesses; nothing without any."""
+    by_place: dict[str, list[TheftCell]] = {}
+    for place, cell in cells:
+        if "qat" in cell.hardening.victim:
+            by_place.setdefault(place, []).append(cell)
+    told = []
+    for place, found in by_place.items():
+        error, high = _of_plain(found, labels)
+        guessing = 1 - 1 / len(found[0].hardening.data.classes)
+        if high >= guessing:
+            told.append(
+                f"{place} (error {100 * error:.1f} %, interval to {100 * high:.1f} %; guessing {100 * guessing:.1f} %)"
+            )
+    if not told:
+        return ""
+    return (
+        f"Thieves with {labels} labels may have learnt nothing even of the plain {cells[0][1].target} build on "
+        f"{', '.join(told)}: what a defence adds there tells little of it."
+    )
+
+
+def _of_plain(cells: Sequence[TheftCell], labels: Literal["soft", "hard"]) -> tuple[float, float]:
+    """Give the mean error of the plain build's clones over the seeds, and its interval's upper end: shares."""
+    errors = [getattr(cell.hardening.victim["qat"].adversary_error, labels) for cell in cells]
+    found = spread([error.value for error in errors])
+    return found.value, min(max(error.high for error in errors) if found.high is None else found.high, 1.0)
+
+
 THEFT: Final[tuple[Stated[TheftCell], ...]] = (
     Stated(
         "divqat-soft",
@@ -88,6 +118,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table III, KnockoffNets: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
         "clone's error with soft labels, DivQAT minus QAT",
         _stolen("divqat", "qat", "soft"),
+        thief="soft",
     ),
     Stated(
         "divqat-hard",
@@ -95,6 +126,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "not in the paper, which names him as a limit",
         "clone's error with hard labels, DivQAT minus QAT",
         _stolen("divqat", "qat", "hard"),
+        thief="hard",
     ),
     Stated(
         "divqat-moves",
@@ -119,6 +151,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table III: +1.4 (CIFAR-10), -0.8 (CIFAR-100), -3.9 (GTSRB), +0.3 (SVHN)",
         "clone's error with soft labels, QAT + Reverse Sigmoid minus QAT",
         _stolen("rs", "qat", "soft"),
+        thief="soft",
     ),
     Stated(
         "dcp-soft",
@@ -126,6 +159,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table III: +3.8 (CIFAR-10), +6.8 (CIFAR-100), +1.5 (GTSRB), +9.2 (SVHN)",
         "clone's error with soft labels, QAT + Deception minus QAT",
         _stolen("dcp", "qat", "soft"),
+        thief="soft",
     ),
     Stated(
         "joint-rs",
@@ -133,6 +167,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table IV: +2.5 (CIFAR-10), +3.5 (CIFAR-100), +8.0 (GTSRB), +3.6 (SVHN)",
         "clone's error with soft labels, DivQAT + Reverse Sigmoid minus QAT + Reverse Sigmoid",
         _stolen("divqat+rs", "rs", "soft"),
+        thief="soft",
     ),
     Stated(
         "joint-dcp",
@@ -140,6 +175,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table IV: +2.7 (CIFAR-10), +4.2 (CIFAR-100), +7.7 (GTSRB), +2.1 (SVHN)",
         "clone's error with soft labels, DivQAT + Deception minus QAT + Deception",
         _stolen("divqat+dcp", "dcp", "soft"),
+        thief="soft",
     ),
     Stated(
         "server",
@@ -148,6 +184,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "clone's error with soft labels, DivQAT minus QAT, target server",
         _stolen("divqat", "qat", "soft", "server"),
         every_target=True,
+        thief="soft",
     ),
     Stated(
         "mobile",
@@ -155,6 +192,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table V: +2.8 (CIFAR-10), +2.9 (CIFAR-100), +1.9 (GTSRB), +5.7 (SVHN)",
         "clone's error with soft labels, DivQAT minus QAT, target mobile",
         _stolen("divqat", "qat", "soft", "mobile"),
+        thief="soft",
     ),
     Stated(
         "clones-error",
@@ -212,6 +250,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "not in the paper",
         "clone's error with soft labels, held minus QAT",
         _stolen("held", "qat", "soft"),
+        thief="soft",
     ),
     Stated(
         "held-hard",
@@ -219,6 +258,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "not in the paper",
         "clone's error with hard labels, held minus QAT",
         _stolen("held", "qat", "hard"),
+        thief="hard",
     ),
     Stated(
         "held-smoothing",
@@ -226,5 +266,6 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "not in the paper",
         "clone's error with soft labels, held minus label smoothing",
         _stolen("held", "smoothing", "soft"),
+        thief="soft",
     ),
 )

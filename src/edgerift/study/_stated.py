@@ -17,7 +17,8 @@ class Stated(Generic[Cell]):
 
     `difference` is None for a cell that lacks one of its figures; `unit` is that of the difference (percentage points,
     percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`, or below it. A claim about
-    thefts is of the study's first target unless it looks at `every_target`.
+    thefts is of the study's first target unless it looks at `every_target`; `thief` is what the thieves read whose
+    clones it compares with those of the plain build.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Stated(Generic[Cell]):
     bound: float = 0.0
     side: Literal["above", "below"] = "above"
     every_target: bool = False
+    thief: Literal["soft", "hard"] | None = None

@@ -23,7 +23,7 @@ What: TypeAlias = Literal["error", "agreement"]
 
 _UNITS: Final[dict[What, str]] = {
     "error": "the clone's wrong answers (%)",
-    "agreement": "the victim's labels that the clone gives (%)",
+    "agreement": "agreement with the victim (%)",
 }
 _AS_PUBLISHED: Final = (0, (4, 2))
 _MOST_COLUMNS: Final = 4
@@ -39,7 +39,7 @@ def draw_questions(result: StudyResult, what: What = "error") -> Figure:
     shown = _shown(result)
     look = looks(list(dict.fromkeys(victim for place, _ in shown for victim in place.victims)))
     columns = _columns(shown)
-    figure, axes = panel_figure(len(shown), columns, 2.4, _keys(result, shown, look), sharey=True)
+    figure, axes = panel_figure(len(shown), columns, 2.4, _keys(result, shown, look, what), sharey=True)
     for number, (one, (place, attack)) in enumerate(zip(axes, shown, strict=True)):
         unit = _UNITS[what] if number % columns == 0 else ""
         title = f"{subject(result, place.data, place.original)}: {ATTACKS[attack]}{_epsilon(place, attack)}"
@@ -126,13 +126,13 @@ def _mean(entries: Sequence[DataFreeEntry], what: What) -> list[tuple[int, float
     return [(at, spread([curve[at] for curve in curves]).value) for at in shared]
 
 
-def _keys(result: StudyResult, shown: Sequence[tuple[Place, str]], look: dict[str, Look]) -> list[Any]:
+def _keys(result: StudyResult, shown: Sequence[tuple[Place, str]], look: dict[str, Look], what: What) -> list[Any]:
     keys: list[Any] = [line_key(victim_title(result, name), one.colour, linewidth=1.6) for name, one in look.items()]
     drawn = [place.main(attack, victim) for place, attack in shown for victim in place.victims]
     if any(len(own) > 1 for own in drawn):
         keys.append(line_key("full: epsilon best against QAT", linewidth=1.6))
         keys.append(line_key("dashed: published epsilon", linestyle=_AS_PUBLISHED, linewidth=1.6))
-    if any(guessing(result, place) is not None for place, _ in shown):
+    if what == "error" and any(guessing(result, place) is not None for place, _ in shown):
         keys.append(line_key("guessing", linestyle=GUESSING, linewidth=1.2))
     if any(len(place.by_seed) > 1 for place, _ in shown):
         keys.append(line_key("thin: seeds", linewidth=0.6))

@@ -251,9 +251,7 @@ def test_thieves_who_may_have_learnt_nothing_are_named(errors, told):
     thefts = [theft("mobile", seed=seed, qat=(0.1, one, 0.4), rs=(0.1, 0.9, 0.4)) for seed, one in enumerate(errors)]
     thefts += [theft("mobile", data="cifar10", qat=(0.1, 0.3, 0.4), rs=(0.1, 0.6, 0.4))]
     notes = {claim.name: claim.note for claim in claims(result("divqat", thefts=thefts))}
-    expected = (
-        f"Thieves with soft labels may have learnt nothing even of the plain build on {told}: what a defence adds"
-    )
+    expected = f"Thieves with soft labels may have learnt nothing even of the plain mobile build on {told}: what"
     assert notes["rs-soft"].startswith(expected) if told else notes["rs-soft"] == ""
     assert notes["divqat-soft"] == notes["divqat-hard"] == notes["server"] == "", "nothing was compared"
 

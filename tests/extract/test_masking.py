@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.extract import Generator, Masking, Oracle, masking
+from edgerift.extract import _masking as masking_module
 from edgerift.extract._differences import Differences, sphere
 from edgerift.extract._generator import squashed
 from edgerift.extract._recovery import LOSSES, Loss
@@ -86,6 +87,21 @@ def test_a_smooth_victim_is_not_masked(generator: Generator, loss: Loss) -> None
     assert found.ratio is not None
     assert found.correlation > 0.999
     assert abs(found.ratio - 1) < 0.01
+
+
+def test_few_points_are_looked_at_together(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slope keeps all that the victim computes, so that many points at once would fill the memory."""
+    sizes = []
+
+    def noting(images: Tensor) -> Tensor:
+        sizes.append(len(images))
+        return smooth(images)
+
+    whole = look(generator, noting, epsilon=1e-2, points=60)
+    monkeypatch.setattr(masking_module, "_TOGETHER", 25)
+    parts = look(generator, noting, epsilon=1e-2, points=60)
+    assert sizes == [60, 60, 25, 25, 25, 25, 10, 10]
+    assert parts.model_dump() == pytest.approx(whole.model_dump(), rel=1e-4)
 
 
 def test_a_wide_difference_says_less_than_a_narrow_one(generator: Generator) -> None:
@@ -168,7 +184,7 @@ def test_slopes_are_of_the_victim_alone(generator: Generator) -> None:
         if not middle:
             middle.append(place)
             return backwards(images)
-        return backwards(squashed(2 * middle[0] - place))
+        return backwards(squashed(2 * middle.pop() - place))
 
     found = look(generator, mirrored, epsilon=1e-2)
     assert found.correlation is not None

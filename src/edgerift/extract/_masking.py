@@ -20,6 +20,8 @@ Answer = Callable[[Tensor], Tensor]
 
 #: Below this correlation a difference tells next to nothing about the slope.
 _BLIND: Final = 0.1
+#: How many points are looked at together: a slope keeps all that the victim computes.
+_TOGETHER: Final = 64
 
 
 class Masking(Settings):
@@ -77,15 +79,19 @@ def masking(
     # The mean over a direction and its opposite is the difference between the two.
     back = differences.epsilon if differences.scheme == "central" or differences.antithetic else 0.0
     with torch.no_grad():
-        middle = generator(torch.randn(points, latent, generator=draws).to(device))
-        direction = sphere(middle.cpu(), 1, draws)[0].to(device)
-        logits = clone(squashed(middle)).float()
-        behind = answer(squashed(middle - back * direction))
-        ahead = answer(squashed(middle + differences.epsilon * direction))
-        rise = LOSSES[loss](logits, ahead) - LOSSES[loss](logits, behind)
-    slopes = _slopes(smooth, logits, middle, direction, loss)
-    zero_share = float((behind == ahead).all(1).double().mean())
-    found, true = (rise / (differences.epsilon + back)).double().cpu(), slopes.double().cpu()
+        middles = generator(torch.randn(points, latent, generator=draws).to(device))
+    directions = sphere(middles.cpu(), 1, draws)[0].to(device)
+    parts = []
+    for middle, direction in zip(middles.split(_TOGETHER), directions.split(_TOGETHER), strict=True):
+        with torch.no_grad():
+            logits = clone(squashed(middle)).float()
+            behind = answer(squashed(middle - back * direction))
+            ahead = answer(squashed(middle + differences.epsilon * direction))
+            rise = LOSSES[loss](logits, ahead) - LOSSES[loss](logits, behind)
+        slopes = _slopes(smooth, logits, middle, direction, loss)
+        parts.append((rise / (differences.epsilon + back), slopes, (behind == ahead).all(1)))
+    found, true, unmoved = (torch.cat(column).double().cpu() for column in zip(*parts, strict=True))
+    zero_share = float(unmoved.mean())
     sizes = float(found.square().mean().sqrt()), float(true.square().mean().sqrt())
     spread = float(found.std(correction=0) * true.std(correction=0))
     return Masking(

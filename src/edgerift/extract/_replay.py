@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, final
@@ -24,7 +25,7 @@ class Replay:
     """The last `capacity` images that a thief asked about, and their answers; the oldest go first.
 
     Images are kept as they were asked about, uint8 or float32, on `device`. With a `path` they are also written to
-    that file, from which :meth:`restore` reads them after a kill: rows beyond the capacity let a run go back to its
+    that file, from which :meth:`restore` reads them after a kill: its rows beyond the capacity let a run go back to its
     last checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
     """
 
@@ -48,18 +49,19 @@ class Replay:
         assert self._answers is not None
         self.added += len(images)
         # Of a batch that is larger than the memory, the last images stay.
-        images, answers = images[-len(self._images) :], answers[-len(self._images) :]
-        rows = torch.arange(self.added - len(images), self.added, device=self._device) % len(self._images)
+        images, answers = images[-self._capacity :], answers[-self._capacity :]
+        first = self.added - len(images)
+        rows = torch.arange(first, self.added, device=self._device) % self._capacity
         self._images[rows], self._answers[rows] = images.to(self._device), answers.to(self._device)
         if self._path is not None:
-            self._write(self._path, int(rows[0]), _bytes(images, answers))
+            self._write(self._path, first % self._rows(), _bytes(images, answers))
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw `count` images and their answers, each as likely as any other, with replacement."""
         assert self._images is not None
         assert self._answers is not None
         back = torch.randint(len(self), (count,), generator=generator, device=generator.device).to(self._device)
-        rows = (self.added - 1 - back) % len(self._images)
+        rows = (self.added - 1 - back) % self._capacity
         return self._images[rows], self._answers[rows]
 
     def flush(self) -> None:
@@ -82,27 +84,35 @@ class Replay:
         self._begin(images, answers, keep=True)
         assert self._images is not None
         assert self._answers is not None
-        width = images[0].numel() * images.element_size()
+        width, row = images[0].numel() * images.element_size(), expected // self._rows()
         with self._errors(self._path), self._path.open("rb") as file:
-            for start in range(0, self._rows(), _ROWS_AT_ONCE):
-                part = slice(start, min(start + _ROWS_AT_ONCE, self._rows()))
-                shape = self._images[part].shape
-                content = np.fromfile(file, np.uint8, expected // self._rows() * shape[0]).reshape(shape[0], -1)
+            for first, count in self._stretches(added):
+                file.seek(first % self._rows() * row)
+                content = np.fromfile(file, np.uint8, count * row).reshape(count, row)
                 pixels, numbers = (torch.from_numpy(half.copy()) for half in np.split(content, [width], 1))
-                self._images[part] = pixels.view(images.dtype).view(shape).to(self._device)
-                self._answers[part] = numbers.view(torch.float32).to(self._device)
+                rows = torch.arange(first, first + count, device=self._device) % self._capacity
+                self._images[rows] = pixels.view(images.dtype).view(count, *images.shape[1:]).to(self._device)
+                self._answers[rows] = numbers.view(torch.float32).to(self._device)
         self.added = added
+
+    def _stretches(self, added: int) -> Iterator[tuple[int, int]]:
+        """Cut what is remembered into parts that lie in one piece in the file: the first image's number, how many."""
+        first = max(0, added - self._capacity)
+        while first < added:
+            count = min(added - first, self._rows() - first % self._rows(), _ROWS_AT_ONCE)
+            yield first, count
+            first += count
 
     def _rows(self) -> int:
         return self._capacity + self._slack
 
     def _begin(self, images: Tensor, answers: Tensor, *, keep: bool = False) -> None:
-        rows = self._rows()
-        self._images = torch.zeros(rows, *images.shape[1:], dtype=images.dtype, device=self._device)
-        self._answers = torch.zeros(rows, answers.shape[1], device=self._device)
+        shape = (self._capacity, *images.shape[1:])
+        self._images = torch.zeros(shape, dtype=images.dtype, device=self._device)
+        self._answers = torch.zeros(self._capacity, answers.shape[1], device=self._device)
         if self._path is not None and not keep:
             with self._errors(self._path), self._path.open("wb") as file:
-                file.truncate(rows * _bytes(images[:1], answers[:1]).shape[1])
+                file.truncate(self._rows() * _bytes(images[:1], answers[:1]).shape[1])
 
     def _write(self, path: Path, row: int, content: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> None:
         """Write rows from number `row` on, those behind the last one at the beginning of the file."""

@@ -7,7 +7,7 @@ from edgerift.cli._extract import CounterOptions, ExtractCommand
 from edgerift.cli._theft import TheftOptions
 from edgerift.cli._victim import VictimOptions
 from edgerift.deploy import GivenBuild
-from edgerift.extract import DataFreeTheft, Differences, Positives
+from edgerift.extract import DataFreeTheft, Differences, Positives, Rehearsal
 
 THIEF = ("--student", "lenet", "--thief-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
 FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream"}
@@ -57,6 +57,14 @@ def test_options_reach_the_recipe(small_pair):
     assert recipe.program is not None
 
 
+def test_any_field_of_an_attack_can_be_changed(small_pair):
+    changes = ("clone_steps=3", "compile=true", "rehearsal.steps=5", "clone.milestones=[0.25]", "rehearsal.adds=last")
+    attack = described(small_pair, making=DataFreeOptions(attack="disguide", change=changes)).attack
+    assert (attack.clone_steps, attack.compile, attack.clone.milestones) == (3, True, (0.25,))
+    assert (attack.clone.learning_rate, attack.generator.milestones) == (0.03, (0.4, 0.8)), "all else is as published"
+    assert attack.rehearsal == Rehearsal(steps=5, capacity=1_000_000, adds="last")
+
+
 def test_a_thief_with_some_images_of_the_victims(small_pair, run, given, tmp_path):
     attack = described(small_pair, making=DataFreeOptions(attack="maze", positives=7)).attack
     assert attack.positives == Positives(count=7)
@@ -86,6 +94,14 @@ WRONG = [
     (("--attack", "dfme", "--pixels", "float"), "a build takes whole grey levels alone"),
     (("--attack", "maze", "--antithetic", "--directions", 3), "antithetic directions come in pairs"),
     (("--attack", "mazes"), "mazes"),
+    (("--change", "clone_steps=3"), "--change is for the attacks without images"),
+    (("--attack", "dfme", "--change", "clone_steps"), "--change clone_steps: write NAME=VALUE"),
+    (("--attack", "dfme", "--change", "name=maze"), "chosen with --attack"),
+    (("--attack", "dfme", "--change", "clone.=3"), "--change clone.=3: write NAME=VALUE"),
+    (("--attack", "dfme", "--change", "loss.x=3"), "loss is 'l1', which has no fields; write loss=VALUE"),
+    (("--attack", "dfme", "--change", "clone_step=3"), "unknown field 'clone_step'; did you mean 'clone_steps'?"),
+    (("--attack", "dfme", "--change", "clone_steps=three"), "clone_steps is 'three'"),
+    (("--attack", "dfme", "--change", "rehearsal.steps=3"), "rehearsal.capacity is missing"),
 ]
 
 

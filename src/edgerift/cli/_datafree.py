@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from pydantic import PositiveFloat, PositiveInt
@@ -51,6 +53,9 @@ class DataFreeOptions(Settings):
     simulated: bool = False
     """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
     an attack on the build and not on this was the arithmetic"""
+    change: tuple[str, ...] = ()
+    """another field of the attack as NAME=VALUE, that of a part with a dot: clone_steps=3, compile=true,
+    rehearsal.steps=5 or clone.milestones=[0.5]; the Python reference lists them under DataFree"""
     devices: PositiveInt = 1
     """GPUs of this machine, or processes where there is none, that share each batch; needs edgerift[devices]"""
     curve_points: PositiveInt = 20
@@ -119,7 +124,35 @@ def data_free_thief(
     )
     if stealing.thief_learning_rate is not None:
         attack = attack.replace(clone=attack.clone.replace(learning_rate=stealing.thief_learning_rate))
-    return _with_differences(attack, options)
+    return _changed(_with_differences(attack, options), options.change)
+
+
+def _changed(attack: DataFree, changes: Sequence[str]) -> DataFree:
+    """Change fields that are written as NAME=VALUE, with values as JSON or as bare words."""
+    fields: dict[str, Any] = {}
+    for change in changes:
+        path, given, text = change.partition("=")
+        name, dot, inner = path.partition(".")
+        if not given or not name or name == "name" or bool(dot) != bool(inner):
+            raise InputError(
+                f"--change {change}: write NAME=VALUE, such as clone_steps=3 or rehearsal.steps=5; the attack itself "
+                "is chosen with --attack"
+            )
+        if not inner:
+            fields[name] = _value(text)
+            continue
+        part = fields.get(name, getattr(attack, name, None)) or {}
+        if not isinstance(part, Settings | dict):
+            raise InputError(f"--change {change}: {name} is {part!r}, which has no fields; write {name}=VALUE")
+        fields[name] = {**(part if isinstance(part, dict) else part.model_dump()), inner: _value(text)}
+    return attack.replace(**fields)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:

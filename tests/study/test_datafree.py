@@ -38,7 +38,8 @@ theft:                                         # 10
     points: 3                                  # 23
     data: [digits]                             # 24
     seeds: [5]                                 # 25
-profiles: {as_it_is: {}}                       # 26
+    budgets: {disguide: 512}                   # 26
+profiles: {as_it_is: {}}                       # 27
 """
 
 CHANGES = [
@@ -71,6 +72,10 @@ CHANGES = [
     ("controls: off", "contrls: off", 21, "theft.data_free: unknown field 'contrls'; did you mean 'controls'?"),
     ("budget: 4096", "budget: 50", 22, "data_free.budget is 50; one iteration of dfme asks 1792 questions"),
     ("budget: 4096", "budget: 0", 22, "data_free.budget is 0; it must be greater than 0"),
+    ("disguide: 512", "dfme: 50", 26, "data_free.budgets.dfme is 50; one iteration of dfme asks 1792 questions"),
+    ("disguide: 512", "maze: 512", 26, "budgets.maze is about an attack that is not there; attacks has dfme, disguide"),
+    ("disguide: 512", "disgide: 512", 26, "data_free.budgets.disgide is 'disgide'; it must be "),
+    ("disguide: 512", "disguide: 0", 26, "data_free.budgets.disguide is 0; it must be greater than 0"),
     ("points: 3", "points: 0", 23, "data_free.points is 0; it must be greater than 0"),
     (
         "data: [digits]",
@@ -182,6 +187,7 @@ def test_a_cell_steals_the_victims_of_its_comparison(read):
     # In a table's order and in rising order: the same comparison is made once.
     assert (cell.recipe.rows, cell.recipe.epsilons) == (("large", "qat", "divqat"), (0.01, 5.0))
     assert (cell.recipe.controls, cell.recipe.budget, cell.recipe.points) == (False, 4096, 3)
+    assert cell.recipe.budgets == {"disguide": 512}
     assert cell.recipe.attacks == study.theft.data_free.thieves(5)
     # A thief must not draw what the victim drew.
     assert {attack.seed for attack in cell.recipe.attacks} == {6}

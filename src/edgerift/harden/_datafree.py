@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgerift.deploy import BuildRecipe
-from edgerift.extract import DataFree, DataFreeRecipe
+from edgerift.extract import AttackName, DataFree, DataFreeRecipe
 from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.recipes import Progress, Recipe, silent
@@ -25,9 +25,10 @@ class DataFreeHardenRecipe(Recipe):
     """Steal victims of one original without images: `data-free.json`.
 
     A float victim answers float images, as in the publications; a build answers whole grey levels. Attacks that take
-    finite differences are run on builds at each of the `epsilons` as well. With `controls` a float victim is also
-    attacked through whole grey levels, and a build's weights in float without rounding: between them they tell what
-    training protects from what rounding hides. Every theft is a step of its own in the store.
+    finite differences are run on builds at each of the `epsilons` as well. With `controls` they also attack a float
+    victim through whole grey levels, and a build's weights in float without rounding: between them these tell what
+    training protects from what rounding hides. Each has `budget` questions, or what `budgets` says of the attack. Every
+    theft is a step of its own in the store.
     """
 
     type: Literal["data-free-harden"] = "data-free-harden"
@@ -38,6 +39,7 @@ class DataFreeHardenRecipe(Recipe):
     epsilons: tuple[PositiveFloat, ...] = ()
     controls: bool = True
     budget: PositiveInt = 20_000_000
+    budgets: dict[AttackName, PositiveInt] = Field(default_factory=dict)
     points: PositiveInt = 20
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
@@ -61,7 +63,8 @@ class DataFreeHardenRecipe(Recipe):
         for attack in self.attacks:
             for varied in self._varied(attack) if is_build else (attack,):
                 yield None, self._theft(row, varied, pixels="whole" if is_build else "float")
-            if not self.controls:
+            # There is nothing to tell from rounding where no differences are taken.
+            if not self.controls or attack.differences is None:
                 continue
             if is_build:
                 yield "simulated", self._theft(row, attack, pixels="float", simulated=True)
@@ -106,7 +109,7 @@ class DataFreeHardenRecipe(Recipe):
             # A thief of labels alone cannot see a defence that keeps every label: that theft is the undefended one's.
             defences=() if sees_labels_alone and row.keeps_labels else row.defences,
             images=self.victims.images,
-            budget=self.budget,
+            budget=self.budgets.get(attack.name, self.budget),
             attack=attack,
             pixels=pixels,
             simulated=simulated,

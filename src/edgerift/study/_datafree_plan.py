@@ -17,8 +17,9 @@ class DataFreePlan(Settings):
     """Who is stolen without images, and how: the rows `rows` of the first target, for the sets and seeds named.
 
     `attacks` names the attacks and changes what is published of them; those that take finite differences are run on
-    builds at each of the `epsilons` too. `controls` adds what tells training from rounding. Every victim of `data` (all
-    sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` questions.
+    builds at each of the `epsilons` too, and `controls` adds what tells training from rounding. Every victim of `data`
+    (all sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` questions, or for what
+    `budgets` says of an attack.
     """
 
     attacks: dict[AttackName, Changes] = Field(min_length=1)
@@ -26,6 +27,7 @@ class DataFreePlan(Settings):
     epsilons: Once[PositiveFloat] = ()
     controls: bool = True
     budget: PositiveInt = 20_000_000
+    budgets: dict[AttackName, PositiveInt] = Field(default_factory=dict)
     points: PositiveInt = 20
     data: Once[Name] = ()
     seeds: Once[NonNegativeInt] = ()
@@ -39,13 +41,18 @@ class DataFreePlan(Settings):
         ]
         if found:
             raise NotAllowedError(found)
+        for name in set(self.budgets) - set(self.attacks):
+            rest = f" is about an attack that is not there; attacks has {', '.join(self.attacks)}"
+            raise NotAllowedError([Problem(("budgets", name), ("budgets", name), rest)])
         for attack in self.thieves(0):
-            if attack.queries > self.budget:
+            budget = self.budgets.get(attack.name, self.budget)
+            if attack.queries > budget:
+                place = ("budgets", attack.name) if attack.name in self.budgets else ("budget",)
                 rest = (
-                    f" is {self.budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
+                    f" is {budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
                     "the attack a smaller batch_size"
                 )
-                raise NotAllowedError([Problem(("budget",), ("budget",), rest)])
+                raise NotAllowedError([Problem(place, place, rest)])
         return self
 
     def thieves(self, seed: int) -> tuple[DataFree, ...]:

@@ -236,6 +236,7 @@ class _Seed:
             epsilons=tuple(sorted(plan.epsilons)),
             controls=plan.controls,
             budget=plan.budget,
+            budgets=plan.budgets,
             points=plan.points,
         )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from edgerift.report._study._claims import HEADINGS, POOLED, claim_number, claim_row
 from edgerift.report._study._table import capitalised, cell_words
-from edgerift.report._study._words import command
+from edgerift.report._study._words import command, data_free_budget_words
 from edgerift.report._words import plain
 from edgerift.study import Claim, Finding, StudyResult, claims
 
@@ -101,9 +101,9 @@ def _scale(result: StudyResult) -> str:
         count = study.evasion.count
         parts.append(f"{'all' if count is None else count} images attacked for each")
     if study.theft is not None:
-        parts.append(f"thieves with {study.theft.budget} questions and {study.theft.knockoff.student} clones")
+        parts.append(f"thieves with {study.theft.budget:,} questions and {study.theft.knockoff.student} clones")
     if study.theft is not None and study.theft.data_free is not None:
-        parts.append(f"thieves without images with {study.theft.data_free.budget} questions")
+        parts.append(f"thieves without images with {data_free_budget_words(study.theft.data_free)}")
     return plain("; ".join(parts)) + "."
 
 

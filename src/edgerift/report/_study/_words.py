@@ -72,12 +72,18 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
     return rows
 
 
+def data_free_budget_words(plan: DataFreePlan) -> str:
+    """Say how many questions thieves without images may ask."""
+    own = ", ".join(f"{budget:,} for {name}" for name, budget in plan.budgets.items())
+    return f"{plan.budget:,} questions{f' ({own})' if own else ''}"
+
+
 def _data_free_words(plan: DataFreePlan) -> str:
     epsilons = f"; epsilon also {', '.join(f'{epsilon:g}' for epsilon in plan.epsilons)}" if plan.epsilons else ""
     where = f"; data {', '.join(plan.data)}" if plan.data else ""
     seeds = f"; seeds {', '.join(map(str, plan.seeds))}" if plan.seeds else ""
     controls = "; with controls" if plan.controls else ""
     return (
-        f"{', '.join(plan.rows)}, by {', '.join(plan.attacks)}, {plan.budget:,} questions for each clone"
+        f"{', '.join(plan.rows)}, by {', '.join(plan.attacks)}, {data_free_budget_words(plan)} for each clone"
         f"{epsilons}{where}{seeds}{controls}"
     )

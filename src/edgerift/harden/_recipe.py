@@ -44,7 +44,7 @@ class HardenRecipe(Recipe):
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

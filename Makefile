@@ -29,6 +29,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/*.py
 
 # The documentation, into site/.
 docs: $(INSTALLED_DOCS)

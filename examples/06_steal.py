@@ -5,6 +5,7 @@ Usage: python examples/06_steal.py
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import edgerift as er
 
@@ -17,7 +18,7 @@ def main() -> None:
     program = er.adapt.ptq(original, train, target="mobile")
     queries = er.images.collages(train, 800, seed=1)
     defence = er.defend.ReverseSigmoid(beta=0.7)
-    thieves = {
+    thieves: dict[str, tuple[tuple[er.defend.Defence, ...], dict[str, Any]]] = {
         "no defence": ((), {}),
         "reverse sigmoid": ((defence,), {}),
         "reverse sigmoid, hard labels": ((defence,), {"labels": "hard"}),

@@ -58,7 +58,8 @@ def show_masking(program: er.deploy.Program, build: er.deploy.Build) -> None:
 
     print("epsilon   zero differences   correlation with the slopes   size over the slopes'")
     for epsilon in (1e-3, 1e-2, 0.1, 1.0, 5.0):
-        found = er.extract.masking(answer, smooth, clone, generator, epsilon=epsilon, loss="l1", latent=64)
+        differences = er.extract.Differences(epsilon=epsilon)
+        found = er.extract.masking(answer, smooth, clone, generator, differences=differences, loss="l1", latent=64)
         print(f"{epsilon:>7g} {found.zero_share:>18.1%} {found.correlation or 0:>29.2f} {found.ratio or 0:>23.1f}")
 
 

@@ -74,7 +74,7 @@ def made_thefts(
             own = None if differences is None else differences.epsilon
             tried = [own, *(epsilons if own is not None and victim != "large" else ())]
             entries += [made_entry(victim, name, epsilon, shift) for epsilon in tried]
-            if controls:
+            if controls and own is not None:
                 control = "whole pixels" if victim == "large" else "simulated"
                 entries.append(made_entry(victim, name, own, shift, control))
     return DataFreeComparison(entries=tuple(entries))

@@ -35,11 +35,11 @@ NAMES = ("dfme", "disguide")
 FOUND = made_thefts(2, NAMES, (1.0,))
 LABELS = [
     *("large.dfme.epsilon-0.001", "large.dfme.epsilon-0.001.whole-pixels"),
-    *("large.disguide", "large.disguide.whole-pixels"),
+    "large.disguide",
     *("qat.dfme.epsilon-0.001", "qat.dfme.epsilon-1", "qat.dfme.epsilon-0.001.simulated"),
-    *("qat.disguide", "qat.disguide.simulated"),
+    "qat.disguide",
     *("divqat.dfme.epsilon-0.001", "divqat.dfme.epsilon-1", "divqat.dfme.epsilon-0.001.simulated"),
-    *("divqat.disguide", "divqat.disguide.simulated"),
+    "divqat.disguide",
 ]
 
 

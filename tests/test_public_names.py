@@ -277,6 +277,7 @@ PUBLIC = {
         "ImagesSettings",
         "Splits",
         "ThreeWay",
+        "class_names",
         "collages",
         "load",
         "open_splits",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgerift.errors import DataError, RecipeError
-from edgerift.images import Augmentation, ImagesSettings, load, open_splits, resolve, split
+from edgerift.images import Augmentation, ImagesSettings, class_names, load, open_splits, resolve, split
 
 
 @pytest.fixture
@@ -79,3 +79,11 @@ def test_augmentation_may_be_set() -> None:
 def test_settings_out_of_range_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(RecipeError):
         ImagesSettings.model_validate(values)
+
+
+def test_the_classes_are_those_of_the_images(mirrors: list[Path], tmp_path: Path) -> None:
+    for settings in (ImagesSettings(source="digits"), resolve(ImagesSettings(source="mnist"), mirrors[0])):
+        parts = open_splits(settings, mirrors[0], tmp_path / "elsewhere")
+        assert class_names(settings, mirrors[0], tmp_path / "elsewhere") == parts.train.classes
+    with pytest.raises(DataError):
+        class_names(ImagesSettings(source=str(tmp_path / "nowhere")))

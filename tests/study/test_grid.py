@@ -221,11 +221,11 @@ def test_two_names_of_one_source_make_the_same_steps():
 
 def test_each_source_is_read_once(monkeypatch):
     read = []
-    for name in ("resolve", "open_splits"):
+    for name in ("resolve", "class_names"):
         true = getattr(images, name)
         monkeypatch.setattr(images, name, lambda settings, true=true, name=name: read.append(name) or true(settings))
     make_cells(study(data={"digits": {}, "again": {"source": "digits", "size": 16}}, theft=THEFT, evasion=EVASION))
-    assert sorted(read) == ["open_splits", "resolve"]
+    assert sorted(read) == ["class_names", "resolve"]
 
 
 @pytest.fixture

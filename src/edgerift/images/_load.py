@@ -8,7 +8,7 @@ import torch
 
 from edgerift.errors import DataError
 from edgerift.images._cache import default_cache
-from edgerift.images._content import Part
+from edgerift.images._content import Content, Part
 from edgerift.images._fingerprint import derive
 from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, resized_fingerprint
 from edgerift.images._sources import Located, locate
@@ -60,8 +60,7 @@ def open_located(
     found: Located, fingerprint: str, size: int | None, test_fraction: float, seed: int, cache: Path | None
 ) -> Splits:
     """Read a source that was found and has that fingerprint; see `load`."""
-    folder = default_cache() if cache is None else Path(cache).expanduser()
-    content = found.source.read(fingerprint, size, folder)
+    content = content_of(found, fingerprint, size, cache)
     sets = {
         name: _image_set(found, part, content.classes, derive(fingerprint, name), size)
         for name, part in content.parts.items()
@@ -69,6 +68,12 @@ def open_located(
     if "test" in sets:
         return _same_size(Splits(sets["train"], sets["test"]))
     return Splits(*split(sets["train"], test_fraction, seed=seed))
+
+
+def content_of(found: Located, fingerprint: str, size: int | None, cache: Path | None) -> Content:
+    """Read the decoded parts of a source that was found and has that fingerprint."""
+    folder = default_cache() if cache is None else Path(cache).expanduser()
+    return found.source.read(fingerprint, size, folder)
 
 
 def _image_set(found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None) -> ImageSet:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgerift.errors import DataError
-from edgerift.images._load import open_located
+from edgerift.images._load import content_of, open_located
 from edgerift.images._set import Augmentation, ImageSet
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import split
@@ -63,6 +63,15 @@ def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path 
     full, test = open_located(found, fingerprint, settings.size, settings.test_fraction, settings.seed, cache)
     train, validation = split(full, settings.validation_fraction, seed=settings.seed)
     return ThreeWay(train, validation, test)
+
+
+def class_names(settings: ImagesSettings, root: Path | None = None, cache: Path | None = None) -> tuple[str, ...]:
+    """Name the classes of the images that the settings describe, without splitting or scaling anything anew.
+
+    `root` and `cache` are those of `load`. Raises `DataError` for a source that is missing or damaged.
+    """
+    found = _locate(settings, root)
+    return content_of(found, settings.fingerprint or found.source.fingerprint(), settings.size, cache).classes
 
 
 def _locate(settings: ImagesSettings, root: Path | None) -> Located:

@@ -94,7 +94,7 @@ class _Sources:
     def classes(self, described: ImagesSettings) -> int:
         """Count the classes of images."""
         if described.source not in self._classes:
-            self._classes[described.source] = len(images.open_splits(described).train.classes)
+            self._classes[described.source] = len(images.class_names(described))
         return self._classes[described.source]
 
 

@@ -29,7 +29,7 @@ def test_it_writes_what_was_stolen_and_says_when_it_was_blind(run, given, tmp_pa
     assert "112 questions to the victim about whole grey levels" in " ".join(done.out.split())
     assert "The attack was blind: its finite differences (epsilon 0.001)" in " ".join(done.out.split())
     theft = DataFreeTheft.model_validate_json((tmp_path / "out" / "theft.json").read_text())
-    assert (theft.spent, theft.curve[-1].zero_share) == (112, pytest.approx(1, abs=0.1))
+    assert (theft.spent, theft.curve[-1].zero_share) == (112, pytest.approx(1, abs=0.3))
 
 
 def test_the_same_command_again_steals_nothing(run, given, tmp_path):

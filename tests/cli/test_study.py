@@ -52,6 +52,38 @@ def test_plan_run_and_show(run, asked, tmp_path):
     assert (tmp_path / "shown" / "tables.md").read_text() == (out / "tables.md").read_text()
 
 
+def test_a_result_of_elsewhere_is_not_made_again(run, asked, tmp_path):
+    run("study", "run", *asked)
+    result = tmp_path / "tiny-tiny" / "result.json"
+    here = [*asked[:-1], str(tmp_path / "other"), "--known", str(result)]
+    plan = run("study", "plan", *here, "--json").json()
+    assert (plan["cells"], plan["finished_cells"], plan["missing"]) == (1, 1, [])
+    assert "Nothing is missing" in run("study", "status", *here).out
+    made = run("study", "run", *here, "--out", str(tmp_path / "again"))
+    assert made.code == 0
+    assert "Nothing to do" in made.out
+    assert (tmp_path / "again" / "result.json").read_bytes() == result.read_bytes()
+    run("study", "show", *here, "--out", str(tmp_path / "shown"))
+    assert (tmp_path / "shown" / "result.json").read_bytes() == result.read_bytes()
+
+    Path(asked[0]).write_text(Path(asked[0]).read_text().replace("epochs: ", "epochs: 1"))
+    assert run("study", "plan", *here, "--json").json()["finished_cells"] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "none.json cannot be read (No such file or directory); give the result.json"),
+        ("{}", "none.json is no result of a study"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--known", "--result"])
+def test_a_file_that_is_no_result_is_told(run, asked, tmp_path, option, content, told):
+    if content is not None:
+        (tmp_path / "none.json").write_text(content)
+    assert told in run("study", "show", *asked, option, str(tmp_path / "none.json")).line()
+
+
 def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_path):
     path = Path(asked[0])
     path.write_text(path.read_text().replace("model: lenet", "model: 'json:make'"))

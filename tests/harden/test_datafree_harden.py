@@ -116,12 +116,6 @@ def test_without_controls_there_are_the_attacks_alone(name: str) -> None:
     assert len(thefts) == (2 if name == "large" else 4)
 
 
-def test_an_attack_can_have_a_budget_of_its_own() -> None:
-    recipe = comparing(budgets={"disguide": 8192})
-    budgets = {theft.attack.name: theft.budget for _, theft in recipe.thefts(row("qat", recipe))}
-    assert budgets == {"dfme": 4096, "disguide": 8192}
-
-
 def test_an_epsilon_of_the_attacks_own_is_tried_once_and_first() -> None:
     own = DFME.replace(differences=Differences(epsilon=0.1, directions=3, split=True))
     recipe = comparing(attacks=(own,), epsilons=(5.0, 0.1, 1e-3), controls=False)
@@ -345,6 +339,9 @@ def test_the_best_epsilon_is_that_against_the_plain_build(comparisons: list[Data
 
 def test_the_best_epsilon_of_what_was_not_tried_is_none() -> None:
     assert best_epsilon([made_thefts()], "maze") is None
+    # Where another attack stands, and this one does not, nothing is missing.
+    others = made_thefts(attacks=["disguide"])
+    assert best_epsilon([made_thefts(), others], "dfme") == best_epsilon([made_thefts()], "dfme")
     assert best_epsilon([made_thefts()], "disguide") is None
     assert best_epsilon([], "dfme") is None
 

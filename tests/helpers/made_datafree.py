@@ -45,14 +45,17 @@ def with_data_free(
     assert study.theft is not None
     cells = [
         DataFreeCell(
+            key=f"data-free-harden-{name}-{original}-{seed}-{attack}",
             data=name,
             original=original,
             seed=seed,
-            comparison=made_thefts(seed + 3 * place, attacks, epsilons, rows, controls=controls),
+            attack=attack,
+            comparison=made_thefts(seed + 3 * place, [attack], epsilons, rows, controls=controls),
         )
         for seed in seeds or study.seeds
         for place, name in enumerate(data or study.data)
         for original in study.originals
+        for attack in plan.attacks
     ]
     changed = study.replace(theft=study.theft.replace(data_free=plan))
     return result.replace(study=changed, data_free=tuple(cells))

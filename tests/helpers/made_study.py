@@ -83,6 +83,7 @@ def made_diva(
                     pictured = seed == seeds[0] and adaptation in ("ptq", "qat")
                     report = made_pair(97 * first + 31 * second, third, seed, pictured=pictured, classes=classes)
                     cell = {"data": name, "original": network, "seed": seed, "adaptation": adaptation}
+                    cell["key"] = f"pair-{name}-{network}-{adaptation}-{seed}"
                     pairs.append(PairCell.model_validate({**cell, "report": report}))
     return _result(study, pairs=tuple(pairs), missing=tuple(lost))
 
@@ -135,6 +136,7 @@ def made_divqat(
                         alphas=alphas and is_first,
                     )
                     cell = {"data": name, "original": network, "seed": seed, "target": target}
+                    cell["key"] = f"harden-{name}-{network}-{target}-{seed}"
                     thefts.append(TheftCell.model_validate({**cell, "hardening": hardening}))
     return _result(study, thefts=tuple(thefts), missing=tuple(lost))
 

@@ -1,5 +1,7 @@
 """Claims about thieves without images: who is compared at which epsilon, and what a blind attack's verdict is worth."""
 
+from collections.abc import Iterable, Iterator
+
 import pytest
 from made_datafree import made_entry
 from made_hardening import share
@@ -36,11 +38,20 @@ def pair(
 
 
 def cell(*entries: DataFreeEntry, data: str = "cifar10", seed: int = 0) -> DataFreeCell:
-    return DataFreeCell(data=data, original="ResNet", seed=seed, comparison=DataFreeComparison(entries=entries))
+    place = {"key": f"{data}-{seed}", "data": data, "original": "ResNet", "seed": seed}
+    return DataFreeCell(**place, attack=entries[0].attack, comparison=DataFreeComparison(entries=entries))
 
 
 def judged(*cells: DataFreeCell, result: StudyResult = RESULT) -> dict[str, Claim]:
-    return {claim.name: claim for claim in claims(result.replace(data_free=cells))}
+    return {claim.name: claim for claim in claims(result.replace(data_free=tuple(split(cells))))}
+
+
+def split(cells: Iterable[DataFreeCell]) -> Iterator[DataFreeCell]:
+    """Make cells of one attack each, as a study has them."""
+    for one in cells:
+        for attack in dict.fromkeys(entry.attack for entry in one.comparison.entries):
+            entries = tuple(entry for entry in one.comparison.entries if entry.attack == attack)
+            yield one.replace(attack=attack, comparison=DataFreeComparison(entries=entries))
 
 
 def values(claim: Claim) -> list[float]:

@@ -148,7 +148,8 @@ def test_cells_stand_after_the_first_targets_for_the_sets_and_seeds_named(read):
         "other, LeNet, server, seed 3",
         "other, LeNet, mobile, seed 3",
         "digits, LeNet, server, seed 5",
-        "digits, LeNet, data-free, seed 5",
+        "digits, LeNet, data-free dfme, seed 5",
+        "digits, LeNet, data-free disguide, seed 5",
         "digits, LeNet, mobile, seed 5",
         "other, LeNet, server, seed 5",
         "other, LeNet, mobile, seed 5",
@@ -165,20 +166,20 @@ def test_cells_stand_after_the_first_targets_for_the_sets_and_seeds_named(read):
     ],
 )
 def test_all_sets_and_seeds_are_meant_where_none_is_named(read, changes, places):
-    found = [cell for cell in make_cells(read(TEXT.replace(*changes))) if cell.kind == "data-free"]
+    found = [cell for cell in make_cells(read(TEXT.replace(*changes))) if cell.kind == "data-free dfme"]
     assert [(cell.data, cell.seed) for cell in found] == places
 
 
 def test_without_a_plan_there_are_no_such_cells_and_the_others_are_the_same(read):
     plain = TEXT[: TEXT.index("  data_free:")] + TEXT[TEXT.index("profiles:") :]
-    with_plan = [cell for cell in make_cells(read()) if cell.kind != "data-free"]
+    with_plan = [cell for cell in make_cells(read()) if not cell.kind.startswith("data-free")]
     assert [cell.recipe.digest() for cell in make_cells(read(plain))] == [cell.recipe.digest() for cell in with_plan]
 
 
 def test_a_cell_steals_the_victims_of_its_comparison(read):
     study = read()
     cells = make_cells(study)
-    cell = only(cells, kind="data-free")
+    cell = only(cells, kind="data-free dfme")
     comparison = only(cells, data="digits", kind="server", seed=5).recipe
     assert isinstance(cell.recipe, DataFreeHardenRecipe)
     assert isinstance(comparison, HardenRecipe)
@@ -187,12 +188,14 @@ def test_a_cell_steals_the_victims_of_its_comparison(read):
     # In a table's order and in rising order: the same comparison is made once.
     assert (cell.recipe.rows, cell.recipe.epsilons) == (("large", "qat", "divqat"), (0.01, 5.0))
     assert (cell.recipe.controls, cell.recipe.budget, cell.recipe.points) == (False, 4096, 3)
-    assert cell.recipe.budgets == {"disguide": 512}
-    assert cell.recipe.attacks == study.theft.data_free.thieves(5)
+    # One attack a cell, so that one that fails takes no other with it, and each with a budget of its own.
+    other = only(cells, kind="data-free disguide")
+    assert other.recipe == cell.recipe.replace(attacks=other.recipe.attacks, budget=512)
+    assert (*cell.recipe.attacks, *other.recipe.attacks) == study.theft.data_free.thieves(5)
     # A thief must not draw what the victim drew.
-    assert {attack.seed for attack in cell.recipe.attacks} == {6}
+    assert {attack.seed for one in (cell, other) for attack in one.recipe.attacks} == {6}
     moved = TEXT.replace("[divqat, large, qat]", "[qat, divqat, large]").replace("[5, 0.01]", "[0.01, 5]")
-    assert only(make_cells(read(moved)), kind="data-free").recipe.digest() == cell.recipe.digest()
+    assert only(make_cells(read(moved)), kind="data-free dfme").recipe.digest() == cell.recipe.digest()
 
 
 # The result
@@ -210,18 +213,16 @@ def store(tmp_path, monkeypatch):
 def test_thefts_are_collected_with_their_places(read, store):
     study = read(TEXT.replace("data: [digits]", "data: []").replace("seeds: [5]", "seeds: []"))
     cells = make_cells(study)
-    stolen = [cell for cell in cells if cell.kind == "data-free"]
+    stolen = [cell for cell in cells if cell.kind.startswith("data-free")]
     for cell in stolen[1:]:
         store.get(cell.recipe)
     found = collect(study, "small", cells, store)
-    assert [(cell.data, cell.original, cell.seed) for cell in found.data_free] == [
-        ("other", "LeNet", 3),
-        ("digits", "LeNet", 5),
-        ("other", "LeNet", 5),
-    ]
+    places = [(data, "LeNet", seed) for seed in (3, 5) for data in ("digits", "other")]
+    places = [(*place, attack) for place in places for attack in ("dfme", "disguide")]
+    assert [(cell.data, cell.original, cell.seed, cell.attack) for cell in found.data_free] == places[1:]
     for cell, own in zip(found.data_free, stolen[1:], strict=True):
         assert cell.comparison == own.recipe.open(store, lambda *_: None)
-    assert "digits, LeNet, data-free, seed 3" in [cell.name for cell in found.missing]
+    assert "digits, LeNet, data-free dfme, seed 3" in [cell.name for cell in found.missing]
     assert len(found.data_free) + len(found.missing) == len(cells)
     assert StudyResult.model_validate_json(found.model_dump_json()) == found
 

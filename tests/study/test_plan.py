@@ -314,7 +314,7 @@ def test_rows_thieves_and_searches_are_told_apart():
         f"data-free: {at}, QAT {on} by dfme with epsilon 0.001 without rounding, seed 0": 1,
         f"harden: {at}, mobile, seed 0": 1,
         f"harden: {at}, server, seed 0": 1,
-        f"data-free-harden: {at}, data-free, seed 0": 1,
+        f"data-free-harden: {at}, data-free dfme, seed 0": 1,
     }.items() <= names.items()
 
 

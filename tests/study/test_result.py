@@ -111,3 +111,30 @@ def test_a_damaged_report_is_told(store, cells):
     (store.get(cells[0].recipe) / "pair.json").write_text("{")
     with pytest.raises(StoreError, match=r"pair\.json"):
         collect(STUDY, "small", cells, store)
+
+
+def test_what_the_store_lacks_is_taken_from_results_of_elsewhere(store, cells, tmp_path):
+    for cell in cells:
+        store.get(cell.recipe)
+    whole = collect(STUDY, "small", cells, store)
+    empty = Store(tmp_path / "empty")
+    assert collect(STUDY, "small", cells, empty, known=[whole]) == whole
+    # Names are of the study that asks, and the other one's may be of another study.
+    renamed = whole.replace(
+        pairs=tuple(cell.replace(data="other", original="other") for cell in whole.pairs), thefts=()
+    )
+    found = collect(STUDY, "small", cells, empty, known=[renamed])
+    assert (found.pairs, found.thefts) == (whole.pairs, ())
+    assert len(found.missing) == len(whole.thefts)
+
+
+def test_the_store_goes_before_results_of_elsewhere_and_an_unlike_recipe_is_not_taken(store, cells):
+    first = cells[0]
+    store.get(first.recipe)
+    own = collect(STUDY, "small", cells, store).pairs[0]
+    other = own.replace(report=made_pair(60, 0, 0))
+    result = collect(STUDY, "small", (first,), store)
+    assert collect(STUDY, "small", (first,), store, known=[result.replace(pairs=(other,))]).pairs == (own,)
+    unlike = own.replace(key=own.key + "0")
+    lost = collect(STUDY, "small", (first,), Store(store.root / "none"), known=[result.replace(pairs=(unlike,))])
+    assert (lost.pairs, [cell.name for cell in lost.missing]) == ((), [first.name])

@@ -1,5 +1,6 @@
 """What is told of finished thefts without images, without anything being built or fetched for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,9 @@ def keep(store: Store, recipe: Recipe, **files: str) -> Path:
 
 @pytest.fixture(scope="session")
 def cell(session_folders):
-    (found,) = (cell for cell in make_cells(STUDY) if cell.kind == "data-free")
-    return found
+    """The cell of one attack, with the other one's thefts in its recipe as well."""
+    dfme, disguide = (cell for cell in make_cells(STUDY) if cell.kind.startswith("data-free"))
+    return replace(dfme, recipe=dfme.recipe.replace(attacks=(*dfme.recipe.attacks, *disguide.recipe.attacks)))
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def told(log: CellLog) -> dict[str, dict[int, float]]:
 
 def test_the_cell_says_where_it_stands(store, cell):
     log = cell_log(cell, STUDY, "small", store)
-    assert log.name == "digits, ResNet, data-free, seed 3"
+    assert log.name == "digits, ResNet, data-free dfme, seed 3"
     expected = {
         "data": "digits",
         "original": "ResNet",

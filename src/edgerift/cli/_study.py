@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, final
 
@@ -14,10 +14,10 @@ from rich.text import Text
 
 from edgerift.cli._options import Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.errors import InputError
-from edgerift.recipes import Progress, Settings, silent
+from edgerift.errors import InputError, RecipeError
+from edgerift.recipes import Progress, Recipe, Settings, silent
 from edgerift.report import plan_text, study_text, write_study
-from edgerift.store import Store, default_root, read_document
+from edgerift.store import Store, default_root
 from edgerift.study import (
     Cell,
     Here,
@@ -31,6 +31,8 @@ from edgerift.study import (
     StudyResult,
     Workers,
     collect,
+    key_of,
+    known_cells,
     make_plan,
     open_study,
     run_steps,
@@ -54,6 +56,8 @@ class StudyOptions(Settings, ABC):
     """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
     mirror: str | None = None
     """an fsspec URL, such as s3://bucket/folder, through which machines without a shared disk share finished steps"""
+    known: tuple[Path, ...] = ()
+    """the result.json of runs elsewhere: cells of the same recipes are taken from there where the store lacks them"""
 
     def read(self) -> StudyFile:
         """Read the file."""
@@ -62,6 +66,15 @@ class StudyOptions(Settings, ABC):
     def open_store(self) -> Store:
         """Open the store."""
         return Store(self.store or default_root(), self.mirror)
+
+    def known_results(self) -> tuple[StudyResult, ...]:
+        """Read the results of runs elsewhere."""
+        return tuple(_read_result(path) for path in self.known)
+
+    def plan(self) -> Plan:
+        """Look at what is there and what is missing."""
+        file, known = self.read(), known_cells(self.known_results())
+        return make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store(), known)
 
 
 @final
@@ -74,9 +87,8 @@ class PlanStudy(StudyOptions):
 
     def run(self) -> int:
         """Look, and show the plan."""
-        file = self.read()
-        file.require_networks()
-        plan = make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store())
+        self.read().require_networks()
+        plan = self.plan()
         show(plan, plan_text(plan, details=self.details), self.as_json)
         return 0
 
@@ -89,8 +101,7 @@ class StudyStatus(StudyOptions):
 
     def run(self) -> int:
         """Look, and show the plan with what runs."""
-        file = self.read()
-        plan = make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store())
+        plan = self.plan()
         show(plan, plan_text(plan, details=False), self.as_json)
         return 0
 
@@ -138,14 +149,16 @@ class RunStudy(StudyOptions):
         """Run what is missing, write the report and show it."""
         file = self.read()
         file.require_networks()
-        study = file.study
+        study, known = file.study, self.known_results()
         self._require_place()
         folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         with progress_bars() as progress:
             store = self.open_store()
             cells = file.cells(self.data_root)
-            summary = self._run(cells, store, progress)
-            result = collect(study, self.profile, cells, store)
+            elsewhere = known_cells(known)
+            goals = [cell.recipe for cell in cells if key_of(cell.recipe) not in elsewhere]
+            summary = self._run(goals, store, progress)
+            result = collect(study, self.profile, cells, store, known=known)
             written = _write(result, folder)
             tracked = self._track(study, cells, store, folder, progress)
         done = StudyRun(
@@ -157,12 +170,11 @@ class RunStudy(StudyOptions):
             report=str(folder / "report.html"),
             summary=summary,
         )
-        names = _names(make_plan(study.study, self.profile, cells, store)) if summary.failed else {}
+        names = _names(self.plan()) if summary.failed else {}
         show(done, _told(done, result, written, names), self.as_json)
         return 1 if result.missing else 0
 
-    def _run(self, cells: tuple[Cell, ...], store: Store, progress: Progress) -> RunSummary:
-        goals = [cell.recipe for cell in cells]
+    def _run(self, goals: Sequence[Recipe], store: Store, progress: Progress) -> RunSummary:
         if all(store.has(goal) for goal in goals):
             return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
         return run_steps(goals, store, self._workers(store), progress)
@@ -212,12 +224,24 @@ class ShowStudy(StudyOptions):
         study = file.study
         folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         if self.result is not None:
-            result = read_document(StudyResult, self.result)
+            result = _read_result(self.result)
         else:
-            result = collect(study, self.profile, file.cells(self.data_root), self.open_store(), silent)
+            cells = file.cells(self.data_root)
+            result = collect(study, self.profile, cells, self.open_store(), silent, self.known_results())
         write_study(result, folder)
         show(result, study_text(result, folder), self.as_json)
         return 0
+
+
+def _read_result(path: Path) -> StudyResult:
+    """Read a result that somebody named; raises `InputError` for a file that is none."""
+    advice = "give the result.json that a run or a show of a study wrote"
+    try:
+        return StudyResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {advice}") from None
+    except RecipeError as error:
+        raise InputError(f"{path} is no result of a study ({error}); {advice}") from None
 
 
 def _write(result: StudyResult, folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edgerift.deploy import BuildRecipe
-from edgerift.extract import AttackName, DataFree, DataFreeRecipe
+from edgerift.extract import DataFree, DataFreeRecipe
 from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.recipes import Progress, Recipe, silent
@@ -27,8 +27,8 @@ class DataFreeHardenRecipe(Recipe):
     A float victim answers float images, as in the publications; a build answers whole grey levels. Attacks that take
     finite differences are run on builds at each of the `epsilons` as well. With `controls` they also attack a float
     victim through whole grey levels, and a build's weights in float without rounding: between them these tell what
-    training protects from what rounding hides. Each has `budget` questions, or what `budgets` says of the attack. Every
-    theft is a step of its own in the store.
+    training protects from what rounding hides. Each has `budget` questions. Every theft is a step of its own in the
+    store.
     """
 
     type: Literal["data-free-harden"] = "data-free-harden"
@@ -39,7 +39,6 @@ class DataFreeHardenRecipe(Recipe):
     epsilons: tuple[PositiveFloat, ...] = ()
     controls: bool = True
     budget: PositiveInt = 20_000_000
-    budgets: dict[AttackName, PositiveInt] = Field(default_factory=dict)
     points: PositiveInt = 20
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
@@ -109,7 +108,7 @@ class DataFreeHardenRecipe(Recipe):
             # A thief of labels alone cannot see a defence that keeps every label: that theft is the undefended one's.
             defences=() if sees_labels_alone and row.keeps_labels else row.defences,
             images=self.victims.images,
-            budget=self.budgets.get(attack.name, self.budget),
+            budget=self.budget,
             attack=attack,
             pixels=pixels,
             simulated=simulated,

@@ -71,13 +71,15 @@ def published_epsilon(attack: str) -> float | None:
 def best_epsilon(comparisons: Sequence[DataFreeComparison], attack: str, victim: str = "qat") -> float | None:
     """Choose the epsilon at which an attack's clones of one victim err least, on average over comparisons.
 
-    The smaller of two that are equal; None where that victim was not attacked with differences in all of them. Nothing
-    is chosen against a defence by it as long as `victim` has none.
+    Comparisons without the attack do not count. The smaller of two that are equal; None where that victim was not
+    attacked with the same differences in all of the others. Nothing is chosen against a defence by it as long as
+    `victim` has none.
     """
     errors: dict[float, list[float]] = {}
-    for comparison in comparisons:
+    with_attack = [one for one in comparisons if any(entry.attack == attack for entry in one.entries)]
+    for comparison in with_attack:
         for one in comparison.entries:
             if (one.victim, one.attack, one.control) == (victim, attack, None) and one.epsilon is not None:
                 errors.setdefault(one.epsilon, []).append(one.theft.adversary_error.value)
-    means = {epsilon: statistics.fmean(own) for epsilon, own in errors.items() if len(own) == len(comparisons)}
+    means = {epsilon: statistics.fmean(own) for epsilon, own in errors.items() if len(own) == len(with_attack)}
     return min(means, key=lambda epsilon: (means[epsilon], epsilon), default=None)

@@ -4,6 +4,8 @@ from edgerift.study._claims import Claim as Claim
 from edgerift.study._claims import Finding as Finding
 from edgerift.study._claims import claims as claims
 from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
+from edgerift.study._graph import Key as Key
+from edgerift.study._graph import key_of as key_of
 from edgerift.study._grid import Cell as Cell
 from edgerift.study._grid import make_cells as make_cells
 from edgerift.study._pairs import EpochPart as EpochPart
@@ -19,11 +21,13 @@ from edgerift.study._reading import StudyFile as StudyFile
 from edgerift.study._reading import open_study as open_study
 from edgerift.study._reading import read_study as read_study
 from edgerift.study._result import DataFreeCell as DataFreeCell
+from edgerift.study._result import FinishedCell as FinishedCell
 from edgerift.study._result import MissingCell as MissingCell
 from edgerift.study._result import PairCell as PairCell
 from edgerift.study._result import StudyResult as StudyResult
 from edgerift.study._result import TheftCell as TheftCell
 from edgerift.study._result import collect as collect
+from edgerift.study._result import known_cells as known_cells
 from edgerift.study._running import FailedStep as FailedStep
 from edgerift.study._running import RunSummary as RunSummary
 from edgerift.study._running import run_steps as run_steps

@@ -23,7 +23,7 @@ from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, Ne
 from edgerift.train import TrainRecipe
 
 COLLAGES: Final = "collages"
-#: The kind of the cells that are thefts without images.
+#: How the kind of the cells that are thefts without images begins; the attack's name follows.
 DATA_FREE: Final = "data-free"
 
 #: Says where in a file a value stands, as errors begin.
@@ -123,7 +123,9 @@ class _Seed:
                         theft = self._theft(original, described, data_name, data, network, target)
                         yield Cell(data_name, name, seed, target, theft)
                         if target == study.theft.targets[0] and self._is_data_free(data_name):
-                            yield Cell(data_name, name, seed, DATA_FREE, self._data_free(theft))
+                            for stealing in self._data_free(theft):
+                                kind = f"{DATA_FREE} {stealing.attacks[0].name}"
+                                yield Cell(data_name, name, seed, kind, stealing)
 
     def _require_classes(self, data_name: str, classes: int) -> None:
         for place, number in enumerate(() if self._study.evasion is None else self._study.evasion.classes):
@@ -225,20 +227,21 @@ class _Seed:
             and self._seed in (plan.seeds or self._study.seeds)
         )
 
-    def _data_free(self, theft: HardenRecipe) -> DataFreeHardenRecipe:
+    def _data_free(self, theft: HardenRecipe) -> Iterator[DataFreeHardenRecipe]:
+        """Describe the thefts by each attack, so that one that fails takes no other with it."""
         assert self._study.theft is not None
         plan = self._study.theft.data_free
         assert plan is not None
-        return DataFreeHardenRecipe(
-            victims=theft.victims,
-            rows=tuple(row for row in get_args(RowName) if row in plan.rows),
-            attacks=plan.thieves(self._seed),
-            epsilons=tuple(sorted(plan.epsilons)),
-            controls=plan.controls,
-            budget=plan.budget,
-            budgets=plan.budgets,
-            points=plan.points,
-        )
+        for attack in plan.thieves(self._seed):
+            yield DataFreeHardenRecipe(
+                victims=theft.victims,
+                rows=tuple(row for row in get_args(RowName) if row in plan.rows),
+                attacks=(attack,),
+                epsilons=tuple(sorted(plan.epsilons)),
+                controls=plan.controls,
+                budget=plan.budgets.get(attack.name, plan.budget),
+                points=plan.points,
+            )
 
     def _queries(self, described: ImagesSettings, name: str, data: DataChoice) -> QuerySettings:
         assert self._study.theft is not None

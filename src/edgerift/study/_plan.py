@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from edgerift.evade import EvadeRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.recipes import Recipe, Settings
 from edgerift.study._estimate import Estimates
-from edgerift.study._graph import Graph, Key
+from edgerift.study._graph import Graph, Key, key_of
 from edgerift.study._grid import Cell
 from edgerift.study._records import Records, is_running
 from edgerift.study._step_names import cells_of_steps, step_names
@@ -73,17 +73,21 @@ class Plan(Settings):
         return not self.missing
 
 
-def make_plan(name: str, profile: str, cells: tuple[Cell, ...], store: Store) -> Plan:
+def make_plan(
+    name: str, profile: str, cells: tuple[Cell, ...], store: Store, known: Collection[Key] = frozenset()
+) -> Plan:
     """Look at a study: what is there, what is missing, what runs, what failed.
 
-    Raises :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
+    A cell whose key is `known` was finished elsewhere: it counts as such, and none of its steps are listed. Raises
+    :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
     """
     store.refresh()
-    graph = Graph((cell.recipe for cell in cells), store)
+    asked = tuple(cell for cell in cells if key_of(cell.recipe) not in known)
+    graph = Graph((cell.recipe for cell in asked), store)
     grows = any(_grows(recipe, key, graph) for key, recipe in graph.missing.items())
-    finished_cells = sum(graph.key(cell.recipe) in graph.finished for cell in cells)
+    finished_cells = len(cells) - len(asked) + sum(graph.key(cell.recipe) in graph.finished for cell in asked)
     graph.look_below()
-    states = _States(cells, graph, store)
+    states = _States(asked, graph, store)
     missing = tuple(states.missing(key) for key in _in_order(graph, graph.missing))
     return Plan(
         study=name,

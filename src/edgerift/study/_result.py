@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgerift.deploy import Target
+from edgerift.extract import AttackName
 from edgerift.harden import DataFreeComparison, DataFreeHardenRecipe, Hardening, HardenRecipe
 from edgerift.recipes import Progress, Settings, silent
-from edgerift.study._graph import key_of
+from edgerift.study._graph import Key, key_of
 from edgerift.study._grid import Cell
 from edgerift.study._pairs import PairRecipe, PairReport
 from edgerift.study._records import Records
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
 
 class PairCell(Settings):
-    """An adapted model under attack, and where it stands in the grid."""
+    """An adapted model under attack, where it stands in the grid, and the key of its recipe."""
 
+    key: Key
     data: str
     original: str
     seed: int
@@ -29,8 +32,9 @@ class PairCell(Settings):
 
 
 class TheftCell(Settings):
-    """A comparison of hardened victims, and where it stands in the grid."""
+    """A comparison of hardened victims, where it stands in the grid, and the key of its recipe."""
 
+    key: Key
     data: str
     original: str
     seed: int
@@ -39,12 +43,17 @@ class TheftCell(Settings):
 
 
 class DataFreeCell(Settings):
-    """Thefts without images, and where they stand in the grid."""
+    """Thefts without images by one attack, where they stand in the grid, and the key of their recipe."""
 
+    key: Key
     data: str
     original: str
     seed: int
+    attack: AttackName
     comparison: DataFreeComparison
+
+
+FinishedCell: TypeAlias = PairCell | TheftCell | DataFreeCell
 
 
 class MissingCell(Settings):
@@ -58,7 +67,7 @@ class StudyResult(Settings):
     """All that the tables and figures of a study are made of."""
 
     type: Literal["study-result"] = "study-result"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     edgerift: str
     profile: str
     study: Study
@@ -69,35 +78,59 @@ class StudyResult(Settings):
 
 
 def collect(
-    study: Study, profile: str, cells: tuple[Cell, ...], store: Store, progress: Progress = silent
+    study: Study,
+    profile: str,
+    cells: tuple[Cell, ...],
+    store: Store,
+    progress: Progress = silent,
+    known: Iterable[StudyResult] = (),
 ) -> StudyResult:
-    """Read the reports of the cells that are finished, and name the others."""
-    pairs: list[PairCell] = []
-    thefts: list[TheftCell] = []
-    data_free: list[DataFreeCell] = []
+    """Read the reports of the cells that are finished, and name the others.
+
+    What the store lacks is taken from the results `known` where one has a cell of the same recipe.
+    """
+    elsewhere = known_cells(known)
+    found: list[FinishedCell] = []
     missing: list[MissingCell] = []
     records = Records(store)
     for cell in cells:
-        recipe = cell.recipe
-        place = {"data": cell.data, "original": cell.original, "seed": cell.seed}
-        if not store.has(recipe):
-            record = records.read(key_of(recipe))
-            missing.append(MissingCell(name=cell.name, error=None if record is None else record.error))
-        elif isinstance(recipe, PairRecipe):
-            report = recipe.open(store, progress)
-            pairs.append(PairCell.model_validate({**place, "adaptation": cell.kind, "report": report}))
-        elif isinstance(recipe, DataFreeHardenRecipe):
-            data_free.append(DataFreeCell.model_validate({**place, "comparison": recipe.open(store, progress)}))
+        key = key_of(cell.recipe)
+        if store.has(cell.recipe):
+            found.append(_finished(cell, key, store, progress))
+        elif key in elsewhere:
+            found.append(elsewhere[key].replace(data=cell.data, original=cell.original, seed=cell.seed))
         else:
-            assert isinstance(recipe, HardenRecipe)
-            hardening = recipe.open(store, progress)
-            thefts.append(TheftCell.model_validate({**place, "target": cell.kind, "hardening": hardening}))
+            record = records.read(key)
+            missing.append(MissingCell(name=cell.name, error=None if record is None else record.error))
     return StudyResult(
         edgerift=version("edgerift"),
         profile=profile,
         study=study,
-        pairs=tuple(pairs),
-        thefts=tuple(thefts),
-        data_free=tuple(data_free),
+        pairs=tuple(cell for cell in found if isinstance(cell, PairCell)),
+        thefts=tuple(cell for cell in found if isinstance(cell, TheftCell)),
+        data_free=tuple(cell for cell in found if isinstance(cell, DataFreeCell)),
         missing=tuple(missing),
     )
+
+
+def known_cells(results: Iterable[StudyResult]) -> dict[Key, FinishedCell]:
+    """List the cells of some results by the keys of their recipes; of two alike the first."""
+    found: dict[Key, FinishedCell] = {}
+    for result in results:
+        cells: list[FinishedCell] = [*result.pairs, *result.thefts, *result.data_free]
+        for cell in cells:
+            found.setdefault(cell.key, cell)
+    return found
+
+
+def _finished(cell: Cell, key: Key, store: Store, progress: Progress) -> FinishedCell:
+    """Read the report of a finished cell."""
+    recipe = cell.recipe
+    place = {"key": key, "data": cell.data, "original": cell.original, "seed": cell.seed}
+    if isinstance(recipe, PairRecipe):
+        return PairCell.model_validate({**place, "adaptation": cell.kind, "report": recipe.open(store, progress)})
+    if isinstance(recipe, DataFreeHardenRecipe):
+        place["attack"] = recipe.attacks[0].name
+        return DataFreeCell.model_validate({**place, "comparison": recipe.open(store, progress)})
+    assert isinstance(recipe, HardenRecipe)
+    return TheftCell.model_validate({**place, "target": cell.kind, "hardening": recipe.open(store, progress)})

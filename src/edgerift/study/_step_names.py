@@ -87,8 +87,8 @@ def described(recipe: Recipe) -> str:
             return f"{_victim(recipe)} by {_attack(recipe)}"
         case HardenRecipe():
             return recipe.target
-        case DataFreeHardenRecipe():
-            return DATA_FREE
+        case DataFreeHardenRecipe(attacks=attacks):
+            return f"{DATA_FREE} {', '.join(attack.name for attack in attacks)}"
         case _:
             return _evaded(recipe)
 

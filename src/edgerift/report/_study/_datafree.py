@@ -116,7 +116,11 @@ class DataFreeThefts:
 
     def __init__(self, result: StudyResult) -> None:
         self._study = result.study
-        self._found = {(cell.data, cell.original, cell.seed): cell.comparison for cell in result.data_free}
+        self._found: dict[tuple[str, str, int], DataFreeComparison] = {}
+        for cell in result.data_free:
+            place = (cell.data, cell.original, cell.seed)
+            others = self._found[place].entries if place in self._found else ()
+            self._found[place] = DataFreeComparison(entries=(*others, *cell.comparison.entries))
         self._titles: dict[str, str] = {
             one.victim: victim_title(result, one.victim) for cell in result.data_free for one in cell.comparison.entries
         }

@@ -64,7 +64,7 @@ def seed_counts(
 
 def _kind(cell: PairCell | TheftCell | DataFreeCell) -> str:
     if isinstance(cell, DataFreeCell):
-        return ""
+        return cell.attack
     return cell.adaptation if isinstance(cell, PairCell) else cell.target
 
 

@@ -132,9 +132,9 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("plain", "defended", "blind", "said"),
     [
-        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): what stops it there"),
-        ((0.01, 0.01), (0.5, 0.5), True, "no difference here, held or not, tells of DivQAT's training"),
-        ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts: those"),
+        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01); what it takes where it"),
+        ((0.01, 0.01), (0.5, 0.5), True, "not measured, so that no difference there tells of DivQAT's training."),
+        ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts; what it"),
         ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 thefts: there an attack without"),
         ((0.5, 0.5), (0.4, 0.4), False, "was not blind against QAT (correlation 0.50), nor against DivQAT (0.40)."),
     ],
@@ -151,6 +151,45 @@ def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(
     assert claim.blind is blind
     assert said in claim.note.replace(" of its differences with the slopes", "")
     assert claim.note.startswith("DFME at epsilon 0.001 was ")
+
+
+@pytest.mark.parametrize(
+    ("takes", "sight", "blind", "said"),
+    [
+        # (the errors of the clones where nothing is rounded, of 359 images, their correlation, ...)
+        (
+            (40, 40),
+            1.0,
+            True,
+            "err on 27.9 to 33.4 % there, and on 11.1 % where nothing is rounded. What stops it there",
+        ),
+        ((40, 95), 1.0, True, "on 11.1 to 26.5 % where nothing is rounded. What stops it there is the arithmetic"),
+        (
+            (95, 110),
+            1.0,
+            False,
+            "on 26.5 to 30.6 % where nothing is rounded. It steals as much without its differences",
+        ),
+        ((190, 200), 1.0, False, "It steals as much without its differences, so that both builds' answers are put to"),
+        # Blind without rounding too: that tells nothing of what sight is worth.
+        ((95, 110), 0.0, True, "what it takes where it sees was not measured"),
+    ],
+)
+def test_a_blind_attack_is_held_against_one_that_sees(
+    takes: tuple[int, ...], sight: float, blind: bool, said: str
+) -> None:
+    cells = [
+        cell(
+            stolen("qat", "dfme", 1e-3, 100 + 20 * seed, 0.01),
+            stolen("divqat", "dfme", 1e-3, 150, 0.01),
+            stolen("qat", "dfme", 1e-3, count, sight, control="simulated"),
+            seed=seed,
+        )
+        for seed, count in enumerate(takes)
+    ]
+    claim = judged(*cells)["dfme-published"]
+    assert claim.blind is blind
+    assert said in claim.note
 
 
 def test_what_nobody_measured_is_not_called_blind() -> None:

@@ -97,6 +97,7 @@ def _masking(theft: DataFreeTheft) -> list[str]:
     known = "nothing at all" if last.correlation is None else f"a correlation of no more than {last.correlation:.2f}"
     return [
         f"The attack was blind: its finite differences (epsilon {last.epsilon:g}) have {known} with the victim's "
-        f"slopes and {percent(last.zero_share)} of them are zero. This says nothing about the victim's training: give "
-        "a larger --epsilon, or an attack that takes no differences (--attack disguide)."
+        f"slopes and {percent(last.zero_share)} of them are zero. What it did not take need not be the doing of the "
+        "victim's training: compare with a larger --epsilon, with --simulated, or with an attack that takes no "
+        "differences (--attack disguide)."
     ]

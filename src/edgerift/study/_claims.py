@@ -39,8 +39,8 @@ class Claim(Settings):
     A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
     other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
     within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` says what a
-    verdict's worth hangs on; a claim is `blind` whose attack saw nothing of the undefended model either: its verdict
-    tells nothing of the defence.
+    verdict's worth hangs on; a claim is `blind` whose attack saw nothing of the undefended model either, unless it is
+    known to steal as much from it without sight: its verdict tells nothing of the defence.
     """
 
     name: str

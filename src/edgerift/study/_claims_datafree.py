@@ -24,7 +24,10 @@ _Choice: TypeAlias = Callable[[Stolen], float | None]
 
 
 class Worth(NamedTuple):
-    """What a difference found is worth: in words, and whether the attack was blind against every plain build."""
+    """What a difference found is worth: in words, and whether it tells nothing, for the attack should have seen more.
+
+    `blind` says that the attack was blind against every plain build, and did not steal as much there as where it sees.
+    """
 
     note: str = ""
     blind: bool = False
@@ -130,21 +133,37 @@ def _difference(stolen: Stolen, attack: str, epsilon: float | None) -> float | N
     return 100 * (defended.theft.adversary_error.value - plain.theft.adversary_error.value)
 
 
+class _Compared(NamedTuple):
+    """The thefts of both builds at one epsilon, and of the plain one without rounding by an attack that saw there."""
+
+    plain: DataFreeEntry
+    defended: DataFreeEntry
+    seeing: DataFreeEntry | None
+
+    @property
+    def needs_no_sight(self) -> bool:
+        """Whether the clone of the plain build errs no more than one of an attack that sees, by their intervals."""
+        if self.seeing is None:
+            return False
+        return self.plain.theft.adversary_error.low <= self.seeing.theft.adversary_error.high
+
+
 def _worth(attack: _Attack, cells: Sequence[tuple[str, Stolen]], choose: _Choice) -> Worth:
     """Say at which epsilons an attack was, whether it could see there, and what a difference is worth then."""
     epsilons: dict[str, float] = {}
-    pairs: list[tuple[DataFreeEntry, DataFreeEntry]] = []
+    found: list[_Compared] = []
     for place, stolen in cells:
         epsilon = choose(stolen)
-        found = [stolen.comparison.find(victim, attack.name, epsilon) for victim in (_PLAIN, _DEFENDED)]
-        plain, defended = found
+        plain, defended = (stolen.comparison.find(victim, attack.name, epsilon) for victim in (_PLAIN, _DEFENDED))
         if epsilon is not None and plain is not None and defended is not None:
             epsilons[place] = epsilon
-            pairs.append((plain, defended))
-    if not pairs:
+            control = stolen.comparison.find(_PLAIN, attack.name, published_epsilon(attack.name), "simulated")
+            sees = control is not None and control.is_blind is False
+            found.append(_Compared(plain, defended, control if sees else None))
+    if not found:
         return Worth()
-    blind = all(plain.is_blind for plain, _ in pairs)
-    return Worth(f"{attack.title} at {_epsilons(epsilons)} {_sight(pairs)}", blind)
+    blind = all(one.plain.is_blind for one in found) and not all(one.needs_no_sight for one in found)
+    return Worth(f"{attack.title} at {_epsilons(epsilons)} {_sight(found)}", blind)
 
 
 def _epsilons(by_place: dict[str, float]) -> str:
@@ -153,28 +172,46 @@ def _epsilons(by_place: dict[str, float]) -> str:
     return f"epsilon {', '.join(f'{epsilon:g} ({place})' for place, epsilon in by_place.items())}"
 
 
-def _sight(pairs: Sequence[tuple[DataFreeEntry, DataFreeEntry]]) -> str:
+def _sight(found: Sequence[_Compared]) -> str:
     """Say against how many builds the differences told nothing."""
-    known = [pair for pair in pairs if all(one.is_blind is not None for one in pair)]
+    known = [one for one in found if one.plain.is_blind is not None and one.defended.is_blind is not None]
     if not known:
         return "was not measured for what its differences are worth."
-    plain_range, defended_range = (_range(side) for side in zip(*known, strict=True))
+    plain_range, defended_range = _range([one.plain for one in known]), _range([one.defended for one in known])
     against = f"against QAT (correlation of its differences with the slopes {plain_range})"
-    blind, whole = sum(bool(plain.is_blind) for plain, _ in known), len(known)
-    if blind == whole:
-        return (
-            f"was blind {against}: what stops it there is the arithmetic, which QAT has as well, so that no difference "
-            "here, held or not, tells of DivQAT's training."
-        )
+    blind = [one for one in known if one.plain.is_blind]
+    if len(blind) == len(known):
+        return f"was blind {against}{_without_sight(blind)}"
     if blind:
-        return f"was blind {against} in {blind} of {whole} thefts: those tell nothing of DivQAT's training."
-    hidden = sum(bool(defended.is_blind) for _, defended in known)
+        return f"was blind {against} in {len(blind)} of {len(known)} thefts{_without_sight(blind)}"
+    hidden = sum(bool(one.defended.is_blind) for one in known)
     if hidden:
         return (
-            f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {whole} thefts: there an "
-            "attack without differences tells more."
+            f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {len(known)} thefts: there "
+            "an attack without differences tells more."
         )
     return f"was not blind {against}, nor against DivQAT ({defended_range})."
+
+
+def _without_sight(blind: Sequence[_Compared]) -> str:
+    """Say what blind thefts took beside those that nothing was rounded for, and so what they tell."""
+    beside = [(one.plain, one.seeing) for one in blind if one.seeing is not None]
+    if len(beside) < len(blind):
+        return "; what it takes where it sees was not measured, so that no difference there tells of DivQAT's training."
+    took, takes = (_errors(side) for side in zip(*beside, strict=True))
+    clones = f": its clones err on {took} there, and on {takes} where nothing is rounded"
+    if all(one.needs_no_sight for one in blind):
+        return f"{clones}. It steals as much without its differences, so that both builds' answers are put to the test."
+    return (
+        f"{clones}. What stops it there is the arithmetic, which QAT has as well, so that no difference there, held or "
+        "not, tells of DivQAT's training."
+    )
+
+
+def _errors(entries: Sequence[DataFreeEntry]) -> str:
+    """Say from where to where the clones' errors go."""
+    errors = sorted(100 * entry.theft.adversary_error.value for entry in entries)
+    return f"{' to '.join(dict.fromkeys(f'{end:.1f}' for end in (errors[0], errors[-1])))} %"
 
 
 def _range(entries: Sequence[DataFreeEntry]) -> str:

@@ -74,7 +74,7 @@ def victim_words(found: Comparisons, thefts: DataFreeThefts) -> str:
     return (
         f" {' and '.join(columns)}: thieves without images, at the published epsilon; "
         f"{_budgets(thefts, columns.values())}.{theirs} Where they were blind, which the table of the thefts without "
-        "images tells, these figures tell nothing of the training."
+        "images tells, a figure tells of the training only as far as the same theft without rounding takes no more."
     )
 
 

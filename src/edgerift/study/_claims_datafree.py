@@ -184,22 +184,23 @@ def _sight(found: Sequence[_Compared]) -> str:
         return f"was blind {against}{_without_sight(blind)}"
     if blind:
         return f"was blind {against} in {len(blind)} of {len(known)} thefts{_without_sight(blind)}"
+    clones = f"Its clones of QAT err on {_errors([one.plain for one in known])}."
     hidden = sum(bool(one.defended.is_blind) for one in known)
     if hidden:
         return (
             f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {len(known)} thefts: there "
-            "an attack without differences tells more."
+            f"an attack without differences tells more. {clones}"
         )
-    return f"was not blind {against}, nor against DivQAT ({defended_range})."
+    return f"was not blind {against}, nor against DivQAT ({defended_range}). {clones}"
 
 
 def _without_sight(blind: Sequence[_Compared]) -> str:
     """Say what blind thefts took beside those that nothing was rounded for, and so what they tell."""
-    beside = [(one.plain, one.seeing) for one in blind if one.seeing is not None]
-    if len(beside) < len(blind):
-        return "; what it takes where it sees was not measured, so that no difference there tells of DivQAT's training."
-    took, takes = (_errors(side) for side in zip(*beside, strict=True))
-    clones = f": its clones err on {took} there, and on {takes} where nothing is rounded"
+    clones = f": its clones err on {_errors([one.plain for one in blind])} there"
+    seeing = [one.seeing for one in blind if one.seeing is not None]
+    if len(seeing) < len(blind):
+        return f"{clones}; where it sees was not measured, so that no difference there tells of DivQAT's training."
+    clones = f"{clones}, and on {_errors(seeing)} where nothing is rounded"
     if all(one.needs_no_sight for one in blind):
         return f"{clones}. It steals as much without its differences, so that both builds' answers are put to the test."
     return (

@@ -136,7 +136,7 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
         ((0.01, 0.01), (0.5, 0.5), True, "; where it sees was not measured, so that no difference there tells"),
         ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts: its"),
         ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 thefts: there an attack without"),
-        ((0.5, 0.5), (0.4, 0.4), False, "(correlation 0.50), nor against DivQAT (0.40). Its clones of QAT err on 27.9 %."),
+        ((0.5, 0.5), (0.4, 0.4), False, "0.50), nor against DivQAT (0.40). Its clones of QAT err on 27.9 %."),
     ],
 )  # fmt: skip
 def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(

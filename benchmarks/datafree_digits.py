@@ -1,12 +1,11 @@
 """What thieves without images take from a float victim and from its int8 build: digits, three seeds.
 
-    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--size 16] [--store FOLDER] \
-        [--out benchmarks/datafree_digits.json]
+    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8] [--size 16] [--workers 1] \
+        [--store FOLDER] [--out benchmarks/datafree_digits.json]
 
 Every theft is a step of a store, so that a run that was stopped goes on where it was; rows of the same recipe that
-stand in the file of an earlier run are kept. The settings are those that
-`edgerift extract --data digits --attack NAME` has; the attacks that take finite differences are run on the build at
-epsilon 0.001, as published, and at 1.
+stand in the file of an earlier run are kept. The settings are those that `edgerift extract --data digits --attack NAME`
+has; the attacks that take finite differences are run on the build at epsilon 0.001, as published, and at 1.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from edgerift import zoo
 from edgerift.adapt import AdaptRecipe
 from edgerift.cli._datafree import DataFreeOptions, data_free_budget, data_free_thief
@@ -28,6 +25,7 @@ from edgerift.extract import DataFreeRecipe
 from edgerift.images import ImagesSettings, resolve
 from edgerift.recipes import silent
 from edgerift.store import Store
+from edgerift.study import Place, Processes, run_steps
 from edgerift.train import TrainRecipe, TrainSettings
 
 ATTACKS = ("dfme", "maze", "maze-dfme", "disguide", "disguide-hard")
@@ -86,28 +84,34 @@ def measured(recipe: DataFreeRecipe, store: Store) -> dict[str, Any]:
     }
 
 
+def tell(task: str, done: int, total: int, note: str = "") -> None:
+    """Print how far the steps are."""
+    print(f"{task}: {done} of {total} {note}", flush=True)
+
+
 def main() -> None:
     """Steal what is not stolen yet, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--victims", nargs="+", choices=("float", "int8"), default=["float", "int8"])
     parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("datafree-digits-store"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/datafree_digits.json"))
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    store = Store(given.store)
     described = [theft for seed in given.seeds for theft in thefts(given.size, seed)]
     # Float victims first: that the clone of an undefended one learns is what the rest is compared with.
     described.sort(key=lambda theft: theft[0]["victim"] != "float")
-    planned = {recipe.digest(): (facts, recipe) for facts, recipe in described}
-    found = {row["recipe"]: row for row in earlier_rows(given.out) if row["recipe"] in planned}
+    planned = {recipe.digest(): (facts, recipe) for facts, recipe in described if facts["victim"] in given.victims}
+    found = {row["recipe"]: row for row in earlier_rows(given.out)}
+    lacking = [digest for digest in planned if digest not in found]
+    place = Place(store=given.store, threads=1)
+    run_steps([planned[digest][1] for digest in lacking], Store(given.store), Processes(place, given.workers), tell)
+    for digest in lacking:
+        facts, recipe = planned[digest]
+        found[digest] = {**facts, **measured(recipe, Store(given.store)), "recipe": digest}
     rows = list(found.values())
-    for digest, (facts, recipe) in planned.items():
-        if digest not in found:
-            found[digest] = {**facts, **measured(recipe, store), "recipe": digest}
-        rows = [found[one] for one in planned if one in found]
-        print(json.dumps(found[digest]), flush=True)
-        given.out.write_text(json.dumps({"size": given.size, "rows": rows}, indent=2) + "\n")
+    given.out.write_text(json.dumps({"size": given.size, "rows": rows}, indent=2) + "\n")
     print(f"{'attack':<14}{'victim':<7}{'epsilon':>8}{'spent':>9}{'clone errs':>12}   seed by seed")
     for key in dict.fromkeys((row["attack"], row["victim"], row["epsilon"]) for row in rows):
         of_key = [row for row in rows if (row["attack"], row["victim"], row["epsilon"]) == key]

@@ -103,11 +103,12 @@ def data_free_digits() -> str:
         victim: statistics.fmean(row["defender_error"] for row in found["rows"] if row["victim"] == victim)
         for victim in dict.fromkeys(row["victim"] for row in found["rows"])
     }
-    themselves = " and ".join(f"{error:.1%} ({victim})" for victim, error in own.items())
+    kinds = {"float": "in float", "int8": "as an int8 build for ExecuTorch"}
+    victims = " and ".join(f"{kinds[victim]}, which errs on {error:.1%} itself" for victim, error in own.items())
     headings = ["attack, victim", "epsilon", "questions", "adversary's error", "range over seeds"]
     headings += ["differences that are zero", "correlation with the twin's"]
     return (
-        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py`: digits of {found['size']}x"
-        f"{found['size']} pixels, ResNet-8 in float or as an int8 build for ExecuTorch, which errs on {themselves} "
-        f"itself; {seeds} seeds. Who guesses errs on 90 %.\n\n" + table(headings, rows)
+        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py --victims {' '.join(own)}`: digits of "
+        f"{found['size']}x{found['size']} pixels, ResNet-8 {victims}; {seeds} seeds. Who guesses errs on 90 %.\n\n"
+        + table(headings, rows)
     )

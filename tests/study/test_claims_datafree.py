@@ -133,7 +133,7 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
     ("plain", "defended", "blind", "said"),
     [
         ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): its clones err on 27.9 %"),
-        ((0.01, 0.01), (0.5, 0.5), True, "; where it sees was not measured, so that no difference there tells"),
+        ((0.01, 0.01), (0.5, 0.5), True, "; no theft with sight was measured, so that no difference there tells"),
         ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts: its"),
         ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 thefts: there an attack without"),
         ((0.5, 0.5), (0.4, 0.4), False, "0.50), nor against DivQAT (0.40). Its clones of QAT err on 27.9 %."),
@@ -172,7 +172,7 @@ def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(
         ),
         ((190, 200), 1.0, False, "It steals as much without its differences, so that both builds' answers are put to"),
         # Blind without rounding too: that tells nothing of what sight is worth.
-        ((95, 110), 0.0, True, "; where it sees was not measured"),
+        ((95, 110), 0.0, True, "; no theft with sight was measured"),
     ],
 )
 def test_a_blind_attack_is_held_against_one_that_sees(

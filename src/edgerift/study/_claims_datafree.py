@@ -199,7 +199,7 @@ def _without_sight(blind: Sequence[_Compared]) -> str:
     clones = f": its clones err on {_errors([one.plain for one in blind])} there"
     seeing = [one.seeing for one in blind if one.seeing is not None]
     if len(seeing) < len(blind):
-        return f"{clones}; where it sees was not measured, so that no difference there tells of DivQAT's training."
+        return f"{clones}; no theft with sight was measured, so that no difference there tells of DivQAT's training."
     clones = f"{clones}, and on {_errors(seeing)} where nothing is rounded"
     if all(one.needs_no_sight for one in blind):
         return f"{clones}. It steals as much without its differences, so that both builds' answers are put to the test."

@@ -123,6 +123,15 @@ def test_the_best_epsilon_is_chosen_against_the_plain_build_over_the_seeds_of_a_
     assert found.note.endswith("chosen against QAT on the same test images, which favours DivQAT if anything.")
 
 
+def test_where_the_best_epsilon_is_the_published_one_its_worth_is_told_once() -> None:
+    found = judged(cell(*pair("dfme", 1e-3, 40, 41), *pair("dfme", 1.0, 50, 51)))
+    assert found["dfme-published"].note.startswith("DFME at epsilon 0.001 was not blind")
+    assert found["dfme-best"].note == (
+        "DFME is best against QAT at its published epsilon. The epsilon was chosen against QAT on the same test "
+        "images, which favours DivQAT if anything."
+    )
+
+
 def test_what_was_not_tried_against_both_is_not_measured() -> None:
     found = judged(cell(stolen("qat", "dfme", 1e-3, 5), stolen("divqat", "dfme", 1.0, 5)))
     for claim in (found["dfme-published"], found["dfme-best"]):

@@ -94,7 +94,7 @@ def _at_best(attack: _Attack) -> StatedTheft:
         attack._replace(published=None),
         f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon at which its clones of QAT err least",
         lambda stolen: best_epsilon(stolen.peers, attack.name),
-        " It was chosen against QAT on the same test images, which favours DivQAT if anything.",
+        " The epsilon was chosen against QAT on the same test images, which favours DivQAT if anything.",
     )
 
 
@@ -120,7 +120,11 @@ def _stated(
 
     def worth(cells: Sequence[tuple[str, Stolen]]) -> Worth:
         found = _worth(attack, cells, choose)
-        return found._replace(note=f"{found.note}{remark}") if found.note else found
+        if not found.note:
+            return found
+        if remark and {choose(stolen) for _, stolen in cells} == {published_epsilon(attack.name)}:
+            found = found._replace(note=f"{attack.title} is best against QAT at its published epsilon.")
+        return found._replace(note=f"{found.note}{remark}")
 
     return StatedTheft(Stated(name, statement, attack.published or _UNPRINTED, measured, difference), worth)
 

@@ -492,8 +492,9 @@ def test_figures_are_drawn_named_and_explained(result: StudyResult, tmp_path: Pa
     assert "one seed" in figure_of("epsilon", with_data_free(plain(), seeds=(0,))).caption
     assert figure_of("questions", result).place == "theft"
     page = study_html(result, tmp_path, told)
-    places = [page.index(part) for part in ('id="data-free"', told["epsilon"][:40], "Its 34 rows", 'id="cost"')]
-    assert places == sorted(places)
+    shown = [told[name][:60] for name in ("epsilon", "questions", "agreement")]
+    places = [page.index(part) for part in ('id="data-free"', *shown, "Its 34 rows", 'id="cost"')]
+    assert places == sorted(set(places))
 
 
 # Text, page, results

@@ -32,7 +32,7 @@ _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "success": ("success", "cumulative"),
     "victims": ("tradeoff",),
     "targets": ("targets",),
-    "data-free": ("epsilon", "questions"),
+    "data-free": ("epsilon", "questions", "agreement"),
     "students": ("clones",),
     "alphas": ("alpha",),
 }

@@ -20,7 +20,8 @@ from edgerift.errors import BudgetError, EdgeriftError, InputError, ModelError, 
 from edgerift.extract import Oracle
 from edgerift.extract import _oracle as oracle_module
 from edgerift.extract import _stream as stream_module
-from edgerift.extract._stream import Stream, checksum
+from edgerift.extract._stream import Stream
+from edgerift.extract._stream_format import checksum
 from edgerift.images import to_float
 
 SIZES = (3, 3, 2, 3, 1, 4, 3)

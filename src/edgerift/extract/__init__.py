@@ -21,6 +21,8 @@ from edgerift.extract._differences import estimate as estimate
 from edgerift.extract._generator import Generator as Generator
 from edgerift.extract._inversion import Inversion as Inversion
 from edgerift.extract._inversion import learn_inversion as learn_inversion
+from edgerift.extract._kept import KeptAnswers as KeptAnswers
+from edgerift.extract._kept import kept_answers as kept_answers
 from edgerift.extract._knockoff import Clone as Clone
 from edgerift.extract._knockoff import Knockoff as Knockoff
 from edgerift.extract._knockoff import knockoff as knockoff

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
-import struct
-import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, final
+from typing import BinaryIO, final
 
-import numpy as np
 import torch
-import xxhash
 from filelock import BaseFileLock
 from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, locked, write_all
+from edgerift.extract._stream_format import (
+    Batch,
+    Block,
+    answers_path,
+    checksum,
+    pack_batch,
+    pack_block,
+    pack_header,
+    read_batches,
+    read_block,
+    read_header,
+    rows_checksum,
+)
 from edgerift.store import write_whole
-
-FORMAT: Final = "edgerift-stream-1"
-_LONGEST_HEADER: Final = 65536
-#: A batch in the ledger: how many images, their checksum, their answers' checksum, and the CRC-32 of these three.
-_BATCH: Final = struct.Struct("<IQQI")
-#: Answers on disk: the batch's number, how many rows and columns, and the CRC-32 of these three and of the rows.
-_BLOCK: Final = struct.Struct("<IIII")
-
-
-class Batch(NamedTuple):
-    """A batch that was paid for: its number of images, the XXH3 of their bytes and of their answers' bytes."""
-
-    size: int
-    images: int
-    answers: int
 
 
 @final
@@ -107,10 +100,10 @@ class Stream:
     def append(self, images: Tensor, answers: Tensor) -> None:
         """Pay for a batch of new images `[N,3,H,W]` with answers float32 `[N,K]` on the CPU: all of it or nothing."""
         if self._path is not None:
-            rows = np.ascontiguousarray(answers.numpy(), "<f4")
-            batch = Batch(len(images), checksum(images), xxhash.xxh3_64_intdigest(rows.data))
+            block = Block(self._place, answers.numpy())
+            batch = Batch(len(images), checksum(images), rows_checksum(block.rows))
             with disk_errors(self._path):
-                ends = self._written(self._path, batch, rows)
+                ends = self._written(self._path, batch, pack_block(block))
             self._blocks[self._place] = self._ends[0]
             self._batches.append(batch)
             self._place, self._ends = self._place + 1, ends
@@ -179,13 +172,11 @@ class Stream:
         self._lock = locked(path)
         try:
             if not path.exists() or path.stat().st_size == 0:
-                header = {"format": FORMAT, "identity": self._identity}
-                write_whole(path, json.dumps(header).encode() + b"\n")
+                write_whole(path, pack_header(self._identity))
             self._records = path.open("r+b", buffering=0)
             self._read_records(path, self._records)
-            place = path.with_name(path.name + ".answers")
-            place.touch()
-            self._answers = place.open("r+b", buffering=0)
+            answers_path(path).touch()
+            self._answers = answers_path(path).open("r+b", buffering=0)
             self._read_blocks(self._answers)
             self._ends = self._answers.tell(), self._records.tell()
         except BaseException:
@@ -193,41 +184,20 @@ class Stream:
             raise
 
     def _read_records(self, path: Path, file: BinaryIO) -> None:
-        line = file.readline(_LONGEST_HEADER)
-        try:
-            header = json.loads(line)
-            known, identity = header["format"], header["identity"]
-        except (ValueError, TypeError, KeyError):
-            known, identity = "", ""
-        if known != FORMAT or not line.endswith(b"\n"):
-            raise StoreError(f"{path} is not a ledger of generated images; choose another path")
-        if identity != self._identity:
+        if read_header(path, file) != self._identity:
             raise StoreError(
                 f"the ledger {path} belongs to another victim or to other defences; choose another path for this one"
             )
-        content = file.read()
-        whole = len(content) // _BATCH.size * _BATCH.size
-        for number, (size, images, answers, seal) in enumerate(_BATCH.iter_unpack(content[:whole])):
-            if seal != _seal(size, images, answers):
-                place = len(line) + number * _BATCH.size
-                raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
-            self._batches.append(Batch(size, images, answers))
+        self._batches = read_batches(path, file)
         self._paid = sum(batch.size for batch in self._batches)
-        file.truncate(len(line) + whole)
-        file.seek(0, os.SEEK_END)
+        file.truncate()
 
     def _read_blocks(self, file: BinaryIO) -> None:
         """Find the answers that are on disk; what follows a torn or unpaid block is cut off."""
         size = file.seek(0, os.SEEK_END)
         end = file.seek(0)
-        while len(head := file.read(_BLOCK.size)) == _BLOCK.size:
-            number, rows, columns, seal = _BLOCK.unpack(head)
-            if 4 * rows * columns > size - file.tell() or number >= len(self._batches):
-                break
-            content = file.read(4 * rows * columns)
-            if seal != zlib.crc32(content, zlib.crc32(head[:12])):
-                break
-            self._blocks[number] = end
+        while (block := read_block(file, size)) is not None and block.number < len(self._batches):
+            self._blocks[block.number] = end
             end = file.tell()
         file.truncate(end)
         file.seek(end)
@@ -236,13 +206,10 @@ class Stream:
         if number not in self._blocks or self._answers is None:
             return None
         self._answers.seek(self._blocks[number])
-        _, rows, columns, _ = _BLOCK.unpack(self._answers.read(_BLOCK.size))
-        content = bytearray(self._answers.read(4 * rows * columns))
-        return torch.from_numpy(np.frombuffer(content, "<f4").reshape(rows, columns))
+        block = read_block(self._answers, self._ends[0])
+        return None if block is None else torch.from_numpy(block.rows)
 
-    def _written(
-        self, path: Path, batch: Batch, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-    ) -> tuple[int, int]:
+    def _written(self, path: Path, batch: Batch, block: bytes) -> tuple[int, int]:
         """Write answers and then their batch, both or neither, and return where the two files end."""
         if self._is_closed:
             raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
@@ -250,19 +217,17 @@ class Stream:
             self._open(path)
         assert self._records is not None
         assert self._answers is not None
-        head = struct.pack("<III", self._place, *rows.shape)
-        content = rows.tobytes()
-        block = head + struct.pack("<I", zlib.crc32(content, zlib.crc32(head))) + content
+        record = pack_batch(batch)
         try:
             self._cut()
             write_all(self._answers, block)
-            write_all(self._records, _BATCH.pack(*batch, _seal(*batch)))
+            write_all(self._records, record)
         except BaseException:
             # Nothing of it is handed out, so nothing was paid for.
             with suppress(OSError):
                 self._cut()
             raise
-        return self._ends[0] + len(block), self._ends[1] + _BATCH.size
+        return self._ends[0] + len(block), self._ends[1] + len(record)
 
     def _cut(self) -> None:
         """Cut off what is behind the ends of the two files, and go there."""
@@ -270,14 +235,3 @@ class Stream:
             assert file is not None
             file.truncate(end)
             file.seek(end)
-
-
-def checksum(images: Tensor) -> int:
-    """Compute the XXH3 of a batch's bytes, its type and shape taken into account."""
-    rows = images.detach().cpu().contiguous()
-    shape = xxhash.xxh3_64_intdigest(f"{rows.dtype} {tuple(rows.shape)}".encode())
-    return xxhash.xxh3_64_intdigest(rows.numpy().data, shape)
-
-
-def _seal(size: int, images: int, answers: int) -> int:
-    return zlib.crc32(struct.pack("<IQQ", size, images, answers))

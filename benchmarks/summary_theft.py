@@ -104,11 +104,12 @@ def data_free_digits() -> str:
         for victim in dict.fromkeys(row["victim"] for row in found["rows"])
     }
     kinds = {"float": "in float", "int8": "as an int8 build for ExecuTorch"}
-    victims = " and ".join(f"{kinds[victim]}, which errs on {error:.1%} itself" for victim, error in own.items())
+    victims = " and ".join(f"{kinds[victim]} (which errs on {error:.1%} itself)" for victim, error in own.items())
+    asked = "" if len(own) == len(kinds) else f" --victims {' '.join(own)}"
     headings = ["attack, victim", "epsilon", "questions", "adversary's error", "range over seeds"]
     headings += ["differences that are zero", "correlation with the twin's"]
     return (
-        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py --victims {' '.join(own)}`: digits of "
+        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py{asked}`: digits of "
         f"{found['size']}x{found['size']} pixels, ResNet-8 {victims}; {seeds} seeds. Who guesses errs on 90 %.\n\n"
         + table(headings, rows)
     )

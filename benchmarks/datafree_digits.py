@@ -1,11 +1,13 @@
-"""What thieves without images take from a float victim and from its int8 build: digits, three seeds.
+"""What thieves without images take from a float victim, from its int8 build, and behind defences: digits, three seeds.
 
-    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8] [--size 16] [--workers 1] \
+    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8 defended] [--size 16] [--workers 1] \
         [--store FOLDER] [--out benchmarks/datafree_digits.json]
 
 Every theft is a step of a store, so that a run that was stopped goes on where it was; rows of the same recipe that
 stand in the file of an earlier run are kept. The settings are those that `edgerift extract --data digits --attack NAME`
-has; the attacks that take finite differences are run on the build at epsilon 0.001, as published, and at 1.
+has; the attacks that take finite differences are run on the build at epsilon 0.001, as published, and at 1. The
+defences are those that answer zeros, of which l1 on recovered logits takes the logarithm; a thief who sees them takes
+KL instead.
 """
 
 from __future__ import annotations
@@ -14,25 +16,55 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from edgerift import zoo
 from edgerift.adapt import AdaptRecipe
 from edgerift.cli._datafree import DataFreeOptions, data_free_budget, data_free_thief
+from edgerift.cli._defences import read_defence
 from edgerift.cli._theft import TheftOptions
 from edgerift.deploy import BuildRecipe
-from edgerift.extract import DataFreeRecipe
+from edgerift.extract import AttackName, DataFreeRecipe
 from edgerift.images import ImagesSettings, resolve
 from edgerift.recipes import silent
 from edgerift.store import Store
 from edgerift.study import Place, Processes, run_steps
 from edgerift.train import TrainRecipe, TrainSettings
 
-ATTACKS = ("dfme", "maze", "maze-dfme", "disguide", "disguide-hard")
+ATTACKS: tuple[AttackName, ...] = ("dfme", "maze", "maze-dfme", "disguide", "disguide-hard")
+COARSE = ("rounding:decimals=1", "top-k:k=3", "label-only")
 
 
-def thefts(size: int, seed: int) -> list[tuple[dict[str, Any], DataFreeRecipe]]:
-    """Describe the thefts of one seed, each with what a table says of it."""
+class Case(NamedTuple):
+    """What is stolen how; what is None is as the attack has it."""
+
+    attack: AttackName
+    victim: Literal["float", "int8"]
+    epsilon: float | None = None
+    defence: str | None = None
+    loss: Literal["l1", "kl"] | None = None
+
+
+def cases() -> dict[str, list[Case]]:
+    """List the thefts of each kind of victim."""
+    differing = [name for name in ATTACKS if not name.startswith("disguide")]
+    adapting: list[tuple[AttackName, float | None]] = [("dfme", 1.0), ("disguide", None)]
+    return {
+        # Float victims first: that the clone of an undefended one learns is what the rest is compared with.
+        "float": [Case(name, "float") for name in ATTACKS],
+        "int8": [Case(name, "int8") for name in ATTACKS] + [Case(name, "int8", 1.0) for name in differing],
+        "defended": [
+            Case(name, "int8", epsilon, defence, loss)
+            for defence in (None, *COARSE)
+            for name, epsilon in adapting
+            for loss in (None, "kl")
+            if defence is not None or loss is not None
+        ],
+    }
+
+
+def described(case: Case, size: int, seed: int) -> tuple[dict[str, Any], DataFreeRecipe]:
+    """Describe a theft, with what a table says of it."""
     images = resolve(ImagesSettings(source="digits", size=size, seed=seed))
     original = TrainRecipe(
         images=images,
@@ -42,25 +74,19 @@ def thefts(size: int, seed: int) -> list[tuple[dict[str, Any], DataFreeRecipe]]:
     )
     program = AdaptRecipe(original=original, images=images, method="ptq", target="mobile")
     build = BuildRecipe(program=program, runtime="executorch")
-    found = []
-    for name in ATTACKS:
-        for victim, epsilon in (("float", None), ("int8", None), ("int8", 1.0)):
-            if epsilon is not None and name.startswith("disguide"):
-                continue
-            options = DataFreeOptions(attack=name, epsilon=epsilon)
-            stealing = TheftOptions()
-            attack = data_free_thief(options, stealing, images, "resnet8", seed=seed, device="auto")
-            facts = {"attack": name, "victim": victim, "seed": seed}
-            facts["epsilon"] = None if attack.differences is None else attack.differences.epsilon
-            recipe = DataFreeRecipe(
-                victim=original if victim == "float" else build,
-                images=images,
-                budget=data_free_budget(stealing, images, attack),
-                attack=attack,
-                pixels="float" if victim == "float" else "whole",
-            )
-            found.append((facts, recipe))
-    return found
+    change = () if case.loss is None else (f"loss={case.loss}",)
+    options, stealing = DataFreeOptions(attack=case.attack, epsilon=case.epsilon, change=change), TheftOptions()
+    attack = data_free_thief(options, stealing, images, "resnet8", seed=seed, device="auto")
+    epsilon = None if attack.differences is None else attack.differences.epsilon
+    recipe = DataFreeRecipe(
+        victim=original if case.victim == "float" else build,
+        defences=() if case.defence is None else (read_defence(case.defence),),
+        images=images,
+        budget=data_free_budget(stealing, images, attack),
+        attack=attack,
+        pixels="float" if case.victim == "float" else "whole",
+    )
+    return {**case._asdict(), "epsilon": epsilon, "loss": attack.loss, "seed": seed}, recipe
 
 
 def earlier_rows(path: Path) -> list[dict[str, Any]]:
@@ -93,16 +119,16 @@ def main() -> None:
     """Steal what is not stolen yet, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--victims", nargs="+", choices=("float", "int8"), default=["float", "int8"])
+    kinds = cases()
+    parser.add_argument("--victims", nargs="+", choices=kinds, default=list(kinds))
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--store", type=Path, default=Path("datafree-digits-store"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/datafree_digits.json"))
     given = parser.parse_args()
-    described = [theft for seed in given.seeds for theft in thefts(given.size, seed)]
-    # Float victims first: that the clone of an undefended one learns is what the rest is compared with.
-    described.sort(key=lambda theft: theft[0]["victim"] != "float")
-    planned = {recipe.digest(): (facts, recipe) for facts, recipe in described if facts["victim"] in given.victims}
+    wanted = [case for kind in kinds if kind in given.victims for case in kinds[kind]]
+    thefts = [described(case, given.size, seed) for case in wanted for seed in given.seeds]
+    planned = {recipe.digest(): (facts, recipe) for facts, recipe in thefts}
     found = {row["recipe"]: row for row in earlier_rows(given.out)}
     lacking = [digest for digest in planned if digest not in found]
     place = Place(store=given.store, threads=1)
@@ -112,15 +138,24 @@ def main() -> None:
         found[digest] = {**facts, **measured(recipe, Store(given.store)), "recipe": digest}
     rows = list(found.values())
     given.out.write_text(json.dumps({"size": given.size, "rows": rows}, indent=2) + "\n")
-    print(f"{'attack':<14}{'victim':<7}{'epsilon':>8}{'spent':>9}{'clone errs':>12}   seed by seed")
-    for key in dict.fromkeys((row["attack"], row["victim"], row["epsilon"]) for row in rows):
-        of_key = [row for row in rows if (row["attack"], row["victim"], row["epsilon"]) == key]
+    print(
+        f"{'attack':<14}{'loss':<14}{'victim':<7}{'defence':<20}{'epsilon':>8}{'spent':>9}{'clone errs':>12}   by seed"
+    )
+    for key, of_key in by_case(rows).items():
+        epsilon = "" if key.epsilon is None else f"{key.epsilon:g}"
         errors = [row["adversary_error"] for row in of_key]
-        epsilon = "" if key[2] is None else f"{key[2]:g}"
-        listed = ", ".join(f"{error:.1%}" for error in errors)
         print(
-            f"{key[0]:<14}{key[1]:<7}{epsilon:>8}{of_key[0]['spent']:>9,}{statistics.fmean(errors):>12.1%}   {listed}"
+            f"{key.attack:<14}{key.loss:<14}{key.victim:<7}{key.defence or '-':<20}{epsilon:>8}{of_key[0]['spent']:>9,}"
+            f"{statistics.fmean(errors):>12.1%}   {', '.join(f'{error:.1%}' for error in errors)}"
         )
+
+
+def by_case(rows: list[dict[str, Any]]) -> dict[Case, list[dict[str, Any]]]:
+    """Group the rows of the seeds of a case."""
+    found: dict[Case, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(Case(*(row[name] for name in Case._fields)), []).append(row)
+    return found
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import gc
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -306,8 +306,11 @@ def test_a_loss_that_is_not_finite_is_an_error_and_no_clone() -> None:
         steal("dfme", Oracle(LinearVictim(), budget=budget("dfme", 3)), clone=Descent(learning_rate=1e30))
 
 
-def test_images_that_are_not_finite_are_not_the_victims_fault() -> None:
+@pytest.mark.parametrize("name", ["dfme", "disguide"])
+@pytest.mark.parametrize("pixels", ["float", "whole"])
+def test_images_that_are_not_finite_are_not_the_victims_fault(name: str, pixels: Literal["float", "whole"]) -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, CLASSES))
-    oracle = Oracle(module, budget=budget("dfme", 3), pixels="float")
+    oracle = Oracle(module, budget=budget(name, 9), pixels=pixels)
     with pytest.raises(ModelError, match="the generated images are not finite any more; give a lower learning rate"):
-        steal("dfme", oracle, generator=Descent(learning_rate=1e38))
+        steal(name, oracle, generator=Descent(learning_rate=1e38))
+    assert oracle.spent < budget(name, 9)

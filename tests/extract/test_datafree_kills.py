@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import small_thefts
+import torch
 from small_thefts import (
     ATTACKS,
     ITERATIONS,
@@ -34,8 +35,7 @@ from edgerift.extract import _replay as replay_module
 
 @pytest.fixture(autouse=True)
 def small_slack(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (replay_module, datafree_module):
-        monkeypatch.setattr(module, "SLACK", SLACK)
+    monkeypatch.setattr(replay_module, "SLACK", SLACK)
 
 
 class Killed(Exception):  # noqa: N818
@@ -124,8 +124,7 @@ def test_a_kill_where_the_attack_settles(killing: Callable[[Oracle], None], tmp_
 def test_a_checkpoint_comes_before_the_replay_memory_is_written_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (replay_module, datafree_module):
-        monkeypatch.setattr(module, "SLACK", 8)
+    monkeypatch.setattr(replay_module, "SLACK", 8)
 
     def progress(task: str, done: int, total: int, note: str = "") -> None:
         die(done == 7 * ATTACKS["disguide"].queries)
@@ -133,6 +132,32 @@ def test_a_checkpoint_comes_before_the_replay_memory_is_written_over(
     with pytest.raises(Killed):
         steal_in(tmp_path, "disguide", LinearVictim(), ITERATIONS, progress=progress)
     require_same(steal_in(tmp_path, "disguide", LinearVictim(), ITERATIONS), whole("disguide"))
+
+
+def test_without_a_replay_memory_only_time_and_the_curve_call_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "SLACK", 8)
+    written = {}
+    for name in ("dfme", "disguide"):
+        with monkeypatch.context() as patch:
+            counted = list[int]()
+            patch.setattr(datafree_module, "write_state", lambda *given, into=counted: into.append(given[3].iteration))
+            steal_in(tmp_path / name, name, LinearVictim(), ITERATIONS)
+        written[name] = counted
+    assert written == {"dfme": [ITERATIONS // 2, ITERATIONS], "disguide": list(range(1, ITERATIONS + 1))}
+
+
+def test_what_was_seen_before_a_kill_lies_where_the_attack_goes_on() -> None:
+    device = torch.device("meta")
+    for shares in ([], [0.5, 0.25]):
+        found = datafree_module._seen([1.0, 2.0], shares, device)
+        assert len(found) == 2
+        assert {one.clone_loss.device for one in found} == {device}
+        assert {one.zero_share if one.zero_share is None else one.zero_share.device for one in found} == (
+            {device} if shares else {None}
+        )
+    assert [one.clone_loss.item() for one in datafree_module._seen([1.0, 2.0], [], torch.device("cpu"))] == [1, 2]
 
 
 def test_an_attack_goes_on_with_the_oracle_that_it_had(tmp_path: Path) -> None:

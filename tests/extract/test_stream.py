@@ -107,6 +107,16 @@ class TestWhatIsAnswered:
             oracle.stream(images)
         assert oracle.spent == 0
 
+    @pytest.mark.parametrize("pixels", ["whole", "float"])
+    @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+    def test_pixels_that_are_not_finite_are_an_error_and_not_black(self, pixels: str, wrong: float) -> None:
+        images = BATCHES[0].clone()
+        images[1, 0, 0, 0] = wrong
+        oracle = Oracle(Linear(), budget=100, pixels=pixels)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match="the generated images are not finite any more; give a lower learning"):
+            oracle.stream(images)
+        assert oracle.spent == 0
+
     def test_no_gradient_comes_back(self) -> None:
         weight = torch.ones(48, 2, requires_grad=True)
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from edgerift.extract import DataFree, DataFreeClone, Differences, Oracle, Positives, Rehearsal, data_free
-from edgerift.extract import _datafree as datafree_module
 from edgerift.extract import _replay as replay_module
 
 #: Rows behind a replay memory, so few that a checkpoint comes every three iterations or so.
@@ -117,5 +116,5 @@ def die_at(question: int) -> Callable[[int], None]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    replay_module.SLACK = datafree_module.SLACK = SLACK  # type: ignore[misc]
+    replay_module.SLACK = SLACK  # type: ignore[misc]
     steal_in(Path(sys.argv[1]), sys.argv[2], LinearVictim(die_at(int(sys.argv[3]))), ITERATIONS)

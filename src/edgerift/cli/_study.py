@@ -71,9 +71,9 @@ class StudyOptions(Settings, ABC):
         """Read the results of runs elsewhere."""
         return tuple(_read_result(path) for path in self.known)
 
-    def plan(self) -> Plan:
+    def plan(self, file: StudyFile) -> Plan:
         """Look at what is there and what is missing."""
-        file, known = self.read(), known_cells(self.known_results())
+        known = known_cells(self.known_results())
         return make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store(), known)
 
 
@@ -87,8 +87,9 @@ class PlanStudy(StudyOptions):
 
     def run(self) -> int:
         """Look, and show the plan."""
-        self.read().require_networks()
-        plan = self.plan()
+        file = self.read()
+        file.require_networks()
+        plan = self.plan(file)
         show(plan, plan_text(plan, details=self.details), self.as_json)
         return 0
 
@@ -101,7 +102,7 @@ class StudyStatus(StudyOptions):
 
     def run(self) -> int:
         """Look, and show the plan with what runs."""
-        plan = self.plan()
+        plan = self.plan(self.read())
         show(plan, plan_text(plan, details=False), self.as_json)
         return 0
 
@@ -170,7 +171,7 @@ class RunStudy(StudyOptions):
             report=str(folder / "report.html"),
             summary=summary,
         )
-        names = _names(self.plan()) if summary.failed else {}
+        names = _names(self.plan(file)) if summary.failed else {}
         show(done, _told(done, result, written, names), self.as_json)
         return 1 if result.missing else 0
 

@@ -25,7 +25,7 @@ from edgerift.extract._generator import Generator
 from edgerift.extract._iteration import Iteration, Networks, Seen
 from edgerift.extract._oracle import Oracle
 from edgerift.extract._ranks import Ranks
-from edgerift.extract._replay import SLACK, Replay
+from edgerift.extract._replay import Replay
 from edgerift.extract._state import Standing, read_state, write_state
 from edgerift.recipes import Progress, silent
 from edgerift.train import TrainSettings, choose_device, derived_seed, repeatable, seeded_layers
@@ -164,21 +164,21 @@ class _Attack:
         """Spend the budget, from the beginning or from the checkpoint."""
         first, curve = self._resumed()
         stops = {self._total * number // points for number in range(1, points + 1)}
-        written, since, note = time.monotonic(), 0, ""
+        written, note, replay = time.monotonic(), "", self.iteration.replay
         for number in range(first, self._total):
             seed = derived_seed(self._seed, number, "data-free")
             with seeded_layers(self._seed, number, self._device):
                 self._seen.append(self.iteration(number, torch.Generator(self._device).manual_seed(seed)))
-            since += 1
             if number + 1 in stops:
                 curve = (*curve, self._point((number + 1) * self._chosen.queries, observe))
                 note = _note(curve[-1])
             is_late = self._checkpoint is not None and self._ranks.agreed(
                 time.monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS
             )
-            if number + 1 in stops or is_late or (since + 1) * self._asked > SLACK:
+            is_due = replay is not None and replay.is_due(self._asked)
+            if number + 1 in stops or is_late or is_due:
                 self._write(number + 1, curve)
-                written, since = time.monotonic(), 0
+                written = time.monotonic()
             progress("steal", (number + 1) * self._chosen.queries, self._total * self._chosen.queries, note)
         return curve
 
@@ -214,7 +214,7 @@ class _Attack:
             kind = torch.uint8 if self._victim.pixels == "whole" else torch.float32
             image, answer = torch.zeros(1, 3, self._size, self._size, dtype=kind), torch.zeros(1, self._classes)
             iteration.replay.restore(found.remembered, image, answer)
-        self._seen = _seen(found.clone_losses, found.zero_shares)
+        self._seen = _seen(found.clone_losses, found.zero_shares, self._device)
         return found.iteration, _CURVE.validate_json(found.curve)
 
     def _write(self, done: int, curve: tuple[CurvePoint, ...]) -> None:
@@ -288,12 +288,9 @@ def _listed(values: list[Tensor]) -> list[float]:
     return found
 
 
-def _seen(clone_losses: Sequence[float], zero_shares: Sequence[float]) -> list[Seen]:
-    shares: Sequence[float | None] = zero_shares or [None] * len(clone_losses)
-    return [
-        Seen(torch.tensor(loss), None if share is None else torch.tensor(share))
-        for loss, share in zip(clone_losses, shares, strict=True)
-    ]
+def _seen(clone_losses: Sequence[float], zero_shares: Sequence[float], device: torch.device) -> list[Seen]:
+    losses, shares = (torch.tensor(values, device=device) for values in (clone_losses, zero_shares))
+    return [Seen(loss, shares[number] if zero_shares else None) for number, loss in enumerate(losses)]
 
 
 def _note(point: CurvePoint) -> str:

@@ -145,7 +145,8 @@ class Oracle:
         """Answer generated images float32 `[N,3,H,W]` in [0, 1] with posterior probabilities float32 `[N,K]`.
 
         The images are rounded to whole grey levels unless the oracle takes floats. Answers lie on the images' device.
-        Raises :class:`~edgerift.errors.BudgetError` when not all can be paid for; then none of them is.
+        Raises :class:`~edgerift.errors.BudgetError` when not all can be paid for, and
+        :class:`~edgerift.errors.ModelError` when not all pixels are finite; then none of them is paid for.
         """
         if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
@@ -153,7 +154,7 @@ class Oracle:
                 f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
             )
         answer = self._answer if self._answer_floats is None else self._answer_floats
-        asked = to_whole(images) if self._answer_floats is None else images.detach()
+        asked = to_whole(images) if self._answer_floats is None else finite(images.detach())
         with self._lock:
             known = self._stream.paid_before(asked)
             if known is None:
@@ -206,8 +207,15 @@ def posteriors(victim: Build | nn.Module | Predict, images: Tensor) -> Tensor:
 
 
 def to_whole(images: Tensor) -> Tensor:
-    """Round images float32 in [0, 1] to whole grey levels, uint8."""
-    return images.detach().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+    """Round images float32 in [0, 1] to whole grey levels, uint8; raises `ModelError` for what is not finite."""
+    return finite(images.detach()).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def finite(images: Tensor) -> Tensor:
+    """Give generated images back, or raise `ModelError`: rounded, a NaN is black, and a broken attack a defence."""
+    if not bool(images.isfinite().all()):
+        raise ModelError("the generated images are not finite any more; give a lower learning rate")
+    return images
 
 
 def _answering(predict: Predict, defences: tuple[Defence, ...]) -> Answer:
@@ -223,8 +231,6 @@ def _softmax(predict: Predict, images: Tensor) -> Tensor:
     with torch.no_grad():
         logits = predict(images).to("cpu", torch.float32)
     if logits.ndim != 2 or len(logits) != len(images) or not bool(logits.isfinite().all()):
-        if not bool(images.isfinite().all()):
-            raise ModelError("the generated images are not finite any more; give a lower learning rate")
         raise ModelError(
             f"the victim answered {len(images)} images with shape {list(logits.shape)} or with values that are not "
             "finite; needed: finite logits [N, classes]"

@@ -36,6 +36,7 @@ class Replay:
         self._images: Tensor | None = None
         self._answers: Tensor | None = None
         self.added = 0
+        self._flushed = 0
 
     def __len__(self) -> int:
         """Return how many images can be drawn."""
@@ -65,10 +66,15 @@ class Replay:
         return self._images[rows], self._answers[rows]
 
     def flush(self) -> None:
-        """Bring the file to the disk; raises `StoreError` when that refuses."""
+        """Bring the file to the disk, before a checkpoint; raises `StoreError` when that refuses."""
+        self._flushed = self.added
         if self._path is not None and self._images is not None:
             with self._errors(self._path), self._path.open("r+b") as file:
                 os.fsync(file.fileno())
+
+    def is_due(self, count: int) -> bool:
+        """Say whether a checkpoint has to be written before `count` more images may be added."""
+        return self._path is not None and self.added - self._flushed + count > self._slack
 
     def restore(self, added: int, images: Tensor, answers: Tensor) -> None:
         """Go back to when `added` images had been added; `images` and `answers` have the shapes of such a batch.
@@ -93,7 +99,7 @@ class Replay:
                 rows = torch.arange(first, first + count, device=self._device) % self._capacity
                 self._images[rows] = pixels.view(images.dtype).view(count, *images.shape[1:]).to(self._device)
                 self._answers[rows] = numbers.view(torch.float32).to(self._device)
-        self.added = added
+        self.added = self._flushed = added
 
     def _stretches(self, added: int) -> Iterator[tuple[int, int]]:
         """Cut what is remembered into parts that lie in one piece in the file: the first image's number, how many."""

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from made_study import made_divqat
 from tiny_study import STEPS, tiny_study
 
-from edgerift.errors import InputError
+from edgerift.errors import InputError, StoreError
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +85,53 @@ def test_a_file_that_is_no_result_is_told(run, asked, tmp_path, option, content,
     assert told in run("study", "show", *asked, option, str(tmp_path / "none.json")).line()
 
 
+def test_the_result_of_another_study_is_not_shown_as_this_one(run, asked, tmp_path):
+    other = made_divqat().model_dump_json()
+    (tmp_path / "result.json").write_text(other)
+    told = run("study", "show", *asked, "--result", str(tmp_path / "result.json")).line()
+    assert "result.json is of the study made-divqat, profile small; " in told
+    assert "tiny.yaml with --profile tiny is of tiny" in told
+    assert not (tmp_path / "tiny-tiny").exists()
+
+
+def test_a_server_that_is_not_there_is_told_before_anything_runs(run, asked, tmp_path):
+    (tmp_path / "no.db").write_text("no database " * 99)
+    told = run("study", "run", *asked, "--track-uri", f"sqlite:///{tmp_path / 'no.db'}").line()
+    assert "cannot be used" in told
+    assert run("study", "plan", *asked, "--json").json()["finished_cells"] == 0
+
+
+def test_a_server_that_is_lost_on_the_way_does_not_swallow_what_was_done(run, asked, monkeypatch):
+    calls = []
+
+    def track(*given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise StoreError("the server is gone")
+        return 0
+
+    monkeypatch.setattr("edgerift.cli._study.track", track)
+    done = run("study", "run", *asked, "--track")
+    assert done.code == 2
+    assert "1 of 1 cells are finished" in " ".join(done.out.split())
+    assert "the server is gone" in done.err
+
+
+def test_a_damaged_cell_is_told_and_the_report_is_written(run, asked, tmp_path):
+    run("study", "run", *asked)
+    for file in ("pair.json", "recipe.json"):
+        (path,) = (tmp_path / "store").glob(f"pair-*/{file}")
+        path.unlink()
+        told = run("study", "run", *asked)
+        assert told.code == 1
+        (cell,) = json.loads((tmp_path / "tiny-tiny" / "result.json").read_text())["missing"]
+        assert str(path.parent) in cell["error"]
+        assert "Nothing to do" not in told.out
+        assert "0 of 1 cells are finished" in " ".join(told.out.split())
+        shown = (tmp_path / "tiny-tiny" / "tables.md").read_text().replace("\\", "")
+        assert cell["error"] in " ".join(shown.split())
+
+
 def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_path):
     path = Path(asked[0])
     path.write_text(path.read_text().replace("model: lenet", "model: 'json:make'"))
@@ -104,7 +152,8 @@ def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_pat
         (("preset: default", "preset: defalt"), [], "tiny.yaml:14: "),
         (("", ""), ["--profile", "tini"], "unknown profile 'tini'; did you mean 'tiny'?"),
         (("", ""), ["--on", "mars"], "--on is 'mars'; it must be here, processes, ray"),
-        (("", ""), ["--workers", "2"], "--workers 2 needs --on processes"),
+        (("", ""), ["--workers", "2"], "--workers 2 needs --on processes; here steps run one by one"),
+        (("", ""), ["--workers", "2", "--on", "ray"], "--workers 2 needs --on processes; Ray takes as many as fit"),
         (
             ("model: lenet", "model: 'nowhere:make'"),
             [],

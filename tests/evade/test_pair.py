@@ -49,6 +49,22 @@ def test_the_white_box_computes_what_the_two_models_answer(real_pair, runtime: s
     )
 
 
+@pytest.mark.parametrize("runtime", ["executorch", "onnxruntime"])
+def test_the_white_box_lies_wholly_on_its_device(real_pair, runtime: str) -> None:
+    """A tensor that stayed behind could not be computed with: the device `meta` takes none of the CPU's."""
+    pytest.importorskip(runtime)
+    pair, images = real_pair(runtime)
+    here = pair.white_box()
+    there = here.to("meta")
+    for module in (there.original, *there.adapted):
+        floats = torch.rand(2, *images.images.shape[1:], device="meta", requires_grad=True)
+        answers = module(floats)
+        answers.sum().backward()
+        assert answers.device.type == "meta"
+        assert floats.grad is not None
+    assert {tensor.device.type for tensor in here.adapted[0].buffers()} == {"cpu"}, "a copy was moved"
+
+
 def test_without_a_program_there_is_no_white_box() -> None:
     build = StandInBuild(lambda images: torch.zeros(len(images), 2))
     with pytest.raises(InputError, match=r"no program.*steering=Steering"):

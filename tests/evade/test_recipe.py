@@ -8,8 +8,19 @@ import torch
 
 from edgerift.adapt import FinetuneRecipe
 from edgerift.deploy import GivenBuild
-from edgerift.errors import BuildError, InputError
-from edgerift.evade import Attack, EvadeRecipe, EvadeShard, Evasion, FloatBuild, Pair, SelectRecipe, eligible, search
+from edgerift.errors import BuildError, InputError, MissingRuntimeError
+from edgerift.evade import (
+    Attack,
+    EvadeRecipe,
+    EvadeShard,
+    Evasion,
+    FloatBuild,
+    Pair,
+    SelectRecipe,
+    Steering,
+    eligible,
+    search,
+)
 from edgerift.evade import _recipe as recipe_module
 from edgerift.images import open_splits
 from edgerift.recipes import silent
@@ -74,6 +85,33 @@ def test_a_search_is_the_one_that_the_function_makes(searching, store, opened, t
     for name in ("index", "images", "last", "evasive", "first", "original", "build", "clean_build", "gradient_calls"):
         assert torch.equal(getattr(found, name), getattr(direct, name)), name
     assert (found.dropped, found.attack, found.data) == (direct.dropped, ATTACK, "digits")
+
+
+def test_gradients_are_taken_on_the_device_that_is_there_and_change_no_verdict(searching, store, tmp_path, monkeypatch):
+    expected = searching().open(store, silent)
+    moved, precise = [], []
+
+    def to(steering, device):
+        moved.append(device)
+        return steering
+
+    def search_here(*given, **options):
+        precise.append((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic))
+        return search_selected(*given, **options)
+
+    search_selected = recipe_module.search_selected
+    monkeypatch.setattr(recipe_module, "search_selected", search_here)
+    monkeypatch.setattr(recipe_module, "choose_device", lambda chosen: torch.device("cuda", 0))
+    monkeypatch.setattr(Steering, "to", to)
+    assert_same(searching().open(Store(tmp_path), silent), expected)
+    assert moved == [torch.device("cuda", 0)]
+    assert set(precise) == {(False, True)}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA")
+def test_a_device_that_is_not_there_is_told(searching, tmp_path):
+    with pytest.raises(MissingRuntimeError, match="use device='cpu'"):
+        searching(device="cuda").open(Store(tmp_path), silent)
 
 
 def test_images_are_drawn_from_those_that_both_get_right(searching, store, opened, test_images):
@@ -281,5 +319,5 @@ def test_what_can_change_a_result_changes_its_name(searching, changes):
 
 
 def test_speed_and_words_are_no_part_of_the_name(searching):
-    assert searching(batch_size=3, name="attack 1").digest() == searching().digest()
+    assert searching(batch_size=3, name="attack 1", device="cpu").digest() == searching().digest()
     assert "model.onnx" not in searching().canonical_json()

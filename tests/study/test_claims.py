@@ -86,8 +86,8 @@ def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=(), data="cifar1
     return SimpleNamespace(data=data, original=original, seed=seed, adaptation=adaptation, report=report)
 
 
-def result(paper, pairs=(), thefts=(), data_free=()):
-    plan = SimpleNamespace(targets=("mobile", "server"))
+def result(paper, pairs=(), thefts=(), data_free=(), targets=("mobile", "server")):
+    plan = SimpleNamespace(targets=targets)
     study = SimpleNamespace(paper=paper, originals={"ResNet": None}, theft=plan)
     return SimpleNamespace(study=study, pairs=pairs, thefts=thefts, data_free=data_free)
 
@@ -234,6 +234,36 @@ def test_the_second_papers_claims_compare_what_belongs_together():
     assert values["alpha-cost"] == pytest.approx([20])
     assert values["alpha-disagreement"] == pytest.approx([-40])
     assert values["dcp-soft"] == []
+
+
+def test_each_target_has_its_claim_whichever_comes_first():
+    phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39))
+    server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
+    for targets in (("mobile", "server"), ("server", "mobile")):
+        values = found_in(result("divqat", thefts=(phone, server), targets=targets))
+        assert (values["server"], values["mobile"]) == (pytest.approx([20]), pytest.approx([5]))
+        assert values["divqat-soft"] == values[targets[0]]
+
+
+def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():
+    thefts = [
+        theft(
+            "mobile", data="cifar10", seed=seed, qat=(0.1, 0.3, 0.4), held=(own, 0.6, 0.4), smoothing=(0.11, 0.5, 0.4)
+        )
+        for seed, own in enumerate((0.12, 0.14))
+    ]
+    found = {claim.name: claim for claim in claims(result("divqat", thefts=thefts))}
+    assert found["held-smoothing"].note == (
+        "The two need not cost the same: held moves the answers by an l1 of 0.10 and adds 3.0 points to its owner's "
+        "error; smoothing moves the answers by an l1 of 0.10 and adds 1.0 points to its owner's error."
+    )
+    alone = [theft("mobile", held=(0.1, 0.6, 0.4), smoothing=(0.1, 0.5, 0.4)), theft("mobile", qat=(0.1, 0.3, 0.4))]
+    notes = [{claim.name: claim.note for claim in claims(result("divqat", thefts=[one]))} for one in alone]
+    assert [one["held-smoothing"] for one in notes] == [
+        "The two need not cost the same: held moves the answers by an l1 of 0.10; smoothing moves the answers by an l1 "
+        "of 0.10.",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(

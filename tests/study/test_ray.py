@@ -31,6 +31,7 @@ from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 from edgerift.errors import InputError, MissingRuntimeError, StoreError
 from edgerift.store import Store
 from edgerift.study import Here, OnRay, Place, run_steps
+from edgerift.study import _ray as ray_module
 from edgerift.study._graph import key_of
 from edgerift.study._records import Records
 
@@ -269,6 +270,19 @@ def test_needs_that_this_machine_cannot_meet_are_refused(place, needs, ray):
     with pytest.raises(InputError, match="this machine has no"):
         OnRay(place, **needs)
     assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_needs_that_no_node_of_a_cluster_meets_fail_after_a_while(cluster, store, place, monkeypatch, ray):
+    monkeypatch.setattr(ray_module, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(ray_module, "_LOOK_SECONDS", 0.2)
+    summary = run_steps([Tiny(name="a"), Tiny(name="b")], store, OnRay(place, cluster.address, gpus=1))
+    assert summary.built == 0
+    assert {failed.error for failed in summary.failed} == {
+        "no node of the Ray cluster has had 1 CPUs and 1 GPUs for a step for 0.0166667 minutes; give less with --cpus "
+        "and --gpus, or add such a node"
+    }
+    assert run_steps([Tiny(name="a")], store, OnRay(place, cluster.address)).built == 1
 
 
 #: In a process of its own: a process is a client or a driver once for all.

@@ -5,12 +5,15 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 import time
 from typing import Literal
 
 import pytest
 from recorded_work import Images, Work, produce, record, write_many
+from tiny_steps import wait_for
 
+from edgerift.errors import StoreError
 from edgerift.store import Store
 from edgerift.study import _records
 from edgerift.study._estimate import Estimates
@@ -201,6 +204,36 @@ def test_a_step_runs_while_its_process_lives(store, records, running):
 def test_a_step_of_another_machine_runs_as_its_last_sign_of_life_tells(store, clock, age, runs):
     told = record(state="running", host=ELSEWHERE, beat=clock.day - age)
     assert is_running(told, Work(), store) is runs
+
+
+def test_a_step_that_tells_nothing_says_that_it_lives(records, monkeypatch):
+    monkeypatch.setattr(_records, "_QUIET_SECONDS", 0.01)
+    watch = Watch(Work(), records)
+    started = records.read(key_of(Work()))
+    with watch.beating():
+        wait_for(lambda: records.read(key_of(Work())).beat > started.beat)
+        wait_for(lambda: records.read(key_of(Work())).seconds > started.seconds)
+    ended = records.read(key_of(Work()))
+    assert ended.state == "running"
+    assert "edgerift-beat" not in {thread.name for thread in threading.enumerate()}
+    watch.finish()
+    assert records.read(key_of(Work())).state == "finished"
+
+
+def test_a_disk_that_refuses_a_sign_of_life_stops_no_step(records, monkeypatch):
+    monkeypatch.setattr(_records, "_QUIET_SECONDS", 0.01)
+    watch, tries = Watch(Work(), records), []
+
+    def refuse(record):
+        tries.append(record)
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "write", refuse)
+        with watch.beating():
+            wait_for(lambda: len(tries) > 1)
+    watch.finish()
+    assert records.read(key_of(Work())).state == "finished"
 
 
 def test_processes_that_write_one_record_leave_one_whole(store, records):

@@ -7,7 +7,6 @@ from made_hardening import made_hardening
 from made_study import made_pair
 from recorded_work import record
 
-from edgerift.errors import StoreError
 from edgerift.harden import HardenRecipe
 from edgerift.store import Store, write_whole
 from edgerift.study import PairRecipe, Study, StudyResult, collect, make_cells
@@ -107,10 +106,21 @@ def test_nothing_is_built_to_collect(store, cells):
     assert not store.root.exists()
 
 
-def test_a_damaged_report_is_told(store, cells):
-    (store.get(cells[0].recipe) / "pair.json").write_text("{")
-    with pytest.raises(StoreError, match=r"pair\.json"):
-        collect(STUDY, "small", cells, store)
+@pytest.mark.parametrize("file", ["pair.json", "recipe.json"])
+def test_a_damaged_cell_is_missing_with_what_is_wrong_and_takes_no_other_with_it(store, cells, file):
+    for cell in cells:
+        store.get(cell.recipe)
+    whole = collect(STUDY, "small", cells, store)
+    damaged = cells[0]
+    path = store.get(damaged.recipe) / file
+    path.unlink() if file == "recipe.json" else path.write_text("{")
+    found = collect(STUDY, "small", cells, store)
+    twins = [cell for cell in cells if cell.recipe == damaged.recipe]
+    assert [one.name for one in found.missing] == [cell.name for cell in twins]
+    assert all(str(path.parent) in one.error and "delete" in one.error for one in found.missing)
+    assert len(found.pairs) == len(whole.pairs) - len(twins)
+    # A result of elsewhere has it whole.
+    assert collect(STUDY, "small", cells, store, known=[whole]) == whole
 
 
 def test_what_the_store_lacks_is_taken_from_results_of_elsewhere(store, cells, tmp_path):

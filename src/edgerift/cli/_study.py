@@ -14,7 +14,7 @@ from rich.text import Text
 
 from edgerift.cli._options import Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.errors import InputError, RecipeError
+from edgerift.errors import InputError, RecipeError, StoreError
 from edgerift.recipes import Progress, Recipe, Settings, silent
 from edgerift.report import plan_text, study_text, write_study
 from edgerift.store import Store, default_root
@@ -158,10 +158,17 @@ class RunStudy(StudyOptions):
             cells = file.cells(self.data_root)
             elsewhere = known_cells(known)
             goals = [cell.recipe for cell in cells if key_of(cell.recipe) not in elsewhere]
+            # A server that cannot be reached is known before hours of work, with what is there to write already.
+            tracked = self._track(study, cells, store, folder, progress)
             summary = self._run(goals, store, progress)
             result = collect(study, self.profile, cells, store, known=known)
             written = _write(result, folder)
-            tracked = self._track(study, cells, store, folder, progress)
+            untracked = None
+            try:
+                newly = self._track(study, cells, store, folder, progress)
+                tracked = None if tracked is None or newly is None else tracked + newly
+            except StoreError as error:
+                untracked = error
         done = StudyRun(
             study=study.study,
             profile=self.profile,
@@ -173,10 +180,12 @@ class RunStudy(StudyOptions):
         )
         names = _names(self.plan(file)) if summary.failed else {}
         show(done, _told(done, result, written, names), self.as_json)
+        if untracked is not None:
+            raise untracked
         return 1 if result.missing else 0
 
     def _run(self, goals: Sequence[Recipe], store: Store, progress: Progress) -> RunSummary:
-        if all(store.has(goal) for goal in goals):
+        if all(_is_finished(goal, store) for goal in goals):
             return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
         return run_steps(goals, store, self._workers(store), progress)
 
@@ -185,8 +194,9 @@ class RunStudy(StudyOptions):
         on_ray = self.on in ("ray", "auto") or self.on.startswith("ray://")
         if not on_ray and self.on not in ("here", "processes"):
             raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
-        if self.on == "here" and self.workers not in (None, 1):
-            raise InputError(f"--workers {self.workers} needs --on processes; here steps run one by one")
+        if self.on != "processes" and self.workers not in (None, 1):
+            instead = "Ray takes as many as fit on its nodes, by --cpus" if on_ray else "here steps run one by one"
+            raise InputError(f"--workers {self.workers} needs --on processes; {instead}")
         for option, given, usual in (("--cpus", self.cpus, 1), ("--gpus", self.gpus, 0)):
             if not on_ray and given != usual:
                 raise InputError(
@@ -194,7 +204,9 @@ class RunStudy(StudyOptions):
                 )
 
     def _workers(self, store: Store) -> Workers:
-        place = Place(store=store.root, mirror=self.mirror, data_root=self.data_root, threads=self.threads)
+        # A worker of a cluster is in a folder of its own.
+        data_root = None if self.data_root is None else self.data_root.absolute()
+        place = Place(store=store.root, mirror=self.mirror, data_root=data_root, threads=self.threads)
         if self.on == "here":
             return Here(place)
         if self.on == "processes":
@@ -223,15 +235,28 @@ class ShowStudy(StudyOptions):
         """Collect, write and show."""
         file = self.read()
         study = file.study
-        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         if self.result is not None:
             result = _read_result(self.result)
+            if (result.study.study, result.profile) != (study.study, self.profile):
+                raise InputError(
+                    f"{self.result} is of the study {result.study.study}, profile {result.profile}; {self.file} with "
+                    f"--profile {self.profile} is of {study.study}"
+                )
         else:
             cells = file.cells(self.data_root)
             result = collect(study, self.profile, cells, self.open_store(), silent, self.known_results())
+        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
         write_study(result, folder)
         show(result, study_text(result, folder), self.as_json)
         return 0
+
+
+def _is_finished(goal: Recipe, store: Store) -> bool:
+    """Say whether a cell is there; one that is damaged is not."""
+    try:
+        return store.has(goal)
+    except StoreError:
+        return False
 
 
 def _read_result(path: Path) -> StudyResult:
@@ -263,7 +288,7 @@ def _names(plan: Plan) -> dict[str, str]:
 
 def _told(done: StudyRun, result: StudyResult, written: bool, names: Mapping[str, str]) -> RenderableType:
     summary, lines = done.summary, []
-    if summary.built == 0 and not summary.failed:
+    if summary.built == 0 and not summary.failed and not result.missing:
         lines.append(f"Nothing to do: all {done.cells} cells of {done.study}, profile {done.profile}, are finished.")
     else:
         lines.append(

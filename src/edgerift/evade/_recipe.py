@@ -23,7 +23,7 @@ from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe, Settings, silent
 from edgerift.store import write_whole
-from edgerift.train import TrainRecipe
+from edgerift.train import TrainRecipe, TrainSettings, choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -103,6 +103,7 @@ class EvadeRecipe(Recipe):
 
     `draw` seeds the choice of the images. A run that was killed goes on after its last finished part. With `shard`,
     parts of at least so many images are steps of their own, which may run at the same time; the result is the same.
+    Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
     """
 
     type: Literal["evade"] = "evade"
@@ -115,6 +116,7 @@ class EvadeRecipe(Recipe):
     name: str = Field(default="search", exclude=True)
     batch_size: PositiveInt = Field(default=64, exclude=True)
     shard: PositiveInt | None = Field(default=None, exclude=True)
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
 
     @property
     def selecting(self) -> SelectRecipe:
@@ -187,6 +189,9 @@ class EvadeShard(Recipe):
         evade = self.evade
         asked = evade.selecting.open(store, progress)
         pair, steering = evade.pair.open(store, progress)
+        device = choose_device(TrainSettings(device=evade.device))
+        if device.type != "cpu":
+            steering = steering.to(device)
         test = open_splits(evade.images).test
         chosen = drawn(eligible(*asked, test.labels), evade.count, evade.draw)
         paths = []
@@ -194,15 +199,18 @@ class EvadeShard(Recipe):
             path = folder / f"part-{number:05d}.safetensors"
             if not path.is_file():
                 part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
-                search_selected(
-                    pair,
-                    test,
-                    part,
-                    evade.attack,
-                    steering=steering,
-                    batch_size=evade.batch_size,
-                    progress=_shifted(progress, evade.name, int(rows[0]), len(chosen.index)),
-                ).save(path)
+                # Fewer bits than a twin's own round to other integers than the build does.
+                with exact_float32(), repeatable(device):
+                    found = search_selected(
+                        pair,
+                        test,
+                        part,
+                        evade.attack,
+                        steering=steering,
+                        batch_size=evade.batch_size,
+                        progress=_shifted(progress, evade.name, int(rows[0]), len(chosen.index)),
+                    )
+                found.save(path)
             paths.append(path)
         return paths
 

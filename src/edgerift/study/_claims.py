@@ -9,7 +9,7 @@ from edgerift.measure import Spread, spread
 from edgerift.recipes import Settings
 from edgerift.study._claims_datafree import Stolen, data_free_claims
 from edgerift.study._claims_diva import EVASION, NETWORKS, Reports
-from edgerift.study._claims_divqat import THEFT, thieves_words
+from edgerift.study._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.study._pairs import PairReport
 from edgerift.study._result import DataFreeCell, StudyResult, TheftCell
 from edgerift.study._stated import Stated, Unit
@@ -96,7 +96,10 @@ def _of_thefts(result: StudyResult) -> Iterator[Claim]:
         cells = [(_place(cell, result), cell) for cell in _cells(stated, result)]
         claim = _claim(stated, [(place, stated.difference(cell)) for place, cell in cells])
         compared = [(place, cell) for place, cell in cells if stated.difference(cell) is not None]
-        yield claim.replace(note="" if stated.thief is None else thieves_words(compared, stated.thief))
+        notes = ["" if stated.thief is None else thieves_words(compared, stated.thief)]
+        if stated.priced is not None:
+            notes.append(prices_words([cell for _, cell in compared], stated.priced))
+        yield claim.replace(note=" ".join(filter(None, notes)))
 
 
 def _of_thefts_without_images(result: StudyResult) -> Iterator[Claim]:

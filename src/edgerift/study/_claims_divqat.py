@@ -104,6 +104,23 @@ def thieves_words(cells: Sequence[tuple[str, TheftCell]], labels: Literal["soft"
     )
 
 
+def prices_words(cells: Sequence[TheftCell], names: tuple[str, str]) -> str:
+    """Say what two victims cost their owner, who may have got more for a higher price; nothing without any cell."""
+    if not cells:
+        return ""
+    told = []
+    for name in names:
+        own = [cell.hardening.victim[name] for cell in cells]
+        costs = [
+            100 * (victim.defender_error.value - cell.hardening.victim["qat"].defender_error.value)
+            for victim, cell in zip(own, cells, strict=True)
+            if "qat" in cell.hardening.victim
+        ]
+        cost = f" and adds {mean(costs):.1f} points to its owner's error" if costs else ""
+        told.append(f"{name} moves the answers by an l1 of {mean(victim.l1.value for victim in own):.2f}{cost}")
+    return f"The two need not cost the same: {'; '.join(told)}."
+
+
 def _of_plain(cells: Sequence[TheftCell], labels: Literal["soft", "hard"]) -> tuple[float, float]:
     """Give the mean error of the plain build's clones over the seeds, and its interval's upper end: shares."""
     errors = [getattr(cell.hardening.victim["qat"].adversary_error, labels) for cell in cells]
@@ -192,6 +209,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "Table V: +2.8 (CIFAR-10), +2.9 (CIFAR-100), +1.9 (GTSRB), +5.7 (SVHN)",
         "clone's error with soft labels, DivQAT minus QAT, target mobile",
         _stolen("divqat", "qat", "soft", "mobile"),
+        every_target=True,
         thief="soft",
     ),
     Stated(
@@ -262,10 +280,11 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
     ),
     Stated(
         "held-smoothing",
-        "Ours is more than label smoothing at the same l1.",
+        "Ours raises the thief's error more than label smoothing, each as strong as its search found allowed.",
         "not in the paper",
         "clone's error with soft labels, held minus label smoothing",
         _stolen("held", "smoothing", "soft"),
         thief="soft",
+        priced=("held", "smoothing"),
     ),
 )

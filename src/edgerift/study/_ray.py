@@ -10,6 +10,7 @@ import socket
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Final, TextIO, final
@@ -25,6 +26,10 @@ _RETRIES: Final = 2
 
 #: Ray tries again without end what its memory monitor killed, unless told before it is imported.
 _SETTINGS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(_RETRIES)}
+
+#: How long a cluster may have no node at all that is large enough for a step: one that grows has got one by then.
+_PATIENCE_SECONDS: Final = 900.0
+_LOOK_SECONDS: Final = 10.0
 
 _CLIENT: Final = "ray://"
 _KNOCK_SECONDS: Final = 10.0
@@ -59,6 +64,7 @@ class OnRay:
         self._place = place.replace(threads=place.threads or max(1, int(cpus)))
         self._left = contextlib.ExitStack()
         self._running: dict[Any, Key] = {}
+        self._fitted = time.monotonic()
         with contextlib.ExitStack() as opened:
             self._ray = opened.enter_context(_connected(address))
             self._spare = 0 if address is None else 1
@@ -81,9 +87,15 @@ class OnRay:
         self._running[self._task.options(name=key).remote(packed(recipe, self._place), sys.path)] = key
 
     def collect(self) -> Mapping[Key, Outcome]:
-        """Wait until a step ends."""
-        ended, _ = self._ray.wait(list(self._running), num_returns=1)
-        return {self._running.pop(task): self._outcome(task) for task in ended}
+        """Wait until a step ends, or until the cluster has had no node for one for fifteen minutes: then all fail."""
+        while True:
+            ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
+            if ended:
+                return {self._running.pop(task): self._outcome(task) for task in ended}
+            if self._fitting():
+                self._fitted = time.monotonic()
+            elif time.monotonic() - self._fitted > _PATIENCE_SECONDS:
+                return self._given_up()
 
     def close(self) -> None:
         """Stop what runs and leave the cluster, which ends if this run started it."""
@@ -94,6 +106,17 @@ class OnRay:
         finally:
             self._running = {}
             self._left.close()
+
+    def _given_up(self) -> Mapping[Key, Outcome]:
+        told = (
+            f"no node of the Ray cluster has had {self._needs['CPU']:g} CPUs and {self._needs['GPU']:g} GPUs for a "
+            f"step for {_PATIENCE_SECONDS / 60:g} minutes; give less with --cpus and --gpus, or add such a node"
+        )
+        given_up, self._running = self._running, {}
+        for task in given_up:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.cancel(task, force=True)
+        return {key: Outcome(seconds=0.0, error=told) for key in given_up.values()}
 
     def _fitting(self) -> int:
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from pydantic import NonNegativeFloat
 
-from edgerift.errors import RecipeError
+from edgerift.errors import RecipeError, StoreError
 from edgerift.recipes import Recipe, Settings
 from edgerift.store import write_whole
 from edgerift.study._graph import Key, key_of
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from edgerift.store import Store
 
 _FOLDER: Final = ".runs"
-#: A record of another machine that is older than this is of a run that is no more: a step writes every few seconds.
+#: A record of another machine that is older than this is of a run that is no more: a step writes more often.
 _STALE_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 2.0
+#: A step that tells nothing of its progress says so often that it lives.
+_QUIET_SECONDS: Final = 15.0
 
 #: What differs between two runs of the same work: another seed takes as long.
 _UNLIKE: Final = frozenset({"seed", "init_seed", "draw", "fingerprint"})
@@ -82,6 +87,7 @@ class Watch:
     def __init__(self, recipe: Recipe, records: Records) -> None:
         self._records, self._began = records, time.perf_counter()
         self._written = self._began
+        self._lock = threading.Lock()
         key = key_of(recipe)
         earlier = records.read(key)
         # A finished step that runs again starts anew, or was finished by another run just now, which takes no time.
@@ -111,6 +117,26 @@ class Watch:
         """What the step took so far, earlier runs that were killed included."""
         return self._spent + time.perf_counter() - self._began
 
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Say now and then that the step lives, also while it tells nothing: what it does may take minutes."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(_QUIET_SECONDS):
+                if time.perf_counter() - self._written >= _QUIET_SECONDS:
+                    # A disk that refuses is the step's own to find.
+                    with contextlib.suppress(OSError, StoreError):
+                        self._write()
+
+        thread = threading.Thread(target=beat, name="edgerift-beat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def finish(self) -> None:
         """Note the end."""
         self._write(state="finished", task="", done=0, total=0, seconds=max(self.seconds, self._least))
@@ -120,9 +146,10 @@ class Watch:
         self._write(state="failed", error=error)
 
     def _write(self, **changes: Any) -> None:
-        self._record = self._record.replace(**{"seconds": self.seconds, "beat": time.time()} | changes)
-        self._records.write(self._record)
-        self._written = time.perf_counter()
+        with self._lock:
+            self._record = self._record.replace(**{"seconds": self.seconds, "beat": time.time()} | changes)
+            self._records.write(self._record)
+            self._written = time.perf_counter()
 
 
 def is_running(record: Record | None, recipe: Recipe, store: Store) -> bool:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgerift.deploy import Target
+from edgerift.errors import StoreError
 from edgerift.extract import AttackName
 from edgerift.harden import DataFreeComparison, DataFreeHardenRecipe, Hardening, HardenRecipe
 from edgerift.recipes import Progress, Settings, silent
@@ -85,7 +86,7 @@ def collect(
     progress: Progress = silent,
     known: Iterable[StudyResult] = (),
 ) -> StudyResult:
-    """Read the reports of the cells that are finished, and name the others.
+    """Read the reports of the cells that are finished, and name the others, with what is wrong where one is damaged.
 
     What the store lacks is taken from the results `known` where one has a cell of the same recipe.
     """
@@ -95,13 +96,18 @@ def collect(
     records = Records(store)
     for cell in cells:
         key = key_of(cell.recipe)
-        if store.has(cell.recipe):
-            found.append(_finished(cell, key, store, progress))
-        elif key in elsewhere:
+        error = None
+        try:
+            if store.has(cell.recipe):
+                found.append(_finished(cell, key, store, progress))
+                continue
+        except StoreError as damage:
+            error = str(damage)
+        if key in elsewhere:
             found.append(elsewhere[key].replace(data=cell.data, original=cell.original, seed=cell.seed))
-        else:
-            record = records.read(key)
-            missing.append(MissingCell(name=cell.name, error=None if record is None else record.error))
+            continue
+        record = records.read(key)
+        missing.append(MissingCell(name=cell.name, error=error or (None if record is None else record.error)))
     return StudyResult(
         edgerift=version("edgerift"),
         profile=profile,

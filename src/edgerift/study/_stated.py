@@ -18,7 +18,7 @@ class Stated(Generic[Cell]):
     `difference` is None for a cell that lacks one of its figures; `unit` is that of the difference (percentage points,
     percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`, or below it. A claim about
     thefts is of the study's first target unless it looks at `every_target`; `thief` is what the thieves read whose
-    clones it compares with those of the plain build.
+    clones it compares with those of the plain build; `priced` are two victims who need not cost their owner the same.
     """
 
     name: str
@@ -31,3 +31,4 @@ class Stated(Generic[Cell]):
     side: Literal["above", "below"] = "above"
     every_target: bool = False
     thief: Literal["soft", "hard"] | None = None
+    priced: tuple[str, str] | None = None

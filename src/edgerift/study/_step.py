@@ -148,7 +148,8 @@ def _run(recipe: Recipe, place: Place, *, alone: bool) -> Outcome:
         told = None
         with _logged(records.log(key_of(recipe)), alone=alone) as log:
             try:
-                store.get(recipe, watch)
+                with watch.beating():
+                    store.get(recipe, watch)
             except (Exception, SystemExit) as error:  # Whatever it is: the other steps of the study go on.
                 log.write(traceback.format_exc())
                 told = _line(error)

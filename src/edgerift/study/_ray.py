@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import os
 import signal
 import socket
@@ -165,7 +166,9 @@ def _connected(address: str | None) -> Iterator[ModuleType]:
             _connect(ray, address)
             yield ray
         finally:
-            ray.shutdown()
+            # Messages that Ray held back, to tell them once, are printed by the thread that shuts it down.
+            with contextlib.redirect_stdout(io.StringIO()):
+                ray.shutdown()
 
 
 def _imported(address: str | None) -> ModuleType:

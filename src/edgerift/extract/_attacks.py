@@ -64,6 +64,10 @@ class Positives(Settings):
     learning_rate: PositiveFloat = 1e-4
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 @final
 class DataFree(Settings):
     """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
@@ -84,11 +88,14 @@ class DataFree(Settings):
     deviation of the clones' posteriors, so there have to be two or more `clones`; `diversity` weighs the entropy of the
     mean posterior, which keeps all classes in. `reuse` trains the clone's first batch on the images of the generator's
     last, which are paid for already. `grey` makes each so many-th image grey, before anybody sees it, by taking one
-    of its channels, drawn, for all three. `latent` and `width` are the generator's, whose 128 channels cost a processor
-    more than a small clone. `seed` draws all. On several `devices`, processes that work as one, each has its share of
-    every batch, and batch normalisation and the balance of the classes are those of the share. `precision` is that of
-    training; what the generator climbs is always computed in float32. MAZE's own clone, a WRN-22-2, is not in the zoo:
-    both have DFME's.
+    of its channels, drawn, for all three. With `generator_mode` "eval" the images of the clones' steps come from the
+    generator in evaluation mode, whose batch normalisation takes running statistics; None is as published: "eval" for
+    DisGUIDE, "train" for the others. Clones are in evaluation mode while the generator learns. `latent` and `width` are
+    the generator's, whose 128 channels cost a processor more than a small clone. `positives` teach the critic alone:
+    the victim is not asked about them, and they are not rehearsed. `seed` draws all. On several `devices`, processes
+    that work as one, each has its share of every batch, and batch normalisation and the balance of the classes are
+    those of the share. `precision` is that of training; what the generator climbs is always computed in float32. MAZE's
+    own clone, a WRN-22-2, is not in the zoo: both have DFME's.
 
     Raises :class:`~edgerift.errors.RecipeError` for parts that do not fit together.
     """
@@ -108,6 +115,7 @@ class DataFree(Settings):
     reuse: bool = False
     diversity: NonNegativeFloat = 0.0
     grey: PositiveInt | None = None
+    generator_mode: Literal["train", "eval"] | None = Field(default=None, exclude_if=_is_none)
     rehearsal: Rehearsal | None = None
     positives: Positives | None = None
     generator: Descent = Descent(optimizer="adam", learning_rate=1e-4)
@@ -126,6 +134,8 @@ class DataFree(Settings):
         if fields["name"] not in PUBLISHED:
             raise ValueError(unknown_name("data-free attack", fields["name"], PUBLISHED))
         published = PUBLISHED[fields["name"]]
+        if fields.get("generator_mode", "") is None:
+            fields = {name: value for name, value in fields.items() if name != "generator_mode"}
         parts = {name: field.default for name, field in cls.model_fields.items()} | published
         return {**published, **{name: _laid_over(parts.get(name), value) for name, value in fields.items()}}
 
@@ -168,6 +178,7 @@ _DISGUIDE: Final[dict[str, Any]] = {
     "clone_steps": 1,
     "diversity": 0.2,
     "grey": 8,
+    "generator_mode": "eval",
     "rehearsal": Rehearsal(steps=3, capacity=1_000_000),
     "generator": Descent(optimizer="adam", learning_rate=1e-4, milestones=(0.4, 0.8)),
     "clone": Descent(learning_rate=0.03, milestones=(0.4, 0.8)),

@@ -163,8 +163,10 @@ class Iteration:
         return found
 
     def _ask(self, draws: torch.Generator) -> Asked:
+        self.generator.train(self._settings.generator_mode != "eval")
         with torch.no_grad():
             asked = self._as_asked(self._images(self._points(draws), draws))
+        self.generator.train()
         return Asked(asked, self._stream(_floats(asked)))
 
     def _stream(self, images: Tensor) -> Tensor:

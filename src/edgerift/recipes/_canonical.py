@@ -21,7 +21,8 @@ def canonical_json(value: object) -> str:
 
     A model is written by the fields it has, not by the type its place was declared with, so nothing of a
     subclass is lost. A field marked `Field(exclude=True)`, such as a device, that cannot change the result,
-    is left out. Sets are sorted. Raises `RecipeError` for NaN, infinity, and values that have no JSON.
+    is left out, and so is one with `exclude_if` where that says so: a field that came later keeps the names
+    of what was made before. Sets are sorted. Raises `RecipeError` for NaN, infinity, and values that have no JSON.
 
     >>> canonical_json({"b": (1, 2.0), "a": {"y", "x"}})
     '{"a":["x","y"],"b":[1,2.0]}'
@@ -39,7 +40,9 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, BaseModel):
         return {
-            name: _plain(getattr(value, name)) for name, field in type(value).model_fields.items() if not field.exclude
+            name: _plain(getattr(value, name))
+            for name, field in type(value).model_fields.items()
+            if not field.exclude and (field.exclude_if is None or not field.exclude_if(getattr(value, name)))
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}

@@ -1,12 +1,15 @@
 """What the attacks' publications say, as numbers, and which parts fit together."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pytest
 
 from edgerift.errors import RecipeError
 from edgerift.extract import DataFree, Differences
 from edgerift.extract._attacks import PUBLISHED, AttackName
+from edgerift.recipes._canonical import canonical_json
+
+Mode: TypeAlias = Literal["train", "eval"] | None
 
 PAPERS: dict[AttackName, dict[str, Any]] = {
     "dfme": {
@@ -107,6 +110,7 @@ PAPERS: dict[AttackName, dict[str, Any]] = {
         "loss": "cross-entropy",
         "clones": 2,
         "clone.learning_rate": 0.03,
+        "generator_mode": "eval",
         "queries": 256,
     },
 }
@@ -171,6 +175,19 @@ def test_a_mapping_changes_one_field_of_each_descent(name: AttackName, part: str
 def test_where_it_runs_is_no_part_of_what_it_is() -> None:
     chosen = DataFree(name="dfme", compile=True, device="cpu")
     assert chosen.model_dump_json() == DataFree(name="dfme").model_dump_json()
+
+
+@pytest.mark.parametrize("name", ["dfme", "disguide"])
+@pytest.mark.parametrize("mode", [None, "train", "eval"])
+def test_the_generators_mode_is_as_published_unless_it_is_given(
+    name: AttackName, mode: Literal["train", "eval"]
+) -> None:
+    chosen = DataFree(name=name, generator_mode=mode)
+    assert chosen.generator_mode == (mode or DataFree(name=name).generator_mode)
+    assert DataFree.model_validate_json(chosen.model_dump_json()) == chosen
+    assert chosen.replace(seed=1).replace(seed=0) == chosen
+    # Attacks without it have the names that they had before there was such a field.
+    assert ("generator_mode" in canonical_json(chosen)) == (chosen.generator_mode is not None)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from edgerift.extract._clones import class_imbalance, disagreement
 from edgerift.extract._critic import Critic
 from edgerift.extract._generator import squashed
 from edgerift.extract._iteration import Iteration
+from edgerift.extract._oracle import to_whole
 from edgerift.extract._ranks import Ranks
 from edgerift.extract._recovery import LOSSES
 from edgerift.extract._replay import Replay
@@ -371,6 +372,23 @@ def test_each_so_many_th_image_is_grey_before_anybody_sees_it(every: int | None)
     for batch in batches:
         grey = [bool((image == image[:1]).all()) for image in batch]
         assert grey == [every is not None and number % every == 0 for number in range(8)]
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_the_clones_images_come_from_the_generator_in_its_mode(mode: Any) -> None:
+    made = Made("disguide", generator_mode=mode, grey=None)
+    for number in range(3):
+        made.step(number)
+    generator, before = copy.deepcopy(made.generator), copy.deepcopy(made.generator.state_dict())
+    asked = made.iteration._ask(torch.Generator().manual_seed(5)).images
+    latent = torch.randn(made.settings.batch_size, made.settings.latent, generator=torch.Generator().manual_seed(5))
+    copies = {"train": generator, "eval": copy.deepcopy(generator).eval()}
+    expected = {each: squashed(one(latent)) for each, one in copies.items()}
+    assert torch.equal(asked, to_whole(expected[mode]))
+    assert not torch.equal(asked, to_whole(expected["eval" if mode == "train" else "train"]))
+    after = made.generator.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items()) == (mode == "eval")
+    assert made.generator.training, "it learns in training mode"
 
 
 def test_grey_is_one_of_the_channels() -> None:

@@ -5,8 +5,10 @@ import enum
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from edgerift.errors import RecipeError
+from edgerift.recipes import Settings
 from edgerift.recipes._canonical import canonical_json
 
 
@@ -53,6 +55,19 @@ class Point:
 )
 def test_the_text_of_a_value(value, text):
     assert canonical_json(value) == text
+
+
+class Later(Settings):
+    old: int = 1
+    new: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    nowhere: str = Field(default="a", exclude=True)
+
+
+@pytest.mark.parametrize(("fields", "text"), [({}, '{"old":1}'), ({"new": "b"}, '{"new":"b","old":1}')])
+def test_a_field_that_came_later_is_written_only_where_it_says_something(fields, text):
+    assert canonical_json(Later(**fields)) == text
+    assert canonical_json([Later(**fields)]) == f"[{text}]"
+    assert Later.model_validate_json(text) == Later(**fields)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), [1, {"a": -float("inf")}]])

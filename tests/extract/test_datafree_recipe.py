@@ -98,6 +98,10 @@ def test_the_figures_and_files_of_a_theft(theft_of, small_pair, store) -> None:
     test = open_splits(small_pair.images).test
     stolen = twin_scores(zoo.load(folder / "clone.safetensors"), test.images).argmax(1)
     assert theft.adversary_error.value == pytest.approx(float((stolen != test.labels).double().mean()))
+    held = open_splits(small_pair.images).validation
+    wrong = twin_scores(zoo.load(folder / "clone.safetensors"), held.images).argmax(1) != held.labels
+    assert theft.validation_error is not None
+    assert theft.validation_error.value == pytest.approx(float(wrong.double().mean()))
     # With so few test images the curve is drawn on all of them, and its last point is the clone itself.
     last = theft.curve[-1].measured
     assert last is not None

@@ -24,7 +24,7 @@ def stolen(
     if entry.masking is not None:
         measured = last.measured.replace(masking=entry.masking.replace(correlation=correlation))
         last = last.replace(measured=measured)
-    theft = entry.theft.replace(adversary_error=share(count), curve=(*first, last))
+    theft = entry.theft.replace(adversary_error=share(count), validation_error=share(count), curve=(*first, last))
     return entry.replace(theft=theft, **changes)
 
 
@@ -120,15 +120,15 @@ def test_the_best_epsilon_is_chosen_against_the_plain_build_over_the_seeds_of_a_
     assert [[round(value * 3.59, 6) for value in one.difference.values] for one in found.findings] == [[30, 25], [1]]
     assert values(found) == [27.5, 1]
     assert "DFME at epsilon 1 (cifar10), 0.1 (gtsrb) " in found.note
-    assert found.note.endswith("chosen against QAT on the same test images, which favours DivQAT if anything.")
+    assert found.note.endswith(" The epsilon was chosen against QAT, on the validation images.")
 
 
 def test_where_the_best_epsilon_is_the_published_one_its_worth_is_told_once() -> None:
     found = judged(cell(*pair("dfme", 1e-3, 40, 41), *pair("dfme", 1.0, 50, 51)))
     assert found["dfme-published"].note.startswith("DFME at epsilon 0.001 was not blind")
     assert found["dfme-best"].note == (
-        "DFME is best against QAT at its published epsilon. The epsilon was chosen against QAT on the same test "
-        "images, which favours DivQAT if anything."
+        "DFME is best against QAT at its published epsilon. The epsilon was chosen against QAT, on the validation "
+        "images."
     )
 
 

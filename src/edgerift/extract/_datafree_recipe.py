@@ -26,7 +26,7 @@ from edgerift.extract._ranks import Ranks
 from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
 from edgerift.extract._samples import draw_samples
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Interval, MeanInterval, accuracy, agreement, mean_interval, posterior_kl
+from edgerift.measure import Interval, MeanInterval, accuracy, agreement, interval, mean_interval, posterior_kl
 from edgerift.recipes import Progress, Recipe, Settings
 from edgerift.store import Store, read_document, write_whole
 from edgerift.train import TrainSettings, choose_device
@@ -47,7 +47,8 @@ class DataFreeTheft(Settings):
     `adversary_error` that of the clone at the end of the budget, `disagreement` the share of images to which
     the two give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent`
     counts the images paid for.
-    `curve` was measured on at most 2,000 of the test images, and nothing was selected by it.
+    `curve` was measured on at most 2,000 of the test images, and nothing was selected by it; `validation_error` is the
+    clone's on the victim's validation images, by which a setting of the attack may be, None where nobody measured it.
     """
 
     type: Literal["data-free-theft"] = "data-free-theft"
@@ -65,6 +66,7 @@ class DataFreeTheft(Settings):
     divergence: MeanInterval
     calibration_error: float
     negative_log_likelihood: float
+    validation_error: Interval | None = None
     curve: tuple[CurvePoint, ...]
 
 
@@ -166,7 +168,9 @@ class DataFreeRecipe(Recipe):
             )
             spent = ranks.total(oracle.spent)
         if ranks.rank == 0:
-            self._write(folder, clone, self._measured(victim, clone, test, spent))
+            theft = self._measured(victim, clone, test, spent)
+            theft = theft.replace(validation_error=error_of(clone.model, splits.validation))
+            self._write(folder, clone, theft)
 
     @property
     def _program(self) -> Recipe | None:
@@ -218,6 +222,11 @@ class DataFreeRecipe(Recipe):
         plot_curve(theft.curve, theft.defender_error.value, folder / "curve.png")
         draw_samples(clone.generator, self.attack.latent, folder / "samples.png")
         write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
+
+
+def error_of(clone: nn.Module, images: ImageSet) -> Interval:
+    """Measure how often a clone gives another label than the true one."""
+    return interval(accuracy(twin_scores(clone, images.images).softmax(1), images.labels).complement)
 
 
 def _steal(fabric: Fabric, progress: Progress, recipe: DataFreeRecipe, folder: Path, root: Path) -> None:

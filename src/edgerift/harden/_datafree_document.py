@@ -69,17 +69,19 @@ def published_epsilon(attack: str) -> float | None:
 
 
 def best_epsilon(comparisons: Sequence[DataFreeComparison], attack: str, victim: str = "qat") -> float | None:
-    """Choose the epsilon at which an attack's clones of one victim err least, on average over comparisons.
+    """Choose the epsilon at which an attack's clones of one victim err least on the validation images, on average.
 
     Comparisons without the attack do not count. The smaller of two that are equal; None where that victim was not
-    attacked with the same differences in all of the others. Nothing is chosen against a defence by it as long as
-    `victim` has none.
+    attacked with the same differences in all of the others, or the clones were not asked about the validation images.
+    Nothing is chosen against a defence by it as long as `victim` has none.
     """
     errors: dict[float, list[float]] = {}
     with_attack = [one for one in comparisons if any(entry.attack == attack for entry in one.entries)]
     for comparison in with_attack:
         for one in comparison.entries:
-            if (one.victim, one.attack, one.control) == (victim, attack, None) and one.epsilon is not None:
-                errors.setdefault(one.epsilon, []).append(one.theft.adversary_error.value)
+            error = one.theft.validation_error
+            if (one.victim, one.attack, one.control) != (victim, attack, None) or one.epsilon is None or error is None:
+                continue
+            errors.setdefault(one.epsilon, []).append(error.value)
     means = {epsilon: statistics.fmean(own) for epsilon, own in errors.items() if len(own) == len(with_attack)}
     return min(means, key=lambda epsilon: (means[epsilon], epsilon), default=None)

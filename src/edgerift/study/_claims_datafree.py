@@ -94,7 +94,7 @@ def _at_best(attack: _Attack) -> StatedTheft:
         attack._replace(published=None),
         f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon at which its clones of QAT err least",
         lambda stolen: best_epsilon(stolen.peers, attack.name),
-        " The epsilon was chosen against QAT on the same test images, which favours DivQAT if anything.",
+        " The epsilon was chosen against QAT, on the validation images.",
     )
 
 

@@ -50,6 +50,8 @@ def _theft_records(start: Record, entry: DataFreeEntry, paper: str) -> Iterator[
     theft, masking = entry.theft, entry.masking
     yield from start.share("defender's error", theft.defender_error)
     yield from start.share("adversary's error", theft.adversary_error, paper=paper)
+    if theft.validation_error is not None:
+        yield from start.share("adversary's error, validation images", theft.validation_error)
     yield from start.share("disagreement", theft.disagreement)
     yield from start.mean("KL of clone and victim", "nats", theft.divergence)
     yield from start.mean("l1 of the defence", "l1", theft.l1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from edgerift.harden import DataFreeEntry, paper_clone_error
 from edgerift.report._hardening_words import figure
+from edgerift.report._study._changes import changes_words
 from edgerift.report._study._comparisons import PLAIN, Comparison, Comparisons
 from edgerift.report._study._datafree import ATTACKS, PAPER_ATTACKS, DataFreeThefts, Place, Theft, published_thefts
 from edgerift.report._study._spread import average, difference, interval_words, seeds_words, shares
@@ -73,8 +74,9 @@ def victim_words(found: Comparisons, thefts: DataFreeThefts) -> str:
     theirs = " The paper's MAZE is what the code of DFME runs under that name." if "MAZE" in columns else ""
     return (
         f" {' and '.join(columns)}: thieves without images, at the published epsilon; "
-        f"{_budgets(thefts, columns.values())}.{theirs} Where they were blind, which the table of the thefts without "
-        "images tells, a figure tells of the training only as far as the same theft without rounding takes no more."
+        f"{_budgets(thefts, columns.values())}.{theirs} What else is not as published is told below the table of the "
+        "thefts without images. Where they were blind, which that table tells, a figure tells of the training only as "
+        "far as the same theft without rounding takes no more."
     )
 
 
@@ -122,18 +124,22 @@ def _caption(found: Comparisons, thefts: DataFreeThefts) -> str:
         "all, and the correlation with the true slopes, which no attack sees, of the victim in front of any defence "
         "of its answers. An attack is blind where the correlation's 95 % interval reaches below 0.1. "
         "Controls: float images rounded to whole grey levels for a float victim (whole pixels), "
-        "and a build's quantized weights in float without any rounding (simulated)."
+        "and a build's quantized weights in float without any rounding (simulated). "
+        f"{changes_words(entry.theft.attack for entry in _entries(thefts))}"
     )
+
+
+def _entries(thefts: DataFreeThefts) -> Iterator[DataFreeEntry]:
+    for place in thefts.all():
+        for one in place.by_seed.values():
+            yield from one.entries
 
 
 def _budgets(thefts: DataFreeThefts, attacks: Iterable[str]) -> str:
     """Say which clones learn from how many questions, once for attacks that have the same."""
     said: dict[str, list[str]] = {}
     for attack in attacks:
-        entries = [
-            entry for place in thefts.all() for one in place.by_seed.values() for entry in one.entries
-            if entry.attack == attack
-        ]  # fmt: skip
+        entries = [entry for entry in _entries(thefts) if entry.attack == attack]
         students = dict.fromkeys(entry.theft.attack.student for entry in entries)
         budgets = dict.fromkeys(f"{entry.theft.budget:,}" for entry in entries)
         words = f"{' or '.join(students)} clones, budgets of {' or '.join(budgets)} questions"

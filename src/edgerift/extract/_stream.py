@@ -83,8 +83,9 @@ class Stream:
         batch = self._batches[self._place - self._first]
         if batch.size != len(images) or batch.images != checksum(images):
             raise StoreError(
-                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; "
-                "delete it to begin anew, or give the settings and the seed that it was begun with"
+                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; give "
+                "the settings, the seed, the device and the number of threads that it was begun with, since another "
+                "order of sums makes other images, or delete it to begin anew"
             )
         if self._is_closed:
             raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to go on")

@@ -397,6 +397,14 @@ def test_a_second_call_asks_once_and_writes_nothing(evasion, store, out, monkeyp
 
 
 @needs_mlflow
+def test_a_damaged_cell_is_left_out_and_takes_no_other_with_it(evasion, store, out):
+    (store.get(evasion[0].recipe) / "pair.json").write_text("{")
+    (store.get(evasion[1].recipe) / "recipe.json").unlink()
+    assert track(EVASION, "small", evasion, store, None, out) == 1
+    assert list(runs_of(out)) == [evasion[2].name]
+
+
+@needs_mlflow
 def test_a_cell_without_a_record_has_the_time_of_its_folder(evasion, store, out):
     folder = keep(store, evasion[3].recipe, pair_json=pair_report(3).model_dump_json())
     os.utime(folder, (MADE, MADE))

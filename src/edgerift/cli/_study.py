@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, final
+from typing import Annotated, final
 
 import tyro
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from edgerift.cli._options import Json, output_folder
+from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError, StoreError
 from edgerift.recipes import Progress, Recipe, Settings, silent
@@ -39,7 +38,6 @@ from edgerift.study import (
     track,
 )
 
-_RESULT = "result.json"
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 
 
@@ -107,20 +105,6 @@ class StudyStatus(StudyOptions):
         return 0
 
 
-class StudyRun(Settings):
-    """What `edgerift study run --json` prints: the cells of the study, what this run did, and where the report is."""
-
-    type: Literal["study-run"] = "study-run"
-    version: Literal[1] = 1
-    study: str
-    profile: str
-    cells: int
-    finished: int
-    tracked: int | None
-    report: str
-    summary: RunSummary
-
-
 @final
 class RunStudy(StudyOptions):
     """Build what a study lacks, past steps that fail, and write its tables, figures and page.
@@ -162,13 +146,12 @@ class RunStudy(StudyOptions):
             tracked = self._track(study, cells, store, folder, progress)
             summary = self._run(goals, store, progress)
             result = collect(study, self.profile, cells, store, known=known)
-            written = _write(result, folder)
-            untracked = None
+            written = write_report(result, folder)
+            lost = None
             try:
-                newly = self._track(study, cells, store, folder, progress)
-                tracked = None if tracked is None or newly is None else tracked + newly
+                tracked = _added(tracked, self._track(study, cells, store, folder, progress))
             except StoreError as error:
-                untracked = error
+                lost = error
         done = StudyRun(
             study=study.study,
             profile=self.profile,
@@ -178,10 +161,11 @@ class RunStudy(StudyOptions):
             report=str(folder / "report.html"),
             summary=summary,
         )
-        names = _names(self.plan(file)) if summary.failed else {}
-        show(done, _told(done, result, written, names), self.as_json)
-        if untracked is not None:
-            raise untracked
+        names = step_names(self.plan(file)) if summary.failed else {}
+        show(done, run_text(done, result, written, names), self.as_json)
+        if lost is not None:
+            # What was done is told first.
+            raise lost
         return 1 if result.missing else 0
 
     def _run(self, goals: Sequence[Recipe], store: Store, progress: Progress) -> RunSummary:
@@ -270,39 +254,8 @@ def _read_result(path: Path) -> StudyResult:
         raise InputError(f"{path} is no result of a study ({error}); {advice}") from None
 
 
-def _write(result: StudyResult, folder: Path) -> bool:
-    """Write the report unless it is there already, and say whether it was written."""
-    try:
-        same = (folder / _RESULT).read_text(encoding="utf-8") == result.model_dump_json(indent=2) + "\n"
-    except OSError:
-        same = False
-    if same and (folder / "report.html").is_file():
-        return False
-    write_study(result, folder)
-    return True
-
-
-def _names(plan: Plan) -> dict[str, str]:
-    return {step.key: step.name for step in (*plan.finished, *plan.missing)}
-
-
-def _told(done: StudyRun, result: StudyResult, written: bool, names: Mapping[str, str]) -> RenderableType:
-    summary, lines = done.summary, []
-    if summary.built == 0 and not summary.failed and not result.missing:
-        lines.append(f"Nothing to do: all {done.cells} cells of {done.study}, profile {done.profile}, are finished.")
-    else:
-        lines.append(
-            f"{done.finished} of {done.cells} cells are finished; {summary.built} steps were built in "
-            f"{summary.seconds:.0f} s."
-        )
-    for failed in summary.failed:
-        blocked = f"; {len(failed.blocks)} steps wait for it" if failed.blocks else ""
-        lines.append(f"Failed: {names.get(failed.key, failed.key)}: {failed.error}{blocked}. Log: {failed.log}")
-    if done.tracked is not None:
-        lines.append(f"MLflow: {done.tracked} runs written.")
-    lines.append(f"Report: {done.report}")
-    told = [Text(line) for line in lines]
-    return Group(study_text(result, None), *told) if written else Group(*told)
+def _added(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 StudyCommand = Annotated[

@@ -78,15 +78,26 @@ def track(
     # Two runs of one study would take each other's unfinished entries for those of a killed one.
     with FileLock(records / "tracking.lock"), _as_guest():
         experiment = _Experiment(where, study, profile, folder.absolute() / ARTEFACTS)
-        known, missing = experiment.runs(), []
+        known, missing, written = experiment.runs(), [], 0
         for cell in cells:
             runs = known.get(_name(cell_tags(cell)), {})
-            if True not in runs.values() and store.has(cell.recipe):
+            if True not in runs.values():
                 missing.append((cell, list(runs)))
         for done, (cell, halves) in enumerate(missing):
             progress("track", done, len(missing), cell.name)
-            experiment.write(cell_log(cell, study, profile, store), halves)
-    return len(missing)
+            log = _log_of(cell, study, profile, store)
+            if log is not None:
+                experiment.write(log, halves)
+                written += 1
+    return written
+
+
+def _log_of(cell: Cell, study: Study, profile: str, store: Store) -> CellLog | None:
+    """Read what a finished cell logs; None for one that is not there, or damaged, which its report tells."""
+    try:
+        return cell_log(cell, study, profile, store) if store.has(cell.recipe) else None
+    except StoreError:
+        return None
 
 
 def _name(tags: Mapping[str, str]) -> tuple[str | None, ...]:

@@ -33,7 +33,7 @@ from edgerift import zoo
 from edgerift.extract import DataFree, Oracle, data_free
 from edgerift.extract._clones import make_clones
 from edgerift.extract._generator import Generator, squashed
-from edgerift.train import keep_freed_memory
+from edgerift.train import exact_float32, keep_freed_memory
 
 CLASSES = 10
 FULL_BUDGET = 20_000_000
@@ -61,7 +61,9 @@ class Bare:
         """Run one iteration's passes."""
         settings = self.settings
         for _ in range(settings.generator_steps):
-            images = self._generator_step()
+            # As the attack does: TF32 would hide small differences.
+            with exact_float32():
+                images = self._generator_step()
         for step in range(settings.clone_steps):
             if step > 0 or not settings.reuse:
                 images = self._asked()
@@ -74,7 +76,8 @@ class Bare:
             with self._autocast():
                 points = self._make()
             images = squashed(points.float())
-            self.victim(images)
+            with exact_float32():
+                self.victim(images)
         return images
 
     def _generator_step(self) -> Tensor:

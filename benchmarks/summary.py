@@ -20,7 +20,7 @@ HEAD = """# Measurements
 
 Every figure on this page was written by `python benchmarks/summary.py` from the results beside it, each
 made by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say more
-than the milliseconds.
+than the milliseconds. None of it was measured on a GPU.
 """
 
 

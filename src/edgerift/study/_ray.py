@@ -92,6 +92,7 @@ class OnRay:
         while True:
             ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
             if ended:
+                self._fitted = time.monotonic()
                 return {self._running.pop(task): self._outcome(task) for task in ended}
             if self._fitting():
                 self._fitted = time.monotonic()

@@ -14,11 +14,9 @@ _ELSEWHERE: Final = frozenset({"student", "differences.epsilon", "seed", "precis
 
 def changes_words(attacks: Iterable[DataFree]) -> str:
     """Say which settings of attacks are not their publications', each attack once; that all are, where none is."""
-    told: dict[str, str] = {}
-    for attack in attacks:
-        changes = changed_settings(attack)
-        if changes:
-            told.setdefault(f"{ATTACKS[attack.name]}: {', '.join(changes)}", "")
+    told = dict.fromkeys(
+        f"{ATTACKS[attack.name]}: {', '.join(changes)}" for attack in attacks if (changes := changed_settings(attack))
+    )
     return f"Not as published: {'; '.join(told)}." if told else "All other settings are the publications'."
 
 

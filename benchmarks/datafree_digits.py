@@ -4,10 +4,10 @@
         [--store FOLDER] [--out benchmarks/datafree_digits.json]
 
 Every theft is a step of a store, so that a run that was stopped goes on where it was; rows of the same recipe that
-stand in the file of an earlier run are kept. The settings are those that `edgerift extract --data digits --attack NAME`
-has; the attacks that take finite differences are run on the build at epsilon 0.001, as published, and at 1. The
-defences are those that answer zeros, of which l1 on recovered logits takes the logarithm; a thief who sees them takes
-KL instead.
+stand in the file of an earlier run are kept. The attacks are those of `edgerift extract --data digits --attack NAME`,
+on smaller images; those that take finite differences are run on the build at epsilon 0.001, as published, and at 1.
+The defences are those that answer zeros, of which l1 on recovered logits takes the logarithm; a thief who sees them
+takes KL instead.
 """
 
 from __future__ import annotations

@@ -224,7 +224,7 @@ class ShowStudy(StudyOptions):
             if (result.study.study, result.profile) != (study.study, self.profile):
                 raise InputError(
                     f"{self.result} is of the study {result.study.study}, profile {result.profile}; {self.file} with "
-                    f"--profile {self.profile} is of {study.study}"
+                    f"--profile {self.profile} is of {study.study}; give the file and the profile that it was made with"
                 )
         else:
             cells = file.cells(self.data_root)

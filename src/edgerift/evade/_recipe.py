@@ -23,7 +23,7 @@ from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe, Settings, silent
 from edgerift.store import write_whole
-from edgerift.train import TrainRecipe, TrainSettings, choose_device, exact_float32, repeatable
+from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
     from edgerift.store import Store
@@ -189,7 +189,7 @@ class EvadeShard(Recipe):
         evade = self.evade
         asked = evade.selecting.open(store, progress)
         pair, steering = evade.pair.open(store, progress)
-        device = choose_device(TrainSettings(device=evade.device))
+        device = choose_device(evade.device)
         if device.type != "cpu":
             steering = steering.to(device)
         test = open_splits(evade.images).test

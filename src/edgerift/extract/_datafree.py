@@ -28,7 +28,7 @@ from edgerift.extract._ranks import Ranks
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Standing, read_state, write_state
 from edgerift.recipes import Progress, silent
-from edgerift.train import TrainSettings, choose_device, derived_seed, repeatable, seeded_layers
+from edgerift.train import choose_device, derived_seed, repeatable, seeded_layers
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -96,7 +96,7 @@ def data_free(
     if points < 1:
         raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
     _require_positives(chosen, positives, size)
-    device = choose_device(TrainSettings(device=chosen.device))
+    device = choose_device(chosen.device)
     with repeatable(device):
         attacker = _Attack(
             chosen, victim, ranks, classes=classes, size=size, positives=positives, device=device, checkpoint=checkpoint

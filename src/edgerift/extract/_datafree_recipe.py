@@ -29,7 +29,7 @@ from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, MeanInterval, accuracy, agreement, interval, mean_interval, posterior_kl
 from edgerift.recipes import Progress, Recipe, Settings
 from edgerift.store import Store, read_document, write_whole
-from edgerift.train import TrainSettings, choose_device
+from edgerift.train import choose_device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -177,7 +177,7 @@ class DataFreeRecipe(Recipe):
         return self.victim.program if isinstance(self.victim, BuildRecipe) else self.program
 
     def _device(self) -> torch.device:
-        return choose_device(TrainSettings(device=self.attack.device))
+        return choose_device(self.attack.device)
 
     def _victims(self, store: Store, progress: Progress) -> tuple[Build | nn.Module, nn.Module | None]:
         """Open what is attacked, and a differentiable module near it where there is one: itself, or its program."""

@@ -280,7 +280,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
     ),
     Stated(
         "held-smoothing",
-        "Ours raises the thief's error more than label smoothing, each as strong as its search found allowed.",
+        "Ours raises the thief's error more than label smoothing, both within the same allowance.",
         "not in the paper",
         "clone's error with soft labels, held minus label smoothing",
         _stolen("held", "smoothing", "soft"),

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from edgerift.errors import MissingRuntimeError
-from edgerift.train._settings import TrainSettings
 
 
-def choose_device(settings: TrainSettings) -> torch.device:
+def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Choose the device of a run; raises `MissingRuntimeError` for CUDA where there is none."""
-    if settings.device == "cpu" or (settings.device == "auto" and not torch.cuda.is_available()):
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise MissingRuntimeError("device='cuda' is not there; use device='cpu', or install a CUDA build of torch")

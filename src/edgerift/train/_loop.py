@@ -99,7 +99,7 @@ def run(
     damaged or of another run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
-    device = choose_device(settings)
+    device = choose_device(settings.device)
     resume = None
     if checkpoint is not None:
         resume = Resume(Path(checkpoint), run_key(model, train, validation, targets, settings))

@@ -439,6 +439,7 @@ PUBLIC = {
         "check",
         "create",
         "from_architecture",
+        "is_users_own",
         "load",
         "names",
         "save",

@@ -135,7 +135,7 @@ def test_a_damaged_cell_is_told_and_the_report_is_written(run, asked, tmp_path):
 def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_path):
     path = Path(asked[0])
     path.write_text(path.read_text().replace("model: lenet", "model: 'json:make'"))
-    failed = run("study", "run", *asked)
+    failed = run("study", "run", *asked, "--trust")
     assert failed.code == 1
     assert "0 of 1 cells are finished" in " ".join(failed.out.split())
     assert "Failed: train: digits, LeNet, seed 0: unknown factory of module json 'make'" in " ".join(failed.out.split())
@@ -195,6 +195,22 @@ def test_looking_for_a_network_runs_none_of_its_code(run, asked, tmp_path, monke
     path = Path(asked[0])
     path.write_text(path.read_text().replace("model: lenet", "model: 'loud_networks.small:make'"))
     assert run("study", "plan", *asked).code == 0
+
+
+@pytest.mark.parametrize(
+    ("replaced", "name"),
+    [
+        (("model: lenet", "model: 'json:make'"), "tiny.yaml:7: originals.LeNet.model"),
+        (("profiles:", "theft:\n  rows: [qat]\n  attack: {student: 'json:make'}\nprofiles:"), "theft.attack.student"),
+    ],
+)
+def test_code_that_a_study_names_runs_with_trust_alone(run, asked, replaced, name, tmp_path):
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace(*replaced))
+    refused = run("study", "run", *asked).line()
+    assert name in refused
+    assert "asks to import and run 'json:make'; pass --trust" in refused
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize(

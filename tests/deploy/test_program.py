@@ -1,5 +1,6 @@
 """Programs as files: what comes back, and what is refused."""
 
+import dataclasses
 import json
 
 import pytest
@@ -62,6 +63,9 @@ def test_an_operator_that_is_not_listed_is_refused_when_the_file_is_read(program
         (lambda header: header["operations"][2].update(arguments=[{"tensor": "gone"}]), "does not hold"),
         (lambda header: header["operations"][2].update(arguments=[{"code": "print()"}]), "not understood"),
         (lambda header: header["operations"][2].update(arguments=[{"dtype": "float8"}]), "unknown dtype"),
+        (lambda header: header["operations"][2].update(arguments=[{"dtype": ["int8"]}]), "not understood"),
+        (lambda header: header["operations"][2].update(arguments=[{}]), "not understood"),
+        (lambda header: header["operations"].append(header["operations"][1]), "twice"),
     ],
 )
 def test_a_graph_that_makes_no_sense_is_refused(program, tmp_path, change, message):
@@ -70,6 +74,76 @@ def test_a_graph_that_makes_no_sense_is_refused(program, tmp_path, change, messa
     rewrite(path, change)
     with pytest.raises(ProgramError, match=message):
         Program.load(path).module()
+
+
+NOT_PLAIN = {
+    "a blank": "two words",
+    "a newline": "two\nlines",
+    "a keyword": "lambda",
+    "a bracket": "call()",
+    "a comma": "a, b",
+    "a digit first": "1a",
+    "nothing": "",
+    "another script": "имя",
+    "a width that Python folds": "ａ",
+    "201 letters": "a" * 201,
+}
+
+
+def _renamed(value, was, name):
+    """Give a node or the input another name wherever a header names it."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, was, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, was, name) for item in value]
+    return name if value == was else value
+
+
+RENAMED = {
+    "the input": lambda header, name: header.update(_renamed(header, header["image"], name)),
+    "a node": lambda header, name: header.update(_renamed(header, header["operations"][2]["name"], name)),
+    "the output": lambda header, name: header.update(output=name),
+    "a keyword": lambda header, name: header["operations"][2].update(keywords={name: 1}),
+}
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN.values(), ids=NOT_PLAIN)
+@pytest.mark.parametrize("rename", RENAMED.values(), ids=RENAMED)
+def test_a_name_that_is_no_plain_identifier_is_refused_when_the_file_is_read(program, tmp_path, rename, name):
+    path = tmp_path / "p.safetensors"
+    program.save(path)
+    rewrite(path, lambda header: rename(header, name))
+    with pytest.raises(ProgramError, match="a plain name is") as raised:
+        Program.load(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["two words", "two\nlines", "call()", "", "a..b", ".a", "имя", "a" * 401])
+def test_a_tensor_by_another_kind_of_name_is_refused_when_the_file_is_read(program, tmp_path, name):
+    path = tmp_path / "p.safetensors"
+    program.save(path)
+    rewrite(path, lambda header: None, {name: torch.zeros(1)})
+    with pytest.raises(ProgramError, match="may not hold a tensor") as raised:
+        Program.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_keyword_that_the_operator_does_not_have_is_refused(program, tmp_path):
+    path = tmp_path / "p.safetensors"
+    program.save(path)
+    rewrite(path, lambda header: header["operations"][2].update(keywords={"alpa": 1}))
+    with pytest.raises(ProgramError, match="unknown keyword 'alpa'"):
+        Program.load(path).module()
+
+
+def test_no_name_of_a_program_that_was_made_by_hand_becomes_code(program):
+    for changed in (
+        dataclasses.replace(program, image="two words"),
+        dataclasses.replace(program, image=program.operations[0].name),
+        dataclasses.replace(program, operations=program.operations + program.operations[:1]),
+    ):
+        with pytest.raises(ProgramError):
+            changed.module()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a program", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
@@ -120,12 +194,12 @@ def test_a_program_says_where_it_came_from():
     assert program.provenance.settings["epochs"] == 3
 
 
-def rewrite(path, change):
-    """Change the JSON in a program file's header."""
+def rewrite(path, change, further=None):
+    """Change the JSON in a program file's header, and add further tensors."""
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as opened:
         header = json.loads(opened.metadata()["edgerift"])
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     change(header)
-    save_file(tensors, path, metadata={"edgerift": json.dumps(header)})
+    save_file(tensors | (further or {}), path, metadata={"edgerift": json.dumps(header)})

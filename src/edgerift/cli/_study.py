@@ -124,6 +124,8 @@ class RunStudy(StudyOptions):
     """GPUs, or the share of one, that a step takes on Ray"""
     out: Path | None = None
     """the folder for tables, figures and page; STUDY-PROFILE unless given"""
+    trust: bool = False
+    """import and run the networks of your own, `module:factory`, that the file names"""
     track: bool = False
     """log every finished cell to MLflow, in OUT/mlflow.db unless --track-uri names a server"""
     track_uri: str | None = None
@@ -134,6 +136,8 @@ class RunStudy(StudyOptions):
         """Run what is missing, write the report and show it."""
         file = self.read()
         file.require_networks()
+        if not self.trust:
+            file.require_trust()
         study, known = file.study, self.known_results()
         self._require_place()
         folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))

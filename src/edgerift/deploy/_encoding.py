@@ -53,16 +53,16 @@ def decode(value: Json, node: Callable[[str], Any], tensor: Callable[[str], Any]
         return [decode(item, node, tensor) for item in value]
     if not isinstance(value, dict):
         return value
-    (kind, name), *rest = value.items()
-    if rest or kind not in ("node", "tensor", "dtype", "layout", "device"):
-        raise ProgramError(f"a program holds an argument that is not understood: {value!r}")
+    kind, name = next(iter(value.items()), ("", ""))
+    if len(value) != 1 or kind not in ("node", "tensor", "dtype", "layout", "device") or not isinstance(name, str):
+        raise ProgramError(f"a program holds an argument that is not understood: {repr(value)[:80]}")
     if kind == "node":
-        return node(str(name))
+        return node(name)
     if kind == "tensor":
-        return tensor(str(name))
+        return tensor(name)
     if kind == "device":
         return torch.device("cpu")
     table: dict[str, Any] = _DTYPES if kind == "dtype" else _LAYOUTS
     if name not in table:
-        raise ProgramError(f"a program names an unknown {kind} '{name}'; known: {', '.join(table)}")
+        raise ProgramError(f"a program names an unknown {kind} {name[:80]!r}; known: {', '.join(table)}")
     return table[name]

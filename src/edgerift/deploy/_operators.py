@@ -188,6 +188,16 @@ def resolve(name: str) -> Callable[..., Any]:
     return resolved
 
 
+def keyword_names(function: Callable[..., Any]) -> frozenset[str]:
+    """Name the arguments that a resolved operator takes by name; none for arithmetic on sizes.
+
+    >>> sorted(keyword_names(torch.ops.aten.add.Tensor))
+    ['alpha', 'other', 'self']
+    """
+    schema = getattr(function, "_schema", None)
+    return frozenset() if schema is None else frozenset(argument.name for argument in schema.arguments)
+
+
 def _register_quantized_operators() -> None:
     with quiet():
         import torchao.quantization.pt2e  # noqa: F401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, fx
 
 from edgerift.deploy._encoding import Json, decode, encode
-from edgerift.deploy._operators import ALLOWED, operator_name, resolve
+from edgerift.deploy._names import PlainName, check_graph_names, check_tensor_names
+from edgerift.deploy._operators import ALLOWED, keyword_names, operator_name, resolve
 from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.recipes import Settings
 from edgerift.store import write_whole
@@ -27,10 +28,10 @@ class Operation(Settings):
     Arguments are JSON; `{"node": n}` stands for another node's value, `{"tensor": t}` for a stored tensor.
     """
 
-    name: str
+    name: PlainName
     operator: str
     arguments: list[Json]
-    keywords: dict[str, Json] = Field(default_factory=dict)
+    keywords: dict[PlainName, Json] = Field(default_factory=dict)
 
 
 class Provenance(Settings):
@@ -48,9 +49,9 @@ class _Header(Settings):
     target: Target
     classes: int
     size: int
-    image: str
+    image: PlainName
     operations: list[Operation]
-    output: str
+    output: PlainName
     provenance: Provenance
 
 
@@ -76,30 +77,33 @@ class Program:
 
         Its weights lie in channels-last order, which decides the order in which convolutions sum and so their last
         bit; a twin computes in the same order. Raises :class:`~edgerift.errors.ProgramError` for an operator that a
-        program may not hold.
+        program may not hold, and for names that no graph can have.
         """
         root = torch.nn.Module()
         attributes = {name: f"tensor_{index}" for index, name in enumerate(self.tensors)}
         for name, attribute in attributes.items():
             root.register_buffer(attribute, self.tensors[name])
+        check_graph_names(self.image, (operation.name for operation in self.operations))
         graph = fx.Graph()
         nodes: dict[str, fx.Node] = {self.image: graph.placeholder(self.image)}
 
         def stored(name: str) -> fx.Node:
             if name not in attributes:
-                raise ProgramError(f"the program names a tensor '{name}' that it does not hold; it is damaged")
+                raise ProgramError(f"the program names a tensor {name[:80]!r} that it does not hold; it is damaged")
             return graph.get_attr(attributes[name])
 
         def earlier(name: str) -> fx.Node:
             if name not in nodes:
-                raise ProgramError(f"the program uses '{name}' before it is computed; it is damaged")
+                raise ProgramError(f"the program uses {name[:80]!r} before it is computed; it is damaged")
             return nodes[name]
 
         for operation in self.operations:
             arguments = [decode(argument, earlier, stored) for argument in operation.arguments]
             keywords = {key: decode(value, earlier, stored) for key, value in operation.keywords.items()}
+            function = resolve(operation.operator)
+            _check_keywords(operation, keyword_names(function))
             nodes[operation.name] = graph.create_node(
-                "call_function", resolve(operation.operator), tuple(arguments), keywords, operation.name
+                "call_function", function, tuple(arguments), keywords, operation.name
             )
         graph.output(earlier(self.output))
         module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
@@ -129,7 +133,9 @@ class Program:
 
     @staticmethod
     def load(path: Path) -> Program:
-        """Read a program file; no code in it runs, and only operators on the allowed list are accepted.
+        """Read a program file; no code in it runs.
+
+        Only operators on the allowed list and names that are plain identifiers are accepted.
 
         Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged or not a program.
         """
@@ -151,6 +157,7 @@ class Program:
         except RecipeError as error:
             raise ProgramError(f"{path} is damaged or of another version of edgerift: {error}") from None
         _check_operators(header.operations)
+        check_tensor_names(tensors)
         return Program(
             operations=tuple(header.operations),
             tensors=tensors,
@@ -213,6 +220,15 @@ def _single_output(node: fx.Node) -> fx.Node:
         value = value[0]
     result: fx.Node = value
     return result
+
+
+def _check_keywords(operation: Operation, known: Collection[str]) -> None:
+    """Refuse keywords that the operator does not have: they would stand in the graph's code as they are."""
+    for keyword in operation.keywords:
+        if keyword not in known:
+            raise ProgramError(
+                f"{operation.operator} (node '{operation.name}') {unknown_name('keyword', keyword, known)}"
+            )
 
 
 def _check_operators(operations: list[Operation]) -> None:

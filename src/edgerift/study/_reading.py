@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from edgerift.errors import ModelError, RecipeError
+from edgerift import zoo
+from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.recipes import Problem, problems
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
@@ -42,9 +43,16 @@ class StudyFile:
         """
         for place, name in _networks(self.study):
             package = name.partition(":")[0].partition(".")[0]
-            if ":" in name and not _is_there(package):
+            if zoo.is_users_own(name) and not _is_there(package):
                 rest = f" is '{name}'; there is no '{package}' here: install it, or name its folder in PYTHONPATH"
                 raise ModelError(self.where(place) + Problem(place, place, rest).text)
+
+    def require_trust(self) -> None:
+        """Raise :class:`~edgerift.errors.InputError` for a `module:factory`, which the steps import and run."""
+        for place, name in _networks(self.study):
+            if zoo.is_users_own(name):
+                rest = f" asks to import and run '{name}'; pass --trust if you know that code"
+                raise InputError(self.where(place) + Problem(place, place, rest).text)
 
 
 def read_study(path: Path, profile: str) -> Study:

@@ -11,6 +11,7 @@ from edgerift.zoo._classifier import Normalise as Normalise
 from edgerift.zoo._create import check as check
 from edgerift.zoo._create import create as create
 from edgerift.zoo._create import from_architecture as from_architecture
+from edgerift.zoo._create import is_users_own as is_users_own
 from edgerift.zoo._create import names as names
 from edgerift.zoo._files import load as load
 from edgerift.zoo._files import save as save

@@ -1,13 +1,14 @@
 """What thieves without images take from a float victim, from its int8 build, and behind defences: digits, three seeds.
 
-    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8 defended] [--size 16] [--workers 1] \
-        [--store FOLDER] [--out benchmarks/datafree_digits.json]
+    python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8 defended grey] [--size 16] \
+        [--workers 1] [--store FOLDER] [--out benchmarks/datafree_digits.json]
 
 Every theft is a step of a store, so that a run that was stopped goes on where it was; rows of the same recipe that
 stand in the file of an earlier run are kept. The attacks are those of `edgerift extract --data digits --attack NAME`,
 on smaller images; those that take finite differences are run on the build at epsilon 0.001, as published, and at 1.
 The defences are those that answer zeros, of which l1 on recovered logits takes the logarithm; a thief who sees them
-takes KL instead.
+takes KL instead. All of these ask in colour, as the published attacks do (`--in-colour`); the victims `grey` are int8
+builds that are asked about grey images alone, as digits are.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Case(NamedTuple):
     """What is stolen how; what is None is as the attack has it."""
 
     attack: AttackName
-    victim: Literal["float", "int8"]
+    victim: Literal["float", "int8", "grey"]
     epsilon: float | None = None
     defence: str | None = None
     loss: Literal["l1", "kl"] | None = None
@@ -58,6 +59,7 @@ def cases() -> dict[str, list[Case]]:
             for loss in (None, "kl")
             if defence is not None or loss is not None
         ],
+        "grey": [Case("dfme", "grey"), Case("maze", "grey", 1.0), Case("disguide", "grey")],
     }
 
 
@@ -83,6 +85,7 @@ def described(case: Case, size: int, seed: int) -> tuple[dict[str, Any], DataFre
         budget=data_free_budget(stealing, images, attack),
         attack=attack,
         pixels="float" if case.victim == "float" else "whole",
+        in_colour=case.victim != "grey",
     )
     return {**case._asdict(), "epsilon": epsilon, "loss": attack.loss, "seed": seed}, recipe
 

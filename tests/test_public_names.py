@@ -281,6 +281,7 @@ PUBLIC = {
         "ThreeWay",
         "class_names",
         "collages",
+        "is_grey",
         "load",
         "open_splits",
         "resolve",

@@ -27,6 +27,7 @@ from edgerift.errors import EdgeriftError, InputError, ModelError
 from edgerift.extract import DataFree, DataFreeClone, Descent, Generator, Measured, Oracle, Rehearsal, data_free
 from edgerift.extract import _datafree as datafree_module
 from edgerift.extract._iteration import Iteration, Seen
+from edgerift.images import is_grey
 
 
 def differ(first: DataFreeClone, second: DataFreeClone) -> bool:
@@ -72,6 +73,22 @@ class TestBudget:
         expected = sorted({total * number // points for number in range(1, points + 1)} - {0})
         assert [point.queries for point in found.curve] == [attack.queries * number for number in expected]
         assert expected[-1] == total
+
+
+@pytest.mark.parametrize("grey", [True, False], ids=["grey", "colour"])
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_a_victim_of_grey_images_is_asked_about_nothing_else(name: str, grey: bool) -> None:
+    victim, asked = LinearVictim(), list[Tensor]()
+
+    def answer(images: Tensor) -> Tensor:
+        asked.append(images)
+        return victim(images)
+
+    found = steal(name, Oracle(answer, budget=2 * ATTACKS[name].queries), grey=grey)
+    assert sum(len(images) for images in asked) == 2 * ATTACKS[name].queries
+    assert is_grey(torch.cat(asked)) is grey
+    points = found.generator(torch.randn(2, found.generator.linear.in_features))
+    assert points.shape == (2, 1 if grey else 3, SIZE, SIZE)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from edgerift.deploy import (
     unrounded_twin,
 )
 from edgerift.errors import InputError, RecipeError
+from edgerift.evade import read_png
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, Oracle, Positives
 from edgerift.extract import _datafree_recipe as recipe_module
-from edgerift.images import open_splits, to_float
+from edgerift.images import is_grey, open_splits, to_float
 from edgerift.recipes import silent
 from edgerift.store import Store
 
@@ -160,6 +161,24 @@ def test_a_simulated_victim_is_the_program_without_rounding(theft_of, small_pair
     assert float((near - rounded).abs().max()) < 0.1 * float(rounded.abs().max())
     assert theft.simulated
     assert theft.curve[-1].measured.masking.zero_share == 0
+
+
+@pytest.mark.parametrize("in_colour", [False, True])
+def test_the_digits_victim_is_asked_about_grey_images_unless_colour_is_asked_for(
+    theft_of, store, monkeypatch, in_colour
+) -> None:
+    given, real = [], recipe_module.data_free
+
+    def spied(oracle, attack, **options):
+        given.append(options["grey"])
+        return real(oracle, attack, **options)
+
+    monkeypatch.setattr(recipe_module, "data_free", spied)
+    recipe = theft_of(in_colour=in_colour, budget=DFME.queries + 1)
+    sheet = recipe.theft(store, silent) and read_png(store.get(recipe, silent) / "samples.png")
+    assert given == [not in_colour]
+    assert is_grey(sheet[None]) is not in_colour
+    assert ("in_colour" in recipe.canonical_json()) is in_colour
 
 
 def test_a_build_given_as_a_file_is_diagnosed_with_its_program_alone(theft_of, small_pair, store) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from edgerift.errors import DataError
-from edgerift.images import Augmentation, ImageSet, to_float
+from edgerift.images import Augmentation, ImageSet, collages, is_grey, split, to_float
 
 
 def make(count: int = 6, size: int = 4, **changes: Any) -> ImageSet:
@@ -134,3 +134,38 @@ def test_grey_levels_survive_the_way_to_floats_and_back() -> None:
     assert torch.equal((floats * 255).round().to(torch.uint8), levels)
     with pytest.raises(DataError, match=r"torch\.float32"):
         to_float(floats)
+
+
+GREY = torch.arange(48, dtype=torch.uint8).view(3, 1, 4, 4).repeat(1, 3, 1, 1)
+ONE_COLOURED_PIXEL = GREY.clone()
+ONE_COLOURED_PIXEL[2, 1, 3, 3] += 1
+
+
+@pytest.mark.parametrize(
+    ("images", "grey"),
+    [(GREY, True), (GREY[:, :1], True), (ONE_COLOURED_PIXEL, False), (GREY[:0], False)],
+    ids=["equal channels", "one channel", "one other pixel", "no image"],
+)
+def test_images_with_equal_channels_are_grey(images, grey):
+    assert is_grey(images) is grey
+
+
+@pytest.mark.parametrize("images", [GREY, ONE_COLOURED_PIXEL], ids=["grey", "colour"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda of: of.select([0]),
+        lambda of: of.select(torch.tensor([True, False, False])),
+        lambda of: of.resized(8),
+        lambda of: collages(of, 5),
+        lambda of: split(of, 0.34)[1],
+    ],
+    ids=["select", "mask", "resized", "collages", "split"],
+)
+def test_what_is_made_of_a_set_is_grey_where_the_set_is(images, change):
+    made = ImageSet("made", images, torch.zeros(3, dtype=torch.int64), ("only",), "made")
+    assert change(made).grey is made.grey is (images is GREY)
+
+
+def test_a_source_may_say_that_grey_images_are_of_a_colour_set():
+    assert not ImageSet("made", GREY, torch.zeros(3, dtype=torch.int64), ("only",), "made", from_grey=False).grey

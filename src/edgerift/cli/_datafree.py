@@ -50,6 +50,8 @@ class DataFreeOptions(Settings):
     pixels: Literal["whole", "float"] | None = None
     """answer generated images rounded to whole grey levels, as what ships does, or as they are, which only a float
     victim can; unless given, as they are where the victim can, as in the publications"""
+    in_colour: bool = False
+    """ask a victim of grey images in colour too, as the published attacks do; an API takes what no camera records"""
     simulated: bool = False
     """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
     an attack on the build and not on this was the arithmetic"""

@@ -106,6 +106,7 @@ class ExtractCommand(Settings):
             attack=attack,
             pixels=self.making.pixels or ("float" if is_float else "whole"),
             simulated=self.making.simulated,
+            in_colour=self.making.in_colour,
             points=self.making.curve_points,
             program=found.program,
             keep=self.making.keep_answers,

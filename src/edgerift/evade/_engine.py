@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgerift.errors import ModelError
 from edgerift.evade._attack import Attack
+from edgerift.evade._channels import shown
 from edgerift.evade._judge import Judge
 from edgerift.evade._objectives import Objective, PairMargin, margin
 from edgerift.evade._pair import Steering
@@ -27,7 +28,7 @@ _REFILL_BELOW: Final = 0.75
 class Trace:
     """What a search did to each image: tensors of one row an image.
 
-    `found` uint8 `[N,3,H,W]` is the first evasive candidate, or the last candidate where there was none; `last` the
+    `found` uint8 `[N,C,H,W]` is the first evasive candidate, or the last candidate where there was none; `last` the
     last one. `first` is the number of gradient calls before the first success, -1 without one. `fooled`: the build was
     wrong about a candidate it was asked about. The rest are counts.
     """
@@ -44,7 +45,7 @@ class Trace:
 
 @final
 class Engine:
-    """One search over uint8 images `[N,3,H,W]` with labels int64 `[N]`."""
+    """One search over uint8 images `[N,C,H,W]` with labels int64 `[N]`: what it moves are these C channels."""
 
     def __init__(
         self,
@@ -58,16 +59,19 @@ class Engine:
         evasive: Tensor | None = None,
         slack: float = 0.0,
         batch_size: int = 64,
+        channels: int | None = None,
     ) -> None:
         """Prepare the search.
 
         `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a question only
-        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`.
+        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`. The
+        models are shown images of `channels` channels, by default as many as are moved; one channel is repeated.
         """
         self._images, self._labels = images, labels
         self._attack, self._objective, self._steering, self._judge = attack, objective, steering, judge
         self._evasive = torch.zeros(len(images), dtype=torch.bool) if evasive is None else evasive
         self._slack, self._batch_size = slack, batch_size
+        self._channels = images.shape[1] if channels is None else channels
         self._rule = step_rule(attack)
         self._device = device_of(steering)
         self._pending = collections.deque((row, 0) for row in range(len(images)))
@@ -140,13 +144,13 @@ class Engine:
         return due | ~untouched if self._attack.ask == "always" else due
 
     def _question(self, state: State, candidates: Tensor, due: Tensor) -> None:
-        """Ask the judges about the candidates `[B,3,H,W]` that are due, and note what they say."""
+        """Ask the judges about the candidates `[B,C,H,W]` that are due, and note what they say."""
         due = due & (self.trace.first[state["row"]] < 0)
         if not bool(due.any()):
             return
         chosen = due.nonzero()[:, 0]
         rows, asked = state["row"][chosen], candidates.index_select(0, chosen)
-        verdicts = self._judge.ask(asked, self._labels[rows])
+        verdicts = self._judge.ask(shown(asked, self._channels), self._labels[rows])
         trace = self.trace
         trace.build_questions[rows] += 1
         trace.original_questions[rows] += verdicts.asked_original
@@ -179,7 +183,7 @@ class Engine:
         return kept, candidates.index_select(0, stay), int((leaving & ~again).sum())
 
     def _advance(self, state: State, candidates: Tensor) -> None:
-        """Take one gradient, at the candidates `[B,3,H,W]` that are judged, and move the positions behind them."""
+        """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
         images = candidates.to(self._device).float().div_(255)
         adapted, slope = self._slope(images, state["labels"])
         steepest = slope.gradient.abs().amax((1, 2, 3))
@@ -195,12 +199,15 @@ class Engine:
         state["taken"] += 1
 
     def _slope(self, images: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], Slope]:
-        """Compute the twins' logits and the objective's slope at images `[B,3,H,W]` in `[0,1]`: one backward pass."""
+        """Compute the twins' logits and the objective's slope at images `[B,C,H,W]` in `[0,1]`: one backward pass."""
         balances = self._attack.rule == "balance"
         kept = images.requires_grad_(True)
         lost = images.detach().clone().requires_grad_(True) if balances else kept
-        original = self._steering.original(kept) if self._attack.reads_original else images.new_empty(0)
-        adapted = tuple(module(lost) for module in self._steering.adapted)
+        seen = shown(lost, self._channels)
+        original = images.new_empty(0)
+        if self._attack.reads_original:
+            original = self._steering.original(seen if kept is lost else shown(kept, self._channels))
+        adapted = tuple(module(seen) for module in self._steering.adapted)
         if balances:
             slope = _both_sides(kept, lost, *PairMargin.sides(original, adapted, labels))
         else:

@@ -15,14 +15,18 @@ from edgerift.evade._pair import Victim
 
 
 def png_bytes(image: Tensor) -> bytes:
-    """Write a uint8 image `[3,H,W]` as an RGB PNG file, without loss."""
+    """Write a uint8 image `[3,H,W]` as a PNG file without loss: greyscale where its channels are equal, else RGB."""
     buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+    pixels = image[0] if bool((image[1:] == image[:1]).all()) else image.permute(1, 2, 0)
+    Image.fromarray(pixels.contiguous().numpy()).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def read_png(content: bytes | Path) -> Tensor:
-    """Read a PNG file as a uint8 image `[3,H,W]`; raises :class:`~edgerift.errors.DataError` for anything else."""
+    """Read a PNG file as a uint8 image `[3,H,W]`, a greyscale one with three equal channels.
+
+    Raises :class:`~edgerift.errors.DataError` for anything else.
+    """
     try:
         data = content.read_bytes() if isinstance(content, Path) else content
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:

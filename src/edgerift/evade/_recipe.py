@@ -107,7 +107,7 @@ class EvadeRecipe(Recipe):
     """
 
     type: Literal["evade"] = "evade"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     pair: PairSettings
     images: ImagesSettings
     attack: Attack
@@ -168,7 +168,7 @@ class EvadeShard(Recipe):
     """Attack some of a search's images, `parts` parts of 128 from the part `first` on: `evasion.safetensors`."""
 
     type: Literal["evade-shard"] = "evade-shard"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     evade: EvadeRecipe
     first: NonNegativeInt = 0
     parts: PositiveInt

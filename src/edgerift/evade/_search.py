@@ -11,6 +11,7 @@ from torch import Tensor
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.evade._attack import Attack
+from edgerift.evade._channels import held, shown
 from edgerift.evade._engine import Engine, Trace, device_of
 from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
@@ -54,8 +55,8 @@ def search(
     `attack` is a description or the name of a preset, the strongest unless given; `changes` replace fields of it, such
     as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
     the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
-    on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. A batch size
-    changes the speed, not the result.
+    on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a
+    grey set stay grey: their three channels move as one. A batch size changes the speed, not the result.
 
     Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
     :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
@@ -133,7 +134,7 @@ def search_selected(
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     _require_target(attack, len(image_set.classes))
     engine = Engine(
-        images,
+        held(images, grey=image_set.grey),
         labels,
         attack,
         objective,
@@ -142,6 +143,7 @@ def search_selected(
         evasive=is_evasive(chosen.original, chosen.build, labels, attack),
         slack=_slack(chosen, steering, images) if attack.ask == "near" else 0.0,
         batch_size=batch_size,
+        channels=images.shape[1],
     )
     for done in engine.run():
         progress("search", done, len(images))
@@ -151,13 +153,14 @@ def search_selected(
 def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
     """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    same = bool((trace.found == trace.last).all())
-    last_original, last_build = _scores(victim, trace.last, labels, chosen)
-    original, build = (last_original, last_build) if same else _scores(victim, trace.found, labels, chosen)
+    found, last = (shown(candidates, images.shape[1]) for candidates in (trace.found, trace.last))
+    last_original, last_build = _scores(victim, last, labels, chosen)
+    same = bool((found == last).all())
+    original, build = (last_original, last_build) if same else _scores(victim, found, labels, chosen)
     original, build = original.clone(), build.clone()
     successes = (trace.first >= 0) | is_evasive(original, build, labels, attack)
     for row in successes.nonzero()[:, 0].tolist():
-        original[row], build[row] = judged_from_png(victim, trace.found[row], labels[row])
+        original[row], build[row] = judged_from_png(victim, found[row], labels[row])
     evasive = successes & is_evasive(original, build, labels, attack)
     return Evasion(
         attack=attack,
@@ -167,8 +170,8 @@ def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: At
         index=chosen.index,
         labels=labels,
         clean=images,
-        images=trace.found,
-        last=trace.last,
+        images=found,
+        last=last,
         clean_original=chosen.original,
         clean_build=chosen.build,
         original=original,

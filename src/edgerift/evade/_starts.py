@@ -11,7 +11,7 @@ from edgerift.evade._attack import Attack
 
 
 def box(images: Tensor, epsilon: int) -> tuple[Tensor, Tensor]:
-    """Compute the box of each uint8 image `[N,3,H,W]`: float32 bounds, whole grey levels inside [0, 255]."""
+    """Compute the box of each uint8 image `[N,C,H,W]`: float32 bounds, whole grey levels inside [0, 255]."""
     centre = images.float()
     return (centre - epsilon).clamp_min_(0), (centre + epsilon).clamp_max_(255)
 
@@ -26,7 +26,7 @@ def project(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def starts(images: Tensor, numbers: list[int], attack: Attack) -> Tensor:
-    """Place the starts of uint8 images `[N,3,H,W]`: float32, whole grey levels or, for random-sign, half an epsilon.
+    """Place the starts of uint8 images `[N,C,H,W]`: float32, whole grey levels or, for random-sign, half an epsilon.
 
     `numbers` says the how manieth start of its image each is. The draw depends on the image's bytes, the number and
     the attack's seed alone, so that neither order nor batches change it.

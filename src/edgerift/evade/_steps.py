@@ -12,7 +12,7 @@ from torch import Tensor
 from edgerift.evade._attack import Attack
 
 State = dict[str, Tensor]
-"""One row for each sample of the batch: `position`, `low` and `high` float32 `[B,3,H,W]` in grey levels, `taken` int64
+"""One row for each sample of the batch: `position`, `low` and `high` float32 `[B,C,H,W]` in grey levels, `taken` int64
 `[B]` (gradient calls since the start), and what the rule itself remembers."""
 
 #: APGD's momentum, and the share of steps that have to raise the objective for its step to stay.
@@ -26,7 +26,7 @@ _BISECTIONS: Final = 12
 
 @dataclass(frozen=True)
 class Slope:
-    """The objective where a batch is judged: `values` `[B]`, its `gradient` `[B,3,H,W]` for images in `[0,1]`.
+    """The objective where a batch is judged: `values` `[B]`, its `gradient` `[B,C,H,W]` for images in `[0,1]`.
 
     Where both sides are told apart, `level` `[B]` is the mean of the two margins, `level_gradient` its gradient.
     """

@@ -55,6 +55,7 @@ def data_free(
     *,
     classes: int,
     size: int,
+    grey: bool = False,
     positives: Tensor | None = None,
     observe: Observe | None = None,
     points: int = 20,
@@ -66,10 +67,10 @@ def data_free(
     """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
-    `settings_fields` are. `positives` uint8 `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the
-    clone at `points` places of the budget; nothing is selected by it. With `checkpoint`, and a ledger behind the
-    victim, a killed attack goes on to the same clone, and pays for no image twice; the file, and a replay memory beside
-    it, are the caller's to remove.
+    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
+    `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the budget;
+    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to the same
+    clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
     On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
     ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it. All
@@ -99,7 +100,15 @@ def data_free(
     device = choose_device(chosen.device)
     with repeatable(device):
         attacker = _Attack(
-            chosen, victim, ranks, classes=classes, size=size, positives=positives, device=device, checkpoint=checkpoint
+            chosen,
+            victim,
+            ranks,
+            classes=classes,
+            size=size,
+            grey=grey,
+            positives=positives,
+            device=device,
+            checkpoint=checkpoint,
         )
         curve = attacker.run(observe, points, progress)
     model, generator = attacker.iteration.clones, attacker.iteration.generator
@@ -121,6 +130,7 @@ class _Attack:
         *,
         classes: int,
         size: int,
+        grey: bool,
         positives: Tensor | None,
         device: torch.device,
         checkpoint: Path | None,
@@ -131,7 +141,7 @@ class _Attack:
         self._total = victim.streamable // self._asked
         # What a process draws is its own, what it begins with is everybody's.
         self._seed = chosen.seed if ranks.rank == 0 else derived_seed(chosen.seed, ranks.rank, "rank")
-        networks = _networks(chosen, classes, size)
+        networks = _networks(chosen, classes, size, grey)
         for module in networks:
             if module is not None:
                 module.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -147,7 +157,7 @@ class _Attack:
             ranks=ranks,
         )
         self._seen: list[Seen] = []
-        self._key = _key(chosen, classes, size, victim, positives)
+        self._key = _key(chosen, classes, size, grey, victim, positives)
 
     def _replay(self) -> Replay | None:
         if self._chosen.rehearsal is None:
@@ -247,11 +257,11 @@ def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
     return DataFree.model_validate({"name": attack, **fields})
 
 
-def _networks(chosen: DataFree, classes: int, size: int) -> Networks:
+def _networks(chosen: DataFree, classes: int, size: int, grey: bool) -> Networks:
     clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derived_seed(chosen.seed, 0, "generator"))
-        made = Generator(chosen.latent, size, affine=chosen.affine, width=chosen.width)
+        made = Generator(chosen.latent, size, affine=chosen.affine, width=chosen.width, grey=grey)
         return Networks(made, clones, Critic() if chosen.positives else None)
 
 
@@ -269,8 +279,8 @@ def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) ->
         )
 
 
-def _key(chosen: DataFree, classes: int, size: int, victim: Oracle, positives: Tensor | None) -> str:
-    facts = [chosen.model_dump_json(), classes, size, victim.streamable, victim.pixels]
+def _key(chosen: DataFree, classes: int, size: int, grey: bool, victim: Oracle, positives: Tensor | None) -> str:
+    facts = [chosen.model_dump_json(), classes, size, grey, victim.streamable, victim.pixels]
     digest = hashlib.sha256(json.dumps(facts).encode())
     if positives is not None:
         digest.update(positives.cpu().contiguous().numpy().tobytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, final
 
@@ -79,12 +80,13 @@ class DataFreeRecipe(Recipe):
     training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
     the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
     fails against the build and not against this was stopped by the arithmetic, not by the training. `program` is that
-    of a build that was given as a file, for its owner's diagnosis. Each further one of the attack's `devices` has a
-    ledger of its own, `ledger-1` and so on.
+    of a build that was given as a file, for its owner's diagnosis. A victim of grey images is asked about grey ones
+    alone, unless `in_colour`: an API takes what no grey camera records. Each further one of the attack's `devices` has
+    a ledger of its own, `ledger-1` and so on.
     """
 
     type: Literal["data-free"] = "data-free"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     victim: Victim
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings
@@ -92,6 +94,7 @@ class DataFreeRecipe(Recipe):
     attack: DataFree
     pixels: Pixels = "whole"
     simulated: bool = False
+    in_colour: bool = Field(default=False, exclude_if=operator.not_)
     points: PositiveInt = 20
     program: SerializeAsAny[Recipe] | None = None
     keep: bool = Field(default=False, exclude=True)
@@ -159,6 +162,7 @@ class DataFreeRecipe(Recipe):
                 self.attack,
                 classes=len(test.classes),
                 size=test.size,
+                grey=test.grey and not self.in_colour,
                 positives=self._positives(splits.train),
                 observe=_Observer(self, victim, smooth, test) if ranks.rank == 0 else None,
                 points=self.points,

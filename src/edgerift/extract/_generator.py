@@ -16,29 +16,31 @@ class Generator(nn.Module):
     """DFME's generator (Truong et al. 2021, arXiv 2011.14779): latent vectors `[N,Z]` to images before their tanh.
 
     A linear layer to `width` channels of a quarter of the side, twice doubled and convolved (to as many channels, then
-    to half), with batch norm and leaky ReLU of 0.2, a convolution to three channels and a last batch norm, which scales
-    and shifts only where `affine` is true, as in MAZE (Kariyappa et al. 2021, arXiv 2005.03161).
+    to half), with batch norm and leaky ReLU of 0.2, a convolution to three channels (to one for grey images) and a last
+    batch norm, which scales and shifts only where `affine` is true, as in MAZE (Kariyappa et al. 2021, arXiv
+    2005.03161).
 
     Raises :class:`~edgerift.errors.InputError` for images whose side is no multiple of four.
     """
 
-    def __init__(self, latent: int, size: int, *, affine: bool = False, width: int = 128) -> None:
+    def __init__(self, latent: int, size: int, *, affine: bool = False, width: int = 128, grey: bool = False) -> None:
         """Make one for images of `size` pixels a side, its weights drawn from torch's global state."""
         super().__init__()
         if size % 4 != 0:
             raise InputError(f"images of {size} pixels a side; the generator makes multiples of 4, give another size")
         self.side, self.width = size // 4, width
+        channels = 1 if grey else 3
         self.linear = nn.Linear(latent, width * self.side**2)
         self.norm0 = nn.BatchNorm2d(width)
         self.conv1 = nn.Conv2d(width, width, kernel_size=3, padding=1)
         self.norm1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width // 2, kernel_size=3, padding=1)
         self.norm2 = nn.BatchNorm2d(width // 2)
-        self.conv3 = nn.Conv2d(width // 2, 3, kernel_size=3, padding=1)
-        self.norm3 = nn.BatchNorm2d(3, affine=affine)
+        self.conv3 = nn.Conv2d(width // 2, channels, kernel_size=3, padding=1)
+        self.norm3 = nn.BatchNorm2d(channels, affine=affine)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Map latent vectors `[N,Z]` to points `[N,3,size,size]`; :func:`squashed` makes images of them."""
+        """Map latent vectors `[N,Z]` to points `[N,C,size,size]`; :func:`squashed` makes images of them."""
         features = self.linear(latent).view(len(latent), self.width, self.side, self.side)
         features = F.interpolate(self.norm0(features), scale_factor=2)
         features = F.leaky_relu(self.norm1(self.conv1(features)), 0.2)
@@ -49,9 +51,11 @@ class Generator(nn.Module):
 
 
 def squashed(points: Tensor) -> Tensor:
-    """Make images in [0, 1] of points: `(tanh(x) + 1) / 2`.
+    """Make images `[N,3,H,W]` in [0, 1] of points `[N,C,H,W]`: `(tanh(x) + 1) / 2`, one channel three times.
 
-    >>> squashed(torch.tensor([0.0, 20.0]))
-    tensor([0.5000, 1.0000])
+    >>> squashed(torch.tensor([0.0, 20.0]).view(2, 1, 1, 1)).flatten(1)
+    tensor([[0.5000, 0.5000, 0.5000],
+            [1.0000, 1.0000, 1.0000]])
     """
-    return (torch.tanh(points) + 1) / 2
+    images = (torch.tanh(points) + 1) / 2
+    return images.repeat(1, 3, 1, 1) if images.shape[1] == 1 else images

@@ -10,6 +10,7 @@ from edgerift.images._npz import save as save
 from edgerift.images._set import Augmentation as Augmentation
 from edgerift.images._set import ImageSet as ImageSet
 from edgerift.images._set import Splits as Splits
+from edgerift.images._set import is_grey as is_grey
 from edgerift.images._set import to_float as to_float
 from edgerift.images._settings import ImagesSettings as ImagesSettings
 from edgerift.images._settings import ThreeWay as ThreeWay

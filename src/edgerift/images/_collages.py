@@ -36,6 +36,7 @@ def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
         classes=("collage",),
         fingerprint=derive(image_set.fingerprint, "collages", f"{count} {seed}"),
         augmentation=image_set.augmentation,
+        from_grey=image_set.grey,
     )
 
 

@@ -10,7 +10,7 @@ from edgerift.errors import DataError
 from edgerift.images._cache import default_cache
 from edgerift.images._content import Content, Part
 from edgerift.images._fingerprint import derive
-from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, resized_fingerprint
+from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, is_grey, resized_fingerprint
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import check_fraction, split
 
@@ -61,8 +61,9 @@ def open_located(
 ) -> Splits:
     """Read a source that was found and has that fingerprint; see `load`."""
     content = content_of(found, fingerprint, size, cache)
+    grey = all(is_grey(torch.from_numpy(part.images)) for part in content.parts.values())
     sets = {
-        name: _image_set(found, part, content.classes, derive(fingerprint, name), size)
+        name: _image_set(found, part, content.classes, derive(fingerprint, name), size, grey)
         for name, part in content.parts.items()
     }
     if "test" in sets:
@@ -76,7 +77,9 @@ def content_of(found: Located, fingerprint: str, size: int | None, cache: Path |
     return found.source.read(fingerprint, size, folder)
 
 
-def _image_set(found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None) -> ImageSet:
+def _image_set(
+    found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None, grey: bool
+) -> ImageSet:
     scaled = size is not None and part.scaled
     return ImageSet(
         name=found.name,
@@ -86,6 +89,7 @@ def _image_set(found: Located, part: Part, classes: tuple[str, ...], fingerprint
         fingerprint=resized_fingerprint(fingerprint, size) if size is not None and scaled else fingerprint,
         groups=None if part.groups is None else torch.from_numpy(part.groups),
         augmentation=found.augmentation,
+        from_grey=grey,
     )
 
 

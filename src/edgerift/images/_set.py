@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, NamedTuple
+from functools import cached_property
+from typing import Annotated, ClassVar, Final, NamedTuple
 
 import torch
 from pydantic import ConfigDict, Field
@@ -13,6 +14,9 @@ from torch import Tensor
 from edgerift.errors import DataError
 from edgerift.images._fingerprint import derive
 from edgerift.images._pixels import resize_pixels
+
+#: Most sets in colour show it in their first images.
+_LOOKED_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,10 @@ class ImageSet:
 
     `images` is uint8 `[N,3,S,S]`, `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64
     `[N]` where images belong together (the frames of one film), which `split` never tears apart.
-    `fingerprint` names the content: two sets with the same one hold the same images. The tensors are shared,
-    not copied: write to none. Raises `DataError` where a tensor has another type or shape, or a label is out
-    of range.
+    `fingerprint` names the content: two sets with the same one hold the same images. `from_grey` says whether
+    the source is greyscale, so that every image has three equal channels; unless it is given the pixels tell.
+    The tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
+    shape, or a label is out of range.
     """
 
     name: str
@@ -52,6 +57,7 @@ class ImageSet:
     fingerprint: str
     groups: Tensor | None = None
     augmentation: Augmentation = Augmentation()
+    from_grey: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the types, the shapes and the range of the labels."""
@@ -76,6 +82,11 @@ class ImageSet:
         """The height of the images in pixels, which is their width."""
         return int(self.images.shape[2])
 
+    @cached_property
+    def grey(self) -> bool:
+        """Whether the images come from a greyscale source; what is made of them then has to stay grey."""
+        return is_grey(self.images) if self.from_grey is None else self.from_grey
+
     def select(self, indices: Tensor | Sequence[int]) -> ImageSet:
         """Return the images at `indices` (int64 `[M]`, any order), or where a bool mask `[N]` is true.
 
@@ -88,6 +99,7 @@ class ImageSet:
             labels=self.labels[chosen],
             groups=None if self.groups is None else self.groups[chosen],
             fingerprint=derive(self.fingerprint, "select", chosen.cpu().numpy().astype("<i8").tobytes()),
+            from_grey=self.grey,
         )
 
     def resized(self, size: int) -> ImageSet:
@@ -131,6 +143,16 @@ def to_float(images: Tensor) -> Tensor:
     if images.dtype != torch.uint8:
         raise DataError(f"images are {images.dtype}; only uint8 images are mapped to [0,1]")
     return images.to(torch.float32) / 255
+
+
+def is_grey(images: Tensor) -> bool:
+    """Tell whether every image of uint8 `[N,C,H,W]` is grey: one channel, or several equal ones; false for none.
+
+    >>> is_grey(torch.tensor([[[[7]], [[7]], [[7]]]])), is_grey(torch.tensor([[[[7]], [[7]], [[8]]]]))
+    (True, False)
+    """
+    parts = images.split(_LOOKED_AT_ONCE)
+    return len(images) > 0 and all(bool((part[:, 1:] == part[:, :1]).all()) for part in parts)
 
 
 def resized_fingerprint(parent: str, size: int) -> str:

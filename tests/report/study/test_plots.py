@@ -510,17 +510,6 @@ def test_answers_stand_beside_their_images() -> None:
     assert drawing.bbox.x1 - 40 < max(ends) < drawing.bbox.x1
 
 
-def test_colours_on_grey_images_are_explained() -> None:
-    report = diva(seeds=(0,)).pairs[0].report
-    grey = encoded(np.full((16, 16, 3), 99, np.uint8))
-    coloured = draw_attacked(report.examples, report.classes, "QAT")
-    explained = draw_attacked([report.examples[0].replace(clean_png=grey)], report.classes, "QAT")
-    told = [["three channels" in text.get_text() for text in one.texts] for one in (coloured, explained)]
-    assert [any(found) for found in told] == [False, True]
-    assert all(text.get_window_extent().x1 < explained.bbox.x1 for text in explained.texts)
-    assert "three equal channels" in figure_of("attacked-a-b-qat").caption
-
-
 def test_clones_of_every_network() -> None:
     result = divqat()
     drawing = groups.draw_clones(result)

@@ -87,9 +87,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "attacked": Figure(
         "Attacked images",
         "Evasive images, as in the DIVA paper's figure 1: clean, attacked, the difference magnified around mid-grey, "
-        "and what original and adapted model answer to the attacked image, with their probabilities. All images are "
-        "RGB, those of grey sets with three equal channels; an attack changes each channel by itself, which is why "
-        "differences on grey images are coloured.",
+        "and what original and adapted model answer to the attacked image, with their probabilities. Grey images stay "
+        "grey under attack.",
         "evasion",
     ),
     "tradeoff": Figure(

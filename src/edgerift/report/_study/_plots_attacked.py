@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from edgerift.report._html_images import Pixels, amplification, amplified
-from edgerift.report._plots import INK, SOFT_INK, written
+from edgerift.report._plots import INK, written
 from edgerift.report._study._plots_panels import shortened, text_width
 from edgerift.report._words import class_name, percent, sentence
 from edgerift.study import ExamplePart
@@ -24,11 +24,8 @@ _SIDE: Final = 256
 _GAP: Final = 22
 _MARGIN: Final = 14
 _HEAD: Final = 40
-_FOOT: Final = 46
 #: Sizes of letters, in points.
 _SIZE: Final = 9
-_SMALL: Final = 8
-_GREY: Final = "Grey images are RGB here; an attack changes each of the three channels by itself."
 
 #: A text, its colour and its weight.
 _Line: TypeAlias = tuple[str, str, str]
@@ -46,13 +43,11 @@ def draw_attacked(examples: Sequence[ExamplePart], classes: Sequence[str], adapt
     factor = magnification(shown)
     side = shown[0][0].shape[0]
     cell = side * max(1, _SIDE // side) if side <= 2 * _SIDE else _SIDE
-    note = _GREY if any(_is_grey(clean) for clean, _ in shown) else ""
-    foot = _FOOT if note else _MARGIN
     right = _MARGIN + 3 * (cell + _GAP)
     answers = [_lines(example, classes, adapted) for example in examples]
     told = max(_dots(text, weight) for lines in answers for text, _, weight in lines)
-    wide = max(right + told, _MARGIN + _dots(note, "normal", _SMALL)) + _MARGIN
-    tall = _HEAD + len(shown) * (cell + _GAP) - _GAP + foot
+    wide = right + told + _MARGIN
+    tall = _HEAD + len(shown) * (cell + _GAP) - _GAP + _MARGIN
     figure = Figure(figsize=(wide / _DOTS, tall / _DOTS), dpi=_DOTS, facecolor="white")
     FigureCanvasAgg(figure)
     heads = ("clean", "attacked", f"difference × {factor}")
@@ -66,8 +61,6 @@ def draw_attacked(examples: Sequence[ExamplePart], classes: Sequence[str], adapt
             if row == 0:
                 figure.text(left / wide, (top + 9) / tall, heads[column], fontsize=_SIZE, fontweight="bold", color=INK)
         _write(figure, lines, right / wide, (top - cell / 2) / tall)
-    if note:
-        figure.text(_MARGIN / wide, _MARGIN / tall, note, color=SOFT_INK, fontsize=_SMALL, va="bottom")
     return figure
 
 
@@ -116,14 +109,10 @@ def _write(figure: Figure, lines: Sequence[_Line], left: float, middle: float) -
         figure.text(left, place, text, color=colour, fontsize=_SIZE, fontweight=weight, va="center")
 
 
-def _dots(text: str, weight: str, size: float = _SIZE) -> int:
+def _dots(text: str, weight: str) -> int:
     """Measure a line in dots of the picture."""
     # Letters are drawn at whole dots, which adds to the measure.
-    return round(1.03 * text_width(text, size, weight) * _DOTS / 72)
-
-
-def _is_grey(image: Pixels) -> bool:
-    return bool((image == image[..., :1]).all())
+    return round(1.03 * text_width(text, _SIZE, weight) * _DOTS / 72)
 
 
 def _answer(classes: Sequence[str], example: ExamplePart, model: str) -> str:

@@ -144,6 +144,25 @@ def test_a_cell_that_fails_is_told_and_the_exit_code_says_so(run, asked, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("profiles", "chosen"),
+    [
+        ("{only: {}}", "only"),
+        ("{large: {}, small: {seeds: [0, 1]}}", "small"),
+        ("{large: {}, larger: {}}", None),
+    ],
+)
+def test_the_profile_that_nobody_named(run, asked, profiles, chosen):
+    path = Path(asked[0])
+    head, _ = path.read_text().split("profiles:")
+    path.write_text(f"{head}profiles: {profiles}\n")
+    planned = run("study", "plan", path, *asked[3:], "--json")
+    if chosen is None:
+        assert "has the profiles large, larger; choose one with --profile" in planned.line()
+    else:
+        assert planned.json()["profile"] == chosen
+
+
+@pytest.mark.parametrize(
     ("replaced", "options", "text"),
     [
         (("model: lenet", "model: lenett"), [], "tiny.yaml:7: originals.LeNet.model"),

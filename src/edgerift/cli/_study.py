@@ -25,7 +25,6 @@ from edgerift.study import (
     Plan,
     Processes,
     RunSummary,
-    Study,
     StudyFile,
     StudyResult,
     Workers,
@@ -46,8 +45,8 @@ class StudyOptions(Settings, ABC):
 
     file: tyro.conf.Positional[Path]
     """the study's YAML file"""
-    profile: str = "small"
-    """the profile of the file that is meant"""
+    profile: str | None = None
+    """profile to use; small unless given, or the only one that the file has"""
     data_root: Path | None = None
     """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
     store: Path | None = None
@@ -72,7 +71,7 @@ class StudyOptions(Settings, ABC):
     def plan(self, file: StudyFile) -> Plan:
         """Look at what is there and what is missing."""
         known = known_cells(self.known_results())
-        return make_plan(file.study.study, self.profile, file.cells(self.data_root), self.open_store(), known)
+        return make_plan(file.study.study, file.profile, file.cells(self.data_root), self.open_store(), known)
 
 
 @final
@@ -140,25 +139,25 @@ class RunStudy(StudyOptions):
             file.require_trust()
         study, known = file.study, self.known_results()
         self._require_place()
-        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
+        folder = output_folder(self.out or Path(f"{study.study}-{file.profile}"))
         with progress_bars() as progress:
             store = self.open_store()
             cells = file.cells(self.data_root)
             elsewhere = known_cells(known)
             goals = [cell.recipe for cell in cells if key_of(cell.recipe) not in elsewhere]
             # A server that cannot be reached is known before hours of work, with what is there to write already.
-            tracked = self._track(study, cells, store, folder, progress)
+            tracked = self._track(file, cells, store, folder, progress)
             summary = self._run(goals, store, progress)
-            result = collect(study, self.profile, cells, store, known=known)
+            result = collect(study, file.profile, cells, store, known=known)
             written = write_report(result, folder)
             lost = None
             try:
-                tracked = _added(tracked, self._track(study, cells, store, folder, progress))
+                tracked = _added(tracked, self._track(file, cells, store, folder, progress))
             except StoreError as error:
                 lost = error
         done = StudyRun(
             study=study.study,
-            profile=self.profile,
+            profile=file.profile,
             cells=len(cells),
             finished=len(cells) - len(result.missing),
             tracked=tracked,
@@ -202,11 +201,11 @@ class RunStudy(StudyOptions):
         return OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
 
     def _track(
-        self, study: Study, cells: tuple[Cell, ...], store: Store, folder: Path, progress: Progress
+        self, file: StudyFile, cells: tuple[Cell, ...], store: Store, folder: Path, progress: Progress
     ) -> int | None:
         if not self.track and self.track_uri is None:
             return None
-        return track(study, self.profile, cells, store, self.track_uri, folder, progress)
+        return track(file.study, file.profile, cells, store, self.track_uri, folder, progress)
 
 
 @final
@@ -225,15 +224,15 @@ class ShowStudy(StudyOptions):
         study = file.study
         if self.result is not None:
             result = _read_result(self.result)
-            if (result.study.study, result.profile) != (study.study, self.profile):
+            if (result.study.study, result.profile) != (study.study, file.profile):
                 raise InputError(
                     f"{self.result} is of the study {result.study.study}, profile {result.profile}; {self.file} with "
-                    f"--profile {self.profile} is of {study.study}; give the file and the profile that it was made with"
+                    f"--profile {file.profile} is of {study.study}; give the file and the profile that it was made with"
                 )
         else:
             cells = file.cells(self.data_root)
-            result = collect(study, self.profile, cells, self.open_store(), silent, self.known_results())
-        folder = output_folder(self.out or Path(f"{study.study}-{self.profile}"))
+            result = collect(study, file.profile, cells, self.open_store(), silent, self.known_results())
+        folder = output_folder(self.out or Path(f"{study.study}-{file.profile}"))
         write_study(result, folder)
         show(result, study_text(result, folder), self.as_json)
         return 0

@@ -7,12 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO, final
+from typing import TextIO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
+from edgerift.cli._progress import InLog, OnTerminal, bars
 from edgerift.recipes import Progress, Settings
 
 #: Columns where the output is no terminal: wide enough for the tables.
@@ -31,41 +30,17 @@ def show(result: Settings, text: RenderableType, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Show a bar for each running task on standard error, and a line for each note where that is no terminal.
+    """Show on standard error how far each task is: bars on a terminal, lines elsewhere.
 
     While it lasts nothing else reaches the terminal; see :func:`_others_hidden`.
     """
     with _others_hidden() as stream:
         console = Console(file=stream)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
-            yield _Teller(console, bars)
-
-
-@final
-class _Teller:
-    """The progress that is shown: a bar for each task, and each note once."""
-
-    def __init__(self, console: Console, bars: Bars) -> None:
-        self._console = console
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-        self._told: set[str] = set()
-
-    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        if task not in self._tasks or (done == 0 and self._bars.tasks[self._tasks[task]].finished):
-            self._tasks[task] = self._bars.add_task(task, total=total or None, note=note)
-        self._bars.update(self._tasks[task], completed=done, total=total or None, note=note)
-        line = f"{task}: {note}"
-        if not self._console.is_terminal and note and line not in self._told:
-            self._told.add(line)
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if not console.is_terminal:
+            yield InLog(console)
+            return
+        with bars(console) as shown:
+            yield OnTerminal(shown)
 
 
 @contextlib.contextmanager

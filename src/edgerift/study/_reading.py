@@ -13,9 +13,10 @@ from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.recipes import Problem, problems
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
-from edgerift.study._yaml import Node, Place, read_profile
+from edgerift.study._yaml import Node, Place, profile_names, read_profile
 
 _SHOWN = 5
+_USUAL = "small"
 
 
 @final
@@ -26,6 +27,7 @@ class StudyFile:
     study: Study
     path: Path
     tree: Node
+    profile: str
 
     def where(self, place: Place) -> str:
         """Say where a value of the study stands, as errors begin."""
@@ -55,17 +57,20 @@ class StudyFile:
                 raise InputError(self.where(place) + Problem(place, place, rest).text)
 
 
-def read_study(path: Path, profile: str) -> Study:
+def read_study(path: Path, profile: str | None = None) -> Study:
     """Read one profile of a study's file; raises what :func:`open_study` raises."""
     return open_study(path, profile).study
 
 
-def open_study(path: Path, profile: str) -> StudyFile:
+def open_study(path: Path, profile: str | None = None) -> StudyFile:
     """Read one profile of a study's file, and keep the lines of its values.
+
+    Without a name it is the profile `small`, or the only one that the file has.
 
     Raises :class:`~edgerift.errors.RecipeError` of one line: for each value that is not allowed the file's line, where
     it stands, what was given and what is allowed.
     """
+    profile = _usual_profile(Path(path)) if profile is None else profile
     tree = read_profile(Path(path), profile)
     content = tree.plain()
     found = problems(Study, content)
@@ -73,7 +78,14 @@ def open_study(path: Path, profile: str) -> StudyFile:
         told = [f"{path}:{tree.line_at(problem.place)}: {problem.text}" for problem in found[:_SHOWN]]
         more = len(found) - len(told)
         raise RecipeError("; ".join(told) + (f"; and {more} more" if more else ""))
-    return StudyFile(Study.model_validate(content), Path(path), tree)
+    return StudyFile(Study.model_validate(content), Path(path), tree, profile)
+
+
+def _usual_profile(path: Path) -> str:
+    names = profile_names(path)
+    if _USUAL in names or len(names) == 1:
+        return _USUAL if _USUAL in names else names[0]
+    raise RecipeError(f"{path} has the profiles {', '.join(names)}; choose one with --profile")
 
 
 def _networks(study: Study) -> Iterator[tuple[Place, str]]:

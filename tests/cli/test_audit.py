@@ -10,6 +10,7 @@ from small_pair import make_other_build
 
 from edgerift.audit import read_audit
 from edgerift.cli._audit import AttackOptions, AuditCommand
+from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._theft import TheftOptions
 from edgerift.cli._train import OriginalOptions
@@ -211,6 +212,20 @@ def test_threats_are_chosen(given, threats):
     recipe = described(threats=tuple(given))
     assert {name for name, part in (("evasion", recipe.attacks), ("theft", recipe.thefts)) if part} == threats
     assert (recipe.main is not None) == (recipe.control is not None) == ("evasion" in threats)
+
+
+@pytest.mark.parametrize(
+    ("options", "examined"),
+    [
+        ({"data": DataOptions(data="cifar10")}, ("evasion",)),
+        ({"data": DataOptions(data="cifar10"), "stealing": TheftOptions(budget=7)}, ("evasion", "theft")),
+        ({"data": DataOptions(data="cifar10"), "threats": ("theft",)}, ("theft",)),
+        ({}, ("evasion", "theft")),
+    ],
+    ids=["own data", "an option of theft", "asked for", "digits"],
+)
+def test_a_theft_off_the_digits_is_asked_for(options, examined):
+    assert AuditCommand(**options).examined == examined
 
 
 def test_an_evasion_alone_has_the_name_that_it_has_beside_no_theft():

@@ -7,7 +7,7 @@ from typing import Final
 from edgerift.defend import Defence
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval, MeanInterval
-from edgerift.report._words import percent, thief_words
+from edgerift.report._words import fixed, percent, thief_words
 
 #: What one comparison cannot tell.
 ONE_SEED: Final = (
@@ -131,7 +131,7 @@ def mean_ends(mean: MeanInterval, decimals: int = 3) -> str:
     >>> mean_ends(MeanInterval(value=0.09812, low=0.0806, high=0.1104, count=9))
     '[0.081,\\xa00.110]'
     """
-    return f"[{mean.low:.{decimals}f},\N{NO-BREAK SPACE}{mean.high:.{decimals}f}]"
+    return f"[{fixed(mean.low, decimals)},\N{NO-BREAK SPACE}{fixed(mean.high, decimals)}]"
 
 
 def shares(interval: Interval) -> tuple[str, str]:
@@ -140,7 +140,7 @@ def shares(interval: Interval) -> tuple[str, str]:
     >>> shares(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
     ('90.0\\xa0%', '78.2–96.7')
     """
-    return percent(interval.value), f"{100 * interval.low:.1f}–{100 * interval.high:.1f}"
+    return percent(interval.value), f"{fixed(100 * interval.low, 1)}–{fixed(100 * interval.high, 1)}"
 
 
 def figure(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edgerift.defend import Defence
+from edgerift.deploy import Target
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval, MeanInterval
 from edgerift.report._words import fixed, percent, thief_words
@@ -13,13 +14,6 @@ from edgerift.report._words import fixed, percent, thief_words
 ONE_SEED: Final = (
     "The intervals are those of the images. Each thief trained one clone with one seed: a difference of a point or two "
     "is within another seed's reach."
-)
-
-
-#: Where the paper's figures come from.
-PAPER_NOTE: Final = (
-    "The paper's figures are those of tables III and IV of arXiv:2512.23948, for a ResNet-18 victim of target server "
-    "and a soft-label thief."
 )
 
 
@@ -114,6 +108,15 @@ def victim_title(hardening: Hardening, name: str) -> str:
 def has_paper(hardening: Hardening) -> bool:
     """Tell whether the paper prints figures for any of the victims."""
     return any(part.paper is not None for part in hardening.victim.values())
+
+
+def paper_note(target: Target) -> str:
+    """Say where the paper's figures for a target come from."""
+    tables = "table V" if target == "mobile" else "tables III and IV"
+    return (
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        "and a soft-label thief."
+    )
 
 
 def distance(mean: MeanInterval) -> str:

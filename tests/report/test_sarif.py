@@ -139,6 +139,7 @@ def test_texts_hold_no_unrounded_number(tmp_path: Path) -> None:
         assert re.findall(r"\d\.\d{4,}|-0\.0", result["message"]["text"]) == []
 
 
+@pytest.mark.slow
 def test_a_log_is_never_larger_than_what_is_taken(tmp_path: Path) -> None:
     audit = made_audit(tmp_path, findings=1)
     [finding] = audit.evasion.findings

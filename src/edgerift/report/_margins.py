@@ -57,7 +57,7 @@ def bands_words(findings: Sequence[FindingPart]) -> str:
 _BANDS: Final = (
     (
         "sure of the wrong class",
-        "50 points or more",
+        "50 points and more",
         "The build is wrong and confident. A threshold on its confidence has to be strict to stop the answer; what "
         "mends it is another build.",
     ),
@@ -69,7 +69,7 @@ _BANDS: Final = (
     ),
     (
         "undecided",
-        "under 10 points",
+        "less than 10 points",
         "At about 50/50 the build has no opinion: the rounding of another device, or the next frame, may turn the "
         "answer back. To abstain where the two best scores are close stops it.",
     ),

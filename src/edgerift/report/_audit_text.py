@@ -123,7 +123,7 @@ def _verdict(audit: Audit) -> Text:
 def _where(audit: Audit, folder: Path) -> Text:
     lines = [f"Report: {folder / 'report.html'}"]
     if audit.evasion is not None and audit.evasion.findings:
-        command = replay_command(audit, surest_first(audit.evasion)[0], f"{folder.as_posix()}/")
+        command = replay_command(audit, surest_first(audit.evasion)[0], folder)
         lines.append(f"Replay a finding: {command}")
     return _text("\n".join(lines))
 

@@ -138,12 +138,11 @@ def _failures(audit: Audit, folder: _Folder) -> list[Object]:
 
 def _checks(audit: Audit, folder: _Folder) -> list[Object]:
     """List the checks that were raised, the gravest first."""
-    threats = {"evasion": audit.evasion, "theft": audit.theft}
+    parts = ((name, getattr(audit, name)) for name in type(audit).model_fields)
     raised = [
-        (flag, (threat, "flags", number))
-        for threat, part in threats.items()
-        if part is not None
-        for number, flag in enumerate(part.flags)
+        (flag, (name, "flags", number))
+        for name, part in parts
+        for number, flag in enumerate(getattr(part, "flags", ()))
         if flag.level != "ok"
     ]
     found = []

@@ -6,6 +6,7 @@ import json
 import shlex
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
@@ -224,14 +225,14 @@ def subject(audit: Audit) -> str:
     return f"{model}{audit.data.name}, {pair.provenance.method} for {pair.target} on {pair.runtime}"
 
 
-def replay_command(audit: Audit, finding: FindingPart, folder: str = "") -> str:
-    """Write the command that judges a finding again, from the audit's folder or from above `folder`.
+def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) -> str:
+    """Write the command that judges a finding of the audit in `folder` again, as a shell takes it.
 
     It asks for `--trust` where replaying runs code: an Inductor package, or a factory of the user's own.
     """
     own = audit.pair.model is not None and ":" in audit.pair.model
     trust = " --trust" if own or audit.pair.fingerprint.runtime == "inductor" else ""
-    return f"edgerift replay {shlex.quote(f'{folder}findings/{finding.id}.json')}{trust}"
+    return f"edgerift replay {shlex.quote(str(folder / 'findings' / f'{finding.id}.json'))}{trust}"
 
 
 def as_json(value: object) -> str:

@@ -24,7 +24,7 @@ class Measured(NamedTuple):
     seeds: int
 
 
-def over_seeds(parts: Sequence[Interval] | Sequence[MeanInterval], most: float = 1.0) -> Measured:
+def over_seeds(parts: Sequence[Interval | MeanInterval], most: float = 1.0) -> Measured:
     """Average what several seeds measured, between 0 and `most`, with the same interval as in the tables."""
     found = mean_of([part.value for part in parts], most)
     own = images_interval(parts)

@@ -33,7 +33,7 @@ def means(parts: Sequence[MeanInterval | None], planned: int, decimals: int = 3)
     return found if found is None or own is None else replace(found, low=own.low, high=own.high)
 
 
-def images_interval(parts: Sequence[Interval] | Sequence[MeanInterval]) -> Interval | MeanInterval | None:
+def images_interval(parts: Sequence[Interval | MeanInterval]) -> Interval | MeanInterval | None:
     """Choose the interval of the images that stands for several seeds; None where the seeds' own spread does.
 
     A single seed has none, and that of seeds that agree is no measure of anything. Of seeds that agree the widest is

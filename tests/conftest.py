@@ -28,6 +28,7 @@ def session_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("EDGERIFT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("EDGERIFT_DATA", raising=False)
         patch.delenv("EDGERIFT_TRACEBACK", raising=False)
+        patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
         yield
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgerift.zoo import names
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PAGES = ["README.md", "docs/quickstart.md", "docs/images.md", "docs/store.md"]
@@ -24,6 +26,13 @@ RESULTS = {
     "09_steal_without_images.py": r"^the clone errs on [\d.]+% and agrees with the build on [\d.]+%$",
 }
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_a_page_counts_the_architectures_right(page: str) -> None:
+    numbers = dict(enumerate(["eight", "nine", "ten", "eleven", "twelve", "thirteen"], 8))
+    counted = re.findall(r"(\w+) architectures and your own", (ROOT / page).read_text())
+    assert [word.lower() for word in counted] == [numbers[len(names())]]
 
 
 def test_every_example_is_listed() -> None:

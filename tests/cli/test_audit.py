@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import shlex
 import shutil
+from datetime import UTC, datetime
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -27,6 +30,7 @@ FILES = {
     "report.html",
     "report.sarif",
     "report.junit.xml",
+    "summary.md",
     "original.safetensors",
     "program.safetensors",
 }
@@ -71,7 +75,7 @@ def test_a_given_pair_is_audited_and_the_gate_decides_the_exit_code(run, given, 
     audit = read_audit(out)
     assert audit.verdict == "fail"
     assert [(part.rule, part.holds) for part in audit.gate] == [("evasive", False), ("errors", True)]
-    assert failed.out.splitlines()[0].strip() == "ptq for server on onnxruntime, 24 images of digits"
+    assert failed.out.splitlines()[0].strip() == "lenet on digits, ptq for server on onnxruntime, 24 images"
     assert failed.out.splitlines()[-1] == "The gate fails."
     for name in ("original.safetensors", "program.safetensors", "model.onnx"):
         assert (out / name).read_bytes() == (small_pair.folder / name).read_bytes()
@@ -81,7 +85,7 @@ def test_a_given_pair_is_audited_and_the_gate_decides_the_exit_code(run, given, 
     assert held.out == (out / "audit.json").read_text()
     again = read_audit(out)
     assert (again.verdict, again.gate[0].limit) == ("pass", 1.0)
-    assert again.replace(gate=audit.gate, verdict="fail") == audit
+    assert again.replace(gate=audit.gate, verdict="fail", made=audit.made) == audit
 
 
 def test_the_reports_are_those_of_the_audit(run, given, tmp_path):
@@ -92,6 +96,26 @@ def test_the_reports_are_those_of_the_audit(run, given, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert audit.evasion.findings[0].id in page
     assert "<testsuite" in (tmp_path / "report.junit.xml").read_text()
+
+
+def test_the_audit_tells_when_how_and_where_it_was_made(run, given, tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()
+    summary = tmp_path / "summary of the step"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    out = tmp_path / "results" / "audit 1"
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert run(*given, "--out", out).code == 1
+    audit = read_audit(out)
+    assert before <= audit.made.at <= datetime.now(UTC)
+    assert shlex.split(audit.made.command) == ["edgerift", *map(str, given), "--out", str(out)]
+    assert audit.made.folder == "results/audit 1"
+    assert audit.pair.model == "lenet"
+    assert summary.read_text() == (out / "summary.md").read_text() + "\n"
+    [run_] = json.loads((out / "report.sarif").read_text())["runs"]
+    for result in run_["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        file = tmp_path / unquote(place["artifactLocation"]["uri"])
+        assert len(file.read_text().splitlines()) >= place["region"]["endLine"]
 
 
 def test_the_json_of_a_failing_gate_is_whole(run, given, tmp_path):
@@ -186,7 +210,9 @@ def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tm
     assert names(tmp_path / "out") == FILES - {"samples.jsonl", "findings"} | {"model.onnx"}
     audit = read_audit(tmp_path / "out")
     assert (audit.evasion, list(audit.theft.thieves)) == (None, ["soft", "hard"])
-    assert held.out.splitlines()[0].strip() == "ptq for server on onnxruntime, 48 questions about digits collages"
+    assert held.out.splitlines()[0].strip() == (
+        "lenet on digits, ptq for server on onnxruntime, 48 questions about digits collages"
+    )
     assert held.out.splitlines()[-1] == "The gate holds."
     page = (tmp_path / "out" / "report.html").read_text()
     assert 'id="theft"' in page
@@ -397,4 +423,5 @@ def test_what_is_finished_stays_in_the_store(run, given, kept, tmp_path):
     again = run(*given, "--out", tmp_path / "two")
     assert again.err == ""
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert (tmp_path / "one" / "audit.json").read_bytes() == (tmp_path / "two" / "audit.json").read_bytes()
+    first, second = (read_audit(tmp_path / name) for name in ("one", "two"))
+    assert first.replace(made=second.made) == second

@@ -1,5 +1,6 @@
 """A whole comparison at its smallest: every figure against another way to compute it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from edgerift import zoo
 from edgerift.adapt import PtqSettings, QatSettings
 from edgerift.deploy import open_build
+from edgerift.errors import RecipeError
 from edgerift.extract import Knockoff, QuerySettings, posteriors
-from edgerift.harden import Hardening, HardenRecipe
+from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper
 from edgerift.harden._rows import make_row
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import silent
@@ -111,31 +113,67 @@ def test_students_steal_the_plain_row_and_the_hardened_one(made: tuple[Hardening
 
 def test_the_costs_of_an_answer_are_measured_for_every_build(made: tuple[Hardening, Store]) -> None:
     hardening, store = made
+    assert list(hardening.times) == ["qat", "rs", "divqat"]
     for name, part in hardening.victim.items():
-        costs = (part.answer_milliseconds, part.slowdown, part.shipped_bytes)
         if name == "large":
-            assert costs == (None, None, None)
+            assert part.shipped_bytes is None
             continue
-        assert all((cost or 0) > 0 for cost in costs)
+        times = hardening.times[name]
+        assert all((cost or 0) > 0 for cost in (times.answer_milliseconds, times.slowdown))
         build = store.get(make_row(name, RECIPE.victims, store, silent).victim) / "model.pte"
         assert part.shipped_bytes == build.stat().st_size
-        assert (part.defence_milliseconds is not None) is (name == "rs")
+        assert (times.defence_milliseconds is not None) is (name == "rs")
 
 
-def test_without_students_and_times_the_document_is_the_one_of_before(made: tuple[Hardening, Store]) -> None:
-    """A document that was written before there were such fields is read."""
-    content = made[0].model_dump(mode="json")
+def test_two_runs_differ_in_the_times_alone(made: tuple[Hardening, Store], tmp_path: Path) -> None:
+    hardening, store = made
+    RECIPE.produce(tmp_path, store, silent)
+    again = Hardening.model_validate_json((tmp_path / "hardening.json").read_bytes())
+    assert again.times != hardening.times
+    assert again.replace(times=hardening.times) == hardening
+
+
+def test_the_papers_figures_are_those_of_the_target(
+    made: tuple[Hardening, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = tuple((10.0 + place, 20.0 + place) for place in range(8))
+    monkeypatch.setitem(_paper._TABLE, "digits", server)
+    monkeypatch.setitem(_paper._MOBILE, "digits", {"qat": (1.0, 2.0)})
+    assert RECIPE.target == "mobile"
+    RECIPE.produce(tmp_path, made[1], silent)
+    found = Hardening.model_validate_json((tmp_path / "hardening.json").read_bytes())
+    assert found.victim["qat"].paper == PaperRow(defender_error=0.01, adversary_error=0.02)
+    # For this target the paper prints no other row.
+    assert [part.paper for name, part in found.victim.items() if name != "qat"] == [None] * 3
+
+
+def test_a_document_of_the_first_version_is_read(made: tuple[Hardening, Store]) -> None:
+    """Its times stood among the victims, and before that there were no times, no students and no other thefts."""
+    hardening = made[0]
+    content = hardening.model_dump(mode="json") | {"version": 1}
+    times = content.pop("times")
+    for name, part in content["victim"].items():
+        nothing = {"answer_milliseconds": None, "defence_milliseconds": None, "slowdown": None}
+        part |= times.get(name, nothing)
+    assert Hardening.model_validate(content) == hardening
+    assert Hardening.model_validate_json(json.dumps(content)) == hardening
     del content["students"]
     for part in content["victim"].values():
-        for name in ("answer_milliseconds", "slowdown", "shipped_bytes"):
-            del part[name]
+        for field in ("answer_milliseconds", "slowdown", "shipped_bytes"):
+            del part[field]
     for point in content["alphas"]:
         del point["thefts"]
     old = Hardening.model_validate(content)
-    assert old.students == ()
-    assert all(part.answer_milliseconds is None for part in old.victim.values())
+    assert (old.students, list(old.times)) == ((), ["rs"])
     assert all(point.thefts == () for point in old.alphas)
-    assert old.replace(students=made[0].students, victim=made[0].victim, alphas=made[0].alphas) == made[0]
+    rest = {"students": hardening.students, "victim": hardening.victim, "alphas": hardening.alphas}
+    assert old.replace(times=hardening.times, **rest) == hardening
+
+
+@pytest.mark.parametrize("damage", [{"victim": 3}, {"victim": {"qat": 3}}, {"version": 3}, {"version": "1"}])
+def test_a_damaged_document_is_refused(made: tuple[Hardening, Store], damage: dict[str, object]) -> None:
+    with pytest.raises(RecipeError):
+        Hardening.model_validate(made[0].model_dump(mode="json") | {"version": 1} | damage)
 
 
 def test_the_document_is_read_back_as_it_was(made: tuple[Hardening, Store], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
-from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, Thieves, VictimPart
+from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, Thieves, TimesPart, VictimPart
 from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, StudentPoint, ThiefPart
 from edgerift.harden._rows import TITLES
 from edgerift.images import ImagesSettings
@@ -62,6 +62,7 @@ def made_hardening(
         alphas=tuple(_alpha(number, alpha) for number, alpha in enumerate((0.1, 0.3, 1.0, 2.0))) if alphas else (),
         sweeps={"reverse-sigmoid": _sweep(0), "deception": _sweep(1)} if sweeps else {},
         verdict="Undefended, the clones are good.\nDivQAT: it holds back both thieves.",
+        times={name: TimesPart(defence_milliseconds=0.0514 if name in DEFENCES else None) for name in names},
     )
 
 
@@ -163,7 +164,6 @@ def _victim(name: str, number: int, paper: bool) -> VictimPart:
         paper=PaperRow(defender_error=0.1552 + 0.001 * number, adversary_error=0.204 + 0.01 * number)
         if paper and name != "divqat"
         else None,
-        defence_milliseconds=0.0514 if name in DEFENCES else None,
         verdict="It costs something.",
     )
 

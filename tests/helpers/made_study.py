@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgerift.audit import AttackPart, ClassPart, ComparisonPart, EmbeddingPart
 from edgerift.defend import Deception, Defence, ReverseSigmoid
-from edgerift.harden import Hardening, Thieves, VictimPart
+from edgerift.harden import Hardening, Thieves, TimesPart, VictimPart
 from edgerift.harden._document import StudentPoint
 from edgerift.harden._paper import paper_row
 from edgerift.measure import Interval, Rate, interval, mcnemar
@@ -246,6 +246,14 @@ def made_comparison(
             )
             for number, (name, part) in enumerate(hardening.victim.items())
         },
+        times={
+            name: TimesPart(
+                answer_milliseconds=0.08 + 0.01 * seed,
+                defence_milliseconds=0.05 + 0.002 * seed if _defences(name, seed) else None,
+                slowdown=1.0 + 0.01 * seed,
+            )
+            for name in hardening.victim
+        },
         alphas=tuple(
             point.replace(
                 defender_error=_more(point.defender_error, 3 * seed + shift),
@@ -314,9 +322,6 @@ def _moved(part: VictimPart, count: int, seed: int) -> VictimPart:
         changed=_share(0) if plain else _more(part.changed, count),
         adversary_error=thieves(part.adversary_error, 2),
         disagreement=thieves(part.disagreement, 2),
-        answer_milliseconds=0.08 + 0.01 * seed,
-        defence_milliseconds=0.05 + 0.002 * seed if part.defences else None,
-        slowdown=1.0 + 0.01 * seed,
         shipped_bytes=90_000 + 1_000 * seed,
     )
 

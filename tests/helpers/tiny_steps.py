@@ -210,7 +210,7 @@ def _content(path):
 
 def _timeless(content):
     if isinstance(content, dict):
-        return {name: _timeless(value) for name, value in content.items() if not name.endswith("_milliseconds")}
+        return {name: _timeless(value) for name, value in content.items() if name != "times"}
     return [_timeless(value) for value in content] if isinstance(content, list) else content
 
 

@@ -35,7 +35,7 @@ def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
     )
     assert "Layer that matters most: body.stage3.block0.conv2" in text
     assert "Report: out/report.html" in text
-    assert "Replay a finding: edgerift replay out/findings/00000.json" in text
+    assert "Replay a finding: edgerift replay out/findings/00002.json" in text
 
 
 def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
 
 def test_tells_what_each_thief_took(tmp_path: Path) -> None:
     text = shown(audit_text(made_audit(tmp_path)))
-    assert "qat for mobile on executorch, 2,000 questions about digits collages" in text
+    assert "resnet8 on digits, qat for mobile on executorch, 2,000 questions about digits collages" in text
     rows = {
         line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]]
         for line in text.splitlines()

@@ -87,6 +87,21 @@ def test_a_page_about_one_threat_opens_as_well(
     assert browser.evaluate(places)
 
 
+def test_prints_without_a_cut(browser: chromium.Page, report: Path) -> None:
+    browser.open(report, width=695, scheme="dark")  # A4 without its margins, in CSS pixels.
+    browser.evaluate("document.querySelector('.theme').click(); document.querySelector('.theme').click()")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert browser.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+        cut = "[...document.querySelectorAll('table, pre, figure')].filter(one => one.checkVisibility())"
+        assert browser.evaluate(f"Math.max(...{cut}.map(one => one.getBoundingClientRect().right))") <= 696
+        scrolled = "[...document.querySelectorAll('.scroll, pre')].map(one => getComputedStyle(one).overflowX)"
+        assert set(browser.evaluate(scrolled)) == {"visible"}
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
 def test_policy_stops_what_it_should(browser: chromium.Page, report: Path) -> None:
     browser.open(report, width=1280)
     browser.requests.clear()

@@ -237,6 +237,10 @@ def rendered(card: Card, width: int) -> str:
     return console.file.getvalue()
 
 
+def shown(share: float, decimals: int = 1) -> str:
+    return f"{100 * share:.{decimals}f}\xa0%"
+
+
 def test_the_text_tells_every_number_whole(card):
     text = rendered(card, 120)
     assert "…" not in text
@@ -247,10 +251,10 @@ def test_the_text_tells_every_number_whole(card):
     answers, machines = dict(zip(names[:4], rows[:4], strict=True)), dict(zip(names[4:], rows[4:], strict=True))
     for name, row in answers.items():
         low, high = card.accuracy_interval[name]
-        assert row[1:3] == [f"{100 * card.accuracy[name]:.2f}%", f"{100 * low:.1f}% to {100 * high:.1f}%"]
+        assert row[1:3] == [shown(card.accuracy[name], 2), f"{shown(low)} to {shown(high)}"]
     part = card.quadrants["onnxruntime"]
     assert answers["onnxruntime"][3:] == [
-        f"{100 * card.agreement['onnxruntime']:.2f}%",
+        shown(card.agreement["onnxruntime"], 2),
         str(part["only_original_right"]),
         str(part["only_build_right"]),
         f"{card.l1['onnxruntime']:.4f}",
@@ -263,8 +267,8 @@ def test_the_text_tells_every_number_whole(card):
         "98.8",
         f"{card.latency_ms['onnxruntime']:.3f}",
         speed,
-        "97.5%",
-        f"{100 * found.equal_logits:.2f}%",
+        shown(0.975),
+        shown(found.equal_logits, 2),
         f"{found.max_lsb:.1f}",
     ]
     assert text.startswith(f"ptq for mobile, {COUNT} test images of made")
@@ -284,7 +288,7 @@ def test_the_widest_numbers_fit_too(card):
     )
     text = rendered(widest, 120)
     assert "…" not in text
-    for number in ("102400.0", "1234.567", "1,234,567", "100.00%", "26032"):
+    for number in ("102400.0", "1234.567", "1,234,567", "100.00\xa0%", "26032"):
         assert number in text
 
 

@@ -46,13 +46,19 @@ def test_second_table_has_what_the_defences_do() -> None:
     hardening = made_hardening()
     _, (headings, *rows), *_ = tables(hardening_markdown(hardening))
     assert headings[1] == "l1 on the questions"
-    for row, part in zip(rows, hardening.victim.values(), strict=True):
+    for row, (name, part) in zip(rows, hardening.victim.items(), strict=True):
         assert row[1].startswith(f"{part.l1_queries.value:.3f} [")
         assert row[2] == rate(part.changed)
         assert row[3].startswith(f"{part.divergence.value:.4f} [")
         assert row[4] == percent(part.calibration_error)
         assert row[7] == percent(part.best_epoch.soft.error)
-        assert row[9] == ("–" if part.defence_milliseconds is None else f"{part.defence_milliseconds:.3f}")
+        assert row[9] == ("–" if hardening.times[name].defence_milliseconds is None else "0.051")
+
+
+@pytest.mark.parametrize(("target", "tables_"), [("mobile", "table V"), ("server", "tables III and IV")])
+def test_says_which_of_the_papers_tables_is_of_the_target(target: str, tables_: str) -> None:
+    text = hardening_markdown(made_hardening().replace(target=target))
+    assert f"those of {tables_} of arXiv:2512.23948, for a ResNet-18 victim of target {target} and" in text
 
 
 def test_alphas_are_a_table_of_their_own() -> None:

@@ -103,6 +103,42 @@ def test_shows_every_finding_with_its_replay(tmp_path: Path) -> None:
     assert all(image["alt"] for image in document.all("img"))
 
 
+def test_the_surest_wrong_answers_come_first(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=30)
+    ordered = sorted(audit.evasion.findings, key=lambda one: -one.build_probability)
+    shown = [one["id"] for one in document.all("li") if one.get("class") == "finding"]
+    assert shown == [f"finding-{one.id}" for one in ordered]
+    other = ordered[0].replace(attack="pgd")
+    mixed = audit_html(change_evasion(audit, findings=(other, *ordered[1:])), tmp_path)
+    shown = [one["id"] for one in Document(mixed).all("li") if one.get("class") == "finding"]
+    assert shown == [f"finding-{one.id}" for one in (*ordered[1:], other)]
+
+
+def test_says_what_a_finding_at_even_odds_means(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path, findings=30)
+    leads = [one.build_probability - one.build_right_probability for one in audit.evasion.findings]
+    sure, undecided = sum(lead >= 0.5 for lead in leads), sum(lead < 0.1 for lead in leads)
+    text = document.text.replace("\xa0", " ")
+    assert re.search(rf"Sure of the wrong class by 50 points and more {sure} findings", text)
+    assert re.search(rf"Undecided by less than 10 points {undecided} finding", text)
+    assert "At about 50/50 the build has no opinion" in text
+    unknown = tuple(one.replace(build_right_probability=None) for one in audit.evasion.findings)
+    assert "no opinion" not in audit_html(change_evasion(audit, findings=unknown), tmp_path)
+
+
+def test_names_the_model_the_date_and_the_command(tmp_path: Path) -> None:
+    audit, _, document = render(tmp_path)
+    text = document.text
+    assert "resnet8 on digits, qat for mobile on executorch, 2026-03-01 14:05 UTC" in text
+    assert "Written 2026-03-01 14:05:09 UTC" in text
+    assert "edgerift audit --adapted release/ --out results/audit" in text
+    old = audit.replace(made=None, pair=audit.pair.replace(model=None))
+    without = Document(audit_html(old, tmp_path)).text
+    assert "digits, qat for mobile on executorch" in without
+    assert "2026" not in without
+    assert "None" not in without
+
+
 def test_findings_beyond_the_cap_are_named_without_pictures(tmp_path: Path) -> None:
     audit, _, document = render(tmp_path, findings=203)
     assert len(document.all("img")) == 600

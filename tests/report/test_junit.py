@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml, TestCase, TestSuite
-from made_audit import HOSTILE, change_evasion, made_audit
+from made_audit import HOSTILE, MADE, change_evasion, made_audit
 
 from edgerift.audit import Audit
 from edgerift.report import audit_junit
@@ -29,6 +29,17 @@ def test_counts(tmp_path: Path, verdict: str, tests: int, failures: int) -> None
     assert sum(not case.is_passed for case in suite) == failures
     assert suite.time == pytest.approx(76.74)
     assert {one.name: one.value for one in suite.properties()}["verdict"] == verdict
+
+
+def test_tells_of_the_run_that_wrote_it(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    suite = suite_of(audit)
+    told = {one.name: one.value for one in suite.properties()}
+    assert suite.timestamp == "2026-03-01T14:05:09+00:00"
+    assert (told["model"], told["command"]) == ("resnet8", MADE.command)
+    silent = suite_of(audit.replace(made=None, pair=audit.pair.replace(model=None)))
+    assert silent.timestamp is None
+    assert {"model", "command"}.isdisjoint(one.name for one in silent.properties())
 
 
 def test_only_broken_rules_and_errors_fail(tmp_path: Path) -> None:

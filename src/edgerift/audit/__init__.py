@@ -15,6 +15,7 @@ from edgerift.audit._document import FindingPart as FindingPart
 from edgerift.audit._document import FlagPart as FlagPart
 from edgerift.audit._document import GatePart as GatePart
 from edgerift.audit._document import LayerPart as LayerPart
+from edgerift.audit._document import Made as Made
 from edgerift.audit._document import PairPart as PairPart
 from edgerift.audit._document import TheftPart as TheftPart
 from edgerift.audit._folder import judged as judged

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.evade import Attack
 from edgerift.extract import Theft
@@ -25,8 +27,12 @@ class DataPart(Settings):
 
 
 class PairPart(Settings):
-    """The pair: who it is, and how it answers the images before any attack."""
+    """The pair: who it is, and how it answers the images before any attack.
 
+    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it.
+    """
+
+    model: str | None = None
     target: Target
     runtime: str
     provenance: Provenance
@@ -150,8 +156,10 @@ class EmbeddingPart(Settings):
 class FindingPart(Settings):
     """One evasive image: the original gets it right, the build gets it wrong, replayed from `attacked_png`.
 
-    Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. Paths are relative to the
-    audit's folder; `sha256` is that of the attacked image's pixels, uint8 [3,H,W].
+    Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. The build gives its wrong
+    answer `build_probability` and the right class `build_right_probability`; the latter is None in documents that were
+    written without it. Paths are relative to the audit's folder; `sha256` is that of the attacked image's pixels, uint8
+    [3,H,W].
     """
 
     id: str
@@ -162,6 +170,7 @@ class FindingPart(Settings):
     original_probability: float
     build_label: int
     build_probability: float
+    build_right_probability: float | None = None
     step: int
     linf: int
     l2: float
@@ -234,10 +243,22 @@ class GatePart(Settings):
     holds: bool
 
 
+class Made(Settings):
+    """The run that wrote an audit: when, by which command, as a shell takes it, and into which folder.
+
+    `folder` is the path from the root of the repository that the folder lies in, or from the working directory.
+    """
+
+    at: AwareDatetime
+    command: str
+    folder: str
+
+
 class Audit(Settings):
     """The whole audit of a pair: a part for each threat, None for one that was not examined.
 
-    `times` are the seconds of each stage; all else is the same for the same command.
+    `times` are the seconds of each stage, and `made` tells of the run that wrote the audit; all else is the same for
+    the same command. `made` is None for an audit that no command wrote, and in documents that were written without it.
     """
 
     type: Literal["audit"] = "audit"
@@ -250,6 +271,7 @@ class Audit(Settings):
     evasion: EvasionPart | None
     theft: TheftPart | None
     times: dict[str, float]
+    made: Made | None = None
 
     @property
     def flags(self) -> tuple[FlagPart, ...]:

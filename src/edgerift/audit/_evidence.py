@@ -57,6 +57,7 @@ def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
                 original_probability=float(original[row, before]),
                 build_label=after,
                 build_probability=float(build[row, after]),
+                build_right_probability=float(build[row, int(hits.labels[row])]),
                 step=int(hits.first[row]),
                 linf=linf[row],
                 l2=l2[row],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edgerift.audit._baseline import judge_baseline, read_audit, require_comparable
-from edgerift.audit._document import Audit
+from edgerift.audit._document import Audit, Made
 from edgerift.audit._evidence import FINDINGS, SAMPLES, remove_evidence, sample_lines, write_evidence
 from edgerift.audit._opened import ORIGINAL, PROGRAM
 from edgerift.audit._policy import Policy, judge
@@ -29,14 +29,15 @@ def run_audit(
     *,
     policy: Policy | None = None,
     baseline: Path | None = None,
+    made: Made | None = None,
     progress: Progress = silent,
 ) -> Audit:
     """Audit a pair, or look a finished audit up, judge it and write everything but the reports into `folder`.
 
     The folder gets `audit.json` with its schema and copies of the models and, where evasion was examined,
     `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `baseline` is an earlier audit's
-    folder or `audit.json`. Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, and
-    whatever the stages raise.
+    folder or `audit.json`; `made` is what the document tells of this run. Raises
+    :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, and whatever the stages raise.
     """
     if baseline is not None:
         # What cannot be compared is refused before the work, not after it.
@@ -46,7 +47,7 @@ def run_audit(
     measured = Audit.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
     found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
     samples = "" if found is None else sample_lines(found)
-    audit = judged(measured, policy or Policy(), samples, baseline)
+    audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
     folder.mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / FINDINGS):
         remove_unfinished(place, below=False)

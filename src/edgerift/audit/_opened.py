@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from torch import Tensor
 
+from edgerift.adapt import open_original
 from edgerift.audit._document import PairPart
 from edgerift.deploy import Program
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
@@ -63,6 +64,7 @@ class Opened:
         original, answers = self.clean
         parts = quadrants(original, answers, labels)
         return PairPart(
+            model=open_original(self.settings.original, self.store, self.progress).architecture.name,
             target=program.target,
             runtime=build.runtime,
             provenance=program.provenance,

@@ -43,7 +43,7 @@ class AuditRecipe(Recipe):
     """
 
     type: Literal["audit"] = "audit"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[Name, Attack] = Field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from edgerift import images, zoo
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
-from edgerift.audit import AuditRecipe, Policy, TheftSettings, read_policy, run_audit
+from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     AdaptOptions,
@@ -29,7 +31,7 @@ from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, PairSettings, preset
 from edgerift.recipes import Settings
-from edgerift.report import audit_text, write_reports
+from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
 from edgerift.train import TrainRecipe, TrainSettings
 
 
@@ -59,8 +61,8 @@ class AuditCommand(Settings):
     """Find images that the original gets right and the build gets wrong, steal the build, and judge the release.
 
     Without a pair it trains and adapts one on the data. Writes DIR/report.html, DIR/audit.json, DIR/samples.jsonl,
-    DIR/findings/, DIR/report.sarif, DIR/report.junit.xml and copies of the models. The exit code is 0 when the gate
-    holds and 1 when it does not.
+    DIR/findings/, DIR/report.sarif, DIR/report.junit.xml, DIR/summary.md and copies of the models. The exit code is 0
+    when the gate holds and 1 when it does not.
     """
 
     out: Path = Path("audit")
@@ -91,6 +93,8 @@ class AuditCommand(Settings):
     training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
     as_json: Json = False
+    called: Annotated[str, tyro.conf.Suppress] = "edgerift audit"
+    """the whole command as a shell takes it, which the audit keeps"""
 
     @field_validator("threats")
     @classmethod
@@ -116,10 +120,18 @@ class AuditCommand(Settings):
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
             tell_price(thefts, store, progress, "--threats evasion goes without")
-            audit = run_audit(recipe, folder, store, policy=policy, baseline=self.baseline, progress=progress)
+            made = self._made(folder)
+            audit = run_audit(
+                recipe, folder, store, policy=policy, baseline=self.baseline, made=made, progress=progress
+            )
             write_reports(audit, folder)
         show(audit, audit_text(audit, folder), self.as_json)
+        append_ci_summary(audit_summary(audit), os.environ)
         return 0 if audit.verdict == "pass" else 1
+
+    def _made(self, folder: Path) -> Made:
+        at = datetime.now(UTC).replace(microsecond=0)
+        return Made(at=at, command=self.called, folder=place_in_repository(folder))
 
     def _recipe(self) -> AuditRecipe:
         described = self.data.images(self.training.seed)

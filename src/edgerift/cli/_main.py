@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         command = _parse(given)
+        if isinstance(command, AuditCommand):
+            command = command.replace(called=shlex.join(["edgerift", *given]))
         return 0 if command is None else int(command.run())
     except KeyboardInterrupt:
         return _fail("stopped; the same command goes on where this one was", INTERRUPTED)

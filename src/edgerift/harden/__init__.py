@@ -10,7 +10,9 @@ from edgerift.harden._defending import Defending as Defending
 from edgerift.harden._defending import DefendPoint as DefendPoint
 from edgerift.harden._document import AlphaPoint as AlphaPoint
 from edgerift.harden._document import Hardening as Hardening
+from edgerift.harden._document import PaperRow as PaperRow
 from edgerift.harden._document import Thieves as Thieves
+from edgerift.harden._document import TimesPart as TimesPart
 from edgerift.harden._document import VictimPart as VictimPart
 from edgerift.harden._paper import paper_clone_error as paper_clone_error
 from edgerift.harden._paper import paper_row as paper_row

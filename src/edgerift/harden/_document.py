@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from edgerift.adapt import Allowance, Search
 from edgerift.defend import Defence, SweepPoint
@@ -42,10 +44,8 @@ class VictimPart(Settings):
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
     are the mean two highest probabilities.
 
-    `answer_milliseconds` is how long a build's single answer takes without `defences`, `defence_milliseconds` what they
-    add to it, `slowdown` the time of a whole answer over the plain build's in the same moments: medians, and the
-    figures here that another run does not repeat. `shipped_bytes` is the size of the build, which is all that has to be
-    there for an answer.
+    `shipped_bytes` is the size of the build, which is all that has to be there for an answer; None for an original,
+    which nobody deploys so.
     """
 
     title: str
@@ -65,11 +65,20 @@ class VictimPart(Settings):
     disagreement: Thieves
     best_epoch: BestEpochs
     paper: PaperRow | None
-    answer_milliseconds: float | None = None
-    defence_milliseconds: float | None
-    slowdown: float | None = None
     shipped_bytes: int | None = None
     verdict: str
+
+
+class TimesPart(Settings):
+    """How long a victim's answers take: medians, which another run does not repeat.
+
+    `answer_milliseconds` is how long a build's single answer takes without defences, `defence_milliseconds` what they
+    add to it, None without any, and `slowdown` the time of a whole answer over the plain build's in the same moments.
+    """
+
+    answer_milliseconds: float | None = None
+    defence_milliseconds: float | None = None
+    slowdown: float | None = None
 
 
 class NoisePart(Settings):
@@ -152,11 +161,14 @@ class Hardening(Settings):
 
     `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
     strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds what was asked
-    for of the figures 4 to 6, `students` of figure 3.
+    for of the figures 4 to 6, `students` of figure 3. `times` holds what was timed of each build, by its victim's name;
+    all else is the same for the same recipe.
+
+    A document of version 1, which has the times among the victims, is read as one of this version.
     """
 
     type: Literal["hardening"] = "hardening"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     edgerift: str
     model: str
     target: Target
@@ -173,3 +185,19 @@ class Hardening(Settings):
     students: tuple[StudentPoint, ...] = ()
     sweeps: dict[str, tuple[SweepPoint, ...]]
     verdict: str
+    times: dict[str, TimesPart] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_times(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or content.get("version") != 1 or not isinstance(content.get("victim"), dict):
+            return content
+        times: dict[str, Any] = {}
+        victims: dict[str, Any] = {}
+        for name, part in content["victim"].items():
+            if not isinstance(part, dict):
+                return content
+            timed = {field: part[field] for field in TimesPart.model_fields if part.get(field) is not None}
+            victims[name] = {field: value for field, value in part.items() if field not in TimesPart.model_fields}
+            times |= {name: timed} if timed else {}
+        return {**content, "version": 2, "victim": victims, "times": times}

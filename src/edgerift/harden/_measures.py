@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 from torch import Tensor, nn
 
@@ -13,8 +13,7 @@ from edgerift.adapt import AdaptRecipe, GivenOriginal
 from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, Program, twin, twin_scores
 from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
-from edgerift.harden._document import BestEpochs, DataPart, NoisePart, Thieves, VictimPart
-from edgerift.harden._paper import paper_row
+from edgerift.harden._document import BestEpochs, DataPart, NoisePart, PaperRow, Thieves, TimesPart, VictimPart
 from edgerift.harden._rows import Row, Victims
 from edgerift.harden._timing import TIMED, added_milliseconds, in_turns, median_ratio
 from edgerift.harden._verdict import row_verdict
@@ -34,15 +33,6 @@ if TYPE_CHECKING:
     from edgerift.store import Store
 
 Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
-
-
-class Costs(NamedTuple):
-    """What a row's answers cost; None for an original, which nobody deploys so. See :class:`VictimPart`."""
-
-    answer_milliseconds: float | None
-    defence_milliseconds: float | None
-    slowdown: float | None
-    shipped_bytes: int | None
 
 
 @final
@@ -95,10 +85,13 @@ class Bench:
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
-    def costs(self, row: Row) -> Costs:
-        """Time single answers to test images: the row's own, and what is shipped in turns with the plain build's."""
+    def times(self, row: Row) -> TimesPart | None:
+        """Time single answers to test images: the row's own, and what is shipped in turns with the plain build's.
+
+        None comes back for an original, which nobody deploys so.
+        """
         if isinstance(row.victim, TrainRecipe | GivenOriginal):
-            return Costs(None, None, None, None)
+            return None
         images = self.splits.test.images[:TIMED]
         plain, own = (open_victim(victim, self._store, self._progress) for victim in (self._reference, row.victim))
 
@@ -109,12 +102,17 @@ class Bench:
         times = in_turns(ways, len(images))
         # Not among the others: a build that is asked twice in a row answers the second time from its cache.
         bare = in_turns({"answer": partial(ask, own, ())}, len(images))["answer"]
-        return Costs(
+        return TimesPart(
             answer_milliseconds=statistics.median(bare),
             defence_milliseconds=added_milliseconds(posteriors(own, images), row.defences),
             slowdown=median_ratio(times["defended"], times["plain"]),
-            shipped_bytes=(self._store.get(row.victim, self._progress) / row.victim.artefact).stat().st_size,
         )
+
+    def shipped_bytes(self, row: Row) -> int | None:
+        """Tell the size of a row's build; None for an original."""
+        if isinstance(row.victim, TrainRecipe | GivenOriginal):
+            return None
+        return (self._store.get(row.victim, self._progress) / row.victim.artefact).stat().st_size
 
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
         """Ask a program's twin, where no build is needed."""
@@ -124,8 +122,13 @@ class Bench:
         return test, questions
 
 
-def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None, data: str) -> VictimPart:
-    """Measure one row against the plain quantization-aware one, `plain`, which is None for that row itself."""
+def victim_part(
+    row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None, printed: PaperRow | None
+) -> VictimPart:
+    """Measure one row against the plain quantization-aware one, `plain`, which is None for that row itself.
+
+    `printed` is what the paper prints for the row.
+    """
     test, questions = bench.answers(row.victim, row.defences)
     near_test, near_questions = bench.reference
     top = test.topk(2, dim=1).values.double().mean(0)
@@ -148,9 +151,9 @@ def victim_part(row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None
         adversary_error=Thieves(soft=soft.adversary_error, hard=hard.adversary_error),
         disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
-        paper=paper_row(data, row.name),
+        paper=printed,
+        shipped_bytes=bench.shipped_bytes(row),
         verdict="",
-        **bench.costs(row)._asdict(),
     )
     return part.replace(verdict=row_verdict(part, plain))
 

@@ -13,8 +13,9 @@ from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
-from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, VictimPart
+from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VictimPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
+from edgerift.harden._paper import paper_row
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
@@ -44,7 +45,7 @@ class HardenRecipe(Recipe):
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
@@ -158,6 +159,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
         sweeps=_sweeps(recipe, store, progress),
         verdict=overall_verdict(parts, divqat),
+        times=_times(recipe, bench, store, progress),
     )
 
 
@@ -168,9 +170,17 @@ def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progres
     for name in sorted(recipe.compared, key=lambda name: name != "qat"):
         row = make_row(name, recipe.victims, store, progress)
         thefts = _thefts(recipe, row, store, progress)
-        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), recipe.images.source)
+        printed = paper_row(recipe.images.source, name, recipe.target)
+        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), printed)
         spent = thefts["soft"].spent
     return {name: parts[name] for name in ROWS if name in parts}, spent
+
+
+def _times(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> dict[str, TimesPart]:
+    """Time every build."""
+    rows = (make_row(name, recipe.victims, store, progress) for name in recipe.compared)
+    timed = {row.name: bench.times(row) for row in rows}
+    return {name: times for name, times in timed.items() if times is not None}
 
 
 def _thefts(recipe: HardenRecipe, row: Row, store: Store, progress: Progress) -> dict[Literal["soft", "hard"], Theft]:

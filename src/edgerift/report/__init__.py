@@ -1,7 +1,7 @@
 """What a person or a CI reads: cards of builds, audits, comparisons of hardened victims, thefts, sweeps, studies.
 
-An audit is written as text, HTML, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures; a study as
-text, HTML, pictures and tables in Markdown, CSV and LaTeX.
+An audit is written as text, HTML, Markdown, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures; a
+study as text, HTML, pictures and tables in Markdown, CSV and LaTeX.
 """
 
 from edgerift.report._audit_text import audit_text as audit_text
@@ -19,11 +19,14 @@ from edgerift.report._hardening_write import write_defending as write_defending
 from edgerift.report._hardening_write import write_hardening as write_hardening
 from edgerift.report._html import audit_html as audit_html
 from edgerift.report._junit import audit_junit as audit_junit
+from edgerift.report._places import place_in_repository as place_in_repository
 from edgerift.report._sarif import audit_sarif as audit_sarif
 from edgerift.report._study import plan_text as plan_text
 from edgerift.report._study import results_markdown as results_markdown
 from edgerift.report._study import study_markdown as study_markdown
 from edgerift.report._study import study_text as study_text
 from edgerift.report._study import write_study as write_study
+from edgerift.report._summary import append_ci_summary as append_ci_summary
+from edgerift.report._summary import audit_summary as audit_summary
 from edgerift.report._theft_text import theft_text as theft_text
 from edgerift.report._write import write_reports as write_reports

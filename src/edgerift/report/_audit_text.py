@@ -9,19 +9,23 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.audit import Audit, EvasionPart, FlagPart, TheftPart
+from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.measure import Interval
-from edgerift.report._rows import attack_order, by_level
+from edgerift.report._margins import bands_words
+from edgerift.report._rows import attack_order, by_level, surest_first
 from edgerift.report._words import (
     agreed,
     control_words,
     evasion_outcome,
+    fixed,
     gate_numbers,
     p_value,
     percent,
     plain,
     rate,
-    sentence,
+    replay_command,
+    spoken,
+    subject,
     theft_outcome,
 )
 
@@ -36,7 +40,7 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
     parts: list[RenderableType] = [] if audit.evasion is None else _evasion(audit, audit.evasion)
     parts += [] if audit.theft is None else [_thieves(audit, audit.theft), _text(str(theft_outcome(audit.theft)))]
     parts += [
-        Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {_spoken(flag)}"))
+        Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {spoken(flag)}"))
         for flag in by_level(audit.flags)
         if flag.level != "ok"
     ]
@@ -46,6 +50,7 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
 
 def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts: list[RenderableType] = [_attacks(audit, evasion), _text(str(evasion_outcome(evasion)))]
+    parts += map(_text, filter(None, [bands_words(evasion.findings)]))
     parts += [
         _text(f"{one.first} against {one.second}: {one.only_first} to {one.only_second} images, {p_value(one.p)}.")
         for one in evasion.comparisons
@@ -56,7 +61,7 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
 
 
 def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
-    table = _table(f"{_made(audit)}, {evasion.attacked} images of {audit.data.name}")
+    table = _table(f"{subject(audit)}, {evasion.attacked} images")
     for heading in (
         "evasive",
         "95 % interval",
@@ -68,7 +73,7 @@ def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
         table.add_column(heading, justify="right")
     for name in attack_order(evasion):
         part = evasion.attacks[name]
-        calls = "–" if part.gradient_calls is None else f"{part.gradient_calls:.1f}"
+        calls = "–" if part.gradient_calls is None else fixed(part.gradient_calls, 1)
         row = [name, percent(part.evasive.value), _ends(part.evasive), _share(part.evasive_last)]
         row += [_share(part.fooled), _share(part.original_fooled), calls]
         table.add_row(*map(_text, row))
@@ -76,7 +81,7 @@ def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
 
 
 def _thieves(audit: Audit, theft: TheftPart) -> Table:
-    table = _table(f"{_made(audit)}, {theft.best.spent:,} questions about {theft.best.queries}")
+    table = _table(f"{subject(audit)}, {theft.best.spent:,} questions about {theft.best.queries}")
     for heading in ("clone agrees", "95 % interval", "clone's error", "build's error", "best epoch's error"):
         table.add_column(heading, justify="right")
     for name, one in theft.thieves.items():
@@ -91,10 +96,6 @@ def _table(title: str) -> Table:
     table = Table(title=_text(title), title_justify="left")
     table.add_column("")
     return table
-
-
-def _made(audit: Audit) -> str:
-    return f"{audit.pair.provenance.method} for {audit.pair.target} on {audit.pair.runtime}"
 
 
 def _layers(evasion: EvasionPart) -> Text:
@@ -115,10 +116,6 @@ def _gate(audit: Audit) -> Table:
     return table
 
 
-def _spoken(flag: FlagPart) -> str:
-    return " ".join(filter(None, (sentence(flag.seen), sentence(flag.action))))
-
-
 def _verdict(audit: Audit) -> Text:
     return Text("The gate fails.", "bold red") if audit.verdict == "fail" else Text("The gate holds.", "bold green")
 
@@ -126,7 +123,8 @@ def _verdict(audit: Audit) -> Text:
 def _where(audit: Audit, folder: Path) -> Text:
     lines = [f"Report: {folder / 'report.html'}"]
     if audit.evasion is not None and audit.evasion.findings:
-        lines.append(f"Replay a finding: edgerift replay {folder / 'findings' / audit.evasion.findings[0].id}.json")
+        command = replay_command(audit, surest_first(audit.evasion)[0], folder)
+        lines.append(f"Replay a finding: {command}")
     return _text("\n".join(lines))
 
 

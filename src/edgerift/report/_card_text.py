@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift.report._card import Card
+from edgerift.report._words import percent
 
 
 def card_text(card: Card) -> RenderableType:
@@ -22,11 +23,11 @@ def _answers(card: Card, title: str) -> Table:
         table.add_column(heading, justify="right")
     for name, value in card.accuracy.items():
         low, high = card.accuracy_interval[name]
-        row = [name, f"{value:.2%}", f"{low:.1%} to {high:.1%}"]
+        row = [name, percent(value, 2), f"{percent(low)} to {percent(high)}"]
         if name in card.quadrants:
             part = card.quadrants[name]
             row += [
-                f"{card.agreement[name]:.2%}",
+                percent(card.agreement[name], 2),
                 str(part["only_original_right"]),
                 str(part["only_build_right"]),
             ]
@@ -45,7 +46,7 @@ def _machines(card: Card) -> Table:
         row.append(f"{card.images_per_second[name]:,.0f}")
         if name in card.fidelity:
             found = card.fidelity[name]
-            row += [f"{card.integer_macs[name]:.1%}", f"{found.equal_logits:.2%}", f"{found.max_lsb:.1f}"]
+            row += [percent(card.integer_macs[name]), percent(found.equal_logits, 2), f"{found.max_lsb:.1f}"]
         table.add_row(*row)
     return table
 
@@ -54,9 +55,9 @@ def _verdict(card: Card) -> str:
     lines = []
     for name in card.fidelity:
         part = card.quadrants[name]
-        changed = part["only_original_right"] + part["only_build_right"]
+        changed = percent((part["only_original_right"] + part["only_build_right"]) / card.images, 2)
         lines.append(
             f"{name}: {part['only_original_right']} of {card.images} images that the original gets right are wrong "
-            f"on this build, {part['only_build_right']} the other way round ({changed / card.images:.2%} changed side)."
+            f"on this build, {part['only_build_right']} the other way round ({changed} changed side)."
         )
     return "\n".join(lines)

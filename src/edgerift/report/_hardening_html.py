@@ -13,7 +13,6 @@ from edgerift.report._hardening_alt import alpha_words, reliability_words, sweep
 from edgerift.report._hardening_charts import ALPHA, RELIABILITY, SWEEP, TRADEOFF
 from edgerift.report._hardening_words import (
     ONE_SEED,
-    PAPER_NOTE,
     allowance_words,
     closed_form_words,
     figure,
@@ -21,6 +20,7 @@ from edgerift.report._hardening_words import (
     heading,
     mean_ends,
     noise_words,
+    paper_note,
     search_words,
     stealing_words,
     strength_words,
@@ -70,7 +70,7 @@ def hardening_html(hardening: Hardening, folder: Path) -> str:
         "searches": [line for line in (*search_words(hardening), closed_form_words(hardening)) if line],
         "titles": {name: victim_title(hardening, name) for name in hardening.searches},
         "paper": has_paper(hardening),
-        "paper_note": PAPER_NOTE,
+        "paper_note": paper_note(hardening.target),
         "pictures": _pictures(hardening, Path(folder)),
         "measured": _measured(hardening),
         "style": style,

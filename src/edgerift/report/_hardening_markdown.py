@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from edgerift.harden import Defending, Hardening, VictimPart
+from edgerift.harden import Defending, Hardening, TimesPart, VictimPart
 from edgerift.report._defend_text import choice_words, defending_heading, point_cells, was_stolen
 from edgerift.report._hardening_words import (
     ONE_SEED,
-    PAPER_NOTE,
     allowance_words,
     closed_form_words,
     distance,
@@ -17,6 +16,7 @@ from edgerift.report._hardening_words import (
     heading,
     mean_ends,
     noise_words,
+    paper_note,
     search_words,
     stealing_words,
     strength_words,
@@ -39,8 +39,8 @@ def hardening_markdown(hardening: Hardening) -> str:
     blocks = [
         f"**{escaped(heading(hardening))}**",
         markdown_table(_headings(paper), (_main_row(part, paper) for part in parts)),
-        *([PAPER_NOTE] if paper else []),
-        markdown_table(_MORE, map(_more_row, parts)),
+        *([paper_note(hardening.target)] if paper else []),
+        markdown_table(_MORE, (_more_row(part, hardening.times.get(name)) for name, part in hardening.victim.items())),
         markdown_list(hardening.verdict.splitlines()),
         markdown_list(filter(None, _how(hardening))),
     ]
@@ -77,8 +77,8 @@ def _main_row(part: VictimPart, paper: bool) -> list[str]:
     return [*cells, rate(part.disagreement.soft), rate(part.disagreement.hard)]
 
 
-def _more_row(part: VictimPart) -> list[str]:
-    milliseconds = part.defence_milliseconds
+def _more_row(part: VictimPart, times: TimesPart | None) -> list[str]:
+    milliseconds = None if times is None else times.defence_milliseconds
     return [
         part.title,
         f"{distance(part.l1_queries)} {mean_ends(part.l1_queries)}",

@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from edgerift.defend import Defence
+from edgerift.deploy import Target
 from edgerift.harden import Hardening, VictimPart
 from edgerift.measure import Interval, MeanInterval
-from edgerift.report._words import percent, thief_words
+from edgerift.report._words import fixed, percent, thief_words
 
 #: What one comparison cannot tell.
 ONE_SEED: Final = (
     "The intervals are those of the images. Each thief trained one clone with one seed: a difference of a point or two "
     "is within another seed's reach."
-)
-
-
-#: Where the paper's figures come from.
-PAPER_NOTE: Final = (
-    "The paper's figures are those of tables III and IV of arXiv:2512.23948, for a ResNet-18 victim of target server "
-    "and a soft-label thief."
 )
 
 
@@ -116,6 +110,15 @@ def has_paper(hardening: Hardening) -> bool:
     return any(part.paper is not None for part in hardening.victim.values())
 
 
+def paper_note(target: Target) -> str:
+    """Say where the paper's figures for a target come from."""
+    tables = "table V" if target == "mobile" else "tables III and IV"
+    return (
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        "and a soft-label thief."
+    )
+
+
 def distance(mean: MeanInterval) -> str:
     """Write a mean l1 distance.
 
@@ -131,7 +134,7 @@ def mean_ends(mean: MeanInterval, decimals: int = 3) -> str:
     >>> mean_ends(MeanInterval(value=0.09812, low=0.0806, high=0.1104, count=9))
     '[0.081,\\xa00.110]'
     """
-    return f"[{mean.low:.{decimals}f},\N{NO-BREAK SPACE}{mean.high:.{decimals}f}]"
+    return f"[{fixed(mean.low, decimals)},\N{NO-BREAK SPACE}{fixed(mean.high, decimals)}]"
 
 
 def shares(interval: Interval) -> tuple[str, str]:
@@ -140,7 +143,7 @@ def shares(interval: Interval) -> tuple[str, str]:
     >>> shares(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
     ('90.0\\xa0%', '78.2–96.7')
     """
-    return percent(interval.value), f"{100 * interval.low:.1f}–{100 * interval.high:.1f}"
+    return percent(interval.value), f"{fixed(100 * interval.low, 1)}–{fixed(100 * interval.high, 1)}"
 
 
 def figure(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.report import _words
@@ -16,11 +16,9 @@ from edgerift.report._html_charts import (
 )
 from edgerift.report._html_images import pictures
 from edgerift.report._html_scatter import scatter
+from edgerift.report._margins import bands
 from edgerift.report._page import asset, environment, policy
 from edgerift.report._rows import attack_order, by_level, class_rows, layer_rows
-
-if TYPE_CHECKING:
-    pass
 
 _FIRST_FINDINGS = 24
 _FIRST_ROWS = 20
@@ -37,6 +35,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "audit": audit,
         "evasion": audit.evasion,
         "theft": audit.theft,
+        "subject": _words.subject(audit),
         "outcomes": _words.outcomes(audit),
         "style": style,
         "script": script,
@@ -64,6 +63,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
         "first": shown[:_FIRST_FINDINGS],
         "more": shown[_FIRST_FINDINGS:],
         "others": others,
+        "bands": bands(evasion.findings),
         "classes": class_rows(evasion, audit.data.classes),
         "layers": layer_rows(evasion),
         "scatters": [scatter(part, audit.data.classes) for part in evasion.embeddings],

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgerift.audit import EvasionPart, FindingPart
-from edgerift.report._rows import attack_order
+from edgerift.report._rows import surest_first
 
 _GREY = 128
 _REACH = 127
@@ -44,9 +42,9 @@ class Picture:
 def pictures(evasion: EvasionPart, folder: Path) -> tuple[list[Picture], list[FindingPart]]:
     """Read the findings' files: those to show, and the findings for which the page has no room.
 
-    The main attack's come first, classes take turns, and within a class the surest pairs of answers lead.
+    The main attack's come first, and of these the ones in which the build is surest of its wrong answer.
     """
-    ordered = _in_turns(evasion)
+    ordered = surest_first(evasion)
     shown: list[Picture] = []
     size = 0
     for finding in ordered[:_MOST_FINDINGS]:
@@ -118,20 +116,3 @@ def _address(pixels: Pixels) -> str:
 
 def _digest(pixels: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()).hexdigest()
-
-
-def _in_turns(evasion: EvasionPart) -> list[FindingPart]:
-    attacks = list(attack_order(evasion))
-    attacks += sorted({finding.attack for finding in evasion.findings} - set(attacks))
-    ordered: list[FindingPart] = []
-    for attack in attacks:
-        ordered += _turns(finding for finding in evasion.findings if finding.attack == attack)
-    return ordered
-
-
-def _turns(findings: Iterable[FindingPart]) -> list[FindingPart]:
-    classes: dict[int, list[FindingPart]] = defaultdict(list)
-    for finding in sorted(findings, key=lambda one: -min(one.original_probability, one.build_probability)):
-        classes[finding.label].append(finding)
-    places = [(turn, label, one) for label, ones in classes.items() for turn, one in enumerate(ones)]
-    return [one for _, _, one in sorted(places, key=lambda place: place[:2])]

@@ -25,11 +25,15 @@ def audit_junit(audit: Audit) -> str:
         "time": f"{sum(audit.times.values()):.3f}",
     }
     suites = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(suites, "testsuite", counts)
+    suite = ElementTree.SubElement(suites, "testsuite", counts | _timestamp(audit))
     suite.append(_properties(audit))
     suite.extend(cases)
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
+
+
+def _timestamp(audit: Audit) -> dict[str, str]:
+    return {} if audit.made is None else {"timestamp": audit.made.at.isoformat(timespec="seconds")}
 
 
 def _properties(audit: Audit) -> ElementTree.Element:
@@ -43,6 +47,8 @@ def _properties(audit: Audit) -> ElementTree.Element:
         "build_sha256": audit.pair.fingerprint.sha256,
         "outcome": " ".join(map(str, outcomes(audit))),
     }
+    values |= {} if audit.pair.model is None else {"model": audit.pair.model}
+    values |= {} if audit.made is None else {"command": audit.made.command}
     for name, value in values.items():
         ElementTree.SubElement(properties, "property", name=name, value=plain(value))
     return properties

@@ -45,10 +45,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    words = ("percent", "bounds", "rate", "p_value", "gate_numbers", "attack_words", "thief_words", "levels", "as_json")
-    made.filters |= {name: getattr(_words, name) for name in (*words, "sentence")}
+    words = ("percent", "bounds", "rate", "p_value", "points", "fixed", "gate_numbers", "sentence", "levels", "as_json")
+    made.filters |= {name: getattr(_words, name) for name in (*words, "attack_words", "thief_words")}
     made.filters |= {"summary": summary, "breakable": _breakable}
-    made.globals |= {"mark": mark, "scatter_width": WIDTH, "class_name": _words.class_name}
+    made.globals |= {"mark": mark, "scatter_width": WIDTH}
+    made.globals |= {"class_name": _words.class_name, "replay": _words.replay_command}
     return made
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgerift.audit import EvasionPart, FlagPart, LayerPart
+from edgerift.audit import EvasionPart, FindingPart, FlagPart, LayerPart
 from edgerift.measure import Interval, Rate, interval
 from edgerift.report._words import class_name
 
@@ -52,6 +52,16 @@ def class_rows(evasion: EvasionPart, classes: Sequence[str]) -> list[ClassRow]:
 def layer_rows(evasion: EvasionPart) -> list[LayerPart]:
     """Rank the layers, the one whose quantization matters most first."""
     return sorted(evasion.layers, key=lambda layer: -layer.healed.value)
+
+
+def surest_first(evasion: EvasionPart) -> list[FindingPart]:
+    """Order the findings: the main attack's first, and those first in which the build is surest of its wrong answer."""
+    attacks = attack_order(evasion)
+    places = {name: place for place, name in enumerate(attacks)}
+    return sorted(
+        evasion.findings,
+        key=lambda one: (places.get(one.attack, len(attacks)), one.attack, -one.build_probability, one.index),
+    )
 
 
 def by_level(flags: Sequence[FlagPart]) -> list[FlagPart]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from edgerift.audit import Audit, ControlPart, EvasionPart, GatePart, TheftPart
+from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
 from edgerift.measure import Interval, interval, rate_of
 
 _SPACE = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
 # Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
 _KEPT = frozenset("\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
-_MOST_SHOWN = 0.9995
-_LEAST_SHOWN = 0.0005
 _LEAST_P = 0.001
 _SIGNIFICANT = 0.05
 
@@ -31,17 +32,41 @@ def plain(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
-def percent(share: float) -> str:
-    """Write a share in [0, 1] in percent; what is neither nothing nor all never reads as such.
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share in percent; what is neither nothing nor all never reads as such, and a loss has a minus sign.
 
-    >>> percent(0.97428), percent(0.0001), percent(1.0)
-    ('97.4\\xa0%', '<\\xa00.1\\xa0%', '100.0\\xa0%')
+    >>> percent(0.97428), percent(0.0001), percent(1.0), percent(-0.0)
+    ('97.4\\xa0%', '<\\xa00.1\\xa0%', '100.0\\xa0%', '0.0\\xa0%')
+    >>> percent(-0.0321), percent(-0.0001), percent(0.99999, 2)
+    ('−3.2\\xa0%', '>\\xa0−0.1\\xa0%', '>\\xa099.99\\xa0%')
     """
-    if 0 < share < _LEAST_SHOWN:
-        return f"<{_SPACE}0.1{_SPACE}%"
-    if _MOST_SHOWN <= share < 1:
-        return f">{_SPACE}99.9{_SPACE}%"
-    return f"{100 * share:.1f}{_SPACE}%"
+    size, least = abs(100 * share), 10.0**-decimals
+    sign, less, more = (_MINUS, ">", "<") if share < 0 else ("", "<", ">")
+    if 0 < size < least / 2:
+        return f"{less}{_SPACE}{sign}{least:.{decimals}f}{_SPACE}%"
+    if 100 - least / 2 <= size < 100:
+        return f"{more}{_SPACE}{sign}{100 - least:.{decimals}f}{_SPACE}%"
+    return f"{sign}{size:.{decimals}f}{_SPACE}%"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two shares in percentage points, with its sign unless it reads as nothing.
+
+    >>> points(0.0321), points(-0.0321), points(-0.0001)
+    ('+3.2', '−3.2', '0.0')
+    """
+    size = fixed(abs(100 * difference), 1)
+    return size if not float(size) else f"{_MINUS if difference < 0 else '+'}{size}"
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Write a figure with so many decimals; zero has no sign.
+
+    >>> fixed(0.91249, 3), fixed(-0.0001, 3), fixed(-0.25, 1)
+    ('0.912', '0.000', '−0.2')
+    """
+    text = f"{abs(value):.{decimals}f}"
+    return f"{_MINUS}{text}" if value < 0 and float(text) else text
 
 
 def bounds(interval: Interval) -> str:
@@ -50,7 +75,7 @@ def bounds(interval: Interval) -> str:
     >>> bounds(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
     '[78.2,\\xa096.7]'
     """
-    return f"[{100 * interval.low:.1f},{_SPACE}{100 * interval.high:.1f}]"
+    return f"[{fixed(100 * interval.low, 1)},{_SPACE}{fixed(100 * interval.high, 1)}]"
 
 
 def rate(interval: Interval) -> str:
@@ -125,6 +150,11 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
+def spoken(flag: FlagPart) -> str:
+    """Say what a check saw, and what to do about it."""
+    return " ".join(filter(None, (sentence(flag.seen), sentence(flag.action))))
+
+
 def control_words(evasion: EvasionPart, control: ControlPart) -> str:
     """Say how much of what the main attack reaches is quantization's, and how much further training's alone."""
     found = evasion.main.evasive
@@ -185,6 +215,26 @@ def agreed(theft: Theft) -> Interval:
     return interval(rate_of(theft.disagreement).complement)
 
 
+def subject(audit: Audit) -> str:
+    """Name what was audited: the model, the images, and how and for what the build was made.
+
+    An audit that was written without the model's name leaves it out.
+    """
+    pair = audit.pair
+    model = "" if pair.model is None else f"{pair.model} on "
+    return f"{model}{audit.data.name}, {pair.provenance.method} for {pair.target} on {pair.runtime}"
+
+
+def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) -> str:
+    """Write the command that judges a finding of the audit in `folder` again, as a shell takes it.
+
+    It asks for `--trust` where replaying runs code: an Inductor package, or a factory of the user's own.
+    """
+    own = audit.pair.model is not None and ":" in audit.pair.model
+    trust = " --trust" if own or audit.pair.fingerprint.runtime == "inductor" else ""
+    return f"edgerift replay {shlex.quote(str(folder / 'findings' / f'{finding.id}.json'))}{trust}"
+
+
 def as_json(value: object) -> str:
     """Write plain values as indented JSON, with the keys in their own order."""
     return json.dumps(value, indent=2, ensure_ascii=False)
@@ -197,4 +247,6 @@ def _visible(character: str) -> str:
 
 
 def _number(value: float) -> str:
+    # Nothing is added but to a zero with a sign, which loses it.
+    value += 0.0
     return f"{value:,.0f}" if value == int(value) else f"{value:.4g}"

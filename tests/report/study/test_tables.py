@@ -9,7 +9,8 @@ from made_study import ATTACKED, SEEDS, TEST, made_diva, made_divqat, made_study
 from scipy import stats
 
 from edgerift.harden import VictimPart, paper_row
-from edgerift.measure import Interval, mcnemar
+from edgerift.measure import Interval, MeanInterval, Rate, interval, mcnemar
+from edgerift.report._study._plots_seeds import in_percent, over_seeds
 from edgerift.report._study._spread import average, difference, interval_words, means, shares
 from edgerift.report._study._table import OURS, PAPER, Cell, Heading, Number, StudyTable, cell_words, made_table
 from edgerift.report._study._tables import study_tables
@@ -86,6 +87,19 @@ def test_one_seed_and_seeds_that_agree_keep_the_exact_interval_of_the_images(cou
     found = shares([one] * count, count)
     assert found is not None
     assert (found.value, found.low, found.high) == pytest.approx((0.0, 0.0, 7.39))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_seeds_that_agree_have_the_interval_of_the_fewest_images_in_tables_and_figures(order: int) -> None:
+    rates = [interval(Rate(count // 2, count)) for count in (100, 40, 90)][::order]
+    found, drawn = shares(rates, 3), in_percent(over_seeds(rates))
+    assert found is not None
+    fewest = interval(Rate(20, 40))
+    assert (found.low, found.high) == (drawn.low, drawn.high) == (100 * fewest.low, 100 * fewest.high)
+    few, many = (MeanInterval(value=0.5, low=0.5 - half, high=0.5 + half, count=9) for half in (0.2, 0.1))
+    mean, mark = means([few, many][::order], 2), over_seeds([few, many][::order])
+    assert mean is not None
+    assert (mean.low, mean.high) == (mark.low, mark.high) == (few.low, few.high)
 
 
 def test_figures_over_fewer_seeds_say_so() -> None:
@@ -436,9 +450,11 @@ def test_cost_is_measured(divqat: StudyResult) -> None:
     table = tables(divqat)["cost"]
     found = row(table, "gtsrb", "mobile", "QAT + Deception")
     own = parts(divqat, "gtsrb", "mobile", "dcp")
-    relative = [100 * part.defence_milliseconds / part.answer_milliseconds for part in own]
+    cells = [cell for cell in divqat.thefts if (cell.data, cell.target) == ("gtsrb", "mobile")]
+    times = [cell.hardening.times["dcp"] for cell in cells]
+    relative = [100 * part.defence_milliseconds / part.answer_milliseconds for part in times]
     close(found["Defence adds (%)"], relative, high=math.inf)
-    close(found["Time of an answer (ms): defence adds"], [part.defence_milliseconds for part in own], high=math.inf)
+    close(found["Time of an answer (ms): defence adds"], [part.defence_milliseconds for part in times], high=math.inf)
     close(found["Labels changed (%)"], [100 * part.changed.value for part in own])
     noise = [one.hardening.noise.test for one in divqat.thefts if (one.data, one.target) == ("gtsrb", "mobile")]
     cell = found["l1: another seed"]

@@ -8,7 +8,7 @@ from typing import final
 
 from edgerift.defend import Defence, strength_of
 from edgerift.deploy import Target
-from edgerift.harden import Hardening, VictimPart
+from edgerift.harden import Hardening, TimesPart, VictimPart
 from edgerift.measure import Interval
 from edgerift.report._hardening_words import figure
 from edgerift.report._study._table import Cell
@@ -40,6 +40,11 @@ class Comparison:
     def parts(self, name: str) -> dict[int, VictimPart]:
         """Give a row of every seed that has it."""
         return {seed: one.victim[name] for seed, one in self.by_seed.items() if name in one.victim}
+
+    def times(self, name: str) -> list[TimesPart]:
+        """Give what was timed of a row, for each seed that has it; nothing in it where nothing was timed."""
+        nothing = TimesPart()
+        return [one.times.get(name, nothing) for one in self.by_seed.values() if name in one.victim]
 
     def title(self, name: str) -> str:
         """Name a row as tables do; a bare name where it is only searched for."""

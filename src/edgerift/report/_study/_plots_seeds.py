@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgerift.measure import Interval, MeanInterval, spread
 from edgerift.report._plots import SOFT_INK, Look
+from edgerift.report._study._spread import images_interval
 from edgerift.study import DataFreeCell, PairCell, TheftCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-_EQUAL: Final = 1e-12
 
 
 class Measured(NamedTuple):
@@ -27,15 +25,10 @@ class Measured(NamedTuple):
 
 
 def over_seeds(parts: Sequence[Interval | MeanInterval], most: float = 1.0) -> Measured:
-    """Average what several seeds measured, between 0 and `most`.
-
-    A single seed, and seeds that agree, whose spread is no measure of anything, keep an interval of the images.
-    """
+    """Average what several seeds measured, between 0 and `most`, with the same interval as in the tables."""
     found = mean_of([part.value for part in parts], most)
-    if max(part.value for part in parts) - min(part.value for part in parts) > _EQUAL:
-        return found
-    own = min(parts, key=lambda part: part.trials if isinstance(part, Interval) else part.count)
-    return found._replace(low=own.low, high=own.high)
+    own = images_interval(parts)
+    return found if own is None else found._replace(low=own.low, high=own.high)
 
 
 def mean_of(values: Sequence[float], most: float = math.inf) -> Measured:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.harden import VictimPart
+from edgerift.harden import PaperRow, VictimPart, paper_row
 from edgerift.report._plots import SOFT_INK, Look, looks, mark_key
 from edgerift.report._study._plots_names import Line, Named, name_marks
 from edgerift.report._study._plots_panels import Panel, first_target, line_key, panel_figure, panel_label, panels
@@ -56,7 +56,7 @@ def tradeoff_study_words(result: StudyResult) -> str:
     """Give each victim's places."""
     told = []
     for panel in _shown(result):
-        for parts in victims(panel).values():
+        for name, parts in victims(panel).items():
             soft, hard = errors(parts)
             l1, error = (
                 over_seeds([part.l1 for part in parts], _MOST_L1),
@@ -64,7 +64,8 @@ def tradeoff_study_words(result: StudyResult) -> str:
             )
             told.append(
                 f"{panel.title}, {parts[0].title}: l1 {l1.value:.3f}, defender's error {_share(error)}, adversary's "
-                f"error {_share(soft)} with soft and {_share(hard)} with hard labels{_paper_words(parts)}"
+                f"error {_share(soft)} with soft and {_share(hard)} with hard labels"
+                f"{_paper_words(_printed(panel, name))}"
             )
     counts = seed_counts([cell for panel in _shown(result) for cell in panel.cells])
     return f"{'; '.join(told)}. In brackets: {whisker_words(counts)}."
@@ -127,7 +128,7 @@ def _over_error(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -
         mark(axes, error, soft, look[name], size=5.5)
         found.named.append(Named(error.value, soft.value, name, look[name].colour))
         found.add_whiskers(error, soft)
-        paper = parts[0].paper
+        paper = _printed(panel, name)
         if paper is not None:
             x, y = 100 * paper.defender_error, 100 * paper.adversary_error
             shared: dict[str, Any] = {"markerfacecolor": "none", "markersize": 3.6, "alpha": 0.8, "linestyle": ""}
@@ -137,8 +138,12 @@ def _over_error(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -
     return found
 
 
-def _paper_words(parts: Sequence[VictimPart]) -> str:
-    paper = parts[0].paper
+def _printed(panel: Panel[TheftCell], name: str) -> PaperRow | None:
+    """Give what the paper's tables III and IV print, which are of target server."""
+    return paper_row(panel.cells[0].hardening.data.source, name)
+
+
+def _paper_words(paper: PaperRow | None) -> str:
     return "" if paper is None else (
         f" (the paper: {percent(paper.defender_error)} and {percent(paper.adversary_error)})"
     )  # fmt: skip
@@ -154,7 +159,7 @@ def _keys(shown: Sequence[Panel[TheftCell]], look: dict[str, Look]) -> list[Any]
     shared: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6}
     keys.append(line_key("filled: soft labels", SOFT_INK, **shared))
     keys.append(line_key("hollow: hard labels", SOFT_INK, markerfacecolor="white", **shared))
-    if any(part.paper for panel in shown for parts in victims(panel).values() for part in parts):
+    if any(_printed(panel, name) for panel in shown for name in victims(panel)):
         keys.append(line_key("small: the paper's", linestyle="", marker="o", markersize=3.6, markerfacecolor="white"))
     keys.append(line_key("l1 that was allowed", linestyle=_BUDGET, linewidth=1.0))
     return [*keys, whisker_key(seed_counts([cell for panel in shown for cell in panel.cells]))]

@@ -8,7 +8,7 @@ from typing import Final
 
 from edgerift.adapt import Search
 from edgerift.defend import strength_of
-from edgerift.harden import Hardening, VictimPart, paper_row
+from edgerift.harden import Hardening, TimesPart, VictimPart, paper_row
 from edgerift.report._study._comparisons import PLAIN, joint
 from edgerift.report._study._record import Record
 from edgerift.study import StudyResult, TheftCell
@@ -52,6 +52,7 @@ def _cell_records(result: StudyResult, cell: TheftCell) -> Iterator[Record]:
     for name, part in hardening.victim.items():
         own = replace(start, victim=name)
         yield from _victim_records(own, part, _tables(result, cell, name), paper)
+        yield from _cost_records(own, part, hardening.times.get(name, TimesPart()), "table I" if paper else "")
         yield from _clone_records(replace(own, student=student), part, _tables(result, cell, name))
     plain = replace(start, victim=PLAIN)
     cost = "table I" if paper else ""
@@ -73,6 +74,13 @@ def _cell_records(result: StudyResult, cell: TheftCell) -> Iterator[Record]:
             yield from plain.plain(f"{about}: labels changed", "share", swept.changed, at=at)
 
 
+def _cost_records(start: Record, part: VictimPart, times: TimesPart, paper: str) -> Iterator[Record]:
+    yield from start.plain("time of an answer", "ms", times.answer_milliseconds, paper=paper)
+    yield from start.plain("time that the defence adds", "ms", times.defence_milliseconds, paper=paper)
+    yield from start.plain("whole answer over plain QAT's", "ratio", times.slowdown, paper=paper)
+    yield from start.plain("shipped", "bytes", part.shipped_bytes, paper=paper)
+
+
 def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -> Iterator[Record]:
     cost = "table I" if paper else ""
     yield from start.share("defender's error", part.defender_error, paper=tables)
@@ -80,10 +88,6 @@ def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -
     yield from start.mean("l1 on the questions", "l1", part.l1_queries)
     yield from start.share("labels changed", part.changed, paper=cost)
     yield from start.mean("KL to the original", "nats", part.divergence)
-    yield from start.plain("time of an answer", "ms", part.answer_milliseconds, paper=cost)
-    yield from start.plain("time that the defence adds", "ms", part.defence_milliseconds, paper=cost)
-    yield from start.plain("whole answer over plain QAT's", "ratio", part.slowdown, paper=cost)
-    yield from start.plain("shipped", "bytes", part.shipped_bytes, paper=cost)
     yield from start.plains(
         {
             ("calibration error", "share"): part.calibration_error,
@@ -151,10 +155,11 @@ def _alpha_records(start: Record, hardening: Hardening, paper: bool) -> Iterator
 
 def _published(result: StudyResult, cell: TheftCell, seen: set[tuple[str, str, str, str]]) -> Iterator[Record]:
     """List what the paper prints for a comparison's rows, each once; tables III and IV are of target server."""
-    for name, part in cell.hardening.victim.items():
+    source = cell.hardening.data.source
+    for name in cell.hardening.victim:
         table = "table IV" if joint(name) else "table III"
-        of_target = paper_row(cell.hardening.data.source, name, cell.target)
-        found = [(table, "server", part.paper)] if _is_first(result, cell) else []
+        of_target = paper_row(source, name, cell.target)
+        found = [(table, "server", paper_row(source, name))] if _is_first(result, cell) else []
         found += [(_TABLE_V, cell.target, of_target)] if name in _TARGET_ROWS else []
         for where, target, printed in found:
             key = (cell.data, name, where, target)

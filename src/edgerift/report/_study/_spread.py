@@ -11,28 +11,38 @@ from edgerift.measure import Interval, MeanInterval, spread
 from edgerift.report._study._table import Number
 from edgerift.study import Study
 
+_EQUAL: Final = 1e-12
+
 
 def shares(parts: Sequence[Interval | None], planned: int) -> Number | None:
     """Average shares in [0, 1] into percent; None among them are seeds without a figure.
 
-    None comes back without any. `planned` is the number of seeds that the row is made of. A single seed, and seeds that
-    agree, whose spread is no measure of anything, have the exact interval of one seed's images.
+    None comes back without any. `planned` is the number of seeds that the row is made of.
     """
     known = [part for part in parts if part is not None]
     found = average([100 * part.value for part in known], planned, kind="share", within=(0.0, 100.0))
-    if found is None or not _agree([part.value for part in known]):
-        return found
-    widest = min(known, key=lambda part: part.trials)
-    return replace(found, low=100 * widest.low, high=100 * widest.high)
+    own = images_interval(known)
+    return found if found is None or own is None else replace(found, low=100 * own.low, high=100 * own.high)
 
 
 def means(parts: Sequence[MeanInterval | None], planned: int, decimals: int = 3) -> Number | None:
     """Average means over images, all of them 0 or more, like shares."""
     known = [part for part in parts if part is not None]
     found = average([part.value for part in known], planned, decimals, within=(0.0, math.inf))
-    if found is None or not _agree([part.value for part in known]):
-        return found
-    return replace(found, low=known[0].low, high=known[0].high)
+    own = images_interval(known)
+    return found if found is None or own is None else replace(found, low=own.low, high=own.high)
+
+
+def images_interval(parts: Sequence[Interval | MeanInterval]) -> Interval | MeanInterval | None:
+    """Choose the interval of the images that stands for several seeds; None where the seeds' own spread does.
+
+    A single seed has none, and that of seeds that agree is no measure of anything. Of seeds that agree the widest is
+    chosen, which is that of the fewest images: no other is wide enough for all of them.
+    """
+    values = [part.value for part in parts]
+    if not values or max(values) - min(values) > _EQUAL:
+        return None
+    return max(parts, key=lambda part: part.high - part.low)
 
 
 def average(
@@ -82,7 +92,3 @@ def interval_words(study: Study, marks: str = _BRACKETS) -> str:
         "with n - 1 degrees of freedom, cut where no figure can lie. A single seed, and seeds that agree exactly, have "
         f"{exact}, where there is one."
     )
-
-
-def _agree(values: Sequence[float]) -> bool:
-    return math.isclose(max(values), min(values), abs_tol=1e-12)

@@ -7,7 +7,7 @@ from typing import Final
 
 from edgerift.harden import VictimPart, paper_row
 from edgerift.measure import Interval
-from edgerift.report._hardening_words import PAPER_NOTE
+from edgerift.report._hardening_words import paper_note
 from edgerift.report._study._comparisons import PLAIN, Comparison, Comparisons, joint, strengths_words
 from edgerift.report._study._datafree import DataFreeThefts
 from edgerift.report._study._spread import difference, interval_words, means, seeds_words, shares
@@ -109,12 +109,13 @@ def _victims(found: Comparisons, thefts: DataFreeThefts) -> StudyTable:
         rows,
         place="theft",
         names=3,
-        paper=PAPER_NOTE,
+        paper=paper_note("server"),
     )
 
 
 def _row_of_paper(found: Comparisons, one: Comparison, name: str) -> _Printed:
-    printed = next((part.paper for part in one.parts(name).values()), None) if found.paper() else None
+    # These tables are the paper's III and IV, which are of target server whatever the first target here is.
+    printed = paper_row(one.source, name) if found.paper() else None
     return None if printed is None else (printed.defender_error, printed.adversary_error)
 
 
@@ -137,7 +138,7 @@ def _joint(found: Comparisons) -> StudyTable:
         rows,
         place="theft",
         names=3,
-        paper=PAPER_NOTE,
+        paper=paper_note("server"),
     )
 
 

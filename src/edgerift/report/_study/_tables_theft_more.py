@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from edgerift.adapt import Search
-from edgerift.harden import Hardening, VictimPart
+from edgerift.harden import Hardening, TimesPart, VictimPart
 from edgerift.measure import Interval
 from edgerift.report._hardening_words import figure
 from edgerift.report._study._alpha_thieves import other_thieves, taken, thief_words
@@ -67,16 +67,17 @@ def _cost_row(found: Comparisons, one: Comparison, name: str) -> list[Cell]:
     parts = one.parts(name)
     count = len(parts)
     own = list(parts.values())
-    added = [part.defence_milliseconds for part in own]
+    times = one.times(name)
+    added = [part.defence_milliseconds for part in times]
     return [
         one.title(name),
         seeds_words(count, found.seeds),
         _where(one, name),
         average([_kilobytes(part) for part in own], count, 0, within=(0.0, math.inf)),
-        average([part.answer_milliseconds for part in own], count, 3, within=(0.0, math.inf)),
+        average([part.answer_milliseconds for part in times], count, 3, within=(0.0, math.inf)),
         average(added, count, 3, within=(0.0, math.inf)),
-        average([_relative(part) for part in own], count, 1, within=(0.0, math.inf)),
-        average([part.slowdown for part in own], count, 2, within=(0.0, math.inf)),
+        average([_relative(part) for part in times], count, 1, within=(0.0, math.inf)),
+        average([part.slowdown for part in times], count, 2, within=(0.0, math.inf)),
         means([part.l1 for part in own], count),
         means([one.by_seed[seed].noise.test for seed in parts], count),
         shares([part.changed for part in own], count),
@@ -98,7 +99,7 @@ def _kilobytes(part: VictimPart) -> float | None:
     return None if part.shipped_bytes is None else part.shipped_bytes / 1000
 
 
-def _relative(part: VictimPart) -> float | None:
+def _relative(part: TimesPart) -> float | None:
     if part.defence_milliseconds is None or not part.answer_milliseconds:
         return None
     return 100 * part.defence_milliseconds / part.answer_milliseconds

@@ -53,7 +53,7 @@ def kept(tmp_path_factory):
 @pytest.fixture
 def given(small_pair, kept):
     """Audit the pair on the disk with one short attack on 24 images."""
-    short = ("--attack", "default", "--epsilon", 20, "--steps", 6, "--images", 24)
+    short = ("--attack", "default", "--epsilon", 30, "--steps", 6, "--images", 24)
     return ("audit", "--threats", "evasion", "--adapted", small_pair.folder, "--size", 12, "--store", kept, *short)
 
 
@@ -131,7 +131,7 @@ def test_the_first_attack_is_the_main_one(run, given, tmp_path):
     assert audit.evasion.main_attack == "default"
     assert set(audit.evasion.attacks) == {"default", "pgd"}
     for name, part in audit.evasion.attacks.items():
-        assert part.attack == preset(name, 20, 6).replace(stop="goal")
+        assert part.attack == preset(name, 30, 6).replace(stop="goal")
         assert part.evasive.trials == 24
         assert part.evasive_last is None
     assert len(audit.evasion.comparisons) == 1

@@ -24,15 +24,14 @@ def let_go(lock: BaseFileLock) -> None:
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Wait for the lock `path` and hold it."""
-    lock = FileLock(path)
-    lock.acquire()
+    lock = lock_in_turn(path)
     try:
         yield
     finally:
         let_go(lock)
 
 
-def lock_in_turn(path: Path, waiting: Callable[[], None]) -> BaseFileLock:
+def lock_in_turn(path: Path, waiting: Callable[[], None] = lambda: None) -> BaseFileLock:
     """Take the lock `path`; call `waiting` first when somebody else holds it."""
     lock = try_lock(path)
     if lock is None:

@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_an_independent_computation(theft_of, small_pai
     recipe = theft_of(defences=defences)
     theft = recipe.theft(store, silent)
     folder = store.get(recipe)
-    assert {path.name for path in folder.iterdir()} == {*FILES, "recipe.json"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "recipe.json", "SHA256SUMS"}
     test = open_splits(small_pair.images).test
     labels = test.labels.numpy()
     build = open_build(small_pair.folder / "model.onnx")

@@ -316,5 +316,5 @@ def test_a_store_that_can_be_written_is_left_as_it_was(tmp_path):
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_store_that_cannot_be_written_is_told(tmp_path, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot use .*Not a directory"):
+    with pytest.raises(StoreError, match=r"cannot use .*Not a directory"):
         require_writable(tmp_path / place)

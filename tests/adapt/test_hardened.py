@@ -256,7 +256,7 @@ def files(folder):
 def test_the_store_keeps_qat_at_alpha_0(store):
     folder = store.get(hardening(defence=Divqat(alpha=0)))
     plain = store.get(AdaptRecipe(original=ORIGINAL, images=IMAGES, target="server", settings=SETTINGS))
-    assert files(folder) == {"program.safetensors", "history.json", "history.png", "recipe.json"}
+    assert files(folder) == {"program.safetensors", "history.json", "history.png", "recipe.json", "SHA256SUMS"}
     programs = [Program.load(place / "program.safetensors") for place in (folder, plain)]
     assert same(*programs)
     assert programs[0].provenance.settings["divqat"]["alpha"] == 0
@@ -284,7 +284,7 @@ def test_a_killed_training_ends_in_the_same_bytes(store, tmp_path, stage, task):
     recipe.produce(fresh, store, lambda name, step, total, note="": done.append(step) if name == task else None)
     assert len(done) == done[-1] // 3  # One epoch of the three was left.
     finished = store.get(recipe)
-    assert files(fresh) == files(finished) - {"recipe.json"}
+    assert files(fresh) == files(finished) - {"recipe.json", "SHA256SUMS"}
     for name in files(fresh):
         assert (fresh / name).read_bytes() == (finished / name).read_bytes(), name
 

@@ -49,7 +49,7 @@ def files(folder: Path) -> set[str]:
 
 def test_the_store_keeps_a_program_and_its_history(store):
     folder = store.get(adapting())
-    assert files(folder) == {"program.safetensors", "history.json", "history.png", "recipe.json"}
+    assert files(folder) == {"program.safetensors", "history.json", "history.png", "recipe.json", "SHA256SUMS"}
     program = Program.load(folder / "program.safetensors")
     history = json.loads((folder / "history.json").read_text())["epochs"]
     assert len(history) == 3
@@ -62,7 +62,7 @@ def test_the_store_keeps_a_program_and_its_history(store):
 
 def test_post_training_quantization_keeps_a_program_alone(store):
     folder = store.get(adapting(method="ptq", target="mobile"))
-    assert files(folder) == {"program.safetensors", "recipe.json"}
+    assert files(folder) == {"program.safetensors", "recipe.json", "SHA256SUMS"}
     program = Program.load(folder / "program.safetensors")
     assert (program.provenance.method, program.target) == ("ptq", "mobile")
     assert PtqSettings(**program.provenance.settings) == SETTINGS.calibration
@@ -90,7 +90,7 @@ def test_a_killed_adaptation_ends_in_the_same_bytes(store, tmp_path):
     assert files(fresh) == {"checkpoint.pt"}
     adapting().produce(fresh, store, silent)
     finished = store.get(adapting())
-    assert files(fresh) == files(finished) - {"recipe.json"}
+    assert files(fresh) == files(finished) - {"recipe.json", "SHA256SUMS"}
     for name in files(fresh):
         assert (fresh / name).read_bytes() == (finished / name).read_bytes(), name
 
@@ -98,7 +98,7 @@ def test_a_killed_adaptation_ends_in_the_same_bytes(store, tmp_path):
 def test_the_control_is_the_original_trained_further(store):
     recipe = FinetuneRecipe(original=ORIGINAL, images=IMAGES, settings=SETTINGS.train)
     folder = store.get(recipe)
-    assert files(folder) == {"original.safetensors", "history.json", "history.png", "recipe.json"}
+    assert files(folder) == {"original.safetensors", "history.json", "history.png", "recipe.json", "SHA256SUMS"}
     control = zoo.load(folder / "original.safetensors")
     first = zoo.load(store.get(ORIGINAL) / "original.safetensors")
     assert control.architecture == first.architecture

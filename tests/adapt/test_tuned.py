@@ -292,7 +292,12 @@ def test_a_killed_search_trains_nothing_twice(counted, tmp_path):
     assert len(counted) == 2 + 2  # The plain models, and the trials that are not at 0.
     folder = store.get(recipe)
     assert len(counted) == len(set(counted)) == 2 + 5
-    assert {path.name for path in folder.iterdir()} == {"program.safetensors", "search.json", "recipe.json"}
+    assert {path.name for path in folder.iterdir()} == {
+        "program.safetensors",
+        "search.json",
+        "recipe.json",
+        "SHA256SUMS",
+    }
     search = recipe.search(store, silent)
     assert whose(folder) == recipe.at(search.chosen).digest()
     # A finer search of the same bracket starts from the trials that there are.

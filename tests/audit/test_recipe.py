@@ -114,7 +114,11 @@ def test_the_times_are_those_of_the_stages(measured):
 
 
 def test_only_the_result_is_left(audited):
-    assert {path.name for path in audited.store.get(audited.recipe).iterdir()} == {"measured.json", "recipe.json"}
+    assert {path.name for path in audited.store.get(audited.recipe).iterdir()} == {
+        "measured.json",
+        "recipe.json",
+        "SHA256SUMS",
+    }
 
 
 def test_a_finished_audit_does_no_work(audited):
@@ -165,7 +169,7 @@ def test_a_run_killed_at_every_moment_ends_the_same(audited, tmp_path, monkeypat
     assert seen >= set(audited.told)
     result = Audit.model_validate_json((folder / "measured.json").read_bytes())
     assert without_times(result) == without_times(Audit.model_validate_json(whole))
-    assert {path.name for path in folder.iterdir()} == {"measured.json", "recipe.json"}
+    assert {path.name for path in folder.iterdir()} == {"measured.json", "recipe.json", "SHA256SUMS"}
 
 
 def test_a_run_killed_while_it_tidies_up_measures_no_more(audited, measured, tmp_path, monkeypatch):

@@ -152,7 +152,7 @@ def test_a_theft_killed_at_every_moment_pays_for_nothing_twice(recipe, robbed, t
     assert deaths >= 4
     measured = Audit.model_validate_json((store.get(recipe) / "measured.json").read_bytes())
     assert measured.theft == robbed.theft
-    assert {path.name for path in store.get(recipe).iterdir()} == {"measured.json", "recipe.json"}
+    assert {path.name for path in store.get(recipe).iterdir()} == {"measured.json", "recipe.json", "SHA256SUMS"}
 
 
 def test_the_strongest_thief_agrees_most_with_the_build():

@@ -31,6 +31,8 @@ def test_the_version_is_the_packages(run, flag):
         (["harden", "--help"], ["--victims", "divqat+dcp", "--alpha", "--alphas", "--l1-budget", "--search-steps"]),
         (["defend", "--help"], ["--defence", "reverse-sigmoid", "--strengths", "--steal", "--l1-budget"]),
         (["doctor", "--help"], ["--json"]),
+        (["store", "--help"], ["ls", "verify", "gc"]),
+        (["store", "gc", "--help"], ["--older-than", "--max-size", "--keep", "--unfinished", "--dry-run", "--json"]),
     ],
 )
 def test_help_is_no_error(run, arguments, words):
@@ -43,7 +45,7 @@ def test_help_is_no_error(run, arguments, words):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "train, adapt, card, audit, replay, extract, harden, defend, study, doctor"),
+        ([], "train, adapt, card, audit, replay, extract, harden, defend, study, store, doctor"),
         (["adpt"], "adpt"),
         (["doctor", "--jason"], "--jason"),
     ],

@@ -1,7 +1,9 @@
 """`edgerift train`, `card` and `doctor`."""
 
+import errno
 import importlib.util
 import json
+import os
 import shutil
 
 import pytest
@@ -134,6 +136,27 @@ def test_doctor_says_what_works(run, monkeypatch):
     missing = findings(run)["runtime onnxruntime"]
     assert not missing["works"]
     assert "pip install 'edgerift[onnxruntime]'" in missing["detail"]
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "read-only"])
+def test_doctor_tries_whether_the_store_can_be_written(run, tmp_path, monkeypatch, kind):
+    root = tmp_path / "place" / "below" if kind == "below a file" else tmp_path / "place"
+    monkeypatch.setenv("EDGERIFT_STORE", str(root))
+    assert findings(run)["store"] == {"name": "store", "works": True, "detail": str(root)}
+    assert not (tmp_path / "place").exists()
+    if kind == "read-only":
+        (tmp_path / "place").mkdir()
+
+        def refuse(*_, **__):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        monkeypatch.setattr(os, "mkdir", refuse)
+    else:
+        (tmp_path / "place").write_text("")
+    found = findings(run)["store"]
+    assert not found["works"]
+    assert "EDGERIFT_STORE names another folder" in found["detail"]
+    assert "\n" not in found["detail"]
 
 
 def test_doctor_looks_for_a_compiler(run, monkeypatch):

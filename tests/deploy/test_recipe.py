@@ -44,7 +44,7 @@ def store(tmp_path):
 def test_a_given_program_is_copied_as_it_is(files, store):
     recipe = given_program(files / "program.safetensors")
     copied = store.get(recipe)
-    assert {path.name for path in copied.iterdir()} == {"program.safetensors", "recipe.json"}
+    assert {path.name for path in copied.iterdir()} == {"program.safetensors", "recipe.json", "SHA256SUMS"}
     content = (files / "program.safetensors").read_bytes()
     assert (copied / "program.safetensors").read_bytes() == content
     assert recipe.sha256 == hashlib.sha256(content).hexdigest()
@@ -54,7 +54,7 @@ def test_a_given_build_takes_the_name_that_a_made_one_has(files, store):
     recipe = given_build(files / "mine.onnx")
     assert (recipe.runtime, recipe.artefact) == ("onnxruntime", "model.onnx")
     copied = store.get(recipe)
-    assert {path.name for path in copied.iterdir()} == {"model.onnx", "recipe.json"}
+    assert {path.name for path in copied.iterdir()} == {"model.onnx", "recipe.json", "SHA256SUMS"}
     images = random_images(5)
     answers = open_build(copied / "model.onnx").predict(images)
     assert (answers == open_build(files / "mine.onnx").predict(images)).all()

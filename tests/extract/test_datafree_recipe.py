@@ -29,7 +29,7 @@ from edgerift.store import Store
 
 SMALL = {"student": "lenet", "batch_size": 8, "latent": 8, "width": 4, "seed": 1}
 DFME = DataFree(name="dfme", differences=Differences(epsilon=0.5, split=True), **SMALL)
-FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream", "recipe.json"}
+FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream", "recipe.json", "SHA256SUMS"}
 
 
 @pytest.fixture(scope="module")

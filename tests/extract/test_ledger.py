@@ -5,6 +5,7 @@ import errno
 import itertools
 import os
 import resource
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from counted_victim import distinct_images
+from counted_victim import CountedVictim, distinct_images
 from torch import Tensor
 
 from edgerift.errors import StoreError
+from edgerift.extract import Oracle
 from edgerift.extract._ledger import Ledger, image_keys
 
 CLASSES = 3
@@ -131,20 +133,76 @@ def test_a_torn_header_is_no_ledger_and_an_empty_file_a_new_one(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("change", [1, 0x80])
-def test_no_flipped_bit_changes_an_answer_or_loses_more_than_the_last_block(
+def test_no_flipped_bit_changes_an_answer_or_loses_one_without_a_word(
     tmp_path: Path, whole: bytes, change: int
 ) -> None:
     path = tmp_path / "ledger"
-    last = len(whole) - size_of(BLOCKS[-1])
+    header = whole.index(b"\n") + 1
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
-        try:
-            with opened(path) as ledger:
-                assert held(ledger) == 4, place
-        except StoreError:
-            assert path.stat().st_size == len(whole), place
-        else:
-            assert place >= last, place
+        with pytest.raises(StoreError) as caught:
+            Ledger(path, "mine")
+        assert "\n" not in str(caught.value)
+        assert path.stat().st_size == len(whole), place
+        if place < header:
+            continue
+        # The error tells what can be kept, and the command that keeps it.
+        block = max(number for number in range(3) if place >= header + sum(map(size_of, BLOCKS[:number])))
+        end = header + sum(map(size_of, BLOCKS[:block]))
+        assert f"damaged at byte {end}, behind the answers to {BLOCK_ENDS[block]} images" in str(caught.value)
+        assert f"`truncate -s {end} {path}` keeps these" in str(caught.value)
+        os.truncate(path, end)
+        with opened(path) as ledger:
+            assert held(ledger) == BLOCK_ENDS[block]
+
+
+@pytest.mark.parametrize("images", [1, 40, 900])
+def test_a_last_block_is_torn_where_its_end_is_zeros_from_a_page_on_and_damaged_otherwise(
+    tmp_path: Path, images: int
+) -> None:
+    path = tmp_path / "ledger"
+    keys = image_keys(distinct_images(images))
+    # Posteriors whose last ones are zero are answers, not what a power cut leaves.
+    answers = torch.zeros(images, CLASSES)
+    answers[:, 0] = 1
+    with opened(path) as ledger, ledger.appending():
+        ledger.append(keys, answers)
+    whole = path.read_bytes()
+    start = whole.index(b"\n") + 13
+    for place in (start, (start + len(whole)) // 2, len(whole) - 12):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(StoreError, match="behind the answers to 0 images"):
+            Ledger(path, "mine")
+        path.unlink()
+    for page in range(0, len(whole) - 64, 4096):
+        kept = max(page, start)
+        path.write_bytes(whole[:kept] + bytes(len(whole) - kept))
+        with opened(path) as ledger:
+            assert len(ledger) == 0
+        assert path.stat().st_size == start - 12
+
+
+SPECIAL = {
+    "pipe": lambda path: os.mkfifo(path),
+    "socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "device": lambda path: path.symlink_to("/dev/null"),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("suffix", ["", ".stream", ".stream.answers"])
+def test_a_special_file_is_no_place_for_a_ledger(tmp_path: Path, kind: str, suffix: str) -> None:
+    victim = CountedVictim()
+    path = tmp_path / f"ledger{suffix}"
+    SPECIAL[kind](path)
+    before = path.lstat()
+    with pytest.raises(StoreError, match="is not a regular file; give") as caught:
+        Oracle(victim, budget=9, ledger=tmp_path / "ledger").stream(IMAGES[:2] / 255)
+    assert "\n" not in str(caught.value)
+    assert path.lstat() == before
+    assert victim.asked.total() == 0
+    assert not list(tmp_path.glob("*.lock"))
+    assert not Path("/dev/null.lock").exists()
 
 
 def test_a_header_that_makes_blocks_longer_does_not_cut_them_off(tmp_path: Path) -> None:
@@ -169,7 +227,7 @@ def test_zeros_that_a_power_cut_left_are_torn_and_other_content_is_not(tmp_path:
     with opened(path) as ledger:
         assert held(ledger) == 4
     path.write_bytes(whole + bytes(500) + b"x")
-    with pytest.raises(StoreError, match=f"damaged at byte {len(whole)}; delete it"):
+    with pytest.raises(StoreError, match=f"at byte {len(whole)}, behind the answers to 6 images; .* or delete it"):
         Ledger(path, "mine")
     path.write_bytes(whole + whole[-size_of(2) :])
     with pytest.raises(StoreError, match="an image twice"):

@@ -191,9 +191,9 @@ class Parent(Recipe):
 
 
 def results(root):
-    """Every file of every finished result: bytes, or content where bytes may differ."""
+    """Every file of every finished result but its seal: bytes, or content where bytes may differ."""
     folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
     return {str(path.relative_to(root)): _content(path) for path in files}
 
 

@@ -16,7 +16,13 @@ def test_processes_that_ask_at_the_same_time_build_once(tmp_path):
     assert [process.returncode for process in asking] == [0, 0, 0]
     assert len({answer[-1] for answer in answers}) == 1
     assert (tmp_path / "log").read_text() == "only 0\nonly 1\n"
-    assert sorted(file.name for file in Path(answers[0][-1]).iterdir()) == ["0", "1", "all", "recipe.json"]
+    assert sorted(file.name for file in Path(answers[0][-1]).iterdir()) == [
+        "0",
+        "1",
+        "SHA256SUMS",
+        "all",
+        "recipe.json",
+    ]
 
 
 def test_a_waiting_process_goes_on_where_a_killed_one_stopped(tmp_path):
@@ -27,7 +33,7 @@ def test_a_waiting_process_goes_on_where_a_killed_one_stopped(tmp_path):
             first.send_signal(signal.SIGKILL)
             folder = second.communicate(timeout=30)[0].strip()
     assert second.returncode == 0
-    assert sorted(file.name for file in Path(folder).iterdir()) == ["begun", "ended", "recipe.json"]
+    assert sorted(file.name for file in Path(folder).iterdir()) == ["SHA256SUMS", "begun", "ended", "recipe.json"]
 
 
 def test_a_run_killed_anywhere_and_started_again_ends_the_same(tmp_path):

@@ -405,9 +405,9 @@ def test_a_damaged_cell_is_left_out_and_takes_no_other_with_it(evasion, store, o
 
 
 @needs_mlflow
-def test_a_cell_without_a_record_has_the_time_of_its_folder(evasion, store, out):
+def test_a_cell_without_a_record_has_the_time_when_it_was_made(evasion, store, out):
     folder = keep(store, evasion[3].recipe, pair_json=pair_report(3).model_dump_json())
-    os.utime(folder, (MADE, MADE))
+    os.utime(folder / "recipe.json", (MADE, MADE))
     track(EVASION, "small", evasion, store, None, out)
     run = runs_of(out)[evasion[3].name]
     assert (run.info.start_time, run.info.end_time) == (round(1000 * MADE), round(1000 * MADE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,14 +30,19 @@ _CHECKPOINT = "checkpoint.pt"
 class GivenOriginal(Recipe):
     """An original that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count.
 
-    `trust` allows an architecture that is the user's own `module:factory`, which is imported to open it.
+    A recipe that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an
+    architecture that is the user's own `module:factory`, which is imported to open it.
     """
 
     type: Literal["given-original"] = "given-original"
     version: Literal[1] = 1
     sha256: str
-    path: Path = Field(exclude=True)
+    path: Path = Field(default=Path(), exclude=True)
     trust: bool = Field(default=False, exclude=True)
+
+    def named_files(self) -> Mapping[str, str]:
+        """Name the original's own digest."""
+        return {ORIGINAL: self.sha256}
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Copy the file; raises :class:`~edgerift.errors.ModelError` when its content is no longer what was named."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 from typing import Literal
@@ -15,9 +14,9 @@ import edgerift
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import show
 from edgerift.deploy import RUNTIMES, find_runtime
-from edgerift.errors import MissingRuntimeError
+from edgerift.errors import MissingRuntimeError, StoreError
 from edgerift.recipes import Settings
-from edgerift.store import default_root
+from edgerift.store import default_root, require_writable
 
 
 class Finding(Settings):
@@ -101,10 +100,11 @@ def _device() -> Finding:
 
 def _store() -> Finding:
     root = default_root()
-    nearest = next(parent for parent in (root, *root.parents) if parent.exists())
-    writable = os.access(nearest, os.W_OK)
-    detail = f"{root}" if writable else f"{root} cannot be written to; set EDGERIFT_STORE to another folder"
-    return Finding(name="store", works=writable, detail=detail)
+    try:
+        require_writable(root)
+    except StoreError as error:
+        return Finding(name="store", works=False, detail=f"{error}; EDGERIFT_STORE names another folder")
+    return Finding(name="store", works=True, detail=str(root))
 
 
 def _table(diagnosis: Diagnosis) -> Table:

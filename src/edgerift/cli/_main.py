@@ -24,6 +24,7 @@ from edgerift.cli._doctor import Doctor
 from edgerift.cli._extract import ExtractCommand
 from edgerift.cli._harden import HardenCommand
 from edgerift.cli._replay import ReplayCommand
+from edgerift.cli._store import StoreCommand
 from edgerift.cli._study import StudyCommand
 from edgerift.cli._train import Train
 from edgerift.errors import EdgeriftError, InputError, RecipeError
@@ -45,6 +46,7 @@ Command = (
     | Annotated[HardenCommand, tyro.conf.subcommand("harden")]
     | Annotated[DefendCommand, tyro.conf.subcommand("defend")]
     | StudyCommand
+    | StoreCommand
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

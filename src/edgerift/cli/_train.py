@@ -16,7 +16,7 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.measure import accuracy
 from edgerift.recipes import Settings
-from edgerift.store import write_whole
+from edgerift.store import STORE_FILES, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
 #: Digits are a thousand images: they need more epochs and take seconds.
@@ -128,9 +128,9 @@ def class_count(described: images.ImagesSettings) -> int:
 
 
 def copy_files(finished: Path, folder: Path) -> None:
-    """Copy a finished step's results, each whole, leaving out its recipe."""
+    """Copy a finished step's results, each whole, leaving out what belongs to the store."""
     for path in sorted(finished.iterdir()):
-        if path.is_file() and path.name != "recipe.json":
+        if path.is_file() and path.name not in STORE_FILES:
             write_whole(folder / path.name, path.read_bytes())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -17,6 +18,8 @@ from edgerift.store import write_whole
 if TYPE_CHECKING:
     from edgerift.store import Store
 
+
+PROGRAM: Final = "program.safetensors"
 
 Runtimes = Literal["executorch", "onnxruntime", "inductor"]
 
@@ -40,42 +43,54 @@ class BuildRecipe(Recipe):
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Compile the program into `folder`."""
         find_runtime(self.runtime)
-        program = Program.load(store.get(self.program, progress) / "program.safetensors")
+        program = Program.load(store.get(self.program, progress) / PROGRAM)
         progress(f"build {self.runtime}", 0, 1)
         build(program, self.runtime, folder / self.artefact)
         progress(f"build {self.runtime}", 1, 1)
 
 
 class GivenProgram(Recipe):
-    """A program that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count."""
+    """A program that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count.
+
+    A recipe that was read from its JSON has no `path`, and is of use where the store has the file.
+    """
 
     type: Literal["given-program"] = "given-program"
     version: Literal[1] = 1
     sha256: str
-    path: Path = Field(exclude=True)
+    path: Path = Field(default=Path(), exclude=True)
+
+    def named_files(self) -> Mapping[str, str]:
+        """Name the program's own digest."""
+        return {PROGRAM: self.sha256}
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Copy the file; raises :class:`~edgerift.errors.ProgramError` when its content has changed."""
-        _copy(self.path, self.sha256, folder / "program.safetensors", ProgramError)
+        _copy(self.path, self.sha256, folder / PROGRAM, ProgramError)
 
 
 class GivenBuild(Recipe):
     """A build that the user brings as a file, known by its runtime and the SHA-256 of its bytes.
 
-    `trust` allows an Inductor package, which is machine code.
+    A recipe that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an
+    Inductor package, which is machine code.
     """
 
     type: Literal["given-build"] = "given-build"
     version: Literal[1] = 1
     runtime: Runtimes
     sha256: str
-    path: Path = Field(exclude=True)
+    path: Path = Field(default=Path(), exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
     @property
     def artefact(self) -> str:
         """The name of the file that the build is."""
         return f"model{RUNTIMES[self.runtime].suffix}"
+
+    def named_files(self) -> Mapping[str, str]:
+        """Name the build's own digest."""
+        return {self.artefact: self.sha256}
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Copy the file; raises :class:`~edgerift.errors.BuildError` when its content has changed."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from edgerift.errors import StoreError
+from edgerift.store import require_regular
+
+_PAGE: Final = 4096
+#: Fewer zeros at the end may be answers.
+_FEW: Final = 64
 
 
 def write_all(file: BinaryIO, content: bytes) -> None:
@@ -17,6 +22,16 @@ def write_all(file: BinaryIO, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
+
+
+def is_unwritten(content: bytes | bytearray, place: int) -> bool:
+    """Tell whether content from byte `place` of a file on is what a power cut leaves where the file grew first.
+
+    That is zeros: all of it, or from the beginning of its last page on, which a flipped bit does not make.
+    """
+    end = place + len(content)
+    page = (end - _FEW) // _PAGE * _PAGE
+    return not any(content[max(0, page - place) :])
 
 
 @contextmanager
@@ -32,7 +47,8 @@ def disk_errors(path: Path, kind: str = "ledger", outcome: str = "no answer was 
 
 
 def locked(path: Path) -> BaseFileLock:
-    """Lock a ledger for this process; raises `StoreError` when another oracle has it."""
+    """Lock a ledger for this process; raises `StoreError` when another oracle has it, and where no ledger can be."""
+    require_regular(path)
     # Any thread may close the oracle.
     lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
     try:

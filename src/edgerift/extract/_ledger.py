@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors, locked, write_all
+from edgerift.extract._files import disk_errors, is_unwritten, locked, write_all
 from edgerift.store import write_whole
+from edgerift.store._locks import let_go
 
 FORMAT: Final = "edgerift-ledger-1"
 _KEY: Final = 16
@@ -57,8 +58,9 @@ class Ledger:
     The file is one line of JSON (format, classes, and whose answers these are) and then a block for each batch that
     was answered together: the number N of its images, the CRC-32 of its last two parts, and the CRC-32 of the first
     line and these two numbers, each uint32; then N hashes of 16 bytes, and N times K float32. All numbers are
-    little-endian. The file is only ever appended to. A last block that a kill or a power cut tore is left out on
-    opening: nothing of it was handed out. Any other damage is an error. One process can have a ledger open, and one
+    little-endian. The file is only ever appended to. A last block that a kill or a power cut tore, so that its
+    end is missing or zeros, is left out on opening: nothing of it was handed out. Any other damage is an error, which
+    tells what can be kept. One process can have a ledger open, and one
     thread at a time may use it.
     """
 
@@ -132,7 +134,7 @@ class Ledger:
     def close(self) -> None:
         """Let go of the file; what was paid for stays readable in memory, and a ledger on disk takes no more."""
         if self._lock is not None:
-            self._lock.release()
+            let_go(self._lock)
             self._lock = None
 
     def _where(self) -> str:
@@ -201,11 +203,21 @@ class Ledger:
             classes = self._header(path, file)
             self._answers = np.empty((_FIRST_ROWS, classes), np.float32)
             self._end = file.tell()
-            while block := _next_block(path, file, classes, self._seal):
+            while block := self._next_block(path, file, classes):
                 self._keep(*block)
                 self._end = file.tell()
         os.truncate(path, self._end)
         self._flushed = _Mark(self._end, len(self))
+
+    def _next_block(self, path: Path, file: BinaryIO, classes: int) -> tuple[list[bytes], Answers] | None:
+        try:
+            return _read_block(file, classes, self._seal)
+        except _DamagedBlockError:
+            raise StoreError(
+                f"the ledger {path} is damaged at byte {self._end}, behind the answers to {len(self)} images; "
+                f"`truncate -s {self._end} {path}` keeps these and has the others paid for again, or delete it to "
+                "begin anew"
+            ) from None
 
     def _header(self, path: Path, file: BinaryIO) -> int:
         line = file.readline(_LONGEST_HEADER)
@@ -230,9 +242,12 @@ def _block(keys: Sequence[bytes], rows: Answers, seal: int) -> bytes:
     return numbers + _CHECKSUM.pack(zlib.crc32(numbers, seal)) + records
 
 
-def _next_block(path: Path, file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], Answers] | None:
+class _DamagedBlockError(Exception):
+    """A block that was written whole is not as it was written."""
+
+
+def _read_block(file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], Answers] | None:
     """Read a block's keys and answers; None at the end of the file and for a last block that is torn."""
-    place = file.tell()
     head = file.read(_NUMBERS.size + _CHECKSUM.size)
     if len(head) < _NUMBERS.size + _CHECKSUM.size:
         return None
@@ -241,19 +256,16 @@ def _next_block(path: Path, file: BinaryIO, classes: int, seal: int) -> tuple[li
         # A power cut may leave the zeros of a file that grew before its content came.
         if not any(head) and not any(file.read()):
             return None
-        raise _damaged(path, place)
+        raise _DamagedBlockError
     count, content = _NUMBERS.unpack(numbers)
     size = count * (_KEY + 4 * classes)
+    place = file.tell()
     records = file.read(size)
     if len(records) < size:
         return None
     if zlib.crc32(records) != content:
-        if any(file.read()):
-            raise _damaged(path, place)
+        if any(file.read()) or not is_unwritten(records, place):
+            raise _DamagedBlockError
         return None
     keys = np.frombuffer(records, f"V{_KEY}", count).tolist()
     return keys, np.frombuffer(records, "<f4", offset=count * _KEY).reshape(count, classes)
-
-
-def _damaged(path: Path, place: int) -> StoreError:
-    return StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, write_all
+from edgerift.store import require_regular
 
 #: Rows beyond the capacity: what is written between two checkpoints takes no row that a resumed run reads.
 SLACK: Final = 131_072
@@ -117,6 +118,7 @@ class Replay:
         self._images = torch.zeros(shape, dtype=images.dtype, device=self._device)
         self._answers = torch.zeros(self._capacity, answers.shape[1], device=self._device)
         if self._path is not None and not keep:
+            require_regular(self._path)
             with self._errors(self._path), self._path.open("wb") as file:
                 file.truncate(self._rows() * _bytes(images[:1], answers[:1]).shape[1])
 

@@ -18,6 +18,7 @@ from edgerift.extract._stream_format import (
     Block,
     answers_path,
     checksum,
+    is_damaged,
     pack_batch,
     pack_block,
     pack_header,
@@ -26,7 +27,8 @@ from edgerift.extract._stream_format import (
     read_header,
     rows_checksum,
 )
-from edgerift.store import write_whole
+from edgerift.store import require_regular, write_whole
+from edgerift.store._locks import let_go
 
 
 @final
@@ -58,7 +60,11 @@ class Stream:
         self._is_closed = False
         # How long the two files are, answers and batches; what is behind could not be removed after a failure.
         self._ends = (0, 0)
-        if self._path is None or not self._path.exists():
+        if self._path is None:
+            return
+        require_regular(self._path)
+        require_regular(answers_path(self._path))
+        if not self._path.exists():
             return
         with disk_errors(self._path):
             self._open(self._path)
@@ -158,7 +164,7 @@ class Stream:
                 file.close()
         self._records = self._answers = None
         if self._lock is not None:
-            self._lock.release()
+            let_go(self._lock)
             self._lock = None
 
     @property
@@ -176,9 +182,10 @@ class Stream:
                 write_whole(path, pack_header(self._identity))
             self._records = path.open("r+b", buffering=0)
             self._read_records(path, self._records)
-            answers_path(path).touch()
-            self._answers = answers_path(path).open("r+b", buffering=0)
-            self._read_blocks(self._answers)
+            held = answers_path(path)
+            held.touch()
+            self._answers = held.open("r+b", buffering=0)
+            self._read_blocks(held, self._answers)
             self._ends = self._answers.tell(), self._records.tell()
         except BaseException:
             self._release()
@@ -193,13 +200,17 @@ class Stream:
         self._paid = sum(batch.size for batch in self._batches)
         file.truncate()
 
-    def _read_blocks(self, file: BinaryIO) -> None:
-        """Find the answers that are on disk; what follows a torn or unpaid block is cut off."""
+    def _read_blocks(self, path: Path, file: BinaryIO) -> None:
+        """Find the answers that are on disk; a last block that is torn or unpaid is cut off."""
         size = file.seek(0, os.SEEK_END)
         end = file.seek(0)
         while (block := read_block(file, size)) is not None and block.number < len(self._batches):
             self._blocks[block.number] = end
             end = file.tell()
+        if block is None and is_damaged(file, end, self._batches):
+            raise StoreError(
+                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to begin anew"
+            )
         file.truncate(end)
         file.seek(end)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
@@ -13,6 +14,7 @@ import xxhash
 from torch import Tensor
 
 from edgerift.errors import StoreError
+from edgerift.extract._files import is_unwritten
 
 _FORMAT: Final = "edgerift-stream-1"
 _LONGEST_HEADER: Final = 65536
@@ -114,6 +116,21 @@ def read_block(file: BinaryIO, end: int) -> Block | None:
     if seal != zlib.crc32(content, zlib.crc32(head[:12])):
         return None
     return Block(number, np.frombuffer(content, "<f4").reshape(rows, columns))
+
+
+def is_damaged(file: BinaryIO, place: int, batches: Sequence[Batch]) -> bool:
+    """Tell whether what follows the last whole answers, from byte `place` on, is other than torn.
+
+    Torn answers have no end, or zeros there; where they belong to a batch that was paid for they have its size.
+    """
+    file.seek(place)
+    rest = file.read()
+    if len(rest) < _BLOCK.size or not any(rest):
+        return False
+    number, rows, columns, _ = _BLOCK.unpack(rest[: _BLOCK.size])
+    if 4 * rows * columns > len(rest) - _BLOCK.size:
+        return number < len(batches) and rows != batches[number].size
+    return not is_unwritten(rest, place)
 
 
 def _seal(batch: Batch) -> int:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from edgerift.images._fingerprint import file_digest
+from edgerift.store._locks import let_go, lock_in_turn
 from edgerift.store._writing import disk_errors, sync_tree
 
 INDEX = "entry.json"
@@ -42,14 +41,13 @@ def cached(cache: Path, key: str, build: Callable[[Path], dict[str, Any]]) -> tu
         return folder, note
     with disk_errors(cache):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_suffix(".lock"))
-        lock.acquire()
+        lock = lock_in_turn(folder.with_suffix(".lock"))
     try:
         note = _intact(folder)
         if note is None:
             note = _build(folder, build)
     finally:
-        lock.release()
+        let_go(lock)
     return folder, note
 
 

@@ -49,8 +49,8 @@ class Recipe(Settings, ABC):
         """Write the result into `folder`, starting from what an earlier, killed call left there.
 
         The folder is this recipe's own and nobody else writes to it. It becomes the finished result when this
-        method returns; the name `recipe.json` in it belongs to the store. Results of other recipes come from
-        `store.get(recipe, progress)`.
+        method returns; the names `recipe.json` and `SHA256SUMS` in it belong to the store. Results of other
+        recipes come from `store.get(recipe, progress)`.
         """
 
     def canonical_json(self) -> str:
@@ -78,6 +78,10 @@ class Recipe(Settings, ABC):
         work is left.
         """
         return self.inputs()
+
+    def named_files(self) -> Mapping[str, str]:
+        """Tell the SHA-256, in hexadecimal, of those files of the result whose content the recipe itself names."""
+        return {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

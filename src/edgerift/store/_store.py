@@ -9,13 +9,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import Final
 
 from edgerift.errors import StoreError
 from edgerift.recipes import Progress, Recipe, silent
 from edgerift.store._archive import damaged, pack, unpack
+from edgerift.store._entry import RECIPE_FILE, examined, name_of, recipe_text, require_own
+from edgerift.store._locks import is_held, let_go, lock_in_turn
 from edgerift.store._mirror import Mirror
+from edgerift.store._seal import SEAL, DamageError, Stamp, digest_files, read_seal, stamp, write_seal
 from edgerift.store._writing import (
     disk_error,
     disk_errors,
@@ -26,7 +28,8 @@ from edgerift.store._writing import (
     write_whole,
 )
 
-RECIPE_FILE = "recipe.json"
+#: The files of a finished result that are the store's own.
+STORE_FILES: Final = frozenset({RECIPE_FILE, SEAL})
 WORK_FOLDER = ".work"
 MIRRORED_FOLDER = ".mirrored"
 
@@ -34,7 +37,9 @@ MIRRORED_FOLDER = ".mirrored"
 class Store:
     """The folder where each recipe's result is kept once, named by the recipe.
 
-    A finished result is `root/<type>-<digest>/` with its `recipe.json`. Work in progress is
+    A finished result is `root/<type>-<digest>/` with its `recipe.json` and its seal `SHA256SUMS`, the SHA-256 of
+    every file. A result whose files are not what was sealed is refused; it is compared when it is opened, once for
+    each `Store` unless a file was written since. Work in progress is
     `root/.work/<type>-<digest>/`; it stays there when a run is killed or fails, so that the next run of the
     recipe can go on from it, and becomes the finished folder in one step. A lock for each recipe, which the
     operating system releases with the process that holds it, lets one process or thread build while the
@@ -56,6 +61,8 @@ class Store:
         self.root = Path(root).expanduser().absolute()
         self._mirror = None if mirror is None else Mirror(mirror)
         self._producing: frozenset[str] = frozenset()
+        # What each result looked like when its content was compared with its seal.
+        self._compared: dict[str, Stamp] = {}
 
     def __repr__(self) -> str:
         """Show the folder, and the mirror without credentials."""
@@ -71,10 +78,10 @@ class Store:
         """Tell whether the result of `recipe` is here or on the mirror.
 
         The mirror is listed at the first call that needs it; what other machines put there later is seen
-        after `refresh`, while `get` always finds it. Raises `StoreError` when the result here is damaged or the
-        mirror cannot be read.
+        after `refresh`, while `get` always finds it. Raises `StoreError` when the result here lacks a file, has
+        another's recipe or a damaged seal, or the mirror cannot be read; content is compared by `find` and `get`.
         """
-        return self._is_finished(recipe) or (self._mirror is not None and self._mirror.holds(_name(recipe)))
+        return self._is_finished(recipe) or (self._mirror is not None and self._mirror.holds(name_of(recipe)))
 
     def refresh(self) -> None:
         """List the mirror anew for `has`: one request, however many recipes; raises `StoreError`."""
@@ -85,15 +92,21 @@ class Store:
         """Tell whether a process on this machine, this one included, builds, fetches or puts `recipe` now."""
         path = self._lock_file(recipe)
         with disk_errors(path):
-            if not path.exists():
-                return False
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                return True
-            lock.release()
-        return False
+            return is_held(path)
+
+    def find(self, recipe: Recipe) -> Path | None:
+        """Return the finished folder of `recipe` when it is here, every file as it was written, else None.
+
+        Raises `StoreError` when the result is damaged.
+        """
+        if not self._is_finished(recipe):
+            return None
+        folder = self.root / name_of(recipe)
+        self._require_sealed(folder, recipe)
+        # When a result was of use last decides what goes first.
+        with suppress(OSError):
+            os.utime(folder)
+        return folder
 
     def get(self, recipe: Recipe, progress: Progress = silent) -> Path:
         """Return the finished folder of `recipe`, fetching it from the mirror or producing it when it is not here.
@@ -102,15 +115,15 @@ class Store:
         there now. An error of the recipe itself passes unchanged and keeps the work folder. Raises `StoreError`
         when the store cannot be written, the disk is full, the result is damaged, or the mirror cannot be used.
         """
-        folder = self.root / _name(recipe)
-        if self._is_finished(recipe) and self._is_shared(folder.name):
+        folder = self.root / name_of(recipe)
+        if self.find(recipe) is not None and self._is_shared(folder.name):
             return folder
         if folder.name in self._producing:
             raise StoreError(
                 f"{folder.name} asks for its own result while it is produced; a recipe may ask for its inputs only"
             )
         with self._lock(recipe, progress):
-            if not self._is_finished(recipe) and not self._fetch(recipe, progress):
+            if self.find(recipe) is None and not self._fetch(recipe, progress):
                 self._build(recipe, progress)
             if not self._is_shared(folder.name):
                 self._share(recipe, progress)
@@ -118,7 +131,7 @@ class Store:
 
     def _build(self, recipe: Recipe, progress: Progress) -> None:
         """Produce in the work folder, then make that the finished folder. The caller holds the lock."""
-        folder = self.root / _name(recipe)
+        folder = self.root / name_of(recipe)
         work = self.root / WORK_FOLDER / folder.name
         if self._mirror is not None:
             self._mirror.prepare()
@@ -127,6 +140,8 @@ class Store:
             self._mark(folder.name).unlink(missing_ok=True)
             work.mkdir(exist_ok=True)
             remove_unfinished(work)
+        # What a run needs is known while it runs.
+        write_whole(work / RECIPE_FILE, recipe_text(recipe))
         inner = copy.copy(self)
         inner._producing = self._producing | {folder.name}
         try:
@@ -135,8 +150,12 @@ class Store:
             if is_full(error):
                 raise disk_error(error, work) from error
             raise
-        write_whole(work / RECIPE_FILE, _recipe_text(recipe))
+        write_whole(work / RECIPE_FILE, recipe_text(recipe))
+        with disk_errors(work):
+            digests = digest_files(work)
+        write_seal(work, digests)
         self._finish(work, folder)
+        self._compared[folder.name] = stamp(folder, digests)
 
     def _finish(self, work: Path, folder: Path) -> None:
         """Make the folder `work` the finished one in one step."""
@@ -147,7 +166,7 @@ class Store:
 
     def _fetch(self, recipe: Recipe, progress: Progress) -> bool:
         """Bring the result from the mirror, if it is there. The caller holds the lock."""
-        name = _name(recipe)
+        name = name_of(recipe)
         if self._mirror is None or not self._mirror.find(name):
             return False
         progress(recipe.type, 0, 0, f"fetching the result from {self._mirror.shown}")
@@ -158,10 +177,11 @@ class Store:
             with disk_errors(fetched):
                 shutil.rmtree(fetched, ignore_errors=True)
                 unpack(packed, fetched, address)
-                damage = _damage(fetched, recipe)
-            if damage is not None:
-                raise damaged(address, damage)
+                require_own(fetched, recipe)
+                examined(fetched, recipe)
             self._finish(fetched, self.root / name)
+        except DamageError as damage:
+            raise damaged(address, str(damage)) from None
         finally:
             _discard(packed)
             shutil.rmtree(fetched, ignore_errors=True)
@@ -172,7 +192,7 @@ class Store:
 
     def _share(self, recipe: Recipe, progress: Progress) -> None:
         """Put the finished result on the mirror, unless it is there. The caller holds the lock."""
-        name = _name(recipe)
+        name = name_of(recipe)
         if self._mirror is None:
             return
         packed = self.root / WORK_FOLDER / f"{name}.tar"
@@ -205,18 +225,29 @@ class Store:
             mark.touch()
 
     def _is_finished(self, recipe: Recipe) -> bool:
-        """Tell whether the finished folder is there; raises `StoreError` when it is not this recipe's."""
-        folder = self.root / _name(recipe)
-        with disk_errors(folder):
+        """Tell whether the finished folder is there; raises `StoreError` when it is not this recipe's, or not whole."""
+        folder = self.root / name_of(recipe)
+        with disk_errors(folder), _named(folder):
             if not folder.exists():
                 return False
-            damage = _damage(folder, recipe)
-        if damage is None:
-            return True
-        raise StoreError(f"the result {folder.name} {damage}; delete {folder} and run again")
+            require_own(folder, recipe)
+        return True
+
+    def _require_sealed(self, folder: Path, recipe: Recipe) -> None:
+        """Compare a finished folder with its seal; what an earlier edgerift left without one is sealed now."""
+        with disk_errors(folder), _named(folder):
+            sealed = read_seal(folder)
+            if sealed is not None and self._compared.get(folder.name) == stamp(folder, sealed):
+                return
+            digests, is_sealed = examined(folder, recipe)
+            if not is_sealed:
+                # A store that cannot be written to is of use all the same.
+                with suppress(StoreError):
+                    write_seal(folder, digests)
+            self._compared[folder.name] = stamp(folder, digests)
 
     def _lock_file(self, recipe: Recipe) -> Path:
-        return self.root / WORK_FOLDER / f"{_name(recipe)}.lock"
+        return self.root / WORK_FOLDER / f"{name_of(recipe)}.lock"
 
     @contextmanager
     def _lock(self, recipe: Recipe, progress: Progress) -> Iterator[None]:
@@ -226,16 +257,13 @@ class Store:
             raise StoreError(f"the store {self.root} is a file; give a folder")
         with disk_errors(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                progress(recipe.type, 0, 0, "another process is building this; waiting for it")
-                lock.acquire()
+            lock = lock_in_turn(
+                path, lambda: progress(recipe.type, 0, 0, "another process is building this; waiting for it")
+            )
         try:
             yield
         finally:
-            lock.release()
+            let_go(lock)
 
 
 def default_root() -> Path:
@@ -251,24 +279,16 @@ def default_root() -> Path:
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "edgerift" / "store"
 
 
-def _name(recipe: Recipe) -> str:
-    return f"{recipe.type}-{recipe.digest()}"
-
-
-def _recipe_text(recipe: Recipe) -> str:
-    return recipe.canonical_json() + "\n"
-
-
 def _discard(file: Path) -> None:
     """Remove a file that was for one step only; left behind it would do no harm."""
     with suppress(OSError):
         file.unlink()
 
 
-def _damage(folder: Path, recipe: Recipe) -> str | None:
-    """What is wrong with a result's folder, else None."""
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Turn what is wrong with a finished result into a `StoreError` that names it and the remedy."""
     try:
-        content = (folder / RECIPE_FILE).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return f"has no {RECIPE_FILE}"
-    return None if content == _recipe_text(recipe).encode() else f"has a {RECIPE_FILE} that is not its own"
+        yield
+    except DamageError as damage:
+        raise StoreError(f"the result {folder.name} {damage}; delete {folder} and run again") from None

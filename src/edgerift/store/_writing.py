@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file so that a kill or a power cut leaves the old content or the new one, never a part.
 
     The data goes to a file beside `path`, is flushed to the disk, and takes the name `path` in one step; text
-    is written as UTF-8. Raises `StoreError` when the disk or the folder refuses.
+    is written as UTF-8. Raises `StoreError` when the disk or the folder refuses, and where `path` is a device, a socket
+    or another special file, or a link to one: that stays as it is.
     """
     path = Path(path)
+    require_regular(path)
     beside = path.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
     content = data.encode() if isinstance(data, str) else data
     with disk_errors(path):
@@ -34,6 +37,17 @@ def write_whole(path: Path, data: bytes | str) -> None:
         finally:
             beside.unlink(missing_ok=True)
         sync(path.parent)
+
+
+def require_regular(path: Path) -> None:
+    """Make sure that a name which is to be written leads to a file, a folder or nothing; raises `StoreError`."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        # Whoever writes there meets the same.
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StoreError(f"{path} is not a regular file; give the name of a file, which may be a new one")
 
 
 def sync(path: Path) -> None:

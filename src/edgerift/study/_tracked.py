@@ -14,6 +14,8 @@ from edgerift.adapt import Divqat, HardenedRecipe
 from edgerift.harden import DataFreeHardenRecipe, Hardening, HardenRecipe, make_row
 from edgerift.measure import Interval, MeanInterval
 from edgerift.recipes import Recipe, Settings, silent
+from edgerift.store._entry import RECIPE_FILE
+from edgerift.store._seal import SEAL
 from edgerift.study._graph import key_of
 from edgerift.study._grid import Cell
 from edgerift.study._pairs import EpochPart, PairRecipe, PairReport
@@ -179,22 +181,23 @@ def _tags(cell: Cell, study: Study, profile: str) -> dict[str, str]:
 
 
 def _times(recipe: Recipe, store: Store) -> tuple[int, int]:
-    """When the cell's own step began and ended: as its record tells, else when its folder was made."""
+    """When the cell's own step began and ended: as its record tells, else when its recipe was written."""
     record = Records(store).read(key_of(recipe))
     if record is not None and record.state == "finished":
         return round(1000 * (record.beat - record.seconds)), round(1000 * record.beat)
-    made = round(1000 * _folder(recipe, store).stat().st_mtime)
+    made = round(1000 * (_folder(recipe, store) / RECIPE_FILE).stat().st_mtime)
     return made, made
 
 
 def _folder(recipe: Recipe, store: Store) -> Path:
-    return store.root / key_of(recipe)
+    """Name the folder of a step's result, which is as it was written where it is here."""
+    return store.find(recipe) or store.root / key_of(recipe)
 
 
 def _own_files(recipe: Recipe, store: Store) -> Iterator[File]:
     """The recipe, the report, and what else the step left."""
     for path in sorted(_folder(recipe, store).iterdir()):
-        if path.is_file():
+        if path.is_file() and path.name != SEAL:
             yield File(path, "")
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 from urllib.parse import unquote
 
-from filelock import FileLock
-
 from edgerift.errors import EdgeriftError, MissingRuntimeError, StoreError
 from edgerift.recipes import Progress, silent
+from edgerift.store._locks import held
 from edgerift.study._grid import Cell
 from edgerift.study._records import Records
 from edgerift.study._settings import Study
@@ -76,7 +75,7 @@ def track(
     _make_folders(folder, records)
     where = uri or _local_uri(folder.absolute())
     # Two runs of one study would take each other's unfinished entries for those of a killed one.
-    with FileLock(records / "tracking.lock"), _as_guest():
+    with held(records / "tracking.lock"), _as_guest():
         experiment = _Experiment(where, study, profile, folder.absolute() / ARTEFACTS)
         known, missing, written = experiment.runs(), [], 0
         for cell in cells:

@@ -11,7 +11,7 @@ import torch
 import xxhash
 
 from edgerift.errors import StoreError
-from edgerift.store import write_whole
+from edgerift.store import require_regular, write_whole
 
 
 def write_sealed(path: Path, mark: str, content: dict[str, Any]) -> None:
@@ -29,8 +29,9 @@ def write_sealed(path: Path, mark: str, content: dict[str, Any]) -> None:
 def read_sealed(path: Path, mark: str) -> dict[str, Any] | None:
     """Read what :func:`write_sealed` wrote, without running any code of it, onto the CPU; None where there is none.
 
-    Raises :class:`~edgerift.errors.StoreError` when the file is damaged or of another format.
+    Raises :class:`~edgerift.errors.StoreError` when the file is damaged, of another format, or no regular file.
     """
+    require_regular(path)
     if not path.exists():
         return None
     try:

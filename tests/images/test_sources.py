@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,11 +87,14 @@ def test_the_hub_is_asked_for_what_is_not_here(make_set: Callable[..., None], hu
     make_set("hub/ufldl-stanford/svhn/full_numbers", seed=1)
     assert load("owner/birds").train.name == "owner/birds"
     svhn = load("svhn").train
-    assert hub[-1] == (
-        "ufldl-stanford/svhn",
-        None,
-        [f"cropped_digits/*{split}*.parquet" for split in ("train", "test", "valid")],
-    )
+    repository, revision, patterns = hub[-1]
+    assert (repository, revision) == ("ufldl-stanford/svhn", None)
+    wanted = {
+        name: any(fnmatchcase(f"cropped_digits/{name}", pattern) for pattern in patterns)
+        for name in ("train-0.parquet", "TEST-0.parquet", "Val.parquet", "dev.parquet", "extra-0.parquet", "train.zip")
+    }
+    assert [name for name, asked in wanted.items() if not asked] == ["extra-0.parquet", "train.zip"]
+    assert not any(fnmatchcase("full_numbers/train-0.parquet", pattern) for pattern in patterns)
     assert svhn.augmentation == Augmentation(crop=2)
     assert load("ufldl-stanford/svhn").train.fingerprint == svhn.fingerprint
     assert load("ufldl-stanford/svhn/full_numbers").train.fingerprint != svhn.fingerprint

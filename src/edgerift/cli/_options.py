@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import Field
@@ -28,16 +29,25 @@ class DataOptions(Settings):
     """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
     size: Annotated[int, Field(ge=8, le=4096)] = 32
     """the height and width that images are brought to, in pixels"""
+    labels: Literal["as-is", "renumbered"] | None = None
+    """what labels that are numbers without class names mean where they do not count from 0: every number up to the
+    highest is a class (as-is), or those that occur are, in rising order (renumbered)"""
     store: Path | None = None
     """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
 
     def images(self, seed: int = 0) -> ImagesSettings:
-        """Describe the images, with the fingerprint of their content; the data root is set for what follows."""
+        """Describe the images, with the fingerprint of their content; the data root is set for what follows.
+
+        What was decided where they can be read in more than one way is said on standard error.
+        """
         if self.data_root is not None:
             if not self.data_root.is_dir():
                 raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
             os.environ["EDGERIFT_DATA"] = str(self.data_root)
-        return images.resolve(ImagesSettings(source=self.data, size=self.size, seed=seed))
+        described = images.resolve(ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.labels))
+        for note in images.notes(described):
+            sys.stderr.write(f"note: {note}\n")
+        return described
 
     def open_store(self) -> Store:
         """Open the store."""

@@ -15,6 +15,7 @@ from edgerift.images._set import to_float as to_float
 from edgerift.images._settings import ImagesSettings as ImagesSettings
 from edgerift.images._settings import ThreeWay as ThreeWay
 from edgerift.images._settings import class_names as class_names
+from edgerift.images._settings import notes as notes
 from edgerift.images._settings import open_splits as open_splits
 from edgerift.images._settings import resolve as resolve
 from edgerift.images._split import split as split

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from edgerift.errors import DataError
 
-MOST_CLASSES = 65_536
-
 
 class Part(NamedTuple):
     """One split: uint8 images `[N,3,S,S]`, int64 labels and groups `[N]`, and whether any was scaled."""
@@ -25,10 +23,20 @@ class Part(NamedTuple):
 
 
 class Content(NamedTuple):
-    """A source's splits, `"train"` and perhaps `"test"`, and the names of its classes."""
+    """A source's splits, `"train"` and perhaps `"test"`, and the names of its classes.
+
+    Where the source has no class names, `numbers` are the labels that occur in it, in rising order, and the
+    labels count through them. `notes` say what was decided about the source, each in one line.
+    """
 
     parts: Mapping[str, Part]
     classes: tuple[str, ...]
+    numbers: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def noting(self, *notes: str) -> Content:
+        """Return the content with more notes, before its own."""
+        return self._replace(notes=(*notes, *self.notes))
 
 
 class Source(ABC):
@@ -50,46 +58,64 @@ class Column(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def encode_labels(origin: str, columns: Mapping[str, Column]) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
+class Encoded(NamedTuple):
+    """Each split's labels, int64 `[N]`, with the classes and the numbers of `Content`."""
+
+    labels: Mapping[str, NDArray[np.int64]]
+    classes: tuple[str, ...]
+    numbers: tuple[int, ...] | None
+
+
+def encode_labels(origin: str, columns: Mapping[str, Column]) -> Encoded:
     """Turn each split's labels into int64 `[N]` over one list of classes, the first split's.
 
-    Whole numbers count through the class names where a split has some, else name themselves; text is a class
-    name, in alphabetical order. Raises `DataError` for a label that is missing, of another kind, or out of
-    range.
+    Whole numbers count through the class names where a split has some, else through the numbers that occur in
+    any split; text is a class name, in alphabetical order. Raises `DataError` for a label that is missing, of
+    another kind, or out of range of the class names.
     """
     named = next((column.names for column in columns.values() if column.names), None)
-    classes = named or _classes_of(origin, next(iter(columns.values())).values)
+    values = {split: column.values for split, column in columns.items()}
+    if named is None and all(_kinds(labels) == {int} for labels in values.values()):
+        return _count(values)
+    classes = named or _classes_of(origin, next(iter(values.values())))
     encoded = {}
     for split, column in columns.items():
         codes = _codes(origin, split, column, classes)
         _check_range(origin, split, codes, classes)
         encoded[split] = codes
-    return encoded, classes
+    return Encoded(encoded, classes, None)
+
+
+def _count(values: Mapping[str, Sequence[int]]) -> Encoded:
+    """Count labels through the numbers that occur."""
+    numbers = tuple(sorted({number for labels in values.values() for number in set(labels)}))
+    codes = {number: code for code, number in enumerate(numbers)}
+    encoded = {
+        split: np.fromiter((codes[label] for label in labels), np.int64, len(labels))
+        for split, labels in values.items()
+    }
+    return Encoded(encoded, tuple(str(number) for number in numbers), numbers)
 
 
 def encode_groups(origin: str, values: Sequence[Any]) -> NDArray[np.int64]:
     """Turn group names into int64 `[N]`: whole numbers stay, text is numbered in alphabetical order."""
-    kinds = {type(value) for value in values}
-    if kinds <= {int}:
+    kinds = _kinds(values)
+    if kinds <= {int} and all(-(2**63) <= value < 2**63 for value in values):
         return np.array(values, dtype=np.int64)
     if kinds == {str}:
         return np.unique(np.array(values), return_inverse=True)[1].astype(np.int64)
-    raise DataError(f"the groups of '{origin}' are {_names(kinds)}; all are whole numbers or all are text")
+    raise DataError(f"the groups of '{origin}' are {_names(kinds)}; all are whole numbers of 64 bits or all are text")
+
+
+def _kinds(values: Sequence[Any]) -> set[type]:
+    return {type(value) for value in values}
 
 
 def _classes_of(origin: str, labels: Sequence[Any]) -> tuple[str, ...]:
-    kinds = {type(label) for label in labels}
-    if kinds == {str}:
-        return tuple(sorted(set(labels)))
-    if kinds != {int}:
+    kinds = _kinds(labels)
+    if kinds != {str}:
         raise DataError(f"the labels of '{origin}' are {_names(kinds)}; all are whole numbers or all are text")
-    highest = max(labels)
-    if highest >= MOST_CLASSES:
-        raise DataError(
-            f"label {highest} of image {labels.index(highest)} in '{origin}' is out of range; "
-            f"without class names labels are 0 to {MOST_CLASSES - 1}"
-        )
-    return tuple(str(label) for label in range(highest + 1)) or ("0",)
+    return tuple(sorted(set(labels)))
 
 
 def _codes(origin: str, split: str, column: Column, classes: tuple[str, ...]) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def decode_table(origin: str, table: Table, size: int | None, target: Path) -> D
         array = _GrowingArray(file)
         for rows in table.rows():
             for source in rows.files:
-                name = f"image {array.length} in {origin}"
+                name = repr(str(source)) if isinstance(source, Path) else f"image {array.length} in {origin}"
                 pixels, changed = _decode(name, source, size)
                 array.append(name, pixels)
                 scaled |= changed
@@ -50,7 +50,7 @@ def decode_table(origin: str, table: Table, size: int | None, target: Path) -> D
 
 def _decode(name: str, source: bytes | Path | None, size: int | None) -> tuple[NDArray[np.uint8], bool]:
     if source is None:
-        raise DataError(f"{name} is missing: its cell is empty; remove the row")
+        raise DataError(f"{name} is missing: its cell holds no bytes; remove the row")
     try:
         return decode(source, size)
     except Exception as error:  # Pillow's decoders raise errors of every kind for damaged bytes.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgerift.errors import DataError
 from edgerift.images._content import Content, Source
 from edgerift.images._fingerprint import derive, source_digest
+from edgerift.images._formats import is_image
+from edgerift.images._layout import METADATA, find_layout, list_members
 from edgerift.images._reading import describe, read_tables
-from edgerift.images._table import Table, open_image_folder, open_parquet
-
-HELD_OUT = ("test", "validation", "valid", "val")
-SPLIT_WORD = re.compile(r"(?:^|[-_.])(train|test|validation|valid|val)(?=$|[-_.])")
+from edgerift.images._shards import sort_shards
+from edgerift.images._table import FolderTable, ParquetTable, Table
+from edgerift.images._walk import files_below
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,7 @@ class ParquetFiles(Source):
 
     origin: str
     shards: Mapping[str, tuple[Path, ...]]
+    notes: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """Hash the shards' bytes."""
@@ -33,9 +33,9 @@ class ParquetFiles(Source):
         """Decode the rows, or take them from the cache."""
 
         def tables() -> dict[str, Table]:
-            return {split: open_parquet(describe(self.origin, split), shards) for split, shards in self.shards.items()}
+            return {split: ParquetTable(describe(self.origin, split), files) for split, files in self.shards.items()}
 
-        return read_tables(self.origin, tables, fingerprint, size, cache)
+        return read_tables(self.origin, tables, fingerprint, size, cache).noting(*self.notes)
 
 
 @dataclass(frozen=True)
@@ -44,100 +44,52 @@ class ClassFolders(Source):
 
     origin: str
     folders: Mapping[str, Path]
+    notes: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """Hash the files' bytes and their paths below the split's folder."""
-        digests = [
-            f"{split} {file.relative_to(folder).as_posix()} {source_digest(file)}"
-            for split, folder in self.folders.items()
-            for file in _files(folder)
-        ]
-        return derive("folders", *digests)
+        """Hash the files' bytes, their paths below the split's folder, and the classes that these do not show."""
+        parts = [part for split, folder in self.folders.items() for part in self._parts(split, folder)]
+        return derive("folders", *parts)
+
+    def _parts(self, split: str, folder: Path) -> Iterator[str]:
+        files = files_below(folder)
+        for file in files:
+            yield f"{split} {file.relative_to(folder).as_posix()} {source_digest(file)}"
+        members = list_members(describe(self.origin, split), folder)
+        # Version 0.1 took these for something else, so what it made of the same files has another name.
+        for file, label in members.images:
+            path = file.relative_to(folder)
+            if file.parent.name != label or any(part.startswith("__") for part in path.parts):
+                yield f"{split} {path.as_posix()} is {label}"
+        for label in sorted(set(members.classes) - {label for _, label in members.images}):
+            yield f"{split} has {label}"
+        if any(file.name in METADATA for file in files):
+            yield f"{split} without metadata"
 
     def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
         """Decode the files, or take them from the cache."""
 
         def tables() -> dict[str, Table]:
-            return {
-                split: open_image_folder(describe(self.origin, split), folder) for split, folder in self.folders.items()
-            }
+            return {split: FolderTable(describe(self.origin, split), folder) for split, folder in self.folders.items()}
 
-        return read_tables(self.origin, tables, fingerprint, size, cache)
+        return read_tables(self.origin, tables, fingerprint, size, cache).noting(*self.notes)
 
 
 def open_folder(origin: str, folder: Path, config: str | None = None) -> Source:
     """Find the splits of a folder: its Parquet files, else its class folders.
 
-    The word `train` or `test` in the name of a Parquet file or of a folder above it names its split; files
-    without such a word are training images where no file has one. Without `test` a `validation` split takes
-    its place. `config` is the subfolder to look in where there is one. Raises `DataError` where there is
-    nothing to read.
+    The word `train`, `test` or `validation`, in any case and usual spelling, in the name of a Parquet file or
+    of a folder above it names its split, and so does the whole name of a folder of class folders; files and
+    class folders without such a word are training images where there is no other. Without `test` a
+    `validation` split takes its place. `config` is the subfolder to look in where there is one. Raises
+    `DataError` where there is nothing to read, or where it is not clear what is what.
     """
     folder = folder / config if config and (folder / config).is_dir() else folder
-    shards = _files(folder, "*.parquet")
-    if shards:
-        return ParquetFiles(origin, _parquet_splits(origin, folder, shards))
-    return ClassFolders(origin, _class_splits(origin, folder))
-
-
-def _parquet_splits(origin: str, folder: Path, shards: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
-    splits: dict[str, list[Path]] = {}
-    for shard in shards:
-        splits.setdefault(_split_word(shard.relative_to(folder)), []).append(shard)
-    chosen = {"train": splits.get("train", [])}
-    if set(splits) == {""}:
-        chosen["train"] = splits[""]
-    held_out = next((word for word in HELD_OUT if word in splits), None)
-    if held_out is not None:
-        chosen["test"] = splits[held_out]
-    if not chosen["train"]:
-        raise DataError(f"'{origin}' has no training images; it has {', '.join(filter(None, splits))}")
-    _check_one_set(origin, folder, chosen["train"])
-    return {split: tuple(files) for split, files in chosen.items()}
-
-
-def _split_word(path: Path) -> str:
-    for part in (path.stem, *reversed(path.parent.parts)):
-        found = SPLIT_WORD.search(part)
-        if found:
-            return found[1]
-    return ""
-
-
-def _check_one_set(origin: str, folder: Path, shards: Iterable[Path]) -> None:
-    """Refuse a folder of several sets, whose images would be read as one."""
-    homes = {
-        "/".join(part for part in shard.relative_to(folder).parent.parts if not SPLIT_WORD.search(part))
-        for shard in shards
-    }
-    if len(homes) > 1:
-        raise DataError(f"'{origin}' holds several sets; give one of its folders: {', '.join(sorted(homes))}")
-
-
-def _class_splits(origin: str, folder: Path) -> dict[str, Path]:
-    train = folder / "train"
-    if train.is_dir() and _subfolders(train):
-        held_out = next((folder / word for word in HELD_OUT if (folder / word).is_dir()), None)
-        splits = {"train": train} | ({} if held_out is None else {"test": held_out})
-    else:
-        splits = {"train": folder}
-    for split in splits.values():
-        if not any(_files(inner) for inner in _subfolders(split)):
-            raise DataError(
-                f"'{origin}' holds no Parquet files and {split.name}/ no class folders with images; "
-                "give a folder with train.parquet, train/<class>/ or <class>/ in it"
-            )
-    return splits
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return [inner for inner in sorted(folder.iterdir()) if inner.is_dir() and not inner.name.startswith(".")]
-
-
-def _files(folder: Path, pattern: str = "*") -> list[Path]:
-    """List the files below a folder in order, without hidden ones."""
-    return [
-        file
-        for file in sorted(folder.rglob(pattern))
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
+    files = files_below(folder)
+    shards = [file for file in files if file.suffix.lower() == ".parquet" and file.name not in METADATA]
+    if not shards:
+        return ClassFolders(origin, *find_layout(origin, folder, files))
+    found = sort_shards(origin, folder, shards)
+    pictures = sum(map(is_image, files))
+    note = f"{pictures} image files beside the Parquet files of '{origin}' are not read"
+    return ParquetFiles(origin, found.splits, (*found.notes, *((note,) if pictures else ())))

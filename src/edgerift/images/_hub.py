@@ -7,7 +7,8 @@ from pathlib import Path
 from edgerift.errors import DataError
 
 CONVERTED = "refs/convert/parquet"
-SPLITS = ("train", "test", "valid")
+SPLITS = ("train", "test", "val", "dev", "eval")
+"""How the words for splits begin that `open_folder` knows."""
 
 
 def fetch(repository: str, config: str | None, wanted: str) -> Path:
@@ -21,7 +22,7 @@ def fetch(repository: str, config: str | None, wanted: str) -> Path:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     folder = f"{config}/" if config else ""
-    patterns = [f"{folder}*{split}*.parquet" for split in SPLITS]
+    patterns = [f"{folder}*{_any_case(split)}*.parquet" for split in SPLITS]
     for revision in (None, CONVERTED):
         try:
             snapshot = huggingface_hub.snapshot_download(
@@ -41,3 +42,8 @@ def fetch(repository: str, config: str | None, wanted: str) -> Path:
         if any(Path(snapshot).rglob("*.parquet")):
             return Path(snapshot)
     raise DataError(f"the hub dataset '{repository}' has no Parquet files for '{config or 'train'}'; give another")
+
+
+def _any_case(word: str) -> str:
+    """Write a word as a pattern of a file name that takes both cases of every letter."""
+    return "".join(f"[{letter}{letter.upper()}]" for letter in word)

@@ -10,6 +10,7 @@ from edgerift.errors import DataError
 from edgerift.images._cache import default_cache
 from edgerift.images._content import Content, Part
 from edgerift.images._fingerprint import derive
+from edgerift.images._labels import Labels, settle_labels
 from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, is_grey, resized_fingerprint
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import check_fraction, split
@@ -24,6 +25,7 @@ def load(
     seed: int = 0,
     cache: Path | None = None,
     augmentation: Augmentation | None = None,
+    labels: Labels | None = None,
 ) -> Splits:
     """Load the training and the test images of a source.
 
@@ -31,8 +33,8 @@ def load(
     cifar10, cifar100, svhn, gtsrb), taken from `root/<name>` or `root/<owner>/<name>`, else from the Hugging
     Face hub; an `.npz` file or a folder, below `root` or where you are (write `./mnist` for a folder with a
     short name); a hub id `owner/name` or `owner/name/config`. A folder holds Parquet files in the hub's
-    layout, or `train/<class>/` and `test/<class>/`, or `<class>/` alone. `root` is `$EDGERIFT_DATA` where it
-    is not given.
+    layout, or `train/<class>/` and `test/<class>/`, or `<class>/` alone; split names are known in any case and
+    usual spelling. `root` is `$EDGERIFT_DATA` where it is not given.
 
     `size` scales all images to a square of that many pixels, bilinear and antialiased; without it they keep
     their own size, which must then be one. A source without test images gives `test_fraction` of its images
@@ -40,7 +42,13 @@ def load(
     the user's cache folder. `augmentation` replaces what is known about the source, which is nothing allowed
     for an unknown one.
 
-    Raises `DataError` for a source that is missing or damaged, and `StoreError` where the cache cannot be
+    Labels that are numbers without class names have to count from 0 without a gap, unless `labels` tells what
+    they mean: `"as-is"`, where every number up to the highest is a class, or `"renumbered"`, where the numbers
+    that occur are the classes, in rising order and by their own names. Classes without images are left out
+    with `"renumbered"` from a source with class names, too. What was decided about a source that can be read
+    in more than one way is in `notes` of both sets.
+
+    Raises `DataError` for a source that is missing, damaged or ambiguous, and `StoreError` where the cache cannot be
     written.
 
     >>> train, test = load("digits")
@@ -53,17 +61,24 @@ def load(
     found = locate(source, root)
     if augmentation is not None:
         found = found._replace(augmentation=augmentation)
-    return open_located(found, found.source.fingerprint(), size, test_fraction, seed, cache)
+    return open_located(found, found.source.fingerprint(), size, test_fraction, seed, cache, labels)
 
 
 def open_located(
-    found: Located, fingerprint: str, size: int | None, test_fraction: float, seed: int, cache: Path | None
+    found: Located,
+    fingerprint: str,
+    size: int | None,
+    test_fraction: float,
+    seed: int,
+    cache: Path | None,
+    labels: Labels | None,
 ) -> Splits:
     """Read a source that was found and has that fingerprint; see `load`."""
-    content = content_of(found, fingerprint, size, cache)
+    content = content_of(found, fingerprint, size, cache, labels)
     grey = all(is_grey(torch.from_numpy(part.images)) for part in content.parts.values())
+    read = () if labels is None else (labels,)
     sets = {
-        name: _image_set(found, part, content.classes, derive(fingerprint, name), size, grey)
+        name: _image_set(found, part, content, derive(fingerprint, name, *read), size, grey)
         for name, part in content.parts.items()
     }
     if "test" in sets:
@@ -71,25 +86,28 @@ def open_located(
     return Splits(*split(sets["train"], test_fraction, seed=seed))
 
 
-def content_of(found: Located, fingerprint: str, size: int | None, cache: Path | None) -> Content:
+def content_of(
+    found: Located, fingerprint: str, size: int | None, cache: Path | None, labels: Labels | None
+) -> Content:
     """Read the decoded parts of a source that was found and has that fingerprint."""
     folder = default_cache() if cache is None else Path(cache).expanduser()
-    return found.source.read(fingerprint, size, folder)
+    return settle_labels(found.name, found.source.read(fingerprint, size, folder), labels)
 
 
 def _image_set(
-    found: Located, part: Part, classes: tuple[str, ...], fingerprint: str, size: int | None, grey: bool
+    found: Located, part: Part, content: Content, fingerprint: str, size: int | None, grey: bool
 ) -> ImageSet:
     scaled = size is not None and part.scaled
     return ImageSet(
         name=found.name,
         images=torch.from_numpy(part.images),
         labels=torch.from_numpy(part.labels),
-        classes=classes,
+        classes=content.classes,
         fingerprint=resized_fingerprint(fingerprint, size) if size is not None and scaled else fingerprint,
         groups=None if part.groups is None else torch.from_numpy(part.groups),
         augmentation=found.augmentation,
         from_grey=grey,
+        notes=content.notes,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgerift.errors import DataError
+from edgerift.images._archive import Arrays, read_arrays
 from edgerift.images._content import Column, Content, Part, Source, encode_groups, encode_labels
 from edgerift.images._fingerprint import derive, source_digest
+from edgerift.images._notes import copies
 from edgerift.images._pixels import resize_pixels
 from edgerift.images._set import ImageSet
 from edgerift.store import write_whole
 
 PREFIXES = {"train": "", "test": "test_"}
+ARRAYS = ("classes", *(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("images", "labels", "groups")))
 CHANNELS = (1, 3, 4)
 
 
@@ -41,8 +42,9 @@ class NpzFile(Source):
 
     def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
         """Return the arrays, checked; nothing is cached."""
-        arrays = _arrays(self.origin, self.path)
-        _check_names(self.origin, arrays)
+        read = read_arrays(self.origin, self.path, ARRAYS)
+        _check_names(self.origin, read)
+        arrays = read.found
         images = {
             split: _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"], size)
             for split, prefix in PREFIXES.items()
@@ -50,9 +52,18 @@ class NpzFile(Source):
         }
         classes = _text(self.origin, arrays["classes"]) if "classes" in arrays else None
         columns = {split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes) for split in images}
-        labels, names = encode_labels(self.origin, columns)
+        labels, names, numbers = encode_labels(self.origin, columns)
         parts = {split: self._part(arrays, split, images[split], labels[split], size) for split in images}
-        return Content(parts, names)
+        return Content(parts, names, numbers, self._notes(read, parts))
+
+    def _notes(self, read: Arrays, parts: Mapping[str, Part]) -> tuple[str, ...]:
+        notes = copies(self.origin, {split: part.images for split, part in parts.items()})
+        if read.others:
+            notes = (
+                f"the arrays of '{self.origin}' with other names are not read: {', '.join(read.others[:5])}",
+                *notes,
+            )
+        return notes
 
     def _part(
         self,
@@ -103,23 +114,15 @@ def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> No
     write_whole(path, buffer.getvalue())
 
 
-def _arrays(origin: str, path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"'{origin}' is no whole .npz file of plain arrays ({reason}); write it again") from error
-
-
-def _check_names(origin: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+def _check_names(origin: str, read: Arrays) -> None:
+    names = (*read.found, *read.others)
     wanted = {"images", "labels"}
-    if any(name.startswith("test_") for name in arrays):
+    if any(name.startswith("test_") for name in names):
         wanted |= {"test_images", "test_labels"}
-    missing = sorted(wanted - set(arrays))
+    missing = sorted(wanted - set(read.found))
     if missing:
         raise DataError(
-            f"'{origin}' has no array {' and '.join(missing)}; it has {', '.join(arrays) or 'none'}; "
+            f"'{origin}' has no array {' and '.join(missing)}; it has {', '.join(names[:8]) or 'none'}; "
             "an .npz of images has images [N,H,W], [N,H,W,C] or [N,C,H,W] and labels [N]"
         )
 
@@ -127,7 +130,9 @@ def _check_names(origin: str, arrays: Mapping[str, NDArray[Any]]) -> None:
 def _column(origin: str, arrays: Mapping[str, NDArray[Any]], name: str) -> list[Any]:
     values = arrays[name]
     if values.ndim != 1 or values.dtype.kind not in "iuU":
-        raise DataError(f"{name} of '{origin}' are {values.dtype} {list(values.shape)}; they are whole numbers [N]")
+        raise DataError(
+            f"{name} of '{origin}' are {values.dtype} {list(values.shape)}; they are whole numbers or text [N]"
+        )
     column: list[Any] = values.tolist()
     return column
 

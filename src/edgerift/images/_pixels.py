@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgerift.images._formats import FORMATS
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 EXIF_ORIENTATION = 0x0112
+
+MOST_PIXELS = 2**26
+"""What one image may have before it is scaled: 64 million, which is 192 MiB."""
 
 IMAGES_AT_ONCE = 1024
 """Images that are scaled together: few calls, and a copy of no more than these."""
@@ -23,15 +29,40 @@ def decode(file: bytes | Path, size: int | None) -> tuple[NDArray[np.uint8], boo
 
     The second value tells whether the image had to be scaled. Greyscale is repeated to three channels (16
     bits keep their upper eight), palettes are looked up, transparency is dropped, and a photograph is turned
-    upright as its EXIF tag asks. Raises whatever Pillow raises for bytes that are no whole image, and
-    `ValueError` for pixels that are no grey levels.
+    upright as its EXIF tag asks; of several frames the first is taken. Raises whatever Pillow raises for bytes
+    that are no whole image, and `ValueError` for pixels that are no grey levels, or too many, before any is
+    decoded.
     """
-    import PIL.Image
-
-    with PIL.Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+    with _open(file) as image:
         native = _colour(_upright(image))
         scaled = _scale(native, size)
         return np.asarray(scaled).transpose(2, 0, 1), scaled is not native
+
+
+def _open(file: bytes | Path) -> Image:
+    """Read an image's header, and no more."""
+    import PIL.Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+        try:
+            image = PIL.Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=_formats())
+        except PIL.UnidentifiedImageError as error:
+            raise ValueError(f"it is none of {', '.join(FORMATS)}") from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        image.close()
+        raise ValueError(f"it has {width}x{height} pixels, and {MOST_PIXELS} are allowed")
+    return image
+
+
+def _formats() -> list[str]:
+    """Name the formats that are read and that this Pillow knows."""
+    import PIL.Image
+
+    if not PIL.Image.OPEN.keys() >= FORMATS.keys():
+        PIL.Image.init()
+    return [name for name in FORMATS if name in PIL.Image.OPEN]
 
 
 def resize_pixels(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -89,4 +120,6 @@ def _eight_bits(image: Image) -> Image:
     levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 0xFFFF:
         raise ValueError("its grey levels need more than 16 bits")
+    if 0 < levels.max() < 0x100:
+        raise ValueError(f"its 16-bit grey levels end at {levels.max()}, and all would be black; save it with 8 bits")
     return PIL.Image.fromarray((levels >> 8).astype(np.uint8))

@@ -13,9 +13,10 @@ from edgerift.images._cache import cached
 from edgerift.images._content import Column, Content, Part, encode_groups, encode_labels
 from edgerift.images._decoding import ASK_FOR_SIZE, decode_table
 from edgerift.images._fingerprint import derive
+from edgerift.images._notes import copies
 from edgerift.images._table import Table
 
-LAYOUT = "1"
+LAYOUT = "2"
 IMAGES, LABELS, GROUPS = "{}_images.npy", "{}_labels.npy", "{}_groups.npy"
 
 
@@ -30,7 +31,13 @@ def read_tables(
     key = derive("decoded", LAYOUT, fingerprint, str(size))
     folder, note = cached(cache, key, lambda target: _decode(origin, tables(), size, target))
     parts = {split: _part(folder, split, scaled) for split, scaled in note["scaled"].items()}
-    return Content(parts, tuple(note["classes"]))
+    numbers = note["numbers"]
+    return Content(
+        parts,
+        classes=tuple(note["classes"]),
+        numbers=None if numbers is None else tuple(numbers),
+        notes=tuple(note["notes"]),
+    )
 
 
 def describe(origin: str, split: str) -> str:
@@ -47,12 +54,18 @@ def _decode(origin: str, tables: Mapping[str, Table], size: int | None, target: 
         sides = " and ".join(f"{split} images of {one.side}x{one.side}" for split, one in decoded.items())
         raise DataError(f"'{origin}' has {sides}; {ASK_FOR_SIZE}")
     columns = {split: Column(one.labels, tables[split].names) for split, one in decoded.items()}
-    labels, classes = encode_labels(origin, columns)
+    labels, classes, numbers = encode_labels(origin, columns)
     for split, one in decoded.items():
         np.save(target / LABELS.format(split), labels[split])
         if one.groups is not None:
             np.save(target / GROUPS.format(split), encode_groups(origin, one.groups))
-    return {"classes": classes, "scaled": {split: one.scaled for split, one in decoded.items()}}
+    images = {split: np.load(target / IMAGES.format(split), mmap_mode="r") for split in decoded}
+    return {
+        "classes": classes,
+        "numbers": numbers,
+        "notes": [*(note for table in tables.values() for note in table.notes), *copies(origin, images)],
+        "scaled": {split: one.scaled for split, one in decoded.items()},
+    }
 
 
 def _part(folder: Path, split: str, scaled: bool) -> Part:

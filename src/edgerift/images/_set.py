@@ -46,7 +46,8 @@ class ImageSet:
     `[N]` where images belong together (the frames of one film), which `split` never tears apart.
     `fingerprint` names the content: two sets with the same one hold the same images. `from_grey` says whether
     the source is greyscale, so that every image has three equal channels; unless it is given the pixels tell.
-    The tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
+    `notes` say, each in one line, what was decided where the source could be read in more than one way. The
+    tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
     shape, or a label is out of range.
     """
 
@@ -58,6 +59,7 @@ class ImageSet:
     groups: Tensor | None = None
     augmentation: Augmentation = Augmentation()
     from_grey: bool | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the types, the shapes and the range of the labels."""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from edgerift.errors import DataError
+from edgerift.images._content import Content
+from edgerift.images._labels import Labels
 from edgerift.images._load import content_of, open_located
 from edgerift.images._set import Augmentation, ImageSet
 from edgerift.images._sources import Located, locate
@@ -15,11 +17,16 @@ from edgerift.images._split import split
 from edgerift.recipes import Settings
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ImagesSettings(Settings):
     """Which images a recipe uses: the source, what is done to it, and the fingerprint of its content.
 
     Where the source lies and where decoded images are cached are no part of it: two recipes with equal
-    settings see equal images on every machine. `fingerprint` is empty until `resolve` fills it.
+    settings see equal images on every machine. `fingerprint` is empty until `resolve` fills it. `labels` is that
+    of `load`.
     """
 
     source: str = Field("digits", min_length=1)
@@ -28,6 +35,7 @@ class ImagesSettings(Settings):
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     seed: int = Field(0, ge=0)
     augmentation: Augmentation | None = None
+    labels: Labels | None = Field(default=None, exclude_if=_is_none)
     fingerprint: str = ""
 
 
@@ -60,7 +68,9 @@ def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path 
             f"the images of '{settings.source}' have changed: fingerprint {fingerprint}, recipe made for "
             f"{settings.fingerprint}; bring the old images back or make the recipe anew"
         )
-    full, test = open_located(found, fingerprint, settings.size, settings.test_fraction, settings.seed, cache)
+    full, test = open_located(
+        found, fingerprint, settings.size, settings.test_fraction, settings.seed, cache, settings.labels
+    )
     train, validation = split(full, settings.validation_fraction, seed=settings.seed)
     return ThreeWay(train, validation, test)
 
@@ -70,8 +80,25 @@ def class_names(settings: ImagesSettings, root: Path | None = None, cache: Path 
 
     `root` and `cache` are those of `load`. Raises `DataError` for a source that is missing or damaged.
     """
+    return _content(settings, root, cache).classes
+
+
+def notes(settings: ImagesSettings, root: Path | None = None, cache: Path | None = None) -> tuple[str, ...]:
+    """Say, each in one line, what was decided where the images can be read in more than one way.
+
+    Such as a class without images, or files that are not read. `root` and `cache` are those of `load`. Raises
+    `DataError` for a source that is missing, damaged or ambiguous.
+
+    >>> notes(ImagesSettings(source="digits"))
+    ()
+    """
+    return _content(settings, root, cache).notes
+
+
+def _content(settings: ImagesSettings, root: Path | None, cache: Path | None) -> Content:
     found = _locate(settings, root)
-    return content_of(found, settings.fingerprint or found.source.fingerprint(), settings.size, cache).classes
+    fingerprint = settings.fingerprint or found.source.fingerprint()
+    return content_of(found, fingerprint, settings.size, cache, settings.labels)
 
 
 def _locate(settings: ImagesSettings, root: Path | None) -> Located:

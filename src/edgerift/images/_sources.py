@@ -13,6 +13,7 @@ from edgerift.images._folder import open_folder
 from edgerift.images._hub import fetch
 from edgerift.images._npz import NpzFile
 from edgerift.images._set import Augmentation
+from edgerift.images._walk import LONGEST, check_text, printable
 
 
 class Known(NamedTuple):
@@ -46,6 +47,7 @@ def locate(source: str, root: Path | None) -> Located:
     """Find what `source` means, in the order that `load` documents; or raise `DataError`."""
     if source == DIGITS:
         return Located(DIGITS, Digits(), Augmentation(crop=2))
+    check_text(source)
     root = _root(root)
     if source in KNOWN:
         return _known(source, root)
@@ -53,7 +55,7 @@ def locate(source: str, root: Path | None) -> Located:
     if path is not None:
         return _local(source, path)
     if _is_path(source):
-        raise DataError(f"there is no image folder or .npz file '{source}'; check the path")
+        raise DataError(f"there is no image folder or .npz file '{printable(source)}'; check the path")
     parts = source.split("/")
     if len(parts) == 1:
         raise DataError(
@@ -73,14 +75,15 @@ def _known(name: str, root: Path | None) -> Located:
 
 
 def _local(source: str, path: Path) -> Located:
+    origin = printable(source)
     if path.is_dir():
         known = _by_repository(source)
         config = None if known is None else known.config
         augmentation = Augmentation() if known is None else known.augmentation
-        return Located(path.resolve().name, open_folder(source, path, config), augmentation)
-    if path.suffix == ".npz":
-        return Located(path.stem, NpzFile(source, path), Augmentation())
-    raise DataError(f"'{source}' is a file of another kind; give a folder or an .npz file")
+        return Located(printable(path.resolve().name), open_folder(origin, path, config), augmentation)
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return Located(printable(path.stem), NpzFile(origin, path), Augmentation())
+    raise DataError(f"'{origin}' is a file of another kind; give a folder or an .npz file")
 
 
 def _hub(repository: str, config: str | None) -> Located:
@@ -99,18 +102,38 @@ def _root(root: Path | None) -> Path | None:
     chosen = root or os.environ.get("EDGERIFT_DATA") or None
     if chosen is None:
         return None
-    folder = Path(chosen).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"the data root '{chosen}' is no folder; give the folder that holds the image sets")
+    folder = _expanded(chosen)
+    if folder is None or not _there(folder) or not folder.is_dir():
+        raise DataError(f"the data root {str(chosen)!r} is no folder; give the folder that holds the image sets")
     return folder
 
 
 def _existing(source: str, root: Path | None) -> Path | None:
-    places = [Path(source).expanduser()] if root is None else [root / source, Path(source).expanduser()]
-    return next((place for place in places if source and place.exists()), None)
+    places = [_expanded(source)] if root is None else [root / source, _expanded(source)]
+    return next((place for place in places if source and place is not None and _there(place)), None)
+
+
+def _expanded(path: str | Path) -> Path | None:
+    """Put the home folder for `~`; none where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return None
+
+
+def _there(path: Path) -> bool:
+    """Tell whether a path exists; one that no file can have, such as one that is too long, does not."""
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise DataError(f"{str(path)!r} cannot be read ({error.strerror}); check that you may read it") from error
+    except (OSError, ValueError):
+        return False
 
 
 def _is_path(source: str) -> bool:
     """Tell whether a name that does not exist can only have been meant as a path."""
     parts = source.split("/")
+    if not source.isprintable() or len(source) > LONGEST:
+        return True
     return source.endswith(".npz") or "\\" in source or len(parts) > 3 or not all(parts) or parts[0] in (".", "..", "~")

@@ -1,20 +1,24 @@
-"""Tables of image files, read in batches through the `datasets` library."""
+"""Tables of image files, read in batches."""
 
 from __future__ import annotations
 
-import glob
-import logging
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgerift.errors import DataError
+from edgerift.images._layout import list_members
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 GROUP_COLUMNS = ("track", "group")
 BATCH = 512
+MOST_BYTES = 2**31
+"""What the images of one row group may take once they are unpacked; Arrow's own limit of one column."""
+BYTES_AT_ONCE = 2**28
 
 
 class Rows(NamedTuple):
@@ -25,122 +29,178 @@ class Rows(NamedTuple):
     groups: list[Any] | None
 
 
-class Table:
-    """One split of a source, read row by row without a copy on the disk."""
+class Table(ABC):
+    """One split of a source, read row by row: its class names where it has some, and what was decided about it."""
 
-    def __init__(self, origin: str, dataset: Any) -> None:
-        """Wrap a streaming `datasets` table; raises `DataError` where it has no image or label column."""
-        columns = list(dataset.features)
-        self._image = _column(origin, "image", IMAGE_COLUMNS, columns)
-        self._label = _column(origin, "label", LABEL_COLUMNS, columns)
-        self._group = next((name for name in GROUP_COLUMNS if name in columns), None)
-        self._origin = origin
-        self._dataset = dataset
-        self.names = _class_names(dataset.features[self._label])
+    names: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
+    @abstractmethod
     def rows(self) -> Iterator[Rows]:
         """Yield all rows in order; raises `DataError` where the files cannot be read."""
-        import datasets
-
-        wanted = [name for name in (self._image, self._label, self._group) if name is not None]
-        with _readable(self._origin):
-            table = self._dataset.select_columns(wanted)
-            table = table.cast_column(self._image, datasets.Image(decode=False)).with_format("arrow")
-            batches = table.iter(batch_size=BATCH)
-        while True:
-            with _readable(self._origin):
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                rows = self._rows(batch)
-            yield rows
-
-    def _rows(self, batch: Any) -> Rows:
-        files = [_file(cell) for cell in batch.column(self._image).to_pylist()]
-        groups = None if self._group is None else batch.column(self._group).to_pylist()
-        return Rows(files, batch.column(self._label).to_pylist(), groups)
 
 
-def open_parquet(origin: str, files: Sequence[Path]) -> Table:
-    """Open Parquet shards, in the order given, as one table; raises `DataError` where they hold no rows."""
-    names = [glob.escape(str(file.absolute())) for file in files if _row_count(file)]
-    if not names:
-        raise DataError(f"{origin} has no images; give a source that holds some")
-    with _readable(origin):
-        from datasets.packaged_modules.parquet.parquet import Parquet
+class FolderTable(Table):
+    """A folder of class folders."""
 
-        return Table(origin, _streamed(Parquet(data_files={"train": names})))
+    def __init__(self, origin: str, folder: Path) -> None:
+        """List the files; raises `DataError` where they are not all in class folders."""
+        members = list_members(origin, folder)
+        self._images = members.images
+        self.names = members.classes
+        self.notes = members.notes
 
-
-def open_image_folder(origin: str, folder: Path) -> Table:
-    """Open a folder of class folders; the folder that holds an image names its class.
-
-    Raises `DataError` where an image lies in none of them.
-    """
-    pattern = f"{glob.escape(str(folder.absolute()))}/**"
-    with _readable(origin):
-        from datasets.packaged_modules.imagefolder.imagefolder import ImageFolder
-
-        table = Table(origin, _streamed(ImageFolder(data_files={"train": pattern}, drop_labels=False)))
-    if table.names is not None and folder.name in table.names and not (folder / folder.name).is_dir():
-        raise DataError(f"{origin} has images beside its class folders; move each into its class folder")
-    return table
+    def rows(self) -> Iterator[Rows]:
+        """Yield where the images lie, and the names of their classes."""
+        for start in range(0, len(self._images), BATCH):
+            files, labels = zip(*self._images[start : start + BATCH], strict=True)
+            yield Rows(list(files), list(labels), None)
 
 
-def _streamed(builder: Any) -> Any:
-    """Open a reader's rows; `load_dataset` would do the same, but tells the hub about it first."""
-    return builder.as_streaming_dataset(split="train")
+class ParquetTable(Table):
+    """Parquet shards, in the order given, as one table; columns that only some of them have are not read."""
+
+    def __init__(self, origin: str, files: Sequence[Path]) -> None:
+        """Read what the files say of themselves.
+
+        Raises `DataError` where they hold no rows, have no image or label column, or disagree about them.
+        """
+        shards = [shard for shard in (_open_shard(origin, file) for file in files) if shard.rows]
+        if not shards:
+            raise DataError(f"{origin} has no images; give a source that holds some")
+        self._origin, self._shards = origin, shards
+        self.names = _one_list(origin, shards)
+        self.notes = _other_labels(origin, shards[0])
+
+    def rows(self) -> Iterator[Rows]:
+        """Yield the rows of one shard after the other."""
+        import pyarrow.parquet
+
+        for shard in self._shards:
+            columns = [name for name in (shard.image, shard.label, shard.group) if name is not None]
+            with _readable(shard.file), pyarrow.parquet.ParquetFile(shard.file) as opened:
+                for batch in opened.iter_batches(shard.at_once, columns=columns):
+                    yield _rows(batch, shard)
 
 
-def _row_count(file: Path) -> int:
-    """Count the rows that a Parquet file's footer promises."""
+class _Shard(NamedTuple):
+    """What a Parquet file says of itself."""
+
+    file: Path
+    rows: int
+    at_once: int
+    image: str
+    label: str
+    group: str | None
+    columns: tuple[str, ...]
+    names: tuple[str, ...] | None
+
+
+def _open_shard(origin: str, file: Path) -> _Shard:
+    """Read a Parquet file's footer and schema."""
     import pyarrow.parquet
 
     try:
-        return int(pyarrow.parquet.read_metadata(file).num_rows)
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{file}' is no whole Parquet file ({_first_line(error)}); copy it again") from error
+        metadata = pyarrow.parquet.read_metadata(file)
+        schema = metadata.schema.to_arrow_schema()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(f"{str(file)!r} is no whole Parquet file ({_first_line(error)}); copy it again") from error
+    columns = tuple(schema.names)
+    if not metadata.num_rows:
+        return _Shard(file, 0, BATCH, "", "", None, columns, None)
+    image = _column(origin, file, "image", IMAGE_COLUMNS, columns)
+    label = _column(origin, file, "label", LABEL_COLUMNS, columns)
+    group = next((name for name in GROUP_COLUMNS if name in columns), None)
+    largest = _largest_chunk(metadata, image)
+    if largest > MOST_BYTES:
+        raise DataError(
+            f"{str(file)!r} unpacks to {largest / 2**30:.1f} GiB of images in one row group; "
+            f"{MOST_BYTES // 2**30} GiB are allowed: write it with smaller row groups"
+        )
+    at_once = max(1, min(BATCH, BYTES_AT_ONCE // max(largest, 1)))
+    names = _class_names(schema.metadata or {}, label)
+    return _Shard(file, int(metadata.num_rows), at_once, image, label, group, columns, names)
+
+
+def _largest_chunk(metadata: Any, column: str) -> int:
+    """Return how many bytes the cells of a column take in the largest row group, as the footer has it."""
+    return max(
+        sum(
+            chunk.total_uncompressed_size
+            for chunk in (group.column(index) for index in range(group.num_columns))
+            if chunk.path_in_schema.partition(".")[0] == column
+        )
+        for group in (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    )
+
+
+def _column(origin: str, file: Path, kind: str, allowed: Sequence[str], columns: Sequence[str]) -> str:
+    found = next((name for name in allowed if name in columns), None)
+    if found is None:
+        raise DataError(
+            f"{origin} has no {kind} column; it has {', '.join(columns)}; call it one of {', '.join(allowed)} "
+            f"in {file.name!r}"
+        )
+    return found
+
+
+def _class_names(metadata: dict[bytes, bytes], label: str) -> tuple[str, ...] | None:
+    """Return the class names that the `datasets` library keeps in a schema, and none where there are none."""
+    try:
+        names = json.loads(metadata[b"huggingface"])["info"]["features"][label]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return tuple(str(name) for name in names) if isinstance(names, list) and names else None
+
+
+def _one_list(origin: str, shards: Sequence[_Shard]) -> tuple[str, ...] | None:
+    """Return the class names of all shards; raises `DataError` where a number means two things in them."""
+    named = [shard for shard in shards if shard.names]
+    first = shards[0]
+    for shard in shards:
+        for what, value, other in (
+            ("labels", shard.label, first.label),
+            ("groups", shard.group, first.group),
+            ("class names", shard.names, named[0].names if shard.names else None),
+        ):
+            if value != other:
+                raise DataError(
+                    f"{origin} has other {what} in {shard.file.name!r} than in {first.file.name!r}; "
+                    "write both in the same way"
+                )
+    return named[0].names if named else None
+
+
+def _other_labels(origin: str, shard: _Shard) -> tuple[str, ...]:
+    """Say which labels are read where a file has more than one kind."""
+    known = (*LABEL_COLUMNS, "coarse_label")
+    others = [name for name in shard.columns if name in known and name not in (shard.label, shard.image)]
+    return (f"the labels of {origin} are its column {shard.label!r}, not {', '.join(others)}",) if others else ()
+
+
+def _rows(batch: Any, shard: _Shard) -> Rows:
+    import datasets
+
+    cells = datasets.Image(decode=False).cast_storage(batch.column(shard.image)).to_pylist()
+    # A path alone is none: what lies there is not in the fingerprint.
+    files = [None if cell is None else cell["bytes"] for cell in cells]
+    groups = None if shard.group is None else batch.column(shard.group).to_pylist()
+    return Rows(files, batch.column(shard.label).to_pylist(), groups)
 
 
 @contextmanager
-def _readable(origin: str) -> Iterator[None]:
-    """Turn what the library raises into a `DataError`, and keep it from logging the same thing."""
-    from datasets.exceptions import DatasetsError
+def _readable(file: Path) -> Iterator[None]:
+    """Turn what the library raises into a `DataError`."""
+    import pyarrow
 
-    logger = logging.getLogger("datasets")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
-    except (OSError, ValueError, NotImplementedError, TypeError, DatasetsError) as error:
-        raise DataError(f"{origin} cannot be read ({_first_line(error)}); copy the damaged file again") from error
-    finally:
-        logger.setLevel(level)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, OverflowError, pyarrow.ArrowException) as error:
+        raise DataError(f"{str(file)!r} cannot be read ({_first_line(error)}); copy it again") from error
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].rstrip(".")[:200]
-
-
-def _column(origin: str, kind: str, allowed: Sequence[str], columns: Sequence[str]) -> str:
-    found = next((name for name in allowed if name in columns), None)
-    if found is None:
-        raise DataError(
-            f"{origin} has no {kind} column; it has {', '.join(columns)}; call it one of {', '.join(allowed)}"
-        )
-    return found
-
-
-def _class_names(feature: Any) -> tuple[str, ...] | None:
-    names = getattr(feature, "names", None)
-    return tuple(str(name) for name in names) if names else None
-
-
-def _file(cell: dict[str, Any] | None) -> bytes | Path | None:
-    if cell is None:
-        return None
-    content, path = cell["bytes"], cell["path"]
-    if content is not None:
-        return bytes(content)
-    return None if path is None else Path(path)

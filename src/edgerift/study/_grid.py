@@ -82,20 +82,23 @@ class _Sources:
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
-        self._classes: dict[str, int] = {}
+        self._classes: dict[tuple[str, str | None], int] = {}
 
-    def describe(self, source: str, size: int, seed: int, **fields: float) -> ImagesSettings:
+    def describe(self, source: str, size: int, seed: int, labels: str | None = None, **fields: float) -> ImagesSettings:
         """Describe images, with the fingerprint of their content."""
-        described = ImagesSettings.model_validate({"source": source, "size": size, "seed": seed, **fields})
+        described = ImagesSettings.model_validate(
+            {"source": source, "size": size, "seed": seed, "labels": labels, **fields}
+        )
         if source not in self._fingerprints:
             self._fingerprints[source] = images.resolve(described).fingerprint
         return described.replace(fingerprint=self._fingerprints[source])
 
     def classes(self, described: ImagesSettings) -> int:
         """Count the classes of images."""
-        if described.source not in self._classes:
-            self._classes[described.source] = len(images.class_names(described))
-        return self._classes[described.source]
+        read = described.source, described.labels
+        if read not in self._classes:
+            self._classes[read] = len(images.class_names(described))
+        return self._classes[read]
 
 
 class _Seed:
@@ -109,7 +112,7 @@ class _Seed:
         for data_name, data in study.data.items():
             size = data.size or study.size
             with self._about("data", data_name, *([] if data.source is None else ["source"])):
-                described = self._sources.describe(data.source or data_name, size, seed)
+                described = self._sources.describe(data.source or data_name, size, seed, data.labels)
                 classes = self._sources.classes(described)
             self._require_classes(data_name, classes)
             for name, network in study.originals.items():
@@ -251,7 +254,9 @@ class _Seed:
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
         with self._about("data", name, "queries"):
-            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
+            asked = self._sources.describe(
+                source, described.size, described.seed, described.labels, validation_fraction=_HELD_BACK
+            )
         return QuerySettings(images=asked, seed=self._seed)
 
     @contextmanager

@@ -50,17 +50,22 @@ _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
 DEFAULT_RUNTIME: Final[Mapping[str, Runtime]] = {"mobile": "executorch", "server": "onnxruntime"}
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 @final
 class DataChoice(Settings):
     """A data set: its source unless its name in the study is one, and what it needs otherwise than the others.
 
-    `queries` is what thieves of it ask about, an image source or `collages` of its own images, and `budget` how many
-    they ask. `rows`, `students` and `alphas` take the place of the theft's own. `train`, `adapt` and `thief` change the
-    training of originals, of adapted models and of clones.
+    `labels` is that of `images.load`. `queries` is what thieves of it ask about, an image source or `collages` of its
+    own images, and `budget` how many they ask. `rows`, `students` and `alphas` take the place of the theft's own.
+    `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
     """
 
     source: Source | None = None
     size: Size | None = None
+    labels: Literal["as-is", "renumbered"] | None = Field(default=None, exclude_if=_is_none)
     queries: Source | None = None
     budget: PositiveInt | None = None
     rows: Annotated[Once[RowName], Field(min_length=1)] | None = None

@@ -78,8 +78,8 @@ class ParquetTable(Table):
 
         for shard in self._shards:
             columns = [name for name in (shard.image, shard.label, shard.group) if name is not None]
-            with _readable(shard.file), pyarrow.parquet.ParquetFile(shard.file) as opened:
-                for batch in opened.iter_batches(shard.at_once, columns=columns):
+            with _readable(shard.file), shard.file.open("rb") as stream:
+                for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(shard.at_once, columns=columns):
                     yield _rows(batch, shard)
 
 
@@ -101,7 +101,8 @@ def _open_shard(origin: str, file: Path) -> _Shard:
     import pyarrow.parquet
 
     try:
-        metadata = pyarrow.parquet.read_metadata(file)
+        with file.open("rb") as stream:  # Arrow would take a name for the address of another machine.
+            metadata = pyarrow.parquet.read_metadata(stream)
         schema = metadata.schema.to_arrow_schema()
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise DataError(f"{str(file)!r} is no whole Parquet file ({_first_line(error)}); copy it again") from error

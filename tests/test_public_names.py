@@ -286,6 +286,7 @@ PUBLIC = {
         "collages",
         "is_grey",
         "load",
+        "notes",
         "open_splits",
         "resolve",
         "save",

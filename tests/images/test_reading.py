@@ -151,7 +151,7 @@ class TestShards:
     @pytest.mark.parametrize(
         ("names", "expected"),
         [
-            (["train-00000-of-00003", "train-00002-of-00003"], "2 of 3 shards like 'train-00000-of-00003.parquet'; 'train-00001"),
+            (["train-00000-of-00003", "train-00002-of-00003"], "2 of 3 shards like 'train-00000-of-00003.parquet'"),
             (["train-00001-of-00003-ab", "train-00002-of-00003-cd"], "'train-00000-of-00003' is missing"),
             (["train-00000-of-00002"], "'train-00001-of-00002' is missing"),
             (["train-1-of-3", "train-3-of-3"], "'train-2-of-3' is missing"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgerift.errors import DataError
 from edgerift.images._pixels import decode
 from edgerift.images._table import Table
+from edgerift.images._walk import printable
 
 ASK_FOR_SIZE = "pass a size, such as 32, and all are scaled to one square"
 
@@ -55,7 +56,7 @@ def _decode(name: str, source: bytes | Path | None, size: int | None) -> tuple[N
         return decode(source, size)
     except Exception as error:  # Pillow's decoders raise errors of every kind for damaged bytes.
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{name} cannot be decoded ({reason}); replace or remove it") from error
+        raise DataError(f"{name} cannot be decoded ({printable(reason)}); replace or remove it") from error
 
 
 class _GrowingArray:

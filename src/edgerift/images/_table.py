@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from edgerift.errors import DataError
 from edgerift.images._layout import list_members
+from edgerift.images._walk import printable
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
@@ -204,4 +205,4 @@ def _readable(file: Path) -> Iterator[None]:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")[:200]
+    return printable(text.splitlines()[0].rstrip("."))

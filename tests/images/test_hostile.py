@@ -104,6 +104,7 @@ HOSTILE = {
     "an unknown type": (with_images(headed(header(descr="'zz'"))), "no whole .npz file"),
     "a type of types": (with_images(headed(header(descr="[('a', '|u1'), ('b', '<f8')]"))), "and text are read"),
     "a type of arrays": (with_images(headed(header(descr="('|u1', (1000000000,))"))), "no whole .npz file"),
+    "text of no length": (with_images(headed(header(descr="'<U0'", shape=f"({10**12},)"))), "and text are read"),
     "objects": (with_images(headed(header(descr="'|O'", shape="(4,)"), bytes(32))), "whole numbers and text are read"),
     "pickled objects": (with_images(b"\x80\x04]\x94."), "no whole .npz file"),
     "no array": (with_images(b"images"), "no whole .npz file"),

@@ -116,7 +116,7 @@ def _header(name: str, beginning: bytes) -> _Header:
         shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
     else:
         raise ValueError(f"{name!r} has a header of version {version[0]}.{version[1]}; 1.0 and 2.0 are read")
-    if dtype.kind not in "biufUS" or dtype.subdtype is not None:
+    if dtype.kind not in "biufUS" or dtype.subdtype is not None or not dtype.itemsize:
         raise ValueError(f"{name!r} holds {printable(str(dtype))}; whole numbers and text are read")
     if not all(type(extent) is int and extent >= 0 for extent in shape):
         raise ValueError(f"{name!r} has the shape {printable(str(shape))}; extents are whole numbers from 0 up")
@@ -125,7 +125,7 @@ def _header(name: str, beginning: bytes) -> _Header:
 
 def _fill(name: str, stream: IO[bytes], values: NDArray[Any]) -> None:
     """Read the values and what comes after them, which has to be the end and to agree with the checksum."""
-    memory = memoryview(values.view(np.uint8) if values.size and values.dtype.itemsize else b"")
+    memory = values.view(np.uint8).data if values.nbytes else memoryview(bytearray())
     done = 0
     while done < len(memory):
         part = stream.read(min(len(memory) - done, 2**20))

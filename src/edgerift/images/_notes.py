@@ -55,4 +55,4 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()

@@ -126,14 +126,13 @@ def _open_shard(origin: str, file: Path) -> _Shard:
 
 def _largest_chunk(metadata: Any, column: str) -> int:
     """Return how many bytes the cells of a column take in the largest row group, as the footer has it."""
-    return max(
-        sum(
-            chunk.total_uncompressed_size
-            for chunk in (group.column(index) for index in range(group.num_columns))
-            if chunk.path_in_schema.partition(".")[0] == column
-        )
-        for group in (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    )
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    chunks = [[group.column(index) for index in range(group.num_columns)] for group in groups]
+    sizes = [
+        sum(int(chunk.total_uncompressed_size) for chunk in group if chunk.path_in_schema.partition(".")[0] == column)
+        for group in chunks
+    ]
+    return max(sizes, default=0)
 
 
 def _column(origin: str, file: Path, kind: str, allowed: Sequence[str], columns: Sequence[str]) -> str:

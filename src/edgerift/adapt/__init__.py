@@ -26,6 +26,7 @@ from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
 from edgerift.adapt._recipe import GivenOriginal as GivenOriginal
 from edgerift.adapt._recipe import given_original as given_original
 from edgerift.adapt._recipe import open_original as open_original
+from edgerift.adapt._same import require_repeatable as require_repeatable
 from edgerift.adapt._settings import PtqSettings as PtqSettings
 from edgerift.adapt._settings import QatSettings as QatSettings
 from edgerift.adapt._smoothing import Smoothing as Smoothing

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 
-from edgerift.adapt._export import attribute, export
+from edgerift.adapt._export import export, require_same
+from edgerift.adapt._explained import require_explained
+from edgerift.adapt._nodes import arguments_of, attribute
 from edgerift.adapt._quantizers import quantizer
+from edgerift.adapt._same import require_repeatable
+from edgerift.adapt._scales import lower_floors
 from edgerift.deploy import (
     FloatWeight,
     Program,
@@ -25,6 +31,8 @@ from edgerift.deploy import (
 from edgerift.errors import ModelError, QuantizationError
 
 _BATCH_NORMALISATION = "aten.batch_norm.default"
+#: How many calibration images, and as many random ones, the comparisons with the original are made on.
+_COMPARED: Final = 4
 _WEIGHTED = (torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 
 
@@ -51,19 +59,25 @@ def quantize(
     :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program, or that multiplies and
     accumulates in float.
     """
-    chosen = quantizer(target)
+    remaining = iter(batches)
+    first = next(remaining)
+    images = torch.cat([first[:_COMPARED], _noise(size)])
+    require_repeatable(model, images)
     graph = export(model, torch.zeros(2, 3, size, size), target)
     _require_logits(graph, classes)
+    require_same(model, graph, images, target)
     _require_allowed(graph, target)
+    reference = copy.deepcopy(graph)
+    prepared = _prepared(graph, target)
+    layers = layer_names(prepared)
+    weights = _float_weights(model, prepared, layers)
     with quiet():
-        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-        prepared = prepare_pt2e(graph, chosen)
-        layers = layer_names(prepared)
-        weights = _float_weights(model, prepared, layers)
         with torch.inference_mode():
-            for batch in batches:
+            for batch in itertools.chain([first], remaining):
                 prepared(batch)
+        lower_floors(prepared)
         converted = convert_pt2e(prepared)
     _require_integers(converted, target)
     program = from_graph(
@@ -74,7 +88,30 @@ def quantize(
         provenance=provenance,
         names=tensor_names(converted, layers),
     )
+    require_explained(reference, program, first[:_COMPARED], layers)
     return Converted(program, weights)
+
+
+def _noise(size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(_COMPARED, 3, size, size, generator=generator)
+
+
+def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:
+    """Put a target's observers into a graph; a model that its quantizer stumbles over is refused in one line."""
+    chosen = quantizer(target)
+    with quiet():
+        from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+        try:
+            prepared: fx.GraphModule = prepare_pt2e(graph, chosen)
+        except Exception as error:  # It walks the model by patterns, and raises whatever does not fit into them.
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise QuantizationError(
+                f"the quantizer of target '{target}' refuses the model: {reason}; try the other target, or replace what "
+                "it names by convolutions, linear layers, poolings and activations"
+            ) from error
+    return prepared
 
 
 def _require_logits(graph: fx.GraphModule, classes: int) -> None:
@@ -97,14 +134,21 @@ def _require_allowed(graph: fx.GraphModule, target: Target) -> None:
     for node in graph.graph.nodes:
         if node.op == "call_function":
             name = operator_name(node.target)
-            follows_the_batch = name == _BATCH_NORMALISATION and node.args[5]
-            if follows_the_batch or not is_allowed(name):
+            if _follows_the_batch(node) or _draws(node) or not is_allowed(name):
                 refused.setdefault(name, f"operator '{name}' (node '{node.name}')")
     if refused:
         raise QuantizationError(
             f"{', '.join(refused.values())} cannot be quantized for target '{target}'; "
             "replace it in the model by convolutions, linear layers, poolings and activations"
         )
+
+
+def _follows_the_batch(node: fx.Node) -> bool:
+    return operator_name(node.target) == _BATCH_NORMALISATION and bool(arguments_of(node)["training"])
+
+
+def _draws(node: fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def _require_integers(converted: fx.GraphModule, target: Target) -> None:

@@ -1,0 +1,80 @@
+"""Batch normalisations folded into the layers before them, or written as layers of their own."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor, fx, nn
+
+from edgerift.adapt._nodes import LAYERS, arguments_of, attribute, calls, constant, replace, replace_by_depthwise, set_attribute
+
+_ATEN: Final = torch.ops.aten
+
+
+def fold_normalisations(module: fx.GraphModule) -> None:
+    """Fold each batch normalisation into the layer that it alone reads; write another one of images as a layer.
+
+    A normalisation that follows the batch stays, and so does one of vectors that follows no layer.
+    """
+    for node in calls(module, _ATEN.batch_norm.default):
+        values = arguments_of(node)
+        if values["training"] or values["running_mean"] is None or values["running_var"] is None:
+            continue
+        source: Any = values["input"]
+        if _takes_a_normalisation(source):
+            _fold(module, source, node, values)
+        elif node.meta["val"].dim() == 4:
+            _replace_normalisation(module, node, values)
+
+
+def _takes_a_normalisation(layer: fx.Node) -> bool:
+    if layer.op != "call_function" or layer.target not in LAYERS or len(layer.users) > 1:
+        return False
+    if layer.target is _ATEN.linear.default and layer.meta["val"].dim() != 2:
+        return False  # A linear layer computes along the last axis, a normalisation along the second.
+    tensors = [layer.args[1], *layer.args[2:3]]
+    return all(tensor is None or tensor.op == "get_attr" for tensor in tensors)  # type: ignore[union-attr]
+
+
+class _Figures:
+    """What a batch normalisation does to each channel: the running figures `[C]`, and slope and shift, 1 and 0 if none."""
+
+    def __init__(self, module: fx.GraphModule, values: dict[str, Any]) -> None:
+        self.mean, self.variance = (attribute(module, values[name].target) for name in ("running_mean", "running_var"))
+        self.weight = _or_filled(module, values["weight"], torch.ones_like(self.mean))
+        self.bias = _or_filled(module, values["bias"], torch.zeros_like(self.mean))
+        self.eps = float(values["eps"])
+
+
+def _or_filled(module: fx.GraphModule, node: fx.Node | None, filled: Tensor) -> Tensor:
+    return filled if node is None else attribute(module, str(node.target))
+
+
+def _fold(module: fx.GraphModule, layer: fx.Node, node: fx.Node, values: dict[str, Any]) -> None:
+    given = arguments_of(layer)
+    figures = _Figures(module, values)
+    bias = None if given["bias"] is None else attribute(module, str(given["bias"].target))
+    tensors = (attribute(module, str(given["weight"].target)), bias, figures.mean, figures.variance, figures.eps)
+    is_linear = layer.target is _ATEN.linear.default
+    fuse: Any = nn.utils.fuse_linear_bn_weights if is_linear else nn.utils.fuse_conv_bn_weights
+    weight, shift = fuse(*tensors, figures.weight, figures.bias)
+    set_attribute(module, str(given["weight"].target), weight)
+    if given["bias"] is not None:
+        set_attribute(module, str(given["bias"].target), shift)
+    else:
+        name = f"{layer.name}_bias"
+        module.register_parameter(name, nn.Parameter(shift.detach().clone(), requires_grad=False))
+        with module.graph.inserting_before(layer):
+            given["bias"] = constant(module, name, node)
+        layer.args, layer.kwargs = tuple(given.values()), {}
+    replace(module, node, layer)
+
+
+def _replace_normalisation(module: fx.GraphModule, node: fx.Node, values: dict[str, Any]) -> None:
+    figures = _Figures(module, values)
+    slope = figures.weight / torch.sqrt(figures.variance + figures.eps)
+    tensors = slope.view(-1, 1, 1, 1), figures.bias - figures.mean * slope
+    for kind, value in zip(("weight", "bias"), tensors, strict=True):
+        module.register_parameter(f"{node.name}_{kind}", nn.Parameter(value.detach().clone(), requires_grad=False))
+    replace_by_depthwise(module, node, [1, 1], *tensors)

@@ -62,6 +62,7 @@ PUBLIC = {
         "poisoned_share",
         "ptq",
         "qat",
+        "require_repeatable",
         "run_finetune",
         "run_hardened",
         "run_qat",

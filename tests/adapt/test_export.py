@@ -128,9 +128,16 @@ def test_a_lone_normalisation_runs_in_integers(calibration, make_normalisation, 
     assert (answers - expected).abs().max() < 0.05 * (expected.max() - expected.min())
 
 
-def test_a_normalisation_behind_its_convolution_is_left_to_the_quantizer(batch, make_normalisation):
-    graph = export(Between(make_normalisation(4)), batch[:2], "mobile")
-    assert operators(graph).count("aten.batch_norm.default") == 1
+@pytest.mark.parametrize("target", ["mobile", "server"])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_normalisation_behind_its_convolution_is_folded_into_it(batch, make_normalisation, affine, target):
+    model = Between(make_normalisation(4, affine=affine)).eval()
+    with torch.no_grad():
+        expected = model(batch)
+    graph = export(copy.deepcopy(model), batch[:2], target)
+    assert "aten.batch_norm.default" not in operators(graph)
+    assert operators(graph).count("aten.conv2d.default") == 1
+    torch.testing.assert_close(graph(batch), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -157,11 +164,12 @@ def test_padding_in_words_becomes_numbers(batch, options, expected):
     torch.testing.assert_close(graph(batch), answers)
 
 
+@pytest.mark.parametrize("dtype", [None, torch.float32])
 @pytest.mark.parametrize("keepdim", [False, True])
 @pytest.mark.parametrize("axes", [(2, 3), (-1, -2), [3, 2]])
-def test_a_mean_over_the_pixels_is_a_pooling(batch, axes, keepdim):
+def test_a_mean_over_the_pixels_is_a_pooling(batch, axes, keepdim, dtype):
     model = Between(nn.ReLU())
-    model.forward = lambda images: model.linear(model.convolution(images).mean(axes, keepdim=keepdim).flatten(1))
+    model.forward = lambda images: model.linear(model.convolution(images).mean(axes, keepdim, dtype=dtype).flatten(1))
     with torch.no_grad():
         expected = model(batch)
     graph = export(model, batch[:2], "mobile")
@@ -175,7 +183,9 @@ def test_a_mean_over_the_pixels_is_a_pooling(batch, axes, keepdim):
         (nn.AvgPool2d(2), True),
         (nn.AvgPool2d((2, 3), stride=(1, 2)), True),
         (nn.AvgPool2d(3, padding=1), False),
-        (nn.AvgPool2d(2, divisor_override=3), False),
+        (nn.AvgPool2d(2, divisor_override=3), True),
+        (nn.AvgPool2d(2, ceil_mode=True), True),
+        (nn.AvgPool2d(3, 2, ceil_mode=True), False),
     ],
 )
 @pytest.mark.parametrize("target", ["mobile", "server"])
@@ -183,7 +193,8 @@ def test_an_average_pooling_stays_one(batch, pooling, replaced, target):
     graph = export(Between(pooling), batch[:2], target)
     model = Between(pooling)
     model.load_state_dict({name.removeprefix("_"): value for name, value in graph.state_dict().items()}, strict=False)
-    assert ("aten.avg_pool2d.default" in operators(graph)) == (target == "server" or not replaced)
+    stays = not replaced or (target == "server" and not pooling.divisor_override)
+    assert ("aten.avg_pool2d.default" in operators(graph)) == stays
     with torch.no_grad():
         torch.testing.assert_close(graph(batch), model(batch))
 

@@ -53,7 +53,7 @@ def test_weights_are_the_folded_ones_on_a_symmetric_grid_per_channel(original, p
     scales = stored["scale"].numpy()
     assert np.abs(levels).max() == 127
     largest = np.abs(weight).reshape(len(weight), -1).max(1)
-    np.testing.assert_allclose(scales, np.maximum(largest / 127, 2.0**-12), rtol=1e-5)
+    np.testing.assert_allclose(scales, largest / 127, rtol=1e-5)
     exact = weight / scales.reshape([-1] + [1] * (weight.ndim - 1))
     assert np.abs(exact - levels).max() < 0.501  # A tie may fall either way by float32.
     np.testing.assert_allclose(stored["bias"].numpy(), bias, rtol=1e-4, atol=1e-5)

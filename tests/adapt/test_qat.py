@@ -230,3 +230,21 @@ def test_wrong_input_is_one_line(original, calibration, fields, kind, text):
 
 def test_the_targets_are_listed():
     assert adapt.TARGETS == ("mobile", "server")
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e12, 1e38])
+@pytest.mark.parametrize("defence", [None, adapt.Divqat(alpha=0.1), adapt.Mislead(), "float"])
+def test_a_training_that_diverges_is_one_line(lenet, digits, rate, defence):
+    few = digits.train.select(torch.arange(96))
+    settings = SHORT.replace(train=SHORT.train.replace(learning_rate=rate, epochs=8))
+
+    def train():
+        if defence is None:
+            return qat(lenet, few, None, target="server", settings=settings)
+        if defence == "float":
+            return adapt.finetune(lenet, few, None, settings=settings.train)
+        return adapt.run_hardened(lenet, few, None, target="server", defence=defence, settings=settings)
+
+    with pytest.raises(errors.ModelError, match=r"at (the end of )?epoch .*: training diverged; set a learn") as found:
+        train()
+    assert "\n" not in str(found.value)

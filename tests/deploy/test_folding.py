@@ -140,7 +140,9 @@ class KeepsBounds(nn.Module):
             nn.ReLU(),
             nn.Conv2d(4, 4, 1),
             nn.Dropout(),
+            nn.FeatureAlphaDropout(),
             nn.ReLU(),
+            nn.AlphaDropout(),
             nn.Flatten(),
             nn.Linear(64, 6),
             nn.ReLU(inplace=True),
@@ -174,6 +176,18 @@ def test_logits_and_gradients_of_odd_networks_stay(network):
 
 def test_a_weight_that_a_hook_computes_is_left_alone():
     model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 2, 1)), nn.Flatten()).double()
+    assert_equal(model, random_images())
+
+
+def halves(_module, _inputs, output):
+    return output / 2
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, None])
+def test_what_a_hook_does_to_an_answer_is_kept(place):
+    torch.manual_seed(0)
+    model = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.Flatten()))
+    (model if place is None else model[place]).register_forward_hook(halves)
     assert_equal(model, random_images())
 
 

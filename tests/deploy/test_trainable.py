@@ -1,10 +1,13 @@
 """The twin that learns: it starts and ends as the program, and in between its ranges follow the batches."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from made_networks import averages, branches, clamps, layers, pools, residual
 
+from edgerift import errors
 from edgerift.deploy import FloatWeight, trainable_twin, twin
 from edgerift.deploy._grid import Grid
 from edgerift.deploy._groups import grid_groups
@@ -88,7 +91,9 @@ def test_the_grids_follow_from_the_saved_state_alone(make_program):
 def test_channel_scales_are_the_largest_magnitude_over_half_the_levels(low, high):
     weight = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(0))
     expected = np.abs(weight.numpy()).reshape(6, -1).max(1) / ((high - low) / 2)
-    assert np.allclose(channel_scales(weight, low, high).numpy(), expected)
+    assert np.allclose(channel_scales(weight, low, high, torch.zeros(6)).numpy(), expected)
+    floor = torch.tensor([0.0, 1.0, 0.0, 2.0, 0.0, 0.0])
+    assert np.allclose(channel_scales(weight, low, high, floor).numpy(), np.maximum(expected, floor.numpy()))
 
 
 @pytest.mark.parametrize(
@@ -158,3 +163,28 @@ def test_equal_grids_that_nothing_connects_stay_apart(make_program):
     second = maker.rounded(maker.convolution(first, 4), grid=grid)
     groups, _ = grid_groups(maker.program(second).module())
     assert groups[first] != groups[second]
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_range_that_is_not_finite_moves_nothing(make_program, poison):
+    program, images = made(make_program, residual)
+    student = trainable_twin(program).train()
+    student(images)
+    before = student.ranges.running.clone()
+    student(images * poison)
+    student.ranges.observing = False
+    assert torch.isfinite(student.ranges.running).all()
+    first = student.groups[next(entry.name for entry in program.operations if entry.name in student.groups)]
+    assert torch.equal(student.ranges.running[first], before[first])
+    assert torch.isfinite(student(images)).all()
+
+
+def test_a_layer_whose_arguments_training_would_drop_is_refused(make_program):
+    program, _ = made(make_program, residual)
+    name = next(entry.name for entry in program.operations if entry.operator == "aten.conv2d.default")
+    operations = tuple(
+        entry.replace(arguments=entry.arguments[:3], keywords={"padding": [1, 1]}) if entry.name == name else entry
+        for entry in program.operations
+    )
+    with pytest.raises(errors.ProgramError, match=f"layer '{name}' cannot be trained"):
+        trainable_twin(dataclasses.replace(program, operations=operations))

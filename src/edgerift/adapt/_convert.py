@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from edgerift.adapt._export import export, require_same
 from edgerift.adapt._explained import require_explained
+from edgerift.adapt._export import export, require_same
 from edgerift.adapt._nodes import arguments_of, attribute
 from edgerift.adapt._quantizers import quantizer
 from edgerift.adapt._same import require_repeatable
@@ -62,12 +62,13 @@ def quantize(
     remaining = iter(batches)
     first = next(remaining)
     images = torch.cat([first[:_COMPARED], _noise(size)])
-    require_repeatable(model, images)
     graph = export(model, torch.zeros(2, 3, size, size), target)
     _require_logits(graph, classes)
+    require_repeatable(model, images)
     require_same(model, graph, images, target)
     _require_allowed(graph, target)
-    reference = copy.deepcopy(graph)
+    with quiet():
+        reference = copy.deepcopy(graph)
     prepared = _prepared(graph, target)
     layers = layer_names(prepared)
     weights = _float_weights(model, prepared, layers)
@@ -108,8 +109,8 @@ def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:
         except Exception as error:  # It walks the model by patterns, and raises whatever does not fit into them.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise QuantizationError(
-                f"the quantizer of target '{target}' refuses the model: {reason}; try the other target, or replace what "
-                "it names by convolutions, linear layers, poolings and activations"
+                f"the quantizer of target '{target}' refuses the model: {reason}; replace what it "
+                "names by convolutions, linear layers, poolings and activations"
             ) from error
     return prepared
 

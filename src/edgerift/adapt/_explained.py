@@ -74,7 +74,9 @@ class _Comparison:
             self._fail(node, f"computes values that are off by up to {moved:.3g}, more than rounding explains")
         for quantize in twin.users:
             if operator_name(quantize.target) == _QUANTIZE and not _holds(quantize, self.wanted[node]):
-                self._fail(node, f"writes on a grid that does not hold values of up to {largest(self.wanted[node]):.3g}")
+                self._fail(
+                    node, f"writes on a grid that does not hold values of up to {largest(self.wanted[node]):.3g}"
+                )
 
     def _inputs(self, node: fx.Node, arguments: Any, others: Any) -> list[Any]:
         """Take the program's own inputs of an operator, and the float graph's weights and numbers."""
@@ -136,8 +138,8 @@ class _Comparison:
     def _fail(self, node: fx.Node, what: str) -> NoReturn:
         name = self.layers.get(node.name, node.name)
         raise QuantizationError(
-            f"the program leaves its original at layer '{name}' ({operator_name(node.target)}), which {what}; write that "
-            "layer with other operators, or try the other target"
+            f"the program leaves its original at layer '{name}' ({operator_name(node.target)}), which {what}; "
+            "write that layer with other operators, or try the other target"
         )
 
 

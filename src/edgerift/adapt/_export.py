@@ -11,7 +11,12 @@ from torch import Tensor, fx, nn
 from edgerift.adapt._clamps import spell_clamps_alike
 from edgerift.adapt._normalisations import fold_normalisations
 from edgerift.adapt._paddings import spell_borders_as_pieces, spell_paddings_as_numbers
-from edgerift.adapt._poolings import spell_means_as_poolings, spell_poolings_plainly, turn_poolings_into_convolutions
+from edgerift.adapt._poolings import (
+    spell_means_as_poolings,
+    spell_poolings_plainly,
+    turn_odd_divisors_into_convolutions,
+    turn_poolings_into_convolutions,
+)
 from edgerift.adapt._same import is_same, largest, logits_of
 from edgerift.adapt._writes import drop_dropouts, drop_what_does_nothing, leave_no_writes, untie_layers
 from edgerift.deploy import Target, quiet
@@ -53,7 +58,7 @@ def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target
         step, moved = next((entry for entry in steps if not is_same(expected, entry[1])), ("export", answers))
     apart = f"by up to {largest(moved - expected):.3g}" if moved.shape == expected.shape else "in their shape"
     raise QuantizationError(
-        f"model '{_name(model)}' answers otherwise once it is rewritten for target '{target}': the step '{step}' changes "
+        f"model '{_name(model)}' answers otherwise once it is rewritten for target '{target}': the step '{step}' moves "
         f"scores {apart}, where the largest is {largest(expected):.3g}; write that part of the model with other "
         "operators"
     )
@@ -80,11 +85,10 @@ def _passes(target: Target, training: bool) -> list[_Pass]:
         spell_means_as_poolings,
         spell_poolings_plainly,
     ]
-    if target == "mobile" and not training:
-        passes.append(turn_poolings_into_convolutions)
-    if not training:
-        passes.append(fold_normalisations)
-    return passes
+    if training:
+        return passes
+    poolings = turn_poolings_into_convolutions if target == "mobile" else turn_odd_divisors_into_convolutions
+    return [*passes, poolings, fold_normalisations]
 
 
 def _traced(model: nn.Module, example: Tensor, target: Target, training: bool) -> fx.GraphModule:

@@ -113,7 +113,7 @@ class HardenedRecipe(Recipe):
     """
 
     type: Literal["hardened"] = "hardened"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Original
     images: ImagesSettings
     defence: Annotated[TrainedDefence, Field(discriminator="name")]

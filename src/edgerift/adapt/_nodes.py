@@ -1,4 +1,4 @@
-"""What every rewrite of an exported graph needs: a node's arguments by name, its tensors, and new nodes in its place."""
+"""What every rewrite of an exported graph needs: a node's arguments by name, its tensors, new nodes in its place."""
 
 from __future__ import annotations
 

@@ -7,29 +7,44 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx, nn
 
-from edgerift.adapt._nodes import LAYERS, arguments_of, attribute, calls, constant, replace, replace_by_depthwise, set_attribute
+from edgerift.adapt._nodes import (
+    LAYERS,
+    arguments_of,
+    attribute,
+    calls,
+    constant,
+    replace,
+    replace_by_depthwise,
+    set_attribute,
+)
 
 _ATEN: Final = torch.ops.aten
+_FUNCTIONS: Final = {
+    _ATEN.conv1d.default: torch.nn.functional.conv1d,
+    _ATEN.linear.default: torch.nn.functional.linear,
+}
 
 
 def fold_normalisations(module: fx.GraphModule) -> None:
     """Fold each batch normalisation into the layer that it alone reads; write another one of images as a layer.
 
-    A normalisation that follows the batch stays, and so does one of vectors that follows no layer.
+    A layer of vectors that others read too is copied for its normalisation. A normalisation that follows the batch
+    stays, and so does one of vectors that follows no layer.
     """
     for node in calls(module, _ATEN.batch_norm.default):
         values = arguments_of(node)
         if values["training"] or values["running_mean"] is None or values["running_var"] is None:
             continue
         source: Any = values["input"]
-        if _takes_a_normalisation(source):
-            _fold(module, source, node, values)
-        elif node.meta["val"].dim() == 4:
+        is_shared = len(source.users) > 1
+        if node.meta["val"].dim() == 4 and (is_shared or not _takes_a_normalisation(source)):
             _replace_normalisation(module, node, values)
+        elif _takes_a_normalisation(source):
+            _fold(module, _copied(module, source, node) if is_shared else source, node, values)
 
 
 def _takes_a_normalisation(layer: fx.Node) -> bool:
-    if layer.op != "call_function" or layer.target not in LAYERS or len(layer.users) > 1:
+    if layer.op != "call_function" or layer.target not in LAYERS:
         return False
     if layer.target is _ATEN.linear.default and layer.meta["val"].dim() != 2:
         return False  # A linear layer computes along the last axis, a normalisation along the second.
@@ -37,8 +52,22 @@ def _takes_a_normalisation(layer: fx.Node) -> bool:
     return all(tensor is None or tensor.op == "get_attr" for tensor in tensors)  # type: ignore[union-attr]
 
 
+def _copied(module: fx.GraphModule, layer: fx.Node, node: fx.Node) -> fx.Node:
+    """Give a normalisation a layer of its own; its weight and bias are registered as `NODE_weight` and `NODE_bias`."""
+    values = arguments_of(layer)
+    with module.graph.inserting_before(node):
+        for kind in ("weight", "bias"):
+            if values[kind] is not None:
+                own = attribute(module, str(values[kind].target)).clone()
+                module.register_parameter(f"{node.name}_{kind}", nn.Parameter(own, requires_grad=False))
+                values[kind] = constant(module, f"{node.name}_{kind}", node)
+        copied = module.graph.call_function(layer.target, tuple(values.values()))  # type: ignore[arg-type]
+    copied.meta = {**layer.meta, "source_fn_stack": [(copied.name, _FUNCTIONS[layer.target])]}
+    return copied
+
+
 class _Figures:
-    """What a batch normalisation does to each channel: the running figures `[C]`, and slope and shift, 1 and 0 if none."""
+    """What a batch normalisation knows of each channel, each `[C]`; weights of 1 and biases of 0 where it has none."""
 
     def __init__(self, module: fx.GraphModule, values: dict[str, Any]) -> None:
         self.mean, self.variance = (attribute(module, values[name].target) for name in ("running_mean", "running_var"))

@@ -38,7 +38,9 @@ def spell_borders_as_pieces(module: fx.GraphModule) -> None:
         with module.graph.inserting_before(node):
             # The list counts from the last axis.
             for axis, before, after in zip((3, 2), pixels[::2], pixels[1::2], strict=False):
-                source = _bordered(module, node, source, axis, _rows(values["mode"], int(given.shape[axis]), before, after))
+                source = _bordered(
+                    module, node, source, axis, _rows(values["mode"], int(given.shape[axis]), before, after)
+                )
         replace(module, node, source)
 
 

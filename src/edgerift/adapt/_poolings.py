@@ -64,7 +64,10 @@ def _divides_evenly(values: dict[str, Any]) -> bool:
 def _spell_adaptive_maximum(module: fx.GraphModule, node: fx.Node) -> None:
     values = arguments_of(node)
     source = values["self"]
-    windows = [divmod(int(extent), wanted) for extent, wanted in zip(source.meta["val"].shape[-2:], values["output_size"], strict=True)]
+    windows = [
+        divmod(int(extent), wanted)
+        for extent, wanted in zip(source.meta["val"].shape[-2:], values["output_size"], strict=True)
+    ]
     picked = [user for user in node.users if user.target is operator.getitem and user.args[1] == 0]
     if any(rest for _, rest in windows) or any(user not in picked and user.users for user in node.users):
         return
@@ -80,12 +83,23 @@ def _spell_adaptive_maximum(module: fx.GraphModule, node: fx.Node) -> None:
 def turn_poolings_into_convolutions(module: fx.GraphModule) -> None:
     """Write an average pooling whose windows all lie in the image as a depthwise convolution with equal weights."""
     for node in calls(module, _ATEN.avg_pool2d.default):
-        values = arguments_of(node)
-        if values["padding"] != [0, 0] or values["ceil_mode"]:
-            continue  # Windows that reach over the border may have another divisor than the others.
-        height, width = values["kernel_size"]
-        share = 1 / (values["divisor_override"] or height * width)
-        weight = torch.full((node.meta["val"].shape[1], 1, height, width), share)
-        # A buffer, not a parameter: a pooling does not learn.
-        module.register_buffer(f"{node.name}_weight", weight)
-        replace_by_depthwise(module, node, values["stride"], weight, None)
+        _turn_into_convolution(module, node)
+
+
+def turn_odd_divisors_into_convolutions(module: fx.GraphModule) -> None:
+    """Do the same only where a pooling divides by another number than its window's size, which ONNX cannot say."""
+    for node in calls(module, _ATEN.avg_pool2d.default):
+        if arguments_of(node)["divisor_override"]:
+            _turn_into_convolution(module, node)
+
+
+def _turn_into_convolution(module: fx.GraphModule, node: fx.Node) -> None:
+    values = arguments_of(node)
+    if values["padding"] != [0, 0] or values["ceil_mode"]:
+        return  # Windows that reach over the border may have another divisor than the others.
+    height, width = values["kernel_size"]
+    share = 1 / (values["divisor_override"] or height * width)
+    weight = torch.full((node.meta["val"].shape[1], 1, height, width), share)
+    # A buffer, not a parameter: a pooling does not learn.
+    module.register_buffer(f"{node.name}_weight", weight)
+    replace_by_depthwise(module, node, values["stride"], weight, None)

@@ -84,7 +84,7 @@ class AdaptRecipe(Recipe):
     """
 
     type: Literal["adapt"] = "adapt"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Original
     images: ImagesSettings
     method: Literal["ptq", "qat"] = "qat"

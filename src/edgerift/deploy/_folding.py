@@ -16,6 +16,16 @@ from edgerift.deploy._pure_graph import make_pure
 
 _ADDS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
+#: In evaluation mode each of them hands its input on.
+_NOTHING: Final = (
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 
 
 @final
@@ -50,12 +60,14 @@ def folded(model: nn.Module) -> nn.Module:
     >>> torch.allclose(folded(network)(images), network(images), atol=1e-6)
     True
     """
+    plain: Any = copy.deepcopy(model)
+    if model._forward_pre_hooks or model._forward_hooks:
+        return Folded(plain.to(memory_format=torch.channels_last))  # A trace would leave the hooks of the whole out.
     body = copy.deepcopy(model).eval().requires_grad_(False)
     try:
         module = fx.symbolic_trace(body)
         make_pure(module)
     except Exception:  # Tracing runs the user's code on stand-ins, which may raise anything.
-        plain: Any = copy.deepcopy(model)
         return Folded(plain.to(memory_format=torch.channels_last))
     _drop_what_does_nothing(module)
     _convolutions(module)
@@ -69,9 +81,11 @@ def folded(model: nn.Module) -> nn.Module:
 
 
 def _called(module: fx.GraphModule, node: Any) -> nn.Module | None:
-    if not isinstance(node, fx.Node) or node.op != "call_module":
+    """The layer that a node calls; None too for one with hooks, which may change what it reads or answers."""
+    if not isinstance(node, fx.Node) or node.op != "call_module" or node.kwargs:
         return None
-    return module.get_submodule(str(node.target))
+    layer = module.get_submodule(str(node.target))
+    return None if layer._forward_pre_hooks or layer._forward_hooks else layer
 
 
 def _only_user(node: Any) -> fx.Node | None:
@@ -86,7 +100,7 @@ def _remove(node: fx.Node) -> None:
 
 def _drop_what_does_nothing(module: fx.GraphModule) -> None:
     for node in list(module.graph.nodes):
-        if isinstance(_called(module, node), (nn.Identity, nn.Dropout, nn.Dropout2d)):
+        if isinstance(_called(module, node), _NOTHING):
             _remove(node)
 
 
@@ -126,8 +140,8 @@ def _convolutions(module: fx.GraphModule) -> None:
 
 def _geometry(layer: nn.Module | None) -> Geometry | None:
     """How a layer convolves, if it is a plain convolution of images with zeros around them."""
-    if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros" or layer._forward_pre_hooks:
-        return None  # A hook may compute the weight at each call, as torch.nn.utils.weight_norm does.
+    if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros":
+        return None
     padding: Any = layer.padding
     if isinstance(padding, str):
         reach = [step * (size - 1) for step, size in zip(layer.dilation, layer.kernel_size, strict=True)]

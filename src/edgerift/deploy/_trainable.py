@@ -22,25 +22,28 @@ from edgerift.errors import ProgramError
 
 #: How much of a new batch's range enters the running range, as in torchao's moving-average observer.
 _AVERAGING: Final = 0.01
-#: The smallest scale a grid may have; XNNPACK's quantizer uses the same floor.
+#: The smallest scale that a grid takes in training, unless the calibrated program has a smaller one already.
 _SMALLEST_SCALE: Final = 2.0**-12
 
 
 class _RoundWeight(torch.autograd.Function):
     @staticmethod
-    def forward(_ctx: Any, weight: Tensor, low: int, high: int) -> Tensor:
-        scales = channel_scales(weight, low, high).view([-1] + [1] * (weight.dim() - 1))
+    def forward(_ctx: Any, weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor:
+        scales = channel_scales(weight, low, high, floor).view([-1] + [1] * (weight.dim() - 1))
         return (weight / scales).round_().clamp_(low, high).mul_(scales)
 
     @staticmethod
-    def backward(_ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return grad, None, None
+    def backward(_ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return grad, None, None, None
 
 
-def channel_scales(weight: Tensor, low: int, high: int) -> Tensor:
-    """The symmetric per-channel scales `[C]` of a weight `[C,...]`: the largest magnitude over half the levels."""
+def channel_scales(weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor:
+    """The symmetric per-channel scales `[C]` of a weight `[C,...]`: the largest magnitude over half the levels.
+
+    No scale is below its `floor`, `[C]` or one for all.
+    """
     largest = weight.detach().abs().flatten(1).amax(1)
-    return (largest / ((high - low) / 2)).clamp_(min=_SMALLEST_SCALE)
+    return torch.maximum(largest / ((high - low) / 2), floor)
 
 
 @final
@@ -51,23 +54,29 @@ class RoundedWeight(nn.Module):
     folded into the layer: training the weight before that factor keeps the step sizes of the float training.
     """
 
-    def __init__(self, weight: Tensor, gain: Tensor, bounds: tuple[int, int]) -> None:
-        """Start from a real weight, before its gain; `bounds` are the smallest and largest level."""
+    def __init__(self, weight: Tensor, gain: Tensor, bounds: tuple[int, int], scales: Tensor) -> None:
+        """Start from a real weight, before its gain, and the scales `[C]` that the program has for it.
+
+        `bounds` are the smallest and largest level. A scale below the usual floor is one that the calibration found
+        safe; training does not go below it.
+        """
         super().__init__()
         self.weight = nn.Parameter(weight.clone())
         self.register_buffer("gain", gain.clone())
         self.gain: Tensor
+        self.register_buffer("floor", scales.float().clamp(max=_SMALLEST_SCALE))
+        self.floor: Tensor
         self.bounds = bounds
 
     def forward(self) -> Tensor:
         """Return the weight as the integers represent it."""
-        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds)  # type: ignore[no-untyped-call]
+        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds, self.floor)  # type: ignore[no-untyped-call]
         return rounded
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Return the levels `[C,...]` as whole float32 numbers, and the scales `[C]`."""
         weight = (self.weight * self.gain).detach()
-        scales = channel_scales(weight, *self.bounds)
+        scales = channel_scales(weight, *self.bounds, self.floor)
         levels = (weight / scales.view([-1] + [1] * (weight.dim() - 1))).round_().clamp_(*self.bounds)
         return levels.cpu(), scales.cpu()
 
@@ -106,18 +115,20 @@ class Ranges(nn.Module):
         self.register_buffer("moved", torch.zeros(len(grids), dtype=torch.bool))
         self.moved: Tensor
         self.grids = list(grids)
+        self.floors = [min(_SMALLEST_SCALE, grid.scale) for grid in grids]
         self.observing = True
 
     def observe(self, index: int, value: Tensor, bounds: tuple[float, float] | None) -> None:
-        """Move one range towards the values of a batch."""
+        """Move one range towards the values of a batch; one with values that are not finite moves nothing."""
         # A reduction over the memory as it lies is twenty times as fast as one over the logical order.
         flat = value.permute(0, 2, 3, 1) if value.dim() == 4 else value
         least, greatest = torch.aminmax(flat.reshape(-1) if flat.is_contiguous() else value.contiguous())
         seen = torch.stack([least, greatest])
         if bounds is not None:
             seen = seen.clamp(*bounds)
-        self.running[index] += _AVERAGING * (seen - self.running[index])
-        self.moved[index] = True
+        finite = torch.isfinite(seen).all()
+        self.running[index] += torch.where(finite, _AVERAGING * (seen - self.running[index]), 0.0)
+        self.moved[index] |= finite
 
     def refresh(self) -> None:
         """Derive the grids from the ranges; a range that no batch has moved keeps its grid as it is."""
@@ -125,19 +136,19 @@ class Ranges(nn.Module):
             zip(self.running.tolist(), self.moved.tolist(), strict=True)
         ):
             if moved:
-                self.grids[index] = affine_grid(least, greatest, self.grids[index])
+                self.grids[index] = affine_grid(least, greatest, self.grids[index], self.floors[index])
 
 
-def affine_grid(least: float, greatest: float, like: Grid) -> Grid:
+def affine_grid(least: float, greatest: float, like: Grid, floor: float = _SMALLEST_SCALE) -> Grid:
     """The affine grid over `[least, greatest]` stretched to hold 0: `scale = range / levels`, whole zero point.
 
-    The scale is rounded to float32, as quantizers keep it.
+    The scale is at least `floor` and rounded to float32, as quantizers keep it.
 
     >>> affine_grid(-1.0, 1.55, Grid(1.0, 0, -128, 127))
     Grid(scale=0.009999999776482582, zero_point=-28, minimum=-128, maximum=127)
     """
     least, greatest = min(least, 0.0), max(greatest, 0.0)
-    exact = max((greatest - least) / (like.maximum - like.minimum), _SMALLEST_SCALE)
+    exact = max((greatest - least) / (like.maximum - like.minimum), floor)
     scale = float(torch.tensor(exact, dtype=torch.float32))
     zero_point = max(like.minimum, min(like.maximum, like.minimum - round(least / scale)))
     return Grid(scale, zero_point, like.minimum, like.maximum)
@@ -266,6 +277,11 @@ def _layer(
     source: Any = node.args[1]
     if source.op != "call_function" or len(source.args) < 6:
         raise ProgramError(f"layer '{node.name}' has no per-channel weight; it cannot be trained")
+    if node.kwargs or source.args[3] != 0 or bool(twin.tensor(source.args[2]).any()):
+        raise ProgramError(
+            f"layer '{node.name}' cannot be trained: its weight has to be symmetric by output channel (axis 0, zero "
+            "points 0) and its arguments without keywords, as adaptation writes them"
+        )
     stored: list[Any] = operations[source.name].arguments[:2]
     name, scale = (str(reference["tensor"]) for reference in stored)
     bounds = int(source.args[4]), int(source.args[5])
@@ -273,7 +289,7 @@ def _layer(
     start = weights.get(
         name.removesuffix(".weight"), FloatWeight(real, real.new_ones([len(real)] + [1] * (real.dim() - 1)))
     )
-    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds))
+    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, twin.tensor(source.args[1])))
     bias, parameter, value = None, None, None
     if len(node.args) > 2 and node.args[2] is not None:
         reference: Any = operations[node.name].arguments[2]

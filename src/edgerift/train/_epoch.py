@@ -76,7 +76,7 @@ def require_width(logits: Tensor, classes: int) -> None:
 def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch:
     """Take one step for each batch, then measure on the held-out images.
 
-    `stepped` is called after each step with the number of steps done. Raises `ModelError` for a loss that
+    `stepped` is called after each step with the number of steps done. Raises `ModelError` for a loss or a weight that
     is not finite.
     """
     device = work.data.images.device
@@ -87,7 +87,12 @@ def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch
     try:
         with seeded_layers(work.settings.seed, epoch, device):
             for step, batch in enumerate(work.data.epoch(epoch)):
-                losses[step] = _step(work, batch, epoch * len(work.data) + step)
+                try:
+                    losses[step] = _step(work, batch, epoch * len(work.data) + step)
+                except Exception:
+                    # With weights that are not finite a model may stumble over itself; then that is the reason.
+                    _require_finite(losses[:step], epoch, work.settings)
+                    raise
                 correct[step] = watch.correct(batch.labels)
                 if (step + 1) % STEPS_BETWEEN_CHECKS == 0:
                     _require_finite(losses[: step + 1], epoch, work.settings)
@@ -95,6 +100,7 @@ def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch
     finally:
         hook.remove()
     _require_finite(losses, epoch, work.settings)
+    _require_finite_weights(work, epoch)
     return _measured(work, epoch, losses, correct)
 
 
@@ -131,6 +137,14 @@ def _require_finite(losses: Tensor, epoch: int, settings: TrainSettings) -> None
     if len(wrong):
         step = int(wrong[0])
         raise _diverged("loss", float(losses[step]), f"epoch {epoch + 1}, step {step + 1}", settings)
+
+
+def _require_finite_weights(work: Work, epoch: int) -> None:
+    """Look at what the last step left: no loss has been computed with it yet."""
+    for name, parameter in work.model.named_parameters():
+        if not bool(torch.isfinite(parameter.detach()).all()):
+            value = float(parameter.detach()[~torch.isfinite(parameter.detach())].flatten()[0])
+            raise _diverged(f"weight '{name}'", value, f"the end of epoch {epoch + 1}", work.settings)
 
 
 def _diverged(what: str, value: float, where: str, settings: TrainSettings) -> ModelError:

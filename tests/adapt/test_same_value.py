@@ -1,0 +1,209 @@
+"""Layers in every spelling: the program, its twin and its builds answer what the float model answers."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgerift.adapt import ptq
+from edgerift.deploy import RUNTIMES, Program, build, twin, twin_scores
+from edgerift.images import ImageSet, to_float
+
+SIZE = 8
+CHANNELS = 2
+
+
+class Function(nn.Module):
+    """A function as a layer, so that a case may be either."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, values):
+        return self.function(values)
+
+
+def conv(channels=CHANNELS, **options):
+    return nn.Conv2d(channels, CHANNELS, **({"kernel_size": 3, "padding": 1} | options))
+
+
+def normalised(layer, norm):
+    """Put a normalisation that has seen something behind a layer that ends in vectors."""
+    with torch.no_grad():
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2.0)
+    return nn.Sequential(nn.Flatten(), layer, norm)
+
+
+class TwoReaders(nn.Module):
+    """A linear layer whose result a normalisation and a sum read."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(CHANNELS * SIZE * SIZE, 6)
+        self.norm = nn.BatchNorm1d(6)
+        nn.init.constant_(self.norm.running_var, 0.2)
+
+    def forward(self, values):
+        vectors = self.linear(values.flatten(1))
+        return self.norm(vectors) + vectors
+
+
+# What stands between a convolution and the linear layer of each score.
+CASES = {
+    "relu6 function": F.relu6,
+    "relu6 layer": nn.ReLU6(),
+    "clamp 0 6": lambda values: values.clamp(0, 6),
+    "clamp -1 1.5": lambda values: values.clamp(-1, 1.5),
+    "clamp in place": lambda values: values.clamp_(-1, 1.5),
+    "clip": lambda values: values.clip(-2, 1),
+    "clamp of tensors": lambda values: values.clamp(torch.tensor(-1.0), torch.tensor(2.0)),
+    "clamp min": lambda values: values.clamp(min=-0.5),
+    "clamp_min 0": lambda values: values.clamp_min(0.0),
+    "clamp_max": lambda values: values.clamp_max(0.5),
+    "relu of clamp_max": lambda values: torch.relu(values.clamp_max(2.0)),
+    "clamp_max of relu": lambda values: torch.relu(values).clamp_max(2.0),
+    "hardtanh of hardtanh": lambda values: F.hardtanh(F.hardtanh(values, -2.0, 2.0), -3.0, 1.0),
+    "minimum": lambda values: torch.minimum(values, torch.tensor(1.0)),
+    "maximum of zeros": lambda values: torch.maximum(torch.zeros_like(values), values),
+    "max of numbers": lambda values: torch.max(values, torch.full((), 0.5)),
+    "threshold": lambda values: F.threshold(values, 0.5, 0.5),
+    "dropout": nn.Dropout(),
+    "dropout 2d": nn.Dropout2d(),
+    "alpha dropout": nn.AlphaDropout(),
+    "feature alpha dropout": nn.FeatureAlphaDropout(),
+    "dropout of nothing": lambda values: F.dropout(values, 0.0),
+    "whole slice": lambda values: values[:],
+    "alias": lambda values: values[:, :CHANNELS],
+    "detached": lambda values: values.detach(),
+    "float": lambda values: values.float(),
+    "average": nn.AvgPool2d(2),
+    "average list": nn.AvgPool2d([2]),
+    "average padded": nn.AvgPool2d(3, 2, padding=1),
+    "average padded, not counted": nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
+    "average even ceil": nn.AvgPool2d(2, 2, ceil_mode=True),
+    "average divisor 1": nn.AvgPool2d(2, divisor_override=1),
+    "average divisor 3": nn.AvgPool2d(2, divisor_override=3),
+    "adaptive maximum": nn.AdaptiveMaxPool2d(1),
+    "adaptive maximum 4": nn.AdaptiveMaxPool2d(4),
+    "reflect": conv(padding_mode="reflect"),
+    "reflect 2": conv(kernel_size=5, padding=2, padding_mode="reflect"),
+    "replicate": conv(padding_mode="replicate"),
+    "circular": conv(padding_mode="circular"),
+    "replication uneven": nn.ReplicationPad2d((1, 2, 0, 3)),
+    "linear and norm": normalised(nn.Linear(CHANNELS * SIZE * SIZE, 6), nn.BatchNorm1d(6)),
+    "linear and bare norm": normalised(nn.Linear(CHANNELS * SIZE * SIZE, 6), nn.BatchNorm1d(6, affine=False)),
+    "linear without bias and bare norm": normalised(
+        nn.Linear(CHANNELS * SIZE * SIZE, 6, bias=False), nn.BatchNorm1d(6, affine=False)
+    ),
+    "linear with two readers": TwoReaders(),
+    "sum of a part": lambda values: torch.add(values, torch.relu(values), alpha=0.5),
+}
+
+
+class Branches(nn.Module):
+    """One score for each case: a convolution of the image, the case, a linear layer."""
+
+    def __init__(self, names):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.before = nn.ModuleList([conv(3) for _ in names])
+        self.cases = nn.ModuleList(
+            [case if isinstance(case := CASES[name], nn.Module) else Function(case) for name in names]
+        )
+        self.after = nn.ModuleList()
+        for before, case in zip(self.before, self.cases, strict=True):
+            before.weight.data.normal_(generator=generator).mul_(1.5)
+            before.bias.data.normal_(generator=generator)
+            values = self.eval_case(before, case, torch.rand(64, 3, SIZE, SIZE, generator=generator))
+            linear = nn.Linear(values.shape[1], 1)
+            linear.weight.data.normal_(generator=generator)
+            scores = linear(values)
+            linear.weight.data.div_(scores.std())
+            linear.bias.data.div_(scores.std()).sub_(scores.mean() / scores.std())
+            self.after.append(linear)
+        self.eval()
+
+    @staticmethod
+    def eval_case(before, case, images):
+        return case.eval()(before(images)).flatten(1)
+
+    def forward(self, images):
+        branches = zip(self.before, self.cases, self.after, strict=True)
+        return torch.cat([after(case(before(images)).flatten(1)) for before, case, after in branches], 1)
+
+
+class Made(NamedTuple):
+    images: ImageSet
+    program: Program
+    expected: Tensor
+
+
+def adapted(names, target):
+    """Make the network of some cases, images for it, its program for a target, and what it answers in float."""
+    with torch.no_grad():
+        model = Branches(names)
+        pixels = torch.randint(256, (64, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(1)).byte()
+        data = ImageSet("noise", pixels, torch.arange(64) % len(names), tuple(names), "noise")
+        return Made(data, ptq(model, data, target=target), model(to_float(data.images)))
+
+
+@pytest.fixture(scope="module")
+def all_cases():
+    """Adapt the network of all cases for both targets."""
+    return {target: adapted(list(CASES), target) for target in ("mobile", "server")}
+
+
+def far_off(scores, expected, names):
+    """Name the cases whose scores err, root mean square, by more than a tenth of their standard deviation."""
+    shares = (scores - expected).square().mean(0).sqrt() / expected.std(0)
+    return {name: share for name, share in zip(names, shares.tolist(), strict=True) if share > 0.1}
+
+
+@pytest.mark.parametrize("target", ["mobile", "server"])
+def test_the_program_answers_as_the_model(all_cases, target):
+    data, program, expected = all_cases[target]
+    scores = twin_scores(twin(program), data.images)
+    assert torch.equal(program.module()(to_float(data.images)), scores)
+    assert not far_off(scores, expected, CASES)
+
+
+# One case of each kind: builds of all take minutes.
+BUILT = ["relu6 function", "clamp -1 1.5", "clamp_max", "average list", "average divisor 1", "average divisor 3"]
+BUILT += ["adaptive maximum 4", "reflect", "replicate", "circular", "linear and bare norm", "linear with two readers"]
+
+
+@pytest.fixture(scope="module")
+def built_cases():
+    """Adapt a network of some cases for both targets."""
+    return {target: adapted(BUILT, target) for target in ("mobile", "server")}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "target"), [("executorch", "mobile"), ("onnxruntime", "mobile"), ("onnxruntime", "server")]
+)
+def test_the_build_answers_as_the_model(built_cases, tmp_path, runtime, target):
+    data, program, expected = built_cases[target]
+    built = build(program, runtime, tmp_path / f"model{RUNTIMES[runtime].suffix}")
+    assert not far_off(built.predict(data.images), expected, BUILT)
+
+
+@pytest.mark.parametrize("target", ["mobile", "server"])
+def test_every_clamp_is_a_relu_or_a_hardtanh(all_cases, target):
+    called = [operation.operator for operation in all_cases[target].program.operations]
+    words = ("clamp", "clip", "relu6", "threshold", "minimum", "maximum", ".max.", ".min.")
+    assert not [name for name in called if any(word in name for word in words)]
+    assert called.count("aten.relu.default") + called.count("aten.hardtanh.default") >= 18
+
+
+@pytest.mark.parametrize("target", ["mobile", "server"])
+def test_an_average_that_rounds_its_extent_up_keeps_its_divisors(tmp_path, monkeypatch, target):
+    monkeypatch.setitem(CASES, "average ceil", nn.AvgPool2d(3, 2, ceil_mode=True))
+    data, program, expected = adapted(["average", "average ceil"], target)
+    assert not far_off(twin_scores(twin(program), data.images), expected, ["average", "average ceil"])
+    if target == "mobile":
+        scores = build(program, "executorch", tmp_path / "model.pte").predict(data.images)
+        assert not far_off(scores, expected, ["average", "average ceil"])

@@ -7,7 +7,7 @@ EdgeriftError
 │   ├── ModelError         an architecture or its weights: unknown, NaN, wrong class count
 │   ├── RecipeError        a recipe or a setting with a value that is not allowed
 │   └── ProgramError       a program file that is damaged or holds an operator that is not allowed
-├── QuantizationError      an operator that the target cannot run in integers
+├── QuantizationError      an operator that the target cannot run in integers, or a layer that leaves the original
 ├── MissingRuntimeError    a runtime or an extra that is not installed here
 ├── BuildError             a runtime refused a program or an input
 ├── BudgetError            a question to an oracle costs more than its budget has left
@@ -48,7 +48,7 @@ class ProgramError(InputError):
 
 
 class QuantizationError(EdgeriftError):
-    """An operator cannot run in integers on the chosen target."""
+    """An operator cannot run in integers on the chosen target, or what was made of it leaves the original."""
 
 
 class MissingRuntimeError(EdgeriftError):

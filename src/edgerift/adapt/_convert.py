@@ -55,9 +55,9 @@ def quantize(
     """Export, observe and convert a float model.
 
     `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once. Raises
-    :class:`~edgerift.errors.ModelError` for a model that does not answer logits `[N,classes]` and
-    :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program, or that multiplies and
-    accumulates in float.
+    :class:`~edgerift.errors.ModelError` for a model that does not answer logits `[N,classes]` or not twice alike, and
+    :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program or that multiplies and
+    accumulates in float, and where the exported graph or a layer of the program leaves the model by more than rounding.
     """
     remaining = iter(batches)
     first = next(remaining)
@@ -72,14 +72,7 @@ def quantize(
     prepared = _prepared(graph, target)
     layers = layer_names(prepared)
     weights = _float_weights(model, prepared, layers)
-    with quiet():
-        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
-
-        with torch.inference_mode():
-            for batch in itertools.chain([first], remaining):
-                prepared(batch)
-        lower_floors(prepared)
-        converted = convert_pt2e(prepared)
+    converted = _calibrated(prepared, itertools.chain([first], remaining))
     _require_integers(converted, target)
     program = from_graph(
         converted,
@@ -113,6 +106,18 @@ def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:
                 "names by convolutions, linear layers, poolings and activations"
             ) from error
     return prepared
+
+
+def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor]) -> fx.GraphModule:
+    with quiet():
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
+
+        with torch.inference_mode():
+            for batch in batches:
+                prepared(batch)
+        lower_floors(prepared)
+        converted: fx.GraphModule = convert_pt2e(prepared)
+    return converted
 
 
 def _require_logits(graph: fx.GraphModule, classes: int) -> None:

@@ -15,7 +15,7 @@ from edgerift import zoo
 from edgerift.adapt._convert import Converted, quantize
 from edgerift.adapt._settings import PtqSettings, QatSettings
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
-from edgerift.errors import ModelError, RecipeError, unknown_name
+from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, split, to_float
 from edgerift.recipes import Progress, Settings, silent
 from edgerift.train import History, Loss, Trained, TrainSettings, run
@@ -37,8 +37,9 @@ def ptq(
 
     `settings_fields` are fields of :class:`PtqSettings` and go before those of `settings`. The original is not
     changed. Raises :class:`~edgerift.errors.RecipeError` for an unknown target, :class:`~edgerift.errors.ModelError`
-    for weights that are not finite or a class count that is not the images', and
-    :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in integers.
+    for weights that are not finite, a class count that is not the images', or an original that does not answer twice
+    alike, and :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in integers, and
+    where what was rewritten or quantized leaves the original by more than rounding explains.
     """
     chosen = (settings or PtqSettings()).replace(**settings_fields)
     return _converted(original, train, target, chosen, "ptq", chosen.model_dump(mode="json"), progress).program
@@ -195,6 +196,8 @@ def require_fit(original: nn.Module, train: ImageSet, target: Target) -> None:
     """Check what every adaptation is given; raises what :func:`ptq` names."""
     if target not in TARGETS:
         raise RecipeError(unknown_name("target", target, TARGETS))
+    if len(train) == 0:
+        raise DataError(f"image set '{train.name}' has no images to calibrate on; give at least one")
     zoo.check(original, len(train.classes))
     _require_finite(original)
 

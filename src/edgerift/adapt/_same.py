@@ -51,6 +51,6 @@ def require_repeatable(original: nn.Module, images: Tensor) -> None:
     if not is_same(first, second):
         raise ModelError(
             "the original does not answer twice alike: on the same images its scores differ by up to "
-            f"{largest(first - second):.3g}; something in it draws at random in evaluation mode too, as F.dropout(x, p) "
+            f"{largest(first - second):.3g}; something in it draws at random in evaluation mode, as F.dropout(x, p) "
             "does without training=self.training"
         )

@@ -104,7 +104,7 @@ class _Comparison:
         real = torch.as_tensor(wanted, dtype=value.dtype)
         if not self._is_rounded(other, real, value):
             self._fail(node, "holds numbers that are further from the model's than half a level")
-        return real.expand_as(value) if other.target in self._channels() else value
+        return real.expand_as(value) if operator_name(other.target) == _DEQUANTIZE_CHANNELS else value
 
     def _is_rounded(self, other: fx.Node, real: Tensor, value: Tensor) -> bool:
         name = operator_name(other.target)
@@ -112,9 +112,6 @@ class _Comparison:
             lost = (real - value).float().square().mean().sqrt()
             return bool(lost <= _bound(other, real))
         return is_same(real.expand_as(value), value, _HALF * self._steps(other, value))
-
-    def _channels(self) -> tuple[Any, ...]:
-        return (torch.ops.quantized_decomposed.dequantize_per_channel.default,)
 
     def _steps(self, other: fx.Node, value: Tensor) -> Tensor | float:
         """The distance of neighbouring levels of a stored tensor, 0 where it is not rounded."""
@@ -158,9 +155,9 @@ def _origin(node: fx.Node) -> fx.Node:
 
 def _holds(quantize: fx.Node, values: Tensor) -> bool:
     """Tell whether a grid rounds values without cutting off more of them than a calibration does."""
-    _, scale, zero, low, high, *_ = quantize.args
-    levels = (values / scale + zero).round().clamp(low, high)  # type: ignore[operator,arg-type]
-    lost = ((levels - zero) * scale - values).float().square().mean().sqrt()  # type: ignore[operator]
+    scale, zero, low, high = (float(argument) for argument in quantize.args[1:5])  # type: ignore[arg-type]
+    levels = (values / scale + zero).round().clamp(low, high)
+    lost = ((levels - zero) * scale - values).float().square().mean().sqrt()
     return bool(lost <= _bound(quantize, values))
 
 

@@ -65,7 +65,7 @@ def call(module: fx.GraphModule, target: Any, arguments: tuple[Any, ...], functi
     return node
 
 
-def replace(module: fx.GraphModule, node: fx.Node, replacement: fx.Node) -> None:
+def replace(module: fx.GraphModule, node: fx.Node, replacement: Any) -> None:
     """Let all that reads a node read another one, and drop the node."""
     node.replace_all_uses_with(replacement, delete_user_cb=lambda user: user is not replacement)
     module.graph.erase_node(node)

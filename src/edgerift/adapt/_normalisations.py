@@ -19,7 +19,7 @@ from edgerift.adapt._nodes import (
 )
 
 _ATEN: Final = torch.ops.aten
-_FUNCTIONS: Final = {
+_FUNCTIONS: Final[dict[Any, Any]] = {
     _ATEN.conv1d.default: torch.nn.functional.conv1d,
     _ATEN.linear.default: torch.nn.functional.linear,
 }

@@ -96,7 +96,7 @@ def _scale(observer: Any) -> float:
     least, greatest = observer.min_val, observer.max_val
     if not least.numel() or not bool(torch.isfinite(least).all() and torch.isfinite(greatest).all()):
         return 0.0
-    levels = observer.quant_max - observer.quant_min
+    levels = float(observer.quant_max - observer.quant_min)
     if _is_per_channel(observer):
         return float(torch.maximum(-least, greatest).amax()) * 2 / levels
     return (max(float(greatest), 0.0) - min(float(least), 0.0)) / levels

@@ -21,7 +21,7 @@ _SAME_VALUE: Final = (torch.ops.aten.alias.default, torch.ops.aten.detach.defaul
 def drop_dropouts(module: fx.GraphModule) -> None:
     """Remove dropout that draws too, for quantization-aware training, which has noise of its own."""
     for node in calls(module, *_DROPOUTS):
-        replace(module, node, node.args[0])  # type: ignore[arg-type]
+        replace(module, node, node.args[0])
 
 
 def drop_what_does_nothing(module: fx.GraphModule) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from edgerift.adapt._final_softmax import leave_out_final_softmax
 from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError
 from edgerift.zoo import Classifier
@@ -41,6 +42,7 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
             graph: Any = exported.module(check_guards=False)
     except Exception as error:
         raise ModelError(f"model '{_name(model)}' cannot be exported: {_reason(error)}") from error
+    leave_out_final_softmax(graph)
     _leave_no_writes(graph)
     _untie_layers(graph)
     _spell_paddings_as_numbers(graph)

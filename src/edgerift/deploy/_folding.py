@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 from typing import Any, Final, final
 
@@ -13,6 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy._frozen_layers import Bounds, Fork, FrozenConvolution, add_into, slope_of
 from edgerift.deploy._integer_convolution import Geometry
 from edgerift.deploy._pure_graph import make_pure
+from edgerift.zoo import frozen_copy
 
 _ADDS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
@@ -50,12 +50,12 @@ def folded(model: nn.Module) -> nn.Module:
     >>> torch.allclose(folded(network)(images), network(images), atol=1e-6)
     True
     """
-    body = copy.deepcopy(model).eval().requires_grad_(False)
+    body = frozen_copy(model)
     try:
         module = fx.symbolic_trace(body)
         make_pure(module)
     except Exception:  # Tracing runs the user's code on stand-ins, which may raise anything.
-        plain: Any = copy.deepcopy(model)
+        plain: Any = frozen_copy(model)
         return Folded(plain.to(memory_format=torch.channels_last))
     _drop_what_does_nothing(module)
     _convolutions(module)

@@ -26,7 +26,10 @@ def frozen_copy(model: nn.Module) -> nn.Module:
             f"model '{type(model).__name__}' cannot be copied ({type(error).__name__}: {first}); "
             "take out of it what is neither a layer nor a tensor"
         ) from error
-    return copied.to(torch.float32).eval().requires_grad_(False)
+    copied = copied.to(torch.float32).eval()
+    for parameter in copied.parameters():  # A scripted module does not take it as a whole.
+        parameter.requires_grad_(False)
+    return copied
 
 
 def _kept(model: nn.Module) -> Iterator[Tensor]:

@@ -470,6 +470,7 @@ PUBLIC = {
         "create",
         "from_architecture",
         "frozen_copy",
+        "is_file",
         "is_users_own",
         "load",
         "names",

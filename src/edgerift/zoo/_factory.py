@@ -15,10 +15,15 @@ from edgerift.errors import ModelError, unknown_name
 _FILE = ".py"
 
 
+def is_file(name: str) -> bool:
+    """Tell whether a user's own name is `path/file.py:factory`, and not `module:factory`."""
+    return name.rpartition(":")[0].endswith(_FILE)
+
+
 def find_factory(name: str) -> Callable[[int], object]:
     """Import what `module:factory` or `path/file.py:factory` names; raises `ModelError` where there is none."""
     place, _, attribute = name.rpartition(":")
-    module = _from_file(Path(place), name) if place.endswith(_FILE) else _from_name(place, name)
+    module = _from_file(Path(place), name) if is_file(name) else _from_name(place, name)
     try:
         factory = getattr(module, attribute)
     except AttributeError:

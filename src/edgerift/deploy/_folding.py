@@ -50,12 +50,12 @@ def folded(model: nn.Module) -> nn.Module:
     >>> torch.allclose(folded(network)(images), network(images), atol=1e-6)
     True
     """
-    body = frozen_copy(model)
+    body = frozen_copy(model, None)
     try:
         module = fx.symbolic_trace(body)
         make_pure(module)
     except Exception:  # Tracing runs the user's code on stand-ins, which may raise anything.
-        plain: Any = frozen_copy(model)
+        plain: Any = frozen_copy(model, None)
         return Folded(plain.to(memory_format=torch.channels_last))
     _drop_what_does_nothing(module)
     _convolutions(module)

@@ -70,16 +70,16 @@ def as_logits(scores: Tensor, whose: str) -> Tensor:
 
 
 def tensor_of(value: Any, whose: str) -> Tensor:
-    """Take a tensor as it is and an array or numbers as a tensor; raises `ModelError` for anything else."""
+    """Take a tensor as it is, an array or a list of numbers as a tensor; raises `ModelError` for anything else."""
     if isinstance(value, Tensor):
         return value
     try:
-        # A copy, since an array may be read-only or run backwards.
-        return torch.from_numpy(np.array(value, order="C"))
+        if isinstance(value, list) or hasattr(value, "__array__"):
+            # A copy, since an array may be read-only or run backwards.
+            return torch.from_numpy(np.array(value, order="C"))
     except (TypeError, ValueError, RuntimeError):
-        raise ModelError(
-            f"{whose} answered {_described(value)}; needed: a tensor or numpy array of scores [N, classes]"
-        ) from None
+        pass
+    raise ModelError(f"{whose} answered {_described(value)}; needed: a tensor or numpy array of scores [N, classes]")
 
 
 def images_of(images: Any) -> Tensor:

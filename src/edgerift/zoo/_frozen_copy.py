@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from edgerift.errors import ModelError
 
 
-def frozen_copy(model: nn.Module) -> nn.Module:
+def frozen_copy(model: nn.Module, dtype: torch.dtype | None = torch.float32) -> nn.Module:
     """Copy a model to float32, in evaluation mode, without parameters that take gradients, on the device it is on.
 
-    Weights of 16 bits keep their values, those of 64 are rounded. What a forward hook kept of earlier images is copied
-    without its gradient. Raises `ModelError` for a model that cannot be copied.
+    Weights of 16 bits keep their values, those of 64 are rounded; without a `dtype` all stay what they are. What a
+    forward hook kept of earlier images is copied without its gradient. Raises `ModelError` for a model that cannot be
+    copied.
     """
     try:
         copied = copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in _kept(model)})
@@ -26,7 +27,7 @@ def frozen_copy(model: nn.Module) -> nn.Module:
             f"model '{type(model).__name__}' cannot be copied ({type(error).__name__}: {first}); "
             "take out of it what is neither a layer nor a tensor"
         ) from error
-    copied = copied.to(torch.float32).eval()
+    copied = copied.to(dtype).eval()
     for parameter in copied.parameters():  # A scripted module does not take it as a whole.
         parameter.requires_grad_(False)
     return copied

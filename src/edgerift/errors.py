@@ -14,13 +14,15 @@ EdgeriftError
 └── StoreError             a result that cannot be written, read or trusted
 ```
 
-A message is one line: what was given, what is allowed, and what to do about it.
+A message is one line: what was given, what is allowed, and what to do about it. :class:`ProbabilitiesWarning` is the
+one warning.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class EdgeriftError(Exception):
@@ -65,6 +67,36 @@ class BudgetError(EdgeriftError):
 
 class StoreError(EdgeriftError):
     """A stored result cannot be written, read or trusted."""
+
+
+class ProbabilitiesWarning(UserWarning):
+    """A model answers probabilities where logits are asked for; their logarithms are taken."""
+
+
+@contextmanager
+def users_code(whose: str, call: str, kind: type[InputError] = ModelError) -> Iterator[None]:
+    """Word what a user's own code raises in one line: whose it is, what it raised, and how edgerift calls it.
+
+    What is raised inside becomes an error of `kind`; errors of this tree stay as they are.
+
+    >>> with users_code("the model", "with 3 images"):
+    ...     [][0]
+    Traceback (most recent call last):
+    ...
+    edgerift.errors.ModelError: the model raised IndexError: list index out of range; edgerift calls it with 3 images
+    """
+    try:
+        yield
+    except EdgeriftError:
+        raise
+    except Exception as error:
+        raise kind(f"{whose} raised {_told(error)}; edgerift calls it {call}") from error
+
+
+def _told(error: Exception) -> str:
+    """Give an exception's kind and the first line of its message."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return type(error).__name__ + (f": {first}" if first else "")
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:

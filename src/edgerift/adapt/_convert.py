@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
+from edgerift.adapt._final_softmax import leave_out_final_softmax
 from edgerift.adapt._nodes import arguments_of, attribute
 from edgerift.adapt._quantizers import quantizer
 from edgerift.adapt._same import require_repeatable
@@ -66,6 +67,8 @@ def quantize(
     _require_logits(graph, classes)
     require_repeatable(model, images)
     require_same(model, graph, images, target)
+    leave_out_final_softmax(graph)
+    graph.recompile()
     _require_allowed(graph, target)
     with quiet():
         reference = copy.deepcopy(graph)

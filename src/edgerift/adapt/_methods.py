@@ -166,7 +166,8 @@ def weights_digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}{list(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        # As bytes, for numpy knows no bfloat16.
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -180,7 +181,7 @@ def _converted(
     progress: Progress,
 ) -> Converted:
     require_fit(original, train, target)
-    model = copy.deepcopy(original).cpu()
+    model = copy.deepcopy(original).cpu().float()
     provenance = Provenance(method=method, settings=settings, original=weights_digest(original))
     return quantize(
         model,

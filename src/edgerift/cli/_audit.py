@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import tyro
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import NonNegativeInt, PositiveInt, field_validator
 
 from edgerift import images, zoo
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
-from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._options import LEVELS, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     AdaptOptions,
     adapt_recipe,
@@ -29,7 +29,7 @@ from edgerift.cli._theft import TheftOptions, query_settings, question_budget, t
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
-from edgerift.evade import Attack, PairSettings, preset
+from edgerift.evade import Attack, GreyLevels, PairSettings, preset
 from edgerift.recipes import Settings
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
 from edgerift.train import TrainRecipe, TrainSettings
@@ -41,7 +41,7 @@ class AttackOptions(Settings):
     attack: tuple[str, ...] = ()
     """a named attack, such as default, diva-2022, pgd; may be given several times, and the first is the one that is
     judged; default, diva-2022 and pgd unless given"""
-    epsilon: Annotated[int, Field(ge=0, le=255)] = 8
+    epsilon: Annotated[GreyLevels, LEVELS] = 8
     """how far a pixel may move, in grey levels"""
     steps: PositiveInt = 20
     """gradient calls for each image; fgsm and r-fgsm make one"""

@@ -6,7 +6,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import tyro
 from pydantic import Field
@@ -16,6 +16,15 @@ from edgerift.errors import InputError
 from edgerift.images import ImagesSettings
 from edgerift.recipes import Settings
 from edgerift.store import Store, default_root
+
+#: A whole number whose checks word what is none, so that a share of 255 is answered with the grey levels it means.
+LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="INT",
+    instance_from_str=lambda given: int(given[0]) if given[0].isdecimal() else given[0],
+    is_instance=lambda value: isinstance(value, int),
+    str_from_instance=lambda value: [str(value)],
+)
 
 Json = Annotated[bool, tyro.conf.arg(name="json", help="print the result as one JSON object and nothing else")]
 

@@ -10,6 +10,7 @@ from edgerift.defend._coarser import Rounding as Rounding
 from edgerift.defend._coarser import Temperature as Temperature
 from edgerift.defend._coarser import TopK as TopK
 from edgerift.defend._defence import Defence as Defence
+from edgerift.defend._defence import checked_chain as checked_chain
 from edgerift.defend._defence import defended as defended
 from edgerift.defend._noise import GaussianNoise as GaussianNoise
 from edgerift.defend._sigmoid import Deception as Deception

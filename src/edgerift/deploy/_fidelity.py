@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 
 import torch
@@ -13,6 +14,7 @@ from edgerift.deploy._program import Program
 from edgerift.deploy._twin import Twin, twin
 from edgerift.errors import RecipeError
 from edgerift.images import to_float
+from edgerift.measure import MODULE_CALL, Logits
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin 
         raise RecipeError("fidelity needs at least one image")
     model = candidate or twin(program, RUNTIMES[build.runtime].arithmetic)
     answers = build.predict(images)
-    expected = twin_scores(model, images)
+    expected = answers_of(model, images)
     difference = (answers - expected).abs()
     return Fidelity(
         arithmetic=model.arithmetic,
@@ -56,7 +58,21 @@ def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin 
 
 
 def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Compute a module's logits `[N,K]` of uint8 images, in batches and without gradients."""
+    """Compute a module's logits float32 `[N,K]` of uint8 images, in batches and without gradients.
+
+    Where it answers probabilities these are their logarithms, as :class:`~edgerift.measure.Logits` takes them. Raises
+    :class:`~edgerift.errors.ModelError` for what the module raises, or an answer that is no `[N,K]`.
+    """
+    return module_logits(model, "the model", batch)(images)
+
+
+def module_logits(model: torch.nn.Module, whose: str, batch: int = 256) -> Logits:
+    """Make what answers uint8 images with a module's logits; messages name it as `whose`. See :func:`twin_scores`."""
+    return Logits(functools.partial(answers_of, model, batch=batch), whose, MODULE_CALL)
+
+
+def answers_of(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
+    """Compute a module's answers to uint8 images as they are, in batches and without gradients."""
     with torch.inference_mode():
         return torch.cat([model(to_float(part)) for part in images.split(batch)])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 from typing import Any, Final, final
 
@@ -13,6 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy._frozen_layers import Bounds, Fork, FrozenConvolution, add_into, slope_of
 from edgerift.deploy._integer_convolution import Geometry
 from edgerift.deploy._pure_graph import make_pure
+from edgerift.zoo import frozen_copy
 
 _ADDS: Final = (operator.add, torch.add)
 _RELUS: Final = (F.relu, torch.relu)
@@ -60,15 +60,14 @@ def folded(model: nn.Module) -> nn.Module:
     >>> torch.allclose(folded(network)(images), network(images), atol=1e-6)
     True
     """
-    plain: Any = copy.deepcopy(model)
     if model._forward_pre_hooks or model._forward_hooks:
-        return Folded(plain.to(memory_format=torch.channels_last))  # A trace would leave the hooks of the whole out.
-    body = copy.deepcopy(model).eval().requires_grad_(False)
+        return _unfolded(model)  # A trace would leave the hooks of the whole out.
+    body = frozen_copy(model, None)
     try:
         module = fx.symbolic_trace(body)
         make_pure(module)
     except Exception:  # Tracing runs the user's code on stand-ins, which may raise anything.
-        return Folded(plain.to(memory_format=torch.channels_last))
+        return _unfolded(model)
     _drop_what_does_nothing(module)
     _convolutions(module)
     _fork(module)
@@ -78,6 +77,11 @@ def folded(model: nn.Module) -> nn.Module:
     module.recompile()
     module.delete_all_unused_submodules()
     return Folded(module)
+
+
+def _unfolded(model: nn.Module) -> Folded:
+    plain: Any = frozen_copy(model, None)
+    return Folded(plain.to(memory_format=torch.channels_last))
 
 
 def _called(module: fx.GraphModule, node: Any) -> nn.Module | None:

@@ -9,6 +9,7 @@ from edgerift.evade._evasion import Dropped as Dropped
 from edgerift.evade._evasion import Evasion as Evasion
 from edgerift.evade._files import png_bytes as png_bytes
 from edgerift.evade._files import read_png as read_png
+from edgerift.evade._grey_levels import GreyLevels as GreyLevels
 from edgerift.evade._judge import is_beyond_top5 as is_beyond_top5
 from edgerift.evade._judge import is_evasive as is_evasive
 from edgerift.evade._layer_ranking import LayerEffect as LayerEffect

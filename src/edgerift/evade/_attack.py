@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from edgerift.evade._grey_levels import GreyLevels, meant
 from edgerift.evade._objectives import CrossEntropy, Margin, NamedObjective, PairMargin, TargetedDiva
 from edgerift.recipes import Settings
+
+#: Nobody takes steps of less and too few of them but who thinks in shares of 255.
+_TINY_STEP: Final = 0.1
 
 
 class Attack(Settings):
@@ -31,7 +35,7 @@ class Attack(Settings):
     """
 
     objective: NamedObjective = Field(default_factory=PairMargin)
-    epsilon: Annotated[int, Field(ge=0, le=255)] = 8
+    epsilon: GreyLevels = 8
     step: PositiveFloat = 1.0
     steps: NonNegativeInt = 20
     rule: Literal["sign", "momentum", "apgd", "balance"] = "sign"
@@ -56,6 +60,11 @@ class Attack(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Attack:
+        if self.step < _TINY_STEP and 0 < self.step * self.steps < self.epsilon:
+            raise ValueError(
+                f"{self.steps} steps of {self.step:g} grey levels do not reach an epsilon of {self.epsilon}; a step is "
+                f"in grey levels of 255: did you mean {meant(self.step)}?"
+            )
         if self.rule == "apgd" and self.schedule != "constant":
             raise ValueError("rule 'apgd' has its own schedule; leave schedule at 'constant'")
         if self.rule == "balance" and not isinstance(self.objective, PairMargin):

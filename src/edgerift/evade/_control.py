@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from edgerift.deploy import Fingerprint, folded, twin_scores
 from edgerift.evade._pair import Pair, Steering
+from edgerift.zoo import frozen_copy
 
 
 @final
@@ -37,6 +37,6 @@ class FloatBuild:
 
 def float_pair(original: nn.Module, other: nn.Module) -> tuple[Pair, Steering]:
     """Put another float model in the build's place, and make the modules that steer an attack on it."""
-    other = copy.deepcopy(other).eval()
+    other = frozen_copy(other)
     pair = Pair(original, None, FloatBuild(other))
-    return pair, Steering(folded(original), (folded(other),))
+    return pair, Steering(folded(frozen_copy(original)), (folded(other),))

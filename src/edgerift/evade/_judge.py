@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from edgerift.deploy import twin_scores
+from edgerift.deploy import module_logits
 from edgerift.errors import ModelError
 from edgerift.evade._attack import Attack
 from edgerift.evade._pair import Victim
@@ -53,7 +53,7 @@ class Judge:
         """Prepare to judge for an attack's goal."""
         self._victim = victim
         self._attack = attack
-        self._original = victim.folded_original
+        self._original = module_logits(victim.folded_original, "the original")
 
     def ask(self, images: Tensor, labels: Tensor) -> Verdicts:
         """Judge uint8 images `[N,3,H,W]` with labels `[N]`, both on the CPU."""
@@ -63,7 +63,7 @@ class Judge:
         evasive = torch.zeros_like(fooled)
         if asked.any():
             rows = asked.nonzero()[:, 0]
-            original = finite(twin_scores(self._original, images.index_select(0, rows)), "original")
+            original = finite(self._original(images.index_select(0, rows)), "original")
             evasive[rows] = is_evasive(original, build[rows], labels[rows], self._attack)
         return Verdicts(fooled, evasive, asked)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from torch import Tensor
 
+from edgerift.errors import InputError, users_code
 from edgerift.recipes import Settings
 
 Objective: TypeAlias = Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]
@@ -114,6 +115,23 @@ class Custom(Settings):
 NamedObjective = Annotated[
     Diva | TargetedDiva | CrossEntropy | Margin | PairMargin | Custom, Field(discriminator="type")
 ]
+
+
+def name_of(objective: Objective) -> str:
+    """Give the name of a callable of the user's own."""
+    name: str = getattr(objective, "__qualname__", type(objective).__qualname__)
+    return name
+
+
+def guarded(objective: Objective) -> Objective:
+    """Word what a callable of the user's own raises in one line, as an :class:`~edgerift.errors.InputError`."""
+
+    def called(original: Tensor, adapted: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        call = "as objective(original, adapted, labels): logits [N,K], a tuple of such, int64 [N]; to values [N]"
+        with users_code(f"objective '{name_of(objective)}'", call, InputError):
+            return objective(original, adapted, labels)
+
+    return called
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:

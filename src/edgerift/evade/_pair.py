@@ -10,9 +10,11 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from edgerift.deploy import RUNTIMES, Build, Program, folded, twin, twin_scores
+from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, twin
 from edgerift.errors import InputError
 from edgerift.evade._objectives import margin
+from edgerift.measure import Logits, LogitsModule
+from edgerift.zoo import frozen_copy
 
 
 @final
@@ -21,8 +23,9 @@ class Steering:
     """The modules that a search takes its gradients from: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
 
     What an attacker knows is what stands here. White box: a copy of the original and each build's twin. An attacker
-    who lacks a model puts a surrogate in its place; the judges stay the true ones. A module that is in training mode or
-    has parameters that take gradients is copied, in evaluation mode and frozen.
+    who lacks a model puts a surrogate in its place; the judges stay the true ones. A module that is in training mode,
+    has parameters that take gradients or weights that are not float32 is copied to float32, in evaluation mode and
+    frozen. One that answers probabilities counts as one that answers their logarithms: :meth:`on_logits`.
     """
 
     original: nn.Module
@@ -39,6 +42,13 @@ class Steering:
         """Copy every module to a device; these stay where they are."""
         first, *others = (copy.deepcopy(module).to(device) for module in (self.original, *self.adapted))
         return Steering(first, tuple(others))
+
+    def on_logits(self) -> Steering:
+        """Let every module answer float32 logits, and refuse one without a gradient: the same modules, read as such."""
+        return Steering(
+            LogitsModule(self.original, "the original that steers"),
+            tuple(LogitsModule(module, "the adapted model that steers") for module in self.adapted),
+        )
 
 
 class Victim(Protocol):
@@ -67,7 +77,9 @@ class Victim(Protocol):
 class Pair:
     """An original, its program and the build that ships.
 
-    The original is copied and put into evaluation mode. `program` may be None when only surrogates steer.
+    The original is copied to float32 and put into evaluation mode. `program` may be None when only surrogates steer.
+    An original or a build that answers probabilities is read as one that answers their logarithms, and an
+    :class:`~edgerift.errors.ProbabilitiesWarning` says so.
     """
 
     original: nn.Module
@@ -76,15 +88,15 @@ class Pair:
 
     def __post_init__(self) -> None:
         """Keep an own copy of the original, so that nothing done to the caller's changes a verdict."""
-        object.__setattr__(self, "original", _frozen_copy(self.original))
+        object.__setattr__(self, "original", frozen_copy(self.original).cpu())
 
     def original_scores(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with the original's logits, float32 `[N,K]` on the CPU."""
-        return twin_scores(self.original, images)
+        return self._original_logits(images).cpu()
 
     def build_scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with the build's logits, float32 `[N,K]` on the CPU."""
-        return self.build.predict(images)
+        return self._build_logits(images).detach().cpu()
 
     def white_box(self) -> Steering:
         """Make a folded copy of the original and the twin that follows the build's runtime.
@@ -92,6 +104,14 @@ class Pair:
         Raises :class:`~edgerift.errors.InputError` without a program.
         """
         return Steering(self.folded_original, (self.twin,))
+
+    @cached_property
+    def _original_logits(self) -> Logits:
+        return module_logits(self.original, "the original")
+
+    @cached_property
+    def _build_logits(self) -> Logits:
+        return Logits(self.build.predict, "the build")
 
     @cached_property
     def folded_original(self) -> nn.Module:
@@ -153,10 +173,11 @@ class Fleet:
 
 def _settled(module: nn.Module) -> nn.Module:
     at_work = any(part.training for part in module.modules())
-    if at_work or any(parameter.requires_grad for parameter in module.parameters()):
-        return copy.deepcopy(module).eval().requires_grad_(False)
+    tensors = list(module.parameters())
+    if at_work or any(tensor.requires_grad or _is_other_float(tensor) for tensor in tensors):
+        return frozen_copy(module)
     return module
 
 
-def _frozen_copy(model: nn.Module) -> nn.Module:
-    return copy.deepcopy(model).to("cpu").eval().requires_grad_(False)
+def _is_other_float(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.dtype != torch.float32

@@ -16,7 +16,7 @@ from edgerift.evade._engine import Engine, Trace, device_of
 from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import Judge, finite, is_evasive
-from edgerift.evade._objectives import Custom, Objective
+from edgerift.evade._objectives import Custom, Objective, guarded, name_of
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.images import ImageSet
@@ -69,7 +69,7 @@ def search(
         image_set,
         chosen,
         described,
-        objective=None if isinstance(objective, Settings) else objective,
+        objective=None if objective is None or isinstance(objective, Settings) else guarded(objective),
         steering=steering or victim.white_box(),
         batch_size=batch_size,
         progress=progress,
@@ -84,8 +84,7 @@ def _described(attack: Attack | str | None, objective: Objective | None, changes
     if isinstance(objective, Settings):
         changes = {**changes, "objective": objective}
     elif objective is not None:
-        name = getattr(objective, "__qualname__", type(objective).__qualname__)
-        changes = {**changes, "objective": Custom(name=name)}
+        changes = {**changes, "objective": Custom(name=name_of(objective))}
     return attack.replace(**changes) if changes else attack
 
 
@@ -132,6 +131,7 @@ def search_selected(
             raise RecipeError(f"objective '{attack.objective.name}' is a function; pass it as objective=")
         objective = attack.objective
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
+    steering = steering.on_logits()
     _require_target(attack, len(image_set.classes))
     engine = Engine(
         held(images, grey=image_set.grey),

@@ -284,6 +284,4 @@ class _Observer:
         """Answer as the victim does before any defence, unpaid: what is measured here is no part of the attack."""
         if self._recipe.pixels == "whole":
             return posteriors(self._victim, to_whole(images).cpu()).to(images.device)
-        assert isinstance(self._victim, nn.Module)
-        answers: Tensor = self._victim(images).softmax(1)
-        return answers
+        return posteriors(self._victim, images, floats=True).to(images.device)

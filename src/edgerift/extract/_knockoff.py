@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
@@ -13,8 +14,9 @@ from torch.nn import functional as F
 
 from edgerift import zoo
 from edgerift.defend import Defence, LabelOnly, TopK, defended
-from edgerift.errors import InputError, RecipeError
+from edgerift.errors import BudgetError, InputError, RecipeError
 from edgerift.extract._inversion import learn_inversion
+from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
 from edgerift.images import Augmentation, ImageSet
 from edgerift.recipes import Progress, Settings, silent
@@ -103,16 +105,18 @@ def knockoff(
     settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
     `measured_on` has the victim's own classes; the clone's accuracy on it is measured after every epoch, and nothing is
     selected by it. The images are drawn in an order that the seed decides; asking stops at the end of the budget or of
-    the set. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when not one image
-    can be asked about, views cannot differ or sizes do, and what :meth:`Oracle.ask` and `train.run` raise.
+    the set: of an oracle that was asked before, what is left of its budget is used, and what it has answered costs
+    nothing. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when views cannot
+    differ or sizes do, :class:`~edgerift.errors.BudgetError` when not one image can be asked about, and what
+    :meth:`Oracle.ask` and `train.run` raise.
     """
     chosen = _chosen(settings or Knockoff(), student, settings_fields)
     _require_sizes(queries, measured_on)
     if not isinstance(student, nn.Module):
         # A student that cannot be made has to be known before anything is paid.
         _blank(chosen, 2, queries.size)
-    questions = _drawn(queries, victim, chosen)
-    answers = _asked(victim, questions, chosen, progress)
+    drawn = _drawn(queries, victim, chosen)
+    questions, answers = _asked(victim, drawn, chosen, progress)
     targets = _counteracted(answers, chosen)
     stolen = _labelled(questions, targets, measured_on)
     model = student if isinstance(student, nn.Module) else _blank(chosen, answers.shape[1], queries.size)
@@ -166,16 +170,43 @@ def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
     return queries.select(order[:count])
 
 
-def _asked(victim: Oracle, questions: ImageSet, chosen: Knockoff, progress: Progress) -> Tensor:
-    """Ask about each view, undo what is known of the defence, and average: float32 `[N,K]` on the simplex."""
-    first = victim.ask(questions.images, progress)
+def _asked(victim: Oracle, drawn: ImageSet, chosen: Knockoff, progress: Progress) -> tuple[ImageSet, Tensor]:
+    """Ask about each view, undo what is known of the defence, and average.
+
+    The images whose views the victim's budget is enough for, and their answers float32 `[N,K]` on the simplex.
+    """
+    count = len(drawn) if victim.spent == 0 else _affordable(victim, drawn, chosen)
+    questions = drawn if count == len(drawn) else drawn.select(torch.arange(count))
+    views = (view[:count] for view in _views(drawn, chosen))
+    first = victim.ask(next(views), progress)
     read = learn_inversion(chosen.undo, first.shape[1], seed=chosen.seed) if chosen.undo else _summing_to_one
     total = read(first).double()
+    for view in views:
+        total += read(victim.ask(view, progress)).double()
+    return questions, (total / chosen.views).float()
+
+
+def _views(drawn: ImageSet, chosen: Knockoff) -> Iterator[Tensor]:
+    """Make the views of the images: uint8 `[N,3,H,W]` each, the images themselves first."""
+    yield drawn.images
     generator = torch.Generator().manual_seed(chosen.seed)
     for _ in range(chosen.views - 1):
-        view = augment(questions.images, questions.augmentation, generator)
-        total += read(victim.ask(view, progress)).double()
-    return (total / chosen.views).float()
+        yield augment(drawn.images, drawn.augmentation, generator)
+
+
+def _affordable(victim: Oracle, drawn: ImageSet, chosen: Knockoff) -> int:
+    """Tell how many of the images a victim that was asked before answers in all their views.
+
+    A run that was killed counts as many as before: what it had paid for since costs nothing.
+    """
+    by_image = zip(*(image_keys(view) for view in _views(drawn, chosen)), strict=True)
+    count = victim.affordable([key for keys in by_image for key in keys]) // chosen.views
+    if count < 1:
+        raise BudgetError(
+            f"{victim.remaining} images are left of a budget of {victim.budget}, and an image with its views costs "
+            f"{chosen.views}: nothing to ask; give a larger budget"
+        )
+    return count
 
 
 def _summing_to_one(answers: Tensor) -> Tensor:

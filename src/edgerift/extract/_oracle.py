@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import threading
@@ -15,13 +14,15 @@ from typing import Final, Literal, TypeAlias, final
 import torch
 from torch import Tensor, nn
 
+from edgerift import zoo
 from edgerift.adapt import weights_digest
-from edgerift.defend import Defence, defended
-from edgerift.deploy import Build, twin_scores
+from edgerift.defend import Defence, checked_chain, defended
+from edgerift.deploy import Build
 from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.extract._stream import Stream
-from edgerift.measure import Predict
+from edgerift.images import to_float
+from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
 from edgerift.recipes import Progress, silent
 from edgerift.train import exact_float32
 
@@ -37,12 +38,13 @@ Answer: TypeAlias = Callable[[Tensor], Tensor]
 class Oracle:
     """The only way from an attack to a victim: uint8 images in, posterior probabilities out, each image paid for.
 
-    The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits `[N,K]`. Its answers
-    are softmax(logits), then changed by the `defence`s in their order; an output mode (top-k, rounded, the label
-    alone) is the last of them. `budget` is the number of different images that will ever be answered. An image that
-    was paid for is answered again from the ledger at no cost, so the same image always has the same answer. With a
-    `ledger` path every answer is on disk before it is handed out, and an attack that was killed goes on without paying
-    twice. No attribute leads to the model. Safe to ask from several threads.
+    The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits or probabilities
+    `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells. Its answers are
+    softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode (top-k,
+    rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
+    answered. An image that was paid for is answered again from the ledger at no cost, so the same image always has the
+    same answer. With a `ledger` path every answer is on disk before it is handed out, and an attack that was killed
+    goes on without paying twice. No attribute leads to the model. Safe to ask from several threads.
 
     An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
     (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
@@ -71,7 +73,7 @@ class Oracle:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
         if pixels == "float" and not isinstance(victim, nn.Module):
             raise InputError("this victim takes uint8 images alone; leave out pixels='float', or give a float model")
-        defences = tuple(defence) if isinstance(defence, Sequence) else (defence,)
+        defences = checked_chain(defence)
         self._budget = budget
         self._lock = threading.RLock()
         path, identity = None if ledger is None else Path(ledger), _identity(victim, defences)
@@ -82,8 +84,8 @@ class Oracle:
         except BaseException:
             self._ledger.close()
             raise
-        self._answer = _answering(_predicting(victim), defences)
-        self._answer_floats = None if pixels == "whole" else _answering(_predicting(victim, floats=True), defences)
+        self._answer = _answering(_reading(victim), defences)
+        self._answer_floats = None if pixels == "whole" else _answering(_reading(victim, floats=True), defences)
 
     @property
     def budget(self) -> int:
@@ -121,6 +123,7 @@ class Oracle:
         Raises :class:`~edgerift.errors.BudgetError` when not all images that are new can be paid for; then none of
         them is.
         """
+        images = images_of(images)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
                 f"an oracle takes uint8 images [N,3,H,W], at least one; got "
@@ -141,6 +144,12 @@ class Oracle:
                     progress("ask the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
+    def affordable(self, keys: Sequence[bytes]) -> int:
+        """Tell how many images, from the first on, the rest of the budget is enough for; see `image_keys`."""
+        with self._lock:
+            new = self._ledger.missing(keys)
+            return len(keys) if len(new) <= self.remaining else new[self.remaining]
+
     def stream(self, images: Tensor) -> Tensor:
         """Answer generated images float32 `[N,3,H,W]` in [0, 1] with posterior probabilities float32 `[N,K]`.
 
@@ -148,6 +157,7 @@ class Oracle:
         Raises :class:`~edgerift.errors.BudgetError` when not all can be paid for, and
         :class:`~edgerift.errors.ModelError` when not all pixels are finite; then none of them is paid for.
         """
+        images = images_of(images)
         if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
                 f"an oracle takes generated images as float32 [N,3,H,W], at least one; got "
@@ -196,14 +206,15 @@ class Oracle:
         self.close()
 
 
-def posteriors(victim: Build | nn.Module | Predict, images: Tensor) -> Tensor:
+def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
     """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
-    They are asked about in the same parts as :class:`Oracle` takes. Raises :class:`~edgerift.errors.ModelError` for an
-    answer that is not one finite logit for each image and class.
+    They are asked about in the same parts as :class:`Oracle` takes. A module may be asked about float32 images in
+    [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
+    not one row of finite numbers for each image.
     """
-    predict = _predicting(victim)
-    return torch.cat([_softmax(predict, part) for part in images.split(_PART)])
+    logits = _reading(victim, floats=floats)
+    return torch.cat([_posteriors(logits, part) for part in images_of(images).split(_PART)])
 
 
 def to_whole(images: Tensor) -> Tensor:
@@ -218,24 +229,24 @@ def finite(images: Tensor) -> Tensor:
     return images
 
 
-def _answering(predict: Predict, defences: tuple[Defence, ...]) -> Answer:
+def _answering(logits: Logits, defences: tuple[Defence, ...]) -> Answer:
     # Closures, so that no attribute of the oracle holds the victim.
 
     def answer(images: Tensor) -> Tensor:
-        return defended(_softmax(predict, images), defences)
+        return defended(_posteriors(logits, images), defences)
 
     return answer
 
 
-def _softmax(predict: Predict, images: Tensor) -> Tensor:
+def _posteriors(logits: Logits, images: Tensor) -> Tensor:
     with torch.no_grad():
-        logits = predict(images).to("cpu", torch.float32)
-    if logits.ndim != 2 or len(logits) != len(images) or not bool(logits.isfinite().all()):
+        answers = logits.posteriors(images)
+    if not bool(answers.isfinite().all()):
         raise ModelError(
-            f"the victim answered {len(images)} images with shape {list(logits.shape)} or with values that are not "
-            "finite; needed: finite logits [N, classes]"
+            f"the victim answered {len(images)} images with values that are not finite; needed: finite logits "
+            "[N, classes]"
         )
-    return logits.softmax(1)
+    return answers
 
 
 def _chosen(images: Tensor, places: list[int]) -> Tensor:
@@ -245,20 +256,19 @@ def _chosen(images: Tensor, places: list[int]) -> Tensor:
     return images[torch.tensor(places)]
 
 
-def _predicting(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Predict:
-    if isinstance(victim, nn.Module):
-        module = copy.deepcopy(victim).eval().requires_grad_(False)
-        device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
+def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Logits:
+    if not isinstance(victim, nn.Module):
+        return Logits(victim if callable(victim) else victim.predict, "the victim")
+    module = zoo.frozen_copy(victim)
+    device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
 
-        def predict(images: Tensor) -> Tensor:
-            # Small differences of the answers are to be the victim's own.
-            with exact_float32():
-                if floats:
-                    return torch.cat([module(part) for part in images.to(device).split(_BATCH)])
-                return twin_scores(module, images.to(device))
+    def predict(images: Tensor) -> Tensor:
+        # Small differences of the answers are to be the victim's own.
+        with exact_float32():
+            asked = images.to(device)
+            return torch.cat([module(part if floats else to_float(part)) for part in asked.split(_BATCH)])
 
-        return predict
-    return victim if callable(victim) else victim.predict
+    return Logits(predict, "the victim", MODULE_CALL)
 
 
 def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:

@@ -14,6 +14,13 @@ from edgerift.measure._interval import mean_interval as mean_interval
 from edgerift.measure._interval import rate_of as rate_of
 from edgerift.measure._latency import Latency as Latency
 from edgerift.measure._latency import latency as latency
+from edgerift.measure._logits import MODULE_CALL as MODULE_CALL
+from edgerift.measure._logits import Logits as Logits
+from edgerift.measure._logits import LogitsModule as LogitsModule
+from edgerift.measure._logits import Predict as Predict
+from edgerift.measure._logits import are_probabilities as are_probabilities
+from edgerift.measure._logits import images_of as images_of
+from edgerift.measure._logits import log_probabilities as log_probabilities
 from edgerift.measure._posteriors import Mean as Mean
 from edgerift.measure._posteriors import ReliabilityBin as ReliabilityBin
 from edgerift.measure._posteriors import expected_calibration_error as expected_calibration_error
@@ -25,7 +32,6 @@ from edgerift.measure._posteriors import reliability as reliability
 from edgerift.measure._rate import Rate as Rate
 from edgerift.measure._rate import fisher as fisher
 from edgerift.measure._rate import mcnemar as mcnemar
-from edgerift.measure._scores import Predict as Predict
 from edgerift.measure._scores import accuracy as accuracy
 from edgerift.measure._scores import predict_all as predict_all
 from edgerift.measure._spread import Spread as Spread

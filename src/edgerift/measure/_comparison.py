@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from edgerift.errors import InputError
+from edgerift.measure._logits import as_logits
 from edgerift.measure._rate import Rate
 from edgerift.measure._scores import check_scores, right
 
@@ -71,13 +72,16 @@ def l1_distance(first_scores: Tensor, second_scores: Tensor) -> float:
     """Measure how far the probabilities are apart, in [0, 2], from scores (logits) `[N,K]`.
 
     It is the mean over the images of sum_k |softmax(first)_k - softmax(second)_k|, twice the total variation
-    distance, computed in float64. Raises `ModelError` for scores that are not finite, `InputError` for shapes
-    that differ and without images.
+    distance, computed in float64. Scores of eight images or more that are probabilities are taken as such.
+    Raises `ModelError` for scores that are not finite, `InputError` for shapes that differ and without images.
     """
     _check_same_shape(first_scores, second_scores)
     if len(first_scores) == 0:
         raise InputError("the distance of 0 scores has no value; at least 1 image is needed")
-    first, second = first_scores.double().softmax(1), second_scores.double().softmax(1)
+    first, second = (
+        as_logits(scores, f"the {place} of two models").double().softmax(1)
+        for place, scores in (("first", first_scores), ("second", second_scores))
+    )
     return float((first - second).abs().sum(1).mean())
 
 

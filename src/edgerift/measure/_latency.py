@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edgerift.errors import InputError
-from edgerift.measure._scores import Predict
+from edgerift.measure._logits import Predict
 
 
 @dataclass(frozen=True, slots=True)

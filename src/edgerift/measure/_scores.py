@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from edgerift.errors import InputError, ModelError
+from edgerift.measure._logits import Logits, Predict
 from edgerift.measure._rate import Rate
 
 if TYPE_CHECKING:
     from edgerift.images import ImageSet
 
-Predict: TypeAlias = Callable[[Tensor], Tensor]
-"""What every classifier looks like here: uint8 images `[N,3,H,W]` to scores `[N,K]`, on any device."""
-
 
 @torch.no_grad()
 def predict_all(predict: Predict, image_set: ImageSet, batch_size: int = 256) -> Tensor:
-    """Score every image of a set, in its order: float32 `[N,K]` on the CPU.
+    """Score every image of a set, in its order: logits float32 `[N,K]` on the CPU; see :class:`Logits`.
 
-    Raises `ModelError` when an answer is not one finite score for each image and class, `InputError` for an
-    empty set or a batch size below 1.
+    Raises `ModelError` when an answer is not one finite score for each image and class, or `predict` raises,
+    `InputError` for an empty set or a batch size below 1.
     """
     if batch_size < 1:
         raise InputError(f"a batch size of {batch_size}; allowed: 1 or more")
     if len(image_set) == 0:
         raise InputError(f"the image set '{image_set.name}' is empty; at least 1 image is needed")
-    answers = []
-    for images, _ in image_set.batches(batch_size):
-        scores = predict(images).detach().to("cpu", torch.float32)
-        if scores.ndim != 2 or len(scores) != len(images):
-            shape = list(scores.shape)
-            raise ModelError(f"the model answered {len(images)} images with shape {shape}; needed: [N, classes]")
-        answers.append(scores)
-    return check_scores(torch.cat(answers))
+    logits = Logits(predict)
+    return check_scores(torch.cat([logits(images).detach().cpu() for images, _ in image_set.batches(batch_size)]))
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> Rate:

@@ -44,8 +44,10 @@ class StudyFile:
         step that imports it.
         """
         for place, name in _networks(self.study):
+            if not zoo.is_users_own(name) or zoo.is_file(name):
+                continue  # A file is looked for by the step that imports it.
             package = name.partition(":")[0].partition(".")[0]
-            if zoo.is_users_own(name) and not _is_there(package):
+            if not _is_there(package):
                 rest = f" is '{name}'; there is no '{package}' here: install it, or name its folder in PYTHONPATH"
                 raise ModelError(self.where(place) + Problem(place, place, rest).text)
 

@@ -17,7 +17,7 @@ from pydantic import (
 from edgerift.adapt import Allowance, PtqSettings, QatSettings
 from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import unknown_name
-from edgerift.evade import Attack, preset, presets
+from edgerift.evade import Attack, GreyLevels, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import RowName
 from edgerift.recipes import NotAllowedError, Problem, Settings
@@ -100,7 +100,7 @@ class AttackChoice(Settings):
 
     preset: str
     title: Line | None = None
-    epsilon: Annotated[int, Field(ge=0, le=255)] = 8
+    epsilon: GreyLevels = 8
     steps: NonNegativeInt = 20
     change: Changes = Field(default_factory=dict)
 

@@ -13,5 +13,7 @@ from edgerift.zoo._create import create as create
 from edgerift.zoo._create import from_architecture as from_architecture
 from edgerift.zoo._create import is_users_own as is_users_own
 from edgerift.zoo._create import names as names
+from edgerift.zoo._factory import is_file as is_file
 from edgerift.zoo._files import load as load
 from edgerift.zoo._files import save as save
+from edgerift.zoo._frozen_copy import frozen_copy as frozen_copy

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from edgerift.measure import log_probabilities
 from edgerift.zoo._architecture import Architecture
 
 
@@ -38,17 +39,19 @@ class Normalise(nn.Module):
 class Classifier(nn.Module):
     """A float32 original: images in `[0, 1]`, `[N, 3, H, W]`, to logits `[N, K]`.
 
-    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from.
+    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from. Of a body that
+    answers probabilities the logarithms are taken where `takes_logarithms` says so.
     """
 
-    def __init__(self, body: nn.Module, architecture: Architecture) -> None:
+    def __init__(self, body: nn.Module, architecture: Architecture, *, takes_logarithms: bool = False) -> None:
         """Put the normalisation that `architecture` states in front of `body`."""
         super().__init__()
+        self.takes_logarithms = takes_logarithms
         self.normalise = Normalise(architecture.mean, architecture.std)
         self.body = body
         self.architecture = architecture
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer logits `[N, K]` for float images `[N, 3, H, W]` in `[0, 1]`."""
-        logits: Tensor = self.body(self.normalise(images))
-        return logits
+        answers: Tensor = self.body(self.normalise(images))
+        return log_probabilities(answers) if self.takes_logarithms else answers

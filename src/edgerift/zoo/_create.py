@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgerift.errors import ModelError, unknown_name
+from edgerift.errors import ModelError, unknown_name, users_code
+from edgerift.measure import Logits
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
+from edgerift.zoo._factory import find_factory
 from edgerift.zoo._small import densenet_tiny, lenet, mobilenet_tiny, resnet8
 from edgerift.zoo._torchvision import VARIANTS, torchvision_body
 
@@ -33,11 +34,12 @@ def names() -> tuple[str, ...]:
 
 
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
-    """Make a classifier by its name in the zoo, or by `module:factory` for a user's own.
+    """Make a classifier by its name in the zoo, or by `module:factory` or `path/file.py:factory` for a user's own.
 
     `architecture_fields` are the further fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`,
     `std`). A factory is called as `factory(classes)` and answers an `nn.Module` from normalised images `[N,
-    3, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust.
+    3, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust. Of a network
+    that ends in softmax the classifier takes the logarithms, and says so with a `ProbabilitiesWarning`.
 
     The same seed gives the same weights; the global random state is left as it was.
 
@@ -56,7 +58,9 @@ def from_architecture(architecture: Architecture, *, seed: int = 0) -> Classifie
     # so that what they draw comes from the seed and the caller's random state does not move.
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return Classifier(_body(architecture), architecture)
+        body = _body(architecture)
+        own = is_users_own(architecture.name)
+        return Classifier(body, architecture, takes_logarithms=own and _answers_probabilities(body, architecture))
 
 
 def check(model: nn.Module, classes: int) -> None:
@@ -94,38 +98,28 @@ def _body(architecture: Architecture) -> nn.Module:
 
 def _users_own(architecture: Architecture) -> nn.Module:
     name, classes = architecture.name, architecture.classes
-    body = _factory(name)(classes)
+    with users_code(f"factory '{name}'", f"as factory({classes}), with the number of classes, for an nn.Module"):
+        body = find_factory(name)(classes)
     if not isinstance(body, nn.Module):
         raise ModelError(
             f"'{name}' answered a {type(body).__name__}; a factory(classes) has to answer a torch.nn.Module"
         )
-    training = body.training
+    return body.to(torch.float32)
+
+
+def _answers_probabilities(body: nn.Module, architecture: Architecture) -> bool:
+    """Ask a user's network about blank images: whether it answers as it should, and probabilities for logits."""
+    name, size, training = architecture.name, architecture.size, body.training
+    call = (
+        f"with normalised float32 images [N,3,{size},{size}], three equal channels for grey ones, for logits "
+        f"[N, {architecture.classes}]; give size= (--size) for others"
+    )
+    reading = Logits(body.eval(), f"'{name}'", call)
     with torch.no_grad():
-        logits = body.eval()(torch.zeros(1, 3, architecture.size, architecture.size))
+        logits = reading(torch.zeros(1, 3, size, size))
     body.train(training)
-    if not isinstance(logits, Tensor) or logits.shape != (1, classes):
-        given = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"'{name}' answers {given} for one image; it has to answer logits [1, {classes}]")
-    return body
-
-
-def _factory(name: str) -> Callable[[int], object]:
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+    if logits.shape != (1, architecture.classes):
         raise ModelError(
-            f"module '{module_name}' of '{name}' cannot be imported ({error}); write module:factory, "
-            "and install the module or put its folder on PYTHONPATH"
-        ) from error
-    try:
-        factory = getattr(module, attribute)
-    except AttributeError:
-        offered = [key for key in vars(module) if not key.startswith("_")]
-        raise ModelError(unknown_name(f"factory of module {module_name}", attribute, offered)) from None
-    if not callable(factory):
-        raise ModelError(
-            f"'{name}' is a {type(factory).__name__}; it has to be a function: factory(classes) -> nn.Module"
+            f"'{name}' answers {list(logits.shape)} for one image; it has to answer logits [1, {architecture.classes}]"
         )
-    made: Callable[[int], object] = factory
-    return made
+    return reading.are_probabilities

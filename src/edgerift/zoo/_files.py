@@ -46,7 +46,7 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
             f"{path} asks to import and run '{architecture.name}'; pass trust=True (--trust) if you know that code"
         )
     skeleton = from_architecture(architecture.model_copy(update={"pretrained": False}))
-    model = Classifier(skeleton.body, architecture)
+    model = Classifier(skeleton.body, architecture, takes_logarithms=skeleton.takes_logarithms)
     _require_fit(model.state_dict(), tensors, path)
     _require_finite(tensors, str(path))
     model.load_state_dict(tensors)

@@ -1,0 +1,80 @@
+"""Factories of users: a function by the name of its module or the path of its file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from edgerift.errors import ModelError, unknown_name
+
+_FILE = ".py"
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a user's own name is `path/file.py:factory`, and not `module:factory`."""
+    return name.rpartition(":")[0].endswith(_FILE)
+
+
+def find_factory(name: str) -> Callable[[int], object]:
+    """Import what `module:factory` or `path/file.py:factory` names; raises `ModelError` where there is none."""
+    place, _, attribute = name.rpartition(":")
+    module = _from_file(Path(place), name) if is_file(name) else _from_name(place, name)
+    try:
+        factory = getattr(module, attribute)
+    except AttributeError:
+        offered = [key for key in vars(module) if not key.startswith("_")]
+        raise ModelError(unknown_name(f"factory of module {place}", attribute, offered)) from None
+    if not callable(factory):
+        raise ModelError(
+            f"'{name}' is a {type(factory).__name__}; it has to be a function: factory(classes) -> nn.Module"
+        )
+    made: Callable[[int], object] = factory
+    return made
+
+
+def _from_name(module: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # A user's module runs when it is imported, and may raise anything.
+        raise ModelError(
+            f"module '{module}' of '{name}' cannot be imported ({_told(error)}); write module:factory or "
+            "path/file.py:factory, and install the module or put its folder on PYTHONPATH"
+        ) from error
+
+
+def _from_file(path: Path, name: str) -> ModuleType:
+    if not path.is_file():
+        raise ModelError(f"no file at {path} for '{name}'; write path/file.py:factory, or module:factory")
+    # Under the stem of the file, a module of that name would be hidden from everybody else.
+    spec = importlib.util.spec_from_file_location(f"edgerift_file_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        with _beside(path):
+            spec.loader.exec_module(module)
+    except Exception as error:
+        raise ModelError(f"{path} of '{name}' cannot be imported ({_told(error)}); mend it there") from error
+    return module
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Let a file import those beside it, as when it is run by its path."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _told(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return first if isinstance(error, ImportError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,116 @@
+"""Networks from factories of users: what they may answer, and what is told of those that go wrong."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgerift import zoo
+from edgerift.errors import ModelError, ProbabilitiesWarning
+
+SOURCE = """
+    import torch
+    from torch import nn
+    from own_layers import head
+
+    def plain(classes):
+        return nn.Sequential(nn.Flatten(), head(classes))
+
+    def soft(classes):
+        return nn.Sequential(nn.Flatten(), head(classes), nn.Softmax(1))
+
+    def log_soft(classes):
+        return nn.Sequential(nn.Flatten(), head(classes), nn.LogSoftmax(1))
+
+    def double(classes):
+        return plain(classes).double()
+
+    def half(classes):
+        return plain(classes).half()
+
+    def broken(classes):
+        return [][classes]
+
+    def demanding(classes, width):
+        return plain(classes)
+
+    def grey(classes):
+        return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.LazyLinear(classes))
+
+    def large(classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 224 * 224, classes))
+
+    def pair(classes):
+        class Two(nn.Module):
+            def forward(self, images):
+                return images, images
+        return Two()
+"""
+LAYERS = """
+    from torch import nn
+
+    def head(classes):
+        return nn.Linear(3 * 8 * 8, classes)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    (tmp_path / "own_layers.py").write_text(textwrap.dedent(LAYERS))
+    (tmp_path / "my nets.py").write_text(textwrap.dedent(SOURCE))
+    return str(tmp_path / "my nets.py")
+
+
+@pytest.mark.parametrize("kind", ["log_soft", "double", "half"])
+def test_a_file_is_a_module_and_its_networks_answer_float32_logits(nets: str, kind: str) -> None:
+    images = torch.rand(5, 3, 8, 8)
+    plain, other = (zoo.create(f"{nets}:{name}", 4, size=8, seed=3)(images) for name in ("plain", kind))
+    assert other.dtype == torch.float32
+    torch.testing.assert_close(other.softmax(1), plain.softmax(1), atol=2e-3, rtol=2e-3)
+
+
+def test_a_softmax_at_the_end_is_said_and_read_as_logits_also_from_a_file(nets: str, tmp_path: Path) -> None:
+    plain = zoo.create(f"{nets}:plain", 4, size=8, seed=3)
+    with pytest.warns(ProbabilitiesWarning, match="soft' answers probabilities"):
+        soft = zoo.create(f"{nets}:soft", 4, size=8, seed=3)
+    images = torch.rand(5, 3, 8, 8)
+    torch.testing.assert_close(soft(images), plain(images).log_softmax(1), atol=1e-5, rtol=1e-5)
+    zoo.save(soft, tmp_path / "soft.safetensors")
+    with pytest.raises(ModelError, match="pass trust=True"):
+        zoo.load(tmp_path / "soft.safetensors")
+    with pytest.warns(ProbabilitiesWarning):
+        loaded = zoo.load(tmp_path / "soft.safetensors", trust=True)
+    assert torch.equal(loaded(images), soft.eval()(images))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", r"broken' raised IndexError: list index out of range; edgerift calls it as factory\(4\)"),
+        ("demanding", r"demanding' raised TypeError: .*'width'; edgerift calls it as factory\(4\)"),
+        (
+            "grey",
+            r"grey' raised RuntimeError: .*channels.* calls it with normalised float32 images \[N,3,8,8\]",
+        ),
+        ("large", r"large' raised RuntimeError: .* edgerift calls it .*give size= \(--size\) for others"),
+        ("pair", "pair' answered a tuple"),
+        ("no_such", "unknown factory"),
+    ],
+)
+def test_what_a_factory_does_wrong_is_told_in_one_line(nets: str, name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        zoo.create(f"{nets}:{name}", 4, size=8)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [(None, r"no file at .*own\.py .*path/file\.py:factory"), ("def (", "SyntaxError"), ("1 / 0", "ZeroDivisionError")],
+)
+def test_a_file_that_cannot_be_imported_is_told_in_one_line(tmp_path: Path, source: str | None, message: str) -> None:
+    if source is not None:
+        (tmp_path / "own.py").write_text(source)
+    with pytest.raises(ModelError, match=message) as caught:
+        zoo.create(f"{tmp_path}/own.py:net", 4)
+    assert "\n" not in str(caught.value)

@@ -366,11 +366,13 @@ PUBLIC = {
     ],
     "edgerift.store": [
         "Entry",
+        "HeldFolder",
         "STORE_FILES",
         "Store",
         "Verdict",
         "default_root",
         "entries",
+        "held_folder",
         "reachable",
         "read_document",
         "remove",

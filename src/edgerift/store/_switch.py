@@ -82,8 +82,8 @@ def recover(folder: Path) -> None:
 def dispose(staged: Path, folder: Path) -> None:
     """Remove a staged folder, or what it became when it changed places with `folder`.
 
-    A file that the user put there at the last moment moves back to `folder`, unless one of that name is there; then both
-    stay.
+    A file that the user put there at the last moment moves back to `folder`, unless one of that name is there; then
+    both stay.
     """
     if not (staged / MANIFEST).is_file():
         shutil.rmtree(staged, ignore_errors=True)

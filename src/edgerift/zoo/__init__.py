@@ -15,3 +15,5 @@ from edgerift.zoo._create import is_users_own as is_users_own
 from edgerift.zoo._create import names as names
 from edgerift.zoo._files import load as load
 from edgerift.zoo._files import save as save
+from edgerift.zoo._learned import Learned as Learned
+from edgerift.zoo._learned import check_classes as check_classes

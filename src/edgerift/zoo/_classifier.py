@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._learned import Learned
 
 
 @final
@@ -38,8 +39,11 @@ class Normalise(nn.Module):
 class Classifier(nn.Module):
     """A float32 original: images in `[0, 1]`, `[N, 3, H, W]`, to logits `[N, K]`.
 
-    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from.
+    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from, and `learned`
+    what it was trained on, where that is known.
     """
+
+    learned: Learned | None
 
     def __init__(self, body: nn.Module, architecture: Architecture) -> None:
         """Put the normalisation that `architecture` states in front of `body`."""
@@ -47,6 +51,7 @@ class Classifier(nn.Module):
         self.normalise = Normalise(architecture.mean, architecture.std)
         self.body = body
         self.architecture = architecture
+        self.learned = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer logits `[N, K]` for float images `[N, 3, H, W]` in `[0, 1]`."""

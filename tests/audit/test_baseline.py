@@ -92,12 +92,26 @@ def test_without_samples_the_rates_are_compared(audit, baseline, successes, hold
     assert f"the evasive rate was 17.1% and is {successes / ATTACKED:.1%}" in part.text
 
 
-def test_other_test_images_are_not_compared_one_by_one(audit, baseline):
-    """Of another split the same number is another image."""
-    other = counted(audit, 66).replace(data=audit.data.replace(fingerprint="f" * 32))
-    part = judge_baseline(other, lines(range(66)), baseline)
-    assert "the evasive rate was" in part.text
-    assert part.holds
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"fingerprint": "f" * 32}, "400 of 'digits' then, 400 of 'digits' now, with other content"),
+        ({"classes": ("a", "b"), "name": "letters"}, "400 of 'digits' then, 400 of 'letters' now, with other classes"),
+        ({"fingerprint": "f" * 32, "size": 64}, "with a size of 32 pixels instead of 64"),
+        ({"fingerprint": "f" * 32, "images": 40}, "400 of 'digits' then, 40 of 'digits' now, with other content"),
+    ],
+)
+def test_a_baseline_of_other_images_is_refused(audit, baseline, changes, text):
+    other = counted(audit, 66).replace(data=audit.data.replace(**changes))
+    with pytest.raises(InputError) as caught:
+        judge_baseline(other, lines(range(66)), baseline)
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("the baseline is of other test images: ")
+
+
+def test_a_set_that_was_moved_is_the_same_one(audit, baseline):
+    moved = audit.replace(data=audit.data.replace(name="other", source="elsewhere/other"))
+    assert judge_baseline(moved, lines(BEFORE), baseline).holds
 
 
 def test_images_that_only_one_audit_attacked_do_not_count(audit, baseline):

@@ -82,23 +82,11 @@ def test_the_files_hold_the_pixels_and_what_is_needed_to_judge_them(some, tmp_pa
         assert described.classes == ("class 0", "class 1")
 
 
-def test_findings_of_an_earlier_audit_go_and_other_files_stay(some, tmp_path):
-    write(tmp_path, some, findings(some, "before"))
-    (tmp_path / "findings" / "notes.txt").write_text("mine")
-    (tmp_path / "findings" / "folder").mkdir()
-    few = some.select(some.evasive.nonzero()[:2, 0])
-    parts = findings(few, "now")
-    write(tmp_path, few, parts)
-    names = {f"{part.id}.{kind}" for part in parts for kind in ("json", "clean.png", "attacked.png")}
-    assert {path.name for path in (tmp_path / "findings").iterdir()} == names | {"notes.txt", "folder"}
-
-
 def test_without_findings_the_folder_is_empty(some, tmp_path):
     none = replace(some, evasive=torch.zeros_like(some.evasive))
     assert findings(none, "main") == ()
-    write(tmp_path, some, findings(some, "before"))
     write(tmp_path, none, ())
-    assert list((tmp_path / "findings").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_each_attacked_image_is_one_line(found):

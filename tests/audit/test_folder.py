@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from edgerift.audit import Audit, Policy, read_audit, run_audit, schema
-from edgerift.errors import InputError
+from edgerift.errors import InputError, StoreError
 from edgerift.store import Store
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -20,6 +20,7 @@ def names(folder):
 
 def test_everything_but_the_reports_is_written(audited):
     assert names(audited.folder) == {
+        ".edgerift-files",
         "audit.json",
         "audit.schema.json",
         "samples.jsonl",
@@ -100,13 +101,77 @@ def test_what_a_killed_run_left_goes(audited, tmp_path):
     run_audit(audited.recipe, tmp_path, audited.store)
     (tmp_path / ".0123.edgerift-part").write_text("half")
     (tmp_path / "findings" / ".4567.edgerift-part").write_text("half")
-    (tmp_path / "findings" / "default-999999.json").write_text("{}")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / ".89.edgerift-part").write_text("another program's")
     run_audit(audited.recipe, tmp_path, audited.store)
     assert names(tmp_path) == names(audited.folder) | {"notes"}
     assert names(tmp_path / "notes") == {".89.edgerift-part"}
     assert names(tmp_path / "findings") == names(audited.folder / "findings")
+
+
+def test_what_the_user_keeps_in_the_folder_stays(audited, tmp_path):
+    kept = ("notes.txt", "findings/default-999999.json", "findings/mine.attacked.png", "old/audit.json")
+    run_audit(audited.recipe, tmp_path, audited.store)
+    for name in kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    theirs = audited.recipe.replace(main="pgd")
+    run_audit(theirs, tmp_path, audited.store)
+    run_audit(theirs, tmp_path, audited.store, policy=Policy(evasive=1.0))
+    assert {name: (tmp_path / name).read_text() for name in kept} == dict.fromkeys(kept, "mine")
+    found = {path.name.split(".")[0] for path in (tmp_path / "findings").iterdir()} - {"default-999999", "mine"}
+    assert found == {part.id for part in read_audit(tmp_path).evasion.findings}
+
+
+def test_the_folder_of_a_version_that_kept_no_list_is_taken_over(audited, tmp_path):
+    run_audit(audited.recipe, tmp_path, audited.store)
+    (tmp_path / ".edgerift-files").unlink()
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "report.html").write_text("an earlier report")
+    run_audit(audited.recipe.replace(main="pgd"), tmp_path, audited.store)
+    own = names(audited.folder) - {"findings"} | {"notes.txt"}
+    assert names(tmp_path) - {"findings"} == own
+    assert not list(tmp_path.glob("findings/default-*"))
+
+
+def test_a_file_that_no_audit_wrote_is_not_replaced(audited, tmp_path):
+    (tmp_path / "original.safetensors").write_text("another model")
+    with pytest.raises(StoreError, match=r"original\.safetensors is not what was written there before"):
+        run_audit(audited.recipe, tmp_path, audited.store)
+    assert names(tmp_path) == {"original.safetensors"}
+
+
+def test_the_reports_appear_with_the_audit(audited, tmp_path):
+    """A report that fails leaves the folder as it was, of the earlier verdict."""
+
+    def report(audit, folder):
+        assert names(folder) >= {"audit.json", "findings", "samples.jsonl"}
+        assert read_audit(folder) == audit
+        (folder / "report.html").write_text(audit.verdict)
+
+    def fail(audit, folder):
+        (folder / "report.html").write_text("half")
+        raise KeyError
+
+    def told():
+        return read_audit(tmp_path).verdict, (tmp_path / "report.html").read_text()
+
+    for limit, verdict in ((1.0, "pass"), (0.0, "fail"), (1.0, "pass")):
+        policy = Policy(evasive=limit)
+        run_audit(audited.recipe, tmp_path, audited.store, policy=policy, reports=report)
+        assert told() == (verdict, verdict)
+    with pytest.raises(KeyError):
+        run_audit(audited.recipe, tmp_path, audited.store, policy=Policy(evasive=0.0), reports=fail)
+    assert told() == ("pass", "pass")
+
+
+def test_two_audits_into_one_folder_are_one_too_many(audited, tmp_path):
+    def again(audit, folder):
+        run_audit(audited.recipe, tmp_path, audited.store)
+
+    with pytest.raises(StoreError, match="another process is writing into"):
+        run_audit(audited.recipe, tmp_path, audited.store, reports=again)
+    run_audit(audited.recipe, tmp_path, audited.store)
 
 
 def test_a_baseline_is_a_rule_of_the_gate(audited, tmp_path):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from edgerift.adapt import FinetuneRecipe
-from edgerift.audit import Audit, AuditRecipe, attack_part
+from edgerift.audit import AuditRecipe, Measured, attack_part
 from edgerift.audit import _evasion as evasion_module
 from edgerift.audit import _opened as opened_module
 from edgerift.audit import _recipe as recipe_module
@@ -33,7 +33,7 @@ def without_times(measured):
 
 @pytest.fixture(scope="module")
 def measured(audited):
-    return Audit.model_validate_json((audited.store.get(audited.recipe) / "measured.json").read_bytes())
+    return Measured.model_validate_json((audited.store.get(audited.recipe) / "measured.json").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_finished_audit_does_no_work(audited):
 
 def test_two_audits_from_scratch_are_the_same(audited, measured, tmp_path):
     again = Store(tmp_path / "store").get(audited.recipe) / "measured.json"
-    assert without_times(Audit.model_validate_json(again.read_bytes())) == without_times(measured)
+    assert without_times(Measured.model_validate_json(again.read_bytes())) == without_times(measured)
 
 
 def place(event):
@@ -167,8 +167,8 @@ def test_a_run_killed_at_every_moment_ends_the_same(audited, tmp_path, monkeypat
             killed_at = (place(new)[0] + finished, place(new)[1])
     assert deaths == len(seen) > 15
     assert seen >= set(audited.told)
-    result = Audit.model_validate_json((folder / "measured.json").read_bytes())
-    assert without_times(result) == without_times(Audit.model_validate_json(whole))
+    result = Measured.model_validate_json((folder / "measured.json").read_bytes())
+    assert without_times(result) == without_times(Measured.model_validate_json(whole))
     assert {path.name for path in folder.iterdir()} == {"measured.json", "recipe.json", "SHA256SUMS"}
 
 
@@ -186,7 +186,7 @@ def test_a_stage_that_is_finished_is_read(audited, measured, tmp_path):
     told = evasion_module._Flags(flags=(flag.replace(seen="from the disk"),))
     (tmp_path / "stage-checks.json").write_text(told.model_dump_json())
     audited.recipe.produce(tmp_path, audited.store, silent)
-    result = Audit.model_validate_json((tmp_path / "measured.json").read_bytes())
+    result = Measured.model_validate_json((tmp_path / "measured.json").read_bytes())
     assert [part.seen for part in result.flags] == ["from the disk"]
 
 
@@ -197,7 +197,7 @@ def test_the_control_is_attacked_as_the_build_is(audited, small_pair, tmp_path):
     searching = recipe.searching("default", control=True)
     assert searching.pair.control == control
     assert searching.replace(pair=recipe.pair).digest() == recipe.searching("default").digest()
-    result = Audit.model_validate_json((audited.store.get(recipe) / "measured.json").read_bytes())
+    result = Measured.model_validate_json((audited.store.get(recipe) / "measured.json").read_bytes())
     found = searching.open(audited.store, silent)
     part = result.evasion.control
     assert (part.evasive.successes, part.attacked) == (int(found.evasive.sum()), len(found))

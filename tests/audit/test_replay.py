@@ -32,7 +32,7 @@ def part(audited):
 def test_every_finding_evades_again(audited, folder, kind):
     for part in audited.audit.evasion.findings:
         result = replay(folder / "findings" / f"{part.id}.{kind}")
-        assert (result.evasive, result.same_pixels, result.same_build) == (True, True, True)
+        assert (result.evasive, result.same_pixels, result.same_build, result.same_original) == (True,) * 4
         assert result.finding == part.id
         assert result.label == result.original_answer == str(part.label)
         assert result.build_answer == str(part.build_label) != result.label
@@ -66,9 +66,11 @@ def test_a_build_that_answers_the_label_does_not_evade(folder, part, small_pair,
     path = folder / "findings" / f"{part.id}.json"
     named = replay(path, build=other)
     shutil.copy(other, folder / "model.onnx")
-    for result in (named, replay(path)):
+    with pytest.raises(InputError, match=r"model\.onnx is not the build that the finding was judged on"):
+        replay(path)
+    for result in (named, replay(path, allow_mismatch=True)):
         assert (result.evasive, result.same_pixels, result.same_build) == (False, True, False)
-        assert result.build_answer == result.label
+        assert (result.same_original, result.build_answer) == (True, result.label)
 
 
 def test_a_third_class_evades_as_well(folder, part, small_pair, tmp_path):
@@ -83,11 +85,25 @@ def test_an_original_that_is_wrong_does_not_make_a_finding(folder, part, tmp_pat
     original = zoo.load(folder / "original.safetensors")
     original.body[-1].bias.data[part.label] -= 50.0
     zoo.save(original, tmp_path / "other.safetensors")
-    result = replay(folder / "findings" / f"{part.id}.json", original=tmp_path / "other.safetensors")
-    assert not result.evasive
-    assert result.original_answer != result.label
-    assert result.build_answer != result.label
-    assert (result.same_pixels, result.same_build) == (True, True)
+    path = folder / "findings" / f"{part.id}.json"
+    named = replay(path, original=tmp_path / "other.safetensors")
+    shutil.copy(tmp_path / "other.safetensors", folder / "original.safetensors")
+    with pytest.raises(InputError, match=r"original\.safetensors is not the original that the finding was judged on"):
+        replay(path)
+    for result in (named, replay(path, allow_mismatch=True)):
+        assert not result.evasive
+        assert result.original_answer != result.label
+        assert result.build_answer != result.label
+        assert (result.same_pixels, result.same_build, result.same_original) == (True, True, False)
+
+
+def test_a_finding_of_before_tells_nothing_about_its_original(folder, part):
+    path = folder / "findings" / f"{part.id}.json"
+    content = json.loads(path.read_text())
+    del content["original_sha256"]
+    path.write_text(json.dumps(content))
+    result = replay(path)
+    assert (result.evasive, result.same_original) == (True, None)
 
 
 def changed(folder, part, **fields):
@@ -161,4 +177,4 @@ def test_code_of_the_users_own_asks_for_trust(folder, part):
     metadata = {key: value.replace('"lenet"', '"nowhere:factory"') for key, value in metadata.items()}
     save_file(tensors, path, metadata)
     with pytest.raises(ModelError, match="--trust"):
-        replay(folder / "findings" / f"{part.id}.json")
+        replay(folder / "findings" / f"{part.id}.json", allow_mismatch=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_audit import made_theft, theft
 
-from edgerift.audit import Audit, AuditRecipe, Policy, TheftSettings, read_audit, run_audit
+from edgerift.audit import AuditRecipe, Measured, Policy, TheftSettings, read_audit, run_audit
 from edgerift.audit._theft import summarised
 from edgerift.errors import InputError, RecipeError
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
@@ -71,18 +71,14 @@ def test_every_thief_robs_the_build_that_ships(recipe, store, robbed, small_pair
     assert set(robbed.times) == {"pair", "theft soft", "theft hard"}
 
 
-def test_the_folder_of_a_theft_holds_no_findings(recipe, store, folder, tmp_path):
-    expected = {"audit.json", "audit.schema.json", "original.safetensors", "program.safetensors", "model.onnx"}
+def test_the_folder_of_a_theft_holds_no_findings(recipe, store, folder, audited, tmp_path):
+    models = {"original.safetensors", "program.safetensors", "model.onnx"}
+    expected = {"audit.json", "audit.schema.json", ".edgerift-files"} | models
     assert {path.name for path in folder.iterdir()} == expected
-    (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / "default-000001.json").write_text("{}")
-    (tmp_path / "samples.jsonl").write_text("{}")
+    run_audit(audited.recipe, tmp_path, audited.store)
+    assert (tmp_path / "findings").is_dir()
     run_audit(recipe, tmp_path, store)
     assert {path.name for path in tmp_path.iterdir()} == expected
-    (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / "notes.txt").write_text("the user's own")
-    run_audit(recipe, tmp_path, store)
-    assert {path.name for path in tmp_path.iterdir()} == expected | {"findings"}
 
 
 def test_the_gate_judges_the_theft(recipe, store, tmp_path):
@@ -97,7 +93,7 @@ def test_both_threats_in_one_audit_are_those_of_each_alone(recipe, robbed, audit
     told = []
     both = audited.recipe.replace(thefts=recipe.thefts)
     path = audited.store.get(both, lambda *progress: told.append(progress[0])) / "measured.json"
-    measured = Audit.model_validate_json(path.read_bytes())
+    measured = Measured.model_validate_json(path.read_bytes())
     assert measured.evasion.replace(flags=()) == audited.audit.evasion.replace(flags=())
     assert measured.theft == robbed.theft
     assert measured.flags == measured.evasion.flags + measured.theft.flags
@@ -150,7 +146,7 @@ def test_a_theft_killed_at_every_moment_pays_for_nothing_twice(recipe, robbed, t
             deaths += 1
             assert deaths < 40
     assert deaths >= 4
-    measured = Audit.model_validate_json((store.get(recipe) / "measured.json").read_bytes())
+    measured = Measured.model_validate_json((store.get(recipe) / "measured.json").read_bytes())
     assert measured.theft == robbed.theft
     assert {path.name for path in store.get(recipe).iterdir()} == {"measured.json", "recipe.json", "SHA256SUMS"}
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from small_pair import make_other_build
 
+from edgerift import zoo
 from edgerift.audit import read_audit
 from edgerift.cli._audit import AttackOptions, AuditCommand
 from edgerift.cli._options import DataOptions
@@ -23,6 +24,7 @@ from edgerift.evade import preset, read_png
 from edgerift.images import open_splits
 
 FILES = {
+    ".edgerift-files",
     "audit.json",
     "audit.schema.json",
     "samples.jsonl",
@@ -160,12 +162,16 @@ def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
 def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     making = ("--model", "lenet", "--size", 12, "--epochs", 2, "--method", "ptq", "--target", "server")
     attack = ("--attack", "pgd", "--steps", 2, "--images", 6)
-    done = run(
+    asked = (
         *("audit", *making, *attack, *STEALING, "--policy", policy(evasive=1.0, stolen=1.0)),
         *("--store", kept, "--out", tmp_path / "out"),
     )
+    refused = run(*asked)
+    assert refused.code == 2
+    assert "train: epoch 2/2" in refused.err
+    assert "always answering the commonest class would get" in refused.err
+    done = run(*asked, "--allow-inaccurate")
     assert done.code == 0
-    assert "train: epoch 2/2" in done.err
     audit = read_audit(tmp_path / "out")
     assert (audit.pair.provenance.method, audit.pair.target, audit.pair.runtime) == ("ptq", "server", "onnxruntime")
     assert audit.evasion.control is None
@@ -345,15 +351,74 @@ def test_machine_code_and_runtimes_that_do_not_fit_are_refused(folder, monkeypat
         chosen(folder, build=folder / "model.pt2", trust=True)
 
 
-def test_the_build_of_another_program_fails_the_gate(run, given, policy, small_pair, tmp_path):
+def test_the_build_of_another_program_is_refused_or_fails_the_gate(run, given, policy, small_pair, tmp_path):
     """Its program's twin is not what the device computes, and the checks say so."""
     other = make_other_build(small_pair, tmp_path / "other.onnx", label=3)
-    failed = run(*given, "--build", other, "--policy", policy(evasive=1.0), "--out", tmp_path / "out")
+    asked = (*given, "--build", other, "--policy", policy(evasive=1.0), "--out", tmp_path / "out")
+    line = run(*asked).line()
+    assert line.startswith("the build was not compiled from this program: ")
+    assert line.endswith("or --allow-mismatch audits such a pair all the same")
+    assert list((tmp_path / "out").iterdir()) == []
+    failed = run(*asked, "--allow-mismatch")
     audit = read_audit(tmp_path / "out")
     assert (failed.code, audit.verdict) == (1, "fail")
     assert {flag.name for flag in audit.flags if flag.level == "error"} >= {"fidelity-clean", "fidelity-attacked"}
     assert [(part.rule, part.holds) for part in audit.gate] == [("evasive", True), ("errors", False)]
     assert (tmp_path / "out" / "model.onnx").read_bytes() == other.read_bytes()
+
+
+def test_an_original_that_does_not_know_the_images_is_refused(run, given, small_pair, tmp_path):
+    shutil.copytree(small_pair.folder, tmp_path / "pair")
+    original = zoo.load(tmp_path / "pair" / "original.safetensors")
+    original.learned = original.learned.replace(accuracy=0.99, images=1000)
+    original.body[-1].weight.data *= 0
+    zoo.save(original, tmp_path / "pair" / "original.safetensors")
+    asked = (*given, "--adapted", tmp_path / "pair", "--out", tmp_path / "out")
+    assert "the program was made from another original than this one" in run(*asked).line()
+    line = run(*asked, "--allow-mismatch").line()
+    assert "always answering the commonest class would get" in line
+    assert "its training measured 99.0% on 1000 images" in line
+    assert line.endswith("or --allow-inaccurate audits it all the same")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["audit", "card", "adapt"])
+def test_classes_in_another_order_are_refused_by_every_verb(run, given, small_pair, tmp_path, verb):
+    folder = tmp_path / "pair"
+    shutil.copytree(small_pair.folder, folder)
+    original = zoo.load(folder / "original.safetensors")
+    original.learned = original.learned.replace(classes=tuple("0123456798"))
+    zoo.save(original, folder / "original.safetensors")
+    arguments = {
+        "audit": (*given, "--adapted", folder, "--out", tmp_path / "out"),
+        "card": ("card", folder, "--size", 12, "--seed", 0),
+        "adapt": ("adapt", "--original", folder / "original.safetensors", "--size", 12, "--out", tmp_path / "out"),
+    }
+    line = run(*arguments[verb]).line()
+    assert line.startswith("class '9' is number 8 to the model and 9 in digits (2 of 10 names stand elsewhere)")
+
+
+def test_a_card_says_what_does_not_belong_together(run, small_pair, tmp_path):
+    shutil.copytree(small_pair.folder, tmp_path / "pair")
+    asked = ("card", tmp_path / "pair", "--size", 12, "--seed", 0)
+    assert run(*asked, "--json").json()["mismatches"] == []
+    make_other_build(small_pair, tmp_path / "pair" / "model.onnx", label=3)
+    original = zoo.load(tmp_path / "pair" / "original.safetensors")
+    original.body[-1].bias.data += 1
+    zoo.save(original, tmp_path / "pair" / "original.safetensors")
+    told = " ".join(run(*asked).out.split())
+    assert "The program was made from another original than this one." in told
+    assert "The onnxruntime build was not compiled from this program; build it anew." in told
+
+
+def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
+    """Also from a folder with a blank in its name, and where it is longer than a line."""
+    folder = tmp_path / "our audits" / f"{'long' * 30} name"
+    told = run(*given, "--out", folder).out.splitlines()
+    (line,) = (line for line in told if line.startswith("Replay a finding: "))
+    words = shlex.split(line.removeprefix("Replay a finding: "))
+    assert words[:2] == ["edgerift", "replay"]
+    assert run(*words[1:]).code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """An audit that dies again and again, at moments that its files tell."""
 
 import json
+import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,9 +27,10 @@ MOMENTS = (
     "store/.work/extract-*/checkpoint.pt",
     "store/extract-*",
     "store/audit-*",
-    "out/model.onnx",
-    "out/findings/*.png",
-    "out/audit.json",
+    ".out.*.edgerift-staged/model.onnx",
+    ".out.*.edgerift-staged/findings/*.png",
+    ".out.*.edgerift-staged/audit.json",
+    ".out.*.edgerift-staged/report.html",
     "out/report.html",
 )
 
@@ -37,6 +41,55 @@ def command(small_pair, folder):
     steal = ["--budget", "200", "--student", "resnet8", "--thief-epochs", "3", "--thief-batch-size", "16"]
     places = ["--adapted", small_pair.folder, "--size", "12", "--store", folder / "store", "--out", folder / "out"]
     return [*program, "audit", *attack, *steal, *map(str, places)]
+
+
+#: Two audits of the pair, each with its verdict: they share the store, and differ in every file that tells something.
+KINDS = {"pass": ("default", "evasive: 1.0\nerrors: null\n"), "fail": ("pgd", "evasive: 0.0\n")}
+
+
+def rewritten(small_pair, folder, verdict):
+    """Audit into a folder that holds an audit of the other verdict."""
+    attack, limits = KINDS[verdict]
+    policy = folder / f"{verdict}.yaml"
+    policy.write_text(limits)
+    program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())"]
+    attacks = ["--threats", "evasion", "--attack", attack, "--epsilon", "32", "--steps", "10", "--images", "32"]
+    places = ["--adapted", small_pair.folder, "--size", "12", "--store", folder / "store", "--out", folder / "out"]
+    return [*program, "audit", *attacks, *map(str, places), "--policy", str(policy)]
+
+
+def told(folder):
+    """The verdicts that the files of a folder tell: of one folder, whatever its name means a moment later."""
+
+    def read(name):
+        with open(name, encoding="utf-8", opener=lambda path, flags: os.open(path, flags, dir_fd=opened)) as file:
+            return file.read()
+
+    words = {
+        "audit.json": r'"verdict": "(pass|fail)"',
+        "report.junit.xml": r'name="verdict" value="(pass|fail)"',
+        "report.sarif": r'"verdict": "(pass|fail)"',
+        "report.html": "The gate (holds|fails)",
+    }
+    opened = os.open(folder, os.O_RDONLY)
+    found = {}
+    try:
+        for name, pattern in words.items():
+            try:
+                word = re.search(pattern, read(name))[1]
+            except FileNotFoundError:
+                continue
+            found[name] = {"holds": "pass", "fails": "fail"}.get(word, word)
+        try:
+            inside = os.open("findings", os.O_RDONLY, dir_fd=opened)
+        except FileNotFoundError:
+            return found
+        attacks = {attack: verdict for verdict, (attack, _) in KINDS.items()}
+        found |= {name: attacks[name.partition("-")[0]] for name in os.listdir(inside)}  # noqa: PTH208
+        os.close(inside)
+    finally:
+        os.close(opened)
+    return found
 
 
 def run_until(arguments, folder, moment):
@@ -102,3 +155,46 @@ def test_an_audit_that_is_killed_over_and_over_ends_the_same(small_pair, tmp_pat
     for name in one.keys() - {path for path in one if path.name in timed}:
         assert one[name].read_bytes() == other[name].read_bytes(), name
     assert {path.name for path in files(killed / "store") if "edgerift-part" in path.name} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+def test_the_files_of_a_folder_tell_one_verdict_at_every_moment(small_pair, tmp_path):
+    """Kill an audit over one of the other verdict at 20 late moments, and look while it runs and after."""
+    draws, took = random.Random(5), 0.0
+    for verdict, code in (("pass", 0), ("fail", 1), ("pass", 0)):
+        began = time.monotonic()
+        done = subprocess.run(rewritten(small_pair, tmp_path, verdict), capture_output=True, text=True, timeout=300)
+        took = time.monotonic() - began
+        assert done.returncode == code, done.stderr
+        assert set(told(tmp_path / "out").values()) == {verdict}
+        assert verdict == "fail" or any(name.endswith(".attacked.png") for name in told(tmp_path / "out"))
+    now = "pass"
+    for _ in range(20):
+        other = "fail" if now == "pass" else "pass"
+        # Where something is written: a staged folder is there, and then a random moment passes.
+        process = subprocess.Popen(
+            rewritten(small_pair, tmp_path, other), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until, deadline = None, time.monotonic() + 10 * took + 60
+        try:
+            while process.poll() is None:
+                assert time.monotonic() < deadline
+                assert len(set(told(tmp_path / "out").values())) == 1
+                time.sleep(0.001)
+                if until is None and any(tmp_path.glob(".out.*.edgerift-staged")):
+                    until = time.monotonic() + draws.uniform(0, 0.05 * took)
+                if until is not None and time.monotonic() >= until:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        found = told(tmp_path / "out")
+        assert len(set(found.values())) == 1
+        assert found.keys() >= {"audit.json", "report.junit.xml", "report.sarif", "report.html"}
+        (now,) = set(found.values())
+    done = subprocess.run(rewritten(small_pair, tmp_path, "pass"), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert set(told(tmp_path / "out").values()) == {"pass"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "store", "pass.yaml", "fail.yaml"}

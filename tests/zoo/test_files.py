@@ -72,7 +72,7 @@ HEAD = "body.8.weight"
         (
             {},
             {"architecture": '{"name": "resnet8"}'},
-            "architecture that is not allowed: .*classes is missing",
+            "description that is not allowed: .*classes is missing",
         ),
         ({}, {"architecture": '{"name": "resnet9", "classes": 4}'}, "did you mean 'resnet8'"),
     ],

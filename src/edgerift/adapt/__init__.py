@@ -15,6 +15,7 @@ from edgerift.adapt._hardened import run_hardened as run_hardened
 from edgerift.adapt._methods import TARGETS as TARGETS
 from edgerift.adapt._methods import finetune as finetune
 from edgerift.adapt._methods import float_weights as float_weights
+from edgerift.adapt._methods import known_classes as known_classes
 from edgerift.adapt._methods import ptq as ptq
 from edgerift.adapt._methods import qat as qat
 from edgerift.adapt._methods import run_finetune as run_finetune

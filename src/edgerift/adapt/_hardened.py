@@ -88,7 +88,9 @@ def run_hardened(
     program = ptq(trained.model, train, target=target, settings=settings.calibration, progress=progress)
     told = settings.model_dump(mode="json") | {defence.name: defence.model_dump(mode="json"), "stage": stage}
     # Not what `ptq` wrote: the weights that were rounded are not the original's.
-    provenance = Provenance(method=defence.name, settings=told, original=weights_digest(original))
+    provenance = Provenance(
+        method=defence.name, settings=told, original=weights_digest(original), classes=train.classes
+    )
     return Hardened(replace(program, provenance=provenance), trained.history)
 
 

@@ -182,7 +182,13 @@ def _converted(
 ) -> Converted:
     require_fit(original, train, target)
     model = copy.deepcopy(original).cpu().float()
-    provenance = Provenance(method=method, settings=settings, original=weights_digest(original))
+    provenance = Provenance(
+        method=method,
+        settings=settings,
+        original=weights_digest(original),
+        # Calibration sees no labels; every other method learns them.
+        classes=known_classes(original) if method == "ptq" else train.classes,
+    )
     return quantize(
         model,
         _calibration(train, calibration, progress),
@@ -200,7 +206,14 @@ def require_fit(original: nn.Module, train: ImageSet, target: Target) -> None:
     if len(train) == 0:
         raise DataError(f"image set '{train.name}' has no images to calibrate on; give at least one")
     zoo.check(original, len(train.classes))
+    zoo.check_classes(known_classes(original), train.classes, train.name)
     _require_finite(original)
+
+
+def known_classes(original: nn.Module) -> tuple[str, ...]:
+    """Name the classes that a model's answers stand for; none where its file did not say."""
+    learned = original.learned if isinstance(original, zoo.Classifier) else None
+    return () if learned is None else learned.classes
 
 
 def _calibration(train: ImageSet, settings: PtqSettings, progress: Progress) -> Iterator[Tensor]:

@@ -69,7 +69,10 @@ def torchao_qat(
         classes=len(train.classes),
         size=train.size,
         provenance=Provenance(
-            method="torchao-qat", settings=chosen.model_dump(mode="json"), original=weights_digest(original)
+            method="torchao-qat",
+            settings=chosen.model_dump(mode="json"),
+            original=weights_digest(original),
+            classes=train.classes,
         ),
         names=tensor_names(converted, layers),
     )

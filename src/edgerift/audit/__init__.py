@@ -10,12 +10,14 @@ from edgerift.audit._document import ControlPart as ControlPart
 from edgerift.audit._document import DataPart as DataPart
 from edgerift.audit._document import EmbeddingPart as EmbeddingPart
 from edgerift.audit._document import EvasionPart as EvasionPart
+from edgerift.audit._document import Examined as Examined
 from edgerift.audit._document import FidelityPart as FidelityPart
 from edgerift.audit._document import FindingPart as FindingPart
 from edgerift.audit._document import FlagPart as FlagPart
 from edgerift.audit._document import GatePart as GatePart
 from edgerift.audit._document import LayerPart as LayerPart
 from edgerift.audit._document import Made as Made
+from edgerift.audit._document import Measured as Measured
 from edgerift.audit._document import PairPart as PairPart
 from edgerift.audit._document import TheftPart as TheftPart
 from edgerift.audit._folder import judged as judged

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import AttackPart, Audit, EvasionPart, GatePart
+from edgerift.audit._document import AttackPart, Audit, DataPart, EvasionPart, Examined, GatePart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
@@ -52,18 +52,17 @@ def _version(content: bytes) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
+def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
     """Tell whether significantly more images evade than in an earlier audit; `samples` are this audit's lines.
 
-    Where both audits drew from the same test images, the earlier folder has its samples and most images were attacked
-    in both, those that only one of them found are compared by McNemar's test; otherwise the two rates by Fisher's exact
-    test. Both are two-sided, and only a rise fails. Raises `InputError` for a baseline that cannot be read or was
-    attacked otherwise.
+    Where the earlier folder has its samples and most images were attacked in both, those that only one of them found
+    are compared by McNemar's test; otherwise the two rates by Fisher's exact test. Both are two-sided, and only a rise
+    fails. Raises `InputError` for a baseline that cannot be read, is of other test images or was attacked otherwise.
     """
     earlier = read_audit(path)
     now = _evasion(audit).main
-    before = require_comparable(now.attack, earlier)
-    present, past = _evasive(samples), _earlier_evasive(audit, earlier, path)
+    before = require_comparable(now.attack, audit.data, earlier)
+    present, past = _evasive(samples), _earlier_evasive(path)
     common = present.keys() & past.keys()
     if common and len(common) >= _SHARED * min(len(present), len(past)):
         only_now = sum(present[index] and not past[index] for index in common)
@@ -83,9 +82,13 @@ def judge_baseline(audit: Audit, samples: str, path: Path) -> GatePart:
     )
 
 
-def require_comparable(now: Attack, earlier: Audit) -> AttackPart:
-    """Give what an earlier audit's main attack reached; raises `InputError` unless it was attacked as `now` says."""
+def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPart:
+    """Give what an earlier audit's main attack reached.
+
+    Raises `InputError` unless it was attacked as `now` says, on the same test images.
+    """
     before = _evasion(earlier).main
+    _require_same_images(data, earlier.data)
     if now != before.attack:
         changed = [name for name in type(now).model_fields if getattr(now, name) != getattr(before.attack, name)]
         raise InputError(
@@ -95,18 +98,31 @@ def require_comparable(now: Attack, earlier: Audit) -> AttackPart:
     return before
 
 
-def _evasion(audit: Audit) -> EvasionPart:
+def _require_same_images(now: DataPart, before: DataPart) -> None:
+    if now.fingerprint == before.fingerprint and now.classes == before.classes:
+        return
+    if now.classes != before.classes:
+        differs = "other classes"
+    elif now.size != before.size:
+        differs = f"a size of {before.size} pixels instead of {now.size}"
+    else:
+        differs = "other content"
+    raise InputError(
+        f"the baseline is of other test images: {before.images} of {before.name!r} then, {now.images} of {now.name!r} "
+        f"now, with {differs}; compare with an audit of the same images, or audit that release again on these"
+    )
+
+
+def _evasion(audit: Examined) -> EvasionPart:
     if audit.evasion is None:
         raise InputError("the baseline examined no evasion; make a new one with the threat evasion")
     return audit.evasion
 
 
-def _earlier_evasive(audit: Audit, earlier: Audit, path: Path) -> dict[int, bool]:
-    """Read which images of the same test set evaded in the earlier audit; none where that cannot be told."""
+def _earlier_evasive(path: Path) -> dict[int, bool]:
+    """Read which images evaded in the earlier audit; none where that cannot be told."""
     file = (path if path.is_dir() else path.parent) / SAMPLES
-    if audit.data.fingerprint != earlier.data.fingerprint or not file.is_file():
-        return {}
-    return _evasive(file.read_bytes())
+    return _evasive(file.read_bytes()) if file.is_file() else {}
 
 
 def _evasive(lines: str | bytes) -> dict[int, bool]:

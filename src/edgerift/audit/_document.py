@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import AwareDatetime
 
@@ -26,10 +26,21 @@ class DataPart(Settings):
     images: int
 
 
+class FlagPart(Settings):
+    """One check of the evaluation itself: what was seen, what it means, what to do."""
+
+    name: str
+    level: Literal["ok", "note", "warning", "error"]
+    seen: str
+    meaning: str
+    action: str
+
+
 class PairPart(Settings):
     """The pair: who it is, and how it answers the images before any attack.
 
-    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it.
+    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it. `flags`
+    are the checks of what the audit starts from: whether the parts belong together and to the images.
     """
 
     model: str | None = None
@@ -45,6 +56,7 @@ class PairPart(Settings):
     instability: Interval
     only_original_right: Interval
     only_build_right: Interval
+    flags: tuple[FlagPart, ...] = ()
 
 
 class ClassPart(Settings):
@@ -118,16 +130,6 @@ class FidelityPart(Settings):
     equal_logits: float
     max_lsb: float
     label_disagreement: float
-
-
-class FlagPart(Settings):
-    """One check of the evaluation itself: what was seen, what it means, what to do."""
-
-    name: str
-    level: Literal["ok", "note", "warning", "error"]
-    seen: str
-    meaning: str
-    action: str
 
 
 class LayerPart(Settings):
@@ -254,6 +256,48 @@ class Made(Settings):
     folder: str
 
 
+class Examined(Protocol):
+    """What a gate judges: the result of an examination, whether it was judged before or not."""
+
+    @property
+    def data(self) -> DataPart:
+        """The test images."""
+
+    @property
+    def pair(self) -> PairPart:
+        """The pair."""
+
+    @property
+    def evasion(self) -> EvasionPart | None:
+        """What the attacks on single images reached."""
+
+    @property
+    def theft(self) -> TheftPart | None:
+        """What thieves took."""
+
+    @property
+    def flags(self) -> tuple[FlagPart, ...]:
+        """The checks of the evaluation."""
+
+
+class Measured(Settings):
+    """What was measured of a pair, which no rule has judged: it has no verdict."""
+
+    type: Literal["measured"] = "measured"
+    version: Literal[1] = 1
+    edgerift: str
+    data: DataPart
+    pair: PairPart
+    evasion: EvasionPart | None
+    theft: TheftPart | None
+    times: dict[str, float]
+
+    @property
+    def flags(self) -> tuple[FlagPart, ...]:
+        """The checks of the evaluation, of every threat that was examined."""
+        return _flags(self)
+
+
 class Audit(Settings):
     """The whole audit of a pair: a part for each threat, None for one that was not examined.
 
@@ -276,4 +320,9 @@ class Audit(Settings):
     @property
     def flags(self) -> tuple[FlagPart, ...]:
         """The checks of the evaluation, of every threat that was examined."""
-        return tuple(flag for part in (self.evasion, self.theft) if part is not None for flag in part.flags)
+        return _flags(self)
+
+
+def _flags(examined: Measured | Audit) -> tuple[FlagPart, ...]:
+    parts = (examined.pair, examined.evasion, examined.theft)
+    return tuple(flag for part in parts if part is not None for flag in part.flags)

@@ -17,14 +17,12 @@ from edgerift.store import write_whole
 FINDINGS: Final = "findings"
 SAMPLES: Final = "samples.jsonl"
 
-#: What the folder of the findings holds; anything else there is the user's own.
-_SUFFIXES: Final = (".clean.png", ".attacked.png", ".json")
-
 
 class FindingFile(Settings):
     """What stands in `findings/ID.json`: the finding, and what is needed to judge it again.
 
-    `original` and `build` are paths from the audit's folder; `classes` names the class numbers.
+    `original` and `build` are paths from the audit's folder; `classes` names the class numbers. `original_sha256` is
+    that of the original's file; findings of before do not tell it.
     """
 
     type: Literal["finding"] = "finding"
@@ -35,6 +33,7 @@ class FindingFile(Settings):
     original: str
     build: str
     fingerprint: Fingerprint
+    original_sha256: str = ""
 
 
 def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
@@ -79,12 +78,13 @@ def write_evidence(
     original: str,
     build: str,
     fingerprint: Fingerprint,
+    original_sha256: str = "",
 ) -> None:
-    """Write the PNG pairs and descriptions of the findings into `folder/findings`; findings of before go."""
+    """Write the PNG pairs and descriptions of the findings into `folder/findings`."""
     target = folder / FINDINGS
-    target.mkdir(exist_ok=True)
+    if parts:
+        target.mkdir(exist_ok=True)
     hits = found.select(found.evasive)
-    kept: set[str] = set()
     for row, part in enumerate(parts):
         described = FindingFile(
             edgerift=version,
@@ -93,28 +93,11 @@ def write_evidence(
             original=original,
             build=build,
             fingerprint=fingerprint,
+            original_sha256=original_sha256,
         )
         write_whole(folder / part.clean_png, png_bytes(hits.clean[row]))
         write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))
         write_whole(target / f"{part.id}.json", described.model_dump_json(indent=2) + "\n")
-        kept |= {f"{part.id}.clean.png", f"{part.id}.attacked.png", f"{part.id}.json"}
-    _remove_others(target, kept)
-
-
-def remove_evidence(folder: Path) -> None:
-    """Remove the findings and the samples of an earlier audit, so that nobody takes them for this one's."""
-    (folder / SAMPLES).unlink(missing_ok=True)
-    target = folder / FINDINGS
-    if target.is_dir():
-        _remove_others(target, set())
-        if not any(target.iterdir()):
-            target.rmdir()
-
-
-def _remove_others(target: Path, kept: set[str]) -> None:
-    for path in target.iterdir():
-        if path.name not in kept and path.name.endswith(_SUFFIXES) and path.is_file():
-            path.unlink()
 
 
 def sample_lines(found: Evasion) -> str:

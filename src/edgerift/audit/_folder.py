@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from edgerift.audit._baseline import judge_baseline, read_audit, require_comparable
-from edgerift.audit._document import Audit, Made
-from edgerift.audit._evidence import FINDINGS, SAMPLES, remove_evidence, sample_lines, write_evidence
-from edgerift.audit._opened import ORIGINAL, PROGRAM
+from edgerift.audit._document import Audit, Made, Measured
+from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
+from edgerift.audit._measures import data_part
+from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened
 from edgerift.audit._policy import Policy, judge
 from edgerift.audit._recipe import MEASURED, AuditRecipe
+from edgerift.audit._start import start_flags
+from edgerift.deploy import RUNTIMES
 from edgerift.errors import InputError
-from edgerift.evade import Evasion, PairSettings
+from edgerift.evade import Evasion
 from edgerift.recipes import Progress, silent
-from edgerift.store import Store, remove_unfinished, write_whole
+from edgerift.store import Store, held_folder, remove_unfinished, write_whole
 
 AUDIT: Final = "audit.json"
 SCHEMA: Final = "audit.schema.json"
+
+#: What the command line wrote beside them before a folder listed its files.
+_REPORTS: Final = ("report.html", "report.sarif", "report.junit.xml", "summary.md")
 
 
 def run_audit(
@@ -30,63 +38,103 @@ def run_audit(
     policy: Policy | None = None,
     baseline: Path | None = None,
     made: Made | None = None,
+    allow_mismatch: bool = False,
+    allow_inaccurate: bool = False,
+    reports: Callable[[Audit, Path], None] | None = None,
     progress: Progress = silent,
 ) -> Audit:
-    """Audit a pair, or look a finished audit up, judge it and write everything but the reports into `folder`.
+    """Audit a pair, or look a finished audit up, judge it and let what that gives take the place of `folder`'s files.
 
     The folder gets `audit.json` with its schema and copies of the models and, where evasion was examined,
-    `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `baseline` is an earlier audit's
-    folder or `audit.json`; `made` is what the document tells of this run. Raises
-    :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, and whatever the stages raise.
+    `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `reports` is called with the
+    audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them; the
+    files of an earlier audit and of this one never stand together, and those of the user stay. `baseline` is an earlier
+    audit's folder or `audit.json`; `made` is what the document tells of this run.
+
+    Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a pair whose parts do not
+    belong together unless `allow_mismatch`, and for an original that does not know the images unless
+    `allow_inaccurate`; :class:`~edgerift.errors.ModelError` for classes that stand in another order;
+    :class:`~edgerift.errors.StoreError` when another audit writes into the folder or a file of the user's own is in the
+    way; and whatever the stages raise.
     """
-    if baseline is not None:
-        # What cannot be compared is refused before the work, not after it.
-        if recipe.main is None:
-            raise InputError("a baseline is compared by the images that evade; examine evasion too")
-        require_comparable(recipe.attacks[recipe.main], read_audit(baseline))
-    measured = Audit.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
-    found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
-    samples = "" if found is None else sample_lines(found)
-    audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
-    folder.mkdir(parents=True, exist_ok=True)
-    for place in (folder, folder / FINDINGS):
-        remove_unfinished(place, below=False)
-    _copy_models(recipe.pair, folder, store)
-    _write_evidence(recipe, folder, audit, found, samples)
-    write_whole(folder / SCHEMA, schema())
-    write_whole(folder / AUDIT, audit.model_dump_json(indent=2) + "\n")
+    with held_folder(folder) as held:
+        for place in (held.path, held.path / FINDINGS):
+            remove_unfinished(place, below=False)
+        opened = Opened(recipe.pair, recipe.images, store, progress)
+        if baseline is not None:
+            # What cannot be compared is refused before the work, not after it.
+            if recipe.main is None:
+                raise InputError("a baseline is compared by the images that evade; examine evasion too")
+            described = data_part(recipe.images, opened.test)
+            require_comparable(recipe.attacks[recipe.main], described, read_audit(baseline))
+        flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
+        measured = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
+        measured = measured.replace(pair=measured.pair.replace(flags=flags))
+        found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
+        samples = "" if found is None else sample_lines(found)
+        audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
+        with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
+            _write(recipe, staged, store, audit, found, samples)
+            if reports is not None:
+                reports(audit, staged)
     return audit
 
 
-def _write_evidence(recipe: AuditRecipe, folder: Path, audit: Audit, found: Evasion | None, samples: str) -> None:
-    """Write the evidence of an evasion; without one, take away what an earlier audit left in the folder."""
-    if audit.evasion is None or found is None:
-        remove_evidence(folder)
-        return
-    write_evidence(
-        folder,
-        found,
-        audit.evasion.findings,
-        version=audit.edgerift,
-        original=ORIGINAL,
-        build=recipe.pair.build.artefact,
-        fingerprint=audit.pair.fingerprint,
-    )
-    write_whole(folder / SAMPLES, samples)
+def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:
+    """Write everything but the reports into an empty folder."""
+    pair = recipe.pair
+    for made, name in ((pair.original, ORIGINAL), (pair.program, PROGRAM), (pair.build, pair.build.artefact)):
+        write_whole(folder / name, (store.get(made) / name).read_bytes())
+    if audit.evasion is not None and found is not None:
+        write_evidence(
+            folder,
+            found,
+            audit.evasion.findings,
+            version=audit.edgerift,
+            original=ORIGINAL,
+            build=pair.build.artefact,
+            fingerprint=audit.pair.fingerprint,
+            original_sha256=audit.pair.original_sha256,
+        )
+        write_whole(folder / SAMPLES, samples)
+    write_whole(folder / SCHEMA, schema())
+    write_whole(folder / AUDIT, audit.model_dump_json(indent=2) + "\n")
 
 
-def _copy_models(pair: PairSettings, folder: Path, store: Store) -> None:
-    for recipe, name in ((pair.original, ORIGINAL), (pair.program, PROGRAM), (pair.build, pair.build.artefact)):
-        write_whole(folder / name, (store.get(recipe) / name).read_bytes())
+def earlier_files(folder: Path) -> tuple[str, ...]:
+    """Name the files of an audit whose folder does not list them: by fixed names, its findings and its models."""
+    try:
+        audit = read_audit(folder)
+    except InputError:
+        return ()
+    findings = () if audit.evasion is None else audit.evasion.findings
+    evidence = [name for one in findings for name in (one.clean_png, one.attacked_png, f"{FINDINGS}/{one.id}.json")]
+    pair = audit.pair
+    models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}
+    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.values()}
+    copied = [name for name, digest in models.items() if _digest(folder / name) == digest]
+    return (AUDIT, SCHEMA, SAMPLES, *_REPORTS, *evidence, *copied)
 
 
-def judged(measured: Audit, policy: Policy, samples: str, baseline: Path | None) -> Audit:
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
+def judged(measured: Measured, policy: Policy, samples: str, baseline: Path | None) -> Audit:
     """Judge what was measured; the verdict is a pass when every rule holds."""
     gate = judge(measured, policy)
     if baseline is not None:
         gate = (*gate, judge_baseline(measured, samples, baseline))
-    verdict = "pass" if all(rule.holds for rule in gate) else "fail"
-    return measured.replace(edgerift=version("edgerift"), gate=gate, verdict=verdict)
+    return Audit(
+        edgerift=version("edgerift"),
+        verdict="pass" if all(rule.holds for rule in gate) else "fail",
+        gate=gate,
+        data=measured.data,
+        pair=measured.pair,
+        evasion=measured.evasion,
+        theft=measured.theft,
+        times=measured.times,
+    )
 
 
 def schema() -> str:

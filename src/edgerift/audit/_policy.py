@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from edgerift.audit._document import Audit, EvasionPart, FlagPart, GatePart, PairPart, TheftPart
+from edgerift.audit._document import EvasionPart, Examined, FlagPart, GatePart, PairPart, TheftPart
 from edgerift.errors import InputError, RecipeError
 from edgerift.recipes import Settings
 
@@ -72,7 +72,7 @@ def read_policy(path: Path) -> Policy:
         raise InputError(f"the policy {path}: {error}") from None
 
 
-def judge(audit: Audit, policy: Policy) -> tuple[GatePart, ...]:
+def judge(audit: Examined, policy: Policy) -> tuple[GatePart, ...]:
     """Judge an audit's figures by a policy, one part a rule."""
     rules = (
         *(_evasion_rules(audit.evasion, policy) if audit.evasion is not None else ()),

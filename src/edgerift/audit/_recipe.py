@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
 
 from edgerift.adapt import FinetuneRecipe
-from edgerift.audit._document import Audit
+from edgerift.audit._document import Measured
 from edgerift.audit._evasion import evasion_part
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
@@ -32,7 +32,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class AuditRecipe(Recipe):
-    """Attack a pair and examine the result: `measured.json`, an :class:`Audit` that no rule has judged yet.
+    """Attack a pair and examine the result: `measured.json`, which no rule has judged; see :class:`Measured`.
 
     `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the thieves of
     the build by name; a threat without any is not examined, and one of them has to be. `count` images are attacked,
@@ -43,7 +43,7 @@ class AuditRecipe(Recipe):
     """
 
     type: Literal["audit"] = "audit"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[Name, Attack] = Field(default_factory=dict)
@@ -109,15 +109,13 @@ class AuditRecipe(Recipe):
             write_whole(folder / MEASURED, audit.model_dump_json(indent=2) + "\n")
         stages.remove()
 
-    def _measured(self, opened: Opened, stages: Stages) -> Audit:
+    def _measured(self, opened: Opened, stages: Stages) -> Measured:
         self._require_classes(opened.test)
         stages.timed("pair", lambda: opened.pair)
         evasion = None if self.main is None else evasion_part(self, self.main, opened, stages)
         theft = theft_part(self, opened, stages) if self.thefts else None
-        return Audit(
+        return Measured(
             edgerift=version("edgerift"),
-            verdict="pass",
-            gate=(),
             data=data_part(self.images, opened.test),
             pair=opened.pair_part(),
             evasion=evasion,

@@ -18,8 +18,8 @@ class Replay(Settings):
     """What both models answer to a finding's file now.
 
     `evasive`: the original answers the label, the build does not. `same_pixels`: the file holds the pixels that were
-    reported. `same_build`: runtime, version, processor and artefact are those of the audit. Probabilities
-    are in [0, 1].
+    reported. `same_build`: runtime, version, processor and artefact are those of the audit. `same_original`: its file
+    is that of the audit; None where the finding does not tell. Probabilities are in [0, 1].
     """
 
     type: Literal["replay"] = "replay"
@@ -28,6 +28,7 @@ class Replay(Settings):
     evasive: bool
     same_pixels: bool
     same_build: bool
+    same_original: bool | None
     label: str
     original_answer: str
     original_probability: float
@@ -36,15 +37,29 @@ class Replay(Settings):
     runtime: str
 
 
-def replay(path: Path, *, original: Path | None = None, build: Path | None = None, trust: bool = False) -> Replay:
+def replay(
+    path: Path,
+    *,
+    original: Path | None = None,
+    build: Path | None = None,
+    trust: bool = False,
+    allow_mismatch: bool = False,
+) -> Replay:
     """Judge a finding again: `path` is `findings/ID.json` in an audit's folder, or one of the two images beside it.
 
     `original` and `build` take the place of the audit's own files. Raises :class:`~edgerift.errors.InputError` for a
-    file that is no finding, :class:`~edgerift.errors.DataError` for an image that cannot be read or has another size,
-    and :class:`~edgerift.errors.ModelError` for models of another class count.
+    file that is no finding, and, unless `allow_mismatch`, where a model in the audit's folder is not the one that the
+    finding names; :class:`~edgerift.errors.DataError` for an image that cannot be read or has another size, and
+    :class:`~edgerift.errors.ModelError` for models of another class count.
     """
     described, folder = _described(path)
     finding = described.finding
+    same_original = _is_file(original or folder / described.original, described.original_sha256)
+    if not allow_mismatch:
+        if original is None and same_original is False:
+            raise InputError(_is_another("original", folder / described.original, "--original"))
+        if build is None and _is_file(folder / described.build, described.fingerprint.sha256) is False:
+            raise InputError(_is_another("build", folder / described.build, "--build"))
     image = read_png(folder / finding.attacked_png)
     model = zoo.load(original or folder / described.original, trust=trust)
     if image.shape[1:] != (model.architecture.size,) * 2:
@@ -67,12 +82,27 @@ def replay(path: Path, *, original: Path | None = None, build: Path | None = Non
         evasive=int(before.argmax()) == finding.label and int(after.argmax()) != finding.label,
         same_pixels=hashlib.sha256(image.numpy().tobytes()).hexdigest() == finding.sha256,
         same_build=pair.build.fingerprint() == described.fingerprint,
+        same_original=same_original,
         label=described.classes[finding.label],
         original_answer=described.classes[int(before.argmax())],
         original_probability=float(before.amax()),
         build_answer=described.classes[int(after.argmax())],
         build_probability=float(after.amax()),
         runtime=pair.build.runtime,
+    )
+
+
+def _is_file(path: Path, sha256: str) -> bool | None:
+    """Tell whether a file is the one of a digest; None where there is no digest or no file."""
+    if not sha256 or not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def _is_another(what: str, path: Path, option: str) -> str:
+    return (
+        f"{path} is not the {what} that the finding was judged on; give that one with {option}, audit again, "
+        "or pass --allow-mismatch to replay on what is there"
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from rich.console import Group
+from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
@@ -73,12 +76,21 @@ class Adapt(Settings):
                 progress=progress,
             )
             write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-        show(card, card_text(card), self.as_json)
+        stale = [Text(line) for line in _earlier_builds(folder, builds)]
+        show(card, Group(card_text(card), *stale), self.as_json)
         return 0
 
     def _artefact(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Path:
         building = BuildRecipe(program=recipe, runtime=name)
         return store.get(building, progress) / building.artefact
+
+
+def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
+    """Say which builds in a folder were there before and so may be of another program."""
+    for name, entry in RUNTIMES.items():
+        path = folder / f"model{entry.suffix}"
+        if name not in made and path.is_file():
+            yield f"{path} was there before and need not be of this program; pass --runtime {name} too, or remove it."
 
 
 def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:

@@ -87,6 +87,10 @@ class AuditCommand(Settings):
     """attack the float-fine-tuned original too; auto does so where the pair is made here by qat"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
+    allow_mismatch: bool = False
+    """audit although the program was not made from this original, or the build not from this program"""
+    allow_inaccurate: bool = False
+    """audit although the original does hardly better than chance, or far worse than in its training"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     attacking: Annotated[AttackOptions, tyro.conf.arg(name="")] = AttackOptions()
     stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
@@ -120,11 +124,18 @@ class AuditCommand(Settings):
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
             tell_price(thefts, store, progress, "--threats evasion goes without")
-            made = self._made(folder)
             audit = run_audit(
-                recipe, folder, store, policy=policy, baseline=self.baseline, made=made, progress=progress
+                recipe,
+                folder,
+                store,
+                policy=policy,
+                baseline=self.baseline,
+                allow_mismatch=self.allow_mismatch,
+                allow_inaccurate=self.allow_inaccurate,
+                made=self._made(folder),
+                reports=write_reports,
+                progress=progress,
             )
-            write_reports(audit, folder)
         show(audit, audit_text(audit, folder), self.as_json)
         append_ci_summary(audit_summary(audit), os.environ)
         return 0 if audit.verdict == "pass" else 1

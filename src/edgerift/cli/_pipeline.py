@@ -9,9 +9,18 @@ from typing import Literal, final
 from pydantic import PositiveFloat, PositiveInt
 
 from edgerift import images, zoo
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, PtqSettings, QatSettings, given_original, ptq
+from edgerift.adapt import (
+    AdaptRecipe,
+    FinetuneRecipe,
+    GivenOriginal,
+    PtqSettings,
+    QatSettings,
+    given_original,
+    known_classes,
+    ptq,
+)
 from edgerift.cli._options import DataOptions
-from edgerift.cli._train import OriginalOptions, class_count, train_recipe
+from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.deploy import (
     RUNTIMES,
     BuildRecipe,
@@ -112,8 +121,10 @@ def _require_quantizable(training: TrainRecipe, target: Target) -> None:
 
 
 def require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None:
-    """Make sure that an original was made for such images: as many classes, the same size."""
-    zoo.check(model, class_count(described))
+    """Make sure that an original was made for such images: as many classes, in the same order, the same size."""
+    train = images.open_splits(described).train
+    zoo.check(model, len(train.classes))
+    zoo.check_classes(known_classes(model), train.classes, train.name)
     if model.architecture.size != described.size:
         raise ModelError(
             f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "

@@ -25,12 +25,20 @@ class ReplayCommand(Settings):
     """another build than the audit's, of the same runtime"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
+    allow_mismatch: bool = False
+    """replay although a model in the audit's folder is not the one that the finding names"""
     as_json: Json = False
 
     def run(self) -> int:
         """Judge and say what both models answer."""
         with progress_bars():
-            result = replay(self.finding, original=self.original, build=self.build, trust=self.trust)
+            result = replay(
+                self.finding,
+                original=self.original,
+                build=self.build,
+                trust=self.trust,
+                allow_mismatch=self.allow_mismatch,
+            )
         show(result, Text(_words(result)), self.as_json)
         return 0 if result.evasive else 1
 
@@ -44,6 +52,8 @@ def _words(result: Replay) -> str:
     ]
     if not result.same_pixels:
         lines.append("  the file does not hold the pixels that were reported")
+    if result.same_original is False:
+        lines.append("  the original is not the one that was audited")
     if not result.same_build:
         lines.append("  the build, its runtime or the processor is not the one that was audited")
     return "\n".join(lines)

@@ -25,7 +25,7 @@ def show(result: Settings, text: RenderableType, as_json: bool) -> None:
     else:
         console = Console()
         console.width = console.width if console.is_terminal else _PIPE_WIDTH
-        console.print(text)
+        console.print(text, crop=False)
 
 
 @contextlib.contextmanager

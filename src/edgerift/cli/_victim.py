@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from edgerift import zoo
 from edgerift.adapt import GivenOriginal, given_original
 from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import (
@@ -15,10 +16,10 @@ from edgerift.cli._pipeline import (
     shipped_build,
     source_recipe,
 )
-from edgerift.cli._train import OriginalOptions, class_count
+from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
 from edgerift.errors import InputError, ModelError
-from edgerift.images import ImagesSettings
+from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import Settings
 from edgerift.train import TrainRecipe
 
@@ -96,11 +97,13 @@ def _beside(adapted: Path) -> Path:
 
 
 def _require_program_fits(program: Program, described: ImagesSettings) -> None:
-    classes = class_count(described)
-    if program.classes != classes:
+    train = open_splits(described).train
+    if program.classes != len(train.classes):
         raise ModelError(
-            f"the program has {program.classes} classes, the data has {classes}; pass the --data it was made for"
+            f"the program has {program.classes} classes, the data has {len(train.classes)}; "
+            "pass the --data it was made for"
         )
+    zoo.check_classes(program.provenance.classes, train.classes, train.name)
     if program.size != described.size:
         raise ModelError(
             f"the program was made for images of {program.size} pixels, the images are brought to "

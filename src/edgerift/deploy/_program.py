@@ -34,12 +34,20 @@ class Operation(Settings):
     keywords: dict[PlainName, Json] = Field(default_factory=dict)
 
 
+def _is_empty(value: object) -> bool:
+    return value == ()
+
+
 class Provenance(Settings):
-    """Where a program came from: the method and its settings, and the digest of the original's weights."""
+    """Where a program came from: the method and its settings, and the digest of the original's weights.
+
+    `classes` names what its answers stand for, in order; there are none where the original's file did not say.
+    """
 
     method: str
     settings: dict[str, Json] = Field(default_factory=dict)
     original: str = ""
+    classes: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
 
 
 class _Header(Settings):

@@ -125,7 +125,8 @@ def _where(audit: Audit, folder: Path) -> Text:
     if audit.evasion is not None and audit.evasion.findings:
         command = replay_command(audit, surest_first(audit.evasion)[0], folder)
         lines.append(f"Replay a finding: {command}")
-    return _text("\n".join(lines))
+    # A path is copied as it stands: no line may break where the screen ends.
+    return Text("\n".join(map(plain, lines)), no_wrap=True, overflow="ignore")
 
 
 def _ends(interval: Interval) -> str:

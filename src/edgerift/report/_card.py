@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from edgerift.deploy import Build, Fingerprint, Program, Provenance, Target, fidelity, twin, twin_scores
+from edgerift.adapt import weights_digest
+from edgerift.deploy import (
+    Build,
+    Fidelity,
+    Fingerprint,
+    Program,
+    Provenance,
+    Target,
+    fidelity,
+    leaves_program,
+    twin,
+    twin_scores,
+)
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import Rate, accuracy, agreement, l1_distance, latency, predict_all, quadrants
 from edgerift.recipes import Progress, Settings, silent
@@ -31,8 +43,9 @@ class Card(Settings):
 
     Every mapping is keyed by `original`, `twin` or a runtime's name. Accuracies, agreements and instabilities are in
     [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
-    count images by who is right. `seed` drew the test images where the set has none of its own. `l1` is the mean
-    distance of the probabilities from the original's, in [0, 2].
+    count images by who is right. `mismatches` say which parts were not made from each other. `seed` drew the test
+    images where the set has none of its own. `l1` is the mean distance of the probabilities from the original's, in
+    [0, 2].
     """
 
     type: Literal["card"] = "card"
@@ -56,6 +69,7 @@ class Card(Settings):
     latency_ms: dict[str, float]
     images_per_second: dict[str, float]
     fingerprint: dict[str, Fingerprint]
+    mismatches: tuple[str, ...] = ()
 
 
 def make_card(
@@ -86,6 +100,7 @@ def make_card(
     parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
+    near = {name: fidelity(program, build, test.images) for name, build in builds.items()}
     unstable = {name: part.instability for name, part in parts.items()}
     return Card(
         data=test.name,
@@ -101,13 +116,24 @@ def make_card(
         agreement=_values(same),
         agreement_interval=_intervals(same),
         l1={name: l1_distance(reference, scores[name]) for name in compared},
-        fidelity={name: _fidelity(program, build, test) for name, build in builds.items()},
+        fidelity={name: _fidelity(found) for name, found in near.items()},
         integer_macs={name: build.integer_macs() for name, build in builds.items()},
         size_bytes={name: path.stat().st_size for name, path in files.items()},
         latency_ms={name: value.milliseconds for name, value in speed.items()},
         images_per_second={name: value.images_per_second for name, value in speed.items()},
         fingerprint={name: build.fingerprint() for name, build in builds.items()},
+        mismatches=tuple(_mismatches(original, program, near)),
     )
+
+
+def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fidelity]) -> Iterator[str]:
+    """Say which parts of the pair were not made from each other."""
+    made_from = program.provenance.original
+    if made_from and made_from != weights_digest(original):
+        yield "the program was made from another original than this one"
+    for name, found in near.items():
+        if leaves_program(program, found):
+            yield f"the {name} build was not compiled from this program; build it anew"
 
 
 def _predicts(
@@ -127,8 +153,7 @@ def _predicts(
     }
 
 
-def _fidelity(program: Program, build: Build, test: ImageSet) -> FidelityEntry:
-    found = fidelity(program, build, test.images)
+def _fidelity(found: Fidelity) -> FidelityEntry:
     return FidelityEntry(
         arithmetic=found.arithmetic,
         equal_logits=found.equal_logits,

@@ -13,7 +13,8 @@ from edgerift.report._words import percent
 def card_text(card: Card) -> RenderableType:
     """Lay a card out as tables for rich: a row for each of original, twin and builds, then what changed."""
     title = f"{card.provenance.method} for {card.target}, {card.images} test images of {card.data}"
-    return Group(_answers(card, title), _machines(card), Text(_verdict(card)))
+    mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
+    return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *mismatches)
 
 
 def _answers(card: Card, title: str) -> Table:

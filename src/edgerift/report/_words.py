@@ -232,7 +232,9 @@ def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) ->
     """
     own = audit.pair.model is not None and ":" in audit.pair.model
     trust = " --trust" if own or audit.pair.fingerprint.runtime == "inductor" else ""
-    return f"edgerift replay {shlex.quote(str(folder / 'findings' / f'{finding.id}.json'))}{trust}"
+    path = str(folder / "findings" / f"{finding.id}.json")
+    # What begins with a dash would be read as an option.
+    return f"edgerift replay {shlex.quote(f'./{path}' if path.startswith('-') else path)}{trust}"
 
 
 def as_json(value: object) -> str:

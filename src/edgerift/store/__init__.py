@@ -1,6 +1,8 @@
 """The store: each recipe's result, kept once, whole or not at all."""
 
 from edgerift.store._documents import read_document as read_document
+from edgerift.store._held_folder import HeldFolder as HeldFolder
+from edgerift.store._held_folder import held_folder as held_folder
 from edgerift.store._store import STORE_FILES as STORE_FILES
 from edgerift.store._store import Store as Store
 from edgerift.store._store import default_root as default_root

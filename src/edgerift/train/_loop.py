@@ -118,7 +118,16 @@ def run(
         )
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
+    if isinstance(model, zoo.Classifier):
+        # What is learned from rows of targets are somebody's answers, whose classes the labels do not name.
+        model.learned = _learned(train, validation, history) if targets is None else None
     return Trained(model, history)
+
+
+def _learned(train: ImageSet, validation: ImageSet | None, history: History) -> zoo.Learned:
+    reached = history.epochs[-1].validation_accuracy if history.epochs else None
+    images = None if reached is None or validation is None else len(validation)
+    return zoo.Learned(data=train.name, classes=train.classes, accuracy=reached, images=images)
 
 
 def _epochs(work: Work, on_epoch: OnEpoch | None, resume: Resume | None, progress: Progress, task: str) -> History:

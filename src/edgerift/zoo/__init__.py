@@ -17,3 +17,5 @@ from edgerift.zoo._factory import is_file as is_file
 from edgerift.zoo._files import load as load
 from edgerift.zoo._files import save as save
 from edgerift.zoo._frozen_copy import frozen_copy as frozen_copy
+from edgerift.zoo._learned import Learned as Learned
+from edgerift.zoo._learned import check_classes as check_classes

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgerift.measure import log_probabilities
 from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._learned import Learned
 
 
 @final
@@ -39,9 +40,12 @@ class Normalise(nn.Module):
 class Classifier(nn.Module):
     """A float32 original: images in `[0, 1]`, `[N, 3, H, W]`, to logits `[N, K]`.
 
-    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from. Of a body that
-    answers probabilities the logarithms are taken where `takes_logarithms` says so.
+    `normalise` is its first layer, `body` the network behind it, `architecture` what it was made from, and `learned`
+    what it was trained on, where that is known. Of a body that answers probabilities the logarithms are taken where
+    `takes_logarithms` says so.
     """
+
+    learned: Learned | None
 
     def __init__(self, body: nn.Module, architecture: Architecture, *, takes_logarithms: bool = False) -> None:
         """Put the normalisation that `architecture` states in front of `body`."""
@@ -50,6 +54,7 @@ class Classifier(nn.Module):
         self.normalise = Normalise(architecture.mean, architecture.std)
         self.body = body
         self.architecture = architecture
+        self.learned = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer logits `[N, K]` for float images `[N, 3, H, W]` in `[0, 1]`."""

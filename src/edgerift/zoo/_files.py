@@ -11,22 +11,26 @@ import torch
 from torch import Tensor
 
 from edgerift.errors import ModelError, RecipeError
+from edgerift.recipes import Settings
 from edgerift.store import write_whole
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._create import from_architecture, is_users_own
+from edgerift.zoo._learned import Learned
 
 FORMAT = "edgerift-original-1"
 
 
 def save(model: Classifier, path: Path) -> None:
-    """Write a classifier's weights and architecture to one safetensors file, whole or not at all.
+    """Write a classifier's weights, its architecture and what it learned to one safetensors file, whole or not at all.
 
     The same weights give the same bytes. Raises `ModelError` when a weight is NaN or infinite.
     """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     _require_finite(tensors, f"model '{model.architecture.name}'")
     metadata = {"architecture": _canonical(model.architecture), "format": FORMAT}
+    if model.learned is not None:
+        metadata["learned"] = _canonical(model.learned)
     write_whole(Path(path), _sorted_header(safetensors.torch.save(tensors, metadata)))
 
 
@@ -40,7 +44,7 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
     its architecture, or when one of them holds NaN or infinity.
     """
     path = Path(path)
-    architecture, tensors = _read(path)
+    architecture, learned, tensors = _read(path)
     if is_users_own(architecture.name) and not trust:
         raise ModelError(
             f"{path} asks to import and run '{architecture.name}'; pass trust=True (--trust) if you know that code"
@@ -50,10 +54,11 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
     _require_fit(model.state_dict(), tensors, path)
     _require_finite(tensors, str(path))
     model.load_state_dict(tensors)
+    model.learned = learned
     return model.eval()
 
 
-def _read(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[Architecture, Learned | None, dict[str, Tensor]]:
     if not path.is_file():
         raise ModelError(f"no model file at {path}; give the path of a .safetensors file that edgerift wrote")
     try:
@@ -66,9 +71,16 @@ def _read(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
         raise ModelError(f"{path} has format {metadata.get('format')!r}, expected '{FORMAT}'; write it with zoo.save")
     try:
-        return Architecture.model_validate_json(metadata["architecture"]), tensors
+        architecture = Architecture.model_validate_json(metadata["architecture"])
+        # Files of before say nothing of what they learned.
+        learned = Learned.model_validate_json(metadata["learned"]) if "learned" in metadata else None
     except RecipeError as error:
-        raise ModelError(f"{path} holds an architecture that is not allowed: {error}") from error
+        raise ModelError(f"{path} holds a description that is not allowed: {error}") from error
+    if learned is not None and len(learned.classes) != architecture.classes:
+        raise ModelError(
+            f"{path} names {len(learned.classes)} classes and answers {architecture.classes}; write it with zoo.save"
+        )
+    return architecture, learned, tensors
 
 
 def _require_fit(expected: dict[str, Tensor], given: dict[str, Tensor], path: Path) -> None:
@@ -90,8 +102,8 @@ def _require_finite(tensors: dict[str, Tensor], owner: str) -> None:
             raise ModelError(f"tensor '{name}' of {owner} holds NaN or infinity; train the model again")
 
 
-def _canonical(architecture: Architecture) -> str:
-    return json.dumps(architecture.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+def _canonical(described: Settings) -> str:
+    return json.dumps(described.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
 
 def _sorted_header(data: bytes) -> bytes:

@@ -1,0 +1,159 @@
+"""What an audit starts from: parts that belong together, classes in the model's order, an original that knows the data.
+
+Where one of them fails, hours of work would measure something else, and so the audit stops unless it is told to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, final
+
+import torch
+
+from edgerift import zoo
+from edgerift.adapt import known_classes, weights_digest
+from edgerift.audit._document import FlagPart
+from edgerift.audit._opened import Opened
+from edgerift.deploy import fidelity, leaves_program
+from edgerift.errors import InputError
+from edgerift.measure import Rate, accuracy
+
+#: Enough images to tell a build of another program, few enough to cost nothing.
+_ASKED: Final = 256
+
+#: An accuracy is near chance when it may lie within this part of the way from the commonest class's share to 1.
+_NEAR: Final = 0.1
+#: It is far below another one when it has surely lost this part of what that had beyond guessing.
+_LOST: Final = 0.25
+
+_REASONS: Final = (
+    "look at the order of the classes, the normalisation, the size of the images, and whether the original was made "
+    "for this data"
+)
+
+
+def start_flags(opened: Opened, *, allow_mismatch: bool, allow_inaccurate: bool) -> tuple[FlagPart, ...]:
+    """Check what an audit starts from, the cheap things first.
+
+    A pair whose parts do not belong together, or an original that does not know the images, is an error; where it is
+    allowed, a warning. Raises :class:`~edgerift.errors.InputError` for one that is not, and
+    :class:`~edgerift.errors.ModelError` for classes that stand in another order.
+    """
+    checks = _Checks(opened)
+    return (
+        checks.classes(),
+        _allowed(checks.original(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
+        _allowed(checks.build(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
+        _allowed(checks.accuracy(), allow_inaccurate, "--allow-inaccurate audits it all the same"),
+    )
+
+
+def _allowed(flag: FlagPart, allowed: bool, option: str) -> FlagPart:
+    if flag.level != "error":
+        return flag
+    if not allowed:
+        raise InputError(f"{flag.seen}; {flag.action}, or {option}")
+    return flag.replace(level="warning")
+
+
+@final
+class _Checks:
+    """The checks of one audit's start."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def classes(self) -> FlagPart:
+        """Compare the class names of original and program with those of the images."""
+        opened, given = self._opened, self._opened.test.classes
+        known = known_classes(opened.pair.original)
+        for names in (known, opened.program.provenance.classes):
+            zoo.check_classes(names, given, opened.test.name)
+        named = known or opened.program.provenance.classes
+        unknown = [(mine, theirs) for mine, theirs in zip(named, given, strict=False) if mine not in given]
+        seen = f"the model and the images name {len(named) - len(unknown)} of {len(given)} classes alike"
+        if not named:
+            seen = "neither the original nor the program says what its classes are called"
+        elif unknown:
+            seen += f"; what is {unknown[0][1]!r} here was {unknown[0][0]!r} in the model's training"
+        return FlagPart(
+            name="class-names",
+            level="note" if unknown else "ok",
+            seen=seen,
+            meaning="where the classes stand in another order every label is wrong; other names can hide that",
+            action="see that both lists mean the same classes in the same order" if unknown else "none",
+        )
+
+    def original(self) -> FlagPart:
+        """Compare the original with the one that the program says it was made from."""
+        made_from = self._opened.program.provenance.original
+        is_another = bool(made_from) and made_from != weights_digest(self._opened.pair.original)
+        seen = (
+            "the program was made from the original" if made_from else "the program does not say what it was made from"
+        )
+        return FlagPart(
+            name="pair-original",
+            level="error" if is_another else "ok",
+            seen="the program was made from another original than this one" if is_another else seen,
+            meaning="between models that were never the same everything counts as a rift, also what training changed",
+            action="give the original that the program was adapted from" if is_another else "none",
+        )
+
+    def build(self) -> FlagPart:
+        """Compare the build with its program's twin, on some of the test images."""
+        opened = self._opened
+        images = opened.test.images
+        chosen = torch.linspace(0, len(images) - 1, min(len(images), _ASKED)).long()
+        near = fidelity(opened.program, opened.pair.build, images[chosen])
+        is_another = leaves_program(opened.program, near)
+        return FlagPart(
+            name="pair-build",
+            level="error" if is_another else "ok",
+            seen=f"the build {'was not compiled from' if is_another else 'answers as'} this program: "
+            f"{near.label_disagreement:.1%} of {near.images} images get another label, {near.equal_logits:.1%} of the "
+            f"logits are equal, the largest difference is {near.max_lsb:g} levels",
+            meaning="a build of another program is steered by the wrong gradients and judged beside the wrong original",
+            action="compile the program anew, or give the one that the build was compiled from"
+            if is_another
+            else "none",
+        )
+
+    def accuracy(self) -> FlagPart:
+        """Compare the original's accuracy with chance, and with what its training measured."""
+        opened = self._opened
+        labels, model = opened.test.labels, opened.pair.original
+        found = accuracy(opened.clean[0], labels)
+        learned = model.learned if isinstance(model, zoo.Classifier) else None
+        counts = torch.bincount(labels, minlength=len(opened.test.classes))
+        wrong = [
+            *_near_chance(found, Rate(int(counts.max()), len(labels)), len(counts)),
+            *_fallen(found, learned, len(counts)),
+        ]
+        return FlagPart(
+            name="accuracy",
+            level="error" if wrong else "ok",
+            seen="; ".join([f"the original gets {found} of the test images of {opened.test.name} right", *wrong]),
+            meaning="an original that does not know the images says nothing about what a build lost",
+            action=_REASONS if wrong else "none",
+        )
+
+
+def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
+    """Word an accuracy that chance explains.
+
+    Its exact interval begins near the commonest class's share, or below, and ends below the middle between guessing and
+    1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
+    """
+    share = commonest.value
+    if found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2:
+        yield f"always answering the commonest class would get {share:.1%} right"
+
+
+def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:
+    """Word an accuracy that is far below what training measured, by the exact intervals of both."""
+    if learned is None or learned.accuracy is None or learned.images is None:
+        return
+    before = Rate(round(learned.accuracy * learned.images), learned.images)
+    guessed = 1 / classes
+    if found.high < guessed + (1 - _LOST) * (before.low - guessed):
+        yield f"its training measured {learned.accuracy:.1%} on {learned.images} images of {learned.data} held out"

@@ -6,7 +6,7 @@ import inspect
 import re
 import time
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, final
@@ -239,13 +239,10 @@ def _recipe(store: Store, given: str) -> Recipe:
 
 
 def _known_recipes() -> list[type[Recipe]]:
-    return [kind for kind in _below(Recipe) if not inspect.isabstract(kind)]
-
-
-def _below(kind: type[Recipe]) -> Iterator[type[Recipe]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _below(each)
+    below: list[type[Recipe]] = Recipe.__subclasses__()
+    for kind in below:
+        below += kind.__subclasses__()
+    return [kind for kind in below if not inspect.isabstract(kind)]
 
 
 def _stored(entry: Entry) -> StoredEntry:

@@ -129,7 +129,7 @@ def is_damaged(file: BinaryIO, place: int, batches: Sequence[Batch]) -> bool:
         return False
     number, rows, columns, _ = _BLOCK.unpack(rest[: _BLOCK.size])
     if 4 * rows * columns > len(rest) - _BLOCK.size:
-        return number < len(batches) and rows != batches[number].size
+        return bool(number < len(batches) and rows != batches[number].size)
     return not is_unwritten(rest, place)
 
 

@@ -327,6 +327,8 @@ def test_a_damaged_search_is_told(counted, tmp_path, content):
     recipe, store = tuning(steps=0), Store(tmp_path)
     path = store.get(recipe) / "search.json"
     path.unlink()
+    # As an earlier version left it: what is sealed is refused before anybody reads it.
+    (path.parent / "SHA256SUMS").unlink()
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(errors.StoreError, match=r"search\.json is damaged \(.*; delete its folder and run again"):

@@ -18,6 +18,7 @@ from edgerift.evade._objectives import Objective, PairMargin, margin
 from edgerift.evade._pair import Steering
 from edgerift.evade._starts import box, project, starts
 from edgerift.evade._steps import Slope, State, step_rule
+from edgerift.images import to_float
 
 #: New samples enter when the batch has shrunk to this share, so that most steps copy nothing.
 _REFILL_BELOW: Final = 0.75
@@ -184,7 +185,7 @@ class Engine:
 
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
-        images = candidates.to(self._device).float().div_(255)
+        images = to_float(candidates.to(self._device))
         adapted, slope = self._slope(images, state["labels"])
         steepest = slope.gradient.abs().amax((1, 2, 3))
         if not bool(steepest.isfinite().all()):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy._build import LARGEST_BATCH, Fingerprint, fingerprint, in_batches
+from edgerift.deploy._executorch_graph import executorch_graph
 from edgerift.deploy._program import Program
 from edgerift.deploy._quiet import quiet
 from edgerift.errors import BuildError, first_line
@@ -23,7 +24,7 @@ def compile_program(program: Program, path: Path) -> None:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    module: Any = program.module()
+    module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
     example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)

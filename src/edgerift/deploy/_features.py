@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, final
 
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from edgerift.deploy._operators import operator_name
 from edgerift.deploy._twin import Twin
@@ -63,20 +63,10 @@ class _OriginalFeatures(nn.Module):
 class _TwinFeatures(nn.Module):
     def __init__(self, twin: Twin) -> None:
         super().__init__()
-        graph = fx.Graph()
-        copies: dict[fx.Node, fx.Node] = {}
-        graph.graph_copy(twin.body.graph, copies)
-        layers = [
-            node
-            for node in twin.body.graph.nodes
-            if node.op == "call_function" and operator_name(node.target) == _LINEAR
-        ]
+        layers = [step for step in twin.body.steps if operator_name(step.function) == _LINEAR]
         if not layers:
             raise _missing("the program")
-        graph.output(copies[layers[-1].args[0]])
-        body = fx.GraphModule(twin.body, graph, class_name="TwinFeatures")
-        body.graph.eliminate_dead_code()
-        body.recompile()
+        body = twin.body.ending_in(layers[-1].arguments[0])
         self.twin = Twin(body, twin.arithmetic)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -13,10 +13,20 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._integer_convolution import convolve_levels, geometry_of
 from edgerift.deploy._layers import is_global_average, is_layer, regions_of, sum_scales, whole_bias
-from edgerift.deploy._operators import ADD, CONCATENATE, CONVOLUTIONS, MEAN, MOVING, WEIGHTED, operator_name
+from edgerift.deploy._operators import (
+    ADD,
+    CONCATENATE,
+    CONVOLUTIONS,
+    MEAN,
+    MOVING,
+    SUBTRACT,
+    WEIGHTED,
+    operator_name,
+)
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
 from edgerift.deploy._straight_through import clipped, passing_range, requantize
@@ -45,16 +55,19 @@ class Kernels:
 
     def takes(self, region: Region) -> bool:
         """Tell whether the runtime computes a region in integers."""
-        if region.name == ADD and len(region.inputs) != 2:
+        if region.name in (ADD, SUBTRACT) and len(region.inputs) != 2:
             return False
         if region.name in GLOBAL_AVERAGES and not is_global_average(region.operator):
             return False
         return region.name in WEIGHTED or region.name in self.operators
 
 
-def integer_twin(program: Program, kernels: Kernels) -> fx.GraphModule:
-    """Translate a program into a runtime's arithmetic; what the runtime does not run in integers stays in float."""
-    twin = Translation(program)
+def integer_twin(program: Program, kernels: Kernels, source: fx.GraphModule) -> Body:
+    """Translate a program into a runtime's arithmetic, from the form of its graph that the runtime reads.
+
+    What the runtime does not run in integers stays in float.
+    """
+    twin = Translation(program, source)
     levels: dict[fx.Node, fx.Node] = {}
     regions = {node: region for node, region in regions_of(twin.source.graph).items() if kernels.takes(region)}
     absorbed = {node for region in regions.values() for node in region.absorbed}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, stored
-from edgerift.deploy._operators import DEQUANTIZE_CHANNELS, WEIGHTED, operator_name
-from edgerift.deploy._regions import Region, find_region
-from edgerift.deploy._translation import GLOBAL_AVERAGES
-
-_GLOBAL_EXTENTS: Final = ([1, 1], [-1, -2], [2, 3], [-2, -1])
+from edgerift.deploy._operators import ADAPTIVE_AVERAGE, MEAN, WEIGHTED, operator_name
+from edgerift.deploy._regions import Region, find_region, is_layer_weight
+from edgerift.deploy._spelling import shape_of
 
 
 def regions_of(graph: fx.Graph) -> dict[fx.Node, Region]:
@@ -25,15 +23,22 @@ def is_layer(node: fx.Node) -> bool:
     if node.op != "call_function" or operator_name(node.target) not in WEIGHTED:
         return False
     weight: Any = node.args[1]
-    return is_dequantize(node.args[0]) and operator_name(weight.target) == DEQUANTIZE_CHANNELS
+    return is_dequantize(node.args[0]) and is_layer_weight(weight) and not node.kwargs
 
 
 def is_global_average(node: fx.Node) -> bool:
     """Tell whether a node is a mean over height and width."""
-    if node.op != "call_function" or operator_name(node.target) not in GLOBAL_AVERAGES:
+    if node.op != "call_function" or node.kwargs:
         return False
     extent: Any = node.args[1]
-    return list(extent) in _GLOBAL_EXTENTS
+    if operator_name(node.target) == ADAPTIVE_AVERAGE:
+        return list(extent) == [1, 1]
+    # Counted from the end, the axes are those of images only where two others come before them.
+    return operator_name(node.target) == MEAN and len(shape_of(node.args[0])) == 4 and _axes(extent) == [2, 3]
+
+
+def _axes(given: Any) -> list[int]:
+    return sorted(axis % 4 for axis in given)
 
 
 def sum_scales(module: fx.GraphModule, layer: fx.Node) -> Tensor:

@@ -12,11 +12,12 @@ from typing import Any, Final
 import torch
 from torch import Tensor, fx
 
-from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
+from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments, stored
 from edgerift.deploy._layers import is_global_average, is_layer, real_bias, regions_of, sum_scales, whole_bias
-from edgerift.deploy._operators import MEAN, operator_name
+from edgerift.deploy._operators import AVERAGE, MEAN, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region, activation_levels, is_activation
+from edgerift.deploy._spelling import runtime_form, shape_of
 from edgerift.deploy._straight_through import clipped
 from edgerift.errors import BuildError
 
@@ -25,6 +26,8 @@ OPSET: Final = 20
 
 _CONVOLUTION: Final = "aten.conv2d.default"
 _LARGEST_SUM: Final = 2.0**31
+#: Stride, padding, `ceil_mode`, `count_include_pad` and `divisor_override` of an average, with the kernel before them.
+_POOLING: Final = (None, [], [0, 0], False, True, None)
 #: int8 level -128 becomes uint8 level 0.
 _SHIFT: Final = 128
 
@@ -34,7 +37,7 @@ def runtime_graph(program: Program) -> fx.GraphModule:
 
     Raises :class:`~edgerift.errors.BuildError` when a layer's bias does not fit in int32.
     """
-    module: Any = program.module()
+    module: Any = onnx_form(program)
     module = module.to(memory_format=torch.contiguous_format)
     regions = regions_of(module.graph)
     for node in list(module.graph.nodes):
@@ -45,12 +48,21 @@ def runtime_graph(program: Program) -> fx.GraphModule:
             _place_bounds(module.graph, node)
     for node in module.graph.nodes:
         if is_quantize(node) or is_dequantize(node):
-            _make_unsigned(node)
+            _make_unsigned(module, node)
     module.graph.eliminate_dead_code()
     module.graph.lint()
     module.recompile()
     rewritten: fx.GraphModule = module
     return rewritten
+
+
+def onnx_form(program: Program) -> fx.GraphModule:
+    """Build a program's graph as the runtime reads it, without poolings that ONNX has no like of."""
+    module = runtime_form(program)
+    for node in list(module.graph.nodes):
+        if node.op == "call_function" and operator_name(node.target) == AVERAGE:
+            _place_windows(module, node)
+    return module
 
 
 def zero_level(node: fx.Node) -> int:
@@ -151,7 +163,8 @@ def _place_bounds(graph: fx.Graph, quantize: fx.Node) -> None:
     grid = grid_of(quantize)
     source = quantize_arguments(quantize)["input"]
     bounds: tuple[int | None, int | None] = (None, None)
-    if is_activation(source) and len(source.users) == 1:
+    # Two grids in a row would be fused to one, and what the first one rounds would be lost.
+    if is_activation(source) and len(source.users) == 1 and not is_dequantize(source.args[0]):
         bounds = activation_levels(source, grid)
         quantize.args = (source.args[0], *quantize.args[1:])
     low, high = (level + zero_level(quantize) for level in clipped(grid, *bounds))
@@ -166,11 +179,49 @@ def _replace_later_uses(node: fx.Node, replacement: fx.Node) -> None:
     node.replace_all_uses_with(replacement, delete_user_cb=lambda user: user is not replacement)
 
 
-def _make_unsigned(node: fx.Node) -> None:
+def _make_unsigned(module: fx.GraphModule, node: fx.Node) -> None:
     values = quantize_arguments(node)
-    if values["dtype"] == torch.int8:
-        node.args = (values["input"], values["scale"], zero_level(node), 0, 255, torch.uint8)
-        node.kwargs = {key: value for key, value in node.kwargs.items() if key not in values}
+    if values["dtype"] != torch.int8:
+        return
+    source = values["input"]
+    if is_dequantize(node) and source.op == "get_attr":
+        shifted = (stored(module, source).to(torch.int16) + _SHIFT).to(torch.uint8)
+        with module.graph.inserting_before(node):
+            source = _constant(module, f"{node.name}_levels", shifted)
+    node.args = (source, values["scale"], zero_level(node), 0, 255, torch.uint8)
+    node.kwargs = {key: value for key, value in node.kwargs.items() if key not in values}
+
+
+def _place_windows(module: fx.GraphModule, node: fx.Node) -> None:
+    """Write an average that is divided by another number than ONNX divides by as one over full windows, and a factor.
+
+    ONNX has no `divisor_override`, and counts what lies beyond the padding in `ceil_mode`. Zeros are put around the
+    image as far as the windows reach, all of them are divided by their whole area, and a constant corrects that.
+    """
+    kernel, stride, padding, ceil, counted, divisor = (*node.args[1:], *_POOLING[len(node.args) - 1 :])
+    if divisor is None and not (ceil and counted):
+        return
+    source: Any = node.args[0]
+    *_, height, width = shape_of(source)
+    rows, columns = shape_of(node)[-2:]
+    steps: list[int] = list(stride or kernel)  # type: ignore[arg-type]
+    reach = [
+        max(0, (windows - 1) * step + size - length - before)
+        for windows, step, size, length, before in zip((rows, columns), steps, kernel, (height, width), padding)  # type: ignore[arg-type]
+    ]
+    around = [padding[1], reach[1], padding[0], reach[0]]  # type: ignore[index]
+    ones = torch.ones(1, 1, height, width)
+    wanted = torch.ops.aten.avg_pool2d.default(ones, *node.args[1:])
+    found = torch.ops.aten.avg_pool2d.default(torch.ops.aten.constant_pad_nd.default(ones, around, 0.0), kernel, steps)
+    with module.graph.inserting_before(node):
+        padded = module.graph.call_function(torch.ops.aten.constant_pad_nd.default, (source, around, 0.0))
+        pooled = module.graph.call_function(torch.ops.aten.avg_pool2d.default, (padded, kernel, steps))
+        factor = _constant(module, f"{node.name}_factor", wanted / found)
+        result = module.graph.call_function(torch.ops.aten.mul.Tensor, (pooled, factor))
+    for part, like in ((padded, source), (pooled, node), (result, node)):
+        part.meta = dict(like.meta)
+    node.replace_all_uses_with(result)
+    module.graph.erase_node(node)
 
 
 def _constant(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:

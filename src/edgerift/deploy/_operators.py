@@ -24,10 +24,13 @@ WEIGHTED = CONVOLUTIONS | {"aten.linear.default"}
 RELU = "aten.relu.default"
 HARDTANH = "aten.hardtanh.default"
 ADD = "aten.add.Tensor"
+SUBTRACT = "aten.sub.Tensor"
+MULTIPLY = "aten.mul.Tensor"
 CONCATENATE = "aten.cat.default"
 ADAPTIVE_AVERAGE = "aten.adaptive_avg_pool2d.default"
 MEAN = "aten.mean.dim"
 AVERAGE = "aten.avg_pool2d.default"
+ADAPTIVE_MAXIMUM = "aten.adaptive_max_pool2d.default"
 
 #: Operators that only move, copy or choose values: what is on a grid before them is on the same grid after them.
 MOVING = frozenset(
@@ -49,7 +52,7 @@ MOVING = frozenset(
         "aten.split_with_sizes.default",
         "operator.getitem",
         "aten.max_pool2d.default",
-        "aten.adaptive_max_pool2d.default",
+        ADAPTIVE_MAXIMUM,
     }
 )
 

@@ -57,12 +57,14 @@ def find_region(quantize: fx.Node) -> Region | None:
             activation, source = source, inner
     if not isinstance(source, fx.Node) or source.op != "call_function" or not _only_user(source):
         return None
+    if source.kwargs:
+        return None  # What is still given by name has a meaning that the plain operator has not.
     tensors = [node for node in _flattened(source.args) if isinstance(node, fx.Node)]
     region = Region(source, activation, quantize)
     quantized = tensors[:1] if region.name in WEIGHTED else tensors
     if not quantized or not all(is_dequantize(node) for node in quantized):
         return None
-    if region.name in WEIGHTED and operator_name(tensors[1].target) != DEQUANTIZE_CHANNELS:
+    if region.name in WEIGHTED and not is_layer_weight(tensors[1]):
         return None
     return region
 
@@ -76,9 +78,19 @@ def reads_integers(node: fx.Node) -> bool:
     )
 
 
+def is_layer_weight(node: fx.Node) -> bool:
+    """Tell whether a node dequantizes a stored weight that has a scale for each of a layer's output channels."""
+    if operator_name(node.target) != DEQUANTIZE_CHANNELS:
+        return False
+    stored: list[Any] = list(node.args[:3])
+    return node.args[3] == 0 and all(source.op == "get_attr" for source in stored)
+
+
 def is_activation(node: Any) -> bool:
     """Tell whether a graph argument is a ReLU or a clamp."""
-    return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) in (RELU, HARDTANH)
+    if not isinstance(node, fx.Node) or node.op != "call_function" or node.kwargs:
+        return False
+    return operator_name(node.target) in (RELU, HARDTANH)
 
 
 def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | None, int | None]:
@@ -93,8 +105,8 @@ def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | Non
 
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
-    values: dict[str, Any] = {**dict(zip(("input", "min_val", "max_val"), node.args, strict=False)), **node.kwargs}
-    return float(values.get("min_val", -1.0)), float(values.get("max_val", 1.0))
+    low, high = (*node.args[1:], *(-1.0, 1.0)[len(node.args) - 1 :])
+    return float(low), float(high)  # type: ignore[arg-type]
 
 
 def _only_user(node: fx.Node) -> bool:

@@ -11,6 +11,7 @@ from edgerift.deploy._grid import is_quantize
 from edgerift.deploy._layers import is_layer
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import is_activation
+from edgerift.deploy._spelling import read_program
 from edgerift.deploy._twin import Twin
 from edgerift.deploy._twin_graph import graph_twin
 from edgerift.errors import RecipeError, unknown_name
@@ -52,7 +53,7 @@ def unrounded_twin(program: Program) -> Twin:
 
     It is the smooth function around which the program's answers lie: its slopes are what integer arithmetic hides.
     """
-    names = {node.name for node in program.module().graph.nodes if is_quantize(node)}
+    names = {node.name for node in read_program(program).graph.nodes if is_quantize(node)}
     return Twin(graph_twin(program, names), "graph")
 
 
@@ -70,7 +71,7 @@ def restore(program: Program, names: Collection[str], original_weights: Mapping[
 
 def _find(program: Program) -> Iterator[_Layer]:
     operations = {operation.name: operation for operation in program.operations}
-    for node in program.module().graph.nodes:
+    for node in read_program(program).graph.nodes:
         if is_layer(node):
             weight: Any = node.args[1]
             tensor: Any = operations[weight.name].arguments[0]

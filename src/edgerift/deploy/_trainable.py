@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, final
 import torch
 from torch import Tensor, fx, nn
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._encoding import Json
 from edgerift.deploy._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._groups import grid_groups
@@ -243,7 +244,7 @@ def _translate(
     groups: dict[str, int],
     layers: list[_Layer],
     weights: Mapping[str, FloatWeight],
-) -> fx.GraphModule:
+) -> Body:
     twin = Translation(program)
     operations = {operation.name: operation for operation in program.operations}
     for node in twin.source.graph.nodes:

@@ -7,9 +7,11 @@ from typing import Any, Final, final
 
 from torch import Tensor, fx, nn
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._grid import grid_of, stored
 from edgerift.deploy._operators import ADAPTIVE_AVERAGE, DEQUANTIZE_CHANNELS, MEAN, operator_name
 from edgerift.deploy._program import Program
+from edgerift.deploy._spelling import read_program
 
 #: Both compute the mean over height and width; a twin uses one spelling, so that one rule serves both.
 GLOBAL_AVERAGES: Final = frozenset({ADAPTIVE_AVERAGE, MEAN})
@@ -22,9 +24,9 @@ class Translation:
     `values` maps a converted node to the new node that holds its real value.
     """
 
-    def __init__(self, program: Program) -> None:
-        """Start an empty graph with the program's image as its input."""
-        self.source = program.module()
+    def __init__(self, program: Program, source: fx.GraphModule | None = None) -> None:
+        """Start an empty graph with the program's image as its input; `source` is another form of its graph."""
+        self.source = source or read_program(program)
         self.graph = fx.Graph()
         self.root = nn.Module()
         self.values: dict[fx.Node, fx.Node] = {}
@@ -65,15 +67,17 @@ class Translation:
             self.values[node] = self.graph.node_copy(node, lambda original: self.values[original])
 
     def integer_weight(self, node: fx.Node) -> tuple[Tensor, Tensor]:
-        """Return a per-channel weight's levels (float32 whole numbers) and its scales `[C_out]`."""
+        """Return a layer's weight: its levels (float32 whole numbers) and its scales `[C_out]`."""
         weight, scales, zero_points = (self.tensor(argument) for argument in node.args[:3])
         shape = [-1] + [1] * (weight.dim() - 1)
         return weight.float() - zero_points.float().view(shape), scales.float()
 
     def real_weight(self, node: fx.Node) -> Tensor:
         """Return a per-channel weight as float32: `(q - zero_point) * scale`, as the converted graph computes it."""
-        levels, scales = self.integer_weight(node)
-        return levels * scales.view([-1] + [1] * (levels.dim() - 1))
+        weight, scales, zero_points = (self.tensor(argument) for argument in node.args[:3])
+        shape = [1] * weight.dim()
+        shape[int(node.args[3])] = -1  # type: ignore[arg-type]
+        return (weight.float() - zero_points.float().view(shape)) * scales.float().view(shape)
 
     def stored_levels(self, dequantize: fx.Node) -> Tensor | None:
         """Return the levels of a dequantized constant, counted from the zero point; None when it is computed."""
@@ -82,11 +86,6 @@ class Translation:
             return None
         return self.tensor(source).float() - grid_of(dequantize).zero_point
 
-    def finish(self) -> fx.GraphModule:
-        """Drop what nothing uses and return the twin's module."""
-        module = fx.GraphModule(self.root, self.graph, class_name="TwinGraph")
-        module.graph.eliminate_dead_code()
-        module.graph.lint()
-        module.recompile()
-        module.delete_all_unused_submodules()
-        return module
+    def finish(self) -> Body:
+        """Return the twin's module, without what nothing uses."""
+        return Body(self.root, self.graph)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal, final
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._program import Program
 from edgerift.deploy._twin_graph import graph_twin
 from edgerift.deploy._twin_onnxruntime import onnxruntime_twin
@@ -22,16 +23,16 @@ _TRANSLATIONS: Final = {"graph": graph_twin, "xnnpack": xnnpack_twin, "onnxrunti
 class Twin(nn.Module):
     """A program that has gradients: images float32 `[N,3,H,W]` in `[0,1]` to logits float32 `[N,K]`.
 
-    It has no parameters and never trains; it follows `.to(device)`, works under `torch.compile`, and computes in
-    channels-last layout, which is what makes its gradient cheap on a CPU.
+    It has no parameters and never trains; it follows `.to(device)`, works under `torch.compile`, can be copied and
+    pickled for another process, and computes in channels-last layout, which makes its gradient cheap on a CPU.
     """
 
-    def __init__(self, body: fx.GraphModule, arithmetic: Arithmetic) -> None:
+    def __init__(self, body: Body, arithmetic: Arithmetic) -> None:
         """Take a translated program; see :func:`twin`."""
         super().__init__()
         self.arithmetic = arithmetic
         arranged: Any = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.body: fx.GraphModule = arranged
+        self.body: Body = arranged
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:

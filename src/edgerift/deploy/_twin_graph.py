@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from torch import Tensor, fx
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy._integer_convolution import geometry_of
-from edgerift.deploy._operators import CONCATENATE, CONVOLUTIONS, DEQUANTIZE_CHANNELS, MOVING, operator_name
+from edgerift.deploy._operators import ADAPTIVE_MAXIMUM, CONCATENATE, CONVOLUTIONS, MOVING, operator_name
 from edgerift.deploy._program import Program
-from edgerift.deploy._regions import activation_levels, is_activation
+from edgerift.deploy._regions import activation_levels, is_activation, is_layer_weight
 from edgerift.deploy._rounded_convolution import RoundedConvolution
 from edgerift.deploy._straight_through import FakeQuantize
 from edgerift.deploy._translation import Translation
@@ -20,9 +21,7 @@ from edgerift.deploy._translation import Translation
 _NONE: Final[Mapping[str, Tensor]] = MappingProxyType({})
 
 
-def graph_twin(
-    program: Program, unrounded: Collection[str] = (), weights: Mapping[str, Tensor] = _NONE
-) -> fx.GraphModule:
+def graph_twin(program: Program, unrounded: Collection[str] = (), weights: Mapping[str, Tensor] = _NONE) -> Body:
     """Translate a program into real values with straight-through rounding, bit-equal to its converted graph.
 
     The quantize nodes named in `unrounded` are left out: they neither round nor clip. `weights` gives the nodes that
@@ -82,7 +81,7 @@ def _is_convolution_of(dequantize: fx.Node, user: fx.Node) -> bool:
     if user.op != "call_function" or operator_name(user.target) not in CONVOLUTIONS or user.args[0] is not dequantize:
         return False
     weight: Any = user.args[1]
-    return operator_name(weight.target) == DEQUANTIZE_CHANNELS
+    return is_layer_weight(weight) and not user.kwargs
 
 
 def _reads_unrounded(twin: Translation, node: fx.Node) -> bool:
@@ -103,9 +102,17 @@ def stays_on_grid(quantize: fx.Node) -> bool:
     source = quantize_arguments(quantize)["input"]
     if not isinstance(source, fx.Node) or source.op != "call_function":
         return False
-    if operator_name(source.target) not in MOVING | {CONCATENATE}:
+    if operator_name(source.target) not in MOVING | {CONCATENATE} or _counts_places(source):
         return False
     inputs: Any = source.args[0] if isinstance(source.args[0], (list, tuple)) else [source.args[0]]
     while len(inputs) == 1 and isinstance(inputs[0], fx.Node) and operator_name(inputs[0].target) in MOVING:
         inputs = [inputs[0].args[0]]
     return all(is_dequantize(node) and grid_of(node) == grid_of(quantize) for node in inputs)
+
+
+def _counts_places(node: fx.Node) -> bool:
+    """Tell whether a node takes the places of an adaptive maximum, which are no values."""
+    if operator_name(node.target) != "operator.getitem":
+        return False
+    source: Any = node.args[0]
+    return operator_name(source.target) == ADAPTIVE_MAXIMUM and node.args[1] != 0

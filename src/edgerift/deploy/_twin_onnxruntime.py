@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._grid import Grid, grid_of
 from edgerift.deploy._integer_twin import (
     Clip,
@@ -20,7 +21,7 @@ from edgerift.deploy._integer_twin import (
     rounding,
 )
 from edgerift.deploy._layers import real_bias, sum_scales, whole_bias
-from edgerift.deploy._onnx_graph import zero_level
+from edgerift.deploy._onnx_graph import onnx_form, zero_level
 from edgerift.deploy._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
@@ -32,13 +33,13 @@ Context = Any
 _LINEAR: Final = "aten.linear.default"
 
 
-def onnxruntime_twin(program: Program) -> fx.GraphModule:
+def onnxruntime_twin(program: Program) -> Body:
     """Translate a program into the arithmetic of the kernels that ONNX Runtime picks for its build on x86 with AVX2.
 
     What it does not run in integers stays in float, in the order of the exported graph.
     """
     operators = {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, AVERAGE: _average}
-    return integer_twin(program, Kernels(_quantize, operators, _real_layer))
+    return integer_twin(program, Kernels(_quantize, operators, _real_layer), onnx_form(program))
 
 
 def _quantize(twin: Translation, grid: Grid, value: fx.Node) -> fx.Node:
@@ -74,7 +75,8 @@ def _pool_and_round(
     passing: Passing,
 ) -> Tensor:
     """ONNX Runtime averages dequantized values in float; a window of the whole image takes the global kernel."""
-    if list(pooling[0]) == list(levels.shape[2:]) and not any(any(pad) for pad in pooling[2:3]):
+    kernel, _, padding, *_, divisor = (*pooling, *((), (), (0, 0), False, True, None)[len(pooling) :])
+    if list(kernel) == list(levels.shape[2:]) and not any(padding) and divisor is None:
         return _requantize_mean(levels, scales, True, clip, passing)
     pooled = torch.ops.aten.avg_pool2d.default(levels * scales[0], *pooling)
     return _divide_and_round(pooled, levels.new_tensor(scales[1]), zero, clip, passing)

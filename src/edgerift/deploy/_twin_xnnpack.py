@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
+from edgerift.deploy._body import Body
 from edgerift.deploy._grid import Grid, grid_of
 from edgerift.deploy._integer_twin import Clip, Kernels, Passing, integer_twin, keeps_extent, rounding
-from edgerift.deploy._operators import ADAPTIVE_AVERAGE, ADD, MEAN
+from edgerift.deploy._operators import ADAPTIVE_AVERAGE, ADD, MEAN, SUBTRACT
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
+from edgerift.deploy._spelling import runtime_form
 from edgerift.deploy._straight_through import QuantizeLevels, add_fixed_point, requantize
 from edgerift.deploy._translation import Translation
 
@@ -21,9 +23,10 @@ from edgerift.deploy._translation import Translation
 _ADD_BITS: Final = 20
 
 
-def xnnpack_twin(program: Program) -> fx.GraphModule:
+def xnnpack_twin(program: Program) -> Body:
     """Translate a program into XNNPACK's arithmetic; what XNNPACK does not run in integers stays in float."""
-    return integer_twin(program, Kernels(_quantize, {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean}))
+    operators = {ADD: _add, SUBTRACT: _subtract, ADAPTIVE_AVERAGE: _mean, MEAN: _mean}
+    return integer_twin(program, Kernels(_quantize, operators), runtime_form(program))
 
 
 def _quantize(twin: Translation, grid: Grid, value: fx.Node) -> fx.Node:
@@ -34,6 +37,13 @@ def _add(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
     first, second = (grid_of(node) for node in region.inputs)
     multipliers, shift = add_multipliers(first, second, region.grid)
     return twin.call(add_fixed_point, *inputs, multipliers, shift, *rounding(region))
+
+
+def _subtract(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
+    """XNNPACK adds with the second multiplier below zero."""
+    first, second = (grid_of(node) for node in region.inputs)
+    (one, two), shift = add_multipliers(first, second, region.grid)
+    return twin.call(add_fixed_point, *inputs, (one, -two), shift, *rounding(region))
 
 
 def _mean(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:

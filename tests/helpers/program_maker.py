@@ -80,7 +80,7 @@ class ProgramMaker:
 
     def _calibrated(self, value):
         low, high = min(float(value.min()), 0.0) * 0.9, max(float(value.max()), 0.0) * 0.9
-        scale = (high - low) / 255
+        scale = float(torch.tensor((high - low) / 255))  # Quantizers keep scales in float32.
         if self.dyadic:
             scale = 2.0 ** math.ceil(math.log2(scale))
         return scale, round(LIMITS[self.dtype][0] - low / scale)

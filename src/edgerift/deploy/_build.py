@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import platform
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,10 +14,12 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+from edgerift.deploy._faithful import Answer, first_wrong, images_to_compare, require_faithful
 from edgerift.deploy._program import Program, Target
 from edgerift.deploy._twin import Arithmetic
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
 from edgerift.recipes import Settings
+from edgerift.store import write_whole
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
 LARGEST_BATCH: Final = 64
@@ -89,13 +92,16 @@ class _Adapter(Protocol):
         """Open an artefact for answering."""
 
 
-def build(program: Program, runtime: str, path: Path | str) -> Build:
-    """Compile a program for a runtime, write the artefact to `path` and open it.
+def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
+    """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
     `runtime` is `executorch` (XNNPACK, `.pte`, target mobile), `onnxruntime` (QDQ, `.onnx`, both targets) or `inductor`
-    (x86, `.pt2`, target server). Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does
-    not take the program's target, :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and
-    :class:`~edgerift.errors.BuildError` when it refuses the program.
+    (x86, `.pt2`, target server). What it answers to the first of `images`, uint8 `[N,3,H,W]`, one at a time and in the
+    largest batch, has to be what the program answers but for rounding; without them, random images are compared.
+
+    Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
+    :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
+    it refuses the program or answers otherwise; then nothing is written.
     """
     chosen = find_runtime(runtime)
     if program.target not in chosen.targets:
@@ -104,11 +110,53 @@ def build(program: Program, runtime: str, path: Path | str) -> Build:
             f"runtime '{runtime}' takes target {' or '.join(chosen.targets)}, this program is for {program.target}; "
             f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
         )
+    artefact = _checked_artefact(program, runtime, chosen, images_to_compare(program, images))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, artefact)
+    return _adapter(runtime).open_artefact(path)
+
+
+def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
+    """Compile a program in a folder of its own and make sure that it answers as the program does."""
     adapter = _adapter(runtime)
-    adapter.compile_program(program, path)
-    return adapter.open_artefact(path)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{chosen.suffix}"
+
+        def answer(part: Program) -> Tensor:
+            adapter.compile_program(part, path)
+            return _try_batches(adapter.open_artefact(path), images)
+
+        adapter.compile_program(program, path)
+        artefact = path.read_bytes()
+        try:
+            answers = _try_batches(adapter.open_artefact(path), images)
+        except BuildError as error:
+            part = first_wrong(program, lambda part: _raises(answer, part))
+            raise BuildError(f"{str(error).replace(f'{path}', 'what it made')}; it begins at {part}") from error
+        require_faithful(program, answer, answers, images, chosen.arithmetic)
+    return artefact
+
+
+def _raises(answer: Answer, part: Program) -> bool:
+    try:
+        answer(part)
+    except BuildError:
+        return True
+    return False
+
+
+def _try_batches(build: Build, images: Tensor) -> Tensor:
+    """Answer images in the largest batch, and make sure that a single one gets the same answer."""
+    batch = images.repeat(-(-LARGEST_BATCH // len(images)), 1, 1, 1)[:LARGEST_BATCH]
+    answers = build.predict(batch)[: len(images)]
+    alone = build.predict(images[:1])
+    if not torch.allclose(answers[:1], alone, rtol=1e-3, atol=float(answers.std()) * 1e-2, equal_nan=True):
+        raise BuildError(
+            f"the build answers an image otherwise when it comes alone than among {LARGEST_BATCH}: "
+            f"{build.runtime} fixes the batch size somewhere; choose another runtime, or another spelling in the model"
+        )
+    return answers
 
 
 def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = False) -> Build:

@@ -11,6 +11,7 @@ from edgerift.deploy._layers import regions_of
 from edgerift.deploy._operators import ADD, MULTIPLY, RELU, SUBTRACT, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region
+from edgerift.deploy._separation import separate_grids
 from edgerift.deploy._spelling import runtime_form
 
 
@@ -21,6 +22,7 @@ def executorch_graph(program: Program) -> fx.GraphModule:
     for region in regions_of(graph).values():
         if region.activation is not None and not _is_fused(region):
             _clamp_levels(graph, region)
+    separate_grids(module)
     for node in list(graph.nodes):
         if is_dequantize(node):
             _give_each_reader_its_own(graph, node)

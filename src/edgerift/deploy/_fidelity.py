@@ -9,12 +9,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from edgerift.deploy._answers import answers_of, is_on_grid, output_step
 from edgerift.deploy._build import RUNTIMES, Build
-from edgerift.deploy._operators import DEQUANTIZE
 from edgerift.deploy._program import Program
 from edgerift.deploy._twin import Twin, twin
 from edgerift.errors import RecipeError
-from edgerift.images import to_float
 from edgerift.measure import MODULE_CALL, Logits
 
 _SMALLEST_SPREAD: Final = 1e-12
@@ -98,22 +97,3 @@ def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Ten
 def module_logits(model: torch.nn.Module, whose: str, batch: int = 256) -> Logits:
     """Make what answers uint8 images with a module's logits; messages name it as `whose`. See :func:`twin_scores`."""
     return Logits(functools.partial(answers_of, model, batch=batch), whose, MODULE_CALL)
-
-
-def answers_of(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Compute a module's answers to uint8 images as they are, in batches and without gradients."""
-    with torch.inference_mode():
-        return torch.cat([model(to_float(part)) for part in images.split(batch)])
-
-
-def is_on_grid(program: Program) -> bool:
-    """Tell whether a program's logits are levels of a grid."""
-    return any(each.name == program.output and each.operator == DEQUANTIZE for each in program.operations)
-
-
-def output_step(program: Program) -> float:
-    """The distance of two neighbouring logits: the scale of the last grid; 1 when the output is not on a grid."""
-    for operation in program.operations:
-        if operation.name == program.output and operation.operator == DEQUANTIZE:
-            return float(operation.arguments[1])  # type: ignore[arg-type]
-    return 1.0

@@ -28,13 +28,13 @@ def is_layer(node: fx.Node) -> bool:
 
 def is_global_average(node: fx.Node) -> bool:
     """Tell whether a node is a mean over height and width."""
-    if node.op != "call_function" or node.kwargs:
+    if node.op != "call_function" or node.kwargs or operator_name(node.target) not in (ADAPTIVE_AVERAGE, MEAN):
         return False
     extent: Any = node.args[1]
     if operator_name(node.target) == ADAPTIVE_AVERAGE:
         return list(extent) == [1, 1]
     # Counted from the end, the axes are those of images only where two others come before them.
-    return operator_name(node.target) == MEAN and len(shape_of(node.args[0])) == 4 and _axes(extent) == [2, 3]
+    return len(shape_of(node.args[0])) == 4 and _axes(extent) == [2, 3]
 
 
 def _axes(given: Any) -> list[int]:

@@ -17,6 +17,7 @@ from edgerift.deploy._layers import is_global_average, is_layer, real_bias, regi
 from edgerift.deploy._operators import AVERAGE, MEAN, operator_name
 from edgerift.deploy._program import Program
 from edgerift.deploy._regions import Region, activation_levels, is_activation
+from edgerift.deploy._separation import separate_grids
 from edgerift.deploy._spelling import runtime_form, shape_of
 from edgerift.deploy._straight_through import clipped
 from edgerift.errors import BuildError
@@ -25,6 +26,8 @@ from edgerift.errors import BuildError
 OPSET: Final = 20
 
 _CONVOLUTION: Final = "aten.conv2d.default"
+_ELU: Final = "aten.elu.default"
+_AVERAGE_LINE: Final = "aten.avg_pool1d.default"
 _LARGEST_SUM: Final = 2.0**31
 #: Stride, padding, `ceil_mode`, `count_include_pad` and `divisor_override` of an average, with the kernel before them.
 _POOLING: Final = (None, [], [0, 0], False, True, None)
@@ -39,6 +42,7 @@ def runtime_graph(program: Program) -> fx.GraphModule:
     """
     module: Any = onnx_form(program)
     module = module.to(memory_format=torch.contiguous_format)
+    separate_grids(module, also_plain=True)
     regions = regions_of(module.graph)
     for node in list(module.graph.nodes):
         if is_layer(node):
@@ -57,11 +61,21 @@ def runtime_graph(program: Program) -> fx.GraphModule:
 
 
 def onnx_form(program: Program) -> fx.GraphModule:
-    """Build a program's graph as the runtime reads it, without poolings that ONNX has no like of."""
+    """Build a program's graph as the runtime reads it, without poolings that ONNX has no like of.
+
+    Raises :class:`~edgerift.errors.BuildError` for arguments that the exporter would drop.
+    """
     module = runtime_form(program)
     for node in list(module.graph.nodes):
-        if node.op == "call_function" and operator_name(node.target) == AVERAGE:
+        name = operator_name(node.target) if node.op == "call_function" else ""
+        if name == AVERAGE:
             _place_windows(module, node)
+        elif name == _ELU and any(factor != 1 for factor in node.args[2:]):
+            raise BuildError(
+                f"ONNX has no 'scale' and no 'input_scale' for {name} (node '{node.name}'); multiply apart"
+            )
+        elif name == _AVERAGE_LINE and node.args[4:5] == (True,):
+            raise BuildError(f"ONNX counts otherwise with 'ceil_mode' of {name} (node '{node.name}'); leave it out")
     return module
 
 
@@ -163,8 +177,7 @@ def _place_bounds(graph: fx.Graph, quantize: fx.Node) -> None:
     grid = grid_of(quantize)
     source = quantize_arguments(quantize)["input"]
     bounds: tuple[int | None, int | None] = (None, None)
-    # Two grids in a row would be fused to one, and what the first one rounds would be lost.
-    if is_activation(source) and len(source.users) == 1 and not is_dequantize(source.args[0]):
+    if is_activation(source) and len(source.users) == 1:
         bounds = activation_levels(source, grid)
         quantize.args = (source.args[0], *quantize.args[1:])
     low, high = (level + zero_level(quantize) for level in clipped(grid, *bounds))
@@ -198,20 +211,18 @@ def _place_windows(module: fx.GraphModule, node: fx.Node) -> None:
     ONNX has no `divisor_override`, and counts what lies beyond the padding in `ceil_mode`. Zeros are put around the
     image as far as the windows reach, all of them are divided by their whole area, and a constant corrects that.
     """
-    kernel, stride, padding, ceil, counted, divisor = (*node.args[1:], *_POOLING[len(node.args) - 1 :])
+    given: list[Any] = [*node.args[1:], *_POOLING[len(node.args) - 1 :]]
+    kernel, stride, padding, ceil, counted, divisor = given
     if divisor is None and not (ceil and counted):
         return
     source: Any = node.args[0]
-    *_, height, width = shape_of(source)
-    rows, columns = shape_of(node)[-2:]
-    steps: list[int] = list(stride or kernel)  # type: ignore[arg-type]
-    reach = [
-        max(0, (windows - 1) * step + size - length - before)
-        for windows, step, size, length, before in zip((rows, columns), steps, kernel, (height, width), padding)  # type: ignore[arg-type]
-    ]
-    around = [padding[1], reach[1], padding[0], reach[0]]  # type: ignore[index]
-    ones = torch.ones(1, 1, height, width)
-    wanted = torch.ops.aten.avg_pool2d.default(ones, *node.args[1:])
+    steps, lengths, windows = list(stride or kernel), shape_of(source)[-2:], shape_of(node)[-2:]
+    below, right = (
+        max(0, (windows[axis] - 1) * steps[axis] + kernel[axis] - lengths[axis] - padding[axis]) for axis in (0, 1)
+    )
+    around = [padding[1], right, padding[0], below]
+    ones = torch.ones(1, 1, *lengths)
+    wanted = torch.ops.aten.avg_pool2d.default(ones, *given)
     found = torch.ops.aten.avg_pool2d.default(torch.ops.aten.constant_pad_nd.default(ones, around, 0.0), kernel, steps)
     with module.graph.inserting_before(node):
         padded = module.graph.call_function(torch.ops.aten.constant_pad_nd.default, (source, around, 0.0))

@@ -32,7 +32,7 @@ def compile_program(program: Program, path: Path) -> None:
     except BuildError:
         raise
     except Exception as error:
-        raise BuildError(f"ONNX Runtime refused the program: {first_line(error)}") from error
+        raise BuildError(f"ONNX Runtime refused the program: {_reason(error)}") from error
     write_whole(path, written)
 
 
@@ -105,3 +105,10 @@ def _session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause: the exporter wraps it in advice on its own steps."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)

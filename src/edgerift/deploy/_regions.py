@@ -103,6 +103,11 @@ def activation_levels(activation: fx.Node | None, grid: Grid) -> tuple[int | Non
     return grid.level(low), grid.level(high)
 
 
+def activation_bounds(activation: fx.Node) -> tuple[float, float]:
+    """Read what a ReLU or a clamp bounds real values by; infinite where it does not."""
+    return (0.0, float("inf")) if operator_name(activation.target) == RELU else hardtanh_bounds(activation)
+
+
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
     low, high = (*node.args[1:], *(-1.0, 1.0)[len(node.args) - 1 :])

@@ -174,7 +174,8 @@ class _AddFixedPoint(torch.autograd.Function):
         clip: tuple[int, int],
         passing: tuple[float, float],
     ) -> Tensor:
-        total = first.to(torch.int32).mul_(multipliers[0])
+        first, second = torch.broadcast_tensors(first, second)
+        total = first.to(torch.int32, copy=True).mul_(multipliers[0])
         total.add_(second.to(torch.int32), alpha=multipliers[1]).add_(1 << (shift - 1)).bitwise_right_shift_(shift)
         levels = total.to(first.dtype)
         ctx.save_for_backward(levels)
@@ -199,7 +200,7 @@ def add_fixed_point(
 ) -> Tensor:
     """Add two tensors of levels in fixed point: `clip((a * m_a + b * m_b + 2^(shift-1)) >> shift, *clip)`.
 
-    Both are float32 holding whole numbers in [-255, 255], of one shape; the multipliers are below 2^22.
+    Both are float32 holding whole numbers in [-255, 255], of shapes that broadcast; the multipliers are below 2^22.
     """
     result: Tensor = _AddFixedPoint.apply(first, second, multipliers, shift, clip, passing)  # type: ignore[no-untyped-call]
     return result

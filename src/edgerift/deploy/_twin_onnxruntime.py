@@ -122,6 +122,7 @@ class _AddFused(torch.autograd.Function):
         passing: Passing,
     ) -> Tensor:
         offset = _add_offset(ratios, zeros)
+        first, second = torch.broadcast_tensors(first, second)
         # A product of a level and a float32 is exact in float64, so rounding the sum once is a fused multiply-add.
         total = second.double().add_(zeros[1]).mul_(ratios[1]).add_(offset).float().double()
         total = first.double().add_(zeros[0]).mul_(ratios[0]).add_(total).float()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from edgerift.deploy._faithful import Answer, first_wrong, images_to_compare, require_faithful
 from edgerift.deploy._program import Program, Target
+from edgerift.deploy._survival import note_survival, require_survival
 from edgerift.deploy._twin import Arithmetic
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
 from edgerift.recipes import Settings
@@ -26,7 +27,7 @@ LARGEST_BATCH: Final = 64
 
 
 class Fingerprint(Settings):
-    """What decides a build's answers: the runtime and its version, the processor, and the artefact's bytes."""
+    """What decides a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
 
     runtime: str
     version: str
@@ -114,6 +115,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, artefact)
+    note_survival(runtime, hashlib.sha256(artefact).hexdigest())
     return _adapter(runtime).open_artefact(path)
 
 
@@ -162,8 +164,9 @@ def _try_batches(build: Build, images: Tensor) -> Tensor:
 def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = False) -> Build:
     """Open an artefact that was built before; the runtime follows from the suffix unless it is named.
 
-    An Inductor package holds machine code, which opening it runs: that asks for `trust=True`. Raises
-    :class:`~edgerift.errors.BuildError` when the file is missing or its kind is not known.
+    An Inductor package holds machine code, which opening it runs: that asks for `trust=True`. An artefact that this
+    process has not made is opened by a child process first, which a damaged one may end. Raises
+    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, or it ended the child.
     """
     path = Path(path)
     if not path.is_file():
@@ -175,6 +178,7 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     find_runtime(name)
     if name == "inductor" and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
+    require_survival(name, path, artefact_digest(name, path))
     return _adapter(name).open_artefact(path)
 
 
@@ -197,10 +201,38 @@ def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
     return Fingerprint(
         runtime=runtime,
         version=version,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=artefact_digest(runtime, path),
         processor=platform.machine(),
         instructions=torch.backends.cpu.get_cpu_capability(),
     )
+
+
+def artefact_digest(runtime: str, path: Path) -> str:
+    """The SHA-256 of an artefact, of an ONNX model that keeps weights in files beside itself with all of them inside.
+
+    Raises :class:`~edgerift.errors.BuildError` when a file is missing or lies outside the artefact's folder.
+    """
+    return hashlib.sha256(whole_artefact(runtime, path)).hexdigest()
+
+
+def whole_artefact(runtime: str, path: Path) -> bytes:
+    """Read an artefact as one file: an ONNX model together with the weights that it keeps beside itself."""
+    try:
+        if not _weights_beside(runtime, path):
+            return path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None
+    from edgerift.deploy._onnx_files import whole_model
+
+    return whole_model(path)
+
+
+def _weights_beside(runtime: str, path: Path) -> tuple[str, ...]:
+    if runtime != "onnxruntime":
+        return ()
+    from edgerift.deploy._onnx_files import weight_files
+
+    return weight_files(path)
 
 
 def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:

@@ -24,7 +24,8 @@ def compile_program(program: Program, path: Path) -> None:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
-    module: Any = executorch_graph(program)
+    with quiet():
+        module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
     example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)

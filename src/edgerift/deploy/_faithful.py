@@ -19,6 +19,7 @@ from edgerift.deploy._answers import answers_of, output_step
 from edgerift.deploy._grid import is_dequantize
 from edgerift.deploy._operators import DEQUANTIZE, DEQUANTIZE_CHANNELS, WEIGHTED
 from edgerift.deploy._program import Operation, Program
+from edgerift.deploy._spelling import read_program
 from edgerift.deploy._twin import Arithmetic, twin
 from edgerift.errors import BuildError
 
@@ -66,7 +67,7 @@ def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
 
 def departure(program: Program, answers: Tensor, images: Tensor, arithmetic: Arithmetic) -> Departure:
     """Compare answers to images with those of the converted graph."""
-    expected = answers_of(program.module(), images)
+    expected = answers_of(read_program(program), images)
     rounding = _root_mean_square(answers_of(twin(program, arithmetic), images) - expected)
     spread = float(expected.std()) if expected.numel() > 1 else 0.0
     return Departure(
@@ -104,7 +105,7 @@ def first_wrong(program: Program, is_wrong: Callable[[Program], bool]) -> str:
     operations is halved until a wrong result follows a right one; where the wrong one reads another wrong one, the
     search goes on from that.
     """
-    nodes = {node.name: node for node in program.module().graph.nodes}
+    nodes = {node.name: node for node in read_program(program).graph.nodes}
     known: dict[str, bool] = {program.output: True}
 
     def wrong(name: str) -> bool:
@@ -161,11 +162,17 @@ def _described(program: Program, node: fx.Node) -> str:
     found = [operation for operation in program.operations if operation.name in names]
     layers = [_layer_of(program, operation) for operation in found if operation.operator in WEIGHTED]
     plain = [
-        f"'{operation.name}' ({operation.operator})"
+        f"'{operation.name}' ({' '.join([operation.operator, *_words(operation)])})"
         for operation in found
         if "quantize" not in operation.operator and operation.operator not in WEIGHTED
     ]
     return ", ".join([*layers, *plain]) or f"'{node.name}'"
+
+
+def _words(operation: Operation) -> list[str]:
+    """What an operation is told beside numbers and tensors, such as a kind of padding."""
+    named = [f"{keyword}={value}" for keyword, value in operation.keywords.items() if not isinstance(value, dict)]
+    return [value for value in operation.arguments if isinstance(value, str)] + named
 
 
 def _layer_of(program: Program, operation: Operation) -> str:

@@ -15,6 +15,8 @@ from torch import Tensor
 from edgerift.deploy._build import Fingerprint, fingerprint, in_batches
 from edgerift.deploy._inductor_macs import TOTAL_MACS, integer_share
 from edgerift.deploy._program import Program
+from edgerift.deploy._quiet import quiet
+from edgerift.deploy._spelling import read_program
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import to_float
 from edgerift.store import write_whole
@@ -34,12 +36,11 @@ def compile_program(program: Program, path: Path) -> None:
     """
     if not compiler_available():
         raise MissingRuntimeError("runtime 'inductor' needs a C++ compiler, and none is found: apt-get install g++")
-    module = program.module()
+    module = read_program(program)
     example = torch.zeros(_EXAMPLE_BATCH, 3, program.size, program.size)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
     try:
-        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
-            warnings.simplefilter("ignore")
+        with quiet(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
             exported = torch.export.export(module, (_channels_last(example),), dynamic_shapes=({0: batch},))
             package = Path(folder) / "model.pt2"
             _inductor().aoti_compile_and_package(

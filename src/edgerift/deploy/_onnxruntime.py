@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import warnings
 from pathlib import Path
 from typing import Any, final
 
@@ -11,8 +10,10 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy._build import Fingerprint, fingerprint, in_batches
+from edgerift.deploy._onnx_files import weight_files
 from edgerift.deploy._onnx_graph import OPSET, runtime_graph
 from edgerift.deploy._program import Program
+from edgerift.deploy._quiet import quiet
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.store import write_whole
@@ -51,7 +52,10 @@ class OnnxRuntimeBuild:
         """Load the model file."""
         self.path = path
         try:
-            self._session = _session(path.read_bytes())
+            weight_files(path)
+            self._session = _session(str(path))
+        except BuildError:
+            raise
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
 
@@ -79,8 +83,7 @@ class OnnxRuntimeBuild:
 def _export(program: Program) -> bytes:
     example = torch.zeros(2, 3, program.size, program.size)
     batch = torch.export.Dim("batch", min=1, max=65536)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         exported: Any = torch.onnx.export(
             runtime_graph(program),
             (example,),
@@ -99,7 +102,7 @@ def _export(program: Program) -> bytes:
     return written
 
 
-def _session(model: bytes) -> Any:
+def _session(model: bytes | str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

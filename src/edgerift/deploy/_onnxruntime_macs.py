@@ -53,7 +53,7 @@ def _optimised(path: Path) -> Any:
         written = Path(folder) / "optimised.onnx"
         options.optimized_model_filepath = str(written)
         try:
-            onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
         return onnx.load(written)

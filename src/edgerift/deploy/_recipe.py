@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, SerializeAsAny
+from torch import Tensor
 
-from edgerift.deploy._build import RUNTIMES, build, find_runtime, open_build
+from edgerift.deploy._build import (
+    LARGEST_BATCH,
+    RUNTIMES,
+    artefact_digest,
+    build,
+    find_runtime,
+    open_build,
+    whole_artefact,
+)
 from edgerift.deploy._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ProgramError
+from edgerift.images import ImagesSettings, open_splits
 from edgerift.recipes import Progress, Recipe
 from edgerift.store import write_whole
 
@@ -45,8 +55,16 @@ class BuildRecipe(Recipe):
         find_runtime(self.runtime)
         program = Program.load(store.get(self.program, progress) / PROGRAM)
         progress(f"build {self.runtime}", 0, 1)
-        build(program, self.runtime, folder / self.artefact)
+        build(program, self.runtime, folder / self.artefact, images=_calibration_images(self.program))
         progress(f"build {self.runtime}", 1, 1)
+
+
+def _calibration_images(program: Recipe) -> Tensor | None:
+    """The first images that a program was adapted on, where its recipe says which, to compare the build on."""
+    settings = getattr(program, "images", None)
+    if not isinstance(settings, ImagesSettings):
+        return None
+    return open_splits(settings).train.images[:LARGEST_BATCH]
 
 
 class GivenProgram(Recipe):
@@ -72,8 +90,9 @@ class GivenProgram(Recipe):
 class GivenBuild(Recipe):
     """A build that the user brings as a file, known by its runtime and the SHA-256 of its bytes.
 
-    A recipe that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an
-    Inductor package, which is machine code.
+    An ONNX model that keeps weights in files beside itself counts and is kept as one file with all of them. A recipe
+    that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor
+    package, which is machine code.
     """
 
     type: Literal["given-build"] = "given-build"
@@ -94,7 +113,10 @@ class GivenBuild(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Copy the file; raises :class:`~edgerift.errors.BuildError` when its content has changed."""
-        _copy(self.path, self.sha256, folder / self.artefact, BuildError)
+        content = whole_artefact(self.runtime, self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise BuildError(f"{self.path} has changed since it was named; start again with the present file")
+        write_whole(folder / self.artefact, content)
 
 
 def given_program(path: Path) -> GivenProgram:
@@ -106,9 +128,8 @@ def given_program(path: Path) -> GivenProgram:
 def given_build(path: Path, runtime: str | None = None, *, trust: bool = False) -> GivenBuild:
     """Describe a build's file; raises :class:`~edgerift.errors.BuildError` when it is missing or of no known kind."""
     opened = open_build(path, runtime, trust=trust)
-    return GivenBuild.model_validate(
-        {"runtime": opened.runtime, "sha256": _digest(path, BuildError), "path": path, "trust": trust}
-    )
+    sha256 = artefact_digest(opened.runtime, path)
+    return GivenBuild.model_validate({"runtime": opened.runtime, "sha256": sha256, "path": path, "trust": trust})
 
 
 def _digest(path: Path, error: type[EdgeriftError]) -> str:

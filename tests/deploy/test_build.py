@@ -1,13 +1,26 @@
 """What holds for builds of every runtime: how they are chosen, opened and refused."""
 
+import importlib
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import torch
-from made_networks import layers
+from made_networks import AVERAGE, clamps, flat, layers, pools, random_images, residual
 
-from edgerift.deploy import RUNTIMES, fidelity, find_runtime, open_build
+from edgerift.deploy import (
+    RUNTIMES,
+    _onnx_graph,
+    _survival,
+    build,
+    fidelity,
+    find_runtime,
+    open_build,
+    twin,
+    twin_scores,
+)
 from edgerift.deploy._build import in_batches
+from edgerift.deploy._faithful import departure, images_to_compare, require_faithful
 from edgerift.deploy._fidelity import output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
 
@@ -53,6 +66,99 @@ def test_batches_lie_in_memory_as_runtimes_read_it():
     assert all(part.is_contiguous() for part in in_batches(images, 3))
 
 
+def averaged(maker):
+    """An average over windows that reach beyond the image, between two convolutions."""
+    first = maker.rounded(maker.convolution(maker.rounded("image"), 6, kernel=3))
+    second = maker.rounded(
+        maker.convolution(maker.rounded(maker.call(AVERAGE, first, [3, 3], [2, 2], [0, 0], True)), 6)
+    )
+    return maker.rounded(maker.linear(flat(maker, second), 5))
+
+
+@pytest.fixture
+def onnxruntime():
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package)
+    return pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["made", "given"])
+def test_a_build_that_lost_an_argument_is_not_written_and_its_layer_is_named(
+    make_program, onnxruntime, monkeypatch, tmp_path, given
+):
+    """The exporter drops what an average is told about the border, unless it is spelled out before."""
+    monkeypatch.setattr(_onnx_graph, "_place_windows", lambda _module, _node: None)
+    maker = make_program()
+    program = maker.program(averaged(maker))
+    images = random_images(16) if given else None
+    with pytest.raises(
+        BuildError, match=r"% of labels differ on \d+ images.*begins at 'step_7' \(aten.avg_pool2d"
+    ) as raised:
+        build(program, "onnxruntime", tmp_path / "new" / "model.onnx", images=images)
+    assert "\n" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failing_build_leaves_the_one_that_was_there(make_program, onnxruntime, monkeypatch, tmp_path):
+    monkeypatch.setattr(_onnx_graph, "_place_windows", lambda _module, _node: None)
+    maker = make_program()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"the old one")
+    with pytest.raises(BuildError):
+        build(maker.program(averaged(maker)), "onnxruntime", path)
+    assert path.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_weights_of_the_wrong_layer_are_found(make_program):
+    """A build whose second layer has lost its sign: everything behind it is wrong, it alone reads right values."""
+    maker = make_program()
+    program = maker.program(layers(maker))
+    broken = program.with_tensors({"layer_4.weight": -program.tensors["layer_4.weight"]})
+    images = images_to_compare(program, None)
+
+    def answer(part):
+        return twin_scores(replace(broken, output=part.output).module(), images)
+
+    with pytest.raises(BuildError, match="begins at layer 'layer_4'"):
+        require_faithful(program, answer, answer(program), images, "xnnpack")
+
+
+@pytest.mark.parametrize("arithmetic", ["xnnpack", "onnxruntime"])
+@pytest.mark.parametrize("network", [layers, residual, clamps, pools])
+def test_rounding_is_no_departure_and_a_shuffled_answer_is_one(make_program, network, arithmetic):
+    maker = make_program(dyadic=True)
+    program = maker.program(network(maker))
+    images = images_to_compare(program, None)
+    answers = twin_scores(twin(program, arithmetic), images)
+    assert not departure(program, answers, images, arithmetic).is_wrong
+    for wrong in (answers.roll(1, 0), answers.roll(1, 1), answers * float("nan"), torch.zeros_like(answers)):
+        assert departure(program, wrong, images, arithmetic).is_wrong
+
+
+def test_an_artefact_that_ends_the_process_is_one_line_and_a_whole_one_is_opened_once(
+    make_program, onnxruntime, monkeypatch, tmp_path
+):
+    script, log, path = tmp_path / "probe.py", tmp_path / "log", tmp_path / "other.onnx"
+    monkeypatch.setattr(_survival._probe, "__file__", str(script))
+    maker = make_program(seed=5)
+    made = build(maker.program(averaged(maker)), "onnxruntime", tmp_path / "model.onnx")
+    assert open_build(made.path).fingerprint() == made.fingerprint()  # What was made here needs no child.
+    model = importlib.import_module("onnx").load(made.path)
+    model.producer_name = "another"
+    path.write_bytes(model.SerializeToString())
+    script.write_text("import os\nos.abort()\n")
+    with pytest.raises(
+        BuildError, match=r"other.onnx ends the process that opens it \(SIGABRT in onnxruntime\)"
+    ) as raised:
+        open_build(path)
+    assert "\n" not in str(raised.value)
+    script.write_text(f"with open({str(log)!r}, 'a') as file:\n    file.write('opened')\n")
+    for _ in range(2):
+        open_build(path)
+    assert log.read_text() == "opened"
+
+
 class OffByLevels:
     """A build that answers as the twin does, moved by whole levels for some logits."""
 
@@ -68,8 +174,6 @@ class OffByLevels:
 
 
 def test_fidelity_counts_logits_levels_and_labels(make_program):
-    from edgerift.deploy import twin
-
     maker = make_program()
     program = maker.program(layers(maker))
     model = twin(program, "xnnpack")

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgerift.deploy import Operation, build, open_build, twin
+from edgerift.deploy import Operation, build, given_build, open_build, twin
 from edgerift.deploy._onnxruntime_macs import integer_share
 from edgerift.errors import BuildError
+from edgerift.store import Store
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -90,6 +91,55 @@ def test_the_same_program_gives_the_same_bytes_and_no_noise(program, built, tmp_
     assert again.path.read_bytes() == built.path.read_bytes()
     assert again.fingerprint() == built.fingerprint()
     assert again.fingerprint().version == onnxruntime.__version__
+
+
+@pytest.fixture
+def apart(built, tmp_path):
+    """The built model with its weights in a file beside it."""
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    model = onnx.load(built.path)
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return folder / "model.onnx"
+
+
+def test_weights_in_another_file_belong_to_the_build(apart, built, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    opened = open_build(apart)
+    assert torch.equal(opened.predict(images), built.predict(images))
+    assert opened.integer_macs() == built.integer_macs()
+    given = given_build(apart)
+    assert given.sha256 == opened.fingerprint().sha256
+    kept = Store(tmp_path / "store").get(given) / "model.onnx"
+    weights = apart.with_name("weights.bin")
+    weights.write_bytes(bytes(byte ^ 1 for byte in weights.read_bytes()))
+    changed = open_build(apart)
+    assert not torch.equal(changed.predict(images), built.predict(images))
+    assert changed.fingerprint().sha256 not in (given.sha256, built.fingerprint().sha256)
+    with pytest.raises(BuildError, match="has changed since it was named"):
+        Store(tmp_path / "other").get(given)
+    assert torch.equal(open_build(kept).predict(images), built.predict(images))
+    weights.unlink()
+    with pytest.raises(BuildError, match=r"weights in 'weights.bin', and there is no such file"):
+        open_build(apart)
+    assert torch.equal(open_build(kept).predict(images), built.predict(images))
+
+
+@pytest.mark.parametrize("place", ["../weights.bin", "/weights.bin", "link.bin"])
+def test_weights_outside_the_models_folder_are_refused(apart, place):
+    outside = apart.parent.parent / "weights.bin"
+    apart.with_name("weights.bin").rename(outside)
+    apart.with_name("link.bin").symlink_to(outside)
+    model = onnx.load(apart, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = place if place != "/weights.bin" else str(outside)
+    apart.write_bytes(model.SerializeToString())
+    for open_it in (open_build, given_build):
+        with pytest.raises(BuildError, match="which is not beside it") as refusal:
+            open_it(apart)
+        assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a model", None], ids=["empty", "text", "truncated"])

@@ -1,10 +1,15 @@
 """The twin against the converted graph it is made from."""
 
+import copy
+import io
+import pickle
+
 import pytest
 import torch
 from made_networks import averages, branches, clamps, layers, pools, residual, unrounded
+from torch.fx import graph_module
 
-from edgerift.deploy import Operation, Program, trainable_twin, twin
+from edgerift.deploy import Operation, Program, feature_module, trainable_twin, twin
 from edgerift.errors import RecipeError
 
 ARITHMETICS = ("graph", "xnnpack", "onnxruntime")
@@ -99,6 +104,37 @@ def test_weights_are_folded_and_rounding_that_changes_nothing_is_left_out(make_p
     assert not any("quantize_per" in str(step.function) for step in steps)
     rounded = sum(1 for step in steps if isinstance(step.function, str))
     assert rounded == sum(1 for step in program.operations if "quantize_per_tensor" in step.operator) // 2 - 1
+
+
+def pickled(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def saved(model):
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+@pytest.mark.parametrize("transport", [pickled, copy.deepcopy, saved])
+def test_a_twin_travels_as_a_value(make_program, arithmetic, transport):
+    program, images = made(make_program, layers)
+    model = twin(program, arithmetic)
+    arrived = transport(model)
+    assert torch.equal(arrived(images), model(images))
+    assert torch.equal(feature_module(arrived)(images), feature_module(model)(images))
+    for buffer, own in zip(arrived.buffers(), model.buffers(), strict=True):
+        assert buffer.data_ptr() != own.data_ptr()
+
+
+def test_pytorch_keeps_no_source_of_a_twin(make_program):
+    program, _ = made(make_program, residual)
+    known = set(graph_module._loader.eval_cache)
+    for arithmetic in ARITHMETICS:
+        twin(program, arithmetic)
+    assert set(graph_module._loader.eval_cache) == known
 
 
 @pytest.mark.slow

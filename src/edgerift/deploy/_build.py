@@ -230,9 +230,12 @@ def whole_artefact(runtime: str, path: Path) -> bytes:
 def _weights_beside(runtime: str, path: Path) -> tuple[str, ...]:
     if runtime != "onnxruntime":
         return ()
-    from edgerift.deploy._onnx_files import weight_files
+    from edgerift.deploy._onnx_files import UnreadableModelError, weight_files
 
-    return weight_files(path)
+    try:
+        return weight_files(path)
+    except UnreadableModelError:
+        return ()  # It names no files, and whoever opens it hears what it is.
 
 
 def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:

@@ -9,6 +9,10 @@ from typing import Any
 from edgerift.errors import BuildError, first_line
 
 
+class UnreadableModelError(BuildError):
+    """The file is no ONNX model."""
+
+
 def weight_files(path: Path) -> tuple[str, ...]:
     """Name the files that an ONNX model's tensors lie in, as the model names them; none for one that is whole.
 
@@ -20,7 +24,7 @@ def weight_files(path: Path) -> tuple[str, ...]:
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # The parser's own classes of error differ between versions.
-        raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
     names = {
         entry.value
         for tensor in _tensors(model)

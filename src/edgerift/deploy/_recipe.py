@@ -41,7 +41,7 @@ class BuildRecipe(Recipe):
     """
 
     type: Literal["build"] = "build"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     program: SerializeAsAny[Recipe]
     runtime: Runtimes
 

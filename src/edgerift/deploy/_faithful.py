@@ -27,8 +27,8 @@ Answer = Callable[[Program], Tensor]
 """Build a program for the runtime in question and answer the images that are compared."""
 
 #: How many times further than its twin a build may be from the program, and which share of the answers' spread it may
-#: be in any case. Made networks that answer rightly are at most 1 % of the spread away, those that lost an argument 13 %
-#: and more.
+#: be in any case. Made networks that answer rightly are at most 1 % of the spread away, those that lost an argument
+#: 13 % and more.
 _TIMES: Final = 4.0
 _SHARE: Final = 0.03
 #: How many pixels are compared at most, in images of three channels.

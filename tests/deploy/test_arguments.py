@@ -158,7 +158,7 @@ def made(make_program, network, **options):
     return maker.program(flat(maker, network(maker)))
 
 
-@pytest.mark.parametrize(("runtime", "network"), built_cases())
+@pytest.mark.parametrize(("runtime", "network"), list(built_cases()))
 def test_the_twin_equals_the_runtime_to_the_bit(make_program, tmp_path, runtime, network):
     program = made(make_program, network)
     built = build(program, runtime, tmp_path / f"model{SUFFIXES[runtime]}")

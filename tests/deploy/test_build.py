@@ -19,9 +19,9 @@ from edgerift.deploy import (
     twin,
     twin_scores,
 )
+from edgerift.deploy._answers import output_step
 from edgerift.deploy._build import in_batches
 from edgerift.deploy._faithful import departure, images_to_compare, require_faithful
-from edgerift.deploy._fidelity import output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
 
 

@@ -113,7 +113,7 @@ class Body(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Look named operators up again."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self.steps = tuple(
             replace(step, function=resolve(step.function.name)) if isinstance(step.function, Operator) else step
             for step in state["steps"]

@@ -41,7 +41,7 @@ def _is_fused(region: Region) -> bool:
 def _clamp_levels(graph: fx.Graph, region: Region) -> None:
     """Round first and clamp then: on one grid both orders give the same level."""
     activation: Any = region.activation
-    quantize = region.quantize
+    quantize: Any = region.quantize
     dequantize: Any = next(iter(quantize.users))
     activation.replace_all_uses_with(region.operator)
     with graph.inserting_after(dequantize):

@@ -54,12 +54,10 @@ def whole_model(path: Path) -> bytes:
 
 def _tensors(message: Any) -> Iterator[Any]:
     """Find the tensors of a model wherever they are: initialisers, attributes, inner graphs, functions."""
-    from google.protobuf.message import Message
-
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        for item in [value] if isinstance(value, Message) else value:
+        for item in [value] if hasattr(value, "ListFields") else value:
             if item.DESCRIPTOR.name == "TensorProto":
                 yield item
             else:

@@ -30,7 +30,7 @@ _ELU: Final = "aten.elu.default"
 _AVERAGE_LINE: Final = "aten.avg_pool1d.default"
 _LARGEST_SUM: Final = 2.0**31
 #: Stride, padding, `ceil_mode`, `count_include_pad` and `divisor_override` of an average, with the kernel before them.
-_POOLING: Final = (None, [], [0, 0], False, True, None)
+_POOLING: Final[tuple[Any, ...]] = (None, [], [0, 0], False, True, None)
 #: int8 level -128 becomes uint8 level 0.
 _SHIFT: Final = 128
 

@@ -83,7 +83,7 @@ def is_layer_weight(node: fx.Node) -> bool:
     if operator_name(node.target) != DEQUANTIZE_CHANNELS:
         return False
     stored: list[Any] = list(node.args[:3])
-    return node.args[3] == 0 and all(source.op == "get_attr" for source in stored)
+    return bool(node.args[3] == 0) and all(source.op == "get_attr" for source in stored)
 
 
 def is_activation(node: Any) -> bool:
@@ -110,8 +110,9 @@ def activation_bounds(activation: fx.Node) -> tuple[float, float]:
 
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
-    low, high = (*node.args[1:], *(-1.0, 1.0)[len(node.args) - 1 :])
-    return float(low), float(high)  # type: ignore[arg-type]
+    given: list[Any] = [*node.args[1:]]
+    low, high = [*given, *[-1.0, 1.0][len(given) :]]
+    return float(low), float(high)
 
 
 def _only_user(node: fx.Node) -> bool:

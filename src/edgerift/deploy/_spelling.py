@@ -128,7 +128,8 @@ def _spell_factor(node: fx.Node) -> None:
 
 def _spell_maximum(node: fx.Node) -> None:
     """Write an adaptive maximum as one over windows, where all windows are equal and nobody asks for the places."""
-    source, extent = node.args
+    source: Any = node.args[0]
+    extent: Any = node.args[1]
     lengths = list(zip(shape_of(source)[-2:], extent, strict=True))
     readers: list[Any] = list(node.users)
     if any(operator_name(reader.target) != "operator.getitem" or reader.args[1] != 0 for reader in readers):

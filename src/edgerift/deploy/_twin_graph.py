@@ -115,4 +115,4 @@ def _counts_places(node: fx.Node) -> bool:
     if operator_name(node.target) != "operator.getitem":
         return False
     source: Any = node.args[0]
-    return operator_name(source.target) == ADAPTIVE_MAXIMUM and node.args[1] != 0
+    return operator_name(source.target) == ADAPTIVE_MAXIMUM and bool(node.args[1] != 0)

@@ -31,6 +31,8 @@ from edgerift.deploy._translation import Translation
 Context = Any
 
 _LINEAR: Final = "aten.linear.default"
+#: Kernel, stride, padding, `ceil_mode`, `count_include_pad` and `divisor_override` of an average.
+_POOLING: Final[tuple[Any, ...]] = (None, [], [0, 0], False, True, None)
 
 
 def onnxruntime_twin(program: Program) -> Body:
@@ -75,7 +77,8 @@ def _pool_and_round(
     passing: Passing,
 ) -> Tensor:
     """ONNX Runtime averages dequantized values in float; a window of the whole image takes the global kernel."""
-    kernel, _, padding, *_, divisor = (*pooling, *((), (), (0, 0), False, True, None)[len(pooling) :])
+    given: list[Any] = [*pooling, *_POOLING[len(pooling) :]]
+    kernel, padding, divisor = given[0], given[2], given[5]
     if list(kernel) == list(levels.shape[2:]) and not any(padding) and divisor is None:
         return _requantize_mean(levels, scales, True, clip, passing)
     pooled = torch.ops.aten.avg_pool2d.default(levels * scales[0], *pooling)

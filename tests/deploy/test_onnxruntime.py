@@ -99,7 +99,7 @@ def apart(built, tmp_path):
     folder = tmp_path / "apart"
     folder.mkdir()
     model = onnx.load(built.path)
-    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=100)
     return folder / "model.onnx"
 
 

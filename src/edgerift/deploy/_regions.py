@@ -110,8 +110,8 @@ def activation_bounds(activation: fx.Node) -> tuple[float, float]:
 
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
-    given: list[Any] = [*node.args[1:]]
-    low, high = [*given, *[-1.0, 1.0][len(given) :]]
+    given: list[Any] = list(node.args[1:])
+    low, high = given + [-1.0, 1.0][len(given) :]
     return float(low), float(high)
 
 

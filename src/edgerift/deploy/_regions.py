@@ -110,9 +110,10 @@ def activation_bounds(activation: fx.Node) -> tuple[float, float]:
 
 def hardtanh_bounds(node: fx.Node) -> tuple[float, float]:
     """Read the two bounds of a hardtanh node."""
-    given: list[Any] = list(node.args[1:])
-    low, high = given + [-1.0, 1.0][len(given) :]
-    return float(low), float(high)
+    bounds = [-1.0, 1.0]
+    for place, bound in enumerate(node.args[1:]):
+        bounds[place] = float(bound)  # type: ignore[arg-type]
+    return bounds[0], bounds[1]
 
 
 def _only_user(node: fx.Node) -> bool:

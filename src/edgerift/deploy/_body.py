@@ -146,9 +146,9 @@ def _read(graph: fx.Graph) -> tuple[list[Step], Any]:
 def _translated(argument: Any, values: dict[fx.Node, Any]) -> Any:
     if isinstance(argument, fx.Node):
         return values[argument]
-    if any(True for _ in _found(argument, fx.Node)):
-        return [_translated(item, values) for item in argument]
-    return argument
+    if isinstance(argument, list) or (type(argument) is tuple and any(True for _ in _found(argument, fx.Node))):
+        return [_translated(item, values) for item in argument]  # A graph's own kind of list cannot be compiled.
+    return tuple(_translated(item, values) for item in argument) if type(argument) is tuple else argument
 
 
 def _found(argument: Any, kind: type[Any]) -> Iterator[Any]:

@@ -278,7 +278,7 @@ def _layer(
     source: Any = node.args[1]
     if source.op != "call_function" or len(source.args) < 6:
         raise ProgramError(f"layer '{node.name}' has no per-channel weight; it cannot be trained")
-    if node.kwargs or source.args[3] != 0 or bool(twin.tensor(source.args[2]).any()):
+    if operations[node.name].keywords or source.args[3] != 0 or bool(twin.tensor(source.args[2]).any()):
         raise ProgramError(
             f"layer '{node.name}' cannot be trained: its weight has to be symmetric by output channel (axis 0, zero "
             "points 0) and its arguments without keywords, as adaptation writes them"

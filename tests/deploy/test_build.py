@@ -19,7 +19,7 @@ from edgerift.deploy import (
     twin,
     twin_scores,
 )
-from edgerift.deploy._answers import output_step
+from edgerift.deploy._answers import answers_of, output_step
 from edgerift.deploy._build import in_batches
 from edgerift.deploy._faithful import departure, images_to_compare, require_faithful
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
@@ -118,7 +118,7 @@ def test_the_weights_of_the_wrong_layer_are_found(make_program):
     images = images_to_compare(program, None)
 
     def answer(part):
-        return twin_scores(replace(broken, output=part.output).module(), images)
+        return answers_of(replace(broken, output=part.output).module(), images)
 
     with pytest.raises(BuildError, match="begins at layer 'layer_4'"):
         require_faithful(program, answer, answer(program), images, "xnnpack")

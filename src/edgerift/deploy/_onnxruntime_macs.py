@@ -56,7 +56,7 @@ def _optimised(path: Path) -> Any:
             onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
-        return onnx.load(written)
+        return onnx.load(written, load_external_data=False)
 
 
 def _shapes(graph: Any) -> dict[str, list[int]]:

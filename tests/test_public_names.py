@@ -182,6 +182,7 @@ PUBLIC = {
         "QuantizationError",
         "RecipeError",
         "StoreError",
+        "first_line",
         "unknown_name",
         "users_code",
     ],

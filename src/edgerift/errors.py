@@ -109,3 +109,15 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"unknown {kind} '{given}'; {hint}Known: {', '.join(names)}"
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's text that is not empty, else the name of its class.
+
+    >>> first_line(ValueError("\\n  too long \\nby two"))
+    'too long'
+    >>> first_line(EOFError())
+    'EOFError'
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

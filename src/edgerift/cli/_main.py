@@ -27,7 +27,7 @@ from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._store import StoreCommand
 from edgerift.cli._study import StudyCommand
 from edgerift.cli._train import Train
-from edgerift.errors import EdgeriftError, InputError, RecipeError
+from edgerift.errors import EdgeriftError, InputError, RecipeError, first_line
 from edgerift.train import keep_freed_memory
 
 #: A field of the options as errors name it, such as `AdaptOptions.adapt_epochs`.
@@ -74,10 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 2
     except Exception as error:  # A user gets one line for our mistakes too; the variable gives the rest.
-        first = str(error).strip().splitlines() or [""]
-        return _fail(
-            f"internal error, {type(error).__name__}: {first[0]}; EDGERIFT_TRACEBACK=1 shows where, please report it"
-        )
+        told = f"internal error, {type(error).__name__}: {first_line(error)}"
+        return _fail(f"{told}; EDGERIFT_TRACEBACK=1 shows where, please report it")
 
 
 def _parse(given: list[str]) -> Any:

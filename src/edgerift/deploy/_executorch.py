@@ -12,7 +12,7 @@ from torch import Tensor
 from edgerift.deploy._build import LARGEST_BATCH, Fingerprint, fingerprint, in_batches
 from edgerift.deploy._program import Program
 from edgerift.deploy._quiet import quiet
-from edgerift.errors import BuildError
+from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.store import write_whole
 
@@ -38,7 +38,7 @@ def compile_program(program: Program, path: Path) -> None:
             )
             written = edge.to_executorch().buffer
     except Exception as error:
-        raise BuildError(f"ExecuTorch refused the program: {str(error).strip().splitlines()[0]}") from error
+        raise BuildError(f"ExecuTorch refused the program: {first_line(error)}") from error
     write_whole(path, written)
 
 
@@ -64,7 +64,7 @@ class ExecuTorchBuild:
             self._method: Any = self._program.load_method("forward")
             self._largest, *self._image = self._method.metadata.input_tensor_meta(0).sizes()
         except (RuntimeError, OSError, IndexError) as error:
-            raise BuildError(f"ExecuTorch cannot load {path}: {str(error).splitlines()[0]}") from None
+            raise BuildError(f"ExecuTorch cannot load {path}: {first_line(error)}") from None
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
@@ -75,7 +75,9 @@ class ExecuTorchBuild:
         try:
             answers = [self._method.execute([to_float(part)])[0].clone() for part in parts]
         except RuntimeError as error:
-            raise BuildError(f"{self.path.name} refused images of shape {list(images.shape)}: {error}") from None
+            raise BuildError(
+                f"{self.path.name} refused images of shape {list(images.shape)}: {first_line(error)}"
+            ) from None
         return torch.cat(answers)
 
     def fingerprint(self) -> Fingerprint:

@@ -15,7 +15,7 @@ from torch import Tensor
 from edgerift.deploy._build import Fingerprint, fingerprint, in_batches
 from edgerift.deploy._inductor_macs import TOTAL_MACS, integer_share
 from edgerift.deploy._program import Program
-from edgerift.errors import BuildError, MissingRuntimeError
+from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import to_float
 from edgerift.store import write_whole
 
@@ -47,7 +47,7 @@ def compile_program(program: Program, path: Path) -> None:
             )
             written = package.read_bytes()
     except Exception as error:
-        raise BuildError(f"Inductor refused the program: {_first_line(error)}") from error
+        raise BuildError(f"Inductor refused the program: {first_line(error)}") from error
     write_whole(path, written)
 
 
@@ -79,7 +79,7 @@ class InductorBuild:
                 warnings.simplefilter("ignore")
                 self._run: Any = _inductor().aoti_load_package(str(path))
         except Exception as error:
-            raise BuildError(f"Inductor cannot load {path}: {_first_line(error)}") from None
+            raise BuildError(f"Inductor cannot load {path}: {first_line(error)}") from None
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
@@ -92,7 +92,7 @@ class InductorBuild:
                 answer: Tensor = self._run(_channels_last(to_float(part)))
         except RuntimeError as error:
             shape = list(images.shape)
-            raise BuildError(f"{self.path.name} refused images of shape {shape}: {_first_line(error)}") from None
+            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
         if len(answer) != len(part):
             raise BuildError(f"{self.path.name} gave {len(answer)} answers to {len(part)} images; build it again")
         return answer
@@ -133,8 +133,3 @@ def _total_macs(module: torch.nn.Module, size: int) -> int:
     with torch.no_grad(), counter:
         module(torch.zeros(1, 3, size, size))
     return int(counter.get_total_flops()) // 2
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from torch import Tensor
 from edgerift.deploy._build import Fingerprint, fingerprint, in_batches
 from edgerift.deploy._onnx_graph import OPSET, runtime_graph
 from edgerift.deploy._program import Program
-from edgerift.errors import BuildError
+from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.store import write_whole
 
@@ -32,7 +32,7 @@ def compile_program(program: Program, path: Path) -> None:
     except BuildError:
         raise
     except Exception as error:
-        raise BuildError(f"ONNX Runtime refused the program: {_first_line(error)}") from error
+        raise BuildError(f"ONNX Runtime refused the program: {first_line(error)}") from error
     write_whole(path, written)
 
 
@@ -53,7 +53,7 @@ class OnnxRuntimeBuild:
         try:
             self._session = _session(path.read_bytes())
         except Exception as error:
-            raise BuildError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from None
+            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
@@ -62,7 +62,7 @@ class OnnxRuntimeBuild:
             answers = [self._session.run([_OUTPUT], {_INPUT: to_float(part).numpy()})[0] for part in parts]
         except Exception as error:
             shape = list(images.shape)
-            raise BuildError(f"{self.path.name} refused images of shape {shape}: {_first_line(error)}") from None
+            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
         return torch.cat([torch.from_numpy(answer) for answer in answers])
 
     def fingerprint(self) -> Fingerprint:
@@ -105,7 +105,3 @@ def _session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from edgerift.errors import BuildError
+from edgerift.errors import BuildError, first_line
 
 #: Operators that multiply and accumulate in integers, and the position of their weight among the inputs.
 _INTEGER: Final = {
@@ -55,7 +55,7 @@ def _optimised(path: Path) -> Any:
         try:
             onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise BuildError(f"ONNX Runtime cannot load {path}: {str(error).strip().splitlines()[0]}") from None
+            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
         return onnx.load(written)
 
 

@@ -15,7 +15,7 @@ from typing import Final, TextIO, final
 
 from pydantic import NonNegativeInt
 
-from edgerift.errors import EdgeriftError, StoreError
+from edgerift.errors import EdgeriftError, StoreError, first_line
 from edgerift.recipes import Recipe, Settings
 from edgerift.store import Store, write_whole
 from edgerift.study._graph import key_of
@@ -172,7 +172,7 @@ def _watched(recipe: Recipe, records: Records) -> Watch:
 
 
 def _line(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = first_line(error)
     return first if isinstance(error, EdgeriftError) else f"{type(error).__name__}: {first}"
 
 

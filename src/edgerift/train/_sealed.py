@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import xxhash
 
-from edgerift.errors import StoreError
+from edgerift.errors import StoreError, first_line
 from edgerift.store import require_regular, write_whole
 
 
@@ -45,8 +45,7 @@ def read_sealed(path: Path, mark: str) -> dict[str, Any] | None:
             raise ValueError("its checksum is wrong")
         content: dict[str, Any] = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"checkpoint {path} is damaged ({reason}); delete it to start again") from error
+        raise StoreError(f"checkpoint {path} is damaged ({first_line(error)}); delete it to start again") from error
     return content
 
 

@@ -17,7 +17,7 @@ _UPPER: Final = "the upper end of the interval of"
 
 # Strict, for `evasive: true` would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
 
 
 class Policy(Settings):

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import NonNegativeInt
 
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError
-from edgerift.recipes import Settings
+from edgerift.recipes import Seed, Settings
 from edgerift.report import Card, card_text
 from edgerift.store import write_whole
 
@@ -24,7 +23,7 @@ class CardCommand(Settings):
     """a folder that `edgerift adapt --out` wrote"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
-    seed: NonNegativeInt | None = None
+    seed: Seed | None = None
     """draws the test images where a set has none of its own; that of FOLDER/card.json unless given"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     as_json: Json = False

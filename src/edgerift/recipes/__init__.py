@@ -10,6 +10,16 @@ from edgerift.recipes._documents import Document as Document
 from edgerift.recipes._documents import is_file as is_file
 from edgerift.recipes._documents import is_folder as is_folder
 from edgerift.recipes._documents import parse_json as parse_json
+from edgerift.recipes._numbers import BatchSize as BatchSize
+from edgerift.recipes._numbers import ClassNumber as ClassNumber
+from edgerift.recipes._numbers import Count as Count
+from edgerift.recipes._numbers import LearningRate as LearningRate
+from edgerift.recipes._numbers import Parts as Parts
+from edgerift.recipes._numbers import Seed as Seed
+from edgerift.recipes._numbers import Threads as Threads
+from edgerift.recipes._numbers import Times as Times
+from edgerift.recipes._numbers import TimesOrNone as TimesOrNone
+from edgerift.recipes._numbers import require_seed as require_seed
 from edgerift.recipes._progress import Progress as Progress
 from edgerift.recipes._progress import silent as silent
 from edgerift.recipes._reading import read as read

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
 from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import Interval, accuracy, interval, quadrants
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import ClassNumber, Count, Progress, Recipe, Seed, Settings
 from edgerift.store import read_document, write_whole
 from edgerift.train import read_history
 
@@ -85,11 +85,11 @@ class PairRecipe(Recipe):
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[str, Attack] = Field(min_length=1)
-    count: PositiveInt | None = None
-    draw: NonNegativeInt = 0
+    count: Count | None = None
+    draw: Seed = 0
     pictured: str | None = None
-    classes: tuple[NonNegativeInt, ...] = ()
-    shard: PositiveInt | None = Field(default=None, exclude=True)
+    classes: tuple[ClassNumber, ...] = ()
+    shard: Count | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _shows_one_of_them(self) -> Self:

@@ -16,7 +16,7 @@ from torch import Tensor
 from edgerift.deploy._program import Program, Target
 from edgerift.deploy._twin import Arithmetic
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
-from edgerift.recipes import Settings
+from edgerift.recipes import Settings, is_file
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
 LARGEST_BATCH: Final = 64
@@ -118,7 +118,7 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     :class:`~edgerift.errors.BuildError` when the file is missing or its kind is not known.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise BuildError(f"no build at {path}; `edgerift adapt --runtime NAME --out DIR` writes one")
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)

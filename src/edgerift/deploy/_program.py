@@ -15,8 +15,8 @@ from edgerift.deploy._encoding import Json, decode, encode
 from edgerift.deploy._names import PlainName, check_graph_names, check_tensor_names
 from edgerift.deploy._operators import ALLOWED, keyword_names, operator_name, resolve
 from edgerift.errors import ProgramError, RecipeError, unknown_name
-from edgerift.recipes import Settings
-from edgerift.store import write_whole
+from edgerift.recipes import Settings, is_file
+from edgerift.store import read_tensors, write_whole
 
 Target = Literal["mobile", "server"]
 _FORMAT: Final = "edgerift-program-1"
@@ -147,17 +147,12 @@ class Program:
 
         Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged or not a program.
         """
-        from safetensors import SafetensorError, safe_open
-
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise ProgramError(f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors")
-        try:
-            with safe_open(path, framework="pt") as opened:
-                metadata = opened.metadata() or {}
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ProgramError(f"{path} is not a readable program file ({error})") from None
+        metadata, tensors = read_tensors(
+            path, lambda reason: ProgramError(f"{path} is not a readable program file ({reason}); write it again")
+        )
         if "edgerift" not in metadata:
             raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
         try:

@@ -165,7 +165,7 @@ def _epochs(folder: Path) -> tuple[EpochPart, ...]:
             train_accuracy=epoch.train_accuracy,
             validation_accuracy=epoch.validation_accuracy,
         )
-        for epoch in read_history(path.read_text(encoding="utf-8")).epochs
+        for epoch in read_history(path.read_bytes()).epochs
     )
 
 

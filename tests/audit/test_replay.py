@@ -165,7 +165,9 @@ def test_a_folder_is_no_finding(folder, part):
         assert str(caught.value) == f"{path} is a folder; give one finding, {example}"
     with pytest.raises(InputError, match="is a folder; give one finding of an audit's folder"):
         replay(folder.parent)
-    with pytest.raises(InputError, match=r"is no finding of this version \(FindingFile.type is 'audit'\)"):
+    with pytest.raises(
+        InputError, match=r"is no finding of this version \(FindingFile.type is 'audit'; it must be 'finding';"
+    ):
         replay(folder / "audit.json")
 
 

@@ -7,9 +7,12 @@ changelog.
 import json
 import subprocess
 import sys
+from importlib import resources
 from typing import Any
 
 import pytest
+
+import edgerift
 
 PUBLIC = {
     "edgerift": [
@@ -519,13 +522,14 @@ HEAVY = ["datasets", "executorch", "matplotlib", "onnx", "onnxruntime", "scipy",
 PROGRAM = """
 import importlib, json, sys
 import edgerift
-answer = {"heavy": [name for name in json.loads(sys.argv[2]) if name in sys.modules], "names": {}}
+answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
-    own = vars(module).items()
+    own = [(key, getattr(module, key)) for key in dir(module)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.
         own = [(key, value) for key, value in own if getattr(value, "__module__", None) == name]
     answer["names"][name] = sorted(key for key, _ in own if not key.startswith("_"))
+answer["heavy"] = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
 print(json.dumps(answer))
 """
 
@@ -546,3 +550,17 @@ def test_a_package_exports_its_names_and_no_others(package: str, fresh_import: d
 
 def test_importing_edgerift_imports_nothing_heavy(fresh_import: dict[str, Any]) -> None:
     assert fresh_import["heavy"] == []
+
+
+def test_importing_edgerift_alone_imports_no_pytorch(fresh_import: dict[str, Any]) -> None:
+    """So that the command line answers Ctrl-C while it imports the rest."""
+    assert not fresh_import["first"]
+
+
+def test_what_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'edgerift' has no attribute 'audits'"):
+        edgerift.audits  # noqa: B018
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert resources.files("edgerift").joinpath("py.typed").is_file()

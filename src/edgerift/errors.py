@@ -36,6 +36,10 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 class EdgeriftError(Exception):
     """The root of the tree: catch it to catch every error that edgerift raises on purpose."""
 
+    def __str__(self) -> str:
+        """Give the message in one line, with what moves a terminal escaped: names in it may come from files."""
+        return one_line(super().__str__())
+
 
 class InputError(EdgeriftError):
     """What the user gave cannot be used."""

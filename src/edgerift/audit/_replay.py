@@ -115,16 +115,8 @@ def _described(path: Path) -> tuple[FindingFile, Path]:
     name = path.name.removesuffix(".png").removesuffix(".attacked").removesuffix(".clean").removesuffix(".json")
     file = path.parent / f"{name}.json"
     described = Document(file, "finding", f"give a file of an audit's {FINDINGS} folder").settings(FindingFile)
-    for name in (described.finding.attacked_png, described.original, described.build):
-        _require_below(name, file)
     if not 0 <= described.finding.label < len(described.classes):
         raise InputError(
             f"{file} is damaged: label {described.finding.label}, the classes are 0 to {len(described.classes) - 1}"
         )
     return described, file.absolute().parent.parent
-
-
-def _require_below(name: str, file: Path) -> None:
-    """Raise `InputError` unless a file that a finding names lies in the audit's folder."""
-    if not name.isprintable() or Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
-        raise InputError(f"{file} names {name!r}, which is no file of the audit's folder; nothing there is opened")

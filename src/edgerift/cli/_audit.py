@@ -30,7 +30,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
-from edgerift.recipes import ClassNumber, Count, Settings, Times
+from edgerift.recipes import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -200,7 +200,7 @@ class AuditCommand(Settings):
     def _given_pair(
         self, adapted: Path, described: images.ImagesSettings
     ) -> tuple[PairSettings, FinetuneRecipe | None]:
-        program_path = adapted / "program.safetensors" if adapted.is_dir() else adapted
+        program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted
         original_path = self.original or program_path.with_name("original.safetensors")
         program = given_program(program_path)
         original = given_original(original_path, trust=self.trust)

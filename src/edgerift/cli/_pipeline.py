@@ -30,7 +30,7 @@ from edgerift.deploy import (
     given_build,
 )
 from edgerift.errors import ModelError, RecipeError
-from edgerift.recipes import Count, LearningRate, Settings, Times
+from edgerift.recipes import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
 
@@ -148,7 +148,7 @@ def shipped_build(
         return given
     named: tuple[str, ...] = (runtime,) if runtime else ()
     fitting = {name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets}
-    beside = [name for name, path in fitting.items() if path.is_file()]
+    beside = [name for name, path in fitting.items() if is_file(path)]
     (chosen,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
     if chosen in beside:
         return given_build(fitting[chosen], chosen, trust=trust)

@@ -32,9 +32,7 @@ def check_program(program: Program) -> None:
     scores, which have to be `classes` float32 numbers for each image of `size` pixels.
     """
     _check_tensors(program)
-    for operation in program.operations:
-        if operation.operator in _GRIDS:
-            _check_grid(operation, program.tensors)
+    _check_arguments(program)
     _check_shapes(program)
     arguments = [[*operation.arguments, *operation.keywords.values()] for operation in program.operations]
     unused = program.tensors.keys() - set(_named(arguments, "tensor"))
@@ -57,6 +55,28 @@ def _check_tensors(program: Program) -> None:
             raise ProgramError(f"the program holds the tensor '{name}' as {_word(tensor.dtype)}; it is damaged")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ProgramError(f"the program's tensor '{name}' holds NaN or infinity; adapt the model again")
+
+
+def _check_arguments(program: Program) -> None:
+    """Look at what every operation is given, as far as that stands in the file."""
+    computed = {program.image}
+
+    def stored(name: str) -> None:
+        if name not in program.tensors:
+            raise ProgramError(f"the program names a tensor {name[:80]!r} that it does not hold; it is damaged")
+
+    def earlier(name: str) -> None:
+        if name not in computed:
+            raise ProgramError(f"the program uses {name[:80]!r} before it is computed; it is damaged")
+
+    for operation in program.operations:
+        for argument in (*operation.arguments, *operation.keywords.values()):
+            decode(argument, earlier, stored)
+        check_keywords(operation, keyword_names(resolve(operation.operator)))
+        if operation.operator in _GRIDS:
+            _check_grid(operation, program.tensors)
+        computed.add(operation.name)
+    earlier(program.output)
 
 
 def _named(value: Any, kind: str) -> Iterator[str]:
@@ -108,7 +128,7 @@ def _check_shapes(program: Program) -> None:
         values: dict[str, Any] = {program.image: image}
         for operation in program.operations:
             values[operation.name] = _outcome(operation, values, tensors)
-        scores = _earlier(values, program.output)
+        scores = values[program.output]
     if not isinstance(scores, Tensor) or scores.dtype != torch.float32:
         raise ProgramError(f"the program's output '{program.output}' is no tensor of float32; it is damaged")
     if tuple(scores.shape) != (_IMAGES, program.classes):
@@ -120,17 +140,10 @@ def _check_shapes(program: Program) -> None:
 
 def _outcome(operation: Operation, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     """What an operation gives, by its types and shapes alone."""
-
-    def stored(name: str) -> Tensor:
-        if name not in tensors:
-            raise ProgramError(f"the program names a tensor {name[:80]!r} that it does not hold; it is damaged")
-        return tensors[name]
-
-    def earlier(name: str) -> Any:
-        return _earlier(values, name)
-
-    arguments = [decode(argument, earlier, stored) for argument in operation.arguments]
-    keywords = {key: decode(value, earlier, stored) for key, value in operation.keywords.items()}
+    arguments = [decode(argument, values.__getitem__, tensors.__getitem__) for argument in operation.arguments]
+    keywords = {
+        key: decode(value, values.__getitem__, tensors.__getitem__) for key, value in operation.keywords.items()
+    }
     if operation.operator.startswith("operator.") and not all(_is_plain(argument) for argument in arguments):
         raise _senseless(operation, f"takes {arguments!r:.80}")
     if operation.operator in WEIGHTED and not all(
@@ -138,7 +151,6 @@ def _outcome(operation: Operation, values: Mapping[str, Any], tensors: Mapping[s
     ):
         raise _senseless(operation, "multiplies what is not float32")
     function = resolve(operation.operator)
-    check_keywords(operation, keyword_names(function))
     try:
         outcome = function(*arguments, **keywords)
     except Exception as error:  # PyTorch raises errors of every kind for arguments that make no sense.
@@ -146,12 +158,6 @@ def _outcome(operation: Operation, values: Mapping[str, Any], tensors: Mapping[s
     if not _is_small(outcome):
         raise _senseless(operation, f"gives more than {_MOST_ELEMENTS:,} numbers for an image")
     return outcome
-
-
-def _earlier(values: Mapping[str, Any], name: str) -> Any:
-    if name not in values:
-        raise ProgramError(f"the program uses {name[:80]!r} before it is computed; it is damaged")
-    return values[name]
 
 
 def _is_plain(argument: object) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
-from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes
+from edgerift.errors import DataError, first_line
+from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import Interval, accuracy, interval, quadrants
 from edgerift.recipes import ClassNumber, Count, Progress, Recipe, Seed, Settings
@@ -35,6 +37,18 @@ class EpochPart(Settings):
     validation_accuracy: float | None
 
 
+def _picture(text: str) -> str:
+    """Return a PNG file in base64; raises `ValueError` for what is none."""
+    try:
+        read_png(base64.b64decode(text, validate=True))
+    except (binascii.Error, DataError) as error:
+        raise ValueError(f"it must be a PNG file in base64: {first_line(error)}") from None
+    return text
+
+
+Picture: TypeAlias = Annotated[str, AfterValidator(_picture)]
+
+
 class ExamplePart(Settings):
     """One evasive image: both files as PNG in base64, and what the models answer to the attacked one.
 
@@ -46,8 +60,8 @@ class ExamplePart(Settings):
     original_probability: float
     build_label: int
     build_probability: float
-    clean_png: str
-    attacked_png: str
+    clean_png: Picture
+    attacked_png: Picture
 
 
 class PairReport(Settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -13,7 +12,7 @@ from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
 from edgerift.extract import DataFree, Differences, Generator, Positives
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Count, Parts, Settings, Times
+from edgerift.recipes import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
 #: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.
@@ -152,8 +151,8 @@ def _changed(attack: DataFree, changes: Sequence[str]) -> DataFree:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

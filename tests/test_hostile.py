@@ -118,9 +118,9 @@ def evasion() -> Evasion:
         data="digits",
         classes=("a", "b", "c"),
         dropped=Dropped(1, 2, 3),
-        **kinds,
-        **dict.fromkeys(numbers, count),
-        **dict.fromkeys(answers, scores),
+        **{name: tensor.clone() for name, tensor in kinds.items()},
+        **{name: count.clone() for name in numbers},
+        **{name: scores.clone() for name in answers},
     )
 
 
@@ -279,7 +279,8 @@ def test_a_document_with_something_wrong_in_it(kinds, tmp_path, name):
     def examine(seed: int) -> None:
         require_told(kind, seed, tmp_path)
 
-    kind.read(right(kind, tmp_path)) if name not in ("finding",) else None
+    if name != "finding":  # Its picture and its models are not there.
+        kind.read(right(kind, tmp_path))
     examine()
 
 
@@ -354,7 +355,7 @@ def test_a_command_line_with_something_wrong_in_it(nothing_computed):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_ten_thousand_inputs_with_something_wrong_in_them(kinds, tmp_path, part):
-    """In each part 150 of every kind of document; with the command lines below they are more than ten thousand."""
+    """In each part 150 of each of 18 kinds of document: 10,800 in all, and the command lines below."""
     for kind in kinds:
         for seed in range(150 * part, 150 * (part + 1)):
             require_told(kind, seed, tmp_path)

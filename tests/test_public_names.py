@@ -7,7 +7,9 @@ changelog.
 import json
 import subprocess
 import sys
+import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -560,6 +562,12 @@ def test_importing_edgerift_alone_imports_no_pytorch(fresh_import: dict[str, Any
 def test_what_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'edgerift' has no attribute 'audits'"):
         edgerift.audits  # noqa: B018
+
+
+def test_the_command_can_be_stopped_while_it_imports() -> None:
+    """The command is the small module, not the one that imports PyTorch before it can answer Ctrl-C."""
+    project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"edgerift": "edgerift.__main__:main"}
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
-from edgerift.deploy._encoding import Json, decode
+from edgerift.deploy._encoding import decode
 from edgerift.deploy._operators import DEQUANTIZE, DEQUANTIZE_CHANNELS, QUANTIZE, WEIGHTED, keyword_names, resolve
 from edgerift.errors import ProgramError, first_line, unknown_name
 
@@ -21,6 +21,9 @@ _IMAGES: Final = 2
 #: No value may have more elements for an image, nor a number of the sizes be larger.
 _MOST_ELEMENTS: Final = 2**28
 _GRIDS: Final = frozenset({QUANTIZE, DEQUANTIZE, DEQUANTIZE_CHANNELS})
+_LIMITS: Final = {
+    str(kind).removeprefix("torch."): torch.iinfo(kind) for kind in (torch.int8, torch.uint8, torch.int32)
+}
 _DTYPES: Final = frozenset({torch.float32, torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool})
 
 
@@ -92,14 +95,11 @@ def _check_grid(operation: Operation, tensors: Mapping[str, Tensor]) -> None:
     """Look at what a quantize or a dequantize says of its grid."""
     function = resolve(operation.operator)
     names = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
-    given: dict[str, Json] = dict(zip(names, operation.arguments, strict=False)) | operation.keywords
-    dtype = given.get("dtype")
-    limits = torch.iinfo(getattr(torch, dtype["dtype"])) if dtype in ({"dtype": "int8"}, {"dtype": "uint8"}) else None
-    if dtype == {"dtype": "int32"}:
-        limits = torch.iinfo(torch.int32)
-    low, high = given.get("quant_min"), given.get("quant_max")
+    given: dict[str, Any] = dict(zip(names, operation.arguments, strict=False)) | operation.keywords
+    dtype, low, high = (given.get(name) for name in ("dtype", "quant_min", "quant_max"))
+    limits = _LIMITS.get(str(dtype.get("dtype"))) if isinstance(dtype, dict) else None
     if limits is None or not (_is_whole(low) and _is_whole(high)) or not limits.min <= low < high <= limits.max:
-        raise _senseless(operation, f"quantizes to {dtype!r} from {low!r} to {high!r}")
+        raise _senseless(operation, f"quantizes to {dtype!r:.40} from {low!r:.40} to {high!r:.40}")
     scales = _values(given.get("scale", given.get("scales")), tensors)
     if not scales or not all(0 < scale < math.inf for scale in scales):
         raise _senseless(operation, "has a scale that is not a positive number")
@@ -108,12 +108,12 @@ def _check_grid(operation: Operation, tensors: Mapping[str, Tensor]) -> None:
         raise _senseless(operation, f"has a zero point outside {low} to {high}")
 
 
-def _values(given: Json, tensors: Mapping[str, Tensor]) -> list[float]:
+def _values(given: Any, tensors: Mapping[str, Tensor]) -> list[float]:
     """The numbers of a scale or zero point: one that is written, or those of a tensor."""
     if isinstance(given, dict):
         tensor = tensors.get(str(given.get("tensor")))
-        return [] if tensor is None else tensor.flatten().tolist()
-    return [given] if isinstance(given, int | float) and math.isfinite(given) else []
+        return [] if tensor is None else [float(value) for value in tensor.flatten().tolist()]
+    return [float(given)] if _is_whole(given) or (isinstance(given, float) and math.isfinite(given)) else []
 
 
 def _check_shapes(program: Program) -> None:

@@ -36,7 +36,7 @@ class QuerySettings(Settings):
     """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`."""
 
     images: ImagesSettings
-    collages: Annotated[int, Field(ge=1, le=_MOST_COLLAGES)] | None = None
+    collages: Annotated[int, Field(gt=0, le=_MOST_COLLAGES)] | None = None
     seed: Seed = 0
 
     def open(self) -> ImageSet:

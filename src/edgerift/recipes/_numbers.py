@@ -15,21 +15,21 @@ _MOST_TIMES: Final = 1_000_000
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST_SEED)]
 """What random numbers are drawn from."""
-Count: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
+Count: TypeAlias = Annotated[int, Field(gt=0, le=_MOST)]
 """Of images or questions, at least one."""
-Times: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_TIMES)]
+Times: TypeAlias = Annotated[int, Field(gt=0, le=_MOST_TIMES)]
 """Of passes, steps and starts, at least one."""
 TimesOrNone: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_TIMES)]
 """Of passes, steps and starts, 0 for none."""
-BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=_MOST_TIMES)]
+BatchSize: TypeAlias = Annotated[int, Field(gt=0, le=_MOST_TIMES)]
 """Images that are computed together."""
-Parts: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+Parts: TypeAlias = Annotated[int, Field(gt=0, le=4096)]
 """Of a layer or a machine: channels, devices, workers, networks."""
 Threads: TypeAlias = Annotated[int, Field(ge=0, le=4096)]
 """Of a process, 0 for as many as there are cores."""
 ClassNumber: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_TIMES)]
 """The place of a class, from 0."""
-LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=1000)]
+LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=1e30)]
 """How far a step of training goes."""
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Self, final
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.extract import AttackName, DataFree
 from edgerift.harden import RowName
-from edgerift.recipes import Count, NotAllowedError, Parts, Problem, Settings
+from edgerift.recipes import Count, NotAllowedError, Parts, Problem, Seed, Settings
 from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
 
@@ -30,7 +30,7 @@ class DataFreePlan(Settings):
     budgets: dict[AttackName, Count] = Field(default_factory=dict)
     points: Parts = 20
     data: Once[Name] = ()
-    seeds: Once[NonNegativeInt] = ()
+    seeds: Once[Seed] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

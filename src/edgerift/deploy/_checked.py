@@ -96,7 +96,9 @@ def _check_grid(operation: Operation, tensors: Mapping[str, Tensor]) -> None:
     function = resolve(operation.operator)
     names = [argument.name for argument in function._schema.arguments]  # type: ignore[attr-defined]
     given: dict[str, Any] = dict(zip(names, operation.arguments, strict=False)) | operation.keywords
-    dtype, low, high = (given.get(name) for name in ("dtype", "quant_min", "quant_max"))
+    dtype: Any = given.get("dtype")
+    low: Any = given.get("quant_min")
+    high: Any = given.get("quant_max")
     limits = _LIMITS.get(str(dtype.get("dtype"))) if isinstance(dtype, dict) else None
     if limits is None or not (_is_whole(low) and _is_whole(high)) or not limits.min <= low < high <= limits.max:
         raise _senseless(operation, f"quantizes to {dtype!r:.40} from {low!r:.40} to {high!r:.40}")

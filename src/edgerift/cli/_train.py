@@ -14,7 +14,7 @@ from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.measure import accuracy
-from edgerift.recipes import Settings, BatchSize, LearningRate, Seed, Times
+from edgerift.recipes import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.store import STORE_FILES, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 

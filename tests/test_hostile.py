@@ -8,7 +8,7 @@ import tarfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_origin
 
 import pytest
 import torch
@@ -125,13 +125,10 @@ def evasion() -> Evasion:
 
 
 def card() -> Card:
-    figures = {name: {} for name in Card.model_fields if Card.model_fields[name].annotation not in (str, int)}
-    return Card(
-        data="digits",
-        seed=0,
-        images=9,
-        **{**figures, "type": "card", "version": 1, "target": "mobile", "provenance": Provenance(method="ptq")},
-    )
+    figures = {name: {} for name, field in Card.model_fields.items() if get_origin(field.annotation) is dict}
+    given = {"target": "mobile", "provenance": Provenance(method="ptq")}
+    rest = {name: () for name, field in Card.model_fields.items() if get_origin(field.annotation) is tuple}
+    return Card(data="digits", seed=0, images=9, **figures, **rest, **given)
 
 
 def packed(folder: Path) -> bytes:

@@ -7,9 +7,14 @@ changelog.
 import json
 import subprocess
 import sys
+import tomllib
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import edgerift
 
 PUBLIC = {
     "edgerift": [
@@ -183,6 +188,8 @@ PUBLIC = {
         "RecipeError",
         "StoreError",
         "first_line",
+        "one_line",
+        "plain",
         "unknown_name",
         "users_code",
     ],
@@ -344,13 +351,34 @@ PUBLIC = {
         "strongest",
     ],
     "edgerift.recipes": [
+        "BatchSize",
+        "ClassNumber",
+        "Count",
+        "Document",
+        "LARGEST_DOCUMENT",
+        "LARGEST_MODEL",
+        "LARGEST_YAML",
+        "LearningRate",
+        "Node",
         "NotAllowedError",
+        "Parts",
+        "Place",
         "Problem",
         "Progress",
         "Recipe",
+        "Seed",
         "Settings",
+        "Threads",
+        "Times",
+        "TimesOrNone",
+        "is_file",
+        "is_folder",
+        "parse_json",
         "problems",
         "read",
+        "read_yaml",
+        "require_seed",
+        "settings_of",
         "silent",
     ],
     "edgerift.report": [
@@ -386,12 +414,14 @@ PUBLIC = {
         "HeldFolder",
         "STORE_FILES",
         "Store",
+        "Tensors",
         "Verdict",
         "default_root",
         "entries",
         "held_folder",
         "reachable",
         "read_document",
+        "read_tensors",
         "remove",
         "remove_unfinished",
         "require_regular",
@@ -456,6 +486,7 @@ PUBLIC = {
         "TrainSettings",
         "Trained",
         "augment",
+        "checkpoint_errors",
         "choose_device",
         "derived_seed",
         "exact_float32",
@@ -493,13 +524,14 @@ HEAVY = ["datasets", "executorch", "matplotlib", "onnx", "onnxruntime", "scipy",
 PROGRAM = """
 import importlib, json, sys
 import edgerift
-answer = {"heavy": [name for name in json.loads(sys.argv[2]) if name in sys.modules], "names": {}}
+answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
-    own = vars(module).items()
+    own = [(key, getattr(module, key)) for key in dir(module)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.
         own = [(key, value) for key, value in own if getattr(value, "__module__", None) == name]
     answer["names"][name] = sorted(key for key, _ in own if not key.startswith("_"))
+answer["heavy"] = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
 print(json.dumps(answer))
 """
 
@@ -520,3 +552,23 @@ def test_a_package_exports_its_names_and_no_others(package: str, fresh_import: d
 
 def test_importing_edgerift_imports_nothing_heavy(fresh_import: dict[str, Any]) -> None:
     assert fresh_import["heavy"] == []
+
+
+def test_importing_edgerift_alone_imports_no_pytorch(fresh_import: dict[str, Any]) -> None:
+    """So that the command line answers Ctrl-C while it imports the rest."""
+    assert not fresh_import["first"]
+
+
+def test_what_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'edgerift' has no attribute 'audits'"):
+        edgerift.audits  # noqa: B018
+
+
+def test_the_command_can_be_stopped_while_it_imports() -> None:
+    """The command is the small module, not the one that imports PyTorch before it can answer Ctrl-C."""
+    project = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["scripts"] == {"edgerift": "edgerift.__main__:main"}
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert resources.files("edgerift").joinpath("py.typed").is_file()

@@ -21,12 +21,24 @@ one warning.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+#: The longest name that is shown whole.
+_SHOWN: Final = 100
+# Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
+_KEPT: Final = frozenset("\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 
 
 class EdgeriftError(Exception):
     """The root of the tree: catch it to catch every error that edgerift raises on purpose."""
+
+    def __str__(self) -> str:
+        """Give the message in one line, with what moves a terminal escaped: names in it may come from files."""
+        return one_line(super().__str__())
 
 
 class InputError(EdgeriftError):
@@ -106,6 +118,7 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
     "unknown model 'resnet9'; did you mean 'resnet8'? Known: lenet, resnet8"
     """
     names = sorted(allowed)
+    given = given if len(given) <= _SHOWN else f"{given[: _SHOWN - 1]}…"
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"unknown {kind} '{given}'; {hint}Known: {', '.join(names)}"
@@ -121,3 +134,28 @@ def first_line(error: BaseException) -> str:
     """
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)
+
+
+def plain(text: str, kept: str = "\n\t") -> str:
+    """Replace what a reader cannot see, what moves a terminal or what XML forbids by its escape sequence.
+
+    The characters `kept` stay as they are.
+
+    >>> print(plain("stop\x1b[31m sign"))
+    stop\\x1b[31m sign
+    """
+    return text if text.isprintable() else "".join(_visible(character, kept) for character in text)
+
+
+def one_line(text: str) -> str:
+    """Write text in one line that a terminal shows as it is.
+
+    >>> print(one_line("a name\\nof two lines"))
+    a name\\nof two lines
+    """
+    return plain(text, kept="")
+
+
+def _visible(character: str, kept: str) -> str:
+    shown = character in _KEPT or character in kept or unicodedata.category(character) not in _UNPRINTABLE
+    return character if shown else character.encode("unicode_escape").decode("ascii")

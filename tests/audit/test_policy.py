@@ -1,5 +1,7 @@
 """The policy: each rule below, at and above its limit, and each wrong file in one line."""
 
+from pathlib import Path
+
 import pytest
 from made_audit import change_evasion, made_audit, theft
 from scipy.stats import binomtest
@@ -159,22 +161,36 @@ def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("evasve: 0.1", "Policy: unknown field 'evasve'; did you mean 'evasive'? Known: accuracy_drop"),
-        ("evasive: 1.5", "Policy.evasive is 1.5; it must be less than or equal to 1"),
-        ("evasive: -0.1", "Policy.evasive is -0.1; it must be greater than or equal to 0"),
-        ("evasive: yes", "Policy.evasive is True; it must be a valid number"),
-        ("evasive: '0.1'", "Policy.evasive is '0.1'; it must be a valid number"),
-        ("evasive: 10%", "Policy.evasive is '10%'; it must be a valid number"),
-        ("evasive: .nan", "Policy.evasive is nan"),
-        ("errors: 0.5", "Policy.errors is 0.5; it must be a valid integer"),
-        ("errors: yes", "Policy.errors is True; it must be a valid integer"),
-        ("attacked: -1", "Policy.attacked is -1; it must be greater than or equal to 0"),
-        ("1: 2", "policy.yaml"),
-        ("evasive: [", "is not YAML: while parsing"),
-        ("!!python/object/apply:os.getcwd []", "is not YAML"),
-        ("", "holds no fields; write for instance 'evasive: 0.10'"),
-        ("- evasive: 0.1", "holds no fields"),
-        ("evasive: 0.1\nevasive: 0.9", "has the field 'evasive' twice"),
+        ("evasve: 0.1", ":1: unknown field 'evasve'; did you mean 'evasive'? Known: accuracy_drop"),
+        ("evasive: 1.5", ":1: evasive is 1.5; it must be less than or equal to 1"),
+        ("evasive: -0.1", ":1: evasive is -0.1; it must be greater than or equal to 0"),
+        ("evasive: true", ":1: evasive is True; it must be a valid number"),
+        ("evasive: yes", ":1: evasive is 'yes'; it must be a valid number"),
+        ("evasive: '0.1'", ":1: evasive is '0.1'; it must be a valid number"),
+        ("evasive: 10%", ":1: evasive is '10%'; it must be a valid number"),
+        ("evasive: .nan", ":1: evasive is '.nan'; it must be a valid number"),
+        ("evasive: 1:30", ":1: evasive is '1:30'; it must be a valid number"),
+        ("errors: 0.5", ":1: errors is 0.5; it must be a valid integer"),
+        ("errors: true", ":1: errors is True; it must be a valid integer"),
+        ("# two\nattacked: -1", ":2: attacked is -1; it must be greater than or equal to 0"),
+        ("evasive: 2026-02-30", ":1: evasive is '2026-02-30'; it must be a valid number"),
+        (f"errors: {'9' * 5000}", f":1: '{'9' * 39}…' is no int that can be read"),
+        (
+            f"errors: 0x{'f' * 5000}",
+            ":1: errors is a value of type int that is too large to show; it must be",
+        ),
+        (f"evasive: {'[' * 3000}", "too deep in one another"),
+        ("evasive: &a 0.1\nerrors: *a", ":1: this value is used again through an alias"),
+        ('evasive: "\\UFFFFFFFF"', "this is not YAML"),
+        ('evasive: "\\ud800"', ":1: "),
+        ("1: 2", ":1: unknown field '1'"),
+        ("evasive: [", ":1: this is not YAML: while parsing"),
+        ("evasive: 0.1\n---\nerrors: 0", ":2: this is not YAML: expected a single document in the stream"),
+        ("!!python/object/apply:os.getcwd []", ":1: the tag !!python/object/apply:os.getcwd is not read"),
+        ("evasive: !!timestamp 2026-99-99", ":1: the tag !!timestamp is not read"),
+        ("", ":1: a policy is a mapping of settings; write for instance 'evasive: 0.10'"),
+        ("- evasive: 0.1", ":1: a policy is a mapping of settings"),
+        ("evasive: 0.1\nevasive: 0.9", ":2: 'evasive' is given twice"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(tmp_path, content, text):
@@ -195,5 +211,18 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path):
     with pytest.raises(InputError, match=r"cannot read the policy .*Is a directory"):
         read_policy(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00evasive")
-    with pytest.raises(InputError, match="is not YAML"):
+    with pytest.raises(InputError, match="is not text in UTF-8"):
         read_policy(tmp_path / "binary.yaml")
+    with pytest.raises(InputError, match="File name too long"):
+        read_policy(tmp_path / ("a" * 300))
+    with pytest.raises(InputError, match=r"/dev/zero \(not a regular file\)"):
+        read_policy(Path("/dev/zero"))
+    (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(InputError, match="more than 1,000,000 bytes"):
+        read_policy(tmp_path / "large.yaml")
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path):
+    """YAML 1.1 reads 010 as 8."""
+    (tmp_path / "policy.yaml").write_text("errors: 010\nattacked: 1_000\nevasive: 1e-3\n")
+    assert read_policy(tmp_path / "policy.yaml") == Policy(errors=10, attacked=1000, evasive=0.001)

@@ -157,6 +157,14 @@ def test_a_finding_of_other_classes_is_refused(folder, part, tmp_path):
         replay(path, original=tmp_path / "seven.safetensors")
 
 
+@pytest.mark.parametrize("name", ["../original.safetensors", "/etc/hostname", "a/../../b", "", ".", "a\n", "..\\\\a"])
+@pytest.mark.parametrize("field", ["original", "build", "attacked_png"])
+def test_a_finding_names_files_of_its_own_folder_alone(folder, part, field, name):
+    named = {"finding": part.model_dump() | {field: name}} if field == "attacked_png" else {field: name}
+    with pytest.raises(InputError, match="must be the name of a file in the audit's folder"):
+        replay(changed(folder, part, **named))
+
+
 def test_a_folder_is_no_finding(folder, part):
     example = f"such as {folder / 'findings' / part.id}.json"
     for path in (folder, folder / "findings"):
@@ -165,7 +173,9 @@ def test_a_folder_is_no_finding(folder, part):
         assert str(caught.value) == f"{path} is a folder; give one finding, {example}"
     with pytest.raises(InputError, match="is a folder; give one finding of an audit's folder"):
         replay(folder.parent)
-    with pytest.raises(InputError, match=r"is no finding of this version \(FindingFile.type is 'audit'\)"):
+    with pytest.raises(
+        InputError, match=r"is no finding of this version \(FindingFile.type is 'audit'; it must be 'finding';"
+    ):
         replay(folder / "audit.json")
 
 

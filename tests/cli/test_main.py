@@ -6,10 +6,15 @@ import sys
 import time
 
 import pytest
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 import edgerift
 from edgerift.cli import _adapt, _doctor, main
+from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import StoreError
+from edgerift.recipes import Settings
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])
@@ -75,6 +80,108 @@ def test_a_mistake_of_ours_is_one_line_too(run, monkeypatch):
     )
     monkeypatch.setenv("EDGERIFT_TRACEBACK", "1")
     assert "Traceback" in run("doctor").err
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("two\nlines", "two\\nlines"),
+        ("a bell \x07 and red \x1b[31m", "a bell \\x07 and red \\x1b[31m"),
+        ("eight bits \x9b2J", "eight bits \\x9b2J"),
+        ("\u202eredro", "\\u202eredro"),
+        ("half \udcff", "half \\udcff"),
+        ("é 日本\N{NO-BREAK SPACE}x", "é 日本\N{NO-BREAK SPACE}x"),
+    ],
+)
+def test_an_error_moves_no_terminal_and_is_one_line(run, monkeypatch, told, shown):
+    for error in (StoreError(told), RuntimeError(told.split("\n")[-1])):
+        monkeypatch.setattr(_doctor, "diagnose", breaks(error))
+        err = run("doctor").err
+        assert err.removesuffix("\n").isprintable() or "\N{NO-BREAK SPACE}" in told
+        assert (shown if isinstance(error, StoreError) else shown.split("\\n")[-1]) in err
+
+
+def test_a_message_is_not_endless(run, monkeypatch):
+    monkeypatch.setattr(_doctor, "diagnose", breaks(StoreError("a" * 100_000)))
+    assert len(run("doctor").line()) < 5000
+
+
+class Named(Settings):
+    name: str
+
+
+NAME = "a\x1b[31m\x9b\u202e\u2028é\U000e0001"
+
+
+def test_names_from_files_move_no_terminal_in_json(capsys):
+    show(Named(name=NAME), Text(""), as_json=True)
+    out = capsys.readouterr().out
+    assert all(character.isprintable() for line in out.split("\n") for character in line)
+    assert Named.model_validate_json(out).name == NAME
+
+
+def test_names_from_files_move_no_terminal_in_tables(capsys):
+    table = Table(NAME)
+    table.add_row(NAME)
+    show(Named(name=NAME), Group(table, Text(NAME)), as_json=False)
+    out = capsys.readouterr().out
+    assert all(character.isprintable() for line in out.split("\n") for character in line)
+    assert out.count("\\x1b[31m") == 3
+
+
+def test_notes_move_no_terminal_and_are_no_markup(capfd):
+    with progress_bars() as progress:
+        progress("step", 1, 2, f"[/red] {NAME}")
+    err = capfd.readouterr().err
+    assert "step: [/red] a\\x1b[31m\\x9b\\u202e" in err
+    assert "\x1b[31m" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["replay", "\udcff.json"], "is not text in UTF-8"),
+        (["replay", "a\0b"], "holds a zero character"),
+        (["replay", "a" * 300], "(File name too long)"),
+        (["audit", "--policy", "/dev/zero"], "(not a regular file)"),
+        (["audit", "--policy", "/"], "(Is a directory)"),
+        (["audit", "--seed", "9223372036854775807"], "--seed is 9223372036854775807; it must be less than or equal to"),
+        (["train", "--out", "x", "--seed", str(10**40)], "--seed"),
+        (
+            ["train", "--out", "x", "--epochs", "10000000"],
+            "--epochs is 10000000; it must be less than or equal to 1000000",
+        ),
+        (["audit", "--steps", "1000000000"], "--steps is 1000000000; it must be less than or equal to 1000000"),
+        (["extract", "--out", "x", "--budget", str(10**13)], "--budget"),
+        (["train", "--out", "x", "--batch-size", "9" * 5000], "--batch-size"),
+    ],
+    ids=lambda value: str(value)[:20].encode("ascii", "replace").decode() if isinstance(value, str) else value[0],
+)
+def test_names_and_numbers_that_nothing_takes_are_told_in_one_line(run, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    assert told in run(*arguments).line()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_it_is_a_module_that_runs_too():
+    command = [sys.executable, "-m", "edgerift", "--version"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert finished.stdout == f"edgerift {edgerift.__version__}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for another process")
+def test_ctrl_c_while_modules_are_imported_is_one_line_and_130():
+    # Python tells on standard error when a module was imported.
+    command = [sys.executable, "-X", "importtime", "-m", "edgerift", "doctor"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.endswith(" torch._C\n"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "edgerift: stopped before anything was done"
+    assert "Traceback" not in err
 
 
 def test_ctrl_c_is_one_line_and_130(run, monkeypatch, tmp_path):

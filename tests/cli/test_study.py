@@ -74,7 +74,7 @@ def test_a_result_of_elsewhere_is_not_made_again(run, asked, tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "none.json cannot be read (No such file or directory); give the result.json"),
+        (None, "none.json (No such file or directory); give the result.json"),
         ("{}", "none.json is no result of a study"),
     ],
 )

@@ -28,7 +28,12 @@ def test_a_program_comes_back_from_its_file_as_it_was(make_program, tmp_path, ne
     program.save(tmp_path / "p.safetensors")
     again = Program.load(tmp_path / "p.safetensors")
     assert again.operations == program.operations
-    assert (again.target, again.classes, again.size, again.provenance) == (target, 5, 16, program.provenance)
+    assert (again.target, again.classes, again.size, again.provenance) == (
+        target,
+        program.classes,
+        16,
+        program.provenance,
+    )
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in program.tensors.items())
     assert torch.equal(again.module()(maker.images), program.module()(maker.images))
 

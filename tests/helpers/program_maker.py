@@ -1,6 +1,7 @@
 """Small quantized programs made by hand, so that the tests of `deploy` need nothing above it."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -34,7 +35,7 @@ class ProgramMaker:
 
     def value(self, node):
         """Compute a node's value for the calibration images."""
-        return self.program(node).module()(self.images)
+        return self._program(node).module()(self.images)
 
     def rounded(self, node, *, grid=None):
         """Append a quantize and dequantize pair, on a calibrated grid unless one is given."""
@@ -61,9 +62,13 @@ class ProgramMaker:
         return self.call("aten.linear.default", source, weight, {"tensor": bias})
 
     def program(self, output):
-        """Return the program that ends in `output`."""
+        """Return the program that ends in `output`, with a class for each of its scores."""
+        program = self._program(output)
+        return replace(program, classes=program.module()(self.images[:1]).shape[1])
+
+    def _program(self, output):
         return Program(
-            tuple(self.operations), self.tensors, output, self.target, 5, self.size, "image", Provenance(method="made")
+            tuple(self.operations), self.tensors, output, self.target, 2, self.size, "image", Provenance(method="made")
         )
 
     def _weight(self, shape):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgerift.errors import DataError
+from edgerift.errors import DataError, RecipeError
 from edgerift.images import ImageSet, split
 
 seeds = st.integers(0, 2**32)
@@ -150,5 +150,5 @@ def test_one_group_cannot_be_split() -> None:
 
 
 def test_a_seed_is_not_negative() -> None:
-    with pytest.raises(DataError, match="seed is -1"):
+    with pytest.raises(RecipeError, match="seed is -1"):
         split(make([0] * 10), 0.5, seed=-1)

@@ -29,7 +29,7 @@ from edgerift.deploy import (
     quiet,
     reads_integers,
 )
-from edgerift.errors import ModelError, QuantizationError
+from edgerift.errors import ModelError, QuantizationError, first_line
 
 _BATCH_NORMALISATION = "aten.batch_norm.default"
 #: How many calibration images, and as many random ones, the comparisons with the original are made on.
@@ -103,7 +103,7 @@ def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:
         try:
             prepared: fx.GraphModule = prepare_pt2e(graph, chosen)
         except Exception as error:  # It walks the model by patterns, and raises whatever does not fit into them.
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise QuantizationError(
                 f"the quantizer of target '{target}' refuses the model: {reason}; replace what it "
                 "names by convolutions, linear layers, poolings and activations"

@@ -20,7 +20,7 @@ from edgerift.adapt._poolings import (
 from edgerift.adapt._same import is_same, largest, logits_of
 from edgerift.adapt._writes import drop_dropouts, drop_what_does_nothing, leave_no_writes, untie_layers
 from edgerift.deploy import Target, quiet
-from edgerift.errors import ModelError, QuantizationError
+from edgerift.errors import ModelError, QuantizationError, first_line
 from edgerift.zoo import Classifier
 
 _Pass: TypeAlias = Callable[[fx.GraphModule], None]
@@ -109,7 +109,7 @@ def _name(model: nn.Module) -> str:
 
 
 def _reason(error: Exception) -> str:
-    first_line = str(error).strip().split("\n")[0]
-    if first_line.startswith("Constraints violated (batch)"):
+    told = first_line(error)
+    if told.startswith("Constraints violated (batch)"):
         return "its code fixes the batch size; write images.shape[0] where it says len(images) or a number"
-    return f"{first_line}; torch.export must be able to trace it: no branch on the values of the images"
+    return f"{told}; torch.export must be able to trace it: no branch on the values of the images"

@@ -15,7 +15,7 @@ from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Target
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe
+from edgerift.recipes import LARGEST_MODEL, Document, Progress, Recipe
 from edgerift.store import write_whole
 from edgerift.train import History, TrainRecipe, TrainSettings, plot_history
 
@@ -59,12 +59,8 @@ def given_original(path: Path, *, trust: bool = False) -> GivenOriginal:
 
 def read_original(path: Path) -> bytes:
     """Read an original's file."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(
-            f"cannot read the original at {path} ({error.strerror}); `edgerift train --out DIR` writes DIR/{ORIGINAL}"
-        ) from None
+    advice = f"`edgerift train --out DIR` writes DIR/{ORIGINAL}"
+    return Document(path, "original at", advice, ModelError, LARGEST_MODEL).content()
 
 
 Original = Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, Seed, Settings, TimesOrNone
 from edgerift.train import TrainSettings
 
 
 class PtqSettings(Settings):
     """Post-training quantization: how many training images the observers see, drawn with `seed`."""
 
-    calibration_images: PositiveInt = 1024
-    seed: NonNegativeInt = 0
+    calibration_images: Count = 1024
+    seed: Seed = 0
 
 
 class QatSettings(Settings):
@@ -23,4 +23,4 @@ class QatSettings(Settings):
 
     calibration: PtqSettings = Field(default_factory=PtqSettings)
     train: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=3, learning_rate=0.001))
-    observe_epochs: NonNegativeInt = 2
+    observe_epochs: TimesOrNone = 2

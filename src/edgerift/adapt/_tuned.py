@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from edgerift.adapt._hardened import HardenedRecipe
@@ -15,7 +15,7 @@ from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import Progress, Recipe, Settings, TimesOrNone
 from edgerift.store import read_document, write_whole
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Allowance(Settings):
     accuracy_drop: float = Field(default=0.05, ge=0, le=1)
     low: float = Field(default=0.0, ge=0)
     high: float = Field(default=2.0, gt=0)
-    steps: NonNegativeInt = 6
+    steps: TimesOrNone = 6
 
     @model_validator(mode="after")
     def _is_a_bracket(self) -> Self:

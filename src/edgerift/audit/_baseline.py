@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +10,9 @@ from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
 from edgerift.measure import fisher, mcnemar, rate_of
+from edgerift.recipes import Document, is_file, is_folder, parse_json
 
+_ADVICE: Final = "`edgerift audit --out DIR` writes it"
 _VERSION: Final[int] = Audit.model_fields["version"].default
 
 #: Worse by chance with at most this probability.
@@ -23,11 +24,8 @@ _SHARED: Final = 0.5
 
 def read_audit(path: Path) -> Audit:
     """Read an `audit.json`, or the one in a folder; raises `InputError` for anything else."""
-    file = path / "audit.json" if path.is_dir() else path
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {file} ({error.strerror}); `edgerift audit --out DIR` writes it") from None
+    file = path / "audit.json" if is_folder(path) else path
+    content = Document(file, "audit", _ADVICE).content()
     try:
         return Audit.model_validate_json(content)
     except RecipeError as error:
@@ -43,7 +41,7 @@ def read_audit(path: Path) -> Audit:
 def _version(content: bytes) -> int | None:
     """Tell the version of an audit's document; None for what is none."""
     try:
-        document = json.loads(content)
+        document = parse_json(content)
     except ValueError:
         return None
     if not isinstance(document, dict) or document.get("type") != "audit":
@@ -121,13 +119,15 @@ def _evasion(audit: Examined) -> EvasionPart:
 
 def _earlier_evasive(path: Path) -> dict[int, bool]:
     """Read which images evaded in the earlier audit; none where that cannot be told."""
-    file = (path if path.is_dir() else path.parent) / SAMPLES
-    return _evasive(file.read_bytes()) if file.is_file() else {}
+    file = (path if is_folder(path) else path.parent) / SAMPLES
+    if not is_file(file):
+        return {}
+    return _evasive(Document(file, "baseline's samples", "make a new baseline").content())
 
 
 def _evasive(lines: str | bytes) -> dict[int, bool]:
     try:
-        samples = [json.loads(line) for line in lines.splitlines()]
+        samples = [parse_json(line) for line in lines.splitlines()]
         return {int(sample["index"]): bool(sample["evasive"]) for sample in samples}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise InputError(f"the {SAMPLES} beside the baseline is damaged; make a new baseline") from None

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Protocol, TypeAlias
 
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.evade import Attack
 from edgerift.extract import Theft
 from edgerift.measure import Interval
 from edgerift.recipes import Settings
+
+
+def _inside(name: str) -> str:
+    """Return the name of a file in a folder; raises `ValueError` for one that leads out of it."""
+    path = PurePosixPath(name)
+    if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError("it must be the name of a file in the audit's folder")
+    return name
+
+
+InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
+"""The name of a file in the audit's folder, from that folder; nothing outside of it is opened."""
 
 
 class DataPart(Settings):
@@ -178,8 +191,8 @@ class FindingPart(Settings):
     l2: float
     ssim: float
     sha256: str
-    clean_png: str
-    attacked_png: str
+    clean_png: InsideName
+    attacked_png: InsideName
 
 
 class EvasionPart(Settings):

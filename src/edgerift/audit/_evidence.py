@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edgerift.audit._document import FindingPart
+from edgerift.audit._document import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.measure import l2_distance, linf_distance, ssim
@@ -30,8 +30,8 @@ class FindingFile(Settings):
     edgerift: str
     finding: FindingPart
     classes: tuple[str, ...]
-    original: str
-    build: str
+    original: InsideName
+    build: InsideName
     fingerprint: Fingerprint
     original_sha256: str = ""
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from edgerift.audit._document import EvasionPart, Examined, FlagPart, GatePart, PairPart, TheftPart
-from edgerift.errors import InputError, RecipeError
-from edgerift.recipes import Settings
+from edgerift.recipes import LARGEST_YAML, Document, Settings, read_yaml, settings_of
 
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
 
 _UPPER: Final = "the upper end of the interval of"
 
-# Strict, for YAML reads `evasive: yes` as true, which would be a limit of 1.
+# Strict, for `evasive: true` would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
+Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
 
 
 class Policy(Settings):
@@ -50,26 +49,9 @@ class Policy(Settings):
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy from a YAML file; raises `InputError` for a file that is none, naming the field."""
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        content, names = yaml.safe_load(text), _names(yaml.compose(text, yaml.SafeLoader))
-    except OSError as error:
-        raise InputError(f"cannot read the policy {path} ({error.strerror}); give a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"the policy {path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"the policy {path} holds no fields; write for instance 'evasive: 0.10'")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        # The YAML reader would take the last one and say nothing.
-        raise InputError(f"the policy {path} has the field '{twice[0]}' twice; leave one of them out")
-    try:
-        return Policy.model_validate(content)
-    except RecipeError as error:
-        raise InputError(f"the policy {path}: {error}") from None
+    """Read a policy from a YAML file; raises `InputError` for a file that is none, naming line and field."""
+    document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML)
+    return settings_of(read_yaml(document, "write for instance 'evasive: 0.10'"), Policy, document)
 
 
 def judge(audit: Examined, policy: Policy) -> tuple[GatePart, ...]:
@@ -126,13 +108,6 @@ def _check_rules(flags: tuple[FlagPart, ...], policy: Policy) -> tuple[GatePart 
         _most("errors", "the number of errors among the checks", at_level["error"], policy.errors),
         _most("warnings", "the number of warnings among the checks", at_level["warning"], policy.warnings),
     )
-
-
-def _names(node: Any) -> list[str]:
-    """List the fields of a parsed YAML mapping as they stand in the file."""
-    from yaml import MappingNode
-
-    return [str(key.value) for key, _ in node.value] if isinstance(node, MappingNode) else []
 
 
 def _most(rule: str, what: str, measured: float | None, limit: float | None) -> GatePart | None:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from edgerift.adapt import FinetuneRecipe
 from edgerift.audit._document import Measured
@@ -19,7 +19,7 @@ from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.recipes import Progress, Recipe
+from edgerift.recipes import BatchSize, ClassNumber, Count, Progress, Recipe, Seed
 from edgerift.store import write_whole
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class AuditRecipe(Recipe):
     attacks: dict[Name, Attack] = Field(default_factory=dict)
     main: str | None = None
     thefts: dict[Name, TheftSettings] = Field(default_factory=dict)
-    count: PositiveInt | None = None
-    draw: NonNegativeInt = 0
+    count: Count | None = None
+    draw: Seed = 0
     control: FinetuneRecipe | None = None
-    classes: tuple[NonNegativeInt, ...] = ()
-    batch_size: PositiveInt = Field(default=64, exclude=True)
+    classes: tuple[ClassNumber, ...] = ()
+    batch_size: BatchSize = Field(default=64, exclude=True)
 
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:

@@ -9,9 +9,9 @@ from typing import Literal
 from edgerift import zoo
 from edgerift.audit._evidence import FINDINGS, FindingFile
 from edgerift.deploy import open_build
-from edgerift.errors import DataError, InputError, ModelError, RecipeError
+from edgerift.errors import DataError, InputError, ModelError
 from edgerift.evade import Pair, read_png
-from edgerift.recipes import Settings
+from edgerift.recipes import Document, Settings, is_folder
 
 
 class Replay(Settings):
@@ -108,23 +108,13 @@ def _is_another(what: str, path: Path, option: str) -> str:
 
 def _described(path: Path) -> tuple[FindingFile, Path]:
     """Read a finding's description, given that file or one of its images; returns it and the audit's folder."""
-    if path.is_dir():
+    if is_folder(path):
         found = sorted((path if path.name == FINDINGS else path / FINDINGS).glob("*.json"))
         like = f", such as {found[0]}" if found else " of an audit's folder"
         raise InputError(f"{path} is a folder; give one finding{like}")
     name = path.name.removesuffix(".png").removesuffix(".attacked").removesuffix(".clean").removesuffix(".json")
     file = path.parent / f"{name}.json"
-    try:
-        described = FindingFile.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"cannot read the finding {file} ({error.strerror}); give a file of an audit's {FINDINGS} folder"
-        ) from None
-    except RecipeError as error:
-        first = str(error).split("; ")[0]
-        raise InputError(
-            f"{file} is no finding of this version ({first}); give a file of an audit's {FINDINGS} folder"
-        ) from None
+    described = Document(file, "finding", f"give a file of an audit's {FINDINGS} folder").settings(FindingFile)
     if not 0 <= described.finding.label < len(described.classes):
         raise InputError(
             f"{file} is damaged: label {described.finding.label}, the classes are 0 to {len(described.classes) - 1}"

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import PositiveInt
 
 from edgerift.audit._document import FlagPart, TheftPart
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.extract import Knockoff, QuerySettings, Theft
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, Settings
 
 if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe
@@ -23,7 +22,7 @@ class TheftSettings(Settings):
     """How one thief steals the build: what he asks about, how many images he pays for, and how he trains his clone."""
 
     queries: QuerySettings
-    budget: PositiveInt = 50_000
+    budget: Count = 50_000
     attack: Knockoff = Knockoff()
 
 

@@ -18,7 +18,7 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import RUNTIMES, BuildRecipe, Program, open_build
 from edgerift.errors import RecipeError
-from edgerift.recipes import Progress, Settings
+from edgerift.recipes import Progress, Settings, is_file
 from edgerift.report import Card, card_text, make_card
 from edgerift.store import Store, write_whole
 
@@ -97,7 +97,7 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
     found = {name: folder / f"model{entry.suffix}" for name, entry in RUNTIMES.items()}
-    builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if path.is_file()}
+    builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if is_file(path)}
     if not builds:
         raise RecipeError(
             f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"

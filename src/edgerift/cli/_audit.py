@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import tyro
-from pydantic import NonNegativeInt, PositiveInt, field_validator
+from pydantic import field_validator
 
 from edgerift import images, zoo
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
@@ -30,7 +30,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
-from edgerift.recipes import Settings
+from edgerift.recipes import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -43,13 +43,13 @@ class AttackOptions(Settings):
     judged; default, diva-2022 and pgd unless given"""
     epsilon: Annotated[GreyLevels, LEVELS] = 8
     """how far a pixel may move, in grey levels"""
-    steps: PositiveInt = 20
+    steps: Times = 20
     """gradient calls for each image; fgsm and r-fgsm make one"""
     stop: Literal["goal", "never"] = "never"
     """goal leaves an image at its first success, which is faster; never also tells the rate at the last iterate"""
-    images: PositiveInt | None = None
+    images: Count | None = None
     """attack at most so many of the test images that both models get right; all unless given"""
-    embed_class: tuple[NonNegativeInt, ...] = ()
+    embed_class: tuple[ClassNumber, ...] = ()
     """a class number to show in the embedding; may be given several times; all unless given"""
 
 
@@ -200,7 +200,7 @@ class AuditCommand(Settings):
     def _given_pair(
         self, adapted: Path, described: images.ImagesSettings
     ) -> tuple[PairSettings, FinetuneRecipe | None]:
-        program_path = adapted / "program.safetensors" if adapted.is_dir() else adapted
+        program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted
         original_path = self.original or program_path.with_name("original.safetensors")
         program = given_program(program_path)
         original = given_original(original_path, trust=self.trust)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import NonNegativeInt
 
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.errors import InputError, RecipeError
-from edgerift.recipes import Settings
+from edgerift.errors import InputError
+from edgerift.recipes import Document, Seed, Settings, is_file, is_folder
 from edgerift.report import Card, card_text
 from edgerift.store import write_whole
 
@@ -24,14 +23,14 @@ class CardCommand(Settings):
     """a folder that `edgerift adapt --out` wrote"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
-    seed: NonNegativeInt | None = None
+    seed: Seed | None = None
     """draws the test images where a set has none of its own; that of FOLDER/card.json unless given"""
     data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
     as_json: Json = False
 
     def run(self) -> int:
         """Measure, write the card and show it."""
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
         with progress_bars() as progress:
             seed = self.seed if self.seed is not None else _seed_of(self.folder / "card.json")
@@ -43,13 +42,8 @@ class CardCommand(Settings):
 
 def _seed_of(path: Path) -> int:
     """Read the seed of the card that `edgerift adapt` wrote, so that no image it trained on is measured."""
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
             f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
         )
-    try:
-        return Card.model_validate_json(path.read_text()).seed
-    except RecipeError as error:
-        raise InputError(
-            f"{path} is no card of this version ({error}); pass --seed as `edgerift adapt` had it"
-        ) from None
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(Card).seed

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat
 
 from edgerift import zoo
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
 from edgerift.extract import DataFree, Differences, Generator, Positives
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
 #: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.
@@ -32,7 +31,7 @@ class DataFreeOptions(Settings):
     disagree (disguide, and disguide-hard, which sees labels alone)"""
     epsilon: PositiveFloat | None = None
     """how far a finite difference goes, before the tanh; 0.001 unless given, which is below what int8 can notice"""
-    directions: PositiveInt | None = None
+    directions: Times | None = None
     """how many random directions a gradient is estimated from; 1 for dfme and 10 for maze unless given"""
     scheme: Literal["forward", "central"] | None = None
     """differences to one side, or to both sides; forward unless given"""
@@ -40,12 +39,12 @@ class DataFreeOptions(Settings):
     """take each direction with its opposite"""
     split: bool = False
     """differentiate through the clone, and take differences of the victim's answers alone"""
-    positives: PositiveInt | None = None
+    positives: Count | None = None
     """so many training images of the victim that the thief has all the same: he learns to make the like (MAZE-PD; the
     publication has 100)"""
-    latent: PositiveInt | None = None
+    latent: Parts | None = None
     """numbers that the generator makes an image of; the publication's unless given, 64 for digits"""
-    width: PositiveInt | None = None
+    width: Parts | None = None
     """channels of the generator; 128 unless given, 32 for digits"""
     pixels: Literal["whole", "float"] | None = None
     """answer generated images rounded to whole grey levels, as what ships does, or as they are, which only a float
@@ -58,9 +57,9 @@ class DataFreeOptions(Settings):
     change: tuple[str, ...] = ()
     """another field of the attack as NAME=VALUE, that of a part with a dot: clone_steps=3, compile=true,
     rehearsal.steps=5 or clone.milestones=[0.5]; the Python reference lists them under DataFree"""
-    devices: PositiveInt = 1
+    devices: Parts = 1
     """GPUs of this machine, or processes where there is none, that share each batch; needs edgerift[devices]"""
-    curve_points: PositiveInt = 20
+    curve_points: Parts = 20
     """at how many places of the budget the clone is measured"""
     keep_answers: bool = False
     """keep all answers beside the ledger's counts and checksums"""
@@ -152,8 +151,8 @@ def _changed(attack: DataFree, changes: Sequence[str]) -> DataFree:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

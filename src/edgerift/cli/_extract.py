@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from edgerift.cli._datafree import (
     DataFreeOptions,
@@ -25,7 +25,7 @@ from edgerift.cli._victim import VictimOptions, find_victim
 from edgerift.defend import DEFENCES, Defence, TopK
 from edgerift.errors import InputError
 from edgerift.extract import DataFreeRecipe, ExtractRecipe, Theft
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, Settings, Times
 from edgerift.report import data_free_text, theft_text
 
 
@@ -34,9 +34,9 @@ class CounterOptions(Settings):
 
     labels: Literal["soft", "hard"] = "soft"
     """learn from the answers as they are, or from their most likely class alone"""
-    top_k: PositiveInt | None = None
+    top_k: Count | None = None
     """learn from so many of the most likely classes of each answer; from all unless given"""
-    views: PositiveInt = 1
+    views: Times = 1
     """ask about so many mirrored and shifted views of each image and average the answers; each view is paid for"""
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """mix each answer with the uniform one, by this share"""

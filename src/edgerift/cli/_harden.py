@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, final, get_args
 
 import tyro
-from pydantic import Field, NonNegativeInt, PositiveFloat
+from pydantic import Field, PositiveFloat
 from rich.console import Group
 from rich.text import Text
 
@@ -19,7 +19,7 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, RowName, make_row
-from edgerift.recipes import Progress, Settings
+from edgerift.recipes import Progress, Settings, TimesOrNone
 from edgerift.report import hardening_text, write_hardening
 from edgerift.store import Store
 
@@ -40,7 +40,7 @@ class HardenOptions(QuantizeOptions):
     """how much accuracy a training-time defence may cost, as a share"""
     highest_alpha: PositiveFloat = 2.0
     """the highest strength that the search tries"""
-    search_steps: NonNegativeInt = 6
+    search_steps: TimesOrNone = 6
     """how often the search halves its bracket; each step is a training"""
     alphas: Annotated[Words, tyro.conf.arg(metavar="NUMBER ...")] = ()
     """strengths at which DivQAT is trained and stolen as well, for the curves over alpha"""

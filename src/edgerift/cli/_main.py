@@ -27,7 +27,7 @@ from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._store import StoreCommand
 from edgerift.cli._study import StudyCommand
 from edgerift.cli._train import Train
-from edgerift.errors import EdgeriftError, InputError, RecipeError
+from edgerift.errors import EdgeriftError, InputError, RecipeError, first_line, one_line
 from edgerift.train import keep_freed_memory
 
 #: A field of the options as errors name it, such as `AdaptOptions.adapt_epochs`.
@@ -35,6 +35,9 @@ _OPTION = re.compile(r"^[A-Z]\w*\.([a-z0-9_]+)")
 
 #: What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
+
+#: The longest message that is shown whole.
+_LONGEST = 4000
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
@@ -73,18 +76,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except BrokenPipeError:
         return 2
+    except OSError as error:
+        return _fail(f"cannot use {error.filename or 'a file'} ({error.strerror or first_line(error)}); choose another")
+    except MemoryError:
+        return _fail("there is not memory enough; take fewer or smaller images, or a smaller batch")
     except Exception as error:  # A user gets one line for our mistakes too; the variable gives the rest.
-        first = str(error).strip().splitlines() or [""]
-        return _fail(
-            f"internal error, {type(error).__name__}: {first[0]}; EDGERIFT_TRACEBACK=1 shows where, please report it"
-        )
+        told = f"internal error, {type(error).__name__}: {first_line(error)}"
+        return _fail(f"{told}; EDGERIFT_TRACEBACK=1 shows where, please report it")
 
 
 def _parse(given: list[str]) -> Any:
     """Turn the arguments into a verb, or None when they ask for help, which is shown then.
 
-    Raises :class:`~edgerift.errors.InputError` for arguments that are not known or not allowed.
+    Raises :class:`~edgerift.errors.InputError` for arguments that are not known, not allowed or not text.
     """
+    for text in given:
+        _require_text(text)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -103,6 +110,16 @@ def _parse(given: list[str]) -> Any:
         raise InputError(_OPTION.sub(lambda found: "--" + found[1].replace("_", "-"), str(error))) from None
 
 
+def _require_text(argument: str) -> None:
+    """Raise `InputError` for what is not Unicode, which no result could name."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"the argument '{argument}' is not text in UTF-8; rename the file") from None
+    if "\0" in argument:
+        raise InputError(f"the argument '{argument}' holds a zero character; leave it out")
+
+
 def _without_frame(text: str) -> str:
     """Write in one line what tyro writes in a frame with a heading and dividers."""
     lines = [line.strip("│╭╮╰╯─ ") for line in text.splitlines()[1:]]
@@ -113,5 +130,6 @@ def _without_frame(text: str) -> str:
 def _fail(message: str, code: int = 2) -> int:
     if os.environ.get("EDGERIFT_TRACEBACK"):
         traceback.print_exc()
-    sys.stderr.write(f"edgerift: {message}\n")
+    line = one_line(message)
+    sys.stderr.write(f"edgerift: {line if len(line) <= _LONGEST else line[:_LONGEST] + '…'}\n")
     return code

@@ -14,7 +14,7 @@ from pydantic import Field
 from edgerift import images
 from edgerift.errors import InputError
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Settings
+from edgerift.recipes import Settings, is_folder
 from edgerift.store import Store, default_root
 
 #: A whole number whose checks word what is none, so that a share of 255 is answered with the grey levels it means.
@@ -50,7 +50,7 @@ class DataOptions(Settings):
         What was decided where they can be read in more than one way is said on standard error.
         """
         if self.data_root is not None:
-            if not self.data_root.is_dir():
+            if not is_folder(self.data_root):
                 raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
             os.environ["EDGERIFT_DATA"] = str(self.data_root)
         described = images.resolve(ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.labels))

@@ -6,8 +6,6 @@ from abc import ABC
 from pathlib import Path
 from typing import Literal, final
 
-from pydantic import PositiveFloat, PositiveInt
-
 from edgerift import images, zoo
 from edgerift.adapt import (
     AdaptRecipe,
@@ -32,7 +30,7 @@ from edgerift.deploy import (
     given_build,
 )
 from edgerift.errors import ModelError, RecipeError
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
 
@@ -41,11 +39,11 @@ class QuantizeOptions(Settings, ABC):
 
     target: Target = "mobile"
     """mobile (XNNPACK) or server (x86)"""
-    adapt_epochs: PositiveInt = 3
+    adapt_epochs: Times = 3
     """epochs of quantization-aware training"""
-    adapt_learning_rate: PositiveFloat = 0.001
+    adapt_learning_rate: LearningRate = 0.001
     """the highest learning rate of quantization-aware training"""
-    calibration_images: PositiveInt = 1024
+    calibration_images: Count = 1024
     """training images that calibrate the activations' ranges"""
 
 
@@ -150,7 +148,7 @@ def shipped_build(
         return given
     named: tuple[str, ...] = (runtime,) if runtime else ()
     fitting = {name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets}
-    beside = [name for name, path in fitting.items() if path.is_file()]
+    beside = [name for name, path in fitting.items() if is_file(path)]
     (chosen,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
     if chosen in beside:
         return given_build(fitting[chosen], chosen, trust=trust)

@@ -12,6 +12,8 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 from rich.text import Text
 
+from edgerift.errors import one_line
+
 #: Seconds after which a log is told again how far a task is that has nothing else to tell.
 _LOG_EVERY: Final = 15.0
 #: Columns of a terminal that has room for all that is known of a task.
@@ -24,11 +26,13 @@ def bars(console: Console) -> Bars:
     """Make the bars of a terminal; a note that does not fit is cut short, a narrow terminal goes without the count."""
     wide = console.width >= _WIDE
     return Bars(
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, max_width=24)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=24)),
         BarColumn(bar_width=40 if wide else 12, table_column=Column(min_width=12)),
         *([MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=5))] if wide else []),
         _Time(table_column=Column(no_wrap=True, min_width=11, justify="right")),
-        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        TextColumn(
+            "{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        ),
         console=console,
         expand=True,
         # Others' output is hidden while the bars are there, and rich would bring it back.
@@ -60,6 +64,7 @@ class OnTerminal:
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Move a task's bar, a new one where the task begins again."""
+        task, note = one_line(task), one_line(note)
         if task not in self._tasks or (done == 0 and self._bars.tasks[self._tasks[task]].finished):
             self._tasks[task] = self._bars.add_task(task, total=total or None, note=note)
         self._bars.update(self._tasks[task], completed=done, total=total or None, note=note)
@@ -79,6 +84,7 @@ class InLog:
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
         """Tell a note once, and otherwise how far the task is where nothing was told for a while."""
         now = self._clock()
+        task, note = one_line(task), one_line(note)
         if done == 0:
             self._began.pop(task, None)
         began, first = self._began.setdefault(task, (now, done))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, final
 
 import tyro
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat
 
 from edgerift.cli._options import Json, output_folder
 from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.errors import InputError, RecipeError, StoreError
-from edgerift.recipes import Progress, Recipe, Settings, silent
+from edgerift.errors import InputError, StoreError
+from edgerift.recipes import Document, Parts, Progress, Recipe, Settings, Threads, silent
 from edgerift.report import plan_text, study_text, write_study
 from edgerift.store import Store, default_root
 from edgerift.study import (
@@ -113,9 +113,9 @@ class RunStudy(StudyOptions):
 
     on: Annotated[str, tyro.conf.arg(metavar="PLACE")] = "here"
     """where steps run: here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"""
-    workers: PositiveInt | None = None
+    workers: Parts | None = None
     """processes, with --on processes; as many as the machine has cores unless given"""
-    threads: NonNegativeInt = 0
+    threads: Threads = 0
     """threads of a step; unless given PyTorch's own number here, the cores divided among the workers elsewhere"""
     cpus: PositiveFloat = 1
     """CPUs, or the share of one, that a step takes on Ray; a step of several has as many threads"""
@@ -248,13 +248,9 @@ def _is_finished(goal: Recipe, store: Store) -> bool:
 
 def _read_result(path: Path) -> StudyResult:
     """Read a result that somebody named; raises `InputError` for a file that is none."""
-    advice = "give the result.json that a run or a show of a study wrote"
-    try:
-        return StudyResult.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); {advice}") from None
-    except RecipeError as error:
-        raise InputError(f"{path} is no result of a study ({error}); {advice}") from None
+    return Document(path, "result of a study", "give the result.json that a run or a show of a study wrote").settings(
+        StudyResult
+    )
 
 
 def _added(one: int | None, other: int | None) -> int | None:

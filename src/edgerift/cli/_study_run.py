@@ -33,7 +33,7 @@ class StudyRun(Settings):
 def write_report(result: StudyResult, folder: Path) -> bool:
     """Write the report unless it is there already, and say whether it was written."""
     try:
-        same = (folder / _RESULT).read_text(encoding="utf-8") == result.model_dump_json(indent=2) + "\n"
+        same = (folder / _RESULT).read_bytes() == (result.model_dump_json(indent=2) + "\n").encode()
     except OSError:
         same = False
     if same and (folder / "report.html").is_file():

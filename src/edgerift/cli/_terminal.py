@@ -6,12 +6,15 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, final
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from edgerift.cli._progress import InLog, OnTerminal, bars
+from edgerift.errors import plain
 from edgerift.recipes import Progress, Settings
 
 #: Columns where the output is no terminal: wide enough for the tables.
@@ -21,11 +24,30 @@ _PIPE_WIDTH = 120
 def show(result: Settings, text: RenderableType, as_json: bool) -> None:
     """Print a result: the JSON object alone, or its text."""
     if as_json:
-        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+        sys.stdout.write(_escaped(result.model_dump_json(indent=2)) + "\n")
     else:
         console = Console()
         console.width = console.width if console.is_terminal else _PIPE_WIDTH
-        console.print(text, crop=False)
+        console.print(_Plain(text), crop=False)
+
+
+def _escaped(json: str) -> str:
+    """Write what a terminal could take for a command by JSON's own escapes; the value stays what it is."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else dumps(character)[1:-1] for character in json
+    )
+
+
+@final
+class _Plain:
+    """Text and tables in which characters that move a terminal are escaped: names in them may come from files."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._content, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
 
 
 @contextlib.contextmanager

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
-
 from edgerift import images, zoo
 from edgerift.errors import DataError
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Settings
+from edgerift.recipes import BatchSize, Count, LearningRate, Seed, Settings, Times
 from edgerift.train import TrainSettings
 
 #: What a thief asks about who knows the victim's task alone: near the victim's images, or far from them.
@@ -42,19 +40,19 @@ class TheftOptions(Settings):
     queries: str | None = None
     """what the thief asks about: an image set by name, a folder, an .npz, a hub id, or collages of the victim's own
     training images; unless given cifar100 for cifar10, cifar10 for cifar100, svhn and gtsrb, and collages otherwise"""
-    budget: PositiveInt | None = None
+    budget: Count | None = None
     """how many different images the thief may ask about; 50000 unless given, 2000 for collages of digits"""
     student: str | None = None
     """the clone's network; resnet8 for a victim that is one of the small networks or your own, else resnet18"""
-    thief_epochs: PositiveInt | None = None
+    thief_epochs: Times | None = None
     """passes of the clone over the answers; 50 unless given, 15 for digits"""
-    thief_learning_rate: PositiveFloat | None = None
+    thief_learning_rate: LearningRate | None = None
     """the highest learning rate of the clone's training; 0.01 unless given, 0.05 for digits"""
-    thief_batch_size: PositiveInt | None = None
+    thief_batch_size: BatchSize | None = None
     """questions a step of the clone's training; 64 unless given, 32 for digits"""
     thief_precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 trains the clone under autocast"""
-    thief_seed: NonNegativeInt | None = None
+    thief_seed: Seed | None = None
     """draws the questions, the views and the clone's first weights; the next after --seed unless given, for with the
     victim's own seed a clone of the same network starts from the victim's own first weights, which no thief knows"""
 

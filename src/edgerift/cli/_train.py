@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from rich.text import Text
 
 from edgerift import images, zoo
@@ -15,7 +14,7 @@ from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.measure import accuracy
-from edgerift.recipes import Settings
+from edgerift.recipes import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.store import STORE_FILES, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -33,11 +32,11 @@ class OriginalOptions(Settings):
     """the first layers: for small images, or as for ImageNet"""
     pretrained: bool = False
     """start from ImageNet weights (stem imagenet, needs the network)"""
-    epochs: PositiveInt | None = None
+    epochs: Times | None = None
     """passes over the training images; 20 unless given, 30 for digits"""
-    learning_rate: PositiveFloat = 0.1
+    learning_rate: LearningRate = 0.1
     """the highest learning rate of the cosine schedule"""
-    batch_size: PositiveInt = 128
+    batch_size: BatchSize = 128
     """images a step"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 trains under autocast"""
@@ -45,7 +44,7 @@ class OriginalOptions(Settings):
     """train through torch.compile (needs a C++ compiler)"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to train"""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """draws the weights, the order, the augmentation and the splits"""
 
 

@@ -20,7 +20,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Settings
+from edgerift.recipes import Settings, is_file, is_folder
 from edgerift.train import TrainRecipe
 
 
@@ -82,18 +82,18 @@ def _original(options: VictimOptions, data: DataOptions, training: OriginalOptio
 
 
 def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -> Found:
-    program = given_program(adapted / "program.safetensors" if adapted.is_dir() else adapted)
+    program = given_program(adapted / "program.safetensors" if is_folder(adapted) else adapted)
     _require_program_fits(Program.load(program.path), described)
     building = shipped_build(adapted, program, options.build, options.runtime, trust=options.trust)
     path = options.original or _beside(adapted)
     network = ""
-    if path.is_file() or options.original is not None:
+    if is_file(path) or options.original is not None:
         network = network_name(given_original(path, trust=options.trust))
     return Found(building, described, network, building.runtime, program)
 
 
 def _beside(adapted: Path) -> Path:
-    return (adapted if adapted.is_dir() else adapted.parent) / "original.safetensors"
+    return (adapted if is_folder(adapted) else adapted.parent) / "original.safetensors"
 
 
 def _require_program_fits(program: Program, described: ImagesSettings) -> None:

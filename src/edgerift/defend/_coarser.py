@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, final
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from edgerift.defend._rows import checked, normalised, with_top
-from edgerift.recipes import Settings
+from edgerift.recipes import Count, Settings
 
 
 @final
@@ -50,7 +50,7 @@ class TopK(Settings):
     """
 
     name: Literal["top-k"] = "top-k"
-    k: PositiveInt = 1
+    k: Count = 1
     renormalise: bool = True
     keeps_argmax: ClassVar[bool] = True
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from edgerift.defend._rows import checked, normalised
-from edgerift.recipes import Settings
+from edgerift.recipes import Seed, Settings
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -37,7 +37,7 @@ class GaussianNoise(Settings):
 
     name: Literal["gaussian-noise"] = "gaussian-noise"
     sigma: Annotated[float, Field(ge=0, le=1000)] = 0.1
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
 
     @property
     def keeps_argmax(self) -> bool:

@@ -19,7 +19,7 @@ from edgerift.deploy._program import Program, Target
 from edgerift.deploy._survival import note_survival, require_survival
 from edgerift.deploy._twin import Arithmetic
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
-from edgerift.recipes import Settings
+from edgerift.recipes import Settings, is_file
 from edgerift.store import write_whole
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
@@ -169,7 +169,7 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, or it ended the child.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise BuildError(f"no build at {path}; `edgerift adapt --runtime NAME --out DIR` writes one")
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,12 +11,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, fx
 
+from edgerift.deploy._checked import check_keywords, check_program
 from edgerift.deploy._encoding import Json, decode, encode
 from edgerift.deploy._names import PlainName, check_graph_names, check_tensor_names
 from edgerift.deploy._operators import ALLOWED, keyword_names, operator_name, resolve
 from edgerift.errors import ProgramError, RecipeError, unknown_name
-from edgerift.recipes import Settings
-from edgerift.store import write_whole
+from edgerift.recipes import Settings, is_file
+from edgerift.store import read_tensors, write_whole
 
 Target = Literal["mobile", "server"]
 _FORMAT: Final = "edgerift-program-1"
@@ -109,7 +110,7 @@ class Program:
             arguments = [decode(argument, earlier, stored) for argument in operation.arguments]
             keywords = {key: decode(value, earlier, stored) for key, value in operation.keywords.items()}
             function = resolve(operation.operator)
-            _check_keywords(operation, keyword_names(function))
+            check_keywords(operation, keyword_names(function))
             nodes[operation.name] = graph.create_node(
                 "call_function", function, tuple(arguments), keywords, operation.name
             )
@@ -143,21 +144,18 @@ class Program:
     def load(path: Path) -> Program:
         """Read a program file; no code in it runs.
 
-        Only operators on the allowed list and names that are plain identifiers are accepted.
+        Only operators on the allowed list, names that are plain identifiers, and a graph that gives `classes` scores
+        for an image of `size` pixels are accepted.
 
-        Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged or not a program.
+        Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged, contradicts itself
+        or is not a program.
         """
-        from safetensors import SafetensorError, safe_open
-
         path = Path(path)
-        if not path.is_file():
+        if not is_file(path):
             raise ProgramError(f"no program file at {path}; `edgerift adapt --out DIR` writes DIR/program.safetensors")
-        try:
-            with safe_open(path, framework="pt") as opened:
-                metadata = opened.metadata() or {}
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ProgramError(f"{path} is not a readable program file ({error})") from None
+        metadata, tensors = read_tensors(
+            path, lambda reason: ProgramError(f"{path} is not a readable program file ({reason}); write it again")
+        )
         if "edgerift" not in metadata:
             raise ProgramError(f"{path} is a safetensors file but not a program; expected the format {_FORMAT}")
         try:
@@ -166,7 +164,7 @@ class Program:
             raise ProgramError(f"{path} is damaged or of another version of edgerift: {error}") from None
         _check_operators(header.operations)
         check_tensor_names(tensors)
-        return Program(
+        program = Program(
             operations=tuple(header.operations),
             tensors=tensors,
             output=header.output,
@@ -176,6 +174,8 @@ class Program:
             image=header.image,
             provenance=header.provenance,
         )
+        check_program(program)
+        return program
 
 
 def from_graph(
@@ -228,15 +228,6 @@ def _single_output(node: fx.Node) -> fx.Node:
         value = value[0]
     result: fx.Node = value
     return result
-
-
-def _check_keywords(operation: Operation, known: Collection[str]) -> None:
-    """Refuse keywords that the operator does not have: they would stand in the graph's code as they are."""
-    for keyword in operation.keywords:
-        if keyword not in known:
-            raise ProgramError(
-                f"{operation.operator} (node '{operation.name}') {unknown_name('keyword', keyword, known)}"
-            )
 
 
 def _check_operators(operations: list[Operation]) -> None:

@@ -22,7 +22,7 @@ from edgerift.deploy._build import (
 from edgerift.deploy._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ProgramError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe
+from edgerift.recipes import LARGEST_MODEL, Document, Progress, Recipe
 from edgerift.store import write_whole
 
 if TYPE_CHECKING:
@@ -137,10 +137,7 @@ def _digest(path: Path, error: type[EdgeriftError]) -> str:
 
 
 def _content(path: Path, error: type[EdgeriftError]) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as failure:
-        raise error(f"cannot read {path} ({failure.strerror}); give the path of the file") from None
+    return Document(path, "file", "give the path of the file", error, LARGEST_MODEL).content()
 
 
 def _copy(path: Path, sha256: str, target: Path, error: type[EdgeriftError]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.evade._grey_levels import GreyLevels, meant
 from edgerift.evade._objectives import CrossEntropy, Margin, NamedObjective, PairMargin, TargetedDiva
-from edgerift.recipes import Settings
+from edgerift.recipes import Seed, Settings, Times, TimesOrNone
+
+#: Gradient calls for each image; a report has a figure for each.
+MOST_CALLS: Final = 1_000_000
 
 #: Nobody takes steps of less and too few of them but who thinks in shares of 255.
 _TINY_STEP: Final = 0.1
@@ -37,16 +40,16 @@ class Attack(Settings):
     objective: NamedObjective = Field(default_factory=PairMargin)
     epsilon: GreyLevels = 8
     step: PositiveFloat = 1.0
-    steps: NonNegativeInt = 20
+    steps: TimesOrNone = 20
     rule: Literal["sign", "momentum", "apgd", "balance"] = "sign"
     decay: Annotated[float, Field(ge=0)] = 1.0
     schedule: Literal["constant", "linear"] = "constant"
     start: Literal["clean", "random", "random-sign"] = "clean"
-    restarts: PositiveInt = 1
+    restarts: Times = 1
     goal: Literal["wrong", "top5"] = "wrong"
     stop: Literal["goal", "fooled", "never"] = "goal"
     ask: Literal["always", "near"] = "always"
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
     @property
     def target(self) -> int | None:
@@ -60,6 +63,8 @@ class Attack(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Attack:
+        if self.steps * self.restarts > MOST_CALLS:
+            raise ValueError(f"steps {self.steps} times restarts {self.restarts} may be at most {MOST_CALLS:,}")
         if self.step < _TINY_STEP and 0 < self.step * self.steps < self.epsilon:
             raise ValueError(
                 f"{self.steps} steps of {self.step:g} grey levels do not reach an epsilon of {self.epsilon}; a step is "

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
-from edgerift.errors import InputError
+from edgerift.errors import InputError, RecipeError, first_line
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import is_beyond_top5, is_evasive
 from edgerift.measure import Rate
-from edgerift.store import write_whole
+from edgerift.recipes import parse_json
+from edgerift.store import read_tensors, write_whole
 
 
 @final
@@ -144,21 +144,17 @@ class Evasion:
     @staticmethod
     def load(path: Path) -> Evasion:
         """Read a result; raises `InputError` for a file that is none."""
-        from safetensors import safe_open
-
+        about, tensors = read_tensors(path, lambda reason: InputError(f"{path} is no result of a search: {reason}"))
         try:
-            with safe_open(path, "pt") as file:
-                about = file.metadata()
-            tensors = load(path.read_bytes())
             return Evasion(
                 attack=Attack.model_validate_json(about["attack"]),
                 data=about["data"],
-                classes=tuple(json.loads(about["classes"])),
-                dropped=Dropped(*json.loads(about["dropped"])),
+                classes=tuple(map(str, parse_json(about["classes"]))),
+                dropped=Dropped(*map(int, parse_json(about["dropped"]))),
                 **tensors,
             )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is no result of a search: {error}") from None
+        except (RecipeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{path} is no result of a search: {first_line(error)}") from None
 
     def _rate(self, hits: Tensor) -> Rate:
         return Rate(int(hits.sum()), len(hits))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from edgerift.errors import DataError
+from edgerift.errors import DataError, first_line
 from edgerift.evade._pair import Victim
+from edgerift.recipes import Document
+
+_LARGEST_SIDE: Final = 4096
 
 
 def png_bytes(image: Tensor) -> bytes:
@@ -27,14 +32,15 @@ def read_png(content: bytes | Path) -> Tensor:
 
     Raises :class:`~edgerift.errors.DataError` for anything else.
     """
+    name = content if isinstance(content, Path) else "these bytes"
     try:
-        data = content.read_bytes() if isinstance(content, Path) else content
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        data = Document(content, "picture", "give a PNG file").content() if isinstance(content, Path) else content
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if max(image.size) > _LARGEST_SIDE:
+                raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
             pixels = np.array(image.convert("RGB"))
-    # Pillow calls a damaged chunk a syntax error.
-    except (OSError, SyntaxError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
-        name = content if isinstance(content, Path) else "these bytes"
-        raise DataError(f"{name} is no readable PNG file: {error}") from None
+    except Exception as error:  # Pillow's decoders raise errors of every kind for damaged bytes.
+        raise DataError(f"{name} is no readable PNG file: {first_line(error)}") from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from edgerift.errors import InputError, users_code
-from edgerift.recipes import Settings
+from edgerift.recipes import ClassNumber, Settings
 
 Objective: TypeAlias = Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]
 """Logits `[N,K]` of the original, logits `[N,K]` of each build's twin, labels int64 `[N]`; to values `[N]`."""
@@ -45,7 +45,7 @@ class TargetedDiva(Settings):
     """
 
     type: Literal["targeted-diva"] = "targeted-diva"
-    target: NonNegativeInt
+    target: ClassNumber
     c: NonNegativeFloat = 1.0
     weight: NonNegativeFloat = 100.0
 

@@ -21,7 +21,7 @@ from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe, Settings, silent
+from edgerift.recipes import BatchSize, Count, Progress, Recipe, Seed, Settings, silent
 from edgerift.store import write_whole
 from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
 
@@ -111,11 +111,11 @@ class EvadeRecipe(Recipe):
     pair: PairSettings
     images: ImagesSettings
     attack: Attack
-    count: PositiveInt | None = None
-    draw: NonNegativeInt = 0
+    count: Count | None = None
+    draw: Seed = 0
     name: str = Field(default="search", exclude=True)
-    batch_size: PositiveInt = Field(default=64, exclude=True)
-    shard: PositiveInt | None = Field(default=None, exclude=True)
+    batch_size: BatchSize = Field(default=64, exclude=True)
+    shard: Count | None = Field(default=None, exclude=True)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, Self, TypeAlias, final
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from edgerift.errors import unknown_name
 from edgerift.extract._differences import Differences
 from edgerift.extract._recovery import Loss
-from edgerift.recipes import Settings
+from edgerift.recipes import BatchSize, Count, Parts, Seed, Settings, Times
 
 AttackName: TypeAlias = Literal["dfme", "maze", "maze-dfme", "disguide", "disguide-hard"]
 
@@ -44,8 +44,8 @@ class Rehearsal(Settings):
     `adds` tells which of an iteration's batches are remembered: each, or the last alone.
     """
 
-    steps: PositiveInt
-    capacity: PositiveInt
+    steps: Times
+    capacity: Count
     adds: Literal["each", "last"] = "each"
 
 
@@ -58,9 +58,9 @@ class Positives(Settings):
     mean answer as well.
     """
 
-    count: PositiveInt = 100
+    count: Count = 100
     weight: PositiveFloat = 10.0
-    critic_steps: PositiveInt = 5
+    critic_steps: Times = 5
     learning_rate: PositiveFloat = 1e-4
 
 
@@ -102,27 +102,27 @@ class DataFree(Settings):
 
     name: AttackName
     student: str = "resnet34_8x"
-    batch_size: PositiveInt = 256
-    latent: PositiveInt = 256
+    batch_size: BatchSize = 256
+    latent: Parts = 256
     width: int = Field(default=128, ge=2)
     affine: bool = False
-    generator_steps: PositiveInt = 1
-    clone_steps: PositiveInt = 5
-    clones: PositiveInt = 1
+    generator_steps: Times = 1
+    clone_steps: Times = 5
+    clones: Parts = 1
     loss: Loss = "l1"
     differences: Differences | None = None
     summed: bool = False
     reuse: bool = False
     diversity: NonNegativeFloat = 0.0
-    grey: PositiveInt | None = None
+    grey: Parts | None = None
     generator_mode: Literal["train", "eval"] | None = Field(default=None, exclude_if=_is_none)
     rehearsal: Rehearsal | None = None
     positives: Positives | None = None
     generator: Descent = Descent(optimizer="adam", learning_rate=1e-4)
     clone: Descent = Descent()
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     precision: Literal["float32", "bfloat16"] = "float32"
-    devices: PositiveInt = 1
+    devices: Parts = 1
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
     compile: bool = Field(default=False, exclude=True)
 

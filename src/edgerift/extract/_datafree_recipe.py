@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self, final
 
 import torch
-from pydantic import Field, PositiveInt, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from edgerift import zoo
@@ -28,7 +28,7 @@ from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
 from edgerift.extract._samples import draw_samples
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, MeanInterval, accuracy, agreement, interval, mean_interval, posterior_kl
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import Count, Parts, Progress, Recipe, Settings
 from edgerift.store import Store, read_document, write_whole
 from edgerift.train import choose_device
 
@@ -90,12 +90,12 @@ class DataFreeRecipe(Recipe):
     victim: Victim
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings
-    budget: PositiveInt = 20_000_000
+    budget: Count = 20_000_000
     attack: DataFree
     pixels: Pixels = "whole"
     simulated: bool = False
     in_colour: bool = Field(default=False, exclude_if=operator.not_)
-    points: PositiveInt = 20
+    points: Parts = 20
     program: SerializeAsAny[Recipe] | None = None
     keep: bool = Field(default=False, exclude=True)
 

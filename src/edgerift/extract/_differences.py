@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from edgerift.extract._generator import squashed
 from edgerift.extract._recovery import LOSSES, Loss, logarithms
-from edgerift.recipes import Settings
+from edgerift.recipes import Settings, Times
 
 Ask = Callable[[Tensor], Tensor]
 
@@ -27,7 +27,7 @@ class Differences(Settings):
     """
 
     epsilon: float = Field(default=1e-3, gt=0)
-    directions: PositiveInt = 1
+    directions: Times = 1
     scheme: Literal["forward", "central"] = "forward"
     antithetic: bool = False
     split: bool = False

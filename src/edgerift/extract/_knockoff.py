@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +19,7 @@ from edgerift.extract._inversion import learn_inversion
 from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
 from edgerift.images import Augmentation, ImageSet
-from edgerift.recipes import Progress, Settings, silent
+from edgerift.recipes import Count, Progress, Seed, Settings, Times, silent
 from edgerift.train import History, TrainSettings, augment, run
 
 #: Answers that add up to less than 1 by more than this were cut.
@@ -55,12 +55,12 @@ class Knockoff(Settings):
     name: Literal["knockoff"] = "knockoff"
     student: str = "resnet18"
     labels: Labels = "soft"
-    top_k: PositiveInt | None = None
-    views: PositiveInt = 1
+    top_k: Count | None = None
+    views: Times = 1
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     undo: tuple[Defence, ...] = ()
     training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=50, learning_rate=0.01, batch_size=64))
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
 
 
 class Clone(NamedTuple):

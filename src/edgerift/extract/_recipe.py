@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from edgerift import zoo
@@ -17,7 +17,7 @@ from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, posteriors
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
 from edgerift.measure import Interval, MeanInterval, mean_interval, posterior_l1
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import Count, Progress, Recipe, Seed, Settings
 from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe, plot_history
 
@@ -28,14 +28,16 @@ CLONE: Final = "clone.safetensors"
 THEFT: Final = "theft.json"
 LEDGER: Final = "ledger.bin"
 _CHECKPOINT: Final = "checkpoint.pt"
+#: Collages are all in memory: so many of 32 x 32 pixels take 30 gigabytes.
+_MOST_COLLAGES: Final = 10_000_000
 
 
 class QuerySettings(Settings):
     """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`."""
 
     images: ImagesSettings
-    collages: PositiveInt | None = None
-    seed: NonNegativeInt = 0
+    collages: Annotated[int, Field(gt=0, le=_MOST_COLLAGES)] | None = None
+    seed: Seed = 0
 
     def open(self) -> ImageSet:
         """Load the images; raises :class:`~edgerift.errors.DataError` for a source that is missing or damaged."""
@@ -111,7 +113,7 @@ class ExtractRecipe(Recipe):
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings
     queries: QuerySettings
-    budget: PositiveInt = 50_000
+    budget: Count = 50_000
     attack: Knockoff = Knockoff()
 
     @model_validator(mode="after")

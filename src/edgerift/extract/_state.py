@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgerift.errors import StoreError
-from edgerift.train import read_sealed, write_sealed
+from edgerift.train import checkpoint_errors, read_sealed, write_sealed
 
 FORMAT: Final = "edgerift-data-free-1"
 
@@ -55,13 +55,14 @@ def read_state(path: Path, key: str, parts: Parts) -> Standing | None:
     content = read_sealed(path, FORMAT)
     if content is None:
         return None
-    if content["key"] != key:
+    if content.get("key") != key:
         raise StoreError(
             f"checkpoint {path} belongs to an attack with other settings or another budget; delete it to start again, "
             "or choose another path"
         )
-    for name, module in parts.modules.items():
-        module.load_state_dict(content["modules"][name])
-    for name, optimizer in parts.optimizers.items():
-        optimizer.load_state_dict(content["optimizers"][name])
-    return Standing(*content["standing"])
+    with checkpoint_errors(path):
+        for name, module in parts.modules.items():
+            module.load_state_dict(content["modules"][name])
+        for name, optimizer in parts.optimizers.items():
+            optimizer.load_state_dict(content["optimizers"][name])
+        return Standing(*content["standing"])

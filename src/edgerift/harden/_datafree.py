@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import DataFree, DataFreeRecipe
 from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
-from edgerift.recipes import Progress, Recipe, silent
+from edgerift.recipes import Count, Parts, Progress, Recipe, silent
 from edgerift.store import read_document, write_whole
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class DataFreeHardenRecipe(Recipe):
     attacks: tuple[DataFree, ...] = Field(min_length=1)
     epsilons: tuple[PositiveFloat, ...] = ()
     controls: bool = True
-    budget: PositiveInt = 20_000_000
-    points: PositiveInt = 20
+    budget: Count = 20_000_000
+    points: Parts = 20
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the victims, the searches and, of each row whose searches are finished, the thefts."""

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat
 
 from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
 from edgerift.defend import SweepPoint, sweep
@@ -20,7 +20,7 @@ from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
-from edgerift.recipes import Progress, Recipe, silent
+from edgerift.recipes import Count, Progress, Recipe, silent
 from edgerift.store import read_document, write_whole
 from edgerift.train import TrainRecipe
 
@@ -57,7 +57,7 @@ class HardenRecipe(Recipe):
     alphas: tuple[NonNegativeFloat, ...] = ()
     students: tuple[str, ...] = ()
     queries: QuerySettings
-    budget: PositiveInt = 50_000
+    budget: Count = 50_000
     attack: Knockoff = Knockoff()
 
     @property

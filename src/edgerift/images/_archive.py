@@ -17,7 +17,7 @@ from typing import IO, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgerift.errors import DataError
+from edgerift.errors import DataError, first_line
 from edgerift.images._walk import printable
 
 #: An array of this size is taken from any file; a larger one has at most so many bytes for each of the file's.
@@ -142,7 +142,7 @@ def _whole(origin: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise DataError(
             f"'{origin}' is no whole .npz file of plain arrays ({printable(reason)}); write it again"
         ) from error

@@ -7,6 +7,7 @@ import torch
 from edgerift.errors import DataError
 from edgerift.images._fingerprint import derive
 from edgerift.images._set import ImageSet
+from edgerift.recipes import require_seed
 
 
 def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
@@ -14,13 +15,14 @@ def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
 
     The left or upper part, between a quarter and three quarters of the side, comes from the one and the rest from the
     other. All labels are 0 and all collages belong to the one class `collage`: nobody has labelled them. The set's
-    augmentation goes with them. Raises `DataError` for an empty set or a count below 1.
+    augmentation goes with them. Raises `DataError` for an empty set or a count below 1,
+    `RecipeError` for a seed that is negative or too large.
     """
     if len(image_set) == 0 or count < 1:
         raise DataError(
             f"{count} collages of the {len(image_set)} images of '{image_set.name}'; both must be 1 or more"
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(require_seed(seed))
     size = image_set.size
     drawn = torch.randint(len(image_set), (2, count), generator=generator)
     turned = [_turned(image_set.images[places].cpu(), generator) for places in drawn]

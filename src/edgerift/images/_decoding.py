@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgerift.errors import DataError
+from edgerift.errors import DataError, first_line
 from edgerift.images._pixels import decode
 from edgerift.images._table import Table
 from edgerift.images._walk import printable
@@ -55,8 +55,7 @@ def _decode(name: str, source: bytes | Path | None, size: int | None) -> tuple[N
     try:
         return decode(source, size)
     except Exception as error:  # Pillow's decoders raise errors of every kind for damaged bytes.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{name} cannot be decoded ({printable(reason)}); replace or remove it") from error
+        raise DataError(f"{name} cannot be decoded ({printable(first_line(error))}); replace or remove it") from error
 
 
 class _GrowingArray:

@@ -14,7 +14,7 @@ from edgerift.images._load import content_of, open_located
 from edgerift.images._set import Augmentation, ImageSet
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import split
-from edgerift.recipes import Settings
+from edgerift.recipes import Seed, Settings
 
 
 def _is_none(value: object) -> bool:
@@ -33,7 +33,7 @@ class ImagesSettings(Settings):
     size: int | None = Field(None, ge=1, le=4096)
     test_fraction: float = Field(0.2, gt=0, lt=1)
     validation_fraction: float = Field(0.1, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     augmentation: Augmentation | None = None
     labels: Labels | None = Field(default=None, exclude_if=_is_none)
     fingerprint: str = ""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgerift.errors import DataError
 from edgerift.images._set import ImageSet
+from edgerift.recipes import require_seed
 
 
 def split(image_set: ImageSet, fraction: float, *, seed: int = 0) -> tuple[ImageSet, ImageSet]:
@@ -24,11 +25,11 @@ def split(image_set: ImageSet, fraction: float, *, seed: int = 0) -> tuple[Image
     goes whole to one side: the groups of a class are drawn in random order, and each is held out if that
     brings the class nearer to its number. Both sides keep the order of the images.
 
-    Raises `DataError` for a fraction outside `(0, 1)`, a negative seed, or where a side stays empty.
+    Raises `DataError` for a fraction outside `(0, 1)` or where a side stays empty, `RecipeError` for a seed that is
+    negative or too large.
     """
     check_fraction(fraction)
-    if seed < 0:
-        raise DataError(f"seed is {seed}; it is a whole number, 0 or more")
+    require_seed(seed)
     labels = image_set.labels.cpu().numpy()
     if image_set.groups is None:
         unit, owner, weight = np.arange(len(labels)), labels, np.ones(len(labels), dtype=np.int64)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgerift.errors import DataError
+from edgerift.errors import DataError, first_line
 from edgerift.images._layout import list_members
 from edgerift.images._walk import printable
 
@@ -106,7 +106,7 @@ def _open_shard(origin: str, file: Path) -> _Shard:
             metadata = pyarrow.parquet.read_metadata(stream)
         schema = metadata.schema.to_arrow_schema()
     except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(f"{str(file)!r} is no whole Parquet file ({_first_line(error)}); copy it again") from error
+        raise DataError(f"{str(file)!r} is no whole Parquet file ({_reason(error)}); copy it again") from error
     columns = tuple(schema.names)
     if not metadata.num_rows:
         return _Shard(file, 0, BATCH, "", "", None, columns, None)
@@ -199,9 +199,8 @@ def _readable(file: Path) -> Iterator[None]:
     except DataError:
         raise
     except (OSError, ValueError, TypeError, OverflowError, pyarrow.ArrowException) as error:
-        raise DataError(f"{str(file)!r} cannot be read ({_first_line(error)}); copy it again") from error
+        raise DataError(f"{str(file)!r} cannot be read ({_reason(error)}); copy it again") from error
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return printable(text.splitlines()[0].rstrip("."))
+def _reason(error: BaseException) -> str:
+    return printable(first_line(error).rstrip("."))

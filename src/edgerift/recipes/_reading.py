@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edgerift.errors import RecipeError, unknown_name
+from edgerift.errors import RecipeError, first_line, unknown_name
+from edgerift.recipes._documents import parse_json
 from edgerift.recipes._recipe import Recipe
 
 
@@ -18,9 +18,11 @@ def read(json_text: str | bytes, known: Iterable[type[Recipe]]) -> Recipe:
     """
     classes = {cls.model_fields["type"].default: cls for cls in known}
     try:
-        content = json.loads(json_text)
+        content = parse_json(json_text)
     except ValueError as error:
-        raise RecipeError(f"this recipe is not JSON: {error}; give the text that canonical_json() wrote") from None
+        raise RecipeError(
+            f"this recipe is not JSON: {first_line(error)}; give the text that canonical_json() wrote"
+        ) from None
     if not (isinstance(content, dict) and isinstance(content.get("type"), str) and "version" in content):
         raise RecipeError("this JSON is no recipe; a recipe is an object with the fields 'type' and 'version'")
     if content["type"] not in classes:

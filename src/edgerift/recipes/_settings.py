@@ -67,9 +67,12 @@ class Settings(BaseModel):
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
         """Make one from JSON text; raises `RecipeError`."""
         try:
-            return super().model_validate_json(json_data, **options)
+            content = json_data.encode() if isinstance(json_data, str) else json_data
+            return super().model_validate_json(content, **options)
         except ValidationError as error:
             raise RecipeError(wording(cls, error)) from None
+        except UnicodeEncodeError:
+            raise RecipeError(f"{cls.__name__}: this is not JSON: half a character stands in it") from None
 
     def replace(self, **changes: Any) -> Self:
         """Make a copy with some fields changed, all checked again (`model_copy` checks nothing).

@@ -125,6 +125,7 @@ def _path(place: Place) -> str:
 def _printable(part: int | str) -> str:
     """A key as a line can hold it: a file may have any text in its place."""
     text = str(part)
+    text = text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
     return text if text.isprintable() else repr(text)[1:-1]
 
 
@@ -146,7 +147,10 @@ def _rule(detail: ErrorDetails) -> str:
 
 
 def _short(given: object) -> str:
-    text = " ".join(repr(given).split())
+    try:
+        text = " ".join(repr(given).split())
+    except (ValueError, RecursionError):
+        return f"a value of type {type(given).__name__} that is too large to show"
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 

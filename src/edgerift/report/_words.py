@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
+from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
 from edgerift.measure import Interval, interval, rate_of
 
 _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
-# Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
-_KEPT = frozenset("\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
 _LEAST_P = 0.001
 _SIGNIFICANT = 0.05
-
-
-def plain(text: str) -> str:
-    """Replace what a reader cannot see, or what XML forbids, by its escape sequence.
-
-    >>> print(plain("stop\x1b[31m sign"))
-    stop\\x1b[31m sign
-    """
-    return "".join(_visible(character) for character in text)
 
 
 def percent(share: float, decimals: int = 1) -> str:
@@ -240,12 +228,6 @@ def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) ->
 def as_json(value: object) -> str:
     """Write plain values as indented JSON, with the keys in their own order."""
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _visible(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _UNPRINTABLE:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _number(value: float) -> str:

@@ -6,6 +6,8 @@ from edgerift.store._held_folder import held_folder as held_folder
 from edgerift.store._store import STORE_FILES as STORE_FILES
 from edgerift.store._store import Store as Store
 from edgerift.store._store import default_root as default_root
+from edgerift.store._tensors import Tensors as Tensors
+from edgerift.store._tensors import read_tensors as read_tensors
 from edgerift.store._upkeep import Entry as Entry
 from edgerift.store._upkeep import Verdict as Verdict
 from edgerift.store._upkeep import entries as entries

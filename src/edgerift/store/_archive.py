@@ -6,7 +6,7 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from edgerift.errors import StoreError
+from edgerift.errors import StoreError, first_line
 
 
 def pack(folder: Path, file: Path, last: str) -> None:
@@ -35,8 +35,8 @@ def unpack(file: Path, folder: Path, title: str) -> None:
             folder.mkdir()
             for path, entry in entries.items():
                 _write(archive, entry, path)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise damaged(title, f"is damaged ({error})") from None
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as error:
+        raise damaged(title, f"is damaged ({first_line(error)})") from None
 
 
 def damaged(title: str, verdict: str) -> StoreError:

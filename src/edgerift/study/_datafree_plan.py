@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Self, final
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.extract import AttackName, DataFree
 from edgerift.harden import RowName
-from edgerift.recipes import NotAllowedError, Problem, Settings
+from edgerift.recipes import Count, NotAllowedError, Parts, Problem, Seed, Settings
 from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
 
@@ -26,11 +26,11 @@ class DataFreePlan(Settings):
     rows: Once[RowName] = Field(("large", "qat", "divqat"), min_length=1)
     epsilons: Once[PositiveFloat] = ()
     controls: bool = True
-    budget: PositiveInt = 20_000_000
-    budgets: dict[AttackName, PositiveInt] = Field(default_factory=dict)
-    points: PositiveInt = 20
+    budget: Count = 20_000_000
+    budgets: dict[AttackName, Count] = Field(default_factory=dict)
+    points: Parts = 20
     data: Once[Name] = ()
-    seeds: Once[NonNegativeInt] = ()
+    seeds: Once[Seed] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

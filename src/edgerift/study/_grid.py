@@ -17,7 +17,7 @@ from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Problem
+from edgerift.recipes import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
@@ -70,7 +70,7 @@ def make_cells(study: Study, data_root: Path | None = None, where: Where = _nowh
     :class:`~edgerift.errors.InputError` for a class to be pictured that they do not have.
     """
     if data_root is not None:
-        if not data_root.is_dir():
+        if not is_folder(data_root):
             raise InputError(f"the data root {data_root} is not a folder; give one that holds the image sets")
         os.environ["EDGERIFT_DATA"] = str(data_root)
     sources = _Sources()

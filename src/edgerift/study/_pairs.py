@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
-from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes
+from edgerift.errors import DataError, first_line
+from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import Interval, accuracy, interval, quadrants
-from edgerift.recipes import Progress, Recipe, Settings
+from edgerift.recipes import ClassNumber, Count, Progress, Recipe, Seed, Settings
 from edgerift.store import read_document, write_whole
 from edgerift.train import read_history
 
@@ -35,6 +37,18 @@ class EpochPart(Settings):
     validation_accuracy: float | None
 
 
+def _picture(text: str) -> str:
+    """Return a PNG file in base64; raises `ValueError` for what is none."""
+    try:
+        read_png(base64.b64decode(text, validate=True))
+    except (binascii.Error, DataError) as error:
+        raise ValueError(f"it must be a PNG file in base64: {first_line(error)}") from None
+    return text
+
+
+Picture: TypeAlias = Annotated[str, AfterValidator(_picture)]
+
+
 class ExamplePart(Settings):
     """One evasive image: both files as PNG in base64, and what the models answer to the attacked one.
 
@@ -46,8 +60,8 @@ class ExamplePart(Settings):
     original_probability: float
     build_label: int
     build_probability: float
-    clean_png: str
-    attacked_png: str
+    clean_png: Picture
+    attacked_png: Picture
 
 
 class PairReport(Settings):
@@ -85,11 +99,11 @@ class PairRecipe(Recipe):
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[str, Attack] = Field(min_length=1)
-    count: PositiveInt | None = None
-    draw: NonNegativeInt = 0
+    count: Count | None = None
+    draw: Seed = 0
     pictured: str | None = None
-    classes: tuple[NonNegativeInt, ...] = ()
-    shard: PositiveInt | None = Field(default=None, exclude=True)
+    classes: tuple[ClassNumber, ...] = ()
+    shard: Count | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _shows_one_of_them(self) -> Self:
@@ -165,7 +179,7 @@ def _epochs(folder: Path) -> tuple[EpochPart, ...]:
             train_accuracy=epoch.train_accuracy,
             validation_accuracy=epoch.validation_accuracy,
         )
-        for epoch in read_history(path.read_text(encoding="utf-8")).epochs
+        for epoch in read_history(path.read_bytes()).epochs
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Final, TextIO, final
 
-from edgerift.errors import InputError, MissingRuntimeError, StoreError
+from edgerift.errors import InputError, MissingRuntimeError, StoreError, first_line
 from edgerift.recipes import Recipe
 from edgerift.study._graph import Key
 from edgerift.study._step import Outcome, Place, packed, run_packed
@@ -145,7 +145,7 @@ class OnRay:
         name = type(error).__name__
         if isinstance(error, errors.WorkerCrashedError | errors.NodeDiedError | errors.OutOfMemoryError):
             return f"its worker on Ray died {_RETRIES + 1} times ({name}); is there memory enough for it?"
-        return f"Ray cannot run the step: {name}: {(str(error).strip().splitlines() or [''])[0]}"
+        return f"Ray cannot run the step: {name}: {first_line(error)}"
 
 
 def _run_task(step: bytes, places: list[str]) -> Outcome | StoreError:

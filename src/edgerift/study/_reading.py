@@ -10,12 +10,11 @@ from typing import final
 
 from edgerift import zoo
 from edgerift.errors import InputError, ModelError, RecipeError
-from edgerift.recipes import Problem, problems
+from edgerift.recipes import Node, Place, Problem, settings_of
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
-from edgerift.study._yaml import Node, Place, profile_names, read_profile
+from edgerift.study._yaml import document, profile_names, read_profile
 
-_SHOWN = 5
 _USUAL = "small"
 
 
@@ -74,13 +73,7 @@ def open_study(path: Path, profile: str | None = None) -> StudyFile:
     """
     profile = _usual_profile(Path(path)) if profile is None else profile
     tree = read_profile(Path(path), profile)
-    content = tree.plain()
-    found = problems(Study, content)
-    if found:
-        told = [f"{path}:{tree.line_at(problem.place)}: {problem.text}" for problem in found[:_SHOWN]]
-        more = len(found) - len(told)
-        raise RecipeError("; ".join(told) + (f"; and {more} more" if more else ""))
-    return StudyFile(Study.model_validate(content), Path(path), tree, profile)
+    return StudyFile(settings_of(tree, Study, document(Path(path))), Path(path), tree, profile)
 
 
 def _usual_profile(path: Path) -> str:

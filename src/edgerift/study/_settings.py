@@ -8,8 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias, final
 from pydantic import (
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
     field_validator,
     model_validator,
 )
@@ -20,7 +18,7 @@ from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import RowName
-from edgerift.recipes import NotAllowedError, Problem, Settings
+from edgerift.recipes import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
@@ -67,7 +65,7 @@ class DataChoice(Settings):
     size: Size | None = None
     labels: Literal["as-is", "renumbered"] | None = Field(default=None, exclude_if=_is_none)
     queries: Source | None = None
-    budget: PositiveInt | None = None
+    budget: Count | None = None
     rows: Annotated[Once[RowName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
@@ -101,7 +99,7 @@ class AttackChoice(Settings):
     preset: str
     title: Line | None = None
     epsilon: GreyLevels = 8
-    steps: NonNegativeInt = 20
+    steps: TimesOrNone = 20
     change: Changes = Field(default_factory=dict)
 
     @property
@@ -138,11 +136,11 @@ class EvasionPlan(Settings):
     target: Target = "mobile"
     runtime: Runtime | None = None
     attacks: dict[Name, AttackChoice] = Field(min_length=1)
-    count: PositiveInt | None = None
-    shard: PositiveInt | None = None
+    count: Count | None = None
+    shard: Count | None = None
     shown: str
     pictured: Once[Adaptation] = ("qat",)
-    classes: Once[NonNegativeInt] = ()
+    classes: Once[ClassNumber] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -176,7 +174,7 @@ class TheftPlan(Settings):
     allowance: Allowance = Allowance()
     attack: ThiefChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)
-    budget: PositiveInt = 50_000
+    budget: Count = 50_000
     students: Once[Network] = ()
     alphas: Once[NonNegativeFloat] = ()
     data_free: DataFreePlan | None = None
@@ -206,8 +204,8 @@ class Study(Settings):
     originals: dict[Name, NetworkChoice] = Field(min_length=1)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
-    calibration_images: PositiveInt = 1024
-    observe_epochs: NonNegativeInt = 2
+    calibration_images: Count = 1024
+    observe_epochs: TimesOrNone = 2
     evasion: EvasionPlan | None = None
     theft: TheftPlan | None = None
 

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO, final
 
-from pydantic import NonNegativeInt
-
-from edgerift.errors import EdgeriftError, StoreError
-from edgerift.recipes import Recipe, Settings
+from edgerift.errors import EdgeriftError, StoreError, first_line
+from edgerift.recipes import Recipe, Settings, Threads
 from edgerift.store import Store, write_whole
 from edgerift.study._graph import key_of
 from edgerift.study._records import Record, Records, Watch, likeness
@@ -39,7 +37,7 @@ class Place(Settings):
     store: Path
     mirror: str | None = None
     data_root: Path | None = None
-    threads: NonNegativeInt = 0
+    threads: Threads = 0
 
     def open_store(self) -> Store:
         """Open the store."""
@@ -172,7 +170,7 @@ def _watched(recipe: Recipe, records: Records) -> Watch:
 
 
 def _line(error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = first_line(error)
     return first if isinstance(error, EdgeriftError) else f"{type(error).__name__}: {first}"
 
 

@@ -227,7 +227,7 @@ def _curve(rows: Iterable[Settings], name: str) -> Iterator[Point]:
 def _history(label: str, step: Recipe, store: Store) -> Iterator[Point]:
     """The epochs of a training, from 1, where its history is on this machine."""
     path = _folder(step, store) / "history.json"
-    epochs = read_history(path.read_text(encoding="utf-8")).epochs if path.is_file() else ()
+    epochs = read_history(path.read_bytes()).epochs if path.is_file() else ()
     for number, epoch in enumerate(epochs, 1):
         for name, value in asdict(epoch).items():
             if value is not None:

@@ -22,6 +22,7 @@ from edgerift.train._random import derived_seed as derived_seed
 from edgerift.train._random import seeded_layers as seeded_layers
 from edgerift.train._recipe import TrainRecipe as TrainRecipe
 from edgerift.train._schedule import learning_rate as learning_rate
+from edgerift.train._sealed import checkpoint_errors as checkpoint_errors
 from edgerift.train._sealed import read_sealed as read_sealed
 from edgerift.train._sealed import write_sealed as write_sealed
 from edgerift.train._settings import TrainSettings as TrainSettings

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgerift.errors import StoreError
 from edgerift.images import ImageSet
 from edgerift.train._history import History, read_history
-from edgerift.train._sealed import read_sealed, write_sealed
+from edgerift.train._sealed import checkpoint_errors, read_sealed, write_sealed
 from edgerift.train._settings import TrainSettings
 
 FORMAT = "edgerift-training-2"
@@ -75,14 +75,15 @@ def read_checkpoint(path: Path, key: str, model: nn.Module, optimizer: torch.opt
     content = read_sealed(path, FORMAT)
     if content is None:
         return None
-    if content["key"] != key:
+    if content.get("key") != key:
         raise StoreError(
             f"checkpoint {path} belongs to a run with other settings, images or first weights; "
             "delete it to start again, or choose another path"
         )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    return Progressed(content["epochs"], read_history(content["history"]))
+    with checkpoint_errors(path):
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        return Progressed(int(content["epochs"]), read_history(content["history"]))
 
 
 def _bytes(tensor: Tensor) -> bytes:

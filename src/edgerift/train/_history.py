@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgerift.errors import StoreError
+from edgerift.errors import RecipeError, StoreError
+from edgerift.recipes import Settings
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,22 @@ class History:
         return History((*self.epochs, epoch))
 
 
-def read_history(text: str) -> History:
+class _Epoch(Settings):
+    train_loss: float
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+
+
+class _Epochs(Settings):
+    epochs: tuple[_Epoch, ...]
+
+
+def read_history(text: str | bytes) -> History:
     """Read what `History.as_json` wrote; raises `StoreError` for anything else."""
     try:
-        return History(tuple(Epoch(**epoch) for epoch in json.loads(text)["epochs"]))
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"this is not a training history ({error}); train again") from error
+        found = _Epochs.model_validate_json(text)
+    except RecipeError as error:
+        raise StoreError(f"this is not a training history ({error}); train again") from None
+    return History(tuple(Epoch(**dict(epoch)) for epoch in found.epochs))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
 from edgerift import zoo
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe
+from edgerift.recipes import Progress, Recipe, Seed
 from edgerift.store import write_whole
 from edgerift.train._loop import run
 from edgerift.train._plot import plot_history
@@ -36,7 +36,7 @@ class TrainRecipe(Recipe):
     images: ImagesSettings = ImagesSettings(size=32)
     architecture: zoo.Architecture
     settings: TrainSettings = Field(default_factory=TrainSettings)
-    init_seed: NonNegativeInt = 0
+    init_seed: Seed = 0
 
     @model_validator(mode="after")
     def _check_size(self) -> TrainRecipe:

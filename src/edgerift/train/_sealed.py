@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-import pickle
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import xxhash
 
-from edgerift.errors import StoreError
+from edgerift.errors import StoreError, first_line
+from edgerift.recipes import LARGEST_MODEL, Document
 from edgerift.store import require_regular, write_whole
 
 
@@ -32,22 +35,30 @@ def read_sealed(path: Path, mark: str) -> dict[str, Any] | None:
     Raises :class:`~edgerift.errors.StoreError` when the file is damaged, of another format, or no regular file.
     """
     require_regular(path)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    try:
-        seal, _, state = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise StoreError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    document = Document(path, "checkpoint", "delete it to start again", StoreError, LARGEST_MODEL)
+    seal, _, state = document.content().partition(b"\n")
     try:
         if not seal.startswith(mark.encode() + b" "):
             raise ValueError(f"it does not begin with '{mark}'")
         if seal + b"\n" != _seal(mark, state):
             raise ValueError("its checksum is wrong")
-        content: dict[str, Any] = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreError(f"checkpoint {path} is damaged ({reason}); delete it to start again") from error
+        content = torch.load(io.BytesIO(state), map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}")
+    except Exception as error:  # PyTorch's unpickler raises errors of every kind for content that makes no sense.
+        raise StoreError(f"checkpoint {path} is damaged ({first_line(error)}); delete it to start again") from error
     return content
+
+
+@contextmanager
+def checkpoint_errors(path: Path) -> Iterator[None]:
+    """Turn what content raises that is not a checkpoint's into :class:`~edgerift.errors.StoreError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+        raise StoreError(f"checkpoint {path} is damaged ({first_line(error)}); delete it to start again") from error
 
 
 def _seal(mark: str, state: bytes) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
-from edgerift.recipes import Settings
+from edgerift.recipes import BatchSize, Seed, Settings, Times, TimesOrNone
 
 
 class TrainSettings(Settings):
@@ -21,17 +21,17 @@ class TrainSettings(Settings):
     Raises `RecipeError` for a value out of range.
     """
 
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 128
+    epochs: Times = 20
+    batch_size: BatchSize = 128
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
     weight_decay: float = Field(default=5e-4, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: TimesOrNone = 0
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     augment: bool = True
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False

@@ -25,8 +25,8 @@ class Architecture(Settings):
     """
 
     name: str = Field(min_length=1)
-    classes: int = Field(ge=2)
-    size: int = Field(default=32, ge=8)
+    classes: int = Field(ge=2, le=100_000)
+    size: int = Field(default=32, ge=8, le=4096)
     stem: Literal["small", "imagenet"] = "small"
     pretrained: bool = False
     mean: tuple[float, float, float] = (128 / 255, 128 / 255, 128 / 255)

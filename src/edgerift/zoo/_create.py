@@ -10,6 +10,7 @@ from torch import nn
 
 from edgerift.errors import ModelError, unknown_name, users_code
 from edgerift.measure import Logits
+from edgerift.recipes import require_seed
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._factory import find_factory
@@ -44,7 +45,7 @@ def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any
     The same seed gives the same weights; the global random state is left as it was.
 
     Raises `ModelError` for an unknown name, a factory that does not do what it should, or pretrained
-    weights that cannot be had, `RecipeError` for an architecture field that is not allowed.
+    weights that cannot be had, `RecipeError` for an architecture field or a seed that is not allowed.
 
     >>> create("resnet8", classes=10)(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 10])
@@ -54,6 +55,7 @@ def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any
 
 def from_architecture(architecture: Architecture, *, seed: int = 0) -> Classifier:
     """Make the classifier that `architecture` describes, with weights drawn from `seed`; see `create`."""
+    require_seed(seed)
     # The initialisers of torch and torchvision draw from the global CPU generator alone: it is forked here,
     # so that what they draw comes from the seed and the caller's random state does not move.
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):

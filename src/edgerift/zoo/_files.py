@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from edgerift.errors import ModelError, RecipeError
-from edgerift.recipes import Settings
-from edgerift.store import write_whole
+from edgerift.recipes import Settings, is_file
+from edgerift.store import read_tensors, write_whole
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._create import from_architecture, is_users_own
@@ -49,6 +48,7 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
         raise ModelError(
             f"{path} asks to import and run '{architecture.name}'; pass trust=True (--trust) if you know that code"
         )
+    _require_rows(architecture, tensors, path)
     skeleton = from_architecture(architecture.model_copy(update={"pretrained": False}))
     model = Classifier(skeleton.body, architecture, takes_logarithms=skeleton.takes_logarithms)
     _require_fit(model.state_dict(), tensors, path)
@@ -59,17 +59,15 @@ def load(path: Path, *, trust: bool = False) -> Classifier:
 
 
 def _read(path: Path) -> tuple[Architecture, Learned | None, dict[str, Tensor]]:
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"no model file at {path}; give the path of a .safetensors file that edgerift wrote")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            stored = file.keys()
-            tensors = {name: file.get_tensor(name) for name in stored}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a whole safetensors file ({error}); write it again") from error
+    metadata, tensors = read_tensors(
+        path, lambda reason: ModelError(f"{path} is not a whole safetensors file ({reason}); write it again")
+    )
     if metadata.get("format") != FORMAT or "architecture" not in metadata:
-        raise ModelError(f"{path} has format {metadata.get('format')!r}, expected '{FORMAT}'; write it with zoo.save")
+        raise ModelError(
+            f"{path} has format {metadata.get('format', '')[:40]!r}, expected '{FORMAT}'; write it with zoo.save"
+        )
     try:
         architecture = Architecture.model_validate_json(metadata["architecture"])
         # Files of before say nothing of what they learned.
@@ -81,6 +79,14 @@ def _read(path: Path) -> tuple[Architecture, Learned | None, dict[str, Tensor]]:
             f"{path} names {len(learned.classes)} classes and answers {architecture.classes}; write it with zoo.save"
         )
     return architecture, learned, tensors
+
+
+def _require_rows(architecture: Architecture, tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse a class count that no tensor has as its rows, before a network of that size is made."""
+    if is_users_own(architecture.name):
+        return
+    if all(tensor.dim() == 0 or len(tensor) != architecture.classes for tensor in tensors.values()):
+        raise ModelError(f"{path} has no tensor of {architecture.classes} rows, one for each class; it is damaged")
 
 
 def _require_fit(expected: dict[str, Tensor], given: dict[str, Tensor], path: Path) -> None:

@@ -1,0 +1,28 @@
+"""The command line as a program: `edgerift` and `python -m edgerift`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> int:
+    """Run the command line and return its exit code; Ctrl-C ends it with 130 from the first moment on."""
+    # Some modules swallow what is raised while they are imported; nothing is done yet that could be left half done.
+    before = signal.signal(signal.SIGINT, _leave)
+    try:
+        from edgerift.cli import main as run
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return run()
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    os.write(2, b"edgerift: stopped before anything was done\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,13 +19,13 @@ def counted_from_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_labels_that_count_from_one_need_a_word(counted_from_one: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(DataError, match="--labels renumbered"):
+    with pytest.raises(DataError, match="--class-labels renumbered"):
         DataOptions(data=counted_from_one, size=8).images()
-    described = DataOptions(data=counted_from_one, size=8, labels="renumbered").images()
+    described = DataOptions(data=counted_from_one, size=8, class_labels="renumbered").images()
     assert (described.labels, class_names(described)) == ("renumbered", ("1", "2"))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_class_without_images_is_said_once(counted_from_one: str, capsys: pytest.CaptureFixture[str]) -> None:
-    DataOptions(data=counted_from_one, size=8, labels="as-is").images()
+    DataOptions(data=counted_from_one, size=8, class_labels="as-is").images()
     assert capsys.readouterr() == ("", "note: 1 of the 3 classes of 'set' have no image: '0'\n")

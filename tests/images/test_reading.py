@@ -371,7 +371,7 @@ class TestLabels:
         shard("set/test.parquet", labels[:2])
         for source in ("set", save(labels, labels[:2])):
             message = said(source)
-            assert f"labels 'renumbered' (--labels renumbered) makes {len(renumbered)} classes" in message
+            assert f"labels 'renumbered' (--class-labels renumbered) makes {len(renumbered)} classes" in message
             assert f"'as-is' makes {as_is} classes" in message
             kept, counted = load(source, labels="as-is"), load(source, labels="renumbered")
             assert (kept.train.labels.tolist(), len(kept.train.classes)) == (labels, as_is)

@@ -38,7 +38,7 @@ class DataOptions(Settings):
     """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
     size: Annotated[int, Field(ge=8, le=4096)] = 32
     """the height and width that images are brought to, in pixels"""
-    labels: Literal["as-is", "renumbered"] | None = None
+    class_labels: Literal["as-is", "renumbered"] | None = None
     """what labels that are numbers without class names mean where they do not count from 0: every number up to the
     highest is a class (as-is), or those that occur are, in rising order (renumbered)"""
     store: Path | None = None
@@ -53,7 +53,9 @@ class DataOptions(Settings):
             if not is_folder(self.data_root):
                 raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
             os.environ["EDGERIFT_DATA"] = str(self.data_root)
-        described = images.resolve(ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.labels))
+        described = images.resolve(
+            ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.class_labels)
+        )
         for note in images.notes(described):
             sys.stderr.write(f"note: {note}\n")
         return described

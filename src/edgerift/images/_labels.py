@@ -43,7 +43,7 @@ def _as_they_are(origin: str, content: Content, numbers: tuple[int, ...], labels
     count = len(numbers)
     if count <= MOST_CLASSES and numbers == tuple(range(count)):
         return content._replace(numbers=None)
-    way_out = f"labels 'renumbered' (--labels renumbered) makes {count} classes named {_few(numbers)} of them"
+    way_out = f"labels 'renumbered' (--class-labels renumbered) makes {count} classes named {_few(numbers)} of them"
     for number in (numbers[0], numbers[-1]):
         if not 0 <= number < MOST_CLASSES:
             raise DataError(

@@ -96,8 +96,8 @@ def test_a_server_build_from_a_given_original_in_words(run, adapted, tmp_path):
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["target"] == "server"
     assert (tmp_path / "out" / "original.safetensors").read_bytes() == original.read_bytes()
-    assert f"{100 * card['accuracy']['onnxruntime']:.2f}%" in done.out
-    assert f"{card['fidelity']['onnxruntime']['equal_logits']:.2%}" in done.out
+    assert f"{100 * card['accuracy']['onnxruntime']:.2f}\N{NO-BREAK SPACE}%" in done.out
+    assert f"{100 * card['fidelity']['onnxruntime']['equal_logits']:.2f}\N{NO-BREAK SPACE}%" in done.out
 
 
 def test_the_control_is_kept_beside_the_original(run, adapted, tmp_path):

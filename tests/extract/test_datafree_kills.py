@@ -38,7 +38,7 @@ def small_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_module, "SLACK", SLACK)
 
 
-class Killed(Exception):  # noqa: N818
+class Killed(BaseException):
     pass
 
 

@@ -142,13 +142,16 @@ def test_a_theft_is_read_back_as_it_was_written(theft_of, store) -> None:
     try:
         for damage in ("{", content.replace('"spent"', '"spend"'), content.replace("200", '"many"')):
             path.write_text(damage)
-            with pytest.raises(StoreError, match="delete its folder and run again"):
+            # As an earlier version left it: what is sealed is refused before anybody reads it.
+            (path.parent / "SHA256SUMS").unlink()
+            with pytest.raises(StoreError, match="delete .* and run again"):
                 recipe.theft(store, silent)
         path.unlink()
-        with pytest.raises(StoreError, match="delete its folder and run again"):
+        with pytest.raises(StoreError, match="delete .* and run again"):
             recipe.theft(store, silent)
     finally:
         path.write_text(content)
+        (path.parent / "SHA256SUMS").unlink(missing_ok=True)
     assert recipe.theft(store, silent) == theft
 
 

@@ -14,6 +14,7 @@ from made_audit import DIGITS, HOSTILE, change_evasion, made_audit, theft
 from PIL import Image
 
 from edgerift.audit import Audit
+from edgerift.errors import RecipeError
 from edgerift.report import audit_html
 from edgerift.report._html_charts import count_axis, curve_chart, interval_chart, share_axis, thieves_chart
 from edgerift.report._html_images import amplified
@@ -178,9 +179,12 @@ def test_reads_no_file_outside_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "audit"
     folder.mkdir()
     audit = made_audit(folder, findings=1)
-    (folder / audit.evasion.findings[0].clean_png).rename(tmp_path / "secret.png")
-    finding = audit.evasion.findings[0].replace(clean_png="../secret.png")
-    document = Document(audit_html(change_evasion(audit, findings=(finding,)), folder))
+    with pytest.raises(RecipeError, match="it must be the name of a file in the audit's folder"):
+        audit.evasion.findings[0].replace(clean_png="../secret.png")
+    picture = folder / audit.evasion.findings[0].clean_png
+    picture.rename(tmp_path / "secret.png")
+    picture.symlink_to(tmp_path / "secret.png")
+    document = Document(audit_html(audit, folder))
     assert document.text.count("not in the folder") == 2
 
 

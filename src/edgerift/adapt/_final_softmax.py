@@ -13,7 +13,11 @@ _LOGARITHM: Final = torch.ops.aten.log.default
 #: What export puts before a cast: it stops where a type is another one than in the example.
 _CHECK: Final = torch.ops.aten._assert_tensor_metadata.default
 _CASTS: Final = (torch.ops.aten.to.dtype, torch.ops.aten._to_copy.default)
-_LOWER_BOUNDS: Final = (torch.ops.aten.clamp_min.default, torch.ops.aten.clamp.default)
+_BOUNDS: Final = (
+    torch.ops.aten.clamp_min.default,
+    torch.ops.aten.clamp.default,
+    torch.ops.aten.hardtanh.default,
+)
 #: A bound below which a probability counts as zero, and not as an answer.
 _LARGEST_FLOOR: Final = 1e-6
 
@@ -74,8 +78,9 @@ def _is_over_classes(node: fx.Node, *operators: Any) -> bool:
 
 
 def _has_small_floor(node: fx.Node) -> bool:
-    arguments = (*node.args, *node.kwargs.values())
-    if node.target not in _LOWER_BOUNDS or len(arguments) != 2:
+    """Tell whether a node keeps probabilities off zero and changes nothing else of them."""
+    bounds = (*node.args, *node.kwargs.values())[1:]
+    if node.target not in _BOUNDS or not all(isinstance(bound, float | int) for bound in bounds):
         return False
-    floor = arguments[1]
-    return isinstance(floor, float | int) and 0 <= floor <= _LARGEST_FLOOR
+    floor, *highest = bounds
+    return 0 <= floor <= _LARGEST_FLOOR and all(bound >= 1 for bound in highest)

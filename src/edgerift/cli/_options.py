@@ -21,7 +21,7 @@ from edgerift.store import Store, default_root
 LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(
     nargs=1,
     metavar="INT",
-    instance_from_str=lambda given: int(given[0]) if given[0].isdecimal() else given[0],
+    instance_from_str=lambda given: int(given[0]) if given[0].lstrip("-").isdecimal() else given[0],
     is_instance=lambda value: isinstance(value, int),
     str_from_instance=lambda value: [str(value)],
 )

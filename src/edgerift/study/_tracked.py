@@ -271,6 +271,8 @@ def _theft_figures(report: Hardening) -> Iterator[Point]:
     yield from _figures(report.closed_form, "closed_form")
     for name, key in distinct_keys(report.victim).items():
         yield from _figures(report.victim[name], key)
+        if name in report.times:
+            yield from _figures(report.times[name], key)
         for defence in report.victim[name].defences:
             yield from _figures(defence, f"{key}.{defence.name}")
     for name, key in distinct_keys(report.searches).items():

@@ -144,10 +144,10 @@ def test_a_theft_is_read_back_as_it_was_written(theft_of, store) -> None:
             path.write_text(damage)
             # As an earlier version left it: what is sealed is refused before anybody reads it.
             (path.parent / "SHA256SUMS").unlink()
-            with pytest.raises(StoreError, match="delete .* and run again"):
+            with pytest.raises(StoreError, match=r"delete .* and run again"):
                 recipe.theft(store, silent)
         path.unlink()
-        with pytest.raises(StoreError, match="delete .* and run again"):
+        with pytest.raises(StoreError, match=r"delete .* and run again"):
             recipe.theft(store, silent)
     finally:
         path.write_text(content)

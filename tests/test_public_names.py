@@ -179,6 +179,8 @@ PUBLIC = {
         "BuildError",
         "DataError",
         "EdgeriftError",
+        "EdgeriftWarning",
+        "ImagesWarning",
         "InputError",
         "MissingRuntimeError",
         "ModelError",

@@ -81,8 +81,16 @@ class StoreError(EdgeriftError):
     """A stored result cannot be written, read or trusted."""
 
 
-class ProbabilitiesWarning(UserWarning):
+class EdgeriftWarning(UserWarning):
+    """The root of what is said once and stops nothing; the command line shows it as a note."""
+
+
+class ProbabilitiesWarning(EdgeriftWarning):
     """A model answers probabilities where logits are asked for; their logarithms are taken."""
+
+
+class ImagesWarning(EdgeriftWarning):
+    """Images can be read in more than one way, or hold what may surprise."""
 
 
 @contextmanager

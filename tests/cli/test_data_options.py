@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgerift.cli._options import DataOptions
-from edgerift.errors import DataError
+from edgerift.cli._terminal import progress_bars
+from edgerift.errors import DataError, ImagesWarning
 from edgerift.images import class_names
 
 
@@ -26,6 +27,11 @@ def test_labels_that_count_from_one_need_a_word(counted_from_one: str, capsys: p
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_class_without_images_is_said_once(counted_from_one: str, capsys: pytest.CaptureFixture[str]) -> None:
-    DataOptions(data=counted_from_one, size=8, class_labels="as-is").images()
-    assert capsys.readouterr() == ("", "note: 1 of the 3 classes of 'set' have no image: '0'\n")
+def test_a_class_without_images_is_said_once(counted_from_one: str, capfd: pytest.CaptureFixture[str]) -> None:
+    options = DataOptions(data=counted_from_one, size=8, class_labels="as-is")
+    with pytest.warns(ImagesWarning, match="1 of the 3 classes of 'set' have no image: '0'"):
+        options.images()
+    with progress_bars():
+        options.images()
+        options.images()
+    assert capfd.readouterr() == ("", "note: 1 of the 3 classes of 'set' have no image: '0'\n")

@@ -19,7 +19,7 @@ THIEF = ["--student", "lenet", "--size", "12"]
 TRAINING = ["--thief-epochs", "2", "--thief-batch-size", "32"]
 VERBS = {
     "extract": ["extract", "--budget", "200", *THIEF, *TRAINING],
-    "extract without images": ["extract", "--attack", "disguide", "--budget", "2000", "--points", "3", *THIEF],
+    "extract without images": ["extract", "--attack", "disguide", "--budget", "2000", "--curve-points", "3", *THIEF],
     "harden": [
         "harden",
         *("--model", "lenet", "--epochs", "2", "--adapt-epochs", "1"),
@@ -79,13 +79,13 @@ def test_runs_killed_at_random_moments_end_the_same(small_pair: SmallPair, tmp_p
     finish(verb, small_pair, whole)
     seconds = finish(verb, small_pair, tmp_path / "timed")
     draw, deaths = random.Random(verb), 0
-    for _ in range(KILLS):
+    for number in range(KILLS):
         if kill_after(verb, small_pair, killed, draw.uniform(0.3, 1) * seconds):
             deaths += 1
         else:
             # It came to its end: another one from the beginning.
             compare(killed, whole)
-            killed = tmp_path / f"killed-{deaths}"
+            killed = tmp_path / f"killed-{number}"
     assert deaths >= KILLS // 2
     finish(verb, small_pair, killed)
     compare(killed, whole)

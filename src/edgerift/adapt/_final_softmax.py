@@ -79,8 +79,9 @@ def _is_over_classes(node: fx.Node, *operators: Any) -> bool:
 
 def _has_small_floor(node: fx.Node) -> bool:
     """Tell whether a node keeps probabilities off zero and changes nothing else of them."""
-    bounds = (*node.args, *node.kwargs.values())[1:]
-    if node.target not in _BOUNDS or not all(isinstance(bound, float | int) for bound in bounds):
+    given = (*node.args, *node.kwargs.values())[1:]
+    bounds = [bound for bound in given if isinstance(bound, float | int)]
+    if node.target not in _BOUNDS or not bounds or len(bounds) < len(given):
         return False
     floor, *highest = bounds
     return 0 <= floor <= _LARGEST_FLOOR and all(bound >= 1 for bound in highest)

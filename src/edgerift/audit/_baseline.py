@@ -87,6 +87,10 @@ def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPar
     """
     before = _evasion(earlier).main
     _require_same_images(data, earlier.data)
+    if data.grey and earlier.data.grey is None:
+        raise InputError(
+            "the baseline was made by a version whose attacks changed grey images in colour; audit that release again"
+        )
     if now != before.attack:
         changed = [name for name in type(now).model_fields if getattr(now, name) != getattr(before.attack, name)]
         raise InputError(

@@ -27,7 +27,10 @@ InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
 
 
 class DataPart(Settings):
-    """The test images: where they come from, and how many there are."""
+    """The test images: where they come from, and how many there are.
+
+    `grey` says whether they are grey, and so stayed grey under attack; an audit of an earlier version does not say so.
+    """
 
     name: str
     source: str
@@ -37,6 +40,7 @@ class DataPart(Settings):
     fingerprint: str
     classes: tuple[str, ...]
     images: int
+    grey: bool | None = None
 
 
 class FlagPart(Settings):

@@ -27,7 +27,7 @@ AUDIT: Final = "audit.json"
 SCHEMA: Final = "audit.schema.json"
 
 #: What the command line wrote beside them before a folder listed its files.
-_REPORTS: Final = ("report.html", "report.sarif", "report.junit.xml", "summary.md")
+_REPORTS: Final = ("report.html", "report.sarif", "report.junit.xml")
 
 
 def run_audit(

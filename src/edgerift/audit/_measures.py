@@ -59,6 +59,7 @@ def data_part(described: ImagesSettings, test: ImageSet) -> DataPart:
         fingerprint=test.fingerprint,
         classes=test.classes,
         images=len(test),
+        grey=test.grey,
     )
 
 

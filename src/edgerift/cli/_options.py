@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -12,7 +12,7 @@ import tyro
 from pydantic import Field
 
 from edgerift import images
-from edgerift.errors import InputError
+from edgerift.errors import ImagesWarning, InputError
 from edgerift.images import ImagesSettings
 from edgerift.recipes import Settings, is_folder
 from edgerift.store import Store, default_root
@@ -47,7 +47,7 @@ class DataOptions(Settings):
     def images(self, seed: int = 0) -> ImagesSettings:
         """Describe the images, with the fingerprint of their content; the data root is set for what follows.
 
-        What was decided where they can be read in more than one way is said on standard error.
+        What was decided where they can be read in more than one way is an `ImagesWarning`.
         """
         if self.data_root is not None:
             if not is_folder(self.data_root):
@@ -57,7 +57,7 @@ class DataOptions(Settings):
             ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.class_labels)
         )
         for note in images.notes(described):
-            sys.stderr.write(f"note: {note}\n")
+            warnings.warn(note, ImagesWarning, stacklevel=2)
         return described
 
     def open_store(self) -> Store:

@@ -125,7 +125,7 @@ class VerifyStore(StoreOptions):
                 progress("verify", number, len(finished))
                 verdicts.append(upkeep.verify(entry))
             progress("verify", len(finished), len(finished))
-        damaged = [self._damaged(store, verdict) for verdict in verdicts if verdict.state == "damaged"]
+        damaged = [self._damaged(store, verdict) for verdict in verdicts if verdict.damage]
         found = StoreVerification(
             store=str(store.root),
             intact=sum(verdict.state == "intact" for verdict in verdicts),
@@ -136,7 +136,8 @@ class VerifyStore(StoreOptions):
         return 1 if damaged else 0
 
     def _damaged(self, store: Store, verdict: Verdict) -> DamagedEntry:
-        removed = self.remove and upkeep.remove(store, verdict.entry)
+        # What cannot be read now may be whole.
+        removed = self.remove and verdict.state == "damaged" and upkeep.remove(store, verdict.entry)
         return DamagedEntry(name=verdict.entry.name, damage=verdict.damage, removed=removed)
 
 

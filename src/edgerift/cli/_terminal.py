@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from json import dumps
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from edgerift.cli._progress import InLog, OnTerminal, bars
-from edgerift.errors import plain
+from edgerift.errors import EdgeriftWarning, one_line, plain
 from edgerift.recipes import Progress, Settings
 
 #: Columns where the output is no terminal: wide enough for the tables.
@@ -59,10 +60,38 @@ def progress_bars() -> Iterator[Progress]:
     with _others_hidden() as stream:
         console = Console(file=stream)
         if not console.is_terminal:
-            yield InLog(console)
+            with _notes_on(console):
+                yield InLog(console)
             return
-        with bars(console) as shown:
+        with bars(console) as shown, _notes_on(shown.console):
             yield OnTerminal(shown)
+
+
+@contextlib.contextmanager
+def _notes_on(console: Console) -> Iterator[None]:
+    """Show each of edgerift's own warnings once, as a note of one line."""
+    told: set[str] = set()
+    others = warnings.showwarning
+
+    def show_note(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        note = f"note: {one_line(str(message))}"
+        if not issubclass(category, EdgeriftWarning):
+            others(message, category, filename, lineno, file, line)
+        elif note not in told:
+            told.add(note)
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", EdgeriftWarning)
+        warnings.showwarning = show_note
+        yield
 
 
 @contextlib.contextmanager

@@ -94,7 +94,7 @@ class Program:
             root.register_buffer(attribute, self.tensors[name])
         check_graph_names(self.image, (operation.name for operation in self.operations))
         graph = fx.Graph()
-        nodes: dict[str, fx.Node] = {self.image: graph.placeholder(self.image)}
+        nodes: dict[str, fx.Node] = {self.image: graph.placeholder("image")}
 
         def stored(name: str) -> fx.Node:
             if name not in attributes:
@@ -114,6 +114,10 @@ class Program:
             nodes[operation.name] = graph.create_node(
                 "call_function", function, tuple(arguments), keywords, operation.name
             )
+            if nodes[operation.name].name != operation.name:
+                raise ProgramError(
+                    f"a program may not name a node '{operation.name}': the name has a meaning of its own"
+                )
         graph.output(earlier(self.output))
         module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
         arranged: fx.GraphModule = module.eval().to(memory_format=torch.channels_last)

@@ -258,7 +258,7 @@ def _chosen(images: Tensor, places: list[int]) -> Tensor:
 
 def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Logits:
     if not isinstance(victim, nn.Module):
-        return Logits(victim if callable(victim) else victim.predict, "the victim")
+        return Logits(victim if callable(victim) else victim.predict, "the victim", asks_more=False)
     module = zoo.frozen_copy(victim)
     device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
 
@@ -268,7 +268,7 @@ def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Lo
             asked = images.to(device)
             return torch.cat([module(part if floats else to_float(part)) for part in asked.split(_BATCH)])
 
-    return Logits(predict, "the victim", MODULE_CALL)
+    return Logits(predict, "the victim", MODULE_CALL, asks_more=False)
 
 
 def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:

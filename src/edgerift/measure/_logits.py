@@ -111,8 +111,8 @@ def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Ten
 class _Reading:
     """Which of the two somebody answers: not known yet, probabilities, or logits."""
 
-    def __init__(self, ask: Predict, whose: str) -> None:
-        self._ask, self._whose = ask, whose
+    def __init__(self, ask: Predict, whose: str, *, asks_more: bool = True) -> None:
+        self._ask, self._whose, self._asks_more = ask, whose, asks_more
         self.are_probabilities: bool | None = None
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class _Reading:
         if not are_probabilities(scores):
             return False
         missing = _SEVERAL - len(images)
-        if missing > 0:
+        if missing > 0 and self._asks_more:
             with torch.no_grad():
                 others = self._ask(_random(missing, images))
             if not are_probabilities(others):
@@ -143,14 +143,17 @@ class Logits:
     `predict` maps uint8 images `[N,3,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
     once, by the first answers that are finite and not all labels (a 1 among zeros): they are probabilities where
     :func:`are_probabilities` says so of eight images at least. Where fewer were asked about and look like it, random
-    ones are asked about as well. Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises
-    `ModelError` for what `predict` raises, or an answer that is not one row of numbers for each image.
+    ones are asked about as well, unless `asks_more` is false: where every question is paid for, those seen decide.
+    Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises `ModelError` for what `predict`
+    raises, or an answer that is not one row of numbers for each image.
     """
 
-    def __init__(self, predict: Predict, whose: str = "the model", call: str = PREDICT_CALL) -> None:
+    def __init__(
+        self, predict: Predict, whose: str = "the model", call: str = PREDICT_CALL, *, asks_more: bool = True
+    ) -> None:
         """Read the answers of `predict`, which messages name as `whose`, called as `call` says."""
         self._ask = functools.partial(scores_of, predict, whose=whose, call=call)
-        self._reading = _Reading(self._ask, whose)
+        self._reading = _Reading(self._ask, whose, asks_more=asks_more)
 
     @property
     def are_probabilities(self) -> bool:

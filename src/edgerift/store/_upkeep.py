@@ -47,7 +47,7 @@ class Verdict:
     """Whether a result is as it was written: `unsealed` is one of an earlier edgerift, sealed when it is opened."""
 
     entry: Entry
-    state: Literal["intact", "damaged", "unsealed"]
+    state: Literal["intact", "damaged", "unreadable", "unsealed"]
     damage: str = ""
 
 
@@ -61,7 +61,7 @@ def entries(store: Store) -> tuple[Entry, ...]:
 
 
 def verify(entry: Entry) -> Verdict:
-    """Compare every file of a finished result with its seal; one that cannot be read is damaged."""
+    """Compare every file of a finished result with its seal, where it can be read."""
     try:
         require_named(entry.folder)
         require_whole(entry.folder)
@@ -72,7 +72,7 @@ def verify(entry: Entry) -> Verdict:
     except DamageError as damage:
         return Verdict(entry, "damaged", str(damage))
     except (OSError, StoreError) as error:
-        return Verdict(entry, "damaged", f"cannot be read ({error})")
+        return Verdict(entry, "unreadable", f"cannot be read ({error})")
     return Verdict(entry, "intact")
 
 

@@ -41,17 +41,20 @@ def check_classes(known: Sequence[str], given: Sequence[str], data: str) -> None
     Traceback (most recent call last):
     ...
     edgerift.errors.ModelError: class 'cat' is number 0 to the model and 1 in photos (2 of 2 names stand elsewhere); \
-bring the images' classes into the model's order
+bring the images' classes into the model's order: an .npz file has them in any (images.save)
     """
     if set(known) != set(given) and (_are_numbers(known) or _are_numbers(given)):
         return
-    places = {name: place for place, name in enumerate(given)}
+    # A name that stands for two classes says nothing of the order.
+    places = {name: place for place, name in enumerate(given) if list(given).count(name) == 1}
     moved = [(name, place) for place, name in enumerate(known) if places.get(name, place) != place]
+    moved = [(name, place) for name, place in moved if list(known).count(name) == 1]
     if moved:
         name, place = moved[0]
         raise ModelError(
             f"class {name!r} is number {place} to the model and {places[name]} in {data} ({len(moved)} of "
-            f"{len(known)} names stand elsewhere); bring the images' classes into the model's order"
+            f"{len(known)} names stand elsewhere); bring the images' classes into the model's order: an .npz file has "
+            "them in any (images.save)"
         )
 
 

@@ -201,3 +201,11 @@ def test_an_audit_without_evasion_is_no_baseline(audit, baseline):
     (baseline / "audit.json").write_text(audit.replace(evasion=None).model_dump_json())
     with pytest.raises(InputError, match="the baseline examined no evasion"):
         judge_baseline(audit, lines(BEFORE), baseline)
+
+
+def test_a_baseline_whose_grey_images_were_changed_in_colour_is_refused(audit, baseline):
+    grey = counted(audit, 66).replace(data=audit.data.replace(grey=True))
+    with pytest.raises(InputError, match="changed grey images in colour; audit that release again"):
+        judge_baseline(grey, lines(range(66)), baseline)
+    colour = grey.replace(data=audit.data.replace(grey=False))
+    assert judge_baseline(colour, lines(range(66)), baseline).holds

@@ -141,6 +141,22 @@ def test_a_keyword_that_the_operator_does_not_have_is_refused(program, tmp_path)
         Program.load(path).module()
 
 
+@pytest.mark.parametrize("name", ["max", "input", "device", "self", "torch"])
+def test_a_name_with_a_meaning_in_generated_code_is_no_nodes(program, name):
+    was = program.operations[2].name
+    renamed = [Operation(**_renamed(operation.model_dump(), was, name)) for operation in program.operations]
+    with pytest.raises(ProgramError, match="has a meaning of its own"):
+        dataclasses.replace(program, operations=tuple(renamed)).module()
+
+
+@pytest.mark.parametrize("name", ["max", "input", "self", "torch"])
+def test_the_name_of_the_input_changes_nothing(program, name):
+    renamed = [Operation(**_renamed(operation.model_dump(), program.image, name)) for operation in program.operations]
+    changed = dataclasses.replace(program, image=name, operations=tuple(renamed))
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(changed.module()(images), program.module()(images))
+
+
 def test_no_name_of_a_program_that_was_made_by_hand_becomes_code(program):
     for changed in (
         dataclasses.replace(program, image="two words"),

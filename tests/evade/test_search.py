@@ -527,3 +527,15 @@ def test_a_target_is_reached_when_the_build_answers_it() -> None:
     assert found.original_questions.tolist() == [1]
     assert found.evasive.tolist() == [True]
     assert found.fooled.tolist() == [True]
+
+
+def test_an_original_that_draws_is_not_compared_with() -> None:
+    class Drawing(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return nn.functional.dropout(images.flatten(1)[:, :2], 0.5)
+
+    model = margin_model(torch.ones(48, dtype=torch.int64), 0.5)
+    pair, steering = pair_of(Drawing(), model)
+    images = torch.full((4, 3, 4, 4), 200, dtype=torch.uint8)
+    with pytest.raises(ModelError, match="does not answer twice alike"):
+        search(pair, image_set(images), steering=steering)

@@ -188,3 +188,17 @@ def test_a_theft_of_what_is_known_costs_nothing_and_of_nothing_left_is_refused()
     assert oracle.spent == 20
     with pytest.raises(BudgetError, match="0 images are left of a budget of 20"):
         knockoff(oracle, QUERIES, student(), training=FAST, seed=5)
+
+
+def test_an_oracle_asks_what_is_paid_for_and_no_more() -> None:
+    asked = list[int]()
+
+    def posteriors(images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return torch.tensor([[0.9, 0.1]]).repeat(len(images), 1)
+
+    oracle = Oracle(posteriors, budget=1)
+    with pytest.warns(ProbabilitiesWarning):
+        answers = oracle.ask(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+    assert (asked, oracle.spent) == ([1], 1)
+    torch.testing.assert_close(answers, torch.tensor([[0.9, 0.1]]))

@@ -127,3 +127,9 @@ def test_a_program_names_the_classes_of_its_answers(model):
     for method in (ptq, qat):
         with pytest.raises(ModelError, match="class 'cat' is number 0 to the model and 1 in pets"):
             method(model, image_set(("dog", "cat", "owl")))
+
+
+def test_a_name_of_two_classes_says_nothing_of_the_order() -> None:
+    zoo.check_classes(("crane", "cat", "crane"), ("crane", "cat", "crane"), "photos")
+    with pytest.raises(ModelError, match="'cat' is number 1 to the model and 3 in photos"):
+        zoo.check_classes(("crane", "cat", "crane", "dog"), ("crane", "dog", "crane", "cat"), "photos")

@@ -114,7 +114,7 @@ class Program:
             nodes[operation.name] = graph.create_node(
                 "call_function", function, tuple(arguments), keywords, operation.name
             )
-            if nodes[operation.name].name != operation.name:
+            if nodes[operation.name].name != operation.name or operation.name in ("self", "torch"):
                 raise ProgramError(
                     f"a program may not name a node '{operation.name}': the name has a meaning of its own"
                 )

@@ -8,6 +8,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
+from edgerift.adapt import require_repeatable
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.evade._attack import Attack
@@ -19,10 +20,12 @@ from edgerift.evade._judge import Judge, finite, is_evasive
 from edgerift.evade._objectives import Custom, Objective, guarded, name_of
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
-from edgerift.images import ImageSet
+from edgerift.images import ImageSet, to_float
 from edgerift.measure import predict_all
 from edgerift.recipes import Progress, Settings, silent
 
+#: How many images the original is asked about twice.
+_REPEATED: Final = 4
 #: How many clean images tell how far a twin may be from its runtime.
 _SLACK_IMAGES: Final = 64
 
@@ -91,6 +94,8 @@ def _described(attack: Attack | str | None, objective: Objective | None, changes
 def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -> Selection:
     """Choose the images that both models label correctly, or all of them, and count the others by who is wrong."""
     labels = image_set.labels
+    if len(labels):
+        require_repeatable(victim.original, to_float(image_set.images[:_REPEATED].contiguous()))
     original = predict_all(victim.original_scores, image_set)
     build = finite(victim.build_scores(image_set.images, labels), "build")
     if original.shape != build.shape:

@@ -215,7 +215,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("runtime", "network", "message"), REFUSED.values(), ids=REFUSED)
+#: ExecuTorch is asked again and again until the layer is found.
+LONG = [pytest.mark.slow]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "network", "message"),
+    [pytest.param(*case, id=name, marks=LONG if name == "circular-pte" else []) for name, case in REFUSED.items()],
+)
 def test_what_a_runtime_cannot_say_is_refused_by_name_and_leaves_nothing(
     make_program, tmp_path, runtime, network, message
 ):

@@ -103,6 +103,26 @@ def test_a_branch_of_nearly_nothing_can_be_added(noise, tmp_path):
     assert fidelity(program, built, noise.images).equal_logits == 1.0
 
 
+def test_branches_that_cancel_can_be_added(noise, tmp_path):
+    """Two branches that all but cancel: a sum ten thousand times finer than what is added is answered exactly."""
+
+    class Cancelling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+            self.last = nn.Linear(256, 5)
+            self.second.weight.data = self.first.weight.data * -0.9999
+            self.second.bias.data = self.first.bias.data * -0.9999
+
+        def forward(self, images):
+            return self.last((self.first(images) + self.second(images)).flatten(1))
+
+    program = ptq(Cancelling().eval(), noise)
+    built = build(program, "executorch", tmp_path / "model.pte")
+    assert fidelity(program, built, noise.images).equal_logits == 1.0
+
+
 def test_training_keeps_the_fine_scales(noise):
     settings = QatSettings(train=TrainSettings(epochs=1, batch_size=64, learning_rate=1e-12, device="cpu"))
     model = Units(1e-3)

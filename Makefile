@@ -30,6 +30,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy examples/*.py
+	$(BIN)/lint-imports
 
 # The documentation, into site/.
 docs: $(INSTALLED_DOCS)

@@ -27,9 +27,8 @@ from edgerift.cli._theft import TheftOptions
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import AttackName, DataFreeRecipe
 from edgerift.images import ImagesSettings, resolve
-from edgerift.recipes import silent
-from edgerift.store import Store
-from edgerift.study import Place, Processes, run_steps
+from edgerift.run import Place, Processes, run_steps
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 ATTACKS: tuple[AttackName, ...] = ("dfme", "maze", "maze-dfme", "disguide", "disguide-hard")

@@ -25,7 +25,7 @@ from edgerift.audit import attack_part, comparison
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, presets
 from edgerift.images import ImagesSettings, open_splits, resolve
-from edgerift.store import Store, default_root
+from edgerift.steps import Store, default_root
 from edgerift.train import TrainRecipe, TrainSettings
 
 BASELINE = "diva-2022"

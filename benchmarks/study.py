@@ -33,9 +33,9 @@ import torch
 
 from edgerift import zoo
 from edgerift.images import ImagesSettings, resolve
-from edgerift.recipes import Recipe
-from edgerift.store import Store
-from edgerift.study import Here, OnRay, Outcome, Place, Processes, Workers, make_cells, read_study, run_steps
+from edgerift.run import Here, OnRay, Outcome, Place, Processes, Workers, run_steps
+from edgerift.steps import Recipe, Store
+from edgerift.study import make_cells, read_study
 from edgerift.train import TrainRecipe, TrainSettings
 
 FILE = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgerift import study as studies
 from edgerift.measure import spread
-from edgerift.store import Store
+from edgerift.steps import Store
 
 FILE = """
 study: example
@@ -37,8 +37,8 @@ def main() -> None:
     study = studies.read_study(path, "tiny")
     cells, store = studies.make_cells(study), Store("store")
     for run in ("first", "second"):
-        workers = studies.Here(studies.Place(store=store.root))
-        done = studies.run_steps([cell.recipe for cell in cells], store, workers)
+        workers = run.Here(run.Place(store=store.root))
+        done = run.run_steps([cell.recipe for cell in cells], store, workers)
         print(f"{run} run: {done.built} steps built")
     result = studies.collect(study, "tiny", cells, store)
     for name in ("pgd", "diva", "default"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgerift.report import results_markdown
-from edgerift.store import read_document, write_whole
+from edgerift.steps import read_document, write_whole
 from edgerift.study import StudyResult
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -21,7 +21,7 @@ from made_study import made_study
 from mutations import arguments_of, bytes_of, header_of, json_of
 from program_maker import ProgramMaker
 
-from edgerift import recipes, zoo
+from edgerift import zoo
 from edgerift.audit import judge_baseline, read_audit, read_policy, replay
 from edgerift.audit._evidence import FindingFile
 from edgerift.cli import main
@@ -35,8 +35,8 @@ from edgerift.extract import Theft
 from edgerift.harden import Hardening
 from edgerift.images import ImagesSettings
 from edgerift.report import Card
-from edgerift.store import Store, read_document
-from edgerift.store._archive import pack, unpack
+from edgerift.steps import Store, read, read_document
+from edgerift.steps._archive import pack, unpack
 from edgerift.study import profile_names, read_study
 from edgerift.train import Epoch, History, TrainRecipe, read_history, read_sealed, write_sealed
 
@@ -227,7 +227,7 @@ def kinds(session_folders: None, tmp_path_factory: pytest.TempPathFactory) -> tu
             "recipe",
             recipe.canonical_json().encode(),
             as_json,
-            lambda path: recipes.read(path.read_bytes(), [TrainRecipe]),
+            lambda path: read(path.read_bytes(), [TrainRecipe]),
         ),
         Kind("history", history.as_json().encode(), as_json, lambda path: read_history(path.read_bytes())),
         Kind(

@@ -26,8 +26,7 @@ from edgerift.evade._recipe import EvadeShard
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.harden._answers import TunedAnswers
-from edgerift.recipes import Recipe
-from edgerift.store import Store, entries, verify
+from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
 

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from edgerift import errors as errors
     from edgerift import evade as evade
     from edgerift import extract as extract
+    from edgerift import facts as facts
     from edgerift import harden as harden
     from edgerift import images as images
     from edgerift import measure as measure
-    from edgerift import recipes as recipes
     from edgerift import report as report
-    from edgerift import store as store
+    from edgerift import run as run
+    from edgerift import settings as settings
+    from edgerift import steps as steps
     from edgerift import study as study
+    from edgerift import track as track
     from edgerift import train as train
     from edgerift import zoo as zoo
     from edgerift.evade import Fleet as Fleet
@@ -29,8 +32,22 @@ __version__ = _version("edgerift")
 
 # Each is imported when it is first asked for: the command line can be stopped before PyTorch is there.
 _PACKAGES = (
-    *("adapt", "audit", "defend", "deploy", "errors", "evade", "extract", "harden", "images", "measure", "recipes"),
-    *("report", "store", "study", "train", "zoo"),
+    *(
+        "adapt",
+        "audit",
+        "defend",
+        "deploy",
+        "errors",
+        "evade",
+        "extract",
+        "harden",
+        "images",
+        "facts",
+        "measure",
+        "run",
+        "settings",
+    ),
+    *("report", "steps", "study", "track", "train", "zoo"),
 )
 _NAMES = {"Fleet": "evade", "Oracle": "extract", "Pair": "evade"}
 

@@ -28,8 +28,7 @@ from edgerift.adapt import (
 from edgerift.adapt import _hardened as module
 from edgerift.deploy import Program, folded, twin, twin_scores
 from edgerift.images import Augmentation, ImagesSettings, to_float
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 # Where the target does not matter it is `server`, whose quantizer takes a tenth of the time.

@@ -11,8 +11,7 @@ from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, PtqSettin
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImagesSettings
 from edgerift.measure import accuracy
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)

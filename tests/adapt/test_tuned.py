@@ -25,8 +25,7 @@ from edgerift.adapt import (
 from edgerift.adapt import _tuned as module
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImagesSettings
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)

@@ -13,7 +13,7 @@ from torch import Tensor
 from edgerift.audit import Audit, AuditRecipe, run_audit
 from edgerift.evade import Attack, Evasion, Pair, PairMargin, Steering, preset, search
 from edgerift.images import ImageSet
-from edgerift.store import Store
+from edgerift.steps import Store
 
 
 class Found(NamedTuple):

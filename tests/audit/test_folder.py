@@ -9,7 +9,7 @@ import pytest
 
 from edgerift.audit import Audit, Policy, read_audit, run_audit, schema
 from edgerift.errors import InputError, StoreError
-from edgerift.store import Store
+from edgerift.steps import Store
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -6,7 +6,7 @@ import torch
 from edgerift.audit._reasons import embedding_parts, layer_parts
 from edgerift.deploy import twin, twin_scores
 from edgerift.evade import Pair
-from edgerift.recipes import silent
+from edgerift.steps import silent
 
 
 @pytest.fixture(scope="module")

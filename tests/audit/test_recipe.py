@@ -16,8 +16,7 @@ from edgerift.evade import EvadeRecipe, SelectRecipe, search
 from edgerift.evade import _recipe as evade_recipe_module
 from edgerift.images import open_splits
 from edgerift.measure import accuracy
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainSettings
 
 TASKS = ("default", "pgd", "audit: fidelity", "audit: checks", "audit: reasons")

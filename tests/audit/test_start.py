@@ -15,7 +15,7 @@ from edgerift.deploy import Program, build, given_build, given_program, quiet
 from edgerift.errors import InputError, ModelError
 from edgerift.evade import PairSettings, preset
 from edgerift.measure import Rate
-from edgerift.store import Store
+from edgerift.steps import Store
 
 
 def files(folder, original="original.safetensors", program="program.safetensors", model="model.onnx"):

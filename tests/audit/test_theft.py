@@ -10,8 +10,7 @@ from edgerift.audit._theft import summarised
 from edgerift.errors import InputError, RecipeError
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
 from edgerift.images import open_splits
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainSettings
 
 

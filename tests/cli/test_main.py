@@ -14,7 +14,7 @@ import edgerift
 from edgerift.cli import _adapt, _doctor, main
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import StoreError
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])

@@ -8,7 +8,7 @@ from edgerift.cli._price import tell_price, training_seconds
 from edgerift.cli._progress import Clock
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
 from edgerift.images import ImagesSettings
-from edgerift.store import Store
+from edgerift.steps import Store
 from edgerift.train import TrainRecipe, TrainSettings
 from edgerift.zoo import Architecture
 

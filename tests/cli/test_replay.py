@@ -7,7 +7,7 @@ import pytest
 
 from edgerift.audit import AuditRecipe, read_audit, run_audit
 from edgerift.evade import png_bytes, preset, read_png
-from edgerift.store import Store
+from edgerift.steps import Store
 
 
 @pytest.fixture(scope="session")

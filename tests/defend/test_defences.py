@@ -23,7 +23,7 @@ from edgerift.defend import (
     defended,
 )
 from edgerift.errors import InputError, RecipeError
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 RowsOf = Callable[[int], Tensor]
 

@@ -8,20 +8,12 @@ import pytest
 import torch
 from made_networks import AVERAGE, clamps, flat, layers, pools, random_images, residual
 
-from edgerift.deploy import (
-    RUNTIMES,
-    _onnx_graph,
-    _survival,
-    build,
-    fidelity,
-    find_runtime,
-    open_build,
-    twin,
-    twin_scores,
-)
-from edgerift.deploy._answers import answers_of, output_step
-from edgerift.deploy._build import in_batches
-from edgerift.deploy._faithful import departure, images_to_compare, require_faithful
+from edgerift.deploy import RUNTIMES, build, fidelity, find_runtime, open_build, twin, twin_scores
+from edgerift.deploy.runtimes import _survival
+from edgerift.deploy.runtimes._build import in_batches
+from edgerift.deploy.runtimes._faithful import departure, images_to_compare, require_faithful
+from edgerift.deploy.twins import _onnx_graph
+from edgerift.deploy.twins._answers import answers_of, output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
 
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from edgerift import zoo
 from edgerift.deploy import folded
-from edgerift.deploy._frozen_layers import Bounds, Fork, FrozenConvolution, add_into
-from edgerift.deploy._integer_convolution import Geometry
+from edgerift.deploy.twins._frozen_layers import Bounds, Fork, FrozenConvolution, add_into
+from edgerift.deploy.twins._integer_convolution import Geometry
 
 
 def settled(model):

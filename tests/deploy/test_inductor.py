@@ -10,8 +10,8 @@ from torch._inductor import config
 from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
 from edgerift.deploy import build, fidelity, open_build, twin, twin_scores
-from edgerift.deploy._inductor import InductorBuild, compile_program, compiler_available, open_artefact
-from edgerift.deploy._inductor_macs import integer_macs, integer_share
+from edgerift.deploy.runtimes._inductor import InductorBuild, compile_program, compiler_available, open_artefact
+from edgerift.deploy.runtimes._inductor_macs import integer_macs, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError
 
 needs_compiler = pytest.mark.skipif(not compiler_available(), reason="there is no C++ compiler")

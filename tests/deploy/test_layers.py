@@ -2,7 +2,7 @@
 
 import torch
 
-from edgerift.deploy._layers import is_layer, sum_scales, whole_bias
+from edgerift.deploy.program._layers import is_layer, sum_scales, whole_bias
 
 
 def test_biases_round_as_executorch_writes_them(make_program):

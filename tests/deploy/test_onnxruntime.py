@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from edgerift.deploy import Operation, build, given_build, open_build, twin
-from edgerift.deploy._onnxruntime_macs import integer_share
+from edgerift.deploy.runtimes._onnxruntime_macs import integer_share
 from edgerift.errors import BuildError
-from edgerift.store import Store
+from edgerift.steps import Store
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")

@@ -9,8 +9,8 @@ from made_networks import branches, layers, residual
 from safetensors.torch import save_file
 
 from edgerift.deploy import Operation, Program, Provenance
-from edgerift.deploy._encoding import decode, encode
-from edgerift.deploy._operators import ALLOWED, resolve
+from edgerift.deploy.program._encoding import decode, encode
+from edgerift.deploy.program._operators import ALLOWED, resolve
 from edgerift.errors import ProgramError
 
 

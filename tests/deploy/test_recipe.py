@@ -17,7 +17,7 @@ from edgerift.deploy import (
     twin_scores,
 )
 from edgerift.errors import BuildError, ProgramError, RecipeError
-from edgerift.store import Store
+from edgerift.steps import Store
 
 
 def small_network(maker):

@@ -8,7 +8,7 @@ from program_maker import LIMITS
 
 from edgerift.deploy import layers as layer_names
 from edgerift.deploy import restored_twin, twin
-from edgerift.deploy._restored import restore
+from edgerift.deploy.twins._restored import restore
 from edgerift.errors import RecipeError
 
 NETWORKS = [layers, residual, clamps, branches, unrounded]

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgerift.deploy import quiet
-from edgerift.deploy._grid import Grid
-from edgerift.deploy._straight_through import FakeQuantize, QuantizeLevels, add_fixed_point, requantize
-from edgerift.deploy._twin_xnnpack import add_multipliers
+from edgerift.deploy.program._grid import Grid
+from edgerift.deploy.twins._straight_through import FakeQuantize, QuantizeLevels, add_fixed_point, requantize
+from edgerift.deploy.twins._twin_xnnpack import add_multipliers
 
 GRIDS = [
     pytest.param(Grid(1 / 127.5, 0, -128, 127), id="int8 centred"),

@@ -9,9 +9,9 @@ from made_networks import averages, branches, clamps, layers, pools, residual
 
 from edgerift import errors
 from edgerift.deploy import FloatWeight, trainable_twin, twin
-from edgerift.deploy._grid import Grid
-from edgerift.deploy._groups import grid_groups
-from edgerift.deploy._trainable import affine_grid, channel_scales
+from edgerift.deploy.program._grid import Grid
+from edgerift.deploy.twins._groups import grid_groups
+from edgerift.deploy.twins._trainable import affine_grid, channel_scales
 
 
 def made(make_program, network, target="mobile"):

@@ -6,7 +6,7 @@ import torch
 from made_networks import averages, branches, clamps, layers, pools, random_images, residual, unrounded
 
 from edgerift.deploy import fidelity, twin
-from edgerift.deploy._twin_onnxruntime import _add_fused
+from edgerift.deploy.twins._twin_onnxruntime import _add_fused
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")

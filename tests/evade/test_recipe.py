@@ -23,8 +23,7 @@ from edgerift.evade import (
 )
 from edgerift.evade import _recipe as recipe_module
 from edgerift.images import open_splits
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainSettings
 
 ATTACK = Attack(epsilon=12, steps=3, stop="never")

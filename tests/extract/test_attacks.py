@@ -7,7 +7,7 @@ import pytest
 from edgerift.errors import RecipeError
 from edgerift.extract import DataFree, Differences
 from edgerift.extract._attacks import PUBLISHED, AttackName
-from edgerift.recipes._canonical import canonical_json
+from edgerift.settings._canonical import canonical_json
 
 Mode: TypeAlias = Literal["train", "eval"] | None
 

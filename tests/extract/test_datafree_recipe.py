@@ -24,8 +24,7 @@ from edgerift.evade import read_png
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, Oracle, Positives
 from edgerift.extract import _datafree_recipe as recipe_module
 from edgerift.images import is_grey, open_splits, to_float
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 
 SMALL = {"student": "lenet", "batch_size": 8, "latent": 8, "width": 4, "seed": 1}
 DFME = DataFree(name="dfme", differences=Differences(epsilon=0.5, split=True), **SMALL)

@@ -23,8 +23,7 @@ from edgerift.errors import RecipeError, StoreError
 from edgerift.extract import ExtractRecipe, Knockoff, Oracle, QuerySettings, Theft, open_victim
 from edgerift.extract import _recipe as recipe_module
 from edgerift.images import Augmentation, ImageSet, collages, open_splits
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainSettings
 
 ATTACK = Knockoff(student="lenet", training=TrainSettings(epochs=3, batch_size=32, learning_rate=0.05, device="cpu"))

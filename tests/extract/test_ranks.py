@@ -18,7 +18,7 @@ from edgerift.errors import BudgetError, InputError, MissingRuntimeError, Recipe
 from edgerift.extract import DataFree, Oracle, data_free
 from edgerift.extract._launch import launch
 from edgerift.extract._ranks import Ranks
-from edgerift.recipes import silent
+from edgerift.steps import silent
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,7 @@ from edgerift.defend import ReverseSigmoid, TopK
 from edgerift.errors import BudgetError, InputError, ModelError, ProbabilitiesWarning
 from edgerift.extract import Oracle, knockoff, posteriors
 from edgerift.images import Augmentation, ImageSet
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 from edgerift.train import TrainSettings
 
 IMAGES = distinct_images(60)

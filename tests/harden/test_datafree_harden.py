@@ -21,9 +21,8 @@ from edgerift.harden import (
 )
 from edgerift.harden._answers import TunedAnswers
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Recipe, silent
-from edgerift.store import Store, write_whole
-from edgerift.study._graph import key_of
+from edgerift.run._graph import key_of
+from edgerift.steps import Recipe, Store, silent, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)

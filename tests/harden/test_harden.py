@@ -13,8 +13,7 @@ from edgerift.extract import Knockoff, QuerySettings, posteriors
 from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper
 from edgerift.harden._rows import make_row
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from edgerift.recipes import Recipe, Settings
-from edgerift.store import Store
-from edgerift.study._graph import key_of
-from edgerift.study._records import Record, Records, Watch, likeness
+from edgerift.run._graph import key_of
+from edgerift.run._records import Record, Records, Watch, likeness
+from edgerift.settings import Settings
+from edgerift.steps import Recipe, Store
 
 
 class Images(Settings):

@@ -16,7 +16,7 @@ from edgerift.errors import BudgetError, InputError
 from edgerift.extract import DataFreeClone, Oracle
 from edgerift.extract._launch import launch
 from edgerift.extract._ranks import Ranks
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 
 RANKS = 2
 NAMES = ("dfme", "maze", "maze-dfme", "disguide")

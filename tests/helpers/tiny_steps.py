@@ -17,8 +17,7 @@ import torch
 
 import edgerift
 from edgerift.errors import InputError, StoreError
-from edgerift.recipes import Recipe
-from edgerift.store import write_whole
+from edgerift.steps import Recipe, write_whole
 
 
 def say(store, name, text):

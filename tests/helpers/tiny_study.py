@@ -15,9 +15,10 @@ from pathlib import Path
 
 from tiny_steps import results
 
-from edgerift.store import Store
-from edgerift.study import Here, Place, make_cells, read_study, run_steps
-from edgerift.study._records import Records
+from edgerift.run import Here, Place, run_steps
+from edgerift.run._records import Records
+from edgerift.steps import Store
+from edgerift.study import make_cells, read_study
 
 FILE = """
 study: tiny

@@ -12,11 +12,11 @@ from PIL import Image
 from edgerift.harden._rows import ROWS
 from edgerift.measure import ReliabilityBin, expected_calibration_error, reliability
 from edgerift.report import hardening_charts, write_defending
-from edgerift.report._plot_alpha import alpha_png
-from edgerift.report._plot_reliability import Reliability, calibration_error, reliability_png
-from edgerift.report._plot_sweep import sweep_png
-from edgerift.report._plot_tradeoff import tradeoff_png
-from edgerift.report._plots import Look, looks
+from edgerift.report.hardening._plot_alpha import alpha_png
+from edgerift.report.hardening._plot_reliability import Reliability, calibration_error, reliability_png
+from edgerift.report.hardening._plot_sweep import sweep_png
+from edgerift.report.hardening._plot_tradeoff import tradeoff_png
+from edgerift.report.shared._plots import Look, looks
 
 ALL = {"tradeoff.png", "alpha.png", "reliability.png", "sweep.png"}
 

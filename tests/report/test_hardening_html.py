@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgerift.harden import Hardening
 from edgerift.report import hardening_html, write_hardening
-from edgerift.report._words import bounds, percent
+from edgerift.report.shared._words import bounds, percent
 
 PICTURES = ("tradeoff.png", "alpha.png", "reliability.png", "sweep.png")
 VOID = {"br", "img", "link", "meta", "path", "circle"}

@@ -6,8 +6,8 @@ import pytest
 from made_hardening import made_defending, made_hardening
 
 from edgerift.report import hardening_markdown
-from edgerift.report._hardening_markdown import defending_markdown
-from edgerift.report._words import percent, rate
+from edgerift.report.hardening._markdown import defending_markdown
+from edgerift.report.shared._words import percent, rate
 
 
 def tables(text: str) -> list[list[list[str]]]:

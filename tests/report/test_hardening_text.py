@@ -11,8 +11,8 @@ from rich.console import Console
 
 from edgerift.harden import Hardening
 from edgerift.report import hardening_text
-from edgerift.report._hardening_words import strength_words
-from edgerift.report._words import percent
+from edgerift.report.hardening._words import strength_words
+from edgerift.report.shared._words import percent
 
 
 def shown(hardening: Hardening, width: int = 120, folder: Path | None = None) -> str:

@@ -9,7 +9,7 @@ from made_hardening import made_defending, made_theft
 from rich.console import Console, RenderableType
 
 from edgerift.report import defend_text, theft_text
-from edgerift.report._words import bounds, percent
+from edgerift.report.shared._words import bounds, percent
 
 
 def shown(what: RenderableType, width: int = 80) -> str:

@@ -16,9 +16,9 @@ from PIL import Image
 from edgerift.audit import Audit
 from edgerift.errors import RecipeError
 from edgerift.report import audit_html
-from edgerift.report._html_charts import count_axis, curve_chart, interval_chart, share_axis, thieves_chart
-from edgerift.report._html_images import amplified
-from edgerift.report._html_scatter import scatter
+from edgerift.report.audit._html_charts import count_axis, curve_chart, interval_chart, share_axis, thieves_chart
+from edgerift.report.audit._html_images import amplified
+from edgerift.report.audit._html_scatter import scatter
 
 EVASION = ["attacks", "findings", "classes", "comparisons", "cause", "layers", "features", "fidelity"]
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}

@@ -9,7 +9,7 @@ from made_audit import made_audit, made_theft, theft
 
 from edgerift.audit import ControlPart
 from edgerift.measure import Rate, interval
-from edgerift.report._words import bounds, control_words, fixed, gate_numbers, percent, points, theft_outcome
+from edgerift.report.shared._words import bounds, control_words, fixed, gate_numbers, percent, points, theft_outcome
 
 SHARES = st.floats(-1, 1)
 

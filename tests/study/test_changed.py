@@ -2,9 +2,10 @@
 
 import pytest
 
-from edgerift.store import Store
-from edgerift.study import Here, Place, make_plan, open_study, run_steps
-from edgerift.study._records import Records
+from edgerift.run import Here, Place, run_steps
+from edgerift.run._records import Records
+from edgerift.steps import Store
+from edgerift.study import make_plan, open_study
 
 FILE = """
 study: changing

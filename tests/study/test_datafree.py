@@ -9,7 +9,7 @@ from wrong_studies import read_text, require_told
 from edgerift.errors import RecipeError
 from edgerift.extract import DataFree, Differences
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
-from edgerift.store import Store, write_whole
+from edgerift.steps import Store, write_whole
 from edgerift.study import Cell, Study, StudyResult, collect, make_cells
 
 TEXT = """\

@@ -11,8 +11,7 @@ from edgerift.errors import RecipeError
 from edgerift.evade import Attack, CrossEntropy, read_png
 from edgerift.images import open_splits
 from edgerift.measure import mcnemar, rate_of
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.study import PairRecipe, PairReport
 from edgerift.train import TrainSettings, read_history
 

@@ -10,10 +10,10 @@ from recorded_work import Work, record
 from tiny_steps import Tiny
 
 from edgerift.errors import StoreError
-from edgerift.store import Store
+from edgerift.run._graph import key_of
+from edgerift.run._records import Records, Watch, likeness
+from edgerift.steps import Store
 from edgerift.study import Cell, Plan, Study, make_cells, make_plan
-from edgerift.study._graph import key_of
-from edgerift.study._records import Records, Watch, likeness
 
 FIRST, SECOND = Tiny(name="first"), Tiny(name="second")
 BOTH = Tiny(name="both", starts=(FIRST, SECOND))

@@ -8,10 +8,10 @@ from made_study import made_pair
 from recorded_work import record
 
 from edgerift.harden import HardenRecipe
-from edgerift.store import Store, write_whole
+from edgerift.run._graph import key_of
+from edgerift.run._records import Records
+from edgerift.steps import Store, write_whole
 from edgerift.study import PairRecipe, Study, StudyResult, collect, make_cells
-from edgerift.study._graph import key_of
-from edgerift.study._records import Records
 
 STUDY = Study.model_validate(
     {

@@ -6,8 +6,7 @@ import torch
 
 from edgerift import errors, images, zoo
 from edgerift.images import ImagesSettings
-from edgerift.recipes import silent
-from edgerift.store import Store
+from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 

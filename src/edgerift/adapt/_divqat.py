@@ -15,7 +15,7 @@ from edgerift.adapt._tuned import Allowance, Search, searched
 from edgerift.deploy import Program, Target, folded, twin, twin_scores
 from edgerift.errors import RecipeError
 from edgerift.images import ImageSet
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 
 
 class Tuned(NamedTuple):

@@ -19,11 +19,11 @@ from edgerift.adapt._smoothing import Smoothing
 from edgerift.deploy import Program, Provenance, Target, folded
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe, silent
+from edgerift.steps import Progress, Recipe, silent
 from edgerift.train import History, Loss, TrainSettings, run
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 _CHECKPOINT = "checkpoint.pt"
 

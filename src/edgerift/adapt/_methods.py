@@ -17,7 +17,8 @@ from edgerift.adapt._settings import PtqSettings, QatSettings
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
 from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, split, to_float
-from edgerift.recipes import Progress, Settings, silent
+from edgerift.settings import Settings
+from edgerift.steps import Progress, silent
 from edgerift.train import History, Loss, Trained, TrainSettings, run
 
 TARGETS: tuple[Target, ...] = ("mobile", "server")

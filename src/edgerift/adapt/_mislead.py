@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 Towards: TypeAlias = Literal["second", "least"]
 

@@ -15,12 +15,12 @@ from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Target
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import LARGEST_MODEL, Document, Progress, Recipe
-from edgerift.store import write_whole
+from edgerift.settings import LARGEST_MODEL, Document
+from edgerift.steps import Progress, Recipe, write_whole
 from edgerift.train import History, TrainRecipe, TrainSettings, plot_history
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 ORIGINAL = "original.safetensors"
 PROGRAM = "program.safetensors"

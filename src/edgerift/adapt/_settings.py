@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edgerift.recipes import Count, Seed, Settings, TimesOrNone
+from edgerift.settings import Count, Seed, Settings, TimesOrNone
 from edgerift.train import TrainSettings
 
 

@@ -15,7 +15,7 @@ from edgerift.adapt._quantizers import quantizer
 from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Program, Provenance, Target, from_graph, quiet
 from edgerift.images import ImageSet
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 from edgerift.train import run
 
 

@@ -15,11 +15,11 @@ from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
-from edgerift.recipes import Progress, Recipe, Settings, TimesOrNone
-from edgerift.store import read_document, write_whole
+from edgerift.settings import Settings, TimesOrNone
+from edgerift.steps import Progress, Recipe, read_document, write_whole
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 SEARCH: Final = "search.json"
 

@@ -10,7 +10,7 @@ from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
 from edgerift.measure import fisher, mcnemar, rate_of
-from edgerift.recipes import Document, is_file, is_folder, parse_json
+from edgerift.settings import Document, is_file, is_folder, parse_json
 
 _ADVICE: Final = "`edgerift audit --out DIR` writes it"
 _VERSION: Final[int] = Audit.model_fields["version"].default

@@ -11,7 +11,7 @@ from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.evade import Attack
 from edgerift.extract import Theft
 from edgerift.measure import Interval
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 def _inside(name: str) -> str:

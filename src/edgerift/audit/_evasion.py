@@ -22,7 +22,7 @@ from edgerift.audit._stages import Stages
 from edgerift.deploy import fidelity
 from edgerift.evade import Evasion, SelectRecipe
 from edgerift.measure import fisher, interval, quadrants
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe

@@ -11,8 +11,8 @@ from edgerift.audit._document import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.measure import l2_distance, linf_distance, ssim
-from edgerift.recipes import Settings
-from edgerift.store import write_whole
+from edgerift.settings import Settings
+from edgerift.steps import write_whole
 
 FINDINGS: Final = "findings"
 SAMPLES: Final = "samples.jsonl"

@@ -20,8 +20,7 @@ from edgerift.audit._start import start_flags
 from edgerift.deploy import RUNTIMES
 from edgerift.errors import InputError
 from edgerift.evade import Evasion
-from edgerift.recipes import Progress, silent
-from edgerift.store import Store, held_folder, remove_unfinished, write_whole
+from edgerift.steps import Progress, Store, held_folder, remove_unfinished, silent, write_whole
 
 AUDIT: Final = "audit.json"
 SCHEMA: Final = "audit.schema.json"

@@ -14,10 +14,10 @@ from edgerift.deploy import Program
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Rate, accuracy, interval, quadrants
-from edgerift.recipes import Progress, Recipe
+from edgerift.steps import Progress, Recipe
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 ORIGINAL: Final = "original.safetensors"
 PROGRAM: Final = "program.safetensors"

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from edgerift.audit._document import EvasionPart, Examined, FlagPart, GatePart, PairPart, TheftPart
-from edgerift.recipes import LARGEST_YAML, Document, Settings, read_yaml, settings_of
+from edgerift.settings import LARGEST_YAML, Document, Settings, read_yaml, settings_of
 
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})

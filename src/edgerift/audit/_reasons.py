@@ -13,7 +13,7 @@ from edgerift.deploy import feature_module, twin, twin_scores
 from edgerift.errors import InputError
 from edgerift.evade import Evasion, Pair, embedding, rank_layers
 from edgerift.measure import interval
-from edgerift.recipes import Progress
+from edgerift.steps import Progress
 
 #: Enough images to rank layers by, and enough points to see clusters in.
 _RANKED: Final = 512

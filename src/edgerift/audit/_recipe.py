@@ -19,11 +19,11 @@ from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.recipes import BatchSize, ClassNumber, Count, Progress, Recipe, Seed
-from edgerift.store import write_whole
+from edgerift.settings import BatchSize, ClassNumber, Count, Seed
+from edgerift.steps import Progress, Recipe, write_whole
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 MEASURED: Final = "measured.json"
 

@@ -11,7 +11,7 @@ from edgerift.audit._evidence import FINDINGS, FindingFile
 from edgerift.deploy import open_build
 from edgerift.errors import DataError, InputError, ModelError
 from edgerift.evade import Pair, read_png
-from edgerift.recipes import Document, Settings, is_folder
+from edgerift.settings import Document, Settings, is_folder
 
 
 class Replay(Settings):

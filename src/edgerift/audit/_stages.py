@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, final
 
-from edgerift.recipes import Progress, Settings
-from edgerift.store import write_whole
+from edgerift.settings import Settings
+from edgerift.steps import Progress, write_whole
 
 Stage = TypeVar("Stage", bound=Settings)
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from edgerift.audit._document import FlagPart, TheftPart
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.extract import Knockoff, QuerySettings, Theft
-from edgerift.recipes import Count, Settings
+from edgerift.settings import Count, Settings
 
 if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe

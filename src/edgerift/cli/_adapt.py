@@ -18,9 +18,9 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import RUNTIMES, BuildRecipe, Program, open_build
 from edgerift.errors import RecipeError
-from edgerift.recipes import Progress, Settings, is_file
 from edgerift.report import Card, card_text, make_card
-from edgerift.store import Store, write_whole
+from edgerift.settings import Settings, is_file
+from edgerift.steps import Progress, Store, write_whole
 
 
 class Adapt(Settings):

@@ -30,8 +30,8 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
-from edgerift.recipes import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
+from edgerift.settings import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.train import TrainRecipe, TrainSettings
 
 

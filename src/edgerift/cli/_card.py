@@ -11,9 +11,9 @@ from edgerift.cli._adapt import measured_card
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError
-from edgerift.recipes import Document, Seed, Settings, is_file, is_folder
 from edgerift.report import Card, card_text
-from edgerift.store import write_whole
+from edgerift.settings import Document, Seed, Settings, is_file, is_folder
+from edgerift.steps import write_whole
 
 
 class CardCommand(Settings):

@@ -12,7 +12,7 @@ from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
 from edgerift.extract import DataFree, Differences, Generator, Positives
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Count, Parts, Settings, Times, parse_json
+from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
 #: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.

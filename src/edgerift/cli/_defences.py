@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 from edgerift.defend import Defence, strengths, with_strength
 from edgerift.errors import InputError, RecipeError, unknown_name
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 _KINDS: Final[dict[str, type[Settings]]] = {
     kind.model_fields["name"].default: kind for kind in get_args(get_args(Defence)[0])

@@ -19,8 +19,8 @@ from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
 from edgerift.extract import ExtractRecipe
 from edgerift.harden import sweep_defences
-from edgerift.recipes import Settings
 from edgerift.report import defend_text, write_defending
+from edgerift.settings import Settings
 
 _DEFAULT: Final = ("reverse-sigmoid", "deception")
 

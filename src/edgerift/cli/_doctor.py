@@ -15,8 +15,8 @@ from edgerift.cli._options import Json
 from edgerift.cli._terminal import show
 from edgerift.deploy import RUNTIMES, find_runtime
 from edgerift.errors import MissingRuntimeError, StoreError
-from edgerift.recipes import Settings
-from edgerift.store import default_root, require_writable
+from edgerift.settings import Settings
+from edgerift.steps import default_root, require_writable
 
 
 class Finding(Settings):

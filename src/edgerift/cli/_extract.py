@@ -25,8 +25,8 @@ from edgerift.cli._victim import VictimOptions, find_victim
 from edgerift.defend import DEFENCES, Defence, TopK
 from edgerift.errors import InputError
 from edgerift.extract import DataFreeRecipe, ExtractRecipe, Theft
-from edgerift.recipes import Count, Settings, Times
 from edgerift.report import data_free_text, theft_text
+from edgerift.settings import Count, Settings, Times
 
 
 class CounterOptions(Settings):

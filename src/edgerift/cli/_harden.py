@@ -19,9 +19,9 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, RowName, make_row
-from edgerift.recipes import Progress, Settings, TimesOrNone
 from edgerift.report import hardening_text, write_hardening
-from edgerift.store import Store
+from edgerift.settings import Settings, TimesOrNone
+from edgerift.steps import Progress, Store
 
 _ROWS: Final[tuple[RowName, ...]] = get_args(RowName)
 _DEFAULT: Final[tuple[RowName, ...]] = HardenRecipe.model_fields["rows"].default

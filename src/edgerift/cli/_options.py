@@ -14,8 +14,8 @@ from pydantic import Field
 from edgerift import images
 from edgerift.errors import ImagesWarning, InputError
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Settings, is_folder
-from edgerift.store import Store, default_root
+from edgerift.settings import Settings, is_folder
+from edgerift.steps import Store, default_root
 
 #: A whole number whose checks word what is none, so that a share of 255 is answered with the grey levels it means.
 LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(

@@ -30,7 +30,7 @@ from edgerift.deploy import (
     given_build,
 )
 from edgerift.errors import ModelError, RecipeError
-from edgerift.recipes import Count, LearningRate, Settings, Times, is_file
+from edgerift.settings import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
 

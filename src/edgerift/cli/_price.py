@@ -13,8 +13,7 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.cli._progress import Clock, duration
 from edgerift.extract import ExtractRecipe, Knockoff
-from edgerift.recipes import Progress
-from edgerift.store import Store
+from edgerift.steps import Progress, Store
 from edgerift.train import choose_device
 
 _TIMED_STEPS: Final = 3

@@ -11,7 +11,7 @@ from rich.text import Text
 from edgerift.audit import Replay, replay
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class ReplayCommand(Settings):

@@ -16,12 +16,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import store as upkeep
+from edgerift import steps as upkeep
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError
-from edgerift.recipes import Recipe, Settings, read
-from edgerift.store import Entry, Store, Verdict, default_root
+from edgerift.settings import Settings
+from edgerift.steps import Entry, Recipe, Store, Verdict, default_root, read
 
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}

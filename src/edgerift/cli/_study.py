@@ -14,28 +14,12 @@ from edgerift.cli._options import Json, output_folder
 from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, StoreError
-from edgerift.recipes import Document, Parts, Progress, Recipe, Settings, Threads, silent
 from edgerift.report import plan_text, study_text, write_study
-from edgerift.store import Store, default_root
-from edgerift.study import (
-    Cell,
-    Here,
-    OnRay,
-    Place,
-    Plan,
-    Processes,
-    RunSummary,
-    StudyFile,
-    StudyResult,
-    Workers,
-    collect,
-    key_of,
-    known_cells,
-    make_plan,
-    open_study,
-    run_steps,
-    track,
-)
+from edgerift.run import Here, OnRay, Place, Processes, RunSummary, Workers, key_of, run_steps
+from edgerift.settings import Document, Parts, Settings, Threads
+from edgerift.steps import Progress, Recipe, Store, default_root, silent
+from edgerift.study import Cell, Plan, StudyFile, StudyResult, collect, known_cells, make_plan, open_study
+from edgerift.track import track
 
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 

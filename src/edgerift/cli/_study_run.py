@@ -9,9 +9,10 @@ from typing import Final, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgerift.recipes import Settings
 from edgerift.report import study_text, write_study
-from edgerift.study import Plan, RunSummary, StudyResult
+from edgerift.run import RunSummary
+from edgerift.settings import Settings
+from edgerift.study import Plan, StudyResult
 
 _RESULT: Final = "result.json"
 

@@ -16,7 +16,8 @@ from rich.segment import Segment
 
 from edgerift.cli._progress import InLog, OnTerminal, bars
 from edgerift.errors import EdgeriftWarning, one_line, plain
-from edgerift.recipes import Progress, Settings
+from edgerift.settings import Settings
+from edgerift.steps import Progress
 
 #: Columns where the output is no terminal: wide enough for the tables.
 _PIPE_WIDTH = 120

@@ -8,7 +8,7 @@ from edgerift import images, zoo
 from edgerift.errors import DataError
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.images import ImagesSettings
-from edgerift.recipes import BatchSize, Count, LearningRate, Seed, Settings, Times
+from edgerift.settings import BatchSize, Count, LearningRate, Seed, Settings, Times
 from edgerift.train import TrainSettings
 
 #: What a thief asks about who knows the victim's task alone: near the victim's images, or far from them.

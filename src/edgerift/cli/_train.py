@@ -14,8 +14,8 @@ from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.measure import accuracy
-from edgerift.recipes import BatchSize, LearningRate, Seed, Settings, Times
-from edgerift.store import STORE_FILES, write_whole
+from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
+from edgerift.steps import STORE_FILES, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
 #: Digits are a thousand images: they need more epochs and take seconds.

@@ -20,7 +20,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Settings, is_file, is_folder
+from edgerift.settings import Settings, is_file, is_folder
 from edgerift.train import TrainRecipe
 
 

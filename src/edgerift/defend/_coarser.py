@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from edgerift.defend._rows import checked, normalised, with_top
-from edgerift.recipes import Count, Settings
+from edgerift.settings import Count, Settings
 
 
 @final

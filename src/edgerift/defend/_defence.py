@@ -13,7 +13,7 @@ from edgerift.defend._noise import GaussianNoise
 from edgerift.defend._rows import checked
 from edgerift.defend._sigmoid import Deception, ReverseSigmoid
 from edgerift.errors import InputError, users_code
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 Defence: TypeAlias = Annotated[
     ReverseSigmoid | Deception | Rounding | TopK | LabelOnly | GaussianNoise | Temperature,

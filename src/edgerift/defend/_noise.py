@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from edgerift.defend._rows import checked, normalised
-from edgerift.recipes import Seed, Settings
+from edgerift.settings import Seed, Settings
 
 _GOLDEN = 0x9E3779B97F4A7C15
 

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from edgerift.defend._rows import checked, normalised, with_top
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 Form: TypeAlias = Literal["exact", "clamped-odds"]
 """How the logit of a probability is taken: as it is, or with its odds held in [1e-12, 1 - 1e-12]."""

@@ -19,7 +19,7 @@ from edgerift.measure import (
     posterior_l1,
     strongest,
 )
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 #: A bracket between two strengths of the grid is halved this often.
 _HALVINGS = 20

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.evade._grey_levels import GreyLevels, meant
 from edgerift.evade._objectives import CrossEntropy, Margin, NamedObjective, PairMargin, TargetedDiva
-from edgerift.recipes import Seed, Settings, Times, TimesOrNone
+from edgerift.settings import Seed, Settings, Times, TimesOrNone
 
 #: Gradient calls for each image; a report has a figure for each.
 MOST_CALLS: Final = 1_000_000

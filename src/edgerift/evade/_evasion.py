@@ -15,8 +15,8 @@ from edgerift.errors import InputError, RecipeError, first_line
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import is_beyond_top5, is_evasive
 from edgerift.measure import Rate
-from edgerift.recipes import parse_json
-from edgerift.store import read_tensors, write_whole
+from edgerift.settings import parse_json
+from edgerift.steps import read_tensors, write_whole
 
 
 @final

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgerift.errors import DataError, first_line
 from edgerift.evade._pair import Victim
-from edgerift.recipes import Document
+from edgerift.settings import Document
 
 _LARGEST_SIDE: Final = 4096
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edgerift.deploy import Program, layers, restored_twin, twin, twin_scores
 from edgerift.measure import Rate
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)

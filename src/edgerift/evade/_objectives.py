@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor
 
 from edgerift.errors import InputError, users_code
-from edgerift.recipes import ClassNumber, Settings
+from edgerift.settings import ClassNumber, Settings
 
 Objective: TypeAlias = Callable[[Tensor, tuple[Tensor, ...], Tensor], Tensor]
 """Logits `[N,K]` of the original, logits `[N,K]` of each build's twin, labels int64 `[N]`; to values `[N]`."""

@@ -21,12 +21,12 @@ from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import BatchSize, Count, Progress, Recipe, Seed, Settings, silent
-from edgerift.store import write_whole
+from edgerift.settings import BatchSize, Count, Seed, Settings
+from edgerift.steps import Progress, Recipe, silent, write_whole
 from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 EVASION: Final = "evasion.safetensors"
 SELECTION: Final = "selection.safetensors"

@@ -22,7 +22,8 @@ from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import predict_all
-from edgerift.recipes import Progress, Settings, silent
+from edgerift.settings import Settings
+from edgerift.steps import Progress, silent
 
 #: How many images the original is asked about twice.
 _REPEATED: Final = 4

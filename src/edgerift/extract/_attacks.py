@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 from edgerift.errors import unknown_name
 from edgerift.extract._differences import Differences
 from edgerift.extract._recovery import Loss
-from edgerift.recipes import BatchSize, Count, Parts, Seed, Settings, Times
+from edgerift.settings import BatchSize, Count, Parts, Seed, Settings, Times
 
 AttackName: TypeAlias = Literal["dfme", "maze", "maze-dfme", "disguide", "disguide-hard"]
 

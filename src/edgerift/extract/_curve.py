@@ -9,7 +9,7 @@ from torch import nn
 
 from edgerift.extract._generator import Generator
 from edgerift.extract._masking import Masking
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class Measured(Settings):

@@ -27,7 +27,7 @@ from edgerift.extract._oracle import Oracle
 from edgerift.extract._ranks import Ranks
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Standing, read_state, write_state
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 from edgerift.train import choose_device, derived_seed, repeatable, seeded_layers
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
 from edgerift.extract._samples import draw_samples
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, MeanInterval, accuracy, agreement, interval, mean_interval, posterior_kl
-from edgerift.recipes import Count, Parts, Progress, Recipe, Settings
-from edgerift.store import Store, read_document, write_whole
+from edgerift.settings import Count, Parts, Settings
+from edgerift.steps import Progress, Recipe, Store, read_document, write_whole
 from edgerift.train import choose_device
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgerift.extract._generator import squashed
 from edgerift.extract._recovery import LOSSES, Loss, logarithms
-from edgerift.recipes import Settings, Times
+from edgerift.settings import Settings, Times
 
 Ask = Callable[[Tensor], Tensor]
 

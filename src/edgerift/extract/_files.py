@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from filelock import BaseFileLock, FileLock, Timeout
 
 from edgerift.errors import StoreError
-from edgerift.store import require_regular
+from edgerift.steps import require_regular
 
 _PAGE: Final = 4096
 #: Fewer zeros at the end may be answers.

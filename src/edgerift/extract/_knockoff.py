@@ -19,7 +19,8 @@ from edgerift.extract._inversion import learn_inversion
 from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
 from edgerift.images import Augmentation, ImageSet
-from edgerift.recipes import Count, Progress, Seed, Settings, Times, silent
+from edgerift.settings import Count, Seed, Settings, Times
+from edgerift.steps import Progress, silent
 from edgerift.train import History, TrainSettings, augment, run
 
 #: Answers that add up to less than 1 by more than this were cut.

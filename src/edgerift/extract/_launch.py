@@ -20,7 +20,7 @@ import torch
 from torch import multiprocessing
 
 from edgerift.errors import EdgeriftError, MissingRuntimeError
-from edgerift.recipes import Progress
+from edgerift.steps import Progress
 from edgerift.train import keep_freed_memory
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, is_unwritten, locked, write_all
-from edgerift.store import write_whole
-from edgerift.store._locks import let_go
+from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
 _KEY: Final = 16

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgerift.extract._differences import Differences, sphere
 from edgerift.extract._generator import Generator, squashed
 from edgerift.extract._recovery import LOSSES, Loss, logarithms
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 from edgerift.train import exact_float32
 
 Answer = Callable[[Tensor], Tensor]

@@ -23,7 +23,7 @@ from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.extract._stream import Stream
 from edgerift.images import to_float
 from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 from edgerift.train import exact_float32
 
 #: So many images are answered, written to the ledger, and only then handed out.

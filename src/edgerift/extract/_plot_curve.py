@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgerift.extract._curve import CurvePoint
-from edgerift.store import write_whole
+from edgerift.steps import write_whole
 
 
 def plot_curve(curve: Sequence[CurvePoint], victim_error: float, path: Path) -> None:

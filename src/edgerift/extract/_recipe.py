@@ -17,12 +17,12 @@ from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, posteriors
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
 from edgerift.measure import Interval, MeanInterval, mean_interval, posterior_l1
-from edgerift.recipes import Count, Progress, Recipe, Seed, Settings
-from edgerift.store import read_document, write_whole
+from edgerift.settings import Count, Seed, Settings
+from edgerift.steps import Progress, Recipe, read_document, write_whole
 from edgerift.train import TrainRecipe, plot_history
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 CLONE: Final = "clone.safetensors"
 THEFT: Final = "theft.json"

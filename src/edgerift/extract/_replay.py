@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, write_all
-from edgerift.store import require_regular
+from edgerift.steps import require_regular
 
 #: Rows beyond the capacity: what is written between two checkpoints takes no row that a resumed run reads.
 SLACK: Final = 131_072

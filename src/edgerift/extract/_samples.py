@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from edgerift.extract._generator import Generator, squashed
-from edgerift.store import write_whole
+from edgerift.steps import write_whole
 
 _SIDE: Final = 8
 #: Small images are enlarged to about this, so that a person sees their pixels.

@@ -27,8 +27,7 @@ from edgerift.extract._stream_format import (
     read_header,
     rows_checksum,
 )
-from edgerift.store import require_regular, write_whole
-from edgerift.store._locks import let_go
+from edgerift.steps import let_go, require_regular, write_whole
 
 
 @final

@@ -12,11 +12,11 @@ from edgerift.defend import Defence, ReverseSigmoid, tuned
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import open_victim, posteriors
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe, Settings
-from edgerift.store import read_document, write_whole
+from edgerift.settings import Settings
+from edgerift.steps import Progress, Recipe, read_document, write_whole
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 _CHOSEN: Final = "defences.json"
 

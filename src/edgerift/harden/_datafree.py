@@ -12,11 +12,11 @@ from edgerift.deploy import BuildRecipe
 from edgerift.extract import DataFree, DataFreeRecipe
 from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
 from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
-from edgerift.recipes import Count, Parts, Progress, Recipe, silent
-from edgerift.store import read_document, write_whole
+from edgerift.settings import Count, Parts
+from edgerift.steps import Progress, Recipe, read_document, silent, write_whole
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 DATA_FREE: Final = "data-free.json"
 

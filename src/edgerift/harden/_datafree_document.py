@@ -8,7 +8,7 @@ from typing import Literal
 
 from edgerift.extract import DataFree, DataFreeTheft, Masking
 from edgerift.harden._rows import RowName
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class DataFreeEntry(Settings):

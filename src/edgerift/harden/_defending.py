@@ -7,7 +7,7 @@ from typing import Literal
 from edgerift.defend import Defence
 from edgerift.harden._document import DataPart
 from edgerift.measure import Interval, ReliabilityBin
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class DefendPoint(Settings):

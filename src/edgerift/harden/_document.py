@@ -11,7 +11,7 @@ from edgerift.defend import Defence, SweepPoint
 from edgerift.deploy import Target
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings
 from edgerift.measure import Interval, MeanInterval, ReliabilityBin
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class Thieves(Settings):

@@ -26,11 +26,11 @@ from edgerift.measure import (
     posterior_l1,
     reliability,
 )
-from edgerift.recipes import Progress
+from edgerift.steps import Progress
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
 

@@ -20,12 +20,12 @@ from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
-from edgerift.recipes import Count, Progress, Recipe, silent
-from edgerift.store import read_document, write_whole
+from edgerift.settings import Count
+from edgerift.steps import Progress, Recipe, read_document, silent, write_whole
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 HARDENING: Final = "hardening.json"
 LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")

@@ -22,11 +22,12 @@ from edgerift.defend import Defence
 from edgerift.deploy import BuildRecipe, Target
 from edgerift.harden._answers import TunedAnswers
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Progress, Settings
+from edgerift.settings import Settings
+from edgerift.steps import Progress
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 RowName: TypeAlias = Literal[
     "large",

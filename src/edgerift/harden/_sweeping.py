@@ -19,11 +19,11 @@ from edgerift.harden._measures import data_part
 from edgerift.harden._timing import added_milliseconds
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import reliability
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 #: The fields of a defence, its strength left out, by its name.
 Fields: TypeAlias = Mapping[str, Any]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgerift.images._fingerprint import file_digest
-from edgerift.store._locks import let_go, lock_in_turn
-from edgerift.store._writing import disk_errors, sync_tree
+from edgerift.steps import disk_errors, let_go, lock_in_turn, sync_tree
 
 INDEX = "entry.json"
 

@@ -7,7 +7,7 @@ import torch
 from edgerift.errors import DataError
 from edgerift.images._fingerprint import derive
 from edgerift.images._set import ImageSet
-from edgerift.recipes import require_seed
+from edgerift.settings import require_seed
 
 
 def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:

@@ -18,7 +18,7 @@ from edgerift.images._fingerprint import derive, source_digest
 from edgerift.images._notes import copies
 from edgerift.images._pixels import resize_pixels
 from edgerift.images._set import ImageSet
-from edgerift.store import write_whole
+from edgerift.steps import write_whole
 
 PREFIXES = {"train": "", "test": "test_"}
 ARRAYS = ("classes", *(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("images", "labels", "groups")))

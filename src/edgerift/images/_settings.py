@@ -14,7 +14,7 @@ from edgerift.images._load import content_of, open_located
 from edgerift.images._set import Augmentation, ImageSet
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import split
-from edgerift.recipes import Seed, Settings
+from edgerift.settings import Seed, Settings
 
 
 def _is_none(value: object) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgerift.errors import DataError
 from edgerift.images._set import ImageSet
-from edgerift.recipes import require_seed
+from edgerift.settings import require_seed
 
 
 def split(image_set: ImageSet, fraction: float, *, seed: int = 0) -> tuple[ImageSet, ImageSet]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgerift.measure._posteriors import Mean
 from edgerift.measure._rate import Rate
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class Interval(Settings):

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 
 from edgerift.errors import InputError
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class Spread(Settings):

@@ -1,11 +1,6 @@
-"""Studies: grids of recipes from one file, run here, in processes or on Ray, ending in one document."""
+"""Studies: grids of recipes from one file, ending in one document."""
 
-from edgerift.study._claims import Claim as Claim
-from edgerift.study._claims import Finding as Finding
-from edgerift.study._claims import claims as claims
 from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
-from edgerift.study._graph import Key as Key
-from edgerift.study._graph import key_of as key_of
 from edgerift.study._grid import Cell as Cell
 from edgerift.study._grid import make_cells as make_cells
 from edgerift.study._pairs import EpochPart as EpochPart
@@ -15,8 +10,6 @@ from edgerift.study._pairs import PairReport as PairReport
 from edgerift.study._plan import Plan as Plan
 from edgerift.study._plan import StepState as StepState
 from edgerift.study._plan import make_plan as make_plan
-from edgerift.study._processes import Processes as Processes
-from edgerift.study._ray import OnRay as OnRay
 from edgerift.study._reading import StudyFile as StudyFile
 from edgerift.study._reading import open_study as open_study
 from edgerift.study._reading import read_study as read_study
@@ -28,19 +21,10 @@ from edgerift.study._result import StudyResult as StudyResult
 from edgerift.study._result import TheftCell as TheftCell
 from edgerift.study._result import collect as collect
 from edgerift.study._result import known_cells as known_cells
-from edgerift.study._running import FailedStep as FailedStep
-from edgerift.study._running import RunSummary as RunSummary
-from edgerift.study._running import run_steps as run_steps
 from edgerift.study._settings import AttackChoice as AttackChoice
 from edgerift.study._settings import DataChoice as DataChoice
 from edgerift.study._settings import EvasionPlan as EvasionPlan
 from edgerift.study._settings import NetworkChoice as NetworkChoice
 from edgerift.study._settings import Study as Study
 from edgerift.study._settings import TheftPlan as TheftPlan
-from edgerift.study._step import Outcome as Outcome
-from edgerift.study._step import Place as Place
-from edgerift.study._step import run_step as run_step
-from edgerift.study._tracking import track as track
-from edgerift.study._workers import Here as Here
-from edgerift.study._workers import Workers as Workers
 from edgerift.study._yaml import profile_names as profile_names

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.extract import AttackName, DataFree
 from edgerift.harden import RowName
-from edgerift.recipes import Count, NotAllowedError, Parts, Problem, Seed, Settings
+from edgerift.settings import Count, NotAllowedError, Parts, Problem, Seed, Settings
 from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
 

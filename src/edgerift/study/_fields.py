@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from edgerift import zoo
 from edgerift.errors import unknown_name
 from edgerift.extract import DataFree, Knockoff
-from edgerift.recipes import NotAllowedError, Problem, Settings, problems
+from edgerift.settings import NotAllowedError, Problem, Settings, problems
 from edgerift.train import TrainSettings
 
 #: The longest name that is shown whole.

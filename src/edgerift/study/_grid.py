@@ -17,7 +17,7 @@ from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
 from edgerift.images import ImagesSettings
-from edgerift.recipes import Problem, is_folder
+from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe

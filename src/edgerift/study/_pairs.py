@@ -15,12 +15,12 @@ from edgerift.errors import DataError, first_line
 from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import Interval, accuracy, interval, quadrants
-from edgerift.recipes import ClassNumber, Count, Progress, Recipe, Seed, Settings
-from edgerift.store import read_document, write_whole
+from edgerift.settings import ClassNumber, Count, Seed, Settings
+from edgerift.steps import Progress, Recipe, read_document, write_whole
 from edgerift.train import read_history
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 REPORT: Final = "pair.json"
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from edgerift.evade import EvadeRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
-from edgerift.recipes import Recipe, Settings
-from edgerift.study._estimate import Estimates
-from edgerift.study._graph import Graph, Key, key_of
+from edgerift.run import Estimates, Graph, Key, Records, is_running, key_of
+from edgerift.settings import Settings
+from edgerift.steps import Recipe
 from edgerift.study._grid import Cell
-from edgerift.study._records import Records, is_running
 from edgerift.study._step_names import cells_of_steps, step_names
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 
 class StepState(Settings):

@@ -10,7 +10,7 @@ from typing import final
 
 from edgerift import zoo
 from edgerift.errors import InputError, ModelError, RecipeError
-from edgerift.recipes import Node, Place, Problem, settings_of
+from edgerift.settings import Node, Place, Problem, settings_of
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
 from edgerift.study._yaml import document, profile_names, read_profile

@@ -10,15 +10,15 @@ from edgerift.deploy import Target
 from edgerift.errors import StoreError
 from edgerift.extract import AttackName
 from edgerift.harden import DataFreeComparison, DataFreeHardenRecipe, Hardening, HardenRecipe
-from edgerift.recipes import Progress, Settings, silent
-from edgerift.study._graph import Key, key_of
+from edgerift.run import Key, Records, key_of
+from edgerift.settings import Settings
+from edgerift.steps import Progress, silent
 from edgerift.study._grid import Cell
 from edgerift.study._pairs import PairRecipe, PairReport
-from edgerift.study._records import Records
 from edgerift.study._settings import Adaptation, Study
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 
 class PairCell(Settings):

@@ -18,7 +18,7 @@ from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import RowName
-from edgerift.recipes import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
+from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,

@@ -11,8 +11,8 @@ from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers
-from edgerift.recipes import Recipe
-from edgerift.study._graph import Graph, Key
+from edgerift.run import Graph, Key
+from edgerift.steps import Recipe
 from edgerift.study._grid import DATA_FREE, Cell
 from edgerift.study._pairs import PairRecipe
 from edgerift.train import TrainRecipe

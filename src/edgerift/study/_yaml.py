@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edgerift.errors import RecipeError, unknown_name
-from edgerift.recipes import LARGEST_YAML, Document, Node, read_yaml
+from edgerift.settings import LARGEST_YAML, Document, Node, read_yaml
 
 PROFILES: Final = "profiles"
 

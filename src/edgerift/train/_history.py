@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgerift.errors import RecipeError, StoreError
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 @dataclass(frozen=True)

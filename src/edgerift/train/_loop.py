@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.errors import DataError, ModelError
 from edgerift.images import ImageSet, split
-from edgerift.recipes import Progress, silent
+from edgerift.steps import Progress, silent
 from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
 from edgerift.train._data import on_device
 from edgerift.train._device import choose_device, placed, repeatable

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgerift.store import write_whole
+from edgerift.steps import write_whole
 from edgerift.train._history import History
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from pydantic import Field, model_validator
 from edgerift import zoo
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.recipes import Progress, Recipe, Seed
-from edgerift.store import write_whole
+from edgerift.settings import Seed
+from edgerift.steps import Progress, Recipe, write_whole
 from edgerift.train._loop import run
 from edgerift.train._plot import plot_history
 from edgerift.train._settings import TrainSettings
 
 if TYPE_CHECKING:
-    from edgerift.store import Store
+    from edgerift.steps import Store
 
 ORIGINAL = "original.safetensors"
 CHECKPOINT = "checkpoint.pt"

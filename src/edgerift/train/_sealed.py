@@ -13,8 +13,8 @@ import torch
 import xxhash
 
 from edgerift.errors import StoreError, first_line
-from edgerift.recipes import LARGEST_MODEL, Document
-from edgerift.store import require_regular, write_whole
+from edgerift.settings import LARGEST_MODEL, Document
+from edgerift.steps import require_regular, write_whole
 
 
 def write_sealed(path: Path, mark: str, content: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgerift.recipes import BatchSize, Seed, Settings, Times, TimesOrNone
+from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone
 
 
 class TrainSettings(Settings):

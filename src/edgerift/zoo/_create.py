@@ -10,7 +10,7 @@ from torch import nn
 
 from edgerift.errors import ModelError, unknown_name, users_code
 from edgerift.measure import Logits
-from edgerift.recipes import require_seed
+from edgerift.settings import require_seed
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._factory import find_factory

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from edgerift.errors import ModelError, RecipeError
-from edgerift.recipes import Settings, is_file
-from edgerift.store import read_tensors, write_whole
+from edgerift.settings import Settings, is_file
+from edgerift.steps import read_tensors, write_whole
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._create import from_architecture, is_users_own

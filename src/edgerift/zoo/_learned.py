@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, PositiveInt, model_validator
 
 from edgerift.errors import ModelError
-from edgerift.recipes import Settings
+from edgerift.settings import Settings
 
 
 class Learned(Settings):

@@ -7,8 +7,8 @@ import chromium
 import pytest
 from made_study import made_diva, made_study
 
-from edgerift.report._study._figures import study_charts
-from edgerift.report._study._html import study_html
+from edgerift.report.figures._registry import study_charts
+from edgerift.report.study._html import study_html
 
 pytestmark = pytest.mark.slow
 

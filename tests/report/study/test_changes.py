@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from edgerift.extract import AttackName, DataFree, Differences
-from edgerift.report._study._changes import changed_settings, changes_words
+from edgerift.report.tables._changes import changed_settings, changes_words
 
 
 @pytest.mark.parametrize("name", get_args(AttackName))

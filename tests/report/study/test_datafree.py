@@ -16,23 +16,24 @@ from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 from scipy import stats
 
+from edgerift.facts import claims
 from edgerift.harden import DataFreeEntry, best_epsilon, paper_clone_error
 from edgerift.report import results_markdown, study_markdown, study_text
-from edgerift.report._markdown import escaped
-from edgerift.report._study import _plots_epsilon as epsilon
-from edgerift.report._study import _plots_questions as questions
-from edgerift.report._study._claims import claim_notes, claim_rows, claims_words
-from edgerift.report._study._csv import table_csv
-from edgerift.report._study._datafree import DataFreeThefts, Theft
-from edgerift.report._study._figures import figure_of, study_charts
-from edgerift.report._study._html import study_html
-from edgerift.report._study._latex import table_latex
-from edgerift.report._study._records import records_csv
-from edgerift.report._study._table import Cell, Number, StudyTable, cell_words
-from edgerift.report._study._tables import study_tables
-from edgerift.report._study._words import cell_count, setting_rows
-from edgerift.report._words import percent
-from edgerift.study import StudyResult, claims
+from edgerift.report.figures import _epsilon as epsilon
+from edgerift.report.figures import _queries as questions
+from edgerift.report.figures._registry import figure_of, study_charts
+from edgerift.report.records._datafree import DataFreeThefts, Theft
+from edgerift.report.records._records import records_csv
+from edgerift.report.shared._markdown import escaped
+from edgerift.report.shared._words import percent
+from edgerift.report.study._claims import claim_notes, claim_rows, claims_words
+from edgerift.report.study._html import study_html
+from edgerift.report.study._words import cell_count, setting_rows
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._csv import table_csv
+from edgerift.report.tables._latex import table_latex
+from edgerift.report.tables._table import Cell, Number, StudyTable, cell_words
+from edgerift.study import StudyResult
 
 DFME, MAZE = "Adversary's error (%), DFME", "Adversary's error (%), MAZE"
 LOOKS = {"large": "#8a8f98", "qat": "#191b1e", "divqat": "#0072b2"}

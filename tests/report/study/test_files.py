@@ -8,7 +8,7 @@ from made_study import made_divqat
 
 from edgerift.errors import StoreError
 from edgerift.report import write_study
-from edgerift.report._study._files import LIST, ReportFiles
+from edgerift.report.study._files import LIST, ReportFiles
 from edgerift.study import StudyResult
 
 
@@ -30,9 +30,9 @@ def entry(name: str, content: bytes) -> str:
 @pytest.fixture
 def figureless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: each picture is its name."""
-    monkeypatch.setattr("edgerift.report._study._figures.png", lambda _: b"a picture")
+    monkeypatch.setattr("edgerift.report.figures._registry.png", lambda _: b"a picture")
     for name in ("alpha", "clones", "targets", "tradeoff"):
-        monkeypatch.setattr(f"edgerift.report._study._figures.draw_{name}", lambda *_: None)
+        monkeypatch.setattr(f"edgerift.report.figures._registry.draw_{name}", lambda *_: None)
 
 
 @pytest.mark.usefixtures("figureless")

@@ -14,13 +14,13 @@ from made_study import FAILED, made_diva, made_divqat, made_study
 from PIL import Image
 
 from edgerift.report import study_markdown, write_study
-from edgerift.report._study._csv import table_csv
-from edgerift.report._study._html import study_html
-from edgerift.report._study._latex import table_latex
-from edgerift.report._study._markdown import table_markdown
-from edgerift.report._study._records import records_csv
-from edgerift.report._study._table import StudyTable, cell_words
-from edgerift.report._study._tables import study_tables
+from edgerift.report.records._records import records_csv
+from edgerift.report.study._html import study_html
+from edgerift.report.study._markdown import table_markdown
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._csv import table_csv
+from edgerift.report.tables._latex import table_latex
+from edgerift.report.tables._table import StudyTable, cell_words
 from edgerift.study import MissingCell, StudyResult
 
 VOID = {"br", "img", "link", "meta", "path", "circle", "wbr"}

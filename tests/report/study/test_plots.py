@@ -23,21 +23,21 @@ from PIL import Image
 from edgerift.audit import EmbeddingPart
 from edgerift.errors import InputError
 from edgerift.measure import Interval, MeanInterval, Rate, interval, spread
-from edgerift.report._plot_scales import decades, strengths
-from edgerift.report._study import _plots_alpha as alpha
-from edgerift.report._study import _plots_epsilon as epsilon
-from edgerift.report._study import _plots_groups as groups
-from edgerift.report._study import _plots_questions as questions
-from edgerift.report._study import _plots_success as success
-from edgerift.report._study import _plots_tradeoff as tradeoff
-from edgerift.report._study import _plots_training as training
-from edgerift.report._study._figures import FIGURES, figure_of, slug, study_charts
-from edgerift.report._study._plots_attacked import attacked_words, draw_attacked, magnification, pixels
-from edgerift.report._study._plots_features import draw_features, features_words
-from edgerift.report._study._plots_names import Line, Named, _passed, name_marks
-from edgerift.report._study._plots_panels import panel_figure
-from edgerift.report._study._plots_seeds import over_seeds, whisker_words
-from edgerift.report._words import percent
+from edgerift.report.figures import _alpha as alpha
+from edgerift.report.figures import _epsilon as epsilon
+from edgerift.report.figures import _groups as groups
+from edgerift.report.figures import _queries as questions
+from edgerift.report.figures import _success as success
+from edgerift.report.figures import _tradeoff as tradeoff
+from edgerift.report.figures import _training as training
+from edgerift.report.figures._attacked import attacked_words, draw_attacked, magnification, pixels
+from edgerift.report.figures._features import draw_features, features_words
+from edgerift.report.figures._names import Line, Named, _passed, name_marks
+from edgerift.report.figures._panels import panel_figure
+from edgerift.report.figures._registry import FIGURES, figure_of, slug, study_charts
+from edgerift.report.figures._seeds import over_seeds, whisker_words
+from edgerift.report.shared._plot_scales import decades, strengths
+from edgerift.report.shared._words import percent
 from edgerift.study import StudyResult
 
 LONG = "a folder of street signs as they stood in $1990_x$"
@@ -199,10 +199,10 @@ def hardened(result: StudyResult, **changes: object) -> StudyResult:
 
 def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write empty files in place of pictures."""
-    monkeypatch.setattr("edgerift.report._study._figures.png", lambda _: b"")
+    monkeypatch.setattr("edgerift.report.figures._registry.png", lambda _: b"")
     drawn = ("alpha", "attacked", "clones", "cumulative", "epsilon", "features", "questions", "success", "targets")
     for name in (*drawn, "tradeoff", "training"):
-        monkeypatch.setattr(f"edgerift.report._study._figures.draw_{name}", lambda *_: None)
+        monkeypatch.setattr(f"edgerift.report.figures._registry.draw_{name}", lambda *_: None)
 
 
 EVASION = {"training", "success", "cumulative", "pca", "tsne", "attacked"}

@@ -10,10 +10,10 @@ from scipy import stats
 
 from edgerift.harden import VictimPart, paper_row
 from edgerift.measure import Interval, MeanInterval, Rate, interval, mcnemar
-from edgerift.report._study._plots_seeds import in_percent, over_seeds
-from edgerift.report._study._spread import average, difference, interval_words, means, shares
-from edgerift.report._study._table import OURS, PAPER, Cell, Heading, Number, StudyTable, cell_words, made_table
-from edgerift.report._study._tables import study_tables
+from edgerift.report.figures._seeds import in_percent, over_seeds
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._spread import average, difference, interval_words, means, shares
+from edgerift.report.tables._table import OURS, PAPER, Cell, Heading, Number, StudyTable, cell_words, made_table
 from edgerift.study import PairReport, StudyResult
 
 EVASION = ("accuracy", "success", "instability", "distances", "comparisons")

@@ -11,8 +11,8 @@ from made_study import FAILED, made_diva, made_divqat, made_study
 from rich.console import Console
 
 from edgerift.report import plan_text, study_text
-from edgerift.report._study._plan_text import duration_words, kind_graph
-from edgerift.report._study._spread import shares
+from edgerift.report.study._plan_text import duration_words, kind_graph
+from edgerift.report.tables._spread import shares
 from edgerift.study import MissingCell, Plan, StepState
 
 

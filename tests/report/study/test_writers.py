@@ -14,17 +14,17 @@ from made_datafree import with_data_free
 from made_study import FAILED, made_diva, made_divqat, made_study
 
 from edgerift.report import study_markdown
-from edgerift.report._markdown import escaped as markdown_escaped
-from edgerift.report._study._csv import csv_text, table_csv
-from edgerift.report._study._latex import escaped as latex_escaped
-from edgerift.report._study._latex import table_latex
-from edgerift.report._study._markdown import table_markdown
-from edgerift.report._study._record import COLUMNS
-from edgerift.report._study._records import records_csv
-from edgerift.report._study._spread import interval_words
-from edgerift.report._study._table import Heading, Number, StudyTable, cell_words
-from edgerift.report._study._tables import study_tables
-from edgerift.store import read_document
+from edgerift.report.records._record import COLUMNS
+from edgerift.report.records._records import records_csv
+from edgerift.report.shared._markdown import escaped as markdown_escaped
+from edgerift.report.study._markdown import table_markdown
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._csv import csv_text, table_csv
+from edgerift.report.tables._latex import escaped as latex_escaped
+from edgerift.report.tables._latex import table_latex
+from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._table import Heading, Number, StudyTable, cell_words
+from edgerift.steps import read_document
 from edgerift.study import MissingCell, StudyResult
 
 FORMULA = "=HYPERLINK(1)"

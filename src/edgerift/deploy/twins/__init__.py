@@ -1,0 +1,1 @@
+"""Differentiable twins: modules made from a program, equal to it in value."""

@@ -1,0 +1,1 @@
+"""The audit: in a terminal, as one HTML page, and for CI systems."""

@@ -1,0 +1,82 @@
+"""The audit as one HTML file: nothing is loaded from anywhere, and it reads offline, in the light and in the dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgerift.audit import Audit, EvasionPart, TheftPart
+from edgerift.report.audit._html_charts import (
+    attack_colours,
+    attacks_chart,
+    control_chart,
+    curve_chart,
+    summary,
+    thieves_chart,
+)
+from edgerift.report.audit._html_images import pictures
+from edgerift.report.audit._html_scatter import WIDTH, mark, scatter
+from edgerift.report.audit._margins import bands
+from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
+from edgerift.report.shared import _words
+from edgerift.report.shared._page import asset, environment, policy
+
+_FIRST_FINDINGS = 24
+_FIRST_ROWS = 20
+
+
+def audit_html(audit: Audit, folder: Path) -> str:
+    """Render an audit as a self-contained HTML page.
+
+    `folder` is the audit's folder; the PNG files of the findings are read from it and embedded, up to 200 findings or
+    16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is said so in its place.
+    """
+    style, script = asset("report.css"), asset("report.js")
+    values = {
+        "audit": audit,
+        "evasion": audit.evasion,
+        "theft": audit.theft,
+        "subject": _words.subject(audit),
+        "outcomes": _words.outcomes(audit),
+        "style": style,
+        "script": script,
+        "policy": policy(style, script),
+        "first_rows": _FIRST_ROWS,
+        "flags": by_level(audit.flags),
+    }
+    values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
+    values |= {} if audit.theft is None else _theft(audit.theft)
+    made = environment()
+    made.filters["summary"] = summary
+    made.globals |= {"mark": mark, "scatter_width": WIDTH}
+    return made.get_template("report.html.j2").render(values)
+
+
+def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]:
+    """Gather what the sections about the attacks on single images show."""
+    shown, others = pictures(evasion, folder)
+    control = evasion.control
+    return {
+        "main": evasion.main,
+        "attacks": {name: evasion.attacks[name] for name in attack_order(evasion)},
+        "colours": attack_colours(evasion),
+        "attacks_chart": attacks_chart(evasion),
+        "curve_chart": curve_chart(evasion),
+        "control_words": _words.control_words(evasion, control) if control else None,
+        "control_chart": control_chart(evasion, control) if control else None,
+        "first": shown[:_FIRST_FINDINGS],
+        "more": shown[_FIRST_FINDINGS:],
+        "others": others,
+        "bands": bands(evasion.findings),
+        "classes": class_rows(evasion, audit.data.classes),
+        "layers": layer_rows(evasion),
+        "scatters": [scatter(part, audit.data.classes) for part in evasion.embeddings],
+    }
+
+
+def _theft(theft: TheftPart) -> dict[str, Any]:
+    """Gather what the section about the stolen clones shows."""
+    return {
+        "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
+        "thieves_chart": thieves_chart(theft),
+    }

@@ -1,0 +1,87 @@
+"""The rules of a SARIF log: what each kind of result means, what to do about it, and how severe it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import JsonValue
+
+from edgerift.audit import Audit, FlagPart
+from edgerift.report.audit._rows import by_level
+from edgerift.report.shared._words import plain, sentence
+
+Object = dict[str, JsonValue]
+
+EVASIVE: Final = "evasive-image"
+STOLEN: Final = "stolen-build"
+GATE: Final = "gate-failure"
+
+#: SARIF's levels; a check that found nothing has none.
+LEVELS: Final = {"error": "error", "warning": "warning", "note": "note", "ok": "none"}
+
+#: What code scanning calls the levels of rules that are not about security.
+_PROBLEMS: Final = {"error": "error", "warning": "warning", "note": "recommendation", "ok": "recommendation"}
+
+#: Code scanning's scale: below 4.0 low, below 7.0 medium, below 9.0 high.
+_SEVERITIES: Final = {EVASIVE: "6.5", STOLEN: "5.0", GATE: "8.0"}
+
+
+def rules(audit: Audit) -> list[Object]:
+    """List the rules of security, and one for each check of the evaluation."""
+    found = {str(rule["id"]): rule for rule in _SECURITY}
+    for flag in by_level(audit.flags):
+        found.setdefault(plain(flag.name), _check(flag))
+    return list(found.values())
+
+
+def sarif_text(text: str) -> str:
+    """Write a message so that no part of it reads as a placeholder or as a link."""
+    return plain(text).replace("{", "{{").replace("}", "}}").replace("[", "\\[").replace("]", "\\]")
+
+
+def _rule(name: str, short: str, full: str, todo: str, level: str) -> Object:
+    severity = _SEVERITIES.get(name)
+    properties: Object = {"precision": "very-high"}
+    if severity is None:
+        properties |= {"problem.severity": _PROBLEMS[level], "tags": ["evaluation"]}
+    else:
+        properties |= {"security-severity": severity, "tags": ["security"]}
+    return {
+        "id": plain(name),
+        "shortDescription": {"text": sarif_text(short)},
+        "fullDescription": {"text": sarif_text(full)},
+        "help": {"text": sarif_text(f"{full} {todo}")},
+        "defaultConfiguration": {"level": LEVELS[level]},
+        "properties": properties,
+    }
+
+
+def _check(flag: FlagPart) -> Object:
+    short = f"Check of the evaluation: {flag.name}."
+    full, todo = sentence(flag.meaning) or short, sentence(flag.action) or "Nothing has to be done."
+    return _rule(flag.name, short, full, todo, flag.level)
+
+
+_SECURITY: Final = (
+    _rule(
+        EVASIVE,
+        "Original and build disagree on this image.",
+        "The original gives this image the right label and the build a wrong one, replayed from the PNG file.",
+        "Harden the build, or adapt it by another method, and audit again.",
+        "warning",
+    ),
+    _rule(
+        STOLEN,
+        "A clone of the build was trained on its answers.",
+        "An attacker who sees nothing but the build's answers trained a clone; the gate says how faithful it may be.",
+        "Train a build whose answers mislead an attacker, put a defence before it, or limit the queries of one user.",
+        "warning",
+    ),
+    _rule(
+        GATE,
+        "A rule of the gate does not hold.",
+        "What was measured lies outside what the policy allows.",
+        "Look at the measured value in the report, harden the build, and audit again.",
+        "error",
+    ),
+)

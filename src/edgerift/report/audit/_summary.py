@@ -1,0 +1,104 @@
+"""The audit as a page of Markdown: what a CI shows beside the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edgerift.audit import Audit, EvasionPart, TheftPart
+from edgerift.errors import InputError
+from edgerift.report.audit._margins import bands_words
+from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._markdown import escaped, markdown_table
+from edgerift.report.shared._words import (
+    agreed,
+    bounds,
+    fixed,
+    gate_numbers,
+    outcomes,
+    percent,
+    replay_command,
+    spoken,
+    subject,
+)
+
+#: The file to which GitHub Actions, and those who speak its language, take Markdown for the page of a run.
+SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
+
+
+def audit_summary(audit: Audit) -> str:
+    """Write an audit as Markdown: verdict, gate, attacks, attackers, raised checks, and how to replay a finding.
+
+    It holds nothing that another run of the same audit would write otherwise.
+    """
+    parts = [f"# edgerift audit: {audit.verdict}", escaped(subject(audit)), *map(escaped, map(str, outcomes(audit)))]
+    parts += _gate(audit)
+    parts += [] if audit.evasion is None else _attacks(audit.evasion)
+    parts += [] if audit.theft is None else _thieves(audit.theft)
+    parts += _checks(audit)
+    parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
+    return "\n\n".join([*parts, "The whole report is `report.html` in the audit's folder."]) + "\n"
+
+
+def append_ci_summary(text: str, environ: Mapping[str, str]) -> None:
+    """Append Markdown to the file that a CI system names in the environment, if it names one.
+
+    That is `GITHUB_STEP_SUMMARY`. Raises :class:`~edgerift.errors.InputError` for a file that cannot be written.
+    """
+    name = environ.get(SUMMARY_VARIABLE)
+    if not name:
+        return
+    try:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise InputError(
+            f"cannot append to {name}, which {SUMMARY_VARIABLE} names ({error.strerror}); "
+            f"unset {SUMMARY_VARIABLE} to do without"
+        ) from None
+
+
+def _gate(audit: Audit) -> list[str]:
+    if not audit.gate:
+        return ["The policy has no rules."]
+    rows = [(rule.text, *gate_numbers(rule), "holds" if rule.holds else "fails") for rule in audit.gate]
+    headings = ("Rule of the gate", "Measured", "Limit", "")
+    return ["## Gate", markdown_table(headings, rows, texts=(True, False, False, True))]
+
+
+def _attacks(evasion: EvasionPart) -> list[str]:
+    rows = []
+    for name in attack_order(evasion):
+        part = evasion.attacks[name]
+        calls = "–" if part.gradient_calls is None else fixed(part.gradient_calls, 1)
+        shares = (part.fooled, part.original_fooled)
+        rows.append(
+            (name, percent(part.evasive.value), bounds(part.evasive), *(percent(one.value) for one in shares), calls)
+        )
+    headings = ("Attack", "Evasive", "95 % interval", "Build wrong", "Original wrong", "Gradients per success")
+    return ["## Attacks", markdown_table(headings, rows), *filter(None, [bands_words(evasion.findings)])]
+
+
+def _thieves(theft: TheftPart) -> list[str]:
+    rows = []
+    for name, one in theft.thieves.items():
+        same = agreed(one)
+        errors = (one.adversary_error, one.defender_error)
+        rows.append((name, percent(same.value), bounds(same), *(percent(error.value) for error in errors)))
+    headings = ("Attacker", "Clone agrees", "95 % interval", "Clone's error", "Build's error")
+    return ["## Theft", markdown_table(headings, rows)]
+
+
+def _checks(audit: Audit) -> list[str]:
+    raised = [flag for flag in by_level(audit.flags) if flag.level != "ok"]
+    lines = [f"- **{flag.level}** {escaped(f'{flag.name}: {spoken(flag)}')}" for flag in raised]
+    return ["## Checks of the evaluation", "\n".join(lines)] if lines else []
+
+
+def _replaying(audit: Audit, evasion: EvasionPart) -> list[str]:
+    findings = surest_first(evasion)
+    if not findings:
+        return []
+    command = replay_command(audit, findings[0])
+    return ["## Replay", "In the audit's folder:", f"```sh\n{command}\n```"]

@@ -1,0 +1,175 @@
+"""The card: how far an edge build drifted from its original, measured on the test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgerift.adapt import weights_digest
+from edgerift.deploy import (
+    Build,
+    Fidelity,
+    Fingerprint,
+    Program,
+    Provenance,
+    Target,
+    fidelity,
+    leaves_program,
+    twin,
+    twin_scores,
+)
+from edgerift.images import ImageSet, to_float
+from edgerift.measure import Rate, accuracy, agreement, l1_distance, latency, predict_all, quadrants
+from edgerift.settings import Settings
+from edgerift.steps import Progress, silent
+
+_TIMED_IMAGES = 256
+
+
+class FidelityEntry(Settings):
+    """How far a build is from the twin that follows its runtime's arithmetic; see `deploy.fidelity`."""
+
+    arithmetic: str
+    equal_logits: float
+    max_lsb: float
+    label_disagreement: float
+
+
+class Card(Settings):
+    """What was measured of an original and its builds on the same test images.
+
+    Every mapping is keyed by `original`, `twin` or a runtime's name. Accuracies, agreements and instabilities are in
+    [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
+    count images by who is right. `mismatches` say which parts were not made from each other. `seed` drew the test
+    images where the set has none of its own. `l1` is the mean distance of the probabilities from the original's, in
+    [0, 2].
+    """
+
+    type: Literal["card"] = "card"
+    version: Literal[1] = 1
+    data: str
+    seed: int
+    images: int
+    target: Target
+    provenance: Provenance
+    accuracy: dict[str, float]
+    accuracy_interval: dict[str, tuple[float, float]]
+    quadrants: dict[str, dict[str, int]]
+    instability: dict[str, float]
+    instability_interval: dict[str, tuple[float, float]]
+    agreement: dict[str, float]
+    agreement_interval: dict[str, tuple[float, float]]
+    l1: dict[str, float]
+    fidelity: dict[str, FidelityEntry]
+    integer_macs: dict[str, float]
+    size_bytes: dict[str, int]
+    latency_ms: dict[str, float]
+    images_per_second: dict[str, float]
+    fingerprint: dict[str, Fingerprint]
+    mismatches: tuple[str, ...] = ()
+
+
+def make_card(
+    original: nn.Module,
+    program: Program,
+    builds: Mapping[str, Build],
+    test: ImageSet,
+    *,
+    files: Mapping[str, Path],
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Card:
+    """Measure an original, its program's twin and its builds on test images.
+
+    `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
+    """
+    original = original.eval()
+    measured = ["original", "twin", *builds]
+    predicts = _predicts(original, program, builds)
+    scores: dict[str, Tensor] = {}
+    for number, name in enumerate(measured):
+        progress("measure", number, len(measured), name)
+        scores[name] = predict_all(predicts[name], test)
+    progress("measure", len(measured), len(measured))
+    compared = [name for name in measured if name != "original"]
+    reference = scores["original"]
+    right = {name: accuracy(scores[name], test.labels) for name in measured}
+    parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
+    same = {name: agreement(reference, scores[name]) for name in compared}
+    speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
+    near = {name: fidelity(program, build, test.images) for name, build in builds.items()}
+    unstable = {name: part.instability for name, part in parts.items()}
+    return Card(
+        data=test.name,
+        seed=seed,
+        images=len(test),
+        target=program.target,
+        provenance=program.provenance,
+        accuracy=_values(right),
+        accuracy_interval=_intervals(right),
+        quadrants={name: _counts(part.as_dict()) for name, part in parts.items()},
+        instability=_values(unstable),
+        instability_interval=_intervals(unstable),
+        agreement=_values(same),
+        agreement_interval=_intervals(same),
+        l1={name: l1_distance(reference, scores[name]) for name in compared},
+        fidelity={name: _fidelity(found) for name, found in near.items()},
+        integer_macs={name: build.integer_macs() for name, build in builds.items()},
+        size_bytes={name: path.stat().st_size for name, path in files.items()},
+        latency_ms={name: value.milliseconds for name, value in speed.items()},
+        images_per_second={name: value.images_per_second for name, value in speed.items()},
+        fingerprint={name: build.fingerprint() for name, build in builds.items()},
+        mismatches=tuple(_mismatches(original, program, near)),
+    )
+
+
+def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fidelity]) -> Iterator[str]:
+    """Say which parts of the pair were not made from each other."""
+    made_from = program.provenance.original
+    if made_from and made_from != weights_digest(original):
+        yield "the program was made from another original than this one"
+    for name, found in near.items():
+        if leaves_program(program, found):
+            yield f"the {name} build was not compiled from this program; build it anew"
+
+
+def _predicts(
+    original: nn.Module, program: Program, builds: Mapping[str, Build]
+) -> dict[str, Callable[[Tensor], Tensor]]:
+    reference = twin(program)
+
+    def answer(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            logits: Tensor = original(to_float(images))
+        return logits
+
+    return {
+        "original": answer,
+        "twin": lambda images: twin_scores(reference, images),
+        **{name: build.predict for name, build in builds.items()},
+    }
+
+
+def _fidelity(found: Fidelity) -> FidelityEntry:
+    return FidelityEntry(
+        arithmetic=found.arithmetic,
+        equal_logits=found.equal_logits,
+        max_lsb=found.max_lsb,
+        label_disagreement=found.label_disagreement,
+    )
+
+
+def _values(rates: Mapping[str, Rate]) -> dict[str, float]:
+    return {name: rate.value for name, rate in rates.items()}
+
+
+def _intervals(rates: Mapping[str, Rate]) -> dict[str, tuple[float, float]]:
+    return {name: (rate.low, rate.high) for name, rate in rates.items()}
+
+
+def _counts(part: Mapping[str, object]) -> dict[str, int]:
+    return {name: value for name, value in part.items() if isinstance(value, int)}

@@ -1,0 +1,64 @@
+"""The card as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgerift.report.card._card import Card
+from edgerift.report.shared._words import percent
+
+
+def card_text(card: Card) -> RenderableType:
+    """Lay a card out as tables for rich: a row for each of original, twin and builds, then what changed."""
+    title = f"{card.provenance.method} for {card.target}, {card.images} test images of {card.data}"
+    mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
+    return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *mismatches)
+
+
+def _answers(card: Card, title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in ("accuracy", "95 % interval", "same label", "only original right", "only it right", "l1"):
+        table.add_column(heading, justify="right")
+    for name, value in card.accuracy.items():
+        low, high = card.accuracy_interval[name]
+        row = [name, percent(value, 2), f"{percent(low)} to {percent(high)}"]
+        if name in card.quadrants:
+            part = card.quadrants[name]
+            row += [
+                percent(card.agreement[name], 2),
+                str(part["only_original_right"]),
+                str(part["only_build_right"]),
+            ]
+            row.append(f"{card.l1[name]:.4f}")
+        table.add_row(*row)
+    return table
+
+
+def _machines(card: Card) -> Table:
+    table = Table()
+    table.add_column("")
+    for heading in ("kB", "ms an image", "images/s", "integer MACs", "logits equal to twin", "largest LSB"):
+        table.add_column(heading, justify="right")
+    for name in ("original", *card.fidelity):
+        row = [name, f"{card.size_bytes[name] / 1000:.1f}", f"{card.latency_ms[name]:.3f}"]
+        row.append(f"{card.images_per_second[name]:,.0f}")
+        if name in card.fidelity:
+            found = card.fidelity[name]
+            row += [percent(card.integer_macs[name]), percent(found.equal_logits, 2), f"{found.max_lsb:.1f}"]
+        table.add_row(*row)
+    return table
+
+
+def _verdict(card: Card) -> str:
+    lines = []
+    for name in card.fidelity:
+        part = card.quadrants[name]
+        changed = percent((part["only_original_right"] + part["only_build_right"]) / card.images, 2)
+        lines.append(
+            f"{name}: {part['only_original_right']} of {card.images} images that the original gets right are wrong "
+            f"on this build, {part['only_build_right']} the other way round ({changed} changed side)."
+        )
+    return "\n".join(lines)

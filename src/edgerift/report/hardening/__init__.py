@@ -1,0 +1,1 @@
+"""Comparisons of hardened victims, thefts, and defences of answers."""

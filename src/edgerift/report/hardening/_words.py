@@ -1,0 +1,155 @@
+"""What the reports of a comparison say beside its figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgerift.defend import Defence
+from edgerift.deploy import Target
+from edgerift.harden import Hardening, VictimPart
+from edgerift.measure import Interval, MeanInterval
+from edgerift.report.shared._words import fixed, percent, thief_words
+
+#: What one comparison cannot tell.
+ONE_SEED: Final = (
+    "The intervals are those of the images. Each thief trained one clone with one seed: a difference of a point or two "
+    "is within another seed's reach."
+)
+
+
+def defence_words(defence: Defence) -> str:
+    """Describe a defence by its name, its first setting and those that are not the usual ones.
+
+    >>> from edgerift.defend import ReverseSigmoid
+    >>> defence_words(ReverseSigmoid(beta=0.3125, form="clamped-odds"))
+    'reverse-sigmoid, beta 0.3125, form clamped-odds'
+    """
+    return ", ".join(filter(None, (defence.name, setting_words(defence))))
+
+
+def setting_words(defence: Defence) -> str:
+    """Write a defence's first setting and those that are not the usual ones; nothing for one without settings."""
+    fields = [field for field in type(defence).model_fields if field != "name"]
+    usual = {field: type(defence).model_fields[field].default for field in fields}
+    said = [field for field in fields if field == fields[0] or getattr(defence, field) != usual[field]]
+    return ", ".join(f"{field} {figure(getattr(defence, field))}" for field in said)
+
+
+def strength_words(part: VictimPart) -> str:
+    """Say which strengths a victim has, whose title names the defences; nothing for one without a defence."""
+    trained = [] if part.strength is None else [f"strength {figure(part.strength)}"]
+    return "; ".join([*trained, *filter(None, map(setting_words, part.defences))])
+
+
+def heading(hardening: Hardening) -> str:
+    """Name what was compared."""
+    return (
+        f"{hardening.model} for {hardening.target} on {hardening.runtime}, {hardening.data.test:,} test images of "
+        f"{hardening.data.name}"
+    )
+
+
+def stealing_words(hardening: Hardening) -> str:
+    """Say who stole, and what with."""
+    thief = hardening.thief
+    return (
+        f"Stolen by {thief_words(thief.attack)}, and by another on the labels alone; each asked {thief.spent:,} "
+        f"questions about {thief.name}, of a budget of {thief.budget:,}."
+    )
+
+
+def noise_words(hardening: Hardening) -> str:
+    """Say how far two seeds are apart."""
+    noise = hardening.noise
+    return (
+        f"Two plain QAT models of different training seeds are l1 {distance(noise.test)} apart on the test images and "
+        f"{distance(noise.queries)} on the questions: the noise floor."
+    )
+
+
+def allowance_words(hardening: Hardening) -> str:
+    """Say what a defence was allowed to cost."""
+    allowed = hardening.allowance
+    return (
+        f"Allowed on the {hardening.data.validation:,} validation images: l1 {figure(allowed.l1)} from the QAT build "
+        f"and a loss of {figure(100 * allowed.accuracy_drop)} points of accuracy."
+    )
+
+
+def search_words(hardening: Hardening) -> list[str]:
+    """Say what each search for a training's strength found, but for one that the verdict tells of."""
+    found = {name: one.verdict for name, one in hardening.searches.items()}
+    return [
+        f"{victim_title(hardening, name)}: {said}." for name, said in found.items() if said not in hardening.verdict
+    ]
+
+
+def closed_form_words(hardening: Hardening) -> str | None:
+    """Compare where theory puts DivQAT's jump with where it was; None where it was not searched for."""
+    form = hardening.closed_form
+    if form is None:
+        return None
+    beyond, flip = (
+        "none" if alpha is None else f"alpha {figure(alpha)}" for alpha in (form.first_beyond_noise, form.first_flip)
+    )
+    return (
+        f"Theory, for a free answer to an image of the median margin ({form.margin:.1f}, from {form.low_margin:.1f} to "
+        f"{form.high_margin:.1f} for four images in five): a poisoned optimum appears at alpha {form.appears:.3f} and "
+        f"turns the label at {form.flips:.3f}. Of those tried, the first to move the answers further than another "
+        f"seed does: {beyond}; the first to cost more accuracy than allowed: {flip}."
+    )
+
+
+def victim_title(hardening: Hardening, name: str) -> str:
+    """Write a victim's title, or the bare name of one that is not compared."""
+    return hardening.victim[name].title if name in hardening.victim else name
+
+
+def has_paper(hardening: Hardening) -> bool:
+    """Tell whether the paper prints figures for any of the victims."""
+    return any(part.paper is not None for part in hardening.victim.values())
+
+
+def paper_note(target: Target) -> str:
+    """Say where the paper's figures for a target come from."""
+    tables = "table V" if target == "mobile" else "tables III and IV"
+    return (
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        "and a soft-label thief."
+    )
+
+
+def distance(mean: MeanInterval) -> str:
+    """Write a mean l1 distance.
+
+    >>> distance(MeanInterval(value=0.09812, low=0.08, high=0.11, count=9))
+    '0.098'
+    """
+    return f"{mean.value:.3f}"
+
+
+def mean_ends(mean: MeanInterval, decimals: int = 3) -> str:
+    """Write the interval of a mean.
+
+    >>> mean_ends(MeanInterval(value=0.09812, low=0.0806, high=0.1104, count=9))
+    '[0.081,\\xa00.110]'
+    """
+    return f"[{fixed(mean.low, decimals)},\N{NO-BREAK SPACE}{fixed(mean.high, decimals)}]"
+
+
+def shares(interval: Interval) -> tuple[str, str]:
+    """Write a share in percent, and its interval as short as it goes.
+
+    >>> shares(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
+    ('90.0\\xa0%', '78.2–96.7')
+    """
+    return percent(interval.value), f"{fixed(100 * interval.low, 1)}–{fixed(100 * interval.high, 1)}"
+
+
+def figure(value: object) -> str:
+    """Write a setting or a strength, a number to four digits.
+
+    >>> figure(0.123412), figure(2), figure("exact")
+    ('0.1234', '2', 'exact')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Every measured figure of a study, as one long table."""

@@ -1,0 +1,1 @@
+"""What all reports share: numbers and names, Markdown, pages, and how pictures look."""

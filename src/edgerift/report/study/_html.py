@@ -1,0 +1,171 @@
+"""A study as one HTML file: nothing is loaded from anywhere, in the light and in the dark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from edgerift.report.figures._registry import figure_of
+from edgerift.report.hardening._html import Picture, read_picture
+from edgerift.report.shared._page import asset, environment, policy
+from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
+from edgerift.report.study._words import (
+    PLACES,
+    cell_count,
+    cells_words,
+    command,
+    missing_words,
+    setting_rows,
+    study_words,
+)
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
+from edgerift.study import StudyResult
+
+#: Which kinds of pictures stand with a table, by the table's name.
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "accuracy": ("training",),
+    "success": ("success", "cumulative"),
+    "victims": ("tradeoff",),
+    "targets": ("targets",),
+    "data-free": ("epsilon", "questions", "agreement"),
+    "students": ("clones",),
+    "alphas": ("alpha",),
+}
+
+#: What shows photographs, whose colours the dark page leaves as they are.
+_PHOTOGRAPHS: Final = frozenset({"attacked"})
+
+_FIRST_MISSING: Final = 12
+
+#: A table of details with more rows is folded.
+_LONG: Final = 12
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Pictures of one kind: the first is shown, the others on demand."""
+
+    first: Picture
+    others: tuple[Picture, ...]
+    photographs: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a table, or none, and the pictures that go with it."""
+
+    name: str
+    title: str
+    place: Place
+    table: StudyTable | None
+    pictures: tuple[Shown, ...]
+
+    @property
+    def short(self) -> str:
+        """What the list of contents calls it: without what it is in the paper."""
+        return self.title.partition(" (")[0]
+
+    @property
+    def folded(self) -> bool:
+        """Whether the table is shown on demand."""
+        return self.table is not None and self.table.detail and len(self.table.rows) > _LONG
+
+
+def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> str:
+    """Render a study as a self-contained HTML page.
+
+    `words` says by name what each picture of the folder `figures` shows, as :func:`study_charts` gave it; those
+    pictures are embedded, and one that is missing is said so in its place.
+    """
+    style = asset("report.css") + asset("hardening.css") + asset("study.css")
+    script = asset("report.js")
+    made = environment()
+    made.filters |= {"value_words": value_words, "ends_words": ends_words, "repeated": _repeated}
+    made.tests |= {"measured": _is_number}
+    found, whole = cell_count(result)
+    judged = claim_rows(result)
+    missing = [missing_words(cell) for cell in result.missing]
+    values: dict[str, Any] = {
+        "result": result,
+        "subject": study_words(result),
+        "command": command(result),
+        "cells": f"{found} of {whole}",
+        "cells_words": cells_words(result),
+        "missing": missing[:_FIRST_MISSING],
+        "more_missing": missing[_FIRST_MISSING:],
+        "intervals": interval_words(result.study),
+        "claims_title": CLAIMS,
+        "claims": judged,
+        "claims_words": claims_words(judged),
+        "claim_headings": HEADINGS,
+        "claim_notes": claim_notes(judged),
+        "sections": _sections(result, figures, words),
+        "places": PLACES,
+        "settings": setting_rows(result.study),
+        "document": json.dumps(result.study.model_dump(mode="json"), indent=2, ensure_ascii=False),
+        "nothing": NOTHING,
+        "style": style,
+        "script": script,
+        "policy": policy(style, script),
+    }
+    return made.get_template("study.html.j2").render(values)
+
+
+def _sections(result: StudyResult, figures: Path, words: Mapping[str, str]) -> list[Section]:
+    """Order the tables and the pictures: each table with its own, then those of no table, place by place."""
+    kinds: dict[str, list[Picture]] = {}
+    places: dict[str, Place] = {}
+    for name, said in words.items():
+        figure = figure_of(name, result)
+        kind = name.partition("-")[0]
+        kinds.setdefault(kind, []).append(read_picture(figures / f"{name}.png", figure.title, figure.caption, said))
+        places[kind] = figure.place
+    tables = study_tables(result)
+    beside = {kind for table in tables for kind in _BESIDE.get(table.name, ())}
+    sections: list[Section] = []
+    for place in PLACES:
+        own = [table for table in tables if table.place == place]
+        whole = [_section(table, kinds) for table in own]
+        alone = [
+            Section(kind, _kind_title(shown[0]), place, None, (_shown(kind, shown),))
+            for kind, shown in kinds.items()
+            if kind not in beside and places[kind] == place
+        ]
+        open_ones = [one for one in whole if one.table is not None and (not one.table.detail or one.pictures)]
+        sections += [*open_ones, *alone, *(one for one in whole if one not in open_ones)]
+    return sections
+
+
+def _section(table: StudyTable, kinds: Mapping[str, list[Picture]]) -> Section:
+    shown = tuple(_shown(kind, kinds[kind]) for kind in _BESIDE.get(table.name, ()) if kind in kinds)
+    return Section(table.name, table.title, table.place, table, shown)
+
+
+def _shown(kind: str, pictures: list[Picture]) -> Shown:
+    first, *others = pictures
+    # The caption is that of the kind: once is enough.
+    return Shown(first, tuple(replace(one, caption="") for one in others), kind in _PHOTOGRAPHS)
+
+
+def _kind_title(picture: Picture) -> str:
+    return picture.title.partition(":")[0]
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, Number)
+
+
+def _repeated(table: StudyTable) -> list[int]:
+    """Count for each row the first cells that say what the row above it says."""
+    counts: list[int] = []
+    for number, row in enumerate(table.rows):
+        same = 0
+        while number and same < table.names - 1 and row[same] == table.rows[number - 1][same]:
+            same += 1
+        counts.append(same)
+    return counts

@@ -1,0 +1,51 @@
+"""The report of a study, written into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from edgerift.report.figures._registry import study_charts
+from edgerift.report.records._records import records_csv
+from edgerift.report.study._files import ReportFiles
+from edgerift.report.study._html import study_html
+from edgerift.report.study._markdown import study_markdown, table_markdown
+from edgerift.report.tables._all import study_tables
+from edgerift.report.tables._csv import table_csv
+from edgerift.report.tables._latex import table_latex
+from edgerift.steps import disk_errors, write_whole
+from edgerift.study import StudyResult
+
+RESULT: Final = "result.json"
+RECORDS: Final = "records.csv"
+TABLES: Final = "tables"
+FIGURES: Final = "figures"
+MARKDOWN: Final = "tables.md"
+HTML: Final = "report.html"
+
+
+def write_study(result: StudyResult, folder: Path) -> None:
+    """Write a study's report into a folder, which is made where it is missing.
+
+    `result.json` is the document itself, `records.csv` every figure of every seed, `tables/NAME` each table as `.md`,
+    `.csv` and `.tex`, `figures/NAME.png` the pictures, `tables.md` all of both and `report.html` one page of it all.
+    A table or figure of an earlier report that this one lacks is removed, unless somebody changed it since; files that
+    no report wrote stay. Raises :class:`~edgerift.errors.StoreError` when a file cannot be written.
+    """
+    folder = Path(folder)
+    with disk_errors(folder):
+        for needed in (TABLES, FIGURES):
+            (folder / needed).mkdir(parents=True, exist_ok=True)
+    write_whole(folder / RECORDS, records_csv(result))
+    writers = {"md": table_markdown, "csv": table_csv, "tex": table_latex}
+    tables, figures = ReportFiles(folder / TABLES), ReportFiles(folder / FIGURES)
+    for table in study_tables(result):
+        for ending, written in writers.items():
+            tables.write(f"{table.name}.{ending}", written(table))
+    tables.remove_earlier()
+    words = study_charts(result, figures.write)
+    figures.remove_earlier()
+    write_whole(folder / MARKDOWN, study_markdown(result, words))
+    write_whole(folder / HTML, study_html(result, folder / FIGURES, words))
+    # The last file: where it stands, the others are of this result.
+    write_whole(folder / RESULT, result.model_dump_json(indent=2) + "\n")

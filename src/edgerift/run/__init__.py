@@ -1,0 +1,18 @@
+"""Running many steps: in the order of what needs what, in this process, in others or on Ray, past steps that fail."""
+
+from edgerift.run._estimate import Estimates as Estimates
+from edgerift.run._graph import Graph as Graph
+from edgerift.run._graph import Key as Key
+from edgerift.run._graph import key_of as key_of
+from edgerift.run._processes import Processes as Processes
+from edgerift.run._ray import OnRay as OnRay
+from edgerift.run._records import Records as Records
+from edgerift.run._records import is_running as is_running
+from edgerift.run._running import FailedStep as FailedStep
+from edgerift.run._running import RunSummary as RunSummary
+from edgerift.run._running import run_steps as run_steps
+from edgerift.run._step import Outcome as Outcome
+from edgerift.run._step import Place as Place
+from edgerift.run._step import run_step as run_step
+from edgerift.run._workers import Here as Here
+from edgerift.run._workers import Workers as Workers

@@ -1,0 +1,99 @@
+"""A folder of results that changes as a whole and has one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import final
+
+from edgerift.errors import StoreError
+from edgerift.steps._switch import dispose, new_stage, owned_files, recover, switch
+from edgerift.steps._writing import disk_errors
+
+
+@final
+class HeldFolder:
+    """A folder that this process holds; :func:`held_folder` makes it."""
+
+    def __init__(self, path: Path) -> None:
+        """Hold `path`; raises `StoreError` when another process does."""
+        self.path = path
+        self._descriptors = [_locked(path)]
+
+    def close(self) -> None:
+        """Let go."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    @contextmanager
+    def replaced(self, *, last: str, known: Iterable[str] = ()) -> Iterator[Path]:
+        """Give an empty folder; at the end of the block its files take the place of those that were written before.
+
+        A reader sees all old files or all new ones, also after a kill at any moment. Where the folder itself cannot
+        change in one step (the user keeps files of his own in it, it is a mount, the system has no such step) the old
+        files go first, and for a moment some of either are missing; `last` is the one that goes first and comes last.
+        What was written before is listed in the folder; of one without a list it is what is `known`. All other files
+        are the user's own and stay. When the block raises, nothing changes. Raises `StoreError` for a file of the
+        user's own that is in the way and differs.
+        """
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            owned = owned_files(self.path, known)
+            staged = new_stage(self.path, owned)
+        try:
+            # When the two have changed places, this is the folder that another process may want to hold.
+            self._descriptors.append(_locked(staged))
+            yield staged
+            with disk_errors(self.path):
+                switch(staged, self.path, owned, last)
+        finally:
+            if staged.is_dir():
+                with suppress(OSError, StoreError):
+                    dispose(staged, self.path)
+
+
+@contextmanager
+def held_folder(path: Path) -> Iterator[HeldFolder]:
+    """Hold a folder, made when it is missing, so that one process alone writes into it.
+
+    The operating system lets go of it when the process ends, however that is, and no file is left for it. What a killed
+    process began is finished first. A folder that was made and is still empty at the end is removed. Raises
+    `StoreError` when another process holds the folder, or when it cannot be used. Where the file system locks no
+    folders, nobody is kept out.
+    """
+    path = Path(path)
+    is_new = not path.exists()
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        held = HeldFolder(path.resolve())
+    try:
+        with disk_errors(path):
+            recover(held.path)
+        yield held
+    finally:
+        held.close()
+        if is_new:
+            with suppress(OSError):
+                path.rmdir()
+
+
+def _locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise StoreError(
+                f"another process is writing into {path}; wait until it has ended, or choose another folder"
+            ) from None
+        except OSError:
+            return descriptor
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+        # Between the two steps another folder took this one's place.
+        os.close(descriptor)

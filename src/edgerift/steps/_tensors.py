@@ -1,0 +1,34 @@
+"""Tensors from safetensors files that anybody may have written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import safe_open
+from torch import Tensor
+
+from edgerift.errors import EdgeriftError, first_line
+from edgerift.settings import is_file
+
+
+class Tensors(NamedTuple):
+    """What a safetensors file holds: texts by name, and tensors by name, on the CPU."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Tensor]
+
+
+def read_tensors(path: Path, refused: Callable[[str], EdgeriftError]) -> Tensors:
+    """Read a safetensors file without running code of it and with no more memory than its own size.
+
+    Raises what `refused` makes of the reason for a file that is missing, special, damaged or contradicts itself.
+    """
+    if not is_file(path):
+        raise refused("there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Tensors(file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except Exception as error:  # safetensors and PyTorch raise errors of every kind for headers that make no sense.
+        raise refused(first_line(error)) from None

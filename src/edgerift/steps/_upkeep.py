@@ -1,0 +1,214 @@
+"""What a store holds, whether it is intact, what of it is needed, and taking the rest away."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from edgerift.errors import StoreError
+from edgerift.steps._entry import RECIPE_FILE, name_of, require_named, require_unaltered, require_whole
+from edgerift.steps._locks import is_held, let_go, try_lock
+from edgerift.steps._recipe import Recipe
+from edgerift.steps._seal import DamageError, read_seal
+from edgerift.steps._store import WORK_FOLDER, Store
+from edgerift.steps._writing import UNFINISHED, disk_errors, write_whole
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*-[0-9a-f]{32}")
+_REMOVED: Final = ".removed"
+#: What a killed run or removal leaves in the work folder, and no later one goes on from.
+_LEFTOVERS: Final = (".lock", ".tar", ".fetched", _REMOVED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result in a store, or the work that a run which ended before its end left for the next one.
+
+    `size` is in bytes; `used` is when the result was made or opened last, or the work was changed last, in seconds
+    since 1970; `running` says that a process on this machine works on it now.
+    """
+
+    name: str
+    folder: Path
+    state: Literal["finished", "unfinished"]
+    size: int
+    used: float
+    running: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a result is as it was written: `unsealed` is one of an earlier edgerift, sealed when it is opened."""
+
+    entry: Entry
+    state: Literal["intact", "damaged", "unreadable", "unsealed"]
+    damage: str = ""
+
+
+def entries(store: Store) -> tuple[Entry, ...]:
+    """List what a store holds, what was used last at the end; raises `StoreError` when it cannot be read."""
+    work = store.root / WORK_FOLDER
+    with disk_errors(store.root):
+        found = [_entry(store, path, "finished") for path in _folders(store.root)]
+        found += [_entry(store, path, "unfinished") for path in _folders(work)]
+    return tuple(sorted(found, key=lambda entry: (entry.used, entry.name)))
+
+
+def verify(entry: Entry) -> Verdict:
+    """Compare every file of a finished result with its seal, where it can be read."""
+    try:
+        require_named(entry.folder)
+        require_whole(entry.folder)
+        digests = read_seal(entry.folder)
+        if digests is None:
+            return Verdict(entry, "unsealed")
+        require_unaltered(entry.folder, digests)
+    except DamageError as damage:
+        return Verdict(entry, "damaged", str(damage))
+    except (OSError, StoreError) as error:
+        return Verdict(entry, "unreadable", f"cannot be read ({error})")
+    return Verdict(entry, "intact")
+
+
+def reachable(recipes: Iterable[Recipe], store: Store) -> frozenset[str]:
+    """Name the results of some recipes and of all that these need, as far as the results in the store tell.
+
+    Raises :class:`~edgerift.errors.EdgeriftError` where a step cannot tell what it needs.
+    """
+    found: set[str] = set()
+    open_steps = list(recipes)
+    while open_steps:
+        recipe = open_steps.pop()
+        name = name_of(recipe)
+        if name not in found:
+            found.add(name)
+            open_steps += recipe.needs(store)
+    return frozenset(found)
+
+
+def unneeded(
+    found: Collection[Entry],
+    *,
+    now: float,
+    keep: Collection[str] = (),
+    older_than: float | None = None,
+    max_size: int | None = None,
+    unfinished: bool = False,
+) -> tuple[Entry, ...]:
+    """Choose what can go: never what runs, what was used since the first step that runs began, or what `keep` names.
+
+    Of the rest, what was not used for `older_than` seconds goes, and of what remains, what was used longest ago until
+    all is at most `max_size` bytes; without these two all of it. Unfinished work goes where `unfinished` says so.
+    """
+    began = min((_began(entry) for entry in found if entry.running), default=now)
+    free = [
+        entry
+        for entry in sorted(found, key=lambda entry: (entry.used, entry.name))
+        if not (entry.running or entry.name in keep or entry.used >= began)
+        and (unfinished or entry.state == "finished")
+    ]
+    if older_than is None and max_size is None:
+        return tuple(free)
+    gone = [entry for entry in free if older_than is not None and now - entry.used > older_than]
+    left = sum(entry.size for entry in found) - sum(entry.size for entry in gone)
+    for entry in free:
+        if max_size is not None and left > max_size and entry not in gone:
+            gone.append(entry)
+            left -= entry.size
+    return tuple(gone)
+
+
+def remove(store: Store, entry: Entry) -> bool:
+    """Remove a result or unfinished work in one step; tells whether it did, which it does not for one in use.
+
+    That is one that a process works on, or that was used since it was listed. Raises `StoreError` when the disk
+    refuses.
+    """
+    work = store.root / WORK_FOLDER
+    with disk_errors(entry.folder):
+        work.mkdir(exist_ok=True)
+        lock = try_lock(work / f"{entry.name}.lock")
+        if lock is None:
+            return False
+        try:
+            if not entry.folder.exists() or _used(entry.folder, entry.state) > entry.used:
+                return False
+            gone = work / f"{entry.name}{_REMOVED}"
+            _discard(gone)
+            entry.folder.rename(gone)
+            _discard(gone)
+        finally:
+            let_go(lock)
+    return True
+
+
+def tidy(store: Store) -> None:
+    """Remove lock files that nobody holds, and what killed runs left that no later one goes on from."""
+    work = store.root / WORK_FOLDER
+    if not work.is_dir():
+        return
+    with disk_errors(work):
+        for path in sorted(work.iterdir()):
+            if path.suffix not in _LEFTOVERS or not _NAME.fullmatch(path.stem):
+                continue
+            lock = try_lock(work / f"{path.stem}.lock")
+            if lock is not None:
+                try:
+                    if path.suffix != ".lock":
+                        _discard(path)
+                finally:
+                    let_go(lock)
+
+
+def require_writable(root: Path) -> None:
+    """Try to write where a store is or would be made, leaving nothing there; raises `StoreError` when that fails."""
+    with disk_errors(root):
+        nearest = next(place for place in (root, *root.parents) if place.exists())
+        with tempfile.TemporaryDirectory(prefix=".", suffix=UNFINISHED, dir=nearest) as trial:
+            write_whole(Path(trial) / "trial", b"written\n")
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from (path for path in place.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _entry(store: Store, folder: Path, state: Literal["finished", "unfinished"]) -> Entry:
+    sizes = (path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return Entry(
+        name=folder.name,
+        folder=folder,
+        state=state,
+        size=sum(sizes),
+        used=_used(folder, state),
+        running=is_held(store.root / WORK_FOLDER / f"{folder.name}.lock"),
+    )
+
+
+def _used(folder: Path, state: Literal["finished", "unfinished"]) -> float:
+    """When a folder was used last: opening a result marks its folder, and work in progress changes its files."""
+    if state == "finished" or not folder.is_dir():
+        return folder.lstat().st_mtime
+    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+
+
+def _began(entry: Entry) -> float:
+    """When the run that works on an entry began to open others; an earlier edgerift does not tell."""
+    if entry.state == "finished":
+        return math.inf
+    recipe = entry.folder / RECIPE_FILE
+    return recipe.stat().st_mtime if recipe.exists() else 0.0
+
+
+def _discard(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

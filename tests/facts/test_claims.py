@@ -1,0 +1,295 @@
+"""What a claim is judged by: differences of the same seed, their interval, and the claim's side of its bound."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from edgerift.facts import claims
+from edgerift.facts._claims import _claim
+from edgerift.facts._claims_diva import EVASION, NETWORKS
+from edgerift.facts._claims_divqat import THEFT
+from edgerift.facts._stated import Stated
+
+
+def stated(**changes):
+    return Stated("name", "It rises.", "+1", "more", lambda cell: cell, **changes)
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "verdict"),
+    [
+        ([2.0, 2.1, 1.9], {}, "held"),
+        ([1.0, 1.1, 0.9], {}, "held"),
+        ([0.3, 0.31, 0.29], {}, "no effect"),
+        ([0.1, -0.1, 0.05], {}, "no effect"),
+        ([0.3, 0.31, 0.29], {"unit": "nats"}, "held"),
+        ([0.3, 0.31, 0.29], {"bound": 0.1}, "held"),
+        ([-1.0, -1.1, -0.9], {}, "did not hold"),
+        ([1.0, -1.0, 1.0], {}, "not resolved"),
+        ([5.0], {}, "not resolved"),
+        ([None, None], {}, "not measured"),
+        ([1.0, 1.1, 0.9], {"bound": 3.7, "side": "below"}, "held"),
+        ([1.0, 1.1, 0.9], {"bound": 3.7}, "did not hold"),
+        ([4.0, 4.1, 3.9], {"bound": 3.7, "side": "below"}, "did not hold"),
+        ([-1.0, -1.1, -0.9], {"side": "below"}, "held"),
+    ],
+)
+def test_verdicts(values, changes, verdict):
+    claim = _claim(stated(**changes), [("here", value) for value in values])
+    assert claim.verdict == verdict
+    assert claim.findings == () or claim.findings[0].verdict == verdict
+
+
+def test_places_are_judged_alone_and_together_by_their_means():
+    claim = _claim(stated(), [("a", 1.0), ("b", -4.0), ("a", 1.2), ("b", None), ("a", 0.8)])
+    assert {found.where: found.difference.values for found in claim.findings} == {"a": (1.0, 1.2, 0.8), "b": (-4.0,)}
+    assert claim.together is not None
+    # The three seeds of one place are one value, as the single seed of the other is.
+    assert claim.together.difference.values == pytest.approx((1.0, -4.0))
+    assert claim.together.difference.value == pytest.approx(-1.5)
+    # Two values have one degree of freedom: t is 12.706, and s / sqrt(2) half of what lies between them.
+    assert claim.together.difference.high == pytest.approx(-1.5 + 12.706205 * 2.5)
+    assert [found.verdict for found in claim.findings] == ["held", "not resolved"]
+    assert claim.held_in == 1
+
+
+def test_many_seeds_do_not_make_up_for_places_that_differ():
+    # Eighteen values whose own interval would be far from zero; their six means reach to both of its sides.
+    effects = {"a": 53.0, "b": 62.0, "c": 72.0, "d": 1.0, "e": 9.0, "f": 0.0}
+    claim = _claim(stated(), [(place, effect + seed) for place, effect in effects.items() for seed in (-0.5, 0, 0.5)])
+    assert claim.verdict == "not resolved"
+    assert claim.together.difference.count == 6
+    spread = math.sqrt(sum((effect - 197 / 6) ** 2 for effect in effects.values()) / 5 / 6)
+    assert claim.together.difference.low == pytest.approx(197 / 6 - 2.570582 * spread, rel=1e-5)
+    assert claim.held_in == 4
+
+
+def test_a_place_alone_has_its_own_interval_over_seeds():
+    claim = _claim(stated(), [("a", 1.0), ("a", 1.2), ("a", 0.8)])
+    assert claim.together.difference == claim.findings[0].difference
+    assert (claim.together.where, claim.findings[0].where) == ("all", "a")
+    assert (claim.verdict, claim.held_in) == ("held", 1)
+
+
+def rate(value):
+    return SimpleNamespace(value=value, high=value + 0.1)
+
+
+def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=(), data="cifar10", original="ResNet"):
+    report = SimpleNamespace(
+        original_accuracy=rate(0.8),
+        build_accuracy=rate(build),
+        attacks={name: SimpleNamespace(evasive=rate(value)) for name, value in dict(attacks).items()},
+        embeddings=embeddings,
+    )
+    return SimpleNamespace(data=data, original=original, seed=seed, adaptation=adaptation, report=report)
+
+
+def result(paper, pairs=(), thefts=(), data_free=(), targets=("mobile", "server")):
+    plan = SimpleNamespace(targets=targets)
+    study = SimpleNamespace(paper=paper, originals={"ResNet": None}, theft=plan)
+    return SimpleNamespace(study=study, pairs=pairs, thefts=thefts, data_free=data_free)
+
+
+def found_in(result):
+    judged = {claim.name: claim for claim in claims(result)}
+    return {
+        name: [] if claim.together is None else list(claim.together.difference.values) for name, claim in judged.items()
+    }
+
+
+def test_the_first_papers_claims_compare_what_belongs_together():
+    cells = [
+        pair(0, "qat", build=0.83, attacks={"pgd": 0.1, "diva": 0.4, "default": 0.9}),
+        pair(1, "qat", build=0.81, attacks={"pgd": 0.2, "diva": 0.3, "default": 0.8}),
+        pair(1, "finetune", build=0.82, attacks={"diva": 0.05}),
+        pair(0, "finetune", build=0.84, attacks={"diva": 0.1}),
+        pair(0, "ptq", build=0.7, attacks={"pgd": 0.5, "diva": 0.1}),
+    ]
+    values = found_in(result("diva", cells))
+    assert values["adapted-accuracy"] == pytest.approx([3, 1])
+    assert sorted(values["finetuned-accuracy"]) == pytest.approx([2, 4])
+    assert values["diva-over-control"] == pytest.approx([30, 25])
+    assert values["diva-over-pgd-qat"] == pytest.approx([30, 10])
+    assert values["diva-over-pgd-ptq"] == pytest.approx([-40])
+    assert values["default-over-diva-qat"] == pytest.approx([50, 50])
+    assert values["default-over-diva-ptq"] == []
+
+
+def network(original, build, diva, seed=0, data="cifar10"):
+    return pair(seed, "qat", build=build, attacks={"diva": diva}, data=data, original=original)
+
+
+def test_resnet_is_better_than_the_best_other_network_of_its_data_set_and_seed():
+    cells = [
+        network("ResNet", 0.90, 0.50),
+        network("DenseNet", 0.88, 0.10),
+        network("MobileNet", 0.70, 0.60),
+        network("ResNet", 0.80, 0.50, seed=1),
+        network("DenseNet", 0.70, 0.20, seed=1),
+        network("MobileNet", 0.79, 0.10, seed=1),
+        network("ResNet", 0.97, 0.03, data="mnist"),
+        network("MobileNet", 0.99, 0.01, data="mnist"),
+    ]
+    judged = {claim.name: claim for claim in claims(result("diva", cells))}
+    found = {place.where: place.difference.values for place in judged["resnet-accuracy"].findings}
+    assert found == {"cifar10": pytest.approx((2, 1)), "mnist": pytest.approx((-2,))}
+    found = {place.where: place.difference.values for place in judged["resnet-evaded"].findings}
+    assert found == {"cifar10": pytest.approx((-10, 30)), "mnist": pytest.approx((2,))}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [network("ResNet", 0.9, 0.5)],
+        [network("DenseNet", 0.9, 0.5), network("MobileNet", 0.9, 0.5)],
+        [network("ResNet", 0.9, 0.5), network("DenseNet", 0.8, 0.5), pair(0, "ptq", original="MobileNet")],
+    ],
+    ids=["no other", "no ResNet", "a network without its build"],
+)
+def test_networks_are_compared_only_when_all_are_there(cells):
+    values = found_in(result("diva", cells))
+    assert (values["resnet-accuracy"], values["resnet-evaded"]) == ([], [])
+
+
+def test_features_that_move_are_compared_point_by_point():
+    points = [(0.0, 0.0), (0.0, 3.0), (0.0, 0.0), (4.0, 0.0), (0.0, 1.0), (0.0, 2.0), (2.0, 0.0), (1.0, 0.0)]
+    models, conditions = ["original", "original", "build", "build"] * 2, ["clean", "attacked"] * 4
+    part = SimpleNamespace(method="pca", points=points, model=models, condition=conditions)
+    # The original's features move by 3 and 1, the build's by 4 and 1.
+    values = found_in(result("diva", [pair(0, "qat", embeddings=(part,))]))
+    assert values["features-move"] == pytest.approx([100 * (2.5 / 2 - 1)])
+
+
+def theft(target, students=(), data="svhn", seed=0, **errors):
+    victims = {
+        name.replace("_", "+"): SimpleNamespace(
+            adversary_error=SimpleNamespace(soft=rate(soft), hard=rate(hard)),
+            defender_error=rate(own),
+            l1=rate(0.1),
+        )
+        for name, (own, soft, hard) in errors.items()
+    }
+    # Not in the order of alpha.
+    points = [
+        SimpleNamespace(
+            alpha=alpha,
+            divergence=alpha / 2,
+            adversary_error=rate(alpha / 10),
+            defender_error=rate(alpha / 20),
+            disagreement=rate(0.6 - alpha / 10),
+        )
+        for alpha in (5.0, 1.0, 2.0)
+    ]
+    hardening = SimpleNamespace(
+        victim=victims,
+        noise=SimpleNamespace(test=rate(0.08)),
+        alphas=points,
+        students=tuple(students),
+        thief=SimpleNamespace(attack=SimpleNamespace(student="resnet8")),
+        data=SimpleNamespace(classes=tuple("0123456789")),
+    )
+    return SimpleNamespace(data=data, original="ResNet", seed=seed, target=target, hardening=hardening)
+
+
+def student(victim, name, error, disagreement, labels="soft"):
+    return SimpleNamespace(
+        victim=victim, student=name, labels=labels, adversary_error=rate(error), disagreement=rate(disagreement)
+    )
+
+
+def test_clones_of_other_networks_count_alike():
+    students = [
+        student("qat", "lenet", 0.40, 0.50),
+        student("qat", "mobilenet_tiny", 0.30, 0.40),
+        student("divqat", "lenet", 0.42, 0.57),
+        student("divqat", "mobilenet_tiny", 0.38, 0.41),
+        student("divqat", "mobilenet_tiny", 0.99, 0.99, "hard"),
+        student("divqat", "densenet_tiny", 0.99, 0.99),
+    ]
+    values = found_in(result("divqat", thefts=(theft("mobile", students, divqat=(0.1, 0.2, 0.2)),)))
+    assert values["clones-error"] == pytest.approx([5])
+    assert values["clones-disagreement"] == pytest.approx([4])
+    # MobileNet errs 38 %, the others 42, 99 and, being the attack's own, 20.
+    assert values["clones-light"] == pytest.approx([38 - (42 + 99 + 20) / 3])
+    values = found_in(result("divqat", thefts=(theft("mobile", divqat=(0.1, 0.2, 0.2)),)))
+    assert (values["clones-error"], values["clones-light"]) == ([], [])
+
+
+def test_the_second_papers_claims_compare_what_belongs_together():
+    defended = {"rs": (0.1, 0.33, 0.4), "divqat_rs": (0.1, 0.4, 0.4)}
+    phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39), **defended)
+    server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
+    values = found_in(result("divqat", thefts=(phone, server)))
+    assert values["divqat-soft"] == pytest.approx([5])
+    assert values["divqat-hard"] == pytest.approx([-1])
+    assert values["divqat-cost"] == pytest.approx([2])
+    assert values["divqat-moves"] == pytest.approx([0.02])
+    assert values["joint-rs"] == pytest.approx([7])
+    assert values["server"] == pytest.approx([20])
+    assert values["mobile"] == pytest.approx([5])
+    assert values["alpha-divergence"] == pytest.approx([2.0])
+    assert values["alpha-error"] == pytest.approx([40])
+    assert values["alpha-cost"] == pytest.approx([20])
+    assert values["alpha-disagreement"] == pytest.approx([-40])
+    assert values["dcp-soft"] == []
+
+
+def test_each_target_has_its_claim_whichever_comes_first():
+    phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39))
+    server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
+    for targets in (("mobile", "server"), ("server", "mobile")):
+        values = found_in(result("divqat", thefts=(phone, server), targets=targets))
+        assert (values["server"], values["mobile"]) == (pytest.approx([20]), pytest.approx([5]))
+        assert values["divqat-soft"] == values[targets[0]]
+
+
+def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():
+    thefts = [
+        theft(
+            "mobile", data="cifar10", seed=seed, qat=(0.1, 0.3, 0.4), held=(own, 0.6, 0.4), smoothing=(0.11, 0.5, 0.4)
+        )
+        for seed, own in enumerate((0.12, 0.14))
+    ]
+    found = {claim.name: claim for claim in claims(result("divqat", thefts=thefts))}
+    assert found["held-smoothing"].note == (
+        "The two need not cost the same: held moves the answers by an l1 of 0.10 and adds 3.0 points to its owner's "
+        "error; smoothing moves the answers by an l1 of 0.10 and adds 1.0 points to its owner's error."
+    )
+    alone = [theft("mobile", held=(0.1, 0.6, 0.4), smoothing=(0.1, 0.5, 0.4)), theft("mobile", qat=(0.1, 0.3, 0.4))]
+    notes = [{claim.name: claim.note for claim in claims(result("divqat", thefts=[one]))} for one in alone]
+    assert [one["held-smoothing"] for one in notes] == [
+        "The two need not cost the same: held moves the answers by an l1 of 0.10; smoothing moves the answers by an l1 "
+        "of 0.10.",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "told"),
+    [
+        ((0.3, 0.4, 0.5), None),
+        # The means are 70 %, and Student's t for three values is 4.303 standard errors wide.
+        ((0.6, 0.7, 0.8), "svhn (error 70.0 %, interval to 94.8 %; guessing 90.0 %)"),
+        ((0.69, 0.7, 0.71), None),
+        ((0.88,), "svhn (error 88.0 %, interval to 98.0 %; guessing 90.0 %)"),
+        ((0.5,), None),
+    ],
+)
+def test_thieves_who_may_have_learnt_nothing_are_named(errors, told):
+    thefts = [theft("mobile", seed=seed, qat=(0.1, one, 0.4), rs=(0.1, 0.9, 0.4)) for seed, one in enumerate(errors)]
+    thefts += [theft("mobile", data="cifar10", qat=(0.1, 0.3, 0.4), rs=(0.1, 0.6, 0.4))]
+    notes = {claim.name: claim.note for claim in claims(result("divqat", thefts=thefts))}
+    expected = f"Thieves with soft labels may have learnt nothing even of the plain mobile build on {told}: what"
+    assert notes["rs-soft"].startswith(expected) if told else notes["rs-soft"] == ""
+    assert notes["divqat-soft"] == notes["divqat-hard"] == notes["server"] == "", "nothing was compared"
+
+
+def test_a_study_of_ones_own_has_no_claims():
+    assert claims(result(None)) == ()
+
+
+def test_names_are_told_apart():
+    names = [claim.name for claim in (*EVASION, *NETWORKS, *THEFT)]
+    assert len(set(names)) == len(names)

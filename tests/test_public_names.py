@@ -417,6 +417,7 @@ PUBLIC = {
         "Parts",
         "Place",
         "Problem",
+        "Registry",
         "Seed",
         "Settings",
         "Threads",
@@ -532,6 +533,7 @@ PUBLIC = {
         "from_architecture",
         "frozen_copy",
         "is_file",
+        "is_small",
         "is_users_own",
         "load",
         "names",
@@ -548,6 +550,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.

@@ -25,9 +25,7 @@ _EPOCHS = {"digits": 30}
 class OriginalOptions(Settings):
     """How to train the original."""
 
-    model: str = "resnet8"
-    """resnet8, lenet, mobilenet_tiny, densenet_tiny, resnet18, resnet34, resnet50, densenet121, mobilenet_v2,
-    shufflenet_v2, resnet34_8x, or module:factory for your own"""
+    model: Annotated[str, tyro.conf.arg(help=f"{', '.join(zoo.names())}, or module:factory for your own")] = "resnet8"
     stem: Literal["small", "imagenet"] = "small"
     """the first layers: for small images, or as for ImageNet"""
     pretrained: bool = False

@@ -6,6 +6,7 @@ from the file.
 """
 
 from edgerift.zoo._architecture import Architecture as Architecture
+from edgerift.zoo._architectures import is_small as is_small
 from edgerift.zoo._classifier import Classifier as Classifier
 from edgerift.zoo._classifier import Normalise as Normalise
 from edgerift.zoo._create import check as check

@@ -12,6 +12,7 @@ from torch import nn
 
 from edgerift.errors import ModelError
 from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._architectures import architecture
 
 Family = Literal["resnet", "densenet", "mobilenet", "shufflenet"]
 
@@ -154,3 +155,7 @@ def _replace_head(body: Any, family: Family, classes: int) -> None:
         body.classifier[1] = nn.Linear(body.classifier[1].in_features, classes)
     else:
         body.fc = nn.Linear(body.fc.in_features, classes)
+
+
+for _name in VARIANTS:
+    architecture(_name)(torchvision_body)

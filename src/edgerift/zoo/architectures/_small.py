@@ -8,20 +8,22 @@ from torch import Tensor, nn
 
 from edgerift.errors import ModelError
 from edgerift.zoo._architecture import Architecture
-from edgerift.zoo._torchvision import import_torchvision
+from edgerift.zoo._architectures import architecture
+from edgerift.zoo.architectures._torchvision import import_torchvision
 
 
-def lenet(architecture: Architecture) -> nn.Module:
+@architecture("lenet", small=True)
+def lenet(described: Architecture) -> nn.Module:
     """Make a LeNet-5 with ReLU, max-pooling and three input channels (LeCun et al. 1998).
 
     Images below 32 pixels are padded by two on each side, as LeNet-5 pads the 28 of MNIST to 32.
 
     Raises `ModelError` below 12 pixels, where the second pooling leaves nothing.
     """
-    if architecture.size < 12:
-        raise ModelError(f"lenet needs images of at least 12 pixels, given size={architecture.size}; resize them")
-    padding = 2 if architecture.size < 32 else 0
-    side = ((architecture.size + 2 * padding - 4) // 2 - 4) // 2
+    if described.size < 12:
+        raise ModelError(f"lenet needs images of at least 12 pixels, given size={described.size}; resize them")
+    padding = 2 if described.size < 32 else 0
+    side = ((described.size + 2 * padding - 4) // 2 - 4) // 2
     return nn.Sequential(
         nn.Conv2d(3, 6, kernel_size=5, padding=padding),
         nn.ReLU(),
@@ -34,11 +36,12 @@ def lenet(architecture: Architecture) -> nn.Module:
         nn.ReLU(),
         nn.Linear(120, 84),
         nn.ReLU(),
-        nn.Linear(84, architecture.classes),
+        nn.Linear(84, described.classes),
     )
 
 
-def resnet8(architecture: Architecture) -> nn.Module:
+@architecture("resnet8", small=True)
+def resnet8(described: Architecture) -> nn.Module:
     """Make the ResNet-8 of MLPerf Tiny's image classification (Banbury et al. 2021, arXiv 2106.07597).
 
     Stem 3x3 of 16 channels, then one basic block each of 16, 32 and 64 channels with strides 1, 2 and 2. As
@@ -54,7 +57,7 @@ def resnet8(architecture: Architecture) -> nn.Module:
         BasicBlock(32, 64, stride=2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(64, architecture.classes),
+        nn.Linear(64, described.classes),
     )
     for module in body.modules():
         if isinstance(module, nn.Conv2d):
@@ -62,7 +65,8 @@ def resnet8(architecture: Architecture) -> nn.Module:
     return body
 
 
-def mobilenet_tiny(architecture: Architecture) -> nn.Module:
+@architecture("mobilenet_tiny", small=True)
+def mobilenet_tiny(described: Architecture) -> nn.Module:
     """Make a MobileNet (Howard et al. 2017, arXiv 1704.04861) of a quarter of the width, cut short for small images.
 
     As in MLPerf Tiny's visual wake words, width 0.25 with ReLU: a 3x3 stem of 16 channels with stride 2, then
@@ -74,16 +78,17 @@ def mobilenet_tiny(architecture: Architecture) -> nn.Module:
         layers += _normed(inputs, inputs, stride=stride, groups=inputs)
         layers += _normed(inputs, outputs, kernel_size=1)
         inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, architecture.classes))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, described.classes))
 
 
-def densenet_tiny(architecture: Architecture) -> nn.Module:
+@architecture("densenet_tiny", small=True)
+def densenet_tiny(described: Architecture) -> nn.Module:
     """Make a DenseNet-BC (Huang et al. 2017, arXiv 1608.06993) of three blocks of three layers with growth rate 12.
 
     It is torchvision's with a 3x3 stem of 24 channels and stride 2 and no pooling after it.
     """
     body: Any = import_torchvision().models.DenseNet(
-        growth_rate=12, block_config=(3, 3, 3), num_init_features=24, num_classes=architecture.classes
+        growth_rate=12, block_config=(3, 3, 3), num_init_features=24, num_classes=described.classes
     )
     body.features.conv0 = nn.Conv2d(3, 24, kernel_size=3, stride=2, padding=1, bias=False)
     nn.init.kaiming_normal_(body.features.conv0.weight)

@@ -240,6 +240,7 @@ PUBLIC = {
         "BestEpoch",
         "Clone",
         "CurvePoint",
+        "DATA_FREE",
         "DataFree",
         "DataFreeClone",
         "DataFreeRecipe",
@@ -256,6 +257,7 @@ PUBLIC = {
         "Measured",
         "Oracle",
         "Positives",
+        "Published",
         "QuerySettings",
         "Rehearsal",
         "Theft",
@@ -550,6 +552,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

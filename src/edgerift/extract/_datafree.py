@@ -17,10 +17,10 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from edgerift.errors import InputError, ModelError
-from edgerift.extract._attacks import AttackName, DataFree
 from edgerift.extract._clones import Vote, make_clones
 from edgerift.extract._critic import Critic
 from edgerift.extract._curve import CurvePoint, Observe
+from edgerift.extract._data_free_settings import AttackName, DataFree
 from edgerift.extract._generator import Generator
 from edgerift.extract._iteration import Iteration, Networks, Seen
 from edgerift.extract._oracle import Oracle

@@ -1,67 +1,22 @@
-"""The data-free attacks: what each of them does, in the numbers of its paper."""
+"""The settings of a data-free attack."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from edgerift.errors import unknown_name
 from edgerift.extract._differences import Differences
+from edgerift.extract._parts import Descent, Positives, Rehearsal
+from edgerift.extract._published import DATA_FREE
 from edgerift.extract._recovery import Loss
-from edgerift.settings import BatchSize, Count, Parts, Seed, Settings, Times
+from edgerift.settings import BatchSize, Parts, Seed, Settings, Times
 
-AttackName: TypeAlias = Literal["dfme", "maze", "maze-dfme", "disguide", "disguide-hard"]
-
-
-@final
-class Descent(Settings):
-    """How a network is trained: the optimiser, and how its learning rate falls over the iterations.
-
-    `steps` multiplies it by `factor` at each of the `milestones`, shares of all iterations; `cosine` lets it fall to
-    zero along half a cosine. Momentum and weight decay are gradient descent's; Adam has none here.
-    """
-
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: PositiveFloat = 0.1
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: NonNegativeFloat = 5e-4
-    schedule: Literal["steps", "cosine", "constant"] = "steps"
-    milestones: tuple[float, ...] = (0.1, 0.3, 0.5)
-    factor: PositiveFloat = 0.3
-
-    @model_validator(mode="after")
-    def _falls_on_the_way(self) -> Self:
-        if any(not 0 < share < 1 for share in self.milestones):
-            raise ValueError(f"milestones are shares of all iterations, between 0 and 1; got {list(self.milestones)}")
-        return self
-
-
-@final
-class Rehearsal(Settings):
-    """Clone steps on what was answered before: `steps` an iteration, each on a batch out of the last `capacity` images.
-
-    `adds` tells which of an iteration's batches are remembered: each, or the last alone.
-    """
-
-    steps: Times
-    capacity: Count
-    adds: Literal["each", "last"] = "each"
-
-
-@final
-class Positives(Settings):
-    """A thief who has a few images of the victim's kind (MAZE-PD): so many, and how strongly they draw the generator.
-
-    A critic learns to tell them from generated images, as a Wasserstein GAN's with a gradient penalty of 10 (Gulrajani
-    et al. 2017, arXiv 1704.00028), `critic_steps` an iteration, and the generator descends `weight` times its negative
-    mean answer as well.
-    """
-
-    count: Count = 100
-    weight: PositiveFloat = 10.0
-    critic_steps: Times = 5
-    learning_rate: PositiveFloat = 1e-4
+if TYPE_CHECKING:
+    AttackName: TypeAlias = str
+else:
+    AttackName = Literal[DATA_FREE.names()]
 
 
 def _is_none(value: object) -> bool:
@@ -72,16 +27,8 @@ def _is_none(value: object) -> bool:
 class DataFree(Settings):
     """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
 
-    `name` fills in what its publication says; any other field given goes before it, and a mapping changes some fields
-    of a part:
-
-    - `dfme` (Truong et al. 2021, arXiv 2011.14779): l1 on recovered logits; the victim's gradient by one finite
-      difference.
-    - `maze` (Kariyappa et al. 2021, arXiv 2005.03161): KL, ten directions, replay; with `positives` MAZE-PD.
-    - `maze-dfme`: what the code of DFME runs under the name MAZE, and with it the second paper's tables: no replay, and
-      the generator's loss is summed over the batch, where gradient descent feels it.
-    - `disguide` (Rosenthal et al. 2023): two clones, and images on which they disagree: no gradient of the victim at
-      all, so nothing for quantization to mask. `disguide-hard` learns from labels alone.
+    `name`, one of those in :data:`DATA_FREE`, fills in what its publication says; any other field given goes before
+    it, and a mapping changes some fields of a part.
 
     An iteration trains the generator for `generator_steps` batches and each clone for `clone_steps` batches of new
     images. With `differences` the generator climbs the estimated gradient of `loss`; without, the mean standard
@@ -131,9 +78,9 @@ class DataFree(Settings):
     def _as_published(cls, fields: Any) -> Any:
         if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
             return fields
-        if fields["name"] not in PUBLISHED:
-            raise ValueError(unknown_name("data-free attack", fields["name"], PUBLISHED))
-        published = PUBLISHED[fields["name"]]
+        if fields["name"] not in DATA_FREE:
+            raise ValueError(unknown_name(DATA_FREE.kind, fields["name"], DATA_FREE.names()))
+        published = dict(DATA_FREE[fields["name"]].settings)
         if fields.get("generator_mode", "") is None:
             fields = {name: value for name, value in fields.items() if name != "generator_mode"}
         parts = {name: field.default for name, field in cls.model_fields.items()} | published
@@ -170,34 +117,3 @@ def _laid_over(published: Any, given: Any) -> Any:
     if isinstance(published, Settings) and isinstance(given, dict):
         return {**published.model_dump(), **given}
     return given
-
-
-_DISGUIDE: Final[dict[str, Any]] = {
-    "student": "resnet18",
-    "clones": 2,
-    "clone_steps": 1,
-    "diversity": 0.2,
-    "grey": 8,
-    "generator_mode": "eval",
-    "rehearsal": Rehearsal(steps=3, capacity=1_000_000),
-    "generator": Descent(optimizer="adam", learning_rate=1e-4, milestones=(0.4, 0.8)),
-    "clone": Descent(learning_rate=0.03, milestones=(0.4, 0.8)),
-}
-_MAZE: Final[dict[str, Any]] = {"loss": "kl", "batch_size": 128, "differences": Differences(directions=10)}
-
-PUBLISHED: Final[dict[AttackName, dict[str, Any]]] = {
-    "dfme": {"differences": Differences()},
-    "maze": {
-        **_MAZE,
-        "latent": 100,
-        "affine": True,
-        "reuse": True,
-        "rehearsal": Rehearsal(steps=10, capacity=100_000, adds="last"),
-        "generator": Descent(learning_rate=1e-3, schedule="cosine"),
-        "clone": Descent(schedule="cosine"),
-    },
-    "maze-dfme": {**_MAZE, "summed": True, "generator": Descent(learning_rate=1e-4)},
-    "disguide": _DISGUIDE,
-    "disguide-hard": {**_DISGUIDE, "loss": "cross-entropy"},
-}
-"""What each attack's publication says where it differs from the defaults of :class:`DataFree`."""

@@ -318,6 +318,7 @@ PUBLIC = {
         "Latency",
         "Logits",
         "LogitsModule",
+        "LogitsReader",
         "MODULE_CALL",
         "Mean",
         "MeanInterval",

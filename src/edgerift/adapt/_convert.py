@@ -176,7 +176,7 @@ def layer_names(prepared: fx.GraphModule) -> dict[str, str]:
 
 
 def _weight_source(node: fx.Node) -> fx.Node:
-    weight: Any = node.args[1]
+    weight: fx.Node = arguments_of(node)["weight"]
     while weight.op != "get_attr":
         if not weight.args or not isinstance(weight.args[0], fx.Node):
             raise QuantizationError(
@@ -184,7 +184,7 @@ def _weight_source(node: fx.Node) -> fx.Node:
                 "image; only stored weights can be quantized"
             )
         weight = weight.args[0]
-    return weight  # type: ignore[no-any-return]
+    return weight
 
 
 def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str]) -> dict[str, FloatWeight]:

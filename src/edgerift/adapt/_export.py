@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -100,10 +100,11 @@ def _traced(model: nn.Module, example: Tensor, target: Target, training: bool) -
         with quiet():
             # X86InductorQuantizer matches partitions that only strict export leaves whole.
             exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
-            graph: Any = exported.module(check_guards=False)
+            graph = exported.module(check_guards=False)
     except Exception as error:
         raise ModelError(f"model '{_name(model)}' cannot be exported: {_reason(error)}") from error
-    return graph  # type: ignore[no-any-return]
+    assert isinstance(graph, fx.GraphModule)
+    return graph
 
 
 def _name(model: nn.Module) -> str:

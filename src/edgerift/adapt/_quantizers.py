@@ -95,14 +95,15 @@ def _with_fused_clamps(base: Any) -> Any:
 
     class FusedClampQuantizer(Quantizer):  # type: ignore[misc]
         def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
-            return base.transform_for_annotation(model)  # type: ignore[no-any-return]
+            transformed: fx.GraphModule = base.transform_for_annotation(model)
+            return transformed
 
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
             base.SUPPORTED_PATTERNS = _patterns_for(model, type(base).SUPPORTED_PATTERNS)
-            annotated = base.annotate(model)
+            annotated: fx.GraphModule = base.annotate(model)
             for node in annotated.graph.nodes:
                 _fuse_clamp(node)
-            return annotated  # type: ignore[no-any-return]
+            return annotated
 
         def validate(self, model: fx.GraphModule) -> None:
             base.validate(model)

@@ -325,6 +325,7 @@ PUBLIC = {
         "Latency",
         "Logits",
         "LogitsModule",
+        "LogitsReader",
         "MODULE_CALL",
         "Mean",
         "MeanInterval",

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from edgerift import zoo
 from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._hardened import TrainedDefence, run_hardened
 from edgerift.adapt._methods import held_out, run_qat
@@ -121,7 +122,7 @@ def tune(
         trained,
         plain=answers(reference),
         reseeded=answers(plain(1)),
-        original=twin_scores(folded(original), held.images).softmax(1),
+        original=twin_scores(folded(zoo.frozen_copy(original)), held.images).softmax(1),
         labels=held.labels,
         bounds=bounds,
         progress=progress,

@@ -108,7 +108,7 @@ class ExtractRecipe(Recipe):
     """
 
     type: Literal["extract"] = "extract"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     victim: Victim
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings

@@ -17,6 +17,7 @@ from edgerift.measure._latency import latency as latency
 from edgerift.measure._logits import MODULE_CALL as MODULE_CALL
 from edgerift.measure._logits import Logits as Logits
 from edgerift.measure._logits import LogitsModule as LogitsModule
+from edgerift.measure._logits import LogitsReader as LogitsReader
 from edgerift.measure._logits import Predict as Predict
 from edgerift.measure._logits import are_probabilities as are_probabilities
 from edgerift.measure._logits import images_of as images_of

@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgerift.adapt import weights_digest
+from edgerift import zoo
+from edgerift.adapt import require_repeatable, weights_digest
 from edgerift.deploy import (
     Build,
     Fidelity,
@@ -28,6 +29,8 @@ from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 
 _TIMED_IMAGES = 256
+#: How many images the original is asked about twice.
+_REPEATED = 4
 
 
 class FidelityEntry(Settings):
@@ -86,10 +89,12 @@ def make_card(
     """Measure an original, its program's twin and its builds on test images.
 
     `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
+    Raises :class:`~edgerift.errors.ModelError` for an original that does not answer twice alike.
     """
-    original = original.eval()
+    measured_original = zoo.frozen_copy(original).cpu()
+    require_repeatable(measured_original, to_float(test.images[:_REPEATED].contiguous()))
     measured = ["original", "twin", *builds]
-    predicts = _predicts(original, program, builds)
+    predicts = _predicts(measured_original, program, builds)
     scores: dict[str, Tensor] = {}
     for number, name in enumerate(measured):
         progress("measure", number, len(measured), name)

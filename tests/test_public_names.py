@@ -420,6 +420,7 @@ PUBLIC = {
         "Verdict",
         "default_root",
         "entries",
+        "held",
         "held_folder",
         "reachable",
         "read_document",

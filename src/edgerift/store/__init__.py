@@ -11,6 +11,7 @@ from edgerift.store._tensors import read_tensors as read_tensors
 from edgerift.store._upkeep import Entry as Entry
 from edgerift.store._upkeep import Verdict as Verdict
 from edgerift.store._upkeep import entries as entries
+from edgerift.store._upkeep import held as held
 from edgerift.store._upkeep import reachable as reachable
 from edgerift.store._upkeep import remove as remove
 from edgerift.store._upkeep import require_writable as require_writable

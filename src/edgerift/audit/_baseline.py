@@ -80,6 +80,12 @@ def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
     )
 
 
+def require_baseline(now: Attack, data: DataPart, path: Path) -> None:
+    """Make sure, before the work, that an earlier audit can be compared; raises `InputError` where it cannot."""
+    require_comparable(now, data, read_audit(path))
+    _earlier_evasive(path)
+
+
 def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPart:
     """Give what an earlier audit's main attack reached.
 

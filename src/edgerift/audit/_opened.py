@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from typing import TYPE_CHECKING, Final, final
 
 from torch import Tensor
@@ -34,6 +35,12 @@ class Opened:
     def both(self) -> tuple[Pair, Steering]:
         """The pair, and what steers an attack on it."""
         return self.settings.open(self.store, self.progress)
+
+    def seconds_to_open(self) -> float:
+        """Open the pair, made when missing, and tell how long that took."""
+        began = time.perf_counter()
+        self.pair  # noqa: B018 - opened when it is first needed
+        return time.perf_counter() - began
 
     @property
     def pair(self) -> Pair:

@@ -49,8 +49,8 @@ class Policy(Settings):
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy from a YAML file; raises `InputError` for a file that is none, naming line and field."""
-    document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML)
+    """Read a policy from a YAML file or a pipe; raises `InputError` for what is none, naming line and field."""
+    document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML, may_be_pipe=True)
     return settings_of(read_yaml(document, "write for instance 'evasive: 0.10'"), Policy, document)
 
 

@@ -123,7 +123,6 @@ class AuditCommand(Settings):
             recipe = self._recipe()
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
-            tell_price(thefts, store, progress, "--threats evasion goes without")
             audit = run_audit(
                 recipe,
                 folder,
@@ -133,6 +132,7 @@ class AuditCommand(Settings):
                 allow_mismatch=self.allow_mismatch,
                 allow_inaccurate=self.allow_inaccurate,
                 made=self._made(folder),
+                before=lambda: tell_price(thefts, store, progress, "--threats evasion goes without"),
                 reports=write_reports,
                 progress=progress,
             )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import AttackPart, Audit, DataPart, EvasionPart, Examined, GatePart
+from edgerift.audit._document import Audit, Examined, GatePart
+from edgerift.audit._document_evasion import AttackPart, EvasionPart
+from edgerift.audit._document_pair import DataPart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack

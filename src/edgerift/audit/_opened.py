@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, final
 from torch import Tensor
 
 from edgerift.adapt import open_original
-from edgerift.audit._document import PairPart
+from edgerift.audit._document_pair import PairPart
 from edgerift.deploy import Program
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits

@@ -7,7 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from edgerift.audit._document import EvasionPart, Examined, FlagPart, GatePart, PairPart, TheftPart
+from edgerift.audit._document import Examined, GatePart
+from edgerift.audit._document_evasion import EvasionPart
+from edgerift.audit._document_pair import FlagPart, PairPart
+from edgerift.audit._document_theft import TheftPart
 from edgerift.recipes import LARGEST_YAML, Document, Settings, read_yaml, settings_of
 
 #: The rules whose figures are counts; all others are shares.

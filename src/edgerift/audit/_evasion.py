@@ -6,14 +6,8 @@ import functools
 from typing import TYPE_CHECKING, final
 
 from edgerift.audit._checks import check_all
-from edgerift.audit._document import (
-    ControlPart,
-    EmbeddingPart,
-    EvasionPart,
-    FidelityPart,
-    FlagPart,
-    LayerPart,
-)
+from edgerift.audit._document_evasion import ControlPart, EmbeddingPart, EvasionPart, FidelityPart, LayerPart
+from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import findings
 from edgerift.audit._measures import attack_part, comparison
 from edgerift.audit._opened import Opened

@@ -12,7 +12,7 @@ import torch
 
 from edgerift import zoo
 from edgerift.adapt import known_classes, weights_digest
-from edgerift.audit._document import FlagPart
+from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
 from edgerift.deploy import fidelity, leaves_program
 from edgerift.errors import InputError

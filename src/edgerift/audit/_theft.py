@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgerift.audit._document import FlagPart, TheftPart
+from edgerift.audit._document_pair import FlagPart
+from edgerift.audit._document_theft import TheftPart
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.extract import Knockoff, QuerySettings, Theft

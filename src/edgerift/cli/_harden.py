@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edgerift.adapt import AdaptRecipe, Allowance
 from edgerift.cli._options import DataOptions, Json, Words, number, number_list, output_folder, word_list
-from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, network_name, qat_settings, source_recipe
+from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source, network_name, qat_settings
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
@@ -94,10 +94,12 @@ class HardenCommand(Settings):
         return 0
 
     def _recipe(self) -> HardenRecipe:
-        described, options = self.data.images(self.training.seed), self.hardening
+        options = self.hardening
         (runtime,) = chosen_runtimes(options.target, (self.runtime,) if self.runtime else ())
-        original = source_recipe(self.data, self.training, self.original, self.trust, options.target)
         seed = self.training.seed
+        original, described = find_source(
+            self.data.images(seed), self.training, self.original, self.trust, options.target
+        )
         return HardenRecipe.model_validate(
             {
                 "original": original,

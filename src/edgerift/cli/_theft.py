@@ -72,13 +72,7 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
     source = _source(options, victim)
     if source == _COLLAGES:
         return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
-    described = ImagesSettings(
-        source=source,
-        size=victim.size,
-        validation_fraction=_HELD_BACK,
-        seed=victim.seed,
-        labels=victim.labels,
-    )
+    described = ImagesSettings(source=source, size=victim.size, validation_fraction=_HELD_BACK, seed=victim.seed)
     try:
         return QuerySettings(images=images.resolve(described), seed=seed)
     except DataError as error:

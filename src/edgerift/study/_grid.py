@@ -254,9 +254,7 @@ class _Seed:
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
         with self._about("data", name, "queries"):
-            asked = self._sources.describe(
-                source, described.size, described.seed, described.labels, validation_fraction=_HELD_BACK
-            )
+            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
 
     @contextmanager

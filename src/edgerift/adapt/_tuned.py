@@ -16,7 +16,7 @@ from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
 from edgerift.settings import Settings, TimesOrNone
-from edgerift.steps import Progress, Recipe, held, read_document, write_whole
+from edgerift.steps import Progress, Recipe, read_document, stored_recipes, write_whole
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -143,7 +143,7 @@ class TunedRecipe(Recipe):
 
     def asked(self, store: Store) -> tuple[Recipe, ...]:
         """List the trials in the store, of whatever strength."""
-        found = held(store, HardenedRecipe, self.hardened.original.canonical_json())
+        found = stored_recipes(store, HardenedRecipe, self.hardened.original.canonical_json())
         return tuple(step for step in found if self._is_trial(step))
 
     def _is_trial(self, step: HardenedRecipe) -> bool:

@@ -69,7 +69,7 @@ def entries(store: Store) -> tuple[Entry, ...]:
     return tuple(sorted(there, key=lambda entry: (entry.used, entry.name)))
 
 
-def held(store: Store, kind: type[_Kind], containing: str) -> tuple[_Kind, ...]:
+def stored_recipes(store: Store, kind: type[_Kind], containing: str) -> tuple[_Kind, ...]:
     """Read the recipes of one kind, of results and of unfinished work in a store, whose text has `containing` in it.
 
     Those that cannot be read, or are of another version, are left out.

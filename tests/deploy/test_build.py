@@ -16,13 +16,15 @@ from edgerift.deploy import (
     build,
     fidelity,
     find_runtime,
+    leaves_program,
     open_build,
     twin,
     twin_scores,
 )
 from edgerift.deploy._answers import answers_of, output_step
 from edgerift.deploy._build import in_batches
-from edgerift.deploy._faithful import departure, images_to_compare, require_faithful
+from edgerift.deploy._departure import departure
+from edgerift.deploy._faithful import images_to_compare, require_faithful
 from edgerift.deploy._onnxruntime import OnnxRuntimeBuild
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
 
@@ -134,10 +136,18 @@ def test_rounding_is_no_departure_and_a_shuffled_answer_is_one(make_program, net
     maker = make_program(dyadic=True)
     program = maker.program(network(maker))
     images = images_to_compare(program, None)
-    answers = twin_scores(twin(program, arithmetic), images)
-    assert not departure(program, answers, images, arithmetic).is_wrong
+    model = twin(program, arithmetic)
+    answers = twin_scores(model, images)
+    near = departure(program, answers, images, model)
+    assert (near.rms, near.equal_logits) == (0.0, 1.0)
+    assert not leaves_program(near)
+    moved = answers + output_step(program) * (torch.arange(answers.numel()).view_as(answers) % 2)
+    assert not leaves_program(departure(program, moved, images, model))
     for wrong in (answers.roll(1, 0), answers.roll(1, 1), answers * float("nan"), torch.zeros_like(answers)):
-        assert departure(program, wrong, images, arithmetic).is_wrong
+        assert leaves_program(departure(program, wrong, images, model))
+    off = departure(program, answers + output_step(program) / 100, images, model)
+    assert off.off_grid == pytest.approx(0.01, rel=0.1)
+    assert leaves_program(off)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from edgerift.deploy._build import Runtime as Runtime
 from edgerift.deploy._build import build as build
 from edgerift.deploy._build import find_runtime as find_runtime
 from edgerift.deploy._build import open_build as open_build
+from edgerift.deploy._departure import Fidelity as Fidelity
+from edgerift.deploy._departure import leaves_program as leaves_program
 from edgerift.deploy._features import feature_module as feature_module
-from edgerift.deploy._fidelity import Fidelity as Fidelity
 from edgerift.deploy._fidelity import fidelity as fidelity
-from edgerift.deploy._fidelity import leaves_program as leaves_program
 from edgerift.deploy._fidelity import module_logits as module_logits
 from edgerift.deploy._fidelity import twin_scores as twin_scores
 from edgerift.deploy._folding import folded as folded

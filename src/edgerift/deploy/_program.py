@@ -193,8 +193,9 @@ def from_graph(
 ) -> Program:
     """Turn a converted graph module with one input and one output into a program.
 
-    `names` gives the module's tensors better names, by their attribute. Raises
-    :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+    `names` gives the module's tensors better names, by their attribute. Constants in another floating-point type become
+    float32. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold, and for all that
+    :meth:`Program.load` refuses.
     """
     operations: list[Operation] = []
     tensors: dict[str, Tensor] = {}
@@ -202,9 +203,9 @@ def from_graph(
     for node in module.graph.nodes:
         if node.op == "placeholder":
             image = node.name
-        elif node.op == "get_attr":
+        elif node.op == "get_attr" and node.users:
             attribute = str(node.target)
-            tensors[names.get(attribute, attribute)] = _attribute_of(module, attribute).detach()
+            tensors[names.get(attribute, attribute)] = _stored(_attribute_of(module, attribute).detach())
         elif node.op == "output":
             output = _single_output(node).name
         elif node.op == "call_function":
@@ -213,7 +214,18 @@ def from_graph(
             arguments = [encode(argument, names) for argument in node.args]
             operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
     _check_operators(operations)
-    return Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+    program = Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+    try:
+        check_tensor_names(tensors)
+        check_program(program)
+    except ProgramError as error:
+        told = str(error).removesuffix("; it is damaged")
+        raise ProgramError(f"the model makes no program: {told}; write that part of it otherwise") from None
+    return program
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _attribute_of(module: torch.nn.Module, name: str) -> Tensor:

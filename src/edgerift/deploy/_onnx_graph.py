@@ -26,7 +26,6 @@ from edgerift.errors import BuildError
 OPSET: Final = 20
 
 _CONVOLUTION: Final = "aten.conv2d.default"
-_ELU: Final = "aten.elu.default"
 _AVERAGE_LINE: Final = "aten.avg_pool1d.default"
 _LARGEST_SUM: Final = 2.0**31
 #: Stride, padding, `ceil_mode`, `count_include_pad` and `divisor_override` of an average, with the kernel before them.
@@ -70,10 +69,6 @@ def onnx_form(program: Program) -> fx.GraphModule:
         name = operator_name(node.target) if node.op == "call_function" else ""
         if name == AVERAGE:
             _place_windows(module, node)
-        elif name == _ELU and any(factor != 1 for factor in node.args[2:]):
-            raise BuildError(
-                f"ONNX has no 'scale' and no 'input_scale' for {name} (node '{node.name}'); multiply apart"
-            )
         elif name == _AVERAGE_LINE and node.args[4:5] == (True,):
             raise BuildError(f"ONNX counts otherwise with 'ceil_mode' of {name} (node '{node.name}'); leave it out")
     return module

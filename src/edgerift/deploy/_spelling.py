@@ -21,7 +21,6 @@ from edgerift.errors import ProgramError
 
 _CLAMP: Final = "aten.clamp.default"
 _CLAMP_BELOW: Final = "aten.clamp_min.default"
-_ELU: Final = "aten.elu.default"
 
 
 def read_program(program: Program) -> fx.GraphModule:
@@ -35,9 +34,9 @@ def read_program(program: Program) -> fx.GraphModule:
 def runtime_form(program: Program) -> fx.GraphModule:
     """Build a program's converted graph as integer runtimes read it, with the values it has.
 
-    Every clamp is a hardtanh, a factor `alpha` of an addition or a subtraction is a multiplication before it, an
-    adaptive maximum over equal windows is a maximum over windows, and an ELU has no factors. The shapes for two images
-    are noted in `node.meta["tensor_meta"]`.
+    Every clamp is a hardtanh, a factor `alpha` of an addition or a subtraction is a multiplication before it, and an
+    adaptive maximum over equal windows is a maximum over windows. The shapes for two images are noted in
+    `node.meta["tensor_meta"]`.
     """
     module = read_program(program)
     note_shapes(module, program.size)
@@ -51,8 +50,6 @@ def runtime_form(program: Program) -> fx.GraphModule:
             _spell_factor(node)
         elif name == ADAPTIVE_MAXIMUM:
             _spell_maximum(node)
-        elif name == _ELU:
-            _spell_elu(node)
     module.graph.eliminate_dead_code()
     return module
 
@@ -127,37 +124,6 @@ def _spell_factor(node: fx.Node) -> None:
         scaled = node.graph.call_function(torch.ops.aten.mul.Tensor, (second, factor))
     scaled.meta = dict(getattr(second, "meta", {}))
     node.args, node.kwargs = (first, scaled), keywords
-
-
-def _spell_elu(node: fx.Node) -> None:
-    """Write an ELU's factors as operations: `scale` behind it, and all of it where its exponent has a factor.
-
-    `elu(x) = scale * (relu(x) + alpha * (exp(input_scale * min(x, 0)) - 1))`. The exporter to ONNX multiplies positive
-    values by `input_scale` too, and XNNPACK has an ELU without factors.
-    """
-    source: Any = node.args[0]
-    given: list[Any] = list(node.args[1:])
-    alpha, scale, input_scale = given + [1.0] * (3 - len(given))
-    if (scale, input_scale) == (1.0, 1.0):
-        node.args = (source, alpha)
-        return
-    aten = torch.ops.aten
-
-    def call(function: Any, *arguments: Any) -> fx.Node:
-        made = node.graph.call_function(function, arguments)
-        made.meta = dict(node.meta)
-        return made
-
-    with node.graph.inserting_before(node):
-        if input_scale == 1.0:
-            value = call(aten.elu.default, source, alpha)
-        else:
-            exponent = call(aten.mul.Tensor, call(aten.hardtanh.default, source, float("-inf"), 0.0), input_scale)
-            below = call(aten.mul.Tensor, call(aten.sub.Tensor, call(aten.exp.default, exponent), 1.0), alpha)
-            value = call(aten.add.Tensor, call(aten.relu.default, source), below)
-        value = value if scale == 1.0 else call(aten.mul.Tensor, value, scale)
-    node.replace_all_uses_with(value)
-    node.graph.erase_node(node)
 
 
 def _spell_maximum(node: fx.Node) -> None:

@@ -15,6 +15,7 @@ from edgerift.deploy._checked import check_keywords, check_program
 from edgerift.deploy._encoding import Json, decode, encode
 from edgerift.deploy._names import PlainName, check_graph_names, check_tensor_names
 from edgerift.deploy._operators import ALLOWED, keyword_names, operator_name, resolve
+from edgerift.deploy._quiet import quiet
 from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.recipes import Settings, is_file
 from edgerift.store import read_tensors, write_whole
@@ -119,7 +120,8 @@ class Program:
                     f"a program may not name a node '{operation.name}': the name has a meaning of its own"
                 )
         graph.output(earlier(self.output))
-        module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
+        with quiet():  # PyTorch would keep the source of each for as long as the process lives.
+            module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
         arranged: fx.GraphModule = module.eval().to(memory_format=torch.channels_last)
         return arranged
 

@@ -17,9 +17,9 @@ from edgerift.deploy.runtimes._build import Runtime as Runtime
 from edgerift.deploy.runtimes._build import build as build
 from edgerift.deploy.runtimes._build import find_runtime as find_runtime
 from edgerift.deploy.runtimes._build import open_build as open_build
-from edgerift.deploy.runtimes._fidelity import Fidelity as Fidelity
+from edgerift.deploy.runtimes._departure import Fidelity as Fidelity
+from edgerift.deploy.runtimes._departure import leaves_program as leaves_program
 from edgerift.deploy.runtimes._fidelity import fidelity as fidelity
-from edgerift.deploy.runtimes._fidelity import leaves_program as leaves_program
 from edgerift.deploy.runtimes._fidelity import module_logits as module_logits
 from edgerift.deploy.runtimes._fidelity import twin_scores as twin_scores
 from edgerift.deploy.runtimes._recipe import BuildRecipe as BuildRecipe

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edgerift.deploy.program._program import Program, Target
 from edgerift.deploy.runtimes._faithful import Answer, first_wrong, images_to_compare, require_faithful
-from edgerift.deploy.runtimes._survival import note_survival, require_survival
+from edgerift.deploy.runtimes._survival import has_survived, note_survival, require_survival
 from edgerift.deploy.twins._answers import is_on_grid, output_step
 from edgerift.deploy.twins._twin import Arithmetic
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
@@ -171,7 +171,8 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
 
     An Inductor package holds machine code, which opening it runs: that asks for `trust=True`. An artefact that this
     process has not made is opened by a child process first, which a damaged one may end. Raises
-    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, or it ended the child.
+    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it ended the child, the child
+    could not try it, or it changed meanwhile.
     """
     path = Path(path)
     if not is_file(path):
@@ -183,8 +184,24 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     find_runtime(name)
     if name == "inductor" and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
-    require_survival(name, path, artefact_digest(name, path))
-    return _adapter(name).open_artefact(path)
+    return _opened(name, path)
+
+
+def _opened(runtime: str, path: Path) -> Build:
+    """Open an artefact, after a child process where its content is not known, and make sure that it stayed the same."""
+    digest = artefact_digest(runtime, path)
+    if not has_survived(runtime, digest):
+        require_survival(runtime, path)
+        _require_same(runtime, path, digest)
+    opened = _adapter(runtime).open_artefact(path)
+    _require_same(runtime, path, digest)
+    note_survival(runtime, digest)
+    return opened
+
+
+def _require_same(runtime: str, path: Path, digest: str) -> None:
+    if artefact_digest(runtime, path) != digest:
+        raise BuildError(f"{path} changed while it was opened; open it again when what writes it has ended")
 
 
 def find_runtime(name: str) -> Runtime:

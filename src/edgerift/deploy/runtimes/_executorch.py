@@ -13,6 +13,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes._build import LARGEST_BATCH, Fingerprint, fingerprint, in_batches
 from edgerift.deploy.runtimes._executorch_graph import executorch_graph
+from edgerift.deploy.runtimes._probe import load_method
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.steps import write_whole
@@ -57,14 +58,10 @@ class ExecuTorchBuild:
 
     def __init__(self, path: Path) -> None:
         """Load the program file."""
-        with quiet():
-            from executorch.runtime import Runtime
-
         self.path = path
         try:
-            self._program = Runtime.get().load_program(path.read_bytes())
-            self._method: Any = self._program.load_method("forward")
-            self._largest, *self._image = self._method.metadata.input_tensor_meta(0).sizes()
+            self._method, self._program = load_method(path.read_bytes())
+            self._largest, *self._image = self._method.method_meta().input_tensor_meta(0).sizes()
         except (RuntimeError, OSError, IndexError) as error:
             raise BuildError(f"ExecuTorch cannot load {path}: {first_line(error)}") from None
 
@@ -75,7 +72,7 @@ class ExecuTorchBuild:
             # ExecuTorch would take any shape that fits into the planned memory, and answer nonsense.
             raise BuildError(f"{self.path.name} takes images {self._image}; got {list(images.shape[1:])}")
         try:
-            answers = [self._method.execute([to_float(part)])[0].clone() for part in parts]
+            answers = [self._method.call([to_float(part)])[0].clone() for part in parts]
         except RuntimeError as error:
             raise BuildError(
                 f"{self.path.name} refused images of shape {list(images.shape)}: {first_line(error)}"

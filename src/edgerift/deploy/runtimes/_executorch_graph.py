@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from torch import fx
 
@@ -13,12 +13,24 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._regions import Region
 from edgerift.deploy.program._separation import separate_grids
 from edgerift.deploy.program._spelling import runtime_form
+from edgerift.errors import BuildError
+
+_PAD: Final = "aten.pad.default"
 
 
 def executorch_graph(program: Program) -> fx.GraphModule:
-    """Rewrite a program for ExecuTorch; the module computes what the program computes, to the bit."""
+    """Rewrite a program for ExecuTorch; the module computes what the program computes, to the bit.
+
+    Raises :class:`~edgerift.errors.BuildError` for a padding that would fix the batch size.
+    """
     module = runtime_form(program)
     graph = module.graph
+    for node in graph.nodes:
+        if node.op == "call_function" and operator_name(node.target) == _PAD and "circular" in node.args:
+            raise BuildError(
+                f"ExecuTorch fixes the batch size of a circular padding (node '{node.name}'); write it as a "
+                "concatenation of slices, as adapting does, or choose another runtime"
+            )
     for region in regions_of(graph).values():
         if region.activation is not None and not _is_fused(region):
             _clamp_levels(graph, region)

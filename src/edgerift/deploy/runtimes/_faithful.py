@@ -1,14 +1,12 @@
 """Whether a build computes its program: compared on a batch of images before its file is written, and where it leaves.
 
-A runtime rounds otherwise than the converted graph, by a level here and there. What that does to the answers is
-measured on the twin that rounds as the runtime does; a build that is further from its program than several times
-this has lost a part of its meaning.
+What is too far is told by the rule of :func:`~edgerift.deploy.leaves_program`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -16,41 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 from edgerift.deploy.program._grid import is_dequantize
-from edgerift.deploy.program._operators import DEQUANTIZE, DEQUANTIZE_CHANNELS, WEIGHTED
+from edgerift.deploy.program._operators import DEQUANTIZE_CHANNELS, WEIGHTED
 from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._spelling import read_program
-from edgerift.deploy.twins._answers import answers_of, output_step
+from edgerift.deploy.runtimes._departure import departure, leaves_program
 from edgerift.deploy.twins._twin import Arithmetic, twin
 from edgerift.errors import BuildError
 
 Answer = Callable[[Program], Tensor]
 """Build a program for the runtime in question and answer the images that are compared."""
 
-#: How many times further than its twin a build may be from the program, and which share of the answers' spread it may
-#: be in any case. Made networks that answer rightly are at most 1 % of the spread away, those that lost an argument
-#: 13 % and more.
-_TIMES: Final = 4.0
-_SHARE: Final = 0.03
 #: How many pixels are compared at most, in images of three channels.
 _PIXELS: Final = 64 * 64 * 64
 _LEAST_IMAGES: Final = 4
-
-
-@dataclass(frozen=True)
-class Departure:
-    """How far answers are from a program's: the root mean square of the difference, and of what rounding explains.
-
-    `labels` is the share of images whose top class differs.
-    """
-
-    distance: float
-    explained: float
-    labels: float
-
-    @property
-    def is_wrong(self) -> bool:
-        """Tell whether rounding does not explain the distance; one that is no number is never explained."""
-        return not self.distance <= self.explained
 
 
 def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
@@ -65,18 +41,6 @@ def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
     return ((0.7 * patches + 0.3 * noise) * 255).round().to(torch.uint8)
 
 
-def departure(program: Program, answers: Tensor, images: Tensor, arithmetic: Arithmetic) -> Departure:
-    """Compare answers to images with those of the converted graph."""
-    expected = answers_of(read_program(program), images)
-    rounding = _root_mean_square(answers_of(twin(program, arithmetic), images) - expected)
-    spread = float(expected.std()) if expected.numel() > 1 else 0.0
-    return Departure(
-        distance=_root_mean_square(answers - expected),
-        explained=_TIMES * rounding + max(_grid_step(program), _SHARE * spread, 1e-6),
-        labels=float((answers.flatten(1).argmax(1) != expected.flatten(1).argmax(1)).double().mean()),
-    )
-
-
 def require_faithful(program: Program, answer: Answer, answers: Tensor, images: Tensor, arithmetic: Arithmetic) -> None:
     """Raise :class:`~edgerift.errors.BuildError`, with the layer where it begins, for answers that leave the program's.
 
@@ -85,16 +49,17 @@ def require_faithful(program: Program, answer: Answer, answers: Tensor, images: 
 
     def is_wrong(part: Program) -> bool:
         try:
-            return departure(part, answer(part), images, arithmetic).is_wrong
+            return leaves_program(departure(part, answer(part), images, twin(part, arithmetic)))
         except BuildError:
             return False  # The whole program can be built, so this tells nothing.
 
-    found = departure(program, answers, images, arithmetic)
-    if found.is_wrong:
+    near = departure(program, answers, images, twin(program, arithmetic))
+    if leaves_program(near):
         raise BuildError(
-            f"the build answers otherwise than its program: {found.labels:.0%} of labels differ on {len(images)} "
-            f"images, scores by {found.distance:.3g} where rounding explains {found.explained:.3g}; it begins at "
-            f"{first_wrong(program, is_wrong)}: write that part of the model otherwise, or choose another runtime"
+            f"the build answers otherwise than its program: {near.label_disagreement:.0%} of labels differ on "
+            f"{len(images)} images, scores by {near.rms:.3g} of their spread where rounding explains "
+            f"{near.explained:.3g}; it begins at {first_wrong(program, is_wrong)}: write that part of the model "
+            "otherwise, or choose another runtime"
         )
 
 
@@ -125,15 +90,6 @@ def first_wrong(program: Program, is_wrong: Callable[[Program], bool]) -> str:
         if earlier is None:
             return _described(program, nodes[culprit])
         culprit = earlier
-
-
-def _root_mean_square(values: Tensor) -> float:
-    return float(values.double().square().mean().sqrt())
-
-
-def _grid_step(program: Program) -> float:
-    last = next(operation for operation in program.operations if operation.name == program.output)
-    return output_step(program) if last.operator == DEQUANTIZE else 0.0
 
 
 def _is_before(node: fx.Node, culprit: fx.Node) -> bool:

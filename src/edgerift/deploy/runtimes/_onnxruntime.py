@@ -13,6 +13,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes._build import Fingerprint, fingerprint, in_batches
 from edgerift.deploy.runtimes._onnx_files import weight_files
+from edgerift.deploy.runtimes._probe import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
@@ -29,7 +30,7 @@ def compile_program(program: Program, path: Path) -> None:
     """
     try:
         written = _export(program)
-        _session(written)
+        open_session(written, torch.get_num_threads())
     except BuildError:
         raise
     except Exception as error:
@@ -53,7 +54,7 @@ class OnnxRuntimeBuild:
         self.path = path
         try:
             weight_files(path)
-            self._session = _session(str(path))
+            self._session = open_session(str(path), torch.get_num_threads())
         except BuildError:
             raise
         except Exception as error:
@@ -100,14 +101,6 @@ def _export(program: Program) -> bytes:
         del entry.metadata_props[:]
     written: bytes = model.SerializeToString(deterministic=True)
     return written
-
-
-def _session(model: bytes | str) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _reason(error: BaseException) -> str:

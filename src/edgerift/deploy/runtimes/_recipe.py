@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+import torch
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from edgerift.deploy.runtimes._build import (
     open_build,
     whole_artefact,
 )
-from edgerift.errors import BuildError, EdgeriftError, ProgramError
+from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import LARGEST_MODEL, Document
 from edgerift.steps import Progress, Recipe, write_whole
@@ -55,16 +57,25 @@ class BuildRecipe(Recipe):
         find_runtime(self.runtime)
         program = Program.load(store.get(self.program, progress) / PROGRAM)
         progress(f"build {self.runtime}", 0, 1)
-        build(program, self.runtime, folder / self.artefact, images=_calibration_images(self.program))
+        build(program, self.runtime, folder / self.artefact, images=_training_images(self.program))
         progress(f"build {self.runtime}", 1, 1)
 
 
-def _calibration_images(program: Recipe) -> Tensor | None:
-    """The first images that a program was adapted on, where its recipe says which, to compare the build on."""
+def _training_images(program: Recipe) -> Tensor | None:
+    """Draw some of the images that a program was adapted on, where its recipe says which, to compare the build on.
+
+    Where they cannot be read that is said, and there are none: the program is there, and needs them no more.
+    """
     settings = getattr(program, "images", None)
     if not isinstance(settings, ImagesSettings):
         return None
-    return open_splits(settings).train.images[:LARGEST_BATCH]
+    try:
+        images = open_splits(settings).train.images
+    except EdgeriftError as error:
+        warnings.warn(f"the build was compared on made images, not on training images: {error}", ImagesWarning, 2)
+        return None
+    generator = torch.Generator().manual_seed(settings.seed)
+    return images[torch.randperm(len(images), generator=generator)[:LARGEST_BATCH]]
 
 
 class GivenProgram(Recipe):

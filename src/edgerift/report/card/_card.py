@@ -138,7 +138,7 @@ def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fideli
     if made_from and made_from != weights_digest(original):
         yield "the program was made from another original than this one"
     for name, found in near.items():
-        if leaves_program(program, found):
+        if leaves_program(found):
             yield f"the {name} build was not compiled from this program; build it anew"
 
 

@@ -449,10 +449,10 @@ PUBLIC = {
         "default_root",
         "disk_errors",
         "entries",
-        "held",
         "held_folder",
         "let_go",
         "lock_in_turn",
+        "locked",
         "reachable",
         "read",
         "read_document",
@@ -462,6 +462,7 @@ PUBLIC = {
         "require_regular",
         "require_writable",
         "silent",
+        "stored_recipes",
         "sync_tree",
         "tidy",
         "unneeded",
@@ -553,6 +554,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

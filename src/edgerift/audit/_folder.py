@@ -116,7 +116,7 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
     evidence = [name for one in findings for name in (one.clean_png, one.attacked_png, f"{FINDINGS}/{one.id}.json")]
     pair = audit.pair
     models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}
-    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.values()}
+    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.parts()}
     copied = [name for name, digest in models.items() if _digest(folder / name) == digest]
     return (AUDIT, SCHEMA, SAMPLES, *REPORTS, *evidence, *copied)
 

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat
 
 from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
 from edgerift.defend import SweepPoint, sweep
-from edgerift.deploy import Target
+from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VictimPart
@@ -49,7 +49,7 @@ class HardenRecipe(Recipe):
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
-    runtime: Literal["executorch", "onnxruntime", "inductor"] = "executorch"
+    runtime: RuntimeName = "executorch"
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None

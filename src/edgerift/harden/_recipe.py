@@ -153,7 +153,9 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         noise=noise_part(victims, bench),
         alpha=recipe.alpha if divqat is None else divqat.chosen,
         searches=searches,
-        closed_form=None if divqat is None else closed_form(bench, divqat),
+        closed_form=None
+        if divqat is None
+        else closed_form(bench.original_validation, bench.splits.validation.labels, divqat),
         victim=parts,
         students=_student_points(recipe, store, progress),
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),

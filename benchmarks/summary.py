@@ -19,8 +19,8 @@ TARGET = HERE.parent / "docs" / "measurements.md"
 HEAD = """# Measurements
 
 `python benchmarks/summary.py` wrote every figure on this page from the results in `benchmarks/`. Each result was
-produced by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say more than the
-milliseconds. Nothing here was measured on a GPU.
+produced by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say
+more than the milliseconds. Nothing here was measured on a GPU.
 """
 
 
@@ -79,9 +79,9 @@ def twins() -> str:
             for row, numbers in values.items():
                 rows.append([f"{name}, {part}: {row}", f"{numbers['milliseconds']:.0f}", f"{numbers['ratio']:.2f}"])
     return (
-        f"## Cost of a twin\n\n`python benchmarks/twin.py --out benchmarks/twin.json`: {found['threads']} thread, median "
-        f"of {found['repeats']} repetitions. Ratios are to the float model in the same repetition; below 1 is cheaper.\n\n"
-        + table(["", "ms", "ratio"], rows)
+        f"## Cost of a twin\n\n`python benchmarks/twin.py --out benchmarks/twin.json`: {found['threads']} thread, "
+        f"median of {found['repeats']} repetitions. Ratios are to the float model in the same repetition; below 1 is "
+        "cheaper.\n\n" + table(["", "ms", "ratio"], rows)
     )
 
 
@@ -173,8 +173,8 @@ def search() -> str:
         "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
         f"{found['threads']} thread, median of {found['turns']} repetitions, {versions}. The same PGD (20 steps of 1 "
         "grey level, epsilon 8, no early stop) on a float model, in CPU time. The baseline of the ratios is 20 plain "
-        "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the model's int8 "
-        "program and, where that is wrong, the model itself; `judged at the end` corresponds to what the other "
+        "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the "
+        "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the other "
         "libraries do.\n\n"
         + table(["", "ratio", "loss reached", "queries per image"], rows)
         + "\n### DIVA with early stopping: batched, and one image at a time\n\n"

@@ -174,8 +174,8 @@ def search() -> str:
         f"{found['threads']} thread, median of {found['turns']} repetitions, {versions}. The same PGD (20 steps of 1 "
         "grey level, epsilon 8, no early stop) on a float model, in CPU time. The baseline of the ratios is 20 plain "
         "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the "
-        "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the other "
-        "libraries do.\n\n"
+        "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the "
+        "other libraries do.\n\n"
         + table(["", "ratio", "loss reached", "queries per image"], rows)
         + "\n### DIVA with early stopping: batched, and one image at a time\n\n"
         + table(["", "seconds", "times faster", "evasive"], loop)

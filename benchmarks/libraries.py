@@ -1,4 +1,4 @@
-"""The engine's PGD beside that of other libraries; see evade.py."""
+"""The engine's PGD compared with that of other libraries; see evade.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processor time: of contenders that take turns, and of one search's parts (models, judges, and what is left)."""
+"""CPU time: of contenders that take turns, and of the parts of one search (models, judges, the rest)."""
 
 from __future__ import annotations
 

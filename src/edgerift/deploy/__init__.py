@@ -1,4 +1,4 @@
-"""From a program to what runs: the differentiable twin, the builds on three runtimes, and how far they differ."""
+"""From a program to what runs: the differentiable twin, builds for three runtimes, and the differences between them."""
 
 from edgerift.deploy.program._operators import is_allowed as is_allowed
 from edgerift.deploy.program._operators import multiplies as multiplies

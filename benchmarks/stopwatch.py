@@ -18,7 +18,7 @@ from edgerift.evade import Steering, Victim, _judge
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Time one call: processor seconds and its answer.
+    """Time one call: CPU seconds and its answer.
 
     What other contenders imported or left behind is collected before, and is no part of any collection during the call.
     """

@@ -155,7 +155,7 @@ def search() -> str:
             f"{network}: {name}",
             f"{row['ratio']:.2f}",
             f"{row['loss']:.3f}",
-            f"{row['build questions an image']:.1f}" if "build questions an image" in row else "",
+            f"{row['build queries per image']:.1f}" if "build queries per image" in row else "",
         ]
         for network, part in results["libraries"].items()
         for name, row in part.items()

@@ -68,13 +68,13 @@ def main() -> None:
     parser.add_argument("--files", action="store_true", help="list the files, too")
     options = parser.parse_args()
     columns = ["0.1", "now"] if options.old else ["now"]
-    print(f"| addition | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")  # noqa: T201
+    print(f"| addition | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")
     for addition, expression in ADDITIONS.items():
         trees = [options.old, SOURCE] if options.old else [SOURCE]
         found = [touched(expression, tree) for tree in trees]
-        print(f"| {addition} | {' | '.join(str(len(files)) for files in found)} |")  # noqa: T201
+        print(f"| {addition} | {' | '.join(str(len(files)) for files in found)} |")
         for path in found[-1] if options.files else ():
-            print(f"    {path.relative_to(SOURCE)}")  # noqa: T201
+            print(f"    {path.relative_to(SOURCE)}")
 
 
 if __name__ == "__main__":

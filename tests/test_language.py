@@ -56,11 +56,11 @@ PHRASES = {
     r"\bbrings? one runtime each\b": "each installs one runtime",
     r"\b\d+ to \d+ images\b": "160 found only by default, 1 only by diva-2022",
     r"\bor beside what\b": "depends on batch composition",
-    r"\bsays nothing of\b": "gives no",
     r"\bdraws the (weights|order|questions)\b": "seed for",
 }
 #: Wrong in the documentation, but a name in the code.
 IN_DOCUMENTATION = {
+    r"\bsays nothing of\b": "gives no",
     r"\bquestions?\b": "query",
     r"\b(he|him|his|himself)\b": "they, the attacker",
     r"\brift\b": "gap, disagreement",

@@ -24,20 +24,21 @@ victim = er.Oracle(build, budget=2_000, defence=er.defend.ReverseSigmoid(beta=0.
 clone = er.extract.knockoff(victim, er.images.collages(train, 2_000), student="resnet8", epochs=1, seed=1)
 agreement = er.measure.agreement(build.predict(test.images), er.deploy.twin_scores(clone.model, test.images))
 """
+#: The package and the class; in which module of the package it stands is nobody's business.
 TYPES = {
     "er.__version__": "str",
-    "train": "edgerift.images._set.ImageSet",
-    "original": "edgerift.zoo._classifier.Classifier",
-    "program": "edgerift.deploy.program._program.Program",
-    "build": "edgerift.deploy.runtimes._build.Build",
-    "build.predict(test.images)": "torch._tensor.Tensor",
-    "found": "edgerift.evade._evasion.Evasion",
-    "found.rate": "edgerift.measure._rate.Rate",
+    "train": "edgerift.ImageSet",
+    "original": "edgerift.Classifier",
+    "program": "edgerift.Program",
+    "build": "edgerift.Build",
+    "build.predict(test.images)": "torch.Tensor",
+    "found": "edgerift.Evasion",
+    "found.rate": "edgerift.Rate",
     "found.rate.low": "float",
-    "victim": "edgerift.extract._oracle.Oracle",
-    "clone.model": "torch.nn.modules.module.Module",
-    "agreement": "edgerift.measure._rate.Rate",
-    'er.deploy.twin(program, "xnnpack")': "edgerift.deploy.twins._twin.Twin",
+    "victim": "edgerift.Oracle",
+    "clone.model": "torch.Module",
+    "agreement": "edgerift.Rate",
+    'er.deploy.twin(program, "xnnpack")': "edgerift.Twin",
 }
 
 
@@ -51,7 +52,7 @@ def test_a_users_script_is_typed_by_the_wheel(tmp_path: Path) -> None:
     script = tmp_path / "users.py"
     script.write_text(SCRIPT + "".join(f"reveal_type({shown})\n" for shown in TYPES), encoding="utf-8")
     shown = re.findall(r'Revealed type is "(.*)"', _run(tmp_path, *check))
-    assert dict(zip(TYPES, shown, strict=True)) == TYPES
+    assert dict(zip(TYPES, (re.sub(r"\..*\.", ".", name) for name in shown), strict=True)) == TYPES
 
     script.write_text(SCRIPT + "er.serach\nbuild.rate\n", encoding="utf-8")
     wrong = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, check=False).stdout

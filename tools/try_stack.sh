@@ -49,5 +49,7 @@ du -sh "$folder" | sed 's/\t.*/ in the environment/'
 "$bin/python" -c '
 import json, sys
 told = json.load(open(sys.argv[1]))
-print("audit:", told.get("verdict"), "with", len(told.get("findings", ())), "findings")
+errors = next(rule["measured"] for rule in told["gate"] if rule["rule"] == "errors")
+print("audit:", len(told["evasion"]["findings"]), "findings,", int(errors), "errors among the checks")
+sys.exit(errors > 0)
 ' "$folder/audit/audit.json"

@@ -116,6 +116,7 @@ PUBLIC = {
         "schema",
     ],
     "edgerift.defend": [
+        "AnswerDefence",
         "DEFENCES",
         "Deception",
         "Defence",

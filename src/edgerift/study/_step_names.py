@@ -137,7 +137,7 @@ def _pair(pair: PairSettings) -> str:
 
 def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:
     victim = "float original" if isinstance(recipe.victim, TrainRecipe) else described(recipe.victim)
-    return " behind ".join([victim, *(defence.name for defence in recipe.defences)])
+    return " behind ".join([victim, *(defence.type for defence in recipe.defences)])
 
 
 def _attack(recipe: DataFreeRecipe) -> str:

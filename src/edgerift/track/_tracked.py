@@ -270,7 +270,7 @@ def _theft_figures(report: Hardening) -> Iterator[Point]:
         if name in report.times:
             yield from _figures(report.times[name], key)
         for defence in report.victim[name].defences:
-            yield from _figures(defence, f"{key}.{defence.name}")
+            yield from _figures(defence, f"{key}.{defence.type}")
     for name, key in distinct_keys(report.searches).items():
         yield from _figures(report.searches[name], f"searches.{key}")
         yield from _curve(report.searches[name].trials, f"searches.{key}")

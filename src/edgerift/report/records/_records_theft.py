@@ -98,7 +98,7 @@ def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -
         }
     )
     for defence in part.defences:
-        yield from start.plain(f"strength of {defence.name}", "strength", strength_of(defence))
+        yield from start.plain(f"strength of {defence.type}", "strength", strength_of(defence))
     for number, one in enumerate(part.reliability, 1):
         if one.images:
             shares = {"reliability: mean confidence": one.confidence, "reliability: accuracy": one.accuracy}

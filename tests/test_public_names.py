@@ -56,7 +56,9 @@ PUBLIC = {
         "Search",
         "Smoothing",
         "TARGETS",
+        "TRAINING_DEFENCES",
         "TrainedDefence",
+        "TrainingDefence",
         "Trial",
         "Tuned",
         "TunedRecipe",
@@ -435,6 +437,7 @@ PUBLIC = {
         "read_yaml",
         "require_seed",
         "settings_of",
+        "typed",
     ],
     "edgerift.steps": [
         "Entry",

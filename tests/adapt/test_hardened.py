@@ -326,9 +326,15 @@ def test_the_name_holds_these_fields_and_no_others():
         "floor": 0.0,
         "gate": None,
         "hinge": None,
-        "name": "divqat",
         "temperature": 1.0,
+        "type": "divqat",
     }
+
+
+def test_descriptions_whose_kinds_stand_in_the_field_name_are_read():
+    told = hardening().model_dump(mode="json")
+    told["defence"] = {"name": told["defence"].pop("type"), **told["defence"]}
+    assert HardenedRecipe.model_validate_json(json.dumps(told)).digest() == hardening().digest()
 
 
 def test_a_search_without_a_store_keeps_the_strongest_that_is_allowed(lenet, few, digits):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from torch import Tensor
 
@@ -56,10 +55,3 @@ def defence(cls: type[_Defence]) -> type[_Defence]:
     """Register a defence of the answers under the default of its `type`."""
     DEFENCES.register(cls.model_fields["type"].default, cls)
     return cls
-
-
-def typed(content: Any) -> Any:
-    """Give a description whose kind stands in the field `name`, as in documents of before, its `type`."""
-    if isinstance(content, Mapping) and "name" in content and "type" not in content:
-        return {"type": content["name"], **{field: value for field, value in content.items() if field != "name"}}
-    return content

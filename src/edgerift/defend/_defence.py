@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, Union
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from edgerift.defend._answer_defence import DEFENCES, AnswerDefence, typed
+from edgerift.defend._answer_defence import DEFENCES, AnswerDefence
 from edgerift.defend._rows import checked
 from edgerift.errors import InputError, users_code
-from edgerift.settings import Settings
+from edgerift.settings import Settings, typed
 
 if TYPE_CHECKING:
     Defence: TypeAlias = AnswerDefence

@@ -9,13 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.settings import Settings
+from edgerift.adapt._training_defence import TrainingDefence, training_defence
 
 Towards: TypeAlias = Literal["second", "least"]
 
 
 @final
-class Mislead(Settings):
+@training_defence
+class Mislead(TrainingDefence):
     """Cross-entropy to the label, and `weight` times the cross-entropy to a misleading target made of the original.
 
     The target t = (1 - s) L + s e_j moves a share s of the original's answer L to one wrong class j: its `second`
@@ -25,20 +26,13 @@ class Mislead(Settings):
     target is a fixed one: `l1` is a dial, not a jump.
     """
 
-    name: Literal["mislead"] = "mislead"
+    type: Literal["mislead"] = "mislead"
+    strength_field = "l1"
+    plain_at_zero = False
     l1: float = Field(default=0.6, ge=0, le=2)
     margin: float = Field(default=0.1, ge=0, lt=1)
     towards: Towards = "second"
     weight: float = Field(default=5.0, gt=0)
-
-    @property
-    def strength(self) -> float:
-        """The one number that a search turns: the l1 distance of the target."""
-        return self.l1
-
-    def with_strength(self, strength: float) -> Mislead:
-        """Return the same loss with another l1 distance."""
-        return self.replace(l1=strength)
 
     def batch_loss(
         self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float

@@ -14,7 +14,7 @@ from edgerift.harden import (
     DataFreeEntry,
     DataFreeHardenRecipe,
     HardenRecipe,
-    Row,
+    MadeVariant,
     best_epsilon,
     paper_clone_error,
     published_epsilon,
@@ -54,11 +54,11 @@ def comparing(**fields: object) -> DataFreeHardenRecipe:
     return DataFreeHardenRecipe.model_validate({**given, **fields})
 
 
-def row(name: str, recipe: DataFreeHardenRecipe, **fields: object) -> Row:
-    return Row.model_validate({"name": name, "title": name, "victim": recipe.victims.victim(name), **fields})
+def row(name: str, recipe: DataFreeHardenRecipe, **fields: object) -> MadeVariant:
+    return MadeVariant.model_validate({"name": name, "title": name, "victim": recipe.victims.victim(name), **fields})
 
 
-def told(recipe: DataFreeHardenRecipe, row: Row) -> list[tuple[object, ...]]:
+def told(recipe: DataFreeHardenRecipe, row: MadeVariant) -> list[tuple[object, ...]]:
     """Write each theft as attack, epsilon, pixels, simulated and the control that it is."""
     return [
         (

@@ -21,7 +21,7 @@ Labels: TypeAlias = Literal["soft", "hard"]
 _LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
 
 
-def row_verdict(part: VictimPart, plain: VictimPart | None) -> str:
+def variant_verdict(part: VictimPart, plain: VictimPart | None) -> str:
     """Say what a victim costs and buys against the plain quantization-aware one.
 
     Fisher's exact test compares the errors as if they were on different images, which is on the safe side; it knows

@@ -9,9 +9,8 @@ from edgerift.adapt import Allowance, Divqat, GivenOriginal, Mislead, QatSetting
 from edgerift.defend import Deception, ReverseSigmoid
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import Knockoff, QuerySettings
-from edgerift.harden import PAPER_ROWS, HardenRecipe
+from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant
 from edgerift.harden._paper import paper_row
-from edgerift.harden._rows import ROWS, Row
 from edgerift.harden._verdict import _appears
 from edgerift.images import ImagesSettings
 from edgerift.train import TrainRecipe, TrainSettings
@@ -69,7 +68,7 @@ def test_an_alpha_that_is_given_is_not_searched_for() -> None:
 
 
 def test_every_row_of_the_paper_is_known_and_in_its_order() -> None:
-    assert [row for row in ROWS if row in PAPER_ROWS] == list(PAPER_ROWS)
+    assert [row for row in VARIANTS.names() if row in PAPER_VARIANTS] == list(PAPER_VARIANTS)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +118,8 @@ def test_a_thief_of_labels_sees_only_what_changes_labels(keeps: bool) -> None:
     recipe = harden(attack=Knockoff(student="lenet"))
     victim = BuildRecipe(program=recipe.victims.adapted("qat"), runtime="executorch")
     defence = ReverseSigmoid(beta=0.1) if keeps else Deception(beta=0.9)
-    plain = Row(name="qat", title="", victim=victim)
-    defended = Row(name="rs", title="", victim=victim, defences=(defence,), keeps_labels=keeps)
+    plain = MadeVariant(name="qat", title="", victim=victim)
+    defended = MadeVariant(name="rs", title="", victim=victim, defences=(defence,), keeps_labels=keeps)
     assert (recipe.stealing(defended, "hard").digest() == recipe.stealing(plain, "hard").digest()) is keeps
     assert recipe.stealing(defended, "soft").digest() != recipe.stealing(plain, "soft").digest()
     assert recipe.stealing(plain, "soft").attack == Knockoff(student="lenet", labels="soft")

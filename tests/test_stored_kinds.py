@@ -25,7 +25,7 @@ from edgerift.evade import EvadeRecipe, PairSettings, SelectRecipe, preset
 from edgerift.evade._recipe import EvadeShard
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
-from edgerift.harden._answers import TunedAnswers
+from edgerift.harden._answers import TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
@@ -110,7 +110,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "build": lambda table: table.build,
     "hardened": lambda table: table.hardened,
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
-    "tuned-answers": lambda table: TunedAnswers(
+    "tuned-answers": lambda table: TunedAnswersRecipe(
         defence="reverse-sigmoid", build=table.build, reference=table.build, images=table.images, budget_l1=0.6
     ),
     "select": lambda table: SelectRecipe(pair=table.given, images=table.images),

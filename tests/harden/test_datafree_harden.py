@@ -19,7 +19,7 @@ from edgerift.harden import (
     paper_clone_error,
     published_epsilon,
 )
-from edgerift.harden._answers import TunedAnswers
+from edgerift.harden._answers import TunedAnswersRecipe
 from edgerift.images import ImagesSettings
 from edgerift.run._graph import key_of
 from edgerift.steps import Recipe, Store, silent, write_whole
@@ -187,7 +187,7 @@ def test_a_joint_row_waits_for_both_of_its_searches(store: Store, monkeypatch: p
     training, answers = recipe.victims.choosing("divqat+rs")
     monkeypatch.setattr(TunedRecipe, "search", lambda *_: made_search())
     found = made_answers(ReverseSigmoid(beta=0.25))
-    monkeypatch.setattr(TunedAnswers, "open", lambda *_: found)
+    monkeypatch.setattr(TunedAnswersRecipe, "open", lambda *_: found)
     for step in (training, answers):
         assert {training, answers} <= set(needs(recipe, store))
         assert thefts_in(needs(recipe, store)) == []

@@ -3,7 +3,7 @@
 import pytest
 from made_hardening import made_hardening, made_search, share
 
-from edgerift.harden import Thieves, VictimPart
+from edgerift.harden import Thieves, VariantPart
 from edgerift.harden._verdict import overall_verdict, variant_verdict
 
 PLAIN = (
@@ -18,7 +18,7 @@ DEAR = "It costs its owner as much as the thief with hard labels, or more."
 WORTH = "Both thieves pay more than its owner does."
 
 
-def victim(owner: int, soft: int, hard: int) -> VictimPart:
+def victim(owner: int, soft: int, hard: int) -> VariantPart:
     return PLAIN.replace(
         defender_error=share(owner, 1000), adversary_error=Thieves(soft=share(soft, 1000), hard=share(hard, 1000))
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
-from edgerift.harden import VARIANTS, AlphaPoint, Defending, DefendPoint, Hardening, Thieves, TimesPart, VictimPart
+from edgerift.harden import VARIANTS, AlphaPoint, Defending, DefendPoint, Hardening, Thieves, TimesPart, VariantPart
 from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, StudentPoint, ThiefPart
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
@@ -141,8 +141,8 @@ def _closed_form() -> ClosedFormPart:
     )
 
 
-def _victim(name: str, number: int, paper: bool) -> VictimPart:
-    return VictimPart(
+def _victim(name: str, number: int, paper: bool) -> VariantPart:
+    return VariantPart(
         title=TITLES.get(name, name),
         strength=1.125 if name.startswith("divqat") else None,
         defences=DEFENCES.get(name, ()),

@@ -297,7 +297,9 @@ def test_thieves_ask_about_the_same_sets_as_on_the_command_line():
 
 def test_an_allowance_that_leaves_a_row_nothing_to_search_in_is_told_at_once():
     wanted = study(theft={**THEFT, "rows": ["qat", "smoothing"], "allowance": {"low": 0.95}})
-    told = r"^theft\.allowance: row 'smoothing' cannot be searched for: low is 0\.95 and high 0\.9; low must be below"
+    told = (
+        r"^theft\.allowance: variant 'smoothing' cannot be searched for: low is 0\.95 and high 0\.9; low must be below"
+    )
     with pytest.raises(RecipeError, match=told):
         make_cells(wanted)
 

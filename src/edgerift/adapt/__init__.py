@@ -2,10 +2,10 @@
 
 from edgerift.adapt._closed_form import flip_alpha as flip_alpha
 from edgerift.adapt._closed_form import poisoned_share as poisoned_share
-from edgerift.adapt._divqat import Tuned as Tuned
+from edgerift.adapt._divqat import TunedProgram as TunedProgram
 from edgerift.adapt._divqat import divqat as divqat
 from edgerift.adapt._divqat import tune as tune
-from edgerift.adapt._hardened import Hardened as Hardened
+from edgerift.adapt._hardened import DefendedTraining as DefendedTraining
 from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
 from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
 from edgerift.adapt._hardened import run_hardened as run_hardened
@@ -37,5 +37,5 @@ from edgerift.adapt._tuned import TunedRecipe as TunedRecipe
 from edgerift.adapt.defences._divqat import Direction as Direction
 from edgerift.adapt.defences._divqat import Divqat as Divqat
 from edgerift.adapt.defences._divqat import divergence as divergence
-from edgerift.adapt.defences._mislead import Mislead as Mislead
-from edgerift.adapt.defences._smoothing import Smoothing as Smoothing
+from edgerift.adapt.defences._mislead import MisleadingTargets as MisleadingTargets
+from edgerift.adapt.defences._smoothing import LabelSmoothing as LabelSmoothing

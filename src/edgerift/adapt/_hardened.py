@@ -38,7 +38,7 @@ else:
 Stage: TypeAlias = Literal["quantized", "float"]
 
 
-class Hardened(NamedTuple):
+class DefendedTraining(NamedTuple):
     """A program trained with a defence, and what was measured on the way."""
 
     program: Program
@@ -56,7 +56,7 @@ def run_hardened(
     stage: Stage = "quantized",
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> Hardened:
+) -> DefendedTraining:
     """Train with a defence's loss: the quantized model itself, or a float copy that is quantized afterwards.
 
     The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. The
@@ -80,7 +80,7 @@ def run_hardened(
             checkpoint=checkpoint,
             progress=progress,
         )
-        return Hardened(*found)
+        return DefendedTraining(*found)
     model = trainable_copy(original)
     trained = run(
         model if isinstance(model, zoo.Classifier) else LogitsModule(model, "the original", asks_more=False),
@@ -98,7 +98,7 @@ def run_hardened(
     provenance = Provenance(
         method=defence.type, settings=told, original=weights_digest(original), classes=train.classes
     )
-    return Hardened(replace(program, provenance=provenance), trained.history)
+    return DefendedTraining(replace(program, provenance=provenance), trained.history)
 
 
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:

@@ -1,6 +1,6 @@
-"""What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
+"""What hardening a build against theft costs and buys: variants of one original side by side, each of them stolen."""
 
-from edgerift.harden._answers import TunedAnswers as TunedAnswers
+from edgerift.harden._answers import TunedAnswersRecipe as TunedAnswersRecipe
 from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe
 from edgerift.harden._datafree_document import DataFreeComparison as DataFreeComparison
 from edgerift.harden._datafree_document import DataFreeEntry as DataFreeEntry
@@ -13,7 +13,7 @@ from edgerift.harden._document import Hardening as Hardening
 from edgerift.harden._document import PaperRow as PaperRow
 from edgerift.harden._document import Thieves as Thieves
 from edgerift.harden._document import TimesPart as TimesPart
-from edgerift.harden._document import VictimPart as VictimPart
+from edgerift.harden._document import VariantPart as VariantPart
 from edgerift.harden._paper import paper_clone_error as paper_clone_error
 from edgerift.harden._paper import paper_row as paper_row
 from edgerift.harden._recipe import HardenRecipe as HardenRecipe

@@ -28,7 +28,7 @@ class ChosenDefences(Settings):
     keeps_labels: bool
 
 
-class TunedAnswers(Recipe):
+class TunedAnswersRecipe(Recipe):
     """Find a defence's strongest setting for a build's answers: `defences.json`.
 
     The mean l1 distance of the defended answers to those of `reference`, on the validation images, stays within

@@ -13,7 +13,7 @@ from edgerift.adapt import AdaptRecipe, GivenOriginal
 from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, Program, twin, twin_scores
 from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
-from edgerift.harden._document import BestEpochs, DataPart, NoisePart, PaperRow, Thieves, TimesPart, VictimPart
+from edgerift.harden._document import BestEpochs, DataPart, NoisePart, PaperRow, Thieves, TimesPart, VariantPart
 from edgerift.harden._timing import TIMED, added_milliseconds, in_turns, median_ratio
 from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.harden._verdict import variant_verdict
@@ -123,8 +123,8 @@ class Bench:
 
 
 def victim_part(
-    variant: MadeVariant, bench: Bench, thefts: Thefts, plain: VictimPart | None, printed: PaperRow | None
-) -> VictimPart:
+    variant: MadeVariant, bench: Bench, thefts: Thefts, plain: VariantPart | None, printed: PaperRow | None
+) -> VariantPart:
     """Measure one variant against the plain quantization-aware one, `plain`, which is None for that variant itself.
 
     `printed` is what the paper prints for the variant.
@@ -134,7 +134,7 @@ def victim_part(
     top = test.topk(2, dim=1).values.double().mean(0)
     labels = bench.splits.test.labels
     soft, hard = thefts["soft"], thefts["hard"]
-    part = VictimPart(
+    part = VariantPart(
         title=variant.title,
         strength=variant.strength,
         defences=variant.defences,

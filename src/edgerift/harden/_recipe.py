@@ -13,7 +13,7 @@ from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
-from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VictimPart
+from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
 from edgerift.harden._variant import VARIANTS, VariantName
@@ -140,7 +140,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     victims = recipe.victims
     plain = victims.build(victims.adapted("qat"))
     bench = Bench(recipe.images, recipe.queries, plain, recipe.original, store, progress)
-    parts, spent = _victims(recipe, bench, store, progress)
+    parts, spent = _variants(recipe, bench, store, progress)
     searches = _searches(recipe, store, progress)
     divqat = searches.get("divqat")
     return Hardening(
@@ -166,9 +166,11 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     )
 
 
-def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> tuple[dict[str, VictimPart], int]:
+def _victims(
+    recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress
+) -> tuple[dict[str, VariantPart], int]:
     """Make, steal and measure every variant; and say how many images the last thief paid for."""
-    parts: dict[str, VictimPart] = {}
+    parts: dict[str, VariantPart] = {}
     spent = 0
     for name in sorted(recipe.compared, key=lambda name: name != "qat"):
         variant = recipe.victims.made(name, store, progress)

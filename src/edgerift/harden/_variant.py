@@ -41,6 +41,11 @@ class Variant:
     in_paper: bool = False
 
     @property
+    def is_defended(self) -> bool:
+        """Whether anything defends it."""
+        return self.training is not None or self.answers is not None
+
+    @property
     def is_joint(self) -> bool:
         """Whether it has a training defence and one of its answers."""
         return self.training is not None and self.answers is not None

@@ -17,7 +17,7 @@ from edgerift.adapt import (
 )
 from edgerift.defend import Defence
 from edgerift.deploy import BuildRecipe, Target
-from edgerift.harden._answers import TunedAnswers
+from edgerift.harden._answers import TunedAnswersRecipe
 from edgerift.harden._variant import VARIANTS, Variant, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Settings
@@ -98,10 +98,10 @@ class VariantMaker(Settings):
             return self.build(self.hardened(variant.training.with_strength(alpha), stage=variant.stage))
         return self.build(self.adapted(variant.base))
 
-    def choosing(self, name: VariantName) -> tuple[TunedRecipe | TunedAnswers, ...]:
+    def choosing(self, name: VariantName) -> tuple[TunedRecipe | TunedAnswersRecipe, ...]:
         """Describe the steps that choose a variant's strengths: its training's, then that of what comes after."""
         search, answers = self.tuned(name), VARIANTS[name].answers
-        steps: tuple[TunedRecipe | TunedAnswers, ...] = () if search is None else (search,)
+        steps: tuple[TunedRecipe | TunedAnswersRecipe, ...] = () if search is None else (search,)
         if answers is None:
             return steps
         build = self.victim(name)
@@ -109,7 +109,7 @@ class VariantMaker(Settings):
         reference = self.build(self.adapted("qat"))
         return (
             *steps,
-            TunedAnswers(
+            TunedAnswersRecipe(
                 defence=answers, build=build, reference=reference, images=self.images, budget_l1=self.allowance.l1
             ),
         )

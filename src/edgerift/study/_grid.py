@@ -208,7 +208,7 @@ class _Seed:
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
             # In a table's order and in rising order, as the command line has them: the same comparison is made once.
-            rows=tuple(row for row in VARIANTS.names() if row in rows),
+            rows=tuple(name for name in VARIANTS.names() if name in rows),
             alphas=tuple(sorted(alphas)) if first else (),
             students=students if first else (),
             queries=self._queries(described, data_name, data),
@@ -217,8 +217,8 @@ class _Seed:
         )
         with self._about("theft", "allowance"):
             # A search that cannot be made is told before the hours that what it needs takes.
-            for row in recipe.compared:
-                _require_search(recipe, row)
+            for name in recipe.compared:
+                _require_search(recipe, name)
         return recipe
 
     def _is_data_free(self, data_name: str) -> bool:
@@ -238,7 +238,7 @@ class _Seed:
         for attack in plan.thieves(self._seed):
             yield DataFreeHardenRecipe(
                 victims=theft.victims,
-                rows=tuple(row for row in VARIANTS.names() if row in plan.rows),
+                rows=tuple(name for name in VARIANTS.names() if name in plan.rows),
                 attacks=(attack,),
                 epsilons=tuple(sorted(plan.epsilons)),
                 controls=plan.controls,
@@ -266,9 +266,11 @@ class _Seed:
             raise type(error)(self._where(place) + Problem(place, place, f": {error}").text) from None
 
 
-def _require_search(recipe: HardenRecipe, row: VariantName) -> None:
-    """Raise `RecipeError` for an allowance that leaves a row nothing to search in: some have an end of their own."""
+def _require_search(recipe: HardenRecipe, name: VariantName) -> None:
+    """Raise `RecipeError` for an allowance that leaves a variant nothing to search in: some have an end of their own."""
     try:
-        recipe.victims.choosing(row)
+        recipe.victims.choosing(name)
     except RecipeError as error:
-        raise RecipeError(f"row '{row}' cannot be searched for: {str(error).removeprefix('Allowance: ')}") from None
+        raise RecipeError(
+            f"variant '{name}' cannot be searched for: {str(error).removeprefix('Allowance: ')}"
+        ) from None

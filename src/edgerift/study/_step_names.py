@@ -10,7 +10,7 @@ from edgerift.adapt import AdaptRecipe, FinetuneRecipe, HardenedRecipe, TunedRec
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers, variant_of
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe, variant_of
 from edgerift.run import Graph, Key
 from edgerift.steps import Recipe
 from edgerift.study._grid import DATA_FREE, Cell
@@ -79,7 +79,7 @@ def described(recipe: Recipe) -> str:
             return _adapted(recipe)
         case BuildRecipe(program=program):
             return f"{described(program)} on {recipe.runtime}"
-        case TunedAnswers():
+        case TunedAnswersRecipe():
             return f"strongest {recipe.defence} before {described(recipe.build)}"
         case ExtractRecipe(attack=attack):
             return f"{_victim(recipe)} by {attack.student} from {attack.labels} labels"

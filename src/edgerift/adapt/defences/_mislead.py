@@ -16,7 +16,7 @@ Towards: TypeAlias = Literal["second", "least"]
 
 @final
 @training_defence
-class Mislead(TrainingDefence):
+class MisleadingTargets(TrainingDefence):
     """Cross-entropy to the label, and `weight` times the cross-entropy to a misleading target made of the original.
 
     The target t = (1 - s) L + s e_j moves a share s of the original's answer L to one wrong class j: its `second`
@@ -51,7 +51,7 @@ class Mislead(TrainingDefence):
     def target(self, answers: Tensor) -> Tensor:
         """Make the misleading target of the original's answers: float32 `[B,K]` on the simplex, as they are.
 
-        >>> Mislead(l1=0.4, margin=0.1).target(torch.tensor([[0.7, 0.2, 0.1]])).round(decimals=3)
+        >>> MisleadingTargets(l1=0.4, margin=0.1).target(torch.tensor([[0.7, 0.2, 0.1]])).round(decimals=3)
         tensor([[0.5250, 0.4000, 0.0750]])
         """
         top, second = answers.topk(2, dim=1).indices.unbind(1)

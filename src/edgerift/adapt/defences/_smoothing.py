@@ -13,7 +13,7 @@ from edgerift.adapt._training_defence import TrainingDefence, training_defence
 
 @final
 @training_defence
-class Smoothing(TrainingDefence):
+class LabelSmoothing(TrainingDefence):
     """The cross-entropy to (1 - share) y + share / K: it moves the answers in no particular direction.
 
     Szegedy et al. 2016, arXiv:1512.00567. What a defence reaches beyond it at the same l1 distance is owed to where

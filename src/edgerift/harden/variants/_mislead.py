@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgerift.adapt import Mislead
+from edgerift.adapt import MisleadingTargets
 from edgerift.harden._variant import Look, Variant, variant
 
 variant(
@@ -10,7 +10,7 @@ variant(
         name="mislead",
         title="Misleading targets (ours)",
         look=Look("#d6246e", "*"),
-        training=Mislead(),
+        training=MisleadingTargets(),
         # A distance, which has an end of its own.
         highest=1.2,
     ),

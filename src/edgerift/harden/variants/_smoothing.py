@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgerift.adapt import Smoothing
+from edgerift.adapt import LabelSmoothing
 from edgerift.harden._variant import Look, Variant, variant
 
 variant(
@@ -10,7 +10,7 @@ variant(
         name="smoothing",
         title="QAT with label smoothing",
         look=Look("#7b4fa3", "p"),
-        training=Smoothing(),
+        training=LabelSmoothing(),
         # A share, which has an end of its own.
         highest=0.9,
     ),

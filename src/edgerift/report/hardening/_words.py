@@ -6,7 +6,7 @@ from typing import Final
 
 from edgerift.defend import Defence
 from edgerift.deploy import Target
-from edgerift.harden import Hardening, VictimPart
+from edgerift.harden import Hardening, VariantPart
 from edgerift.measure import Interval, MeanInterval
 from edgerift.report.shared._words import fixed, percent, thief_words
 
@@ -34,7 +34,7 @@ def setting_words(defence: Defence) -> str:
     return ", ".join(f"{field} {figure(getattr(defence, field))}" for field in said)
 
 
-def strength_words(part: VictimPart) -> str:
+def strength_words(part: VariantPart) -> str:
     """Say which strengths a victim has, whose title names the defences; nothing for one without a defence."""
     trained = [] if part.strength is None else [f"strength {figure(part.strength)}"]
     return "; ".join([*trained, *filter(None, map(setting_words, part.defences))])

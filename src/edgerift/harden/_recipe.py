@@ -166,7 +166,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     )
 
 
-def _victims(
+def _variants(
     recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress
 ) -> tuple[dict[str, VariantPart], int]:
     """Make, steal and measure every variant; and say how many images the last thief paid for."""

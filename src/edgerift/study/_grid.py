@@ -267,7 +267,7 @@ class _Seed:
 
 
 def _require_search(recipe: HardenRecipe, name: VariantName) -> None:
-    """Raise `RecipeError` for an allowance that leaves a variant nothing to search in: some have an end of their own."""
+    """Raise `RecipeError` for an allowance that leaves a variant nothing to search in, as some end lower."""
     try:
         recipe.victims.choosing(name)
     except RecipeError as error:

@@ -12,10 +12,9 @@ from edgerift.errors import RecipeError
 def strengths(name: str) -> tuple[float, ...]:
     """List the strengths to sweep, the weakest first.
 
-    The strength is `beta` of "reverse-sigmoid" (the grid of GRAD2) and "deception" (its authors' grid), `sigma` of
-    "gaussian-noise", `value` of "temperature", from 1 up. Of "rounding" it is `decimals` and of "top-k" `k`, whole
-    numbers of which the smaller are stronger. "label-only" is all or nothing: its only strength is 1. Raises
-    `RecipeError` for an unknown name.
+    The strength is the defence's `strength_field`, such as `beta` of "reverse-sigmoid" (the grid of GRAD2) and of
+    "deception" (its authors' grid). Of "rounding" and "top-k" the smaller are stronger. One without such a field, as
+    "label-only", is all or nothing: its only strength is 1. Raises `RecipeError` for an unknown name.
 
     >>> strengths("rounding")
     (6, 5, 4, 3, 2, 1, 0)

@@ -23,8 +23,7 @@ from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
-from edgerift.harden import TunedAnswersRecipe
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings

@@ -15,11 +15,11 @@ from edgerift.harden import (
     DataFreeHardenRecipe,
     HardenRecipe,
     MadeVariant,
+    TunedAnswersRecipe,
     best_epsilon,
     paper_clone_error,
     published_epsilon,
 )
-from edgerift.harden import TunedAnswersRecipe
 from edgerift.images import ImagesSettings
 from edgerift.run import key_of
 from edgerift.steps import Recipe, Store, silent, write_whole

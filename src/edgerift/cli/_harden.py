@@ -62,7 +62,7 @@ class HardenCommand(Command):
     """Train builds that resist theft, steal them, and compare.
 
     Each variant is attacked with soft and with hard labels and compared with plain quantization-aware training (QAT).
-    Writes DIR/harden.json, the report beside it, and original.safetensors, program.safetensors and model.* of the
+    Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
     last variant that was trained with a defence.
     """
 

@@ -57,7 +57,8 @@ def _near(flag: str, known: set[str]) -> list[str]:
 
 def _wrong_value(option: Option, given: Sequence[str]) -> str:
     values = [value for word, value in itertools.pairwise(given) if word.replace("_", "-") == option.name]
-    values += [word.partition("=")[2] for word in given if word.startswith(f"{option.name}=")]
+    pairs = [word.partition("=") for word in given]
+    values += [value for word, equals, value in pairs if equals and word.replace("_", "-") == option.name]
     allowed = _KINDS.get(option.metavar, option.metavar)
     if allowed.startswith("{"):
         choices = allowed.strip("{}").split(",")

@@ -205,7 +205,7 @@ class RunStudy(StudyOptions):
 
 @final
 class ShowStudy(StudyOptions):
-    """Write and show the tables of what is finished so far."""
+    """Write and show tables and figures of the finished cells."""
 
     example: ClassVar[str] = "edgerift study show studies/diva.yaml --out diva"
 

@@ -56,9 +56,9 @@ def parsed_type() -> Any:
     ]
 
 
-def _subcommand(name: str, verb: type[Command] | Family) -> Any:
+def _subcommand(name: str, verb: Any) -> Any:
+    # A type checker would take what is computed here for a wrong alias.
+    annotated: Any = Annotated
     if isinstance(verb, Family):
-        inner = Union[tuple(_subcommand(*pair) for pair in verb.verbs.items())]  # noqa: UP007
-        return Annotated[inner, tyro.conf.subcommand(name)]
-    kind: Any = verb
-    return Annotated[kind, tyro.conf.subcommand(name)]
+        verb = Union[tuple(_subcommand(*pair) for pair in verb.verbs.items())]  # noqa: UP007
+    return annotated[verb, tyro.conf.subcommand(name)]

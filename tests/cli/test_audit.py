@@ -41,7 +41,7 @@ FILES = {
 
 
 #: A theft of a second: it takes nothing, and says so.
-STEALING = ("--budget", 48, "--student", "lenet", "--thief-epochs", 1)
+STEALING = ("--budget", 48, "--student", "lenet", "--clone-epochs", 1)
 
 
 def names(folder):
@@ -460,8 +460,8 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--threats", "theft", "--queries", "cifar"], "unknown image set 'cifar'; did you mean"),
         (["--threats", "theft", "--student", "resnet81"], "unknown model 'resnet81'; did you mean 'resnet8'?"),
         (["--threats", "theft", "--budget", "0"], "--budget is 0; it must be greater than 0"),
-        (["--threats", "theft", "--thief-epochs", "0"], "--thief-epochs is 0; it must be greater than 0"),
-        (["--threats", "theft", "--thief-learning-rate", "0"], "--thief-learning-rate is 0"),
+        (["--threats", "theft", "--clone-epochs", "0"], "--clone-epochs is 0; it must be greater than 0"),
+        (["--threats", "theft", "--clone-learning-rate", "0"], "--clone-learning-rate is 0"),
         (["--embed-class", "10"], "class 10 cannot be embedded; the 10 classes of digits are 0 to 9"),
         (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
         (["--adapted", "BAD/nothing"], "no program file at BAD/nothing"),

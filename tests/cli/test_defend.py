@@ -68,7 +68,7 @@ def test_strengths_that_fall_go_from_weak_to_strong(run, given, tmp_path):
 
 
 def test_it_steals_behind_every_strength(run, given, tmp_path):
-    thief = ("--steal", "--student", "lenet", "--budget", 40, "--thief-epochs", 1)
+    thief = ("--steal", "--student", "lenet", "--budget", 40, "--clone-epochs", 1)
     swept = ("--defence", "temperature", "--strengths", "1,4", "--l1-budget", "0")
     done = run(*given, *thief, *swept, "--out", tmp_path, "--json")
     first, other = done.json()["sweeps"]["temperature"]

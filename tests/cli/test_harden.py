@@ -33,12 +33,12 @@ def given(small_pair, kept):
     """Harden the original on the disk with little training and few questions."""
     making = ("--original", small_pair.folder / "original.safetensors", "--size", 12, "--target", "server")
     training = ("--adapt-epochs", 1, "--calibration-images", 64)
-    thief = ("--student", "lenet", "--budget", 60, "--thief-epochs", 1)
+    thief = ("--student", "lenet", "--budget", 60, "--clone-epochs", 1)
     return ("harden", *making, *training, *thief, "--store", kept)
 
 
 def test_it_compares_and_leaves_the_hardened_build(run, given, small_pair, tmp_path):
-    done = run(*given, "--victims", "ptq", "divqat", "--alpha", 0.1, "--out", tmp_path, "--json")
+    done = run(*given, "--variants", "ptq", "divqat", "--alpha", 0.1, "--out", tmp_path, "--json")
     assert done.code == 0, done.err
     assert done.out == (tmp_path / "harden.json").read_text()
     assert {path.name for path in tmp_path.iterdir()} > MODELS | {"harden.json"}
@@ -65,16 +65,16 @@ def test_it_compares_and_leaves_the_hardened_build(run, given, small_pair, tmp_p
 
 
 def test_it_says_what_it_found_and_which_build_is_hardened(run, given, tmp_path):
-    done = run(*given, "--victims", "divqat", "--alpha", 0.1, "--out", tmp_path)
+    done = run(*given, "--variants", "divqat", "--alpha", 0.1, "--out", tmp_path)
     assert done.code == 0
     assert "adversary" in done.out.lower() or "thief" in done.out.lower()
     assert " ".join(done.out.split()).endswith("model.onnx is the hardened build: DivQAT, strength 0.1.")
-    again = run(*given, "--victims", "divqat", "--alpha", 0.1, "--out", tmp_path / "again")
+    again = run(*given, "--variants", "divqat", "--alpha", 0.1, "--out", tmp_path / "again")
     assert (again.code, again.err) == (0, "")
 
 
 def test_without_a_trained_defence_there_is_no_hardened_build(run, given, tmp_path):
-    assert run(*given, "--victims", "rs", "--out", tmp_path).code == 0
+    assert run(*given, "--variants", "rs", "--out", tmp_path).code == 0
     assert not MODELS & {path.name for path in tmp_path.iterdir()}
     assert list(Hardening.model_validate_json((tmp_path / "harden.json").read_text()).victim) == ["qat", "rs"]
 
@@ -104,7 +104,7 @@ def test_without_arguments_it_is_digits_on_executorch():
     ],
 )
 def test_the_victims_are_those_named_in_the_order_of_the_table(given, expected):
-    assert described(victims=given).rows == expected
+    assert described(variants=given).rows == expected
 
 
 @pytest.fixture
@@ -123,18 +123,18 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
     """A comparison that was begun in Python goes on from the command line: equal recipes, equal results."""
     own, other = str(sets / "own.npz"), str(sets / "other.npz")
     recipe = described(
-        victims=(("paper",),),
+        variants=(("paper",),),
         data={"data": own, "size": 32},
         hardening=HardenOptions(adapt_epochs=1, alphas=(("0.5", "0.25,1"),)),
         training=OriginalOptions(model="resnet8"),
         stealing=TheftOptions(
             queries=other,
             budget=20000,
-            thief_epochs=10,
-            thief_learning_rate=0.1,
-            thief_batch_size=128,
-            thief_precision="bfloat16",
-            thief_seed=7,
+            clone_epochs=10,
+            clone_learning_rate=0.1,
+            clone_batch_size=128,
+            clone_precision="bfloat16",
+            clone_seed=7,
         ),
     )
     images = resolve(ImagesSettings(source=own, size=32))
@@ -163,7 +163,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--victims", "divqt"], "unknown victim 'divqt'; did you mean 'divqat'?"),
+        (["--variants", "divqt"], "unknown variant 'divqt'; did you mean 'divqat'?"),
         (["--alpha", "automatic"], "--alpha is 'automatic'; it must be auto or a number from 0 up"),
         (["--alpha=-1"], "--alpha is '-1'; it must be auto or a number from 0 up"),
         (["--alphas", "0.1", "much"], "--alphas is 'much'; it must be a number from 0 up"),
@@ -195,7 +195,7 @@ def test_wrong_input_is_one_line(run, given, tmp_path, arguments, text):
 
 @pytest.mark.slow
 def test_digits_are_hardened_in_minutes(run, tmp_path):
-    making = ("--data", "digits", "--model", "resnet8", "--target", "mobile", "--victims", "ptq", "qat", "divqat")
+    making = ("--data", "digits", "--model", "resnet8", "--target", "mobile", "--variants", "ptq", "qat", "divqat")
     document = run("harden", *making, "--out", tmp_path, "--json").json()
     parts = document["victim"]
     assert set(parts) == {"ptq", "qat", "divqat"}

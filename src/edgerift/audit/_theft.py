@@ -58,7 +58,7 @@ def _learned(name: str, theft: Theft, chance: float) -> FlagPart:
         seen=f"the most faithful clone, of thief {name}, agrees with the build on {agreement:.1%} of the images; "
         f"one class for all of them is right on {chance:.1%}",
         meaning="a clone that learned nothing says nothing about the build, unless a defence kept it from learning",
-        action="raise --thief-epochs or --budget, or ask about other images with --queries",
+        action="raise --clone-epochs or --budget, or ask about other images with --queries",
     )
 
 

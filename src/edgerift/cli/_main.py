@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = command.replace(called=shlex.join(["edgerift", *given]))
         return 0 if command is None else int(command.run())
     except KeyboardInterrupt:
-        return _fail("stopped; the same command resumes where this one stopped", INTERRUPTED)
+        return _fail("stopped; run the same command again to resume", INTERRUPTED)
     except EdgeriftError as error:
         return _fail(str(error))
     except BrokenPipeError:

@@ -182,7 +182,7 @@ class RunStudy(StudyOptions):
         for option, given, usual in (("--cpus", self.cpus, 1), ("--gpus", self.gpus, 0)):
             if not on_ray and given != usual:
                 raise InputError(
-                    f"{option} {given:g} needs --on ray or a cluster's address; it has no effect on {self.on}"
+                    f"{option} {given:g} needs --on ray or a cluster's address; it has no effect with --on {self.on}"
                 )
 
     def _workers(self, store: Store) -> Workers:

@@ -413,7 +413,7 @@ def test_the_same_classes_in_another_order_are_brought_into_the_models(run, give
     }
     asked = (*arguments[verb], "--policy", policy(evasive=1.0)) if verb == "audit" else arguments[verb]
     done = run(*asked, "--json")
-    told = "note: the classes of 'digits' are brought into the model's order by their names: 2 of 10 stand elsewhere, "
+    told = "note: the classes of 'digits' are reordered by name to match the model: 2 of 10 differ, "
     assert done.err.count(told + "'9' is number 8 and not 9") == 1
     assert done.err.count("note: ") == 1
     shown = done.json()
@@ -463,7 +463,7 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--threats", "theft", "--clone-epochs", "0"], "--clone-epochs is 0; it must be greater than 0"),
         (["--threats", "theft", "--clone-learning-rate", "0"], "--clone-learning-rate is 0"),
         (["--embed-class", "10"], "class 10 cannot be embedded; the 10 classes of digits are 0 to 9"),
-        (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
+        (["--size", "16"], "was made for images of 12 pixels, the images are resized to 16; pass --size 12"),
         (["--adapted", "BAD/nothing"], "no program file at BAD/nothing"),
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),

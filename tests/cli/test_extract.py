@@ -179,7 +179,7 @@ def test_a_defence_is_read_as_it_is_written(text, expected):
         (["--victim", "original", "--build", "x.onnx"], "--build names a build and --victim original the original"),
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--build", "BAD/none.onnx"], "no build at BAD/none.onnx"),
-        (["--size", "16"], "the program was made for images of 12 pixels, the images are brought to 16"),
+        (["--size", "16"], "the program was made for images of 12 pixels, the images are resized to 16"),
         (["--out", "BAD/file"], "cannot be made a folder"),
         (["--defense", "rounding"], "--defence"),
     ],

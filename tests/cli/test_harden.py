@@ -178,7 +178,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         (["--student", "lennet"], "unknown model 'lennet'; did you mean 'lenet'?"),
         (["--runtime", "executorch"], "does not take target 'server'; choose onnxruntime or inductor"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),
-        (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
+        (["--size", "16"], "was made for images of 12 pixels, the images are resized to 16; pass --size 12"),
         (["--method", "ptq"], "--method"),
         (["--out", "BAD/file"], "cannot be made a folder"),
     ],

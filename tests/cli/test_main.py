@@ -33,7 +33,10 @@ def test_the_version_is_the_packages(run, flag):
         (["train", "-h"], ["--model", "--epochs", "--out"]),
         (["card", "--help"], ["FOLDER", "--seed", "--trust"]),
         (["extract", "--help-all"], ["--victim", "--defence", "--queries", "--budget", "--undo", "--clone-epochs"]),
-        (["harden", "--help-all"], ["--variants", "divqat+dcp", "--alpha", "--alphas", "--l1-budget", "--search-steps"]),
+        (
+            ["harden", "--help-all"],
+            ["--variants", "divqat+dcp", "--alpha", "--alphas", "--l1-budget", "--search-steps"],
+        ),
         (["defend", "--help"], ["--defence", "reverse-sigmoid", "--strengths", "--steal", "--l1-budget"]),
         (["doctor", "--help"], ["--json"]),
         (["store", "--help"], ["ls", "verify", "gc"]),

@@ -80,8 +80,8 @@ class _Checks:
             name="class-names",
             level="note" if unknown else "ok",
             seen=seen,
-            meaning="where the classes stand in another order every label is wrong; other names can hide that",
-            action="see that both lists mean the same classes in the same order" if unknown else "none",
+            meaning="with the classes in another order every label is wrong; other names can hide that",
+            action="check that both lists mean the same classes in the same order" if unknown else "none",
         )
 
     def original(self) -> FlagPart:
@@ -95,7 +95,7 @@ class _Checks:
             name="pair-original",
             level="error" if is_another else "ok",
             seen="the program was made from another original than this one" if is_another else seen,
-            meaning="between models that were never the same everything counts as a rift, also what training changed",
+            meaning="between unrelated models every difference counts, including those of training",
             action="give the original that the program was adapted from" if is_another else "none",
         )
 
@@ -112,7 +112,8 @@ class _Checks:
             seen=f"the build {'was not compiled from' if is_another else 'answers as'} this program: "
             f"{near.label_disagreement:.1%} of {near.images} images get another label, {near.equal_logits:.1%} of the "
             f"logits are equal, the largest difference is {near.max_lsb:g} levels",
-            meaning="a build of another program is steered by the wrong gradients and judged beside the wrong original",
+            meaning="a build of another program is attacked with the wrong gradients and compared with the wrong "
+            "original",
             action="compile the program anew, or give the one that the build was compiled from"
             if is_another
             else "none",

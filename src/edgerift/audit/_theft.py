@@ -55,21 +55,23 @@ def _learned(name: str, theft: Theft, chance: float) -> FlagPart:
     return FlagPart(
         name="clone",
         level="ok" if learned else "warning",
-        seen=f"the most faithful clone, of thief {name}, agrees with the build on {agreement:.1%} of the images; "
-        f"one class for all of them is right on {chance:.1%}",
-        meaning="a clone that learned nothing says nothing about the build, unless a defence kept it from learning",
-        action="raise --clone-epochs or --budget, or ask about other images with --queries",
+        seen=f"the most faithful clone, '{name}', agrees with the build on {agreement:.1%} of the images; "
+        f"always predicting one class reaches {chance:.1%}",
+        meaning="a clone that learned nothing says nothing about the build, unless a defence prevented it",
+        action="raise --clone-epochs or --budget, or query other images with --queries",
     )
 
 
 def _asked(thieves: Mapping[str, Theft]) -> FlagPart:
     """See whether the budget could be spent."""
     short = {name: theft for name, theft in thieves.items() if theft.spent < theft.budget}
-    counts = "; ".join(f"{name} asked about {part.spent:,} of {part.budget:,} images" for name, part in thieves.items())
+    counts = "; ".join(
+        f"{name}: {part.spent:,} of {part.budget:,} queries used" for name, part in thieves.items()
+    )
     return FlagPart(
         name="questions",
         level="note" if short else "ok",
         seen=counts,
-        meaning="a query set that is smaller than the budget leaves a part of it unspent; a thief may have more images",
-        action="ask about a larger set, or about --queries collages" if short else "none",
+        meaning="a query set smaller than the budget leaves part of it unspent; an attacker may have more images",
+        action="use a larger query set, or --queries collages" if short else "none",
     )

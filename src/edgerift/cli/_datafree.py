@@ -176,7 +176,7 @@ def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:
     if not asked:
         return attack
     if attack.differences is None:
-        raise InputError(f"--{next(iter(asked))}: {attack.name} takes no finite differences; leave it out")
+        raise InputError(f"--{next(iter(asked))}: {attack.name} uses no finite differences; leave it out")
     differences: Differences = attack.differences.replace(**asked)
     return attack.replace(differences=differences, reuse=attack.reuse and differences.needs_middle)
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"cannot use {error.filename or 'a file'} ({error.strerror or first_line(error)}); choose another")
     except MemoryError:
-        return _fail("there is not memory enough; take fewer or smaller images, or a smaller batch")
+        return _fail("out of memory; use fewer or smaller images, or a smaller batch")
     except Exception as error:  # A user gets one line for our mistakes too; the variable gives the rest.
         told = f"internal error, {type(error).__name__}: {first_line(error)}"
         return _fail(f"{told}; EDGERIFT_TRACEBACK=1 shows where, please report it")

@@ -151,7 +151,7 @@ def fitting(
     if model.architecture.size != described.size:
         raise ModelError(
             f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
-            f"the images are brought to {described.size}; pass --size {model.architecture.size}"
+            f"the images are resized to {described.size}; pass --size {model.architecture.size}"
         )
     return described
 
@@ -166,8 +166,8 @@ def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images
         return described
     moved = [name for name, other in zip(known, given, strict=True) if name != other]
     warnings.warn(
-        f"the classes of '{described.source}' are brought into the model's order by their names: {len(moved)} of "
-        f"{len(known)} stand elsewhere, {moved[0]!r} is number {known.index(moved[0])} and not {given.index(moved[0])}",
+        f"the classes of '{described.source}' are reordered by name to match the model: {len(moved)} of "
+        f"{len(known)} differ, {moved[0]!r} is number {known.index(moved[0])} and not {given.index(moved[0])}",
         ImagesWarning,
         stacklevel=2,
     )

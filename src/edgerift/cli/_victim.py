@@ -114,7 +114,7 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
     zoo.check_classes(program.provenance.classes, train.classes, train.name)
     if program.size != described.size:
         raise ModelError(
-            f"the program was made for images of {program.size} pixels, the images are brought to "
+            f"the program was made for images of {program.size} pixels, the images are resized to "
             f"{described.size}; pass --size {program.size}"
         )
     return described

@@ -229,7 +229,7 @@ def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> 
 def _checked(values: Tensor, like: Tensor) -> Tensor:
     if not isinstance(values, Tensor) or values.shape != like.shape:
         answer = f"shape {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value an image, [N]")
+        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value per image, [N]")
     if not values.requires_grad:
         raise ModelError("the objective has no gradient; compute it from the logits, with neither detach() nor no_grad")
     if not bool(values.isfinite().all()):

@@ -93,7 +93,9 @@ class DataFree(Settings):
         if self.differences is None and self.summed:
             raise ValueError("summed is for the estimated gradient of an attack with differences; leave it out")
         if self.differences is not None and self.diversity > 0:
-            raise ValueError("diversity is for clones that disagree, and this attack takes differences; leave it out")
+            raise ValueError(
+                "diversity is for attacks with several clones; this one uses finite differences; leave it out"
+            )
         if self.differences is not None and self.loss == "cross-entropy":
             raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
         if self.batch_size % self.devices:
@@ -102,7 +104,7 @@ class DataFree(Settings):
                 "allow; give a multiple"
             )
         if self.reuse and (self.differences is None or not self.differences.needs_middle):
-            raise ValueError("reuse needs a generator's step that asks about its images; use forward differences")
+            raise ValueError("reuse needs a generator step that queries its images; use forward differences")
         return self
 
     @property

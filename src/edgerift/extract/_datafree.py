@@ -103,7 +103,7 @@ def _require_budget(chosen: DataFree, ranks: Ranks, victim: Oracle) -> None:
     asked = chosen.queries // ranks.world_size
     if victim.streamable < asked:
         raise InputError(
-            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {asked} images: give "
+            f"a budget of {victim.streamable}; one iteration of {chosen.name} takes {asked} queries; give "
             "a larger budget, or a smaller batch_size"
         )
 
@@ -123,6 +123,6 @@ def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) ->
     if positives is None or shape != ("uint8", (3, size, size)) or len(positives) < chosen.positives.count:
         given = "none" if positives is None else f"{len(positives)} of {shape}"
         raise InputError(
-            f"the attack uses {chosen.positives.count} images of the thief's own, uint8 [N,3,{size},{size}]; "
+            f"the attack uses {chosen.positives.count} images of the attacker's own, uint8 [N,3,{size},{size}]; "
             f"got {given}"
         )

@@ -106,11 +106,11 @@ class DataFreeRecipe(Recipe):
         if self.simulated and self._program is None:
             raise ValueError("simulated is for a build whose program is known; give the program, or leave it out")
         if self.pixels == "float" and not (self.simulated or self.victim.type in ("train", "given-original")):
-            raise ValueError("a build takes whole grey levels alone; leave out pixels: float")
+            raise ValueError("a build accepts whole grey levels only; leave out pixels: float")
         if self.budget < self.attack.queries:
             raise ValueError(
-                f"a budget of {self.budget} is less than the {self.attack.queries} questions of one iteration; give a "
-                "larger budget or a smaller batch_size"
+                f"a budget of {self.budget} is less than the {self.attack.queries} queries of one iteration; give "
+                "a larger budget or a smaller batch_size"
             )
         return self
 
@@ -200,7 +200,8 @@ class DataFreeRecipe(Recipe):
             return None
         if len(train) < self.attack.positives.count:
             raise InputError(
-                f"the thief is to have {self.attack.positives.count} of {len(train)} training images; give fewer"
+                f"positives.count is {self.attack.positives.count} and there are {len(train)} training images; "
+                "give fewer"
             )
         draws = torch.Generator().manual_seed(self.attack.seed)
         return train.images[torch.randperm(len(train), generator=draws)[: self.attack.positives.count]]

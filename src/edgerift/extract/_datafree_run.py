@@ -113,7 +113,7 @@ class Attacking:
         clone_losses, zero_shares = _columns(self._seen)
         if not math.isfinite(sum(clone_losses)):
             raise ModelError(
-                f"the clones' loss is not finite any more after {queries} questions; give a lower learning rate"
+                f"the clones' loss is not finite after {queries} queries; use a lower learning rate"
             )
         self._seen = []
         measured = None

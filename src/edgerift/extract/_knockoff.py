@@ -149,7 +149,7 @@ def _require_sizes(queries: ImageSet, measured_on: ImageSet | None) -> None:
     if measured_on is not None and measured_on.size != queries.size:
         raise InputError(
             f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
-            f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
+            f"{measured_on.size}x{measured_on.size}; resize both to the victim's input size"
         )
 
 
@@ -162,8 +162,8 @@ def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
     count = min(len(queries), victim.budget // chosen.views)
     if count < 1:
         raise InputError(
-            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to ask; "
-            "give a larger budget or fewer views"
+            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to "
+            "query; give a larger budget or fewer views"
         )
     if chosen.views > 1 and queries.augmentation == Augmentation():
         raise InputError(f"'{queries.name}' allows no mirroring or shifting, so {chosen.views} views would be the same")
@@ -205,7 +205,7 @@ def _affordable(victim: Oracle, drawn: ImageSet, chosen: Knockoff) -> int:
     if count < 1:
         raise BudgetError(
             f"{victim.remaining} images are left of a budget of {victim.budget}, and an image with its views costs "
-            f"{chosen.views}: nothing to ask; give a larger budget"
+            f"{chosen.views}: nothing to query; give a larger budget"
         )
     return count
 

@@ -72,7 +72,7 @@ class Oracle:
         if budget < 1:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
         if pixels == "float" and not isinstance(victim, nn.Module):
-            raise InputError("this victim takes uint8 images alone; leave out pixels='float', or give a float model")
+            raise InputError("this victim accepts uint8 images only; leave out pixels='float', or give a float model")
         defences = checked_chain(defence)
         self._budget = budget
         self._lock = threading.RLock()
@@ -126,7 +126,7 @@ class Oracle:
         images = images_of(images)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
-                f"an oracle takes uint8 images [N,3,H,W], at least one; got "
+                f"an oracle needs uint8 images [N,3,H,W], at least one; got "
                 f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
             )
         keys = image_keys(images)
@@ -134,14 +134,14 @@ class Oracle:
             new = self._ledger.missing(keys)
             if len(new) > self.remaining:
                 raise BudgetError(
-                    f"{len(new)} new images cost more than the {self.remaining} left of a budget of {self._budget}; "
-                    "ask for fewer"
+                    f"{len(new)} new images cost more than the {self.remaining} left of a budget of "
+                    f"{self._budget}; query fewer"
                 )
             with self._ledger.appending():
                 for start in range(0, len(new), _PART):
                     part = new[start : start + _PART]
                     self._ledger.append([keys[place] for place in part], self._answer(_chosen(images, part)))
-                    progress("ask the victim", part[-1] + 1, len(images))
+                    progress("query the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
     def affordable(self, keys: Sequence[bytes]) -> int:
@@ -160,7 +160,7 @@ class Oracle:
         images = images_of(images)
         if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
-                f"an oracle takes generated images as float32 [N,3,H,W], at least one; got "
+                f"an oracle needs generated images as float32 [N,3,H,W], at least one; got "
                 f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
             )
         answer = self._answer if self._answer_floats is None else self._answer_floats
@@ -225,7 +225,7 @@ def to_whole(images: Tensor) -> Tensor:
 def finite(images: Tensor) -> Tensor:
     """Give generated images back, or raise `ModelError`: rounded, a NaN is black, and a broken attack a defence."""
     if not bool(images.isfinite().all()):
-        raise ModelError("the generated images are not finite any more; give a lower learning rate")
+        raise ModelError("the generated images are not finite; use a lower learning rate")
     return images
 
 

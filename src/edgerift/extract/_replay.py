@@ -87,7 +87,7 @@ class Replay:
         assert self._path is not None
         expected = self._rows() * _bytes(images[:1], answers[:1]).shape[1]
         if not self._path.exists() or self._path.stat().st_size != expected:
-            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to begin anew")
+            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to start over")
         self._begin(images, answers, keep=True)
         assert self._images is not None
         assert self._answers is not None

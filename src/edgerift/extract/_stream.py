@@ -88,17 +88,17 @@ class Stream:
         batch = self._batches[self._place - self._first]
         if batch.size != len(images) or batch.images != checksum(images):
             raise StoreError(
-                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; give "
+                f"the ledger{self._where()} has other images at number {self._asked} than this attack queries; give "
                 "the settings, the seed, the device and the number of threads that it was begun with, since another "
-                "order of sums makes other images, or delete it to begin anew"
+                "order of sums makes other images, or delete it to start over"
             )
         if self._is_closed:
-            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to go on")
+            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to continue")
         answers = self._read_block(self._place)
         if answers is None:
             raise StoreError(
-                f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the attack "
-                "has to go on from its checkpoint; delete the ledger to begin anew"
+                f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the "
+                "attack has to resume from its checkpoint; delete the ledger to start over"
             )
         self._place, self._asked = self._place + 1, self._asked + batch.size
         return answers
@@ -147,8 +147,8 @@ class Stream:
             place, total = place + 1, total + batch.size
         if total != asked:
             raise StoreError(
-                f"the ledger{self._where()} does not have the {asked} images that the attack has asked about; "
-                "delete the attack's checkpoint to begin anew"
+                f"the ledger{self._where()} does not have the {asked} images that the attack has queried; delete "
+                "the attack's checkpoint to start over"
             )
         self._place, self._asked = place, asked
 
@@ -209,7 +209,7 @@ class Stream:
         tail = examine_tail(file, end, self._batches) if block is None else "torn"
         if tail == "damaged":
             raise StoreError(
-                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to begin anew"
+                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to start over"
             )
         if tail == "zeros":
             warn_of_zeros(path, sum(self._batches[number].size for number in self._blocks), size - end)
@@ -226,7 +226,7 @@ class Stream:
     def _written(self, path: Path, batch: Batch, block: bytes) -> tuple[int, int]:
         """Write answers and then their batch, both or neither, and return where the two files end."""
         if self._is_closed:
-            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
         if self._records is None:
             self._open(path)
         assert self._records is not None

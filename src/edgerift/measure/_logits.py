@@ -235,7 +235,7 @@ def _random(count: int, like: Tensor) -> Tensor:
 
 def _say(whose: str) -> None:
     warnings.warn(
-        f"{whose} answers probabilities; their logarithms are taken for its logits", ProbabilitiesWarning, stacklevel=4
+        f"{whose} answers probabilities; their logarithms are used as its logits", ProbabilitiesWarning, stacklevel=4
     )
 
 

@@ -49,7 +49,7 @@ class DataFreePlan(Settings):
             if attack.queries > budget:
                 place = ("budgets", attack.name) if attack.name in self.budgets else ("budget",)
                 rest = (
-                    f" is {budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
+                    f" is {budget}; one iteration of {attack.name} takes {attack.queries} queries: give more, or "
                     "the attack a smaller batch_size"
                 )
                 raise NotAllowedError([Problem(place, place, rest)])

@@ -135,7 +135,7 @@ PUBLIC = {
         "with_strength",
     ],
     "edgerift.deploy": [
-        "Arithmetic",
+        "ARITHMETICS",
         "Build",
         "BuildRecipe",
         "Fidelity",
@@ -148,10 +148,12 @@ PUBLIC = {
         "Provenance",
         "RUNTIMES",
         "Runtime",
+        "RuntimeName",
         "Target",
         "TrainableTwin",
         "Twin",
         "build",
+        "default_runtime",
         "feature_module",
         "fidelity",
         "find_runtime",
@@ -169,6 +171,7 @@ PUBLIC = {
         "quiet",
         "reads_integers",
         "restored_twin",
+        "runtimes_for",
         "trainable_twin",
         "twin",
         "twin_scores",
@@ -554,6 +557,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

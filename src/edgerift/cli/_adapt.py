@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import tyro
 from rich.console import Group
@@ -24,7 +24,7 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
@@ -49,7 +49,7 @@ class Adapt(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
     runtime: Annotated[
-        tuple[Literal["executorch", "onnxruntime", "inductor"], ...],
+        tuple[RuntimeName, ...],
         Shown(group="quantization", default=OWN_RUNTIME),
     ] = ()
     """runtime to build for; repeatable"""

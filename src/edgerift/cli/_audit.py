@@ -29,7 +29,7 @@ from edgerift.cli._price import tell_price
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, Program, given_program
+from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
@@ -99,7 +99,7 @@ class AuditCommand(Command):
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None
     """deployed .pte, .onnx or .pt2 file"""
     runtime: Annotated[
-        Literal["executorch", "onnxruntime", "inductor"] | None,
+        RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
     ] = None
     """runtime of the build, which has the last word on every finding"""

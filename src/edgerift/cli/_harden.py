@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, final, get_args
+from typing import Annotated, ClassVar, Final, final, get_args
 
 import tyro
 from pydantic import Field, PositiveFloat
@@ -24,7 +24,7 @@ from edgerift.cli._pipeline import (
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import BuildRecipe
+from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, RowName, make_row
 from edgerift.report import hardening_text, write_hardening
@@ -73,7 +73,7 @@ class HardenCommand(Command):
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
     """float model, original.safetensors"""
     runtime: Annotated[
-        Literal["executorch", "onnxruntime", "inductor"] | None,
+        RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
     ] = None
     """runtime of the builds"""

@@ -20,7 +20,7 @@ from edgerift.cli._pipeline import (
     shipped_build,
 )
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
+from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import Settings, is_file, is_folder
@@ -40,9 +40,7 @@ class VictimOptions(Settings):
         Path | None, Shown(metavar="FILE", default="compile one", details="It needs no other model file")
     ] = None
     """deployed .pte, .onnx or .pt2 file"""
-    runtime: Annotated[
-        Literal["executorch", "onnxruntime", "inductor"] | None, Shown(advanced=True, default=OWN_RUNTIME)
-    ] = None
+    runtime: Annotated[RuntimeName | None, Shown(advanced=True, default=OWN_RUNTIME)] = None
     """runtime of the build"""
     trust: Annotated[bool, Shown(advanced=True)] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""

@@ -112,9 +112,7 @@ class Attacking:
     def _point(self, queries: int, observe: Observe | None) -> CurvePoint:
         clone_losses, zero_shares = _columns(self._seen)
         if not math.isfinite(sum(clone_losses)):
-            raise ModelError(
-                f"the clones' loss is not finite after {queries} queries; use a lower learning rate"
-            )
+            raise ModelError(f"the clones' loss is not finite after {queries} queries; use a lower learning rate")
         self._seen = []
         measured = None
         if observe is not None and self._ranks.rank == 0:

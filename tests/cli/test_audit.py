@@ -171,7 +171,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     refused = run(*asked)
     assert refused.code == 2
     assert "train: epoch 2/2" in refused.err
-    assert "always answering the commonest class would get" in refused.err
+    assert "always predicting the most common class reaches" in refused.err
     done = run(*asked, "--allow-inaccurate")
     assert done.code == 0
     audit = read_audit(tmp_path / "out")
@@ -379,7 +379,7 @@ def test_an_original_that_does_not_know_the_images_is_refused(run, given, small_
     asked = (*given, "--adapted", tmp_path / "pair", "--out", tmp_path / "out")
     assert "the program was made from another original than this one" in run(*asked).line()
     line = run(*asked, "--allow-mismatch").line()
-    assert "always answering the commonest class would get" in line
+    assert "always predicting the most common class reaches" in line
     assert "its training measured 99.0% on 1000 images" in line
     assert line.endswith("or --allow-inaccurate audits it all the same")
     assert list((tmp_path / "out").iterdir()) == []

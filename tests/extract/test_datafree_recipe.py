@@ -245,7 +245,7 @@ def test_simulating_a_build_without_its_program_is_refused(theft_of, small_pair)
 
 def test_more_positives_than_there_are_training_images_are_refused(theft_of, store) -> None:
     attack = DFME.replace(positives=Positives(count=1_000_000))
-    with pytest.raises(InputError, match="positives.count is 1000000 and there are 1294"):
+    with pytest.raises(InputError, match="is 1000000 and there are 1294 training images"):
         theft_of(attack=attack, budget=attack.queries).theft(store, silent)
 
 

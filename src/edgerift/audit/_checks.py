@@ -116,7 +116,7 @@ def repeated(pair: Pair, found: Evasion) -> FlagPart:
 
 
 def replayed(found: Evasion) -> FlagPart:
-    """Count what was found and did not evade again from its PNG file."""
+    """Count findings that did not reproduce from their PNG file."""
     void = int(found.void.sum())
     return FlagPart(
         name="replay",

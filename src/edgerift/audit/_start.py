@@ -21,7 +21,7 @@ from edgerift.measure import Rate, accuracy
 #: Enough images to tell a build of another program, few enough to cost nothing.
 _ASKED: Final = 256
 
-#: An accuracy is near chance when it may lie within this part of the way from the commonest class's share to 1.
+#: An accuracy is near chance when it may lie within this part of the way from the most common class's share to 1.
 _NEAR: Final = 0.1
 #: It is far below another one when it has surely lost this part of what that had beyond guessing.
 _LOST: Final = 0.25
@@ -142,12 +142,12 @@ class _Checks:
 def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
     """Word an accuracy that chance explains.
 
-    Its exact interval begins near the commonest class's share, or below, and ends below the middle between guessing and
-    1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
+    Its exact interval begins near the most common class's share, or below, and ends below the middle between guessing
+    and 1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
     """
     share = commonest.value
     if found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2:
-        yield f"always answering the commonest class would get {share:.1%} right"
+        yield f"always predicting the most common class reaches {share:.1%}"
 
 
 def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:

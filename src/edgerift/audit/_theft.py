@@ -1,4 +1,4 @@
-"""The threat of theft: thieves who ask the build alone, and what their clones took."""
+"""The threat of theft: attackers that only query the build, and what their clones took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.settings import Count, Settings
 
 
 class TheftSettings(Settings):
-    """How one thief steals the build: what he asks about, how many images he pays for, and how he trains his clone."""
+    """How one attacker steals the build: the queries, the budget, and the training of the clone."""
 
     queries: QuerySettings
     budget: Count = 50_000
@@ -24,7 +24,7 @@ class TheftSettings(Settings):
 
 
 def theft_part(thefts: Mapping[str, ExtractRecipe], opened: Opened, stages: Stages) -> TheftPart:
-    """Let every thief steal the build."""
+    """Let every attacker steal the build."""
     thieves = {
         name: stages.timed(f"theft {name}", functools.partial(theft.theft, opened.store, opened.progress))
         for name, theft in thefts.items()
@@ -34,14 +34,14 @@ def theft_part(thefts: Mapping[str, ExtractRecipe], opened: Opened, stages: Stag
 
 
 def summarised(thieves: Mapping[str, Theft], chance: float) -> TheftPart:
-    """Name the strongest thief and run the checks; of equally strong ones the first is named."""
+    """Name the strongest attacker and run the checks; of equally strong ones the first is named."""
     strongest = min(thieves, key=lambda name: thieves[name].disagreement.value)
     flags = (_learned(strongest, thieves[strongest], chance), _asked(thieves))
     return TheftPart(thieves=dict(thieves), strongest=strongest, chance=chance, flags=flags)
 
 
 def _learned(name: str, theft: Theft, chance: float) -> FlagPart:
-    """See whether any clone learned something: a thief who cannot train makes every build look safe."""
+    """See whether any clone learned something: an attacker that cannot train makes every build look safe."""
     agreement = 1 - theft.disagreement.value
     # The lower end of the agreement's interval is what the upper end of the disagreement's leaves.
     learned = 1 - theft.disagreement.high > chance

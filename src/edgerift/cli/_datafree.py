@@ -1,4 +1,4 @@
-"""The options of the thefts without images: `edgerift extract --attack dfme` and the others."""
+"""The options of data-free extraction: `edgerift extract --attack dfme` and the others."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edgerift.images import ImagesSettings
 from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
-#: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.
+#: What is enough for digits on a laptop: fewer queries, in smaller batches, of a smaller generator.
 _DIGITS_BUDGET: Final = 250_000
-#: Clones that disagree learn more from each question, and take more steps on it.
+#: Clones that disagree learn more from each query, and take more steps on it.
 _DIGITS_DISGUIDE_BUDGET: Final = 40_000
 _DIGITS: Final[dict[str, Any]] = {"batch_size": 64, "width": 32, "latent": 64}
 
@@ -83,7 +83,7 @@ def require_none_given(options: DataFreeOptions) -> None:
 
 
 def data_free_budget(options: TheftOptions, victim: ImagesSettings, attack: DataFree) -> int:
-    """Tell how many generated images a thief may ask about."""
+    """Compute how many generated images an attacker may query."""
     if options.budget is not None:
         return options.budget
     if victim.source != "digits":
@@ -100,7 +100,7 @@ def data_free_thief(
     seed: int,
     device: Literal["auto", "cpu", "cuda"],
 ) -> DataFree:
-    """Describe a thief without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
+    """Describe an attacker without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
 
     Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack and for images that no generator can
     make.

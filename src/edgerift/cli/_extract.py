@@ -1,4 +1,4 @@
-"""`edgerift extract`: steal a victim through its answers, and tell what the thief took."""
+"""`edgerift extract`: steal a victim through its predictions, and measure the clone."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from edgerift.images import ImagesSettings
 from edgerift.settings import BatchSize, Count, LearningRate, Seed, Settings, Times
 from edgerift.train import TrainSettings
 
-#: What a thief asks about who knows the victim's task alone: near the victim's images, or far from them.
+#: What an attacker queries knowing only the victim's task: near the victim's images, or far from them.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
 _COLLAGES: Final = "collages"
 
@@ -23,7 +23,7 @@ _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
 _LEARNING_RATE: Final = 0.01
 _BATCH: Final = 64
-#: Digits are learned from few questions in few epochs, which then need more and longer strides.
+#: Digits are learned from few queries in few epochs, which then need more and larger steps.
 _DIGITS_BUDGET: Final = 2_000
 _DIGITS_EPOCHS: Final = 15
 _DIGITS_LEARNING_RATE: Final = 0.05
@@ -31,7 +31,7 @@ _DIGITS_BATCH: Final = 32
 
 _QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
 
-#: The thief holds back no more than this of a named set: he chooses nothing by validation.
+#: No more than this share of a named set is held out: no model is selected by validation.
 _HELD_BACK: Final = 0.01
 
 
@@ -60,16 +60,16 @@ class TheftOptions(Settings):
 
 
 def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
-    """Tell how many different images a thief may ask about; `victim` describes the victim's own images."""
+    """Compute how many different images an attacker may query; `victim` describes the victim's own images."""
     if options.budget is not None:
         return options.budget
     return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == _COLLAGES else _BUDGET
 
 
 def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
-    """Describe what a thief asks about; `victim` describes the victim's own images, whose size the questions have.
+    """Describe what an attacker queries; `victim` describes the victim's own images, whose size the queries have.
 
-    Nearly all training images of a named set are asked about, and as many collages as the budget pays for. Raises
+    Nearly all training images of a named set are queried, and as many collages as the budget pays for. Raises
     :class:`~edgerift.errors.DataError` for a set that is missing; where nobody named it, the error says how to do
     without it.
     """
@@ -97,10 +97,10 @@ def thief(
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> Knockoff:
-    """Describe how a thief trains his clone; `architecture` is the victim's network by its name in the zoo.
+    """Describe how an attacker trains a clone; `architecture` is the victim's network by its name in the zoo.
 
-    `seed` is the victim's; the thief has the next one unless he is given his own, for with the victim's a clone of the
-    same network would start from the victim's first weights, which no thief knows. Raises
+    `seed` is the victim's; the attacker's default is the next one, since with the victim's a clone of the same network
+    would start from the victim's initial weights, which no attacker knows. Raises
     :class:`~edgerift.errors.ModelError` for a student that is not known.
     """
     digits = victim.source == "digits"

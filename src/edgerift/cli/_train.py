@@ -107,7 +107,7 @@ class Train(Command):
 
 
 def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
-    """Turn the options into the recipe of an original, for images that are brought to one size."""
+    """Turn the options into the recipe of an original, for images that are resized to one size."""
     assert described.size is not None
     classes = class_count(described)
     architecture = zoo.Architecture(

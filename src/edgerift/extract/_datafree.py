@@ -30,7 +30,7 @@ class DataFreeClone(NamedTuple):
     """A model stolen without images, in evaluation mode, on the CPU, and how it was stolen.
 
     `model` answers images `[N,3,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
-    the questions.
+    the queries.
     """
 
     model: Vote
@@ -57,8 +57,8 @@ def data_free(
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
     `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
-    `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the budget;
-    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to the same
+    `[N,3,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` of the budget;
+    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack resumes to the same
     clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
     On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a

@@ -1,4 +1,4 @@
-"""The oracle: a victim as a thief sees it."""
+"""The oracle: a victim as an attacker sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
 from edgerift.steps import Progress, silent
 from edgerift.train import exact_float32
 
-#: So many images are answered, written to the ledger, and only then handed out.
+#: This many images are answered, written to the ledger, and only then handed out.
 _PART: Final = 1024
 _BATCH: Final = 256
 
@@ -48,7 +48,7 @@ class Oracle:
 
     An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
     (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
-    `pixels="float"` lets it ask about float images as they are, as the published attacks do against a float model;
+    `pixels="float"` lets it query float images as they are, as the published attacks do against a float model;
     what ships takes whole grey levels.
 
     Raises :class:`~edgerift.errors.InputError` for a budget below 1, or float images for a victim that takes uint8
@@ -109,7 +109,7 @@ class Oracle:
 
     @property
     def streamed(self) -> int:
-        """How many generated images the attack has asked about, from its beginning."""
+        """How many generated images the attack has queried, from its beginning."""
         return self._stream.asked
 
     @property
@@ -209,7 +209,7 @@ class Oracle:
 def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
     """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
-    They are asked about in the same parts as :class:`Oracle` takes. A module may be asked about float32 images in
+    They are queried in the same parts as :class:`Oracle` takes. A module may be queried with float32 images in
     [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
     not one row of finite numbers for each image.
     """

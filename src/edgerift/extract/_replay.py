@@ -23,9 +23,9 @@ _ROWS_AT_ONCE: Final = 65_536
 
 @final
 class Replay:
-    """The last `capacity` images that a thief asked about, and their answers; the oldest go first.
+    """The last `capacity` images that an attacker queried, and their answers; the oldest go first.
 
-    Images are kept as they were asked about, uint8 or float32, on `device`. With a `path` they are also written to
+    Images are kept as they were queried, uint8 or float32, on `device`. With a `path` they are also written to
     that file, from which :meth:`restore` reads them after a kill: its rows beyond the capacity let a run go back to its
     last checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
     """

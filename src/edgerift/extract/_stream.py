@@ -32,12 +32,12 @@ from edgerift.steps import let_go, require_regular, write_whole
 
 @final
 class Stream:
-    """The generated images that were paid for, batch by batch, in the order in which they were asked about.
+    """The generated images that were paid for, batch by batch, in the order in which they were queried.
 
     Each batch takes 24 bytes, whatever it holds: so 20 million answers do not fill a disk. Answers are on disk before
     they are handed out, in a second file `PATH.answers`, until they are settled; with `keep` they stay for good. An
     attack that was killed begins again at a place where it settled, and gets the batches behind that from the file: it
-    has to ask about the same images.
+    has to query the same images.
 
     Both files are appended to and cut, never rewritten. What a kill tore off at their ends is left out on opening.
     They survive a killed process. A power cut may take what was appended since the attack last settled: when it takes
@@ -48,7 +48,7 @@ class Stream:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
         self._path = None if path is None else path.resolve()
         self._identity, self._keep = identity, keep
-        # The batches from number `first` on, which may be asked about again; those before are settled.
+        # The batches from number `first` on, which may be queried again; those before are settled.
         self._batches: list[Batch] = []
         self._first, self._first_asked = 0, 0
         self._place, self._asked, self._paid = 0, 0, 0
@@ -70,7 +70,7 @@ class Stream:
 
     @property
     def asked(self) -> int:
-        """How many images the attack has asked about so far, from its beginning."""
+        """How many images the attack has queried so far, from its beginning."""
         return self._asked
 
     @property
@@ -81,7 +81,7 @@ class Stream:
     def paid_before(self, images: Tensor) -> Tensor | None:
         """Look up the answers to the next batch; None when it is new.
 
-        Raises `StoreError` when another batch was asked about at this place, or its answers are gone.
+        Raises `StoreError` when another batch was queried at this place, or its answers are gone.
         """
         if self._is_at_the_end:
             return None

@@ -17,7 +17,7 @@ from edgerift.train import TrainSettings
 #: The longest name that is shown whole.
 _LONGEST: Final = 60
 
-#: The largest seed of a study: the thief has the next one, and every library takes both.
+#: The largest seed of a study: the attacker has the next one, and every library takes both.
 _LARGEST_SEED: Final = 2**31 - 2
 
 #: Some fields of settings: what is not given stays as it is elsewhere.

@@ -109,7 +109,7 @@ class DataFree(Settings):
 
     @property
     def queries(self) -> int:
-        """How many queries an iteration takes."""
+        """Queries per iteration."""
         probes = 0 if self.differences is None else self.generator_steps * self.differences.queries
         return self.batch_size * (probes + self.clone_steps - self.reuse)
 

@@ -160,8 +160,8 @@ class TheftPlan(Settings):
     """Who is stolen, and how: the rows of a comparison of hardened victims, on each target.
 
     `rows` are compared on the first target and `other_rows` on the others. `students` steal the rows qat and divqat
-    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the thefts
-    without images, on the first target.
+    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the
+    data-free attacks, on the first target.
     """
 
     rows: Once[RowName] = Field(min_length=1)

@@ -166,7 +166,7 @@ def test_a_defence_is_read_as_it_is_written(text, expected):
         (["--defence", "label-only:k=1"], "'label-only' has no settings; write --defence label-only"),
         (["--defence", "top-k:renormalise=false"], "a theft is measured on answers that add up to 1"),
         (["--undo"], "--undo inverts the victim's defences and there are none; name one with --defence"),
-        (["--top-k", "11"], "--top-k is 11; the victim answers 10 classes"),
+        (["--top-k", "11"], "--top-k is 11; the victim predicts 10 classes"),
         (["--views", "61"], "--views is 61 and the budget is 60 images; give fewer views"),
         (["--budget", "0"], "--budget is 0; it must be greater than 0"),
         (["--smoothing", "1"], "--smoothing is 1.0; it must be less than 1"),

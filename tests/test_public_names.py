@@ -138,7 +138,7 @@ PUBLIC = {
         "with_strength",
     ],
     "edgerift.deploy": [
-        "Arithmetic",
+        "ARITHMETICS",
         "Build",
         "BuildRecipe",
         "Fidelity",
@@ -151,10 +151,12 @@ PUBLIC = {
         "Provenance",
         "RUNTIMES",
         "Runtime",
+        "RuntimeName",
         "Target",
         "TrainableTwin",
         "Twin",
         "build",
+        "default_runtime",
         "feature_module",
         "fidelity",
         "find_runtime",
@@ -172,6 +174,7 @@ PUBLIC = {
         "quiet",
         "reads_integers",
         "restored_twin",
+        "runtimes_for",
         "trainable_twin",
         "twin",
         "twin_scores",
@@ -292,6 +295,7 @@ PUBLIC = {
         "Hardening",
         "Look",
         "MadeVariant",
+        "PAPER_ANSWERS",
         "PAPER_VARIANTS",
         "PaperRow",
         "Thieves",
@@ -561,6 +565,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

@@ -345,9 +345,9 @@ def test_machine_code_and_runtimes_that_do_not_fit_are_refused(folder, monkeypat
     with pytest.raises(RecipeError, match="runtime 'inductor' does not take target 'mobile'"):
         chosen(folder, runtime="inductor")
     opened = open_build(folder / "model.onnx")
-    monkeypatch.setattr("edgerift.deploy.runtimes._recipe.open_build", lambda *_, **__: opened)
+    monkeypatch.setattr("edgerift.deploy.builds._recipe.open_build", lambda *_, **__: opened)
     monkeypatch.setattr(
-        "edgerift.deploy.runtimes._recipe.GivenBuild.model_validate",
+        "edgerift.deploy.builds._recipe.GivenBuild.model_validate",
         lambda _: GivenBuild.model_construct(runtime="inductor"),
     )
     with pytest.raises(RecipeError, match="runtime 'inductor' does not take target 'mobile'"):

@@ -10,11 +10,11 @@ import torch
 from made_networks import AVERAGE, clamps, flat, layers, pools, random_images, residual
 
 from edgerift.deploy import RUNTIMES, build, fidelity, find_runtime, leaves_program, open_build, twin, twin_scores
-from edgerift.deploy.runtimes import _survival
-from edgerift.deploy.runtimes._build import in_batches
-from edgerift.deploy.runtimes._departure import departure
-from edgerift.deploy.runtimes._faithful import images_to_compare, require_faithful
-from edgerift.deploy.runtimes._onnxruntime import OnnxRuntimeBuild
+from edgerift.deploy.builds import _survival
+from edgerift.deploy.builds._build import in_batches
+from edgerift.deploy.builds._departure import departure
+from edgerift.deploy.builds._faithful import images_to_compare, require_faithful
+from edgerift.deploy.runtimes.onnxruntime._build import OnnxRuntimeBuild
 from edgerift.deploy.twins import _onnx_graph
 from edgerift.deploy.twins._answers import answers_of, output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
@@ -42,7 +42,7 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
     with pytest.raises(BuildError) as raised:
         open_build(tmp_path / "model.bin")
-    assert all(entry.suffix in str(raised.value) for entry in RUNTIMES.values())
+    assert all(entry.suffix in str(raised.value) for entry in RUNTIMES.parts())
 
 
 def test_machine_code_is_not_opened_without_trust(tmp_path):
@@ -215,7 +215,8 @@ def test_what_tries_a_file_opens_it_as_a_build_does(stranger, onnxruntime, monke
         raise ValueError
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    assert _survival._probe.probe("onnxruntime", str(path), torch.get_num_threads()) == _survival._probe.REFUSED
+    opening = str(RUNTIMES["onnxruntime"].opening)
+    assert _survival._probe.probe(opening, str(path), torch.get_num_threads()) == _survival._probe.REFUSED
     with pytest.raises(BuildError):
         OnnxRuntimeBuild(path)
     assert len(seen) == 2

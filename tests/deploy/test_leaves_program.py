@@ -8,7 +8,7 @@ from small_pair import make_other_build
 from edgerift import images, train, zoo
 from edgerift.adapt import ptq
 from edgerift.deploy import Fidelity, Program, build, fidelity, leaves_program, open_build, quiet, twin, twin_scores
-from edgerift.deploy.runtimes._departure import departure
+from edgerift.deploy.builds._departure import departure
 
 
 @pytest.fixture(scope="module")

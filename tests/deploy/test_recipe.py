@@ -17,7 +17,7 @@ from edgerift.deploy import (
     twin,
     twin_scores,
 )
-from edgerift.deploy.runtimes import _recipe
+from edgerift.deploy.builds import _recipe
 from edgerift.errors import BuildError, ImagesWarning, ProgramError, RecipeError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.steps import Store

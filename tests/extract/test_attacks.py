@@ -6,7 +6,7 @@ import pytest
 
 from edgerift.errors import RecipeError
 from edgerift.extract import DATA_FREE, AttackName, DataFree, Differences
-from edgerift.settings._canonical import canonical_json
+from edgerift.settings import canonical_json
 
 Mode: TypeAlias = Literal["train", "eval"] | None
 

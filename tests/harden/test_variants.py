@@ -19,8 +19,7 @@ from edgerift.adapt import (
 from edgerift.defend import Deception, ReverseSigmoid
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import Knockoff, QuerySettings
-from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, variant_of
-from edgerift.harden._paper import paper_row
+from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, paper_row, variant_of
 from edgerift.harden._verdict import _appears
 from edgerift.images import ImagesSettings
 from edgerift.train import TrainRecipe, TrainSettings

@@ -5,8 +5,18 @@ from collections.abc import Sequence
 from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
-from edgerift.harden import VARIANTS, AlphaPoint, Defending, DefendPoint, Hardening, Thieves, TimesPart, VariantPart
-from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, StudentPoint, ThiefPart
+from edgerift.harden import (
+    VARIANTS,
+    AlphaPoint,
+    Defending,
+    DefendPoint,
+    Hardening,
+    PaperRow,
+    Thieves,
+    TimesPart,
+    VariantPart,
+)
+from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, StudentPoint, ThiefPart
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
 from edgerift.train import TrainSettings

@@ -106,16 +106,10 @@ def tune(
         return twin_scores(twin(program), held.images).softmax(1)
 
     def trained(strength: float) -> Tensor:
-        programs[strength] = run_hardened(
-            original,
-            train,
-            held,
-            target=target,
-            defence=defence.with_strength(strength),
-            settings=chosen,
-            progress=progress,
-        ).program
-        return answers(programs[strength])
+        stronger = defence.with_strength(strength)
+        made = run_hardened(original, train, held, target=target, defence=stronger, settings=chosen, progress=progress)
+        programs[strength] = made.program
+        return answers(made.program)
 
     reference = plain(0)
     search = searched(

@@ -1,4 +1,4 @@
-"""The whole examination of a pair: evasion, theft, checks of the evaluation, reasons, evidence, and the gate."""
+"""The audit of a pair: evasion, theft, checks of the evaluation, explanations, evidence, and the gate."""
 
 from edgerift.audit._baseline import judge_baseline as judge_baseline
 from edgerift.audit._baseline import read_audit as read_audit

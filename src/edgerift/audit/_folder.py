@@ -11,6 +11,7 @@ from typing import Final
 
 from edgerift.audit._baseline import judge_baseline, read_audit, require_baseline
 from edgerift.audit._document import Audit, Made, Measured
+from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened
@@ -63,18 +64,14 @@ def run_audit(
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
         if baseline is not None:
-            # What cannot be compared is refused before the work, not after it.
-            if recipe.main is None:
-                raise InputError("a baseline is compared by the images that evade; examine evasion too")
-            require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)
+            _require_comparable(recipe, opened, baseline)
         seconds = opened.seconds_to_open()
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
         if before is not None:
             before()
         recipe = recipe.replace(pair_seconds=seconds)
-        measured = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
-        measured = measured.replace(pair=measured.pair.replace(flags=flags))
+        measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
         audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
@@ -83,6 +80,18 @@ def run_audit(
             if reports is not None:
                 reports(audit, staged)
     return audit
+
+
+def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path) -> None:
+    """Refuse a baseline that cannot be compared before the work, not after it."""
+    if recipe.main is None:
+        raise InputError("a baseline is compared by the images that evade; examine evasion too")
+    require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)
+
+
+def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, progress: Progress) -> Measured:
+    found = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
+    return found.replace(pair=found.pair.replace(flags=flags))
 
 
 def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:
@@ -116,7 +125,7 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
     evidence = [name for one in findings for name in (one.clean_png, one.attacked_png, f"{FINDINGS}/{one.id}.json")]
     pair = audit.pair
     models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}
-    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.values()}
+    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.parts()}
     copied = [name for name, digest in models.items() if _digest(folder / name) == digest]
     return (AUDIT, SCHEMA, SAMPLES, *REPORTS, *evidence, *copied)
 

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from edgerift.adapt import FinetuneRecipe
 from edgerift.audit._document import Measured
-from edgerift.audit._evasion import evasion_part
+from edgerift.audit._evasion import Searches, evasion_part
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
@@ -114,8 +114,10 @@ class AuditRecipe(Recipe):
     def _measured(self, opened: Opened, stages: Stages) -> Measured:
         self._require_classes(opened.test)
         stages.timed("pair", lambda: opened.pair, before=self.pair_seconds)
-        evasion = None if self.main is None else evasion_part(self, self.main, opened, stages)
-        theft = theft_part(self, opened, stages) if self.thefts else None
+        searches = self._searches()
+        evasion = None if searches is None else evasion_part(searches, opened, stages)
+        thefts = {name: self.stealing(name) for name in self.thefts}
+        theft = theft_part(thefts, opened, stages) if thefts else None
         return Measured(
             edgerift=version("edgerift"),
             data=data_part(self.images, opened.test),
@@ -124,6 +126,13 @@ class AuditRecipe(Recipe):
             theft=theft,
             times=stages.times(),
         )
+
+    def _searches(self) -> Searches | None:
+        if self.main is None:
+            return None
+        attacks = {name: self.searching(name) for name in self.attacks}
+        control = None if self.control is None else self.searching(self.main, control=True)
+        return Searches(self.main, attacks, control, self.classes)
 
     def _require_classes(self, test: ImageSet) -> None:
         wrong = [number for number in self.classes if number >= len(test.classes)]

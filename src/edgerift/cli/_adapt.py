@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Group
@@ -16,7 +16,7 @@ from edgerift.cli._options import DataOptions, Json, output_folder
 from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, fitting
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import Settings, is_file
@@ -31,7 +31,7 @@ class Adapt(Settings):
 
     out: Path
     """the folder for the results"""
-    runtime: tuple[Literal["executorch", "onnxruntime", "inductor"], ...] = ()
+    runtime: tuple[RuntimeName, ...] = ()
     """a runtime to build for; may be given several times; the target's own unless given"""
     original: Path | None = None
     """an original.safetensors to adapt; trained from the data unless given"""

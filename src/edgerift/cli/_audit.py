@@ -27,7 +27,7 @@ from edgerift.cli._price import tell_price
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, Program, given_program
+from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
@@ -84,7 +84,7 @@ class AuditCommand(Settings):
     """its program.safetensors, or a folder that `edgerift adapt --out` wrote, whose build is then judged"""
     build: Path | None = None
     """the shipped .pte, .onnx or .pt2; compiled from the program unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime that judges; the target's own unless given"""
     policy: Path | None = None
     """a YAML file with the gate's limits; unless given, the interval of the evasive rate may end at 10 %, and that of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import tyro
 from pydantic import Field
@@ -18,11 +18,9 @@ from edgerift.cli._victim import Found, VictimOptions, find_victim
 from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
 from edgerift.extract import ExtractRecipe
-from edgerift.harden import sweep_defences
+from edgerift.harden import PAPER_ANSWERS, sweep_defences
 from edgerift.report import defend_text, write_defending
 from edgerift.settings import Settings
-
-_DEFAULT: Final = ("reverse-sigmoid", "deception")
 
 
 class DefendCommand(Settings):
@@ -39,7 +37,7 @@ class DefendCommand(Settings):
         tyro.conf.arg(
             metavar="NAME:SETTING=VALUE,...",
             help="a defence, with the settings that stay as they are, such as reverse-sigmoid:gamma=0.5; may be given "
-            f"several times; default: {' and '.join(_DEFAULT)}. Names, with the setting that is swept: "
+            f"several times; default: {' and '.join(PAPER_ANSWERS)}. Names, with the setting that is swept: "
             + ", ".join(f"{name} ({one.strength_field or 'none'})" for name, one in DEFENCES.items()),
         ),
     ] = ()
@@ -79,7 +77,7 @@ class DefendCommand(Settings):
     def _defences(self) -> tuple[dict[str, dict[str, str]], tuple[float, ...] | None]:
         """Read the defences and the strengths; both are checked here, before anything is trained."""
         grid = number_list("--strengths", self.strengths) or None
-        written = [read_swept(text, grid) for text in self.defence or _DEFAULT]
+        written = [read_swept(text, grid) for text in self.defence or PAPER_ANSWERS]
         defences = {defence.name: defence.settings for defence in written}
         if len(defences) < len(written):
             raise InputError("--defence names one defence twice; compare its settings in two runs")

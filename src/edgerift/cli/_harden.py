@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, final
+from typing import Annotated, Final, final
 
 import tyro
 from pydantic import Field, PositiveFloat
@@ -16,7 +16,7 @@ from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import BuildRecipe
+from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
 from edgerift.report import hardening_text, write_hardening
@@ -70,7 +70,7 @@ class HardenCommand(Settings):
     ] = ()
     original: Path | None = None
     """an original.safetensors to harden; trained from the data unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime of the builds; the target's own unless given"""
     trust: bool = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""

@@ -26,8 +26,10 @@ from edgerift.deploy import (
     GivenProgram,
     Program,
     Target,
+    default_runtime,
     find_runtime,
     given_build,
+    runtimes_for,
 )
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
@@ -57,11 +59,11 @@ class AdaptOptions(QuantizeOptions):
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
     """Choose the runtimes that were named, or the target's own; raises `RecipeError` for one that does not fit."""
-    chosen = named or (("executorch",) if target == "mobile" else ("onnxruntime",))
+    chosen = named or (default_runtime(target),)
     for name in chosen:
         if target not in find_runtime(name).targets:
-            fitting = [other for other, entry in RUNTIMES.items() if target in entry.targets]
-            raise RecipeError(f"runtime '{name}' does not take target '{target}'; choose {' or '.join(fitting)}")
+            fitting = " or ".join(runtimes_for(target))
+            raise RecipeError(f"runtime '{name}' does not take target '{target}'; choose {fitting}")
     return tuple(dict.fromkeys(chosen))
 
 

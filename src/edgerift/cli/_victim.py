@@ -18,7 +18,7 @@ from edgerift.cli._pipeline import (
     shipped_build,
 )
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
+from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import Settings, is_file, is_folder
@@ -36,7 +36,7 @@ class VictimOptions(Settings):
     """its program.safetensors, or a folder that `edgerift adapt` or `edgerift harden` wrote, whose build is then it"""
     build: Path | None = None
     """the shipped .pte, .onnx or .pt2, which is enough; compiled from the program unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime of the build; the target's own unless given"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""

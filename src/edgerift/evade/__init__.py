@@ -1,4 +1,4 @@
-"""Searches for images that the original gets right and the shipped build gets wrong."""
+"""The search for adversarial images that the original gets right and the shipped build gets wrong."""
 
 from edgerift.evade._attack import Attack as Attack
 from edgerift.evade._control import FloatBuild as FloatBuild

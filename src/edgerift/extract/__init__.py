@@ -1,6 +1,6 @@
-"""The attacks on the model: an oracle with a budget, and the thieves who ask it.
+"""Model extraction: an oracle with a query budget, and the attacks that query it.
 
-Nothing here ever sees a victim's weights or gradients: every attack goes through the :class:`Oracle`.
+No attack sees a victim's weights or gradients: every attack goes through the :class:`Oracle`.
 """
 
 from edgerift.extract._clones import Vote as Vote

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgerift.errors import InputError
 from edgerift.extract._clones import Vote
@@ -21,6 +21,9 @@ from edgerift.train import choose_device, repeatable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 class DataFreeClone(NamedTuple):
@@ -84,11 +87,14 @@ def data_free(
             checkpoint=checkpoint,
         )
         curve = attacker.run(observe, points, progress)
-    model, generator = attacker.iteration.clones, attacker.iteration.generator
-    for module in (model, generator):
-        module.zero_grad(set_to_none=True)
-        module.to("cpu", memory_format=torch.contiguous_format).eval().requires_grad_(False)  # type: ignore[call-overload]
-    return DataFreeClone(model, generator, curve)
+    iteration = attacker.iteration
+    return DataFreeClone(_at_rest(iteration.clones), _at_rest(iteration.generator), curve)
+
+
+def _at_rest(module: _Module) -> _Module:
+    """Bring a module that has learned to the CPU, in evaluation mode and without gradients."""
+    module.zero_grad(set_to_none=True)
+    return module.to("cpu", memory_format=torch.contiguous_format).eval().requires_grad_(False)  # type: ignore[call-overload,no-any-return]
 
 
 def _require_budget(chosen: DataFree, ranks: Ranks, victim: Oracle) -> None:

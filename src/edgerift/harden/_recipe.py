@@ -10,14 +10,14 @@ from pydantic import Field, NonNegativeFloat
 
 from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
 from edgerift.defend import SweepPoint, sweep
-from edgerift.deploy import Target
+from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
 from edgerift.harden._variant import VARIANTS, VariantName
-from edgerift.harden._variants import MadeVariant, VariantMaker
+from edgerift.harden._variants import PAPER_ANSWERS, MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
@@ -50,7 +50,7 @@ class HardenRecipe(Recipe):
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
-    runtime: Literal["executorch", "onnxruntime", "inductor"] = "executorch"
+    runtime: RuntimeName = "executorch"
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
@@ -156,7 +156,9 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         noise=noise_part(victims, bench),
         alpha=recipe.alpha if divqat is None else divqat.chosen,
         searches=searches,
-        closed_form=None if divqat is None else closed_form(bench, divqat),
+        closed_form=None
+        if divqat is None
+        else closed_form(bench.original_validation, bench.splits.validation.labels, divqat),
         victim=parts,
         students=_student_points(recipe, store, progress),
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
@@ -233,7 +235,7 @@ def _sweeps(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str,
     victims = recipe.victims
     answers = validation_answers(victims.build(victims.adapted("qat")), recipe.images, store, progress)
     labels = open_splits(recipe.images).validation.labels
-    return {name: sweep(name, answers, labels) for name in ("reverse-sigmoid", "deception")}
+    return {name: sweep(name, answers, labels) for name in PAPER_ANSWERS}
 
 
 def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store, progress: Progress) -> AlphaPoint:

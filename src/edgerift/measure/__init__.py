@@ -1,4 +1,4 @@
-"""Measures: rates with exact intervals, agreement, distances and speed, as pure functions of scores."""
+"""Measures: rates with exact intervals, agreement, distances and latency, as pure functions of scores."""
 
 from edgerift.measure._comparison import Quadrants as Quadrants
 from edgerift.measure._comparison import agreement as agreement

@@ -19,7 +19,7 @@ class Registry(Generic[Part]):
 
     `kind` is what a message calls one of them. `folder` is the package whose modules register their parts: they are
     imported in alphabetical order when somebody first looks, so that a new part is a new module in it and nothing else.
-    Parts are listed by their `rank`, those of one rank in the order in which they registered.
+    Parts are listed by their `rank`, those of one rank by their names, whatever was imported first.
 
     >>> colours: Registry[str] = Registry("colour")
     >>> colours.register("red", "#f00"), colours.register("green", "#0f0", rank=-1)
@@ -75,7 +75,7 @@ class Registry(Generic[Part]):
     def _known(self) -> dict[str, tuple[float, Part]]:
         if self._folder:
             _import_modules(self._folder)
-        return dict(sorted(self._parts.items(), key=lambda entry: entry[1][0]))
+        return dict(sorted(self._parts.items(), key=lambda entry: (entry[1][0], entry[0])))
 
 
 @functools.cache

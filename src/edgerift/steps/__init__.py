@@ -1,6 +1,6 @@
-"""Steps: recipes that describe them, and the store that keeps each recipe's result once, whole or not at all.
+"""Steps: recipes that describe them, and the store that keeps each recipe's result once, complete or not at all.
 
-A `Recipe` is a `Settings` that knows how to produce its result in a folder, and is what the store keeps results by.
+A `Recipe` is a `Settings` that can produce its result in a folder. The store names the result after the recipe.
 """
 
 from edgerift.steps._entry import RECIPE_FILE as RECIPE_FILE

@@ -103,9 +103,8 @@ def run(
     """
     _require_fit(model, train, validation, targets)
     device = choose_device(settings.device)
-    resume = None
-    if checkpoint is not None:
-        resume = Resume(Path(checkpoint), run_key(model, train, validation, targets, settings))
+    key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
+    resume = None if checkpoint is None else Resume(Path(checkpoint), key)
     data = on_device(train, targets, settings, device)
     held = None if validation is None else on_device(validation, None, settings, device)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")

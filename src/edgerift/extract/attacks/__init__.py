@@ -1,1 +1,1 @@
-"""The data-free attacks by name; each module here registers what its publication does."""
+"""The data-free attacks by name; each module registers one published attack."""

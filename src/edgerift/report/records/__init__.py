@@ -1,1 +1,1 @@
-"""Every measured figure of a study, as one long table."""
+"""Every measured value of a study, as one long table."""

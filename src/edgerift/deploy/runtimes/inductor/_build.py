@@ -12,11 +12,12 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._build import fingerprint, in_batches
+from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
-from edgerift.deploy.runtimes._build import Fingerprint, fingerprint, in_batches
-from edgerift.deploy.runtimes._inductor_macs import TOTAL_MACS, integer_share
+from edgerift.deploy.runtimes.inductor._macs import TOTAL_MACS, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import to_float
 from edgerift.steps import write_whole
@@ -34,8 +35,9 @@ def compile_program(program: Program, path: Path) -> None:
     Raises :class:`~edgerift.errors.MissingRuntimeError` without a C++ compiler and
     :class:`~edgerift.errors.BuildError` when Inductor refuses the program.
     """
-    if not compiler_available():
-        raise MissingRuntimeError("runtime 'inductor' needs a C++ compiler, and none is found: apt-get install g++")
+    lacking = missing_compiler()
+    if lacking is not None:
+        raise MissingRuntimeError(f"runtime 'inductor' {lacking}")
     module = read_program(program)
     example = torch.zeros(_EXAMPLE_BATCH, 3, program.size, program.size)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
@@ -57,11 +59,13 @@ def open_artefact(path: Path) -> InductorBuild:
     return InductorBuild(path)
 
 
-def compiler_available() -> bool:
-    """Tell whether the C++ compiler that Inductor calls (`g++`, or what `CXX` names) is on this machine."""
+def missing_compiler() -> str | None:
+    """Say what this machine lacks: the C++ compiler that Inductor calls (`g++`, or what `CXX` names), or nothing."""
     from torch._inductor import config
 
-    return any(shutil.which(name) is not None for name in config.cpp.cxx if name)
+    if any(shutil.which(name) is not None for name in config.cpp.cxx if name):
+        return None
+    return "needs a C++ compiler, and none is found: apt-get install g++"
 
 
 @final

@@ -12,16 +12,10 @@ import torch
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
+from edgerift.deploy.builds._build import LARGEST_BATCH, artefact_digest, build, open_build, whole_artefact
+from edgerift.deploy.builds._names import RuntimeName
+from edgerift.deploy.builds._runtime import RUNTIMES, find_runtime
 from edgerift.deploy.program._program import Program
-from edgerift.deploy.runtimes._build import (
-    LARGEST_BATCH,
-    RUNTIMES,
-    artefact_digest,
-    build,
-    find_runtime,
-    open_build,
-    whole_artefact,
-)
 from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import LARGEST_MODEL, Document
@@ -33,8 +27,6 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "program.safetensors"
 
-Runtimes = Literal["executorch", "onnxruntime", "inductor"]
-
 
 class BuildRecipe(Recipe):
     """Compile a program for one runtime: `model.pte`, `model.onnx` or `model.pt2`.
@@ -45,7 +37,7 @@ class BuildRecipe(Recipe):
     type: Literal["build"] = "build"
     version: Literal[2] = 2
     program: SerializeAsAny[Recipe]
-    runtime: Runtimes
+    runtime: RuntimeName
 
     @property
     def artefact(self) -> str:
@@ -108,7 +100,7 @@ class GivenBuild(Recipe):
 
     type: Literal["given-build"] = "given-build"
     version: Literal[1] = 1
-    runtime: Runtimes
+    runtime: RuntimeName
     sha256: str
     path: Path = Field(default=Path(), exclude=True)
     trust: bool = Field(default=False, exclude=True)

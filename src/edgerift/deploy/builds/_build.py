@@ -3,105 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import platform
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from edgerift.deploy.program._program import Program, Target
-from edgerift.deploy.runtimes._faithful import Answer, first_wrong, images_to_compare, require_faithful
-from edgerift.deploy.runtimes._survival import has_survived, note_survival, require_survival
+from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
+from edgerift.deploy.builds._runtime import RUNTIMES, Build, Fingerprint, Runtime, find_runtime, runtimes_for
+from edgerift.deploy.builds._survival import has_survived, note_survival, require_survival
+from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
-from edgerift.deploy.twins._twin import Arithmetic
-from edgerift.errors import BuildError, MissingRuntimeError, RecipeError, unknown_name
-from edgerift.settings import Settings, is_file
+from edgerift.errors import BuildError, RecipeError
+from edgerift.settings import is_file
 from edgerift.steps import write_whole
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
 LARGEST_BATCH: Final = 64
 
 
-class Fingerprint(Settings):
-    """What decides a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
-
-    runtime: str
-    version: str
-    sha256: str
-    processor: str
-    instructions: str
-
-
-class Build(Protocol):
-    """A program compiled for one runtime: an artefact file that answers uint8 images."""
-
-    @property
-    def runtime(self) -> str:
-        """The runtime's name."""
-
-    @property
-    def path(self) -> Path:
-        """The artefact."""
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
-
-    def fingerprint(self) -> Fingerprint:
-        """Say what decides this build's answers."""
-
-    def integer_macs(self) -> float:
-        """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """How to reach one runtime: its adapter, the packages it needs (its own first), the pip extra that has them."""
-
-    module: str
-    packages: tuple[str, ...]
-    extra: str
-    suffix: str
-    arithmetic: Arithmetic
-    targets: tuple[Target, ...]
-
-
-RUNTIMES: Final = {
-    "executorch": Runtime(
-        "edgerift.deploy.runtimes._executorch", ("executorch",), "executorch", ".pte", "xnnpack", ("mobile",)
-    ),
-    "onnxruntime": Runtime(
-        "edgerift.deploy.runtimes._onnxruntime",
-        ("onnxruntime", "onnx", "onnxscript"),
-        "onnxruntime",
-        ".onnx",
-        "onnxruntime",
-        ("mobile", "server"),
-    ),
-    "inductor": Runtime("edgerift.deploy.runtimes._inductor", ("torch",), "", ".pt2", "graph", ("server",)),
-}
-
-
-class _Adapter(Protocol):
-    """What every runtime's adapter module offers."""
-
-    def compile_program(self, program: Program, path: Path) -> None:
-        """Compile a program and write the artefact, whole or not at all."""
-
-    def open_artefact(self, path: Path) -> Build:
-        """Open an artefact for answering."""
-
-
 def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
-    `runtime` is `executorch` (XNNPACK, `.pte`, target mobile), `onnxruntime` (QDQ, `.onnx`, both targets) or `inductor`
-    (x86, `.pt2`, target server). What it answers to the first of `images`, uint8 `[N,3,H,W]`, one at a time and in the
-    largest batch, has to be what the program answers but for rounding; without them, random images are compared.
+    `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. What it answers to the first of
+    `images`, uint8 `[N,3,H,W]`, one at a time and in the largest batch, has to be what the program answers but for
+    rounding; without them, random images are compared.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
     :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
@@ -109,7 +37,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     """
     chosen = find_runtime(runtime)
     if program.target not in chosen.targets:
-        fitting = ", ".join(sorted(name for name, entry in RUNTIMES.items() if program.target in entry.targets))
+        fitting = ", ".join(sorted(runtimes_for(program.target)))
         raise RecipeError(
             f"runtime '{runtime}' takes target {' or '.join(chosen.targets)}, this program is for {program.target}; "
             f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
@@ -119,23 +47,22 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, artefact)
     note_survival(runtime, hashlib.sha256(artefact).hexdigest())
-    return _adapter(runtime).open_artefact(path)
+    return RUNTIMES[runtime].open(path)
 
 
 def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
     """Compile a program in a folder of its own and make sure that it answers as the program does."""
-    adapter = _adapter(runtime)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{chosen.suffix}"
 
         def answer(part: Program) -> Tensor:
-            adapter.compile_program(part, path)
-            return _try_batches(adapter.open_artefact(path), part, images)
+            chosen.compile(part, path)
+            return _try_batches(chosen.open(path), part, images)
 
-        adapter.compile_program(program, path)
+        chosen.compile(program, path)
         artefact = path.read_bytes()
         try:
-            answers = _try_batches(adapter.open_artefact(path), program, images)
+            answers = _try_batches(chosen.open(path), program, images)
         except BuildError as error:
             part = first_wrong(program, lambda part: _raises(answer, part))
             raise BuildError(f"{str(error).replace(f'{path}', 'what it made')}; it begins at {part}") from error
@@ -181,8 +108,7 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
         raise BuildError(f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
-    find_runtime(name)
-    if name == "inductor" and not trust:
+    if find_runtime(name).runs_code and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
     return _opened(name, path)
 
@@ -193,7 +119,7 @@ def _opened(runtime: str, path: Path) -> Build:
     if not has_survived(runtime, digest):
         require_survival(runtime, path)
         _require_same(runtime, path, digest)
-    opened = _adapter(runtime).open_artefact(path)
+    opened = RUNTIMES[runtime].open(path)
     _require_same(runtime, path, digest)
     note_survival(runtime, digest)
     return opened
@@ -202,20 +128,6 @@ def _opened(runtime: str, path: Path) -> Build:
 def _require_same(runtime: str, path: Path, digest: str) -> None:
     if artefact_digest(runtime, path) != digest:
         raise BuildError(f"{path} changed while it was opened; open it again when what writes it has ended")
-
-
-def find_runtime(name: str) -> Runtime:
-    """Look a runtime up and make sure that it is installed."""
-    if name not in RUNTIMES:
-        raise RecipeError(unknown_name("runtime", name, RUNTIMES))
-    chosen = RUNTIMES[name]
-    if any(importlib.util.find_spec(package) is None for package in chosen.packages):
-        raise MissingRuntimeError(f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'")
-    return chosen
-
-
-def _adapter(runtime: str) -> _Adapter:
-    return importlib.import_module(RUNTIMES[runtime].module)
 
 
 def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
@@ -238,26 +150,12 @@ def artefact_digest(runtime: str, path: Path) -> str:
 
 
 def whole_artefact(runtime: str, path: Path) -> bytes:
-    """Read an artefact as one file: an ONNX model together with the weights that it keeps beside itself."""
+    """Read an artefact as one file: a model together with the weights that it keeps beside itself."""
+    found = RUNTIMES[runtime]
     try:
-        if not _weights_beside(runtime, path):
-            return path.read_bytes()
+        return found.whole(path) if found.files(path) else path.read_bytes()
     except OSError as error:
         raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None
-    from edgerift.deploy.runtimes._onnx_files import whole_model
-
-    return whole_model(path)
-
-
-def _weights_beside(runtime: str, path: Path) -> tuple[str, ...]:
-    if runtime != "onnxruntime":
-        return ()
-    from edgerift.deploy.runtimes._onnx_files import UnreadableModelError, weight_files
-
-    try:
-        return weight_files(path)
-    except UnreadableModelError:
-        return ()  # It names no files, and whoever opens it hears what it is.
 
 
 def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
+from edgerift.deploy.builds._departure import departure, leaves_program
 from edgerift.deploy.program._grid import is_dequantize
 from edgerift.deploy.program._operators import DEQUANTIZE_CHANNELS, WEIGHTED
 from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._spelling import read_program
-from edgerift.deploy.runtimes._departure import departure, leaves_program
-from edgerift.deploy.twins._twin import Arithmetic, twin
+from edgerift.deploy.twins._twin import twin
 from edgerift.errors import BuildError
 
 Answer = Callable[[Program], Tensor]
@@ -41,7 +41,7 @@ def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
     return ((0.7 * patches + 0.3 * noise) * 255).round().to(torch.uint8)
 
 
-def require_faithful(program: Program, answer: Answer, answers: Tensor, images: Tensor, arithmetic: Arithmetic) -> None:
+def require_faithful(program: Program, answer: Answer, answers: Tensor, images: Tensor, arithmetic: str) -> None:
     """Raise :class:`~edgerift.errors.BuildError`, with the layer where it begins, for answers that leave the program's.
 
     `answer` builds a part of the program, which is done only when the answers are wrong.

@@ -37,6 +37,14 @@ def weight_files(path: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def files_beside(path: Path) -> tuple[str, ...]:
+    """Name the weight files of an artefact; none for what is no model, of which whoever opens it hears."""
+    try:
+        return weight_files(path)
+    except UnreadableModelError:
+        return ()
+
+
 def whole_model(path: Path) -> bytes:
     """Read an ONNX model together with the weights beside it, as one file.
 

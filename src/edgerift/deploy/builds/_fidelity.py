@@ -7,9 +7,9 @@ import functools
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._departure import Fidelity, departure
+from edgerift.deploy.builds._runtime import RUNTIMES, Build
 from edgerift.deploy.program._program import Program
-from edgerift.deploy.runtimes._build import RUNTIMES, Build
-from edgerift.deploy.runtimes._departure import Fidelity, departure
 from edgerift.deploy.twins._answers import answers_of
 from edgerift.deploy.twins._twin import Twin, twin
 from edgerift.errors import RecipeError

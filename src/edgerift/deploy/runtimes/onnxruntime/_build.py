@@ -9,11 +9,12 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._build import fingerprint, in_batches
+from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
-from edgerift.deploy.runtimes._build import Fingerprint, fingerprint, in_batches
-from edgerift.deploy.runtimes._onnx_files import weight_files
-from edgerift.deploy.runtimes._probe import open_session
+from edgerift.deploy.runtimes.onnxruntime._files import weight_files
+from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
@@ -76,7 +77,7 @@ class OnnxRuntimeBuild:
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the graph that ONNX Runtime optimised."""
-        from edgerift.deploy.runtimes._onnxruntime_macs import integer_share
+        from edgerift.deploy.runtimes.onnxruntime._macs import integer_share
 
         return integer_share(self.path)
 

@@ -10,7 +10,8 @@ from typing import Final
 
 import torch
 
-from edgerift.deploy.runtimes import _probe
+from edgerift.deploy.builds import _probe
+from edgerift.deploy.builds._runtime import RUNTIMES
 from edgerift.errors import BuildError
 
 _SECONDS: Final = 300
@@ -38,7 +39,7 @@ def require_survival(runtime: str, path: Path) -> None:
     Raises :class:`~edgerift.errors.BuildError` when that ends the child, and when it could not be tried; what else is
     wrong with the file tells who opens it.
     """
-    arguments = [runtime, str(path), str(torch.get_num_threads())]
+    arguments = [str(RUNTIMES[runtime].opening), str(path), str(torch.get_num_threads())]
     # What this process can import, the child can: also from folders that were put into `sys.path` by hand.
     command = [sys.executable, "-P", str(_probe.__file__), *arguments, *(str(folder) for folder in sys.path if folder)]
     quiet = subprocess.DEVNULL

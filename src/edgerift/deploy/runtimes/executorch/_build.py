@@ -9,11 +9,12 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._build import LARGEST_BATCH, fingerprint, in_batches
+from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
-from edgerift.deploy.runtimes._build import LARGEST_BATCH, Fingerprint, fingerprint, in_batches
-from edgerift.deploy.runtimes._executorch_graph import executorch_graph
-from edgerift.deploy.runtimes._probe import load_method
+from edgerift.deploy.runtimes.executorch._graph import executorch_graph
+from edgerift.deploy.runtimes.executorch._opening import load_method
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.steps import write_whole
@@ -85,6 +86,6 @@ class ExecuTorchBuild:
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in XNNPACK's integer kernels, read off the `.pte`."""
-        from edgerift.deploy.runtimes._executorch_macs import integer_share
+        from edgerift.deploy.runtimes.executorch._macs import integer_share
 
         return integer_share(self.path)

@@ -295,6 +295,7 @@ PUBLIC = {
         "Hardening",
         "Look",
         "MadeVariant",
+        "PAPER_ANSWERS",
         "PAPER_VARIANTS",
         "PaperRow",
         "Thieves",

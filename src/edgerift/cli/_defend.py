@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 import tyro
 from pydantic import Field
@@ -19,10 +19,8 @@ from edgerift.cli._victim import Found, VictimOptions, find_victim
 from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
 from edgerift.extract import ExtractRecipe
-from edgerift.harden import sweep_defences
+from edgerift.harden import PAPER_ANSWERS, sweep_defences
 from edgerift.report import defend_text, write_defending
-
-_DEFAULT: Final = ("reverse-sigmoid", "deception")
 
 
 class DefendCommand(Command):
@@ -47,7 +45,7 @@ class DefendCommand(Command):
             metavar="NAME:SETTING=VALUE,...",
             text="defence, with settings to keep fixed; repeatable. Names, with the setting that is swept: "
             + ", ".join(f"{name} ({one.strength_field or 'none'})" for name, one in DEFENCES.items()),
-            default=", ".join(_DEFAULT),
+            default=", ".join(PAPER_ANSWERS),
         ),
     ] = ()
     strengths: Annotated[
@@ -94,7 +92,7 @@ class DefendCommand(Command):
     def _defences(self) -> tuple[dict[str, dict[str, str]], tuple[float, ...] | None]:
         """Read the defences and the strengths; both are checked here, before anything is trained."""
         grid = number_list("--strengths", self.strengths) or None
-        written = [read_swept(text, grid) for text in self.defence or _DEFAULT]
+        written = [read_swept(text, grid) for text in self.defence or PAPER_ANSWERS]
         defences = {defence.name: defence.settings for defence in written}
         if len(defences) < len(written):
             raise InputError("--defence names one defence twice; compare its settings in two runs")

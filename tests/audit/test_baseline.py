@@ -106,7 +106,7 @@ def test_a_baseline_of_other_images_is_refused(audit, baseline, changes, text):
     with pytest.raises(InputError) as caught:
         judge_baseline(other, lines(range(66)), baseline)
     assert text in str(caught.value)
-    assert str(caught.value).startswith("the baseline is of other test images: ")
+    assert str(caught.value).startswith("the baseline covers other test images: ")
 
 
 def test_a_set_that_was_moved_is_the_same_one(audit, baseline):
@@ -199,7 +199,7 @@ def test_an_audit_of_another_version_is_refused(audit, baseline, changes, text):
 
 def test_an_audit_without_evasion_is_no_baseline(audit, baseline):
     (baseline / "audit.json").write_text(audit.replace(evasion=None).model_dump_json())
-    with pytest.raises(InputError, match="the baseline examined no evasion"):
+    with pytest.raises(InputError, match="the baseline did not examine evasion"):
         judge_baseline(audit, lines(BEFORE), baseline)
 
 

@@ -102,7 +102,7 @@ def test_an_attack_that_loses_to_chance_is_seen(make_found):
     misled = make_found(attack, shift=200.5, misled=True)
     flag = black_box(misled.pair, misled.evasion)
     assert flag.level == "error"
-    assert flag.seen.endswith("one of 1 random places of their box, 0 under the attack")
+    assert flag.seen.endswith("one of 1 random points of their box, 0 under the attack")
     right = make_found(Attack(rule="balance", schedule="linear", epsilon=20, step=4), shift=200.5)
     assert black_box(right.pair, right.evasion).level == "ok"
 
@@ -259,7 +259,7 @@ def test_a_curve_that_still_rises_is_noted(found, calls, level, late):
         (100, 0, 100, "ok", "none"),
         (99, 0, 99, "note", "attack more images"),
         (100, 100, 200, "ok", "none"),
-        (100, 101, 201, "note", "mind the bias towards easy images"),
+        (100, 101, 201, "note", "note the bias towards easy images"),
         (100, 450, 1000, "ok", "none"),
     ],
 )

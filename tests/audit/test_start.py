@@ -50,8 +50,8 @@ def recipe(small_pair, pair):
 
 
 MISMATCHES = {
-    "another original": ({"original": "later.safetensors"}, "the program was made from another original than this one"),
-    "another program": ({"program": "later-program.safetensors"}, "the program was made from another original"),
+    "another original": ({"original": "later.safetensors"}, "the program was made from a different original"),
+    "another program": ({"program": "later-program.safetensors"}, "the program was made from a different original"),
     "a stale build": (
         {"original": "later.safetensors", "program": "later-program.safetensors"},
         "the build was not compiled from this program",
@@ -74,7 +74,7 @@ def test_a_pair_whose_parts_do_not_belong_together_is_refused(small_pair, others
             progress=lambda *one: told.append(one),
         )
     assert text in str(caught.value)
-    assert str(caught.value).endswith("or --allow-mismatch audits such a pair all the same")
+    assert str(caught.value).endswith("or --allow-mismatch audits such a pair anyway")
     assert not (tmp_path / "out").exists()
     assert "pgd" not in {one[0] for one in told}
 
@@ -103,7 +103,7 @@ def test_a_program_that_does_not_say_what_it_was_made_from_is_taken(small_pair, 
     pair = files(small_pair.folder, program=tmp_path / "old.safetensors")
     audit = run_audit(recipe(small_pair, pair), tmp_path / "out", Store(tmp_path / "store"))
     (flag,) = (flag for flag in audit.flags if flag.name == "pair-original")
-    assert (flag.level, flag.seen) == ("ok", "the program does not say what it was made from")
+    assert (flag.level, flag.seen) == ("ok", "the program does not record its original")
 
 
 def started(logits, labels, *, learned=None, classes=10, allow=False):
@@ -116,7 +116,7 @@ def started(logits, labels, *, learned=None, classes=10, allow=False):
         pair=SimpleNamespace(original=model),
         test=SimpleNamespace(labels=labels, classes=names, name="photos", images=torch.zeros(len(labels))),
     )
-    return _allowed(_Checks(opened).accuracy(), allow, "--allow-inaccurate audits it all the same")
+    return _allowed(_Checks(opened).accuracy(), allow, "--allow-inaccurate audits it anyway")
 
 
 def answers(right, labels, classes):
@@ -222,7 +222,7 @@ def test_an_original_of_other_images_stops_the_audit_before_the_attacks(small_pa
     program.save(tmp_path / "program.safetensors")
     asked = recipe(small_pair, files(tmp_path))
     with pytest.raises(
-        InputError, match=r"right; always answering the commonest class would get 10\.\d% right; look at"
+        InputError, match=r"right; always answering the most common class would get 10\.\d% right; check"
     ):
         run_audit(asked, tmp_path / "out", Store(tmp_path / "store"))
     assert not (tmp_path / "out").exists()
@@ -258,8 +258,8 @@ def test_classes_in_another_order_are_refused_by_name(small_pair, tmp_path):
     ("classes", "level", "seen"),
     [
         (tuple("0123456789"), "ok", "name 10 of 10 classes alike"),
-        (None, "ok", "neither the original nor the program says"),
-        (tuple(f"digit {number}" for number in range(10)), "note", "what is '0' here was 'digit 0' in the model's tr"),
+        (None, "ok", "neither the original nor the program names"),
+        (tuple(f"digit {number}" for number in range(10)), "note", "'0' here was 'digit 0' in the model's tr"),
     ],
     ids=["the same", "none", "others"],
 )

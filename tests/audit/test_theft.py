@@ -100,7 +100,7 @@ def test_both_threats_in_one_audit_are_those_of_each_alone(recipe, robbed, audit
 
 
 def test_a_baseline_needs_evasion(recipe, audited, store, tmp_path):
-    with pytest.raises(InputError, match="a baseline is compared by the images that evade; examine evasion too"):
+    with pytest.raises(InputError, match="a baseline is compared by its evasive images; examine evasion too"):
         run_audit(recipe, tmp_path / "out", Store(tmp_path / "new"), baseline=audited.folder)
     assert list(tmp_path.iterdir()) == []
 
@@ -108,7 +108,7 @@ def test_a_baseline_needs_evasion(recipe, audited, store, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"thefts": {}}, "neither attacks nor thefts"),
+        ({"thefts": {}}, "neither attacks nor extraction attacks"),
         ({"main": "default"}, "the main attack 'default' is not among the attacks (there are none)"),
         ({"thefts": {"../up": None}}, "thefts"),
     ],
@@ -153,7 +153,7 @@ def test_a_theft_killed_at_every_moment_pays_for_nothing_twice(recipe, robbed, t
 def test_the_strongest_thief_agrees_most_with_the_build():
     part = summarised({"a": theft(30, 1, 1), "b": theft(29, 99, 1), "c": theft(29, 0, 0)}, 0.1)
     assert (part.strongest, part.best.disagreement.successes) == ("b", 29)
-    assert [(flag.name, flag.level) for flag in part.flags] == [("clone", "ok"), ("questions", "ok")]
+    assert [(flag.name, flag.level) for flag in part.flags] == [("clone", "ok"), ("queries", "ok")]
 
 
 @pytest.mark.parametrize(("disagreement", "level"), [(400, "warning"), (355, "warning"), (340, "ok"), (7, "ok")])
@@ -168,7 +168,7 @@ def test_an_unspent_budget_is_seen():
     part = made_theft()
     (flag,) = (one for one in summarised({**part.thieves, "few": theft(1, 1, 1, spent=1999)}, 0.1).flags[1:])
     assert flag.level == "note"
-    assert "few asked about 1,999 of 2,000 images" in flag.seen
+    assert "few queried 1,999 of 2,000 images" in flag.seen
 
 
 @pytest.mark.parametrize("change", [{"budget": 63}, {"attack": Knockoff(student="resnet8")}])

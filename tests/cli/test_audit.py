@@ -171,7 +171,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     refused = run(*asked)
     assert refused.code == 2
     assert "train: epoch 2/2" in refused.err
-    assert "always answering the commonest class would get" in refused.err
+    assert "always answering the most common class would get" in refused.err
     done = run(*asked, "--allow-inaccurate")
     assert done.code == 0
     audit = read_audit(tmp_path / "out")
@@ -228,7 +228,7 @@ def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tm
     failed = run(*theft, "--policy", policy(stolen=0.0), "--out", tmp_path / "out")
     assert failed.code == 1
     line = run(*theft, "--baseline", tmp_path / "out", "--out", tmp_path / "never").line()
-    assert line == "a baseline is compared by the images that evade; examine evasion too"
+    assert line == "a baseline is compared by its evasive images; examine evasion too"
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_the_build_of_another_program_is_refused_or_fails_the_gate(run, given, p
     asked = (*given, "--build", other, "--policy", policy(evasive=1.0), "--out", tmp_path / "out")
     line = run(*asked).line()
     assert line.startswith("the build was not compiled from this program: ")
-    assert line.endswith("or --allow-mismatch audits such a pair all the same")
+    assert line.endswith("or --allow-mismatch audits such a pair anyway")
     assert list((tmp_path / "out").iterdir()) == []
     failed = run(*asked, "--allow-mismatch")
     audit = read_audit(tmp_path / "out")
@@ -377,11 +377,11 @@ def test_an_original_that_does_not_know_the_images_is_refused(run, given, small_
     original.body[-1].weight.data *= 0
     zoo.save(original, tmp_path / "pair" / "original.safetensors")
     asked = (*given, "--adapted", tmp_path / "pair", "--out", tmp_path / "out")
-    assert "the program was made from another original than this one" in run(*asked).line()
+    assert "the program was made from a different original" in run(*asked).line()
     line = run(*asked, "--allow-mismatch").line()
-    assert "always answering the commonest class would get" in line
+    assert "always answering the most common class would get" in line
     assert "its training measured 99.0% on 1000 images" in line
-    assert line.endswith("or --allow-inaccurate audits it all the same")
+    assert line.endswith("or --allow-inaccurate audits it anyway")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -430,7 +430,7 @@ def test_a_card_says_what_does_not_belong_together(run, small_pair, tmp_path):
     original.body[-1].bias.data += 1
     zoo.save(original, tmp_path / "pair" / "original.safetensors")
     told = " ".join(run(*asked).out.split())
-    assert "The program was made from another original than this one." in told
+    assert "The program was made from a different original." in told
     assert "The onnxruntime build was not compiled from this program; build it anew." in told
 
 

@@ -1,4 +1,4 @@
-"""An earlier audit as the bar: has the gap grown by more than chance?"""
+"""An earlier audit as the baseline: has the gap grown by more than chance?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VERSION: Final[int] = Audit.model_fields["version"].default
 #: Worse by chance with at most this probability.
 _SIGNIFICANT: Final = 0.05
 
-#: Images are compared one by one where at least this share of the smaller audit's are in both.
+#: The test is paired where at least this share of the smaller audit's images are in both.
 _SHARED: Final = 0.5
 
 
@@ -41,7 +41,7 @@ def read_audit(path: Path) -> Audit:
 
 
 def _version(content: bytes) -> int | None:
-    """Tell the version of an audit's document; None for what is none."""
+    """Return the version of an audit's document; None for anything else."""
     try:
         document = parse_json(content)
     except ValueError:
@@ -53,11 +53,12 @@ def _version(content: bytes) -> int | None:
 
 
 def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
-    """Tell whether significantly more images evade than in an earlier audit; `samples` are this audit's lines.
+    """Test whether significantly more images evade than in an earlier audit; `samples` are this audit's lines.
 
-    Where the earlier folder has its samples and most images were attacked in both, those that only one of them found
-    are compared by McNemar's test; otherwise the two rates by Fisher's exact test. Both are two-sided, and only a rise
-    fails. Raises `InputError` for a baseline that cannot be read, is of other test images or was attacked otherwise.
+    Where the earlier folder has its samples and most images were attacked in both, those that evaded in only one of
+    them are compared by McNemar's test; otherwise the two rates by Fisher's exact test. Both are two-sided, and only a
+    rise fails. Raises `InputError` for a baseline that cannot be read, covers other test images or used other attack
+    settings.
     """
     earlier = read_audit(path)
     now = _evasion(audit).main
@@ -83,15 +84,15 @@ def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
 
 
 def require_baseline(now: Attack, data: DataPart, path: Path) -> None:
-    """Make sure, before the work, that an earlier audit can be compared; raises `InputError` where it cannot."""
+    """Check, before the work, that an earlier audit can be compared; raises `InputError` where it cannot."""
     require_comparable(now, data, read_audit(path))
     _earlier_evasive(path)
 
 
 def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPart:
-    """Give what an earlier audit's main attack reached.
+    """Return the results of an earlier audit's main attack.
 
-    Raises `InputError` unless it was attacked as `now` says, on the same test images.
+    Raises `InputError` unless it used the attack settings `now` on the same test images.
     """
     before = _evasion(earlier).main
     _require_same_images(data, earlier.data)
@@ -103,7 +104,7 @@ def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPar
         changed = [name for name in type(now).model_fields if getattr(now, name) != getattr(before.attack, name)]
         raise InputError(
             f"the baseline was attacked with other settings ({', '.join(changed)}); "
-            "attack as it was, or make a new baseline"
+            "use the settings of the baseline, or make a new baseline"
         )
     return before
 
@@ -118,19 +119,19 @@ def _require_same_images(now: DataPart, before: DataPart) -> None:
     else:
         differs = "other content"
     raise InputError(
-        f"the baseline is of other test images: {before.images} of {before.name!r} then, {now.images} of {now.name!r} "
+        f"the baseline covers other test images: {before.images} of {before.name!r} then, {now.images} of {now.name!r} "
         f"now, with {differs}; compare with an audit of the same images, or audit that release again on these"
     )
 
 
 def _evasion(audit: Examined) -> EvasionPart:
     if audit.evasion is None:
-        raise InputError("the baseline examined no evasion; make a new one with the threat evasion")
+        raise InputError("the baseline did not examine evasion; make a new one with the threat evasion")
     return audit.evasion
 
 
 def _earlier_evasive(path: Path) -> dict[int, bool]:
-    """Read which images evaded in the earlier audit; none where that cannot be told."""
+    """Read which images evaded in the earlier audit; empty where the folder has no samples."""
     file = (path if is_folder(path) else path.parent) / SAMPLES
     if not is_file(file):
         return {}

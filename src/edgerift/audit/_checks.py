@@ -1,4 +1,4 @@
-"""The checks of the evaluation itself: what would make its rates wrong, looked for and reported either way."""
+"""Checks of the evaluation itself: possible causes of wrong rates, reported whether found or not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgerift.measure import mcnemar
 
 Level = Literal["ok", "note", "warning", "error"]
 
-#: How many images the checks that search again take: enough to show a broken engine, few enough to cost little.
+#: How many images the checks that repeat the search use: enough to show a broken engine, few enough to cost little.
 _FEW: Final = 64
 _SMALL_AUDIT: Final = 100
 _SIGNIFICANT: Final = 0.05
@@ -60,32 +60,32 @@ def check_all(
 
 
 def zero_gradients(found: Evasion) -> FlagPart:
-    """Look for gradients that are zero everywhere, which steer nothing."""
+    """Check for gradients that are zero everywhere and so give no direction."""
     calls = int(found.gradient_calls.sum())
     share = int(found.zero_gradients.sum()) / max(calls, 1)
     return FlagPart(
         name="zero-gradients",
         level=_level(share, note=0.0, warning=0.01, error=0.10),
         seen=f"{share:.2%} of {calls:,} gradients were zero everywhere",
-        meaning="a zero gradient steers nothing: the rate is then too low, however robust the build looks",
+        meaning="a zero gradient gives no direction: the rate is then too low, however robust the build looks",
         action="use an objective on logits (pair-margin), which does not saturate as probabilities do",
     )
 
 
 def twin_fidelity(which: Literal["clean", "attacked"], part: FidelityPart) -> FlagPart:
-    """Look for a twin that leaves its runtime."""
+    """Check for a twin that deviates from its runtime."""
     return FlagPart(
         name=f"fidelity-{which}",
         level=_level(part.label_disagreement, note=0.0, warning=0.01, error=0.05),
         seen=f"twin and build give {part.label_disagreement:.2%} of {part.images:,} {which} images different labels; "
         f"{part.equal_logits:.2%} of the logits are equal, the largest difference is {part.max_lsb:g} LSB",
-        meaning="gradients come from the twin; where it is not what the device computes, they steer beside the mark",
+        meaning="gradients come from the twin; where it does not match the device, they point the wrong way",
         action="check that the program is the build's own, and that the runtime is one whose arithmetic has a twin",
     )
 
 
 def black_box(pair: Pair, found: Evasion) -> FlagPart:
-    """Compare with random images in the same boxes, as many a sample as the attack made gradient calls."""
+    """Compare with random search in the same boxes, with as many tries per image as the attack made gradient calls."""
     tries = max(1, found.attack.steps * found.attack.restarts)
     by_chance = random_search(pair, found.clean, found.labels, found.attack, tries=tries)
     only_chance, only_attack = int((by_chance & ~found.evasive).sum()), int((found.evasive & ~by_chance).sum())
@@ -93,15 +93,15 @@ def black_box(pair: Pair, found: Evasion) -> FlagPart:
     return FlagPart(
         name="black-box",
         level="error" if beaten else "ok",
-        seen=f"{int(by_chance.sum())} of {len(found)} images evade at one of {tries} random places of their box, "
+        seen=f"{int(by_chance.sum())} of {len(found)} images evade at one of {tries} random points of their box, "
         f"{int(found.evasive.sum())} under the attack",
-        meaning="an attack that sees the gradients must not lose to chance; one that does is steered wrongly",
-        action="raise the steps, take another objective, and look at the fidelity above",
+        meaning="a white-box attack must not lose to random search; one that does follows wrong gradients",
+        action="raise the steps, use another objective, and check the fidelity above",
     )
 
 
 def repeated(pair: Pair, found: Evasion) -> FlagPart:
-    """Ask twice, in a batch and alone: an answer that changes proves nothing."""
+    """Query twice, in a batch and alone: an answer that changes is no evidence."""
     few = torch.cat([found.clean[:_FEW], found.images[:_FEW]])
     first = pair.build_scores(few)
     alone = torch.cat([pair.build_scores(image[None]) for image in few])
@@ -109,21 +109,21 @@ def repeated(pair: Pair, found: Evasion) -> FlagPart:
     return FlagPart(
         name="repeat",
         level="error" if changed else "ok",
-        seen=f"the build changed its answer to {changed} of {len(few)} images when asked again, or alone",
-        meaning="a verdict that depends on when or beside what an image is asked cannot be replayed",
-        action="make the runtime deterministic (one thread, no dynamic quantization), or judge by repeated answers",
+        seen=f"the build changed its answer to {changed} of {len(few)} images when queried again, or alone",
+        meaning="a verdict that depends on timing or batch composition cannot be reproduced",
+        action="make the runtime deterministic (one thread, no dynamic quantization), or judge by repeated queries",
     )
 
 
 def replayed(found: Evasion) -> FlagPart:
-    """Count what was found and did not evade again from its PNG file."""
+    """Count the successes that did not reproduce from their PNG files."""
     void = int(found.void.sum())
     return FlagPart(
         name="replay",
         level="warning" if void else "ok",
-        seen=f"{void} of {void + int(found.evasive.sum())} finds did not evade again when judged from their PNG file",
-        meaning="such a find is void and not counted; many of them say that the search saw other pixels or models",
-        action="look at the fidelity and repeat checks; report this if both are clean",
+        seen=f"{void} of {void + int(found.evasive.sum())} successes did not reproduce from their PNG file",
+        meaning="such a success is void and not counted; many of them mean that the search saw other pixels or models",
+        action="check the fidelity and repeat checks; report this if both pass",
     )
 
 
@@ -139,13 +139,13 @@ def identical_pair(pair: Pair, test: ImageSet, found: Evasion) -> FlagPart:
         name="identical-pair",
         level="error" if count else "ok",
         seen=f"{count} of {len(again)} images evaded a pair of the original and itself",
-        meaning="two equal models cannot disagree; what is found there is a fault of the judging",
-        action="do not trust this audit; report the fault with the original's file",
+        meaning="two equal models cannot disagree; any success here is a bug in the judging",
+        action="do not trust this audit; report the bug with the original's file",
     )
 
 
 def no_budget(pair: Pair, steering: Steering, test: ImageSet, clean: tuple[Tensor, Tensor], attack: Attack) -> FlagPart:
-    """Attack with epsilon 0: what is found must be the images about which the two disagree anyway."""
+    """Attack with epsilon 0: only the clean disagreements may succeed."""
     rows = torch.arange(min(len(test), 16 * _FEW))
     chosen = Selection(rows, clean[0][rows], clean[1][rows], Dropped())
     still = attack.replace(epsilon=0, steps=0, restarts=1, goal="wrong", start="clean")
@@ -160,13 +160,13 @@ def no_budget(pair: Pair, steering: Steering, test: ImageSet, clean: tuple[Tenso
         level="error" if different else "ok",
         seen=f"with epsilon 0 {int(again.evasive.sum())} of {len(rows)} images evade; "
         f"{int(expected.sum())} are clean disagreements, {different} differ",
-        meaning="without any change the search must find the clean disagreements and nothing else",
-        action="do not trust this audit; report the fault",
+        meaning="without any perturbation exactly the clean disagreements must succeed",
+        action="do not trust this audit; report the bug",
     )
 
 
 def better_baseline(found: Mapping[str, Evasion], main: str) -> FlagPart:
-    """Look for another attack of the same run that evades more."""
+    """Check for another attack of the same run with a higher rate."""
     better = []
     for name, other in found.items():
         only_other = int((other.evasive & ~found[main].evasive).sum())
@@ -177,50 +177,50 @@ def better_baseline(found: Mapping[str, Evasion], main: str) -> FlagPart:
         name="stronger-attack",
         level="warning" if better else "ok",
         seen=f"stronger than {main} on the same images: {', '.join(better) or 'none'}",
-        meaning="the gate judges by one attack; a stronger one at hand means that its rate is too low",
+        meaning="the gate judges by one attack; a stronger one in the same run means that its rate is too low",
         action=f"make {better[0]} the main attack with --attack {better[0]}" if better else "none",
     )
 
 
 def more_steps(found: Evasion) -> FlagPart:
-    """See whether the search was still finding when its budget ended."""
+    """Check whether the search was still succeeding when its budget ended."""
     counts = found.cumulative()
     late = counts[-1] - counts[int(0.8 * (len(counts) - 1))]
     share = late / len(found)
     return FlagPart(
         name="budget",
         level="note" if share > 0.02 else "ok",
-        seen=f"{late} of {len(found)} images were found in the last fifth of the gradient calls",
-        meaning="a curve that still rises says that an attacker with more steps gets more",
+        seen=f"{late} of {len(found)} images first evaded in the last fifth of the gradient calls",
+        meaning="a curve that still rises means that more steps would give a higher rate",
         action="raise --steps until the curve is flat",
     )
 
 
 def tied_scores(found: Evasion) -> FlagPart:
-    """Count the candidates that hold because the build's two best scores are equal, as those at the end of its grid."""
+    """Count candidates that fail only because the build's two best scores tie, as clipped scores do."""
     best = found.last_build.topk(min(2, found.last_build.shape[1]), 1).values
     tied = int(((best[:, 0] == best[:, -1]) & ~found.evasive).sum())
     share = tied / len(found)
     return FlagPart(
         name="ties",
         level=_level(share, note=0.0, warning=0.05, error=1.0),
-        seen=f"{tied} of {len(found)} images end, not evasive, where the build's two best scores are equal",
+        seen=f"{tied} of {len(found)} images end, not evasive, where the build's top two scores tie",
         meaning="scores clipped at the end of the output's grid have no gradient, and the lower class number wins",
-        action="look at pgd on the same images, and calibrate the output's range on more images",
+        action="run pgd on the same images, and calibrate the output's range on more images",
     )
 
 
 def sample_size(found: Evasion, looked: int) -> FlagPart:
-    """See whether the attacked images are few, or most of the `looked` at could not be attacked."""
+    """Check whether few images were attacked, or most of the `looked` at could not be."""
     small = len(found) < _SMALL_AUDIT
     biased = found.dropped.total > looked / 2
     return FlagPart(
         name="sample",
         level="note" if small or biased else "ok",
         seen=f"{len(found)} images were attacked; {found.dropped.total} of {looked} could not be, "
-        "for original or build get them wrong as they are",
-        meaning="few images give wide intervals; many dropped ones say that the rest are the easy ones",
-        action="attack more images" if small else "mind the bias towards easy images" if biased else "none",
+        "because original or build misclassify them unperturbed",
+        meaning="few images give wide intervals; many dropped images mean that the rest are the easy ones",
+        action="attack more images" if small else "note the bias towards easy images" if biased else "none",
     )
 
 

@@ -1,4 +1,4 @@
-"""The audit's result: what was measured of a pair under attack, and whether the gate holds."""
+"""The audit's result: what was measured of a pair under attack, and the gate's verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgerift.settings import Settings
 class GatePart(Settings):
     """One rule of the policy: what was measured, what is allowed, and whether it holds.
 
-    `unit` says what both figures are: shares in [0, 1], counts, or a p-value that may not fall below its limit.
+    `unit` is the unit of both figures: shares in [0, 1], counts, or a p-value that may not fall below its limit.
     """
 
     rule: str
@@ -38,7 +38,7 @@ class Made(Settings):
 
 
 class Examined(Protocol):
-    """What a gate judges: the result of an examination, whether it was judged before or not."""
+    """What a gate judges: the result of an examination, judged before or not."""
 
     @property
     def data(self) -> DataPart:
@@ -50,11 +50,11 @@ class Examined(Protocol):
 
     @property
     def evasion(self) -> EvasionPart | None:
-        """What the attacks on single images reached."""
+        """The results of the evasion attacks."""
 
     @property
     def theft(self) -> TheftPart | None:
-        """What thieves took."""
+        """The results of the extraction attacks."""
 
     @property
     def flags(self) -> tuple[FlagPart, ...]:
@@ -62,7 +62,7 @@ class Examined(Protocol):
 
 
 class Measured(Settings):
-    """What was measured of a pair, which no rule has judged: it has no verdict."""
+    """The measurements of a pair, not yet judged by any rule: it has no verdict."""
 
     type: Literal["measured"] = "measured"
     version: Literal[1] = 1
@@ -80,10 +80,10 @@ class Measured(Settings):
 
 
 class Audit(Settings):
-    """The whole audit of a pair: a part for each threat, None for one that was not examined.
+    """The complete audit of a pair: one part per threat, None for a threat that was not examined.
 
-    `times` are the seconds of each stage, and `made` tells of the run that wrote the audit; all else is the same for
-    the same command. `made` is None for an audit that no command wrote, and in documents that were written without it.
+    `times` are the seconds of each stage, and `made` describes the run that wrote the audit; all else is deterministic
+    for a command. `made` is None for an audit that no command wrote, and in documents that were written without it.
     """
 
     type: Literal["audit"] = "audit"

@@ -1,4 +1,4 @@
-"""The audit's result on evasion: what each attack reached, why, and the images that it found."""
+"""The audit's evasion results: each attack's rates, the explanations, and the evasive images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgerift.settings import Settings
 
 
 def _inside(name: str) -> str:
-    """Return the name of a file in a folder; raises `ValueError` for one that leads out of it."""
+    """Return the name of a file in a folder; raises `ValueError` for one outside of it."""
     path = PurePosixPath(name)
     if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
         raise ValueError("it must be the name of a file in the audit's folder")
@@ -34,14 +34,14 @@ class ClassPart(Settings):
 
 
 class AttackPart(Settings):
-    """What one attack reached on the attacked images; every rate is judged on the build.
+    """One attack's results on the attacked images; every rate is judged on the build.
 
     `evasive`: original right and build wrong at any iterate, replayed from the PNG file. `evasive_last`: the same at
-    the last iterate; None when the search stopped at success. `evasive_top5`: moreover the build's answer is none of
-    the original's five best; None with fewer than six classes. `fooled`: the build is wrong, whatever the original
-    says. `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
-    p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: found, but not
-    replayed. Means of steps, gradient calls and questions are per success; distances are means over the evasive
+    the last iterate; None when the search stopped at success. `evasive_top5`: in addition the build's answer is not in
+    the original's top 5; None with fewer than six classes. `fooled`: the build is wrong, whatever the original answers.
+    `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
+    p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: successes that
+    did not reproduce. Means of steps, gradient calls and queries are per success; distances are means over the evasive
     images, in grey levels (L-infinity, L2) and in [-1, 1] (SSIM); None without successes.
     """
 
@@ -79,8 +79,8 @@ class ComparisonPart(Settings):
 class ControlPart(Settings):
     """The default attack against the original and its float-fine-tuned control, in place of the build.
 
-    What it reaches comes from further training alone. `p` is that of Fisher's exact two-sided test of whether the rates
-    on the build and on the control differ at all.
+    Its rate is due to fine-tuning alone. `p` is that of Fisher's exact two-sided test of the difference between the
+    rates on the build and on the control.
     """
 
     evasive: Interval
@@ -90,7 +90,7 @@ class ControlPart(Settings):
 
 
 class FidelityPart(Settings):
-    """How far the build is from its twin on the same images; see `deploy.fidelity`."""
+    """The deviation of the build from its twin on the same images; see `deploy.fidelity`."""
 
     images: int
     equal_logits: float
@@ -99,16 +99,17 @@ class FidelityPart(Settings):
 
 
 class LayerPart(Settings):
-    """One layer restored to float in the twin: the share of the evasive images that the twin then gets right again."""
+    """One layer restored to float in the twin: the share of the evasive images that this fixes in the twin."""
 
     layer: str
     healed: Interval
 
 
 class EmbeddingPart(Settings):
-    """Penultimate features in two dimensions: one point an image, model and condition.
+    """Penultimate features in two dimensions: one point per image, model and condition.
 
-    `points[i]` is (x, y), `label[i]` the class's number, `model[i]` and `condition[i]` say whose and of which image.
+    `points[i]` is (x, y), `label[i]` the class's number, `model[i]` and `condition[i]` name the model and the image's
+    condition.
     """
 
     method: Literal["pca", "tsne"]
@@ -118,11 +119,11 @@ class EmbeddingPart(Settings):
     model: tuple[Literal["original", "build"], ...]
     condition: tuple[Literal["clean", "attacked"], ...]
     explained: tuple[float, float] | None
-    """The shares of variance that PCA's two axes hold, in [0, 1]."""
+    """The shares of variance that PCA's two axes explain, in [0, 1]."""
 
 
 class FindingPart(Settings):
-    """One evasive image: the original gets it right, the build gets it wrong, replayed from `attacked_png`.
+    """One evasive image: the original gets it right, the build gets it wrong, reproduced from `attacked_png`.
 
     Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. The build gives its wrong
     answer `build_probability` and the right class `build_right_probability`; the latter is None in documents that were
@@ -149,10 +150,10 @@ class FindingPart(Settings):
 
 
 class EvasionPart(Settings):
-    """What the attacks on single images reached.
+    """The results of the evasion attacks.
 
-    Of the test images `attacked` were attacked; those that original or build gets wrong before any attack cannot be
-    evaded. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
+    Of the test images `attacked` were attacked; those that original or build misclassifies before any attack are not
+    eligible. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
     checks of this part of the evaluation.
     """
 
@@ -173,5 +174,5 @@ class EvasionPart(Settings):
 
     @property
     def main(self) -> AttackPart:
-        """What the main attack reached."""
+        """The results of the main attack."""
         return self.attacks[self.main_attack]

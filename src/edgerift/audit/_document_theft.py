@@ -1,4 +1,4 @@
-"""The audit's result on theft: what each thief took."""
+"""The audit's result on theft: each extraction attack's clone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from edgerift.settings import Settings
 
 
 class TheftPart(Settings):
-    """What thieves took through the build's answers alone.
+    """The results of extraction attacks that see the build's answers alone.
 
-    `thieves` holds each theft by name. `strongest` names the one whose clone gives most test images the build's own
-    label. `chance` is the share of the test images in the commonest class, in [0, 1]: a model that always answers one
-    class is right that often, so a clone that hardly agrees more has learned nothing. `flags` are the checks of this
-    part of the evaluation.
+    `thieves` holds each attack's result by name. `strongest` names the one whose clone agrees most often with the
+    build's label on the test images. `chance` is the share of the test images in the most common class, in [0, 1],
+    which a constant answer reaches: a clone whose agreement is not above it has learned nothing. `flags` are the checks
+    of this part of the evaluation.
     """
 
     thieves: dict[str, Theft]
@@ -23,5 +23,5 @@ class TheftPart(Settings):
 
     @property
     def best(self) -> Theft:
-        """The theft whose clone agrees most with the build."""
+        """The attack whose clone agrees most with the build."""
         return self.thieves[self.strongest]

@@ -1,4 +1,4 @@
-"""The gate: which figures an audit may have, as a file that is reviewed with the code."""
+"""The gate: the limits on an audit's figures, as a file that is reviewed with the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.settings import LARGEST_YAML, Document, Settings, read_yaml, setti
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
 
-_UPPER: Final = "the upper end of the interval of"
+_UPPER: Final = "the upper confidence bound of"
 
 # Strict, for `evasive: true` would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -24,10 +24,10 @@ Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
 
 
 class Policy(Settings):
-    """What an audit has to hold; a field that is None is not judged.
+    """The limits that an audit is held to; a field that is None is not judged.
 
-    Shares are in [0, 1]. Limits on rates are limits on the upper end of the exact 95 % interval, so that few images
-    cannot pass by luck. Rules about a threat are judged where that threat was examined.
+    Shares are in [0, 1]. Limits on rates apply to the upper bound of the exact 95 % confidence interval, so that a
+    small sample cannot pass by luck. Rules about a threat are judged where that threat was examined.
 
     - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last.
     - `stolen`: the share of test images to which the build and its most faithful clone give the same label.
@@ -52,13 +52,13 @@ class Policy(Settings):
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy from a YAML file or a pipe; raises `InputError` for what is none, naming line and field."""
+    """Read a policy from a YAML file or a pipe; raises `InputError`, naming line and field, for anything else."""
     document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML, may_be_pipe=True)
     return settings_of(read_yaml(document, "write for instance 'evasive: 0.10'"), Policy, document)
 
 
 def judge(audit: Examined, policy: Policy) -> tuple[GatePart, ...]:
-    """Judge an audit's figures by a policy, one part a rule."""
+    """Judge an audit's figures by a policy, one part per rule."""
     rules = (
         *(_evasion_rules(audit.evasion, policy) if audit.evasion is not None else ()),
         *(_theft_rules(audit.theft, policy) if audit.theft is not None else ()),

@@ -1,4 +1,4 @@
-"""Why it happens: which layer's quantization opens the rift, and what the features of both models show."""
+"""Explanations: which layer's quantization causes the gap, and the features of both models."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from edgerift.evade import Evasion, Pair, embedding, rank_layers
 from edgerift.measure import interval
 from edgerift.steps import Progress
 
-#: Enough images to rank layers by, and enough points to see clusters in.
+#: Enough images to rank layers with, and enough points to see clusters.
 _RANKED: Final = 512
 _SHOWN: Final = 150
 
 
 def layer_parts(pair: Pair, found: Evasion, progress: Progress) -> tuple[LayerPart, ...]:
-    """Rank the layers of the pair's program by the evasive images that heal when they are restored to float."""
+    """Rank the layers of the pair's program by the evasive images that restoring them to float fixes."""
     assert pair.program is not None
     hits = found.select(found.evasive.nonzero()[:_RANKED, 0])
     if len(hits) == 0:
         return ()
-    # What quantization-aware training rounded is not known any more; there only the rounding of values is left out.
+    # The float weights of quantization-aware training are lost; there only the rounding of activations is removed.
     weights = float_weights(pair.original, pair.program) if pair.program.provenance.method == "ptq" else None
     ranked = rank_layers(pair.program, hits.images, hits.labels, weights, progress=progress)
     return tuple(LayerPart(layer=effect.layer, healed=interval(effect.healed)) for effect in ranked)

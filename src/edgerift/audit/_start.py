@@ -1,6 +1,6 @@
-"""What an audit starts from: parts that belong together, classes in the model's order, an original that knows the data.
+"""Checks of an audit's inputs: matching parts, classes in the model's order, an original that fits the data.
 
-Where one of them fails, hours of work would measure something else, and so the audit stops unless it is told to go on.
+Where one of them fails, hours of work would measure the wrong thing, so the audit stops unless that is allowed.
 """
 
 from __future__ import annotations
@@ -18,33 +18,34 @@ from edgerift.deploy import fidelity, leaves_program
 from edgerift.errors import InputError
 from edgerift.measure import Rate, accuracy
 
-#: Enough images to tell a build of another program, few enough to cost nothing.
+#: Enough images to detect a build of another program, few enough to cost nothing.
 _ASKED: Final = 256
 
-#: An accuracy is near chance when it may lie within this part of the way from the commonest class's share to 1.
+#: An accuracy is near chance when its interval reaches within this part of the way from the most common class's share
+#: to 1.
 _NEAR: Final = 0.1
-#: It is far below another one when it has surely lost this part of what that had beyond guessing.
+#: It is far below another one when it has significantly lost this part of what that had above chance.
 _LOST: Final = 0.25
 
 _REASONS: Final = (
-    "look at the order of the classes, the normalisation, the size of the images, and whether the original was made "
+    "check the order of the classes, the normalisation, the size of the images, and whether the original was made "
     "for this data"
 )
 
 
 def start_flags(opened: Opened, *, allow_mismatch: bool, allow_inaccurate: bool) -> tuple[FlagPart, ...]:
-    """Check what an audit starts from, the cheap things first.
+    """Check an audit's inputs, the cheap checks first.
 
-    A pair whose parts do not belong together, or an original that does not know the images, is an error; where it is
-    allowed, a warning. Raises :class:`~edgerift.errors.InputError` for one that is not, and
-    :class:`~edgerift.errors.ModelError` for classes that stand in another order.
+    A mismatched pair, or an original whose accuracy on the images is near chance, is an error; where it is allowed, a
+    warning. Raises :class:`~edgerift.errors.InputError` for one that is not allowed, and
+    :class:`~edgerift.errors.ModelError` for classes in another order.
     """
     checks = _Checks(opened)
     return (
         checks.classes(),
-        _allowed(checks.original(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
-        _allowed(checks.build(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
-        _allowed(checks.accuracy(), allow_inaccurate, "--allow-inaccurate audits it all the same"),
+        _allowed(checks.original(), allow_mismatch, "--allow-mismatch audits such a pair anyway"),
+        _allowed(checks.build(), allow_mismatch, "--allow-mismatch audits such a pair anyway"),
+        _allowed(checks.accuracy(), allow_inaccurate, "--allow-inaccurate audits it anyway"),
     )
 
 
@@ -73,29 +74,27 @@ class _Checks:
         unknown = [(mine, theirs) for mine, theirs in zip(named, given, strict=False) if mine not in given]
         seen = f"the model and the images name {len(named) - len(unknown)} of {len(given)} classes alike"
         if not named:
-            seen = "neither the original nor the program says what its classes are called"
+            seen = "neither the original nor the program names its classes"
         elif unknown:
-            seen += f"; what is {unknown[0][1]!r} here was {unknown[0][0]!r} in the model's training"
+            seen += f"; {unknown[0][1]!r} here was {unknown[0][0]!r} in the model's training"
         return FlagPart(
             name="class-names",
             level="note" if unknown else "ok",
             seen=seen,
-            meaning="where the classes stand in another order every label is wrong; other names can hide that",
-            action="see that both lists mean the same classes in the same order" if unknown else "none",
+            meaning="with the classes in another order every label is wrong; other names can hide that",
+            action="check that both lists mean the same classes in the same order" if unknown else "none",
         )
 
     def original(self) -> FlagPart:
-        """Compare the original with the one that the program says it was made from."""
+        """Compare the original with the one recorded in the program."""
         made_from = self._opened.program.provenance.original
         is_another = bool(made_from) and made_from != weights_digest(self._opened.pair.original)
-        seen = (
-            "the program was made from the original" if made_from else "the program does not say what it was made from"
-        )
+        seen = "the program was made from the original" if made_from else "the program does not record its original"
         return FlagPart(
             name="pair-original",
             level="error" if is_another else "ok",
-            seen="the program was made from another original than this one" if is_another else seen,
-            meaning="between models that were never the same everything counts as a rift, also what training changed",
+            seen="the program was made from a different original" if is_another else seen,
+            meaning="between unrelated models every difference counts as a gap, including differences of training",
             action="give the original that the program was adapted from" if is_another else "none",
         )
 
@@ -112,8 +111,8 @@ class _Checks:
             seen=f"the build {'was not compiled from' if is_another else 'answers as'} this program: "
             f"{near.label_disagreement:.1%} of {near.images} images get another label, {near.equal_logits:.1%} of the "
             f"logits are equal, the largest difference is {near.max_lsb:g} levels",
-            meaning="a build of another program is steered by the wrong gradients and judged beside the wrong original",
-            action="compile the program anew, or give the one that the build was compiled from"
+            meaning="a build of another program gets the wrong gradients and is compared with the wrong original",
+            action="compile the program again, or give the one that the build was compiled from"
             if is_another
             else "none",
         )
@@ -133,24 +132,25 @@ class _Checks:
             name="accuracy",
             level="error" if wrong else "ok",
             seen="; ".join([f"the original gets {found} of the test images of {opened.test.name} right", *wrong]),
-            meaning="an original that does not know the images says nothing about what a build lost",
+            meaning="with an original near chance on these images the loss of a build cannot be measured",
             action=_REASONS if wrong else "none",
         )
 
 
 def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
-    """Word an accuracy that chance explains.
+    """Report an accuracy that chance explains.
 
-    Its exact interval begins near the commonest class's share, or below, and ends below the middle between guessing and
-    1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
+    Its exact interval starts near the most common class's share, or below, and ends below the midpoint between chance
+    and 1: the first condition alone would reject small samples, and sets of nearly one class, however accurate the
+    original.
     """
     share = commonest.value
     if found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2:
-        yield f"always answering the commonest class would get {share:.1%} right"
+        yield f"always answering the most common class would get {share:.1%} right"
 
 
 def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:
-    """Word an accuracy that is far below what training measured, by the exact intervals of both."""
+    """Report an accuracy far below what training measured, by the exact intervals of both."""
     if learned is None or learned.accuracy is None or learned.images is None:
         return
     before = Rate(round(learned.accuracy * learned.images), learned.images)

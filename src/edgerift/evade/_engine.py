@@ -1,4 +1,4 @@
-"""The search engine: one batch whose samples enter, move, are judged, and leave as soon as they are done."""
+"""The search engine: one batch whose samples enter, are perturbed and judged, and leave as soon as they are done."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from edgerift.evade._starts import box, project, starts
 from edgerift.evade._steps import Slope, State, step_rule
 from edgerift.images import to_float
 
-#: New samples enter when the batch has shrunk to this share, so that most steps copy nothing.
+#: New samples enter when the batch has shrunk to this share, so that most steps copy no data.
 _REFILL_BELOW: Final = 0.75
 
 
 @final
 @dataclass(frozen=True)
 class Trace:
-    """What a search did to each image: tensors of one row an image.
+    """What a search did to each image: tensors of one row per image.
 
     `found` uint8 `[N,C,H,W]` is the first evasive candidate, or the last candidate where there was none; `last` the
-    last one. `first` is the number of gradient calls before the first success, -1 without one. `fooled`: the build was
-    wrong about a candidate it was asked about. The rest are counts.
+    last one. `first` is the number of gradient calls before the first success, -1 without one. `fooled`: the build
+    misclassified a candidate it was queried with. The rest are counts.
     """
 
     found: Tensor
@@ -46,7 +46,7 @@ class Trace:
 
 @final
 class Engine:
-    """One search over uint8 images `[N,C,H,W]` with labels int64 `[N]`: what it moves are these C channels."""
+    """One search over uint8 images `[N,C,H,W]` with labels int64 `[N]`: it perturbs these C channels."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class Engine:
     ) -> None:
         """Prepare the search.
 
-        `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a question only
-        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`. The
-        models are shown images of `channels` channels, by default as many as are moved; one channel is repeated.
+        `evasive` bool `[N]` says which images evade unperturbed, by default none: a clean start is queried only for
+        these. Under `near` the build is queried where the twins' margins, in logits, are at most `slack`. The models
+        get images of `channels` channels, by default as many as are perturbed; one channel is repeated.
         """
         self._images, self._labels = images, labels
         self._attack, self._objective, self._steering, self._judge = attack, objective, steering, judge
@@ -90,7 +90,7 @@ class Engine:
         )
 
     def run(self) -> Iterator[int]:
-        """Search to the end; yields after each step how many images' worth of work is done."""
+        """Search to the end; yields the completed work after each step, in images."""
         state: State = {}
         done = 0
         while True:
@@ -137,7 +137,7 @@ class Engine:
         }
 
     def _due(self, state: State) -> Tensor:
-        """Tell which samples the build is asked about before the next gradient: bool `[B]`."""
+        """Return which samples the build is queried with before the next gradient: bool `[B]`."""
         taken = state["taken"].cpu()
         final_one = taken == self._attack.steps
         untouched = (taken == 0) & (state["start"] == 0) & (self._attack.start == "clean")
@@ -145,7 +145,7 @@ class Engine:
         return due | ~untouched if self._attack.ask == "always" else due
 
     def _question(self, state: State, candidates: Tensor, due: Tensor) -> None:
-        """Ask the judges about the candidates `[B,C,H,W]` that are due, and note what they say."""
+        """Judge the candidates `[B,C,H,W]` that are due, and record the verdicts."""
         due = due & (self.trace.first[state["row"]] < 0)
         if not bool(due.any()):
             return
@@ -161,7 +161,7 @@ class Engine:
         trace.found[successes] = asked[verdicts.evasive]
 
     def _without_finished(self, state: State, candidates: Tensor) -> tuple[State, Tensor, int]:
-        """Take those out that are done, or due for another start; returns how many images are done."""
+        """Remove samples that are done, or due for a restart; returns how many images are done."""
         rows = state["row"]
         succeeded = self.trace.first[rows] >= 0
         spent = state["taken"].cpu() == self._attack.steps
@@ -184,7 +184,7 @@ class Engine:
         return kept, candidates.index_select(0, stay), int((leaving & ~again).sum())
 
     def _advance(self, state: State, candidates: Tensor) -> None:
-        """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
+        """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and update the positions."""
         images = to_float(candidates.to(self._device))
         adapted, slope = self._slope(images, state["labels"])
         steepest = slope.gradient.abs().amax((1, 2, 3))
@@ -219,7 +219,7 @@ class Engine:
 
 
 def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> Slope:
-    """Tell the gradients of both margins `[B]` apart, each with its own images."""
+    """Compute the gradients of both margins `[B]` separately, each with its own images."""
     total = _checked(original + build, original)
     first, second = torch.autograd.grad(total.sum(), (kept, lost), materialize_grads=True)
     level = total.detach() / 2
@@ -229,7 +229,7 @@ def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> 
 def _checked(values: Tensor, like: Tensor) -> Tensor:
     if not isinstance(values, Tensor) or values.shape != like.shape:
         answer = f"shape {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value an image, [N]")
+        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value per image, [N]")
     if not values.requires_grad:
         raise ModelError("the objective has no gradient; compute it from the logits, with neither detach() nor no_grad")
     if not bool(values.isfinite().all()):
@@ -238,7 +238,7 @@ def _checked(values: Tensor, like: Tensor) -> Tensor:
 
 
 def device_of(steering: Steering) -> torch.device:
-    """Tell where the steering modules are; the CPU when they hold no tensors."""
+    """Return the device of the steering modules; the CPU when they hold no tensors."""
     for module in (*steering.adapted, steering.original):
         for tensor in (*module.parameters(), *module.buffers()):
             return tensor.device

@@ -1,4 +1,4 @@
-"""Who decides: the build, asked about uint8 images, and the original wherever the build was wrong."""
+"""The judges of success: the build, queried with uint8 images, and the original wherever the build is wrong."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _TOP = 5
 
 
 def is_evasive(original: Tensor, build: Tensor, labels: Tensor, attack: Attack) -> Tensor:
-    """Tell which images evade, bool `[N]`, from both models' scores `[N,K]`: the original right, the build wrong.
+    """Return which images evade, bool `[N]`, from both models' scores `[N,K]`: the original right, the build wrong.
 
-    With a target class the build has to answer it; with the goal `top5` its answer is none of the original's five best,
-    counted by class number.
+    With a target class the build has to answer it; with the goal `top5` its answer is not in the original's top 5, ties
+    resolved by class number.
     """
     return (original.argmax(1) == labels) & _build_falls(build, labels, attack) & _reaches_goal(original, build, attack)
 
 
 def is_beyond_top5(original: Tensor, build: Tensor) -> Tensor:
-    """Tell where the build's answer is none of the original's five best, bool `[N]`, from scores `[N,K]`."""
+    """Return where the build's answer is not in the original's top 5, bool `[N]`, from scores `[N,K]`."""
     best = original.topk(min(_TOP, original.shape[1]), 1).indices
     return ~(best == build.argmax(1)[:, None]).any(1)
 
@@ -34,7 +34,7 @@ def is_beyond_top5(original: Tensor, build: Tensor) -> Tensor:
 @final
 @dataclass(frozen=True)
 class Verdicts:
-    """What the judges said of some images: bool `[N]` each; `asked_original` where the original had to be asked."""
+    """The verdicts on some images: bool `[N]` each; `asked_original` where the original was queried."""
 
     fooled: Tensor
     evasive: Tensor
@@ -43,10 +43,10 @@ class Verdicts:
 
 @final
 class Judge:
-    """Asks the build about every image it is given, and the original only where the build is wrong.
+    """Queries the build with every image, and the original only where the build is wrong.
 
-    During a search the original is a folded copy, which answers alike but for rounding; what a search reports is
-    judged again by the original itself.
+    During a search the original is a folded copy, which is equal up to rounding; what a search reports is judged again
+    by the original itself.
     """
 
     def __init__(self, victim: Victim, attack: Attack) -> None:

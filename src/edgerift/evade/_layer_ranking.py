@@ -1,4 +1,4 @@
-"""Which layer's quantization opens the rift: the layers of a program, by what restoring each one heals."""
+"""Which layer's quantization causes the gap: the layers of a program, by what restoring each one fixes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgerift.steps import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class LayerEffect:
-    """One layer back in float: the share of the twin's wrong answers that this makes right."""
+    """One layer restored to float: the share of the twin's errors that this fixes."""
 
     layer: str
     healed: Rate
@@ -27,12 +27,12 @@ def rank_layers(
     original_weights: Mapping[str, Tensor] | None = None,
     progress: Progress = silent,
 ) -> tuple[LayerEffect, ...]:
-    """Rank the quantized layers of a program by the wrong answers that each one's return to float makes right.
+    """Rank the quantized layers of a program by the errors that restoring each one to float fixes.
 
-    Asked are the images (uint8 `[N,3,H,W]`, labels int64 `[N]`) that the program's twin with graph arithmetic gets
-    wrong, of every layer the same; see :func:`edgerift.deploy.restored_twin` for what is restored, and for
-    `original_weights`. The most healing layer comes first, equal ones in the program's order. The answer is empty when
-    the twin gets no image wrong.
+    All layers are ranked on the images (uint8 `[N,3,H,W]`, labels int64 `[N]`) that the program's twin with graph
+    arithmetic misclassifies; see :func:`edgerift.deploy.restored_twin` for what is restored, and for
+    `original_weights`. The layer that fixes most comes first, ties in the program's order. The ranking is empty when
+    the twin misclassifies no image.
     """
     wrong = twin_scores(twin(program), images).argmax(1) != labels if len(images) else labels.bool()
     if not wrong.any():

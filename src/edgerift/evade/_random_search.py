@@ -1,4 +1,4 @@
-"""A search without gradients: the black-box yardstick that a white-box attack has to beat."""
+"""A search without gradients: the black-box baseline that a white-box attack has to beat."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def random_search(
     tries: int | None = None,
     grey: bool | None = None,
 ) -> Tensor:
-    """Judge random images in each box; tells which images evaded, bool `[N]`.
+    """Judge random images in each box; returns which images evaded, bool `[N]`.
 
-    Images are uint8 `[N,3,H,W]`, labels int64 `[N]`. Of `attack` count the epsilon, the goal, the target class, the
-    seed and, unless `tries` is given, the budget: as many tries an image as there are gradient calls, at least one.
-    Half of the tries draw every pixel anywhere in its range, half at one of its ends. The draw depends on the image's
-    bytes and the seed alone. `grey` images stay grey; unless it is given the pixels of all images tell.
+    Images are uint8 `[N,3,H,W]`, labels int64 `[N]`. Of `attack` the epsilon, the goal, the target class and the seed
+    are used. `tries` defaults to its budget: as many tries per image as gradient calls, at least one. Half of the tries
+    draw every pixel uniformly from its range, half from its two ends. The draw depends on the image's bytes and the
+    seed alone. `grey` images stay grey; by default all images are checked for being grey.
     """
     tries = max(1, attack.steps * attack.restarts) if tries is None else tries
     attack = attack.replace(start="random")

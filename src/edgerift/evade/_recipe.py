@@ -1,4 +1,4 @@
-"""Searches as steps that the store keeps: which images can be evaded, and one attack on them."""
+"""Searches as steps that the store keeps: which images are eligible, and one attack on them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVASION: Final = "evasion.safetensors"
 SELECTION: Final = "selection.safetensors"
 
-#: A killed search goes on after the last whole part of so many images.
+#: A killed search resumes after the last complete part of this many images.
 _PART: Final = 128
 _ELIGIBLE: Final = "eligible"
 
@@ -46,11 +46,11 @@ class PairSettings(Settings):
 
     @property
     def opened(self) -> tuple[Recipe, ...]:
-        """The steps that `open` opens: with a control neither program nor build is one of them."""
+        """The steps that `open` opens: with a control these are neither program nor build."""
         return (self.original, self.program, self.build) if self.control is None else (self.original, self.control)
 
     def open(self, store: Store, progress: Progress) -> tuple[Pair, Steering]:
-        """Open the pair and what steers a white-box attack on it, made when missing."""
+        """Open the pair and the steering of a white-box attack on it, made when missing."""
         original = open_original(self.original, store, progress)
         if self.control is not None:
             tuned = store.get(self.control, progress) / "original.safetensors"
@@ -64,9 +64,9 @@ class PairSettings(Settings):
 
 
 class SelectRecipe(Recipe):
-    """Ask both models about every test image: `selection.safetensors` with both models' logits.
+    """Query both models with every test image: `selection.safetensors` with both models' logits.
 
-    The file's metadata tell how many images both label correctly.
+    The file's metadata holds how many images both label correctly.
     """
 
     type: Literal["select"] = "select"
@@ -79,7 +79,7 @@ class SelectRecipe(Recipe):
         return self.pair.opened
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Ask, and write the answers into `folder`."""
+        """Query, and write the answers into `folder`."""
         pair, _ = self.pair.open(store, progress)
         test = open_splits(self.images).test
         found = select(pair, test, eligible_only=False)
@@ -88,12 +88,12 @@ class SelectRecipe(Recipe):
         write_whole(folder / SELECTION, save(answers, metadata={_ELIGIBLE: str(right)}))
 
     def open(self, store: Store, progress: Progress) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read both models' logits of the whole test set `[N,K]`, asked for when missing."""
+        """Read both models' logits of the whole test set `[N,K]`, computed when missing."""
         answers = load_file(store.get(self, progress) / SELECTION)
         return answers["original"], answers["build"]
 
     def eligible(self, store: Store, progress: Progress) -> int:
-        """Read how many test images both models label correctly, asked for when missing."""
+        """Read how many test images both models label correctly, computed when missing."""
         with safe_open(store.get(self, progress) / SELECTION, "pt") as file:
             return int(file.metadata()[_ELIGIBLE])
 
@@ -101,9 +101,9 @@ class SelectRecipe(Recipe):
 class EvadeRecipe(Recipe):
     """Attack `count` of the test images that both models get right, or all: `evasion.safetensors`.
 
-    `draw` seeds the choice of the images. A run that was killed goes on after its last finished part. With `shard`,
-    parts of at least so many images are steps of their own, which may run at the same time; the result is the same.
-    Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
+    `draw` seeds the choice of the images. A run that was killed resumes after its last finished part. With `shard`,
+    parts of at least that many images are steps of their own, which may run at the same time; the result is the same.
+    Gradients are taken on `device`, a GPU where there is one; the build and the original judge as always.
     """
 
     type: Literal["evade"] = "evade"
@@ -120,11 +120,11 @@ class EvadeRecipe(Recipe):
 
     @property
     def selecting(self) -> SelectRecipe:
-        """The step that tells which images can be evaded."""
+        """The step that selects the eligible images."""
         return SelectRecipe(pair=self.pair, images=self.images)
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the pair and what it answers, and the shards as soon as it is known how many there are."""
+        """List the pair and its answers, and the shards as soon as their number is known."""
         shards = self._shards(store, silent) if self.shard is not None and store.has(self.selecting) else ()
         return (*self.pair.opened, self.selecting, *shards)
 
@@ -134,7 +134,7 @@ class EvadeRecipe(Recipe):
         return tuple(step for step in stored_recipes(store, EvadeShard, own) if step.evade.canonical_json() == own)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search, or go on searching, and write the result into `folder`."""
+        """Search, or resume, and write the result into `folder`."""
         if not (folder / EVASION).is_file():
             shards = self._shards(store, progress)
             whole = EvadeShard(evade=self, parts=self._parts(store, progress))
@@ -158,7 +158,7 @@ class EvadeRecipe(Recipe):
         return ceil((right if self.count is None else min(self.count, right)) / _PART)
 
     def _shards(self, store: Store, progress: Progress) -> tuple[EvadeShard, ...]:
-        """Cut the images into shards of whole parts; none where one would be all."""
+        """Cut the images into shards of whole parts; empty where a single one would suffice."""
         if self.shard is None:
             return ()
         parts, size = self._parts(store, progress), ceil(self.shard / _PART)
@@ -179,18 +179,18 @@ class EvadeShard(Recipe):
     parts: PositiveInt
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the pair and what it answers: the search itself needs this shard, not the other way round."""
+        """List the pair and its answers: the search itself needs this shard, not the other way round."""
         return (*self.evade.pair.opened, self.evade.selecting)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search, or go on searching, and write the shard into `folder`."""
+        """Search, or resume, and write the shard into `folder`."""
         if not (folder / EVASION).is_file():
             joined([Evasion.load(path) for path in self.searched(folder, store, progress)]).save(folder / EVASION)
         for path in folder.glob("part-*"):
             path.unlink()
 
     def searched(self, folder: Path, store: Store, progress: Progress) -> list[Path]:
-        """Search part by part, leaving out the parts that `folder` holds, and name their files."""
+        """Search part by part, skipping parts already in `folder`, and return their files."""
         evade = self.evade
         asked = evade.selecting.open(store, progress)
         pair, steering = evade.pair.open(store, progress)

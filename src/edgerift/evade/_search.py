@@ -1,4 +1,4 @@
-"""The search as a user calls it: choose the images that can be evaded, search, and judge every find from its file."""
+"""The search as a user calls it: choose the eligible images, search, and judge every success from its file."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from edgerift.measure import predict_all
 from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 
-#: How many images the original is asked about twice.
+#: How many images the original is queried with twice.
 _REPEATED: Final = 4
-#: How many clean images tell how far a twin may be from its runtime.
+#: How many clean images measure the deviation of a twin from its runtime.
 _SLACK_IMAGES: Final = 64
 
 
 @final
 @dataclass(frozen=True)
 class Selection:
-    """The images of a set that can be evaded: their places int64 `[N]` and both models' clean logits `[N,K]`."""
+    """The eligible images of a set: their indices int64 `[N]` and both models' clean logits `[N,K]`."""
 
     index: Tensor
     original: Tensor
@@ -56,11 +56,11 @@ def search(
 ) -> Evasion:
     """Search each image's box for one that the original gets right and the build gets wrong.
 
-    `attack` is a description or the name of a preset, the strongest unless given; `changes` replace fields of it, such
-    as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
-    the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
-    on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a
-    grey set stay grey: their three channels move as one. A batch size changes the speed, not the result.
+    `attack` is a description or the name of a preset, by default the strongest; `changes` replace fields of it, such as
+    `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone the
+    steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box, on
+    the CPU. By default (`eligible_only`) only images that both models label correctly are attacked. Images of a grey
+    set stay grey: their three channels change together. A batch size changes the speed, not the result.
 
     Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
     :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
@@ -93,7 +93,7 @@ def _described(attack: Attack | str | None, objective: Objective | None, changes
 
 
 def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -> Selection:
-    """Choose the images that both models label correctly, or all of them, and count the others by who is wrong."""
+    """Choose the images that both models label correctly, or all, and count the others by which model is wrong."""
     labels = image_set.labels
     if len(labels):
         require_repeatable(victim.original, to_float(image_set.images[:_REPEATED].contiguous()))
@@ -157,7 +157,7 @@ def search_selected(
 
 
 def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
-    """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
+    """Judge the candidates again by the true original, and each success alone, from its PNG file."""
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     found, last = (shown(candidates, images.shape[1]) for candidates in (trace.found, trace.last))
     last_original, last_build = _scores(victim, last, labels, chosen)
@@ -202,7 +202,7 @@ def _scores(victim: Victim, images: Tensor, labels: Tensor, chosen: Selection) -
 
 
 def _slack(chosen: Selection, steering: Steering, images: Tensor) -> float:
-    """How far below it a twin's margin has the build asked: twice the largest difference seen on clean images."""
+    """The twin's margin below which the build is queried: twice the largest difference on clean images."""
     few = images[:_SLACK_IMAGES].to(device_of(steering))
     if len(few) == 0:
         return 0.0

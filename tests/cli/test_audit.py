@@ -430,7 +430,7 @@ def test_a_card_says_what_does_not_belong_together(run, small_pair, tmp_path):
     original.body[-1].bias.data += 1
     zoo.save(original, tmp_path / "pair" / "original.safetensors")
     told = " ".join(run(*asked).out.split())
-    assert "The program was made from a different original." in told
+    assert "The program was made from another original than this one." in told
     assert "The onnxruntime build was not compiled from this program; build it anew." in told
 
 

@@ -72,7 +72,7 @@ def test_a_thief_with_some_images_of_the_victims(small_pair, run, given, tmp_pat
     assert run(*few, 4, "--out", tmp_path / "few").code == 0
     many = run(*few, 100_000, "--out", tmp_path / "many")
     assert many.code == 2
-    assert "the thief is to have 100000 of" in many.err
+    assert "positives asks for 100000 of" in many.err
 
 
 def test_a_simulated_victim_needs_no_build(small_pair):
@@ -90,7 +90,7 @@ WRONG = [
     (("--attack", "disguide", "--split"), "--split: disguide takes no finite differences"),
     (("--epsilon", 1), "--epsilon is for the attacks without images; choose one with --attack"),
     (("--keep-answers",), "--keep-answers is for the attacks without images"),
-    (("--attack", "dfme", "--budget", 10), "10 is less than the 56 questions of one iteration"),
+    (("--attack", "dfme", "--budget", 10), "10 is less than the 56 queries of one iteration"),
     (("--attack", "dfme", "--pixels", "float"), "a build takes whole grey levels alone"),
     (("--attack", "maze", "--antithetic", "--directions", 3), "antithetic directions come in pairs"),
     (("--attack", "mazes"), "mazes"),
@@ -119,7 +119,7 @@ def test_images_that_no_generator_makes_are_refused_before_anything_is_trained(r
     done = run("extract", "--data", "digits", "--size", 14, "--attack", "dfme", "--out", tmp_path / "out")
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
-    assert "images of 14 pixels a side; the generator makes multiples of 4" in line
+    assert "images of 14 pixels per side; the generator needs a multiple of 4" in line
 
 
 def test_counter_attacks_belong_to_knockoff(small_pair):

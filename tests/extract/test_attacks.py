@@ -201,7 +201,10 @@ def test_the_generators_mode_is_as_published_unless_it_is_given(
         ({"name": "dfme", "loss": "cross-entropy"}, "use disguide-hard"),
         ({"name": "maze", "differences": {"scheme": "central"}}, "use forward differences"),
         ({"name": "disguide", "reuse": True}, "use forward differences"),
-        ({"name": "dfme", "differences": {"directions": 3, "antithetic": True}}, "directions is 3, give an even one"),
+        (
+            {"name": "dfme", "differences": {"directions": 3, "antithetic": True}},
+            "directions is 3, give an even number",
+        ),
         (
             {"name": "dfme", "differences": {"directions": 2, "scheme": "central", "antithetic": True}},
             "leave out antithetic",
@@ -214,7 +217,7 @@ def test_the_generators_mode_is_as_published_unless_it_is_given(
         ({"name": "dfme", "generator": {"momentum": 1.0}}, "momentum"),
         ({"name": "dfme", "studnet": "lenet"}, "student"),
         ({"name": "disguide", "summed": True}, "summed is for the estimated gradient"),
-        ({"name": "maze", "diversity": 0.1}, "diversity is for clones that disagree"),
+        ({"name": "maze", "diversity": 0.1}, "diversity is for the disagreement of clones"),
     ],
 )
 def test_parts_that_do_not_fit(fields: dict[str, Any], message: str) -> None:

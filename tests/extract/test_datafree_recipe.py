@@ -227,7 +227,7 @@ def test_it_needs_its_victim_and_the_program_behind_it(theft_of, small_pair, sto
 
 WRONG = [
     ({"defences": (TopK(k=2, renormalise=False),)}, "top-k with renormalise true"),
-    ({"budget": DFME.queries - 1}, f"less than the {DFME.queries} questions of one iteration"),
+    ({"budget": DFME.queries - 1}, f"less than the {DFME.queries} queries of one iteration"),
     ({"pixels": "float"}, "a build takes whole grey levels alone"),
 ]
 
@@ -256,5 +256,5 @@ def test_the_recipe_survives_json(theft_of) -> None:
 
 
 def test_an_oracle_of_a_build_takes_no_float_images(small_pair) -> None:
-    with pytest.raises(InputError, match="uint8 images alone"):
+    with pytest.raises(InputError, match="only takes uint8 images"):
         Oracle(open_build(small_pair.folder / "model.onnx"), budget=1, pixels="float")

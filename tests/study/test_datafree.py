@@ -57,7 +57,7 @@ CHANGES = [
     ("epsilon: 0.1", "epsilon: -1", 17, "attacks.dfme.differences.epsilon is -1; it must be greater than 0"),
     ("epsilon: 0.1", "epsilno: 1", 17, "attacks.dfme.differences: unknown field 'epsilno'; did you mean 'epsilon'?"),
     ("epsilon: 0.1", "scheme: backward", 17, "differences.scheme is 'backward'; it must be 'forward' or 'central'"),
-    ("split: on", "antithetic: on", 17, "antithetic directions come in pairs; directions is 1, give an even one"),
+    ("split: on", "antithetic: on", 17, "antithetic directions come in pairs; directions is 1, give an even number"),
     ("{epsilon: 0.1, split: on}", "null", 15, "a generator needs a gradient: give differences, or two or more clones"),
     ("{batch_size: 8}", "{batch_size: many}", 18, "attacks.disguide.batch_size is 'many'; it must be a valid integer"),
     ("{batch_size: 8}", "3", 18, "theft.data_free.attacks.disguide is 3; it must be a mapping"),

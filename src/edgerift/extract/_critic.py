@@ -1,4 +1,4 @@
-"""The critic of MAZE-PD: it tells a thief's own images from those that his generator makes."""
+"""The critic of MAZE-PD: it separates the attacker's own images from generated ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _PENALTY: Final = 10.0
 
 @final
 class Critic(nn.Module):
-    """A small convolutional network from images `[N,3,H,W]` in [0, 1] to one number each, high for real ones."""
+    """A small convolutional network from images `[N,3,H,W]` in [0, 1] to one value each, high for real ones."""
 
     def __init__(self) -> None:
-        """Make one for images of any size from 8 pixels a side, its weights drawn from torch's global state."""
+        """Make one for images of at least 8 pixels per side; the weights come from torch's global random state."""
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in ((3, 32), (32, 64), (64, 128)):

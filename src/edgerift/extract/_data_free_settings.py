@@ -25,24 +25,24 @@ def _is_none(value: object) -> bool:
 
 @final
 class DataFree(Settings):
-    """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
+    """An attack without images: a generator makes the queries, and is trained to make images that the clone gets wrong.
 
-    `name`, one of those in :data:`DATA_FREE`, fills in what its publication says; any other field given goes before
-    it, and a mapping changes some fields of a part.
+    `name`, one of those in :data:`DATA_FREE`, fills in the published settings; any other field overrides them, and a
+    mapping changes some fields of a part.
 
     An iteration trains the generator for `generator_steps` batches and each clone for `clone_steps` batches of new
     images. With `differences` the generator climbs the estimated gradient of `loss`; without, the mean standard
     deviation of the clones' posteriors, so there have to be two or more `clones`; `diversity` weighs the entropy of the
-    mean posterior, which keeps all classes in. `reuse` trains the clone's first batch on the images of the generator's
-    last, which are paid for already. `grey` makes each so many-th image grey, before anybody sees it, by taking one
-    of its channels, drawn, for all three. With `generator_mode` "eval" the images of the clones' steps come from the
-    generator in evaluation mode, whose batch normalisation takes running statistics; None is as published: "eval" for
-    DisGUIDE, "train" for the others. Clones are in evaluation mode while the generator learns. `latent` and `width` are
-    the generator's, whose 128 channels cost a processor more than a small clone. `positives` teach the critic alone:
-    the victim is not asked about them, and they are not rehearsed. `seed` draws all. On several `devices`, processes
-    that work as one, each has its share of every batch, and batch normalisation and the balance of the classes are
-    those of the share. `precision` is that of training; what the generator climbs is always computed in float32. MAZE's
-    own clone, a WRN-22-2, is not in the zoo: both have DFME's.
+    mean posterior, which keeps the classes balanced. `reuse` trains the clone's first batch on the images of the
+    generator's last one, which are already paid for. `grey` makes every `grey`-th image grey, before it is queried, by
+    copying one randomly drawn channel to all three. With `generator_mode` "eval" the images of the clones' steps come
+    from the generator in evaluation mode, whose batch normalisation takes running statistics; None is the published
+    mode: "eval" for DisGUIDE, "train" for the others. Clones are in evaluation mode while the generator learns.
+    `latent` and `width` are the generator's, whose 128 channels cost more on a CPU than a small clone. `positives`
+    train the critic alone: the victim is not queried with them, and they are not replayed. `seed` seeds everything. On
+    several `devices`, one process each, every process has its share of every batch, and batch normalisation and the
+    balance of the classes are those of the share. `precision` is that of training; the generator's objective is always
+    computed in float32. MAZE's own clone, a WRN-22-2, is not in the zoo: DFME's is used for both.
 
     Raises :class:`~edgerift.errors.RecipeError` for parts that do not fit together.
     """
@@ -89,11 +89,13 @@ class DataFree(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.differences is None and self.clones < 2:
-            raise ValueError("a generator needs a gradient: give differences, or two or more clones that can disagree")
+            raise ValueError("a generator needs a gradient: give differences, or two or more clones")
         if self.differences is None and self.summed:
             raise ValueError("summed is for the estimated gradient of an attack with differences; leave it out")
         if self.differences is not None and self.diversity > 0:
-            raise ValueError("diversity is for clones that disagree, and this attack takes differences; leave it out")
+            raise ValueError(
+                "diversity is for the disagreement of clones, and this attack uses differences; leave it out"
+            )
         if self.differences is not None and self.loss == "cross-entropy":
             raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
         if self.batch_size % self.devices:
@@ -102,18 +104,18 @@ class DataFree(Settings):
                 "allow; give a multiple"
             )
         if self.reuse and (self.differences is None or not self.differences.needs_middle):
-            raise ValueError("reuse needs a generator's step that asks about its images; use forward differences")
+            raise ValueError("reuse needs a generator step that queries its images; use forward differences")
         return self
 
     @property
     def queries(self) -> int:
-        """How many images an iteration asks about."""
+        """The number of images that an iteration queries."""
         probes = 0 if self.differences is None else self.generator_steps * self.differences.queries
         return self.batch_size * (probes + self.clone_steps - self.reuse)
 
 
 def _laid_over(published: Any, given: Any) -> Any:
-    """Let a mapping change some fields of a published part; all else takes its place."""
+    """Let a mapping change some fields of a published part; any other value replaces it."""
     if isinstance(published, Settings) and isinstance(given, dict):
         return {**published.model_dump(), **given}
     return given

@@ -1,4 +1,4 @@
-"""The data-free attacks: a victim is stolen through its answers, without an image of its kind."""
+"""The data-free attacks: a victim is extracted through its answers, without any image of its domain."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 
 class DataFreeClone(NamedTuple):
-    """A model stolen without images, in evaluation mode, on the CPU, and how it was stolen.
+    """A model extracted without images, in evaluation mode, on the CPU, and its attack.
 
     `model` answers images `[N,3,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
-    the questions.
+    the queries.
     """
 
     model: Vote
@@ -53,25 +53,25 @@ def data_free(
     fabric: Fabric | None = None,
     **settings_fields: Any,
 ) -> DataFreeClone:
-    """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
+    """Extract a victim of `classes` classes for images of `size` pixels per side, without any image of its domain.
 
-    As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
+    Runs as many iterations as the victim's budget allows; see :class:`DataFree` for the attacks, whose fields
     `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
-    `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the budget;
-    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to the same
-    clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
+    `[N,3,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` points of the
+    budget; nothing is selected by it. With `checkpoint`, and a ledger for the victim, a killed attack resumes to the
+    same clone, and pays for no image twice; the caller removes the file and the replay memory beside it.
 
-    On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
-    ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it. All
-    of them get the same clone; the first one observes, writes the checkpoint and has the curve.
+    On several `devices` each process calls this with its own oracle, a victim with its share of the budget and a ledger
+    of its own, with the same `checkpoint` and everything else equal, and with the `fabric` that launched it. All of
+    them get the same clone; the first one observes, writes the checkpoint and has the curve.
 
     Raises :class:`~edgerift.errors.InputError` for a budget below one iteration's, positives that do not fit, a victim
-    of other classes, and what :meth:`Oracle.stream` raises.
+    with other classes, and what :meth:`Oracle.stream` raises.
     """
     chosen, ranks = _chosen(attack, settings_fields), Ranks(fabric)
     _require_budget(chosen, ranks, victim)
     if points < 1:
-        raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
+        raise InputError(f"points={points}; the clone is measured at 1 or more points of the budget")
     _require_positives(chosen, positives, size)
     device = choose_device(chosen.device)
     with repeatable(device):
@@ -92,24 +92,24 @@ def data_free(
 
 
 def _at_rest(module: _Module) -> _Module:
-    """Bring a module that has learned to the CPU, in evaluation mode and without gradients."""
+    """Move a trained module to the CPU, in evaluation mode and without gradients."""
     module.zero_grad(set_to_none=True)
     return module.to("cpu", memory_format=torch.contiguous_format).eval().requires_grad_(False)  # type: ignore[call-overload,no-any-return]
 
 
 def _require_budget(chosen: DataFree, ranks: Ranks, victim: Oracle) -> None:
-    """Make sure that every process has its share of the attack, and enough of the budget for one iteration."""
+    """Check that every process has its share of the attack, and enough budget for one iteration."""
     if ranks.world_size != chosen.devices:
         raise InputError(
             f"devices={chosen.devices}, and {ranks.world_size} processes run the attack; give a fabric that was "
-            "launched on as many devices, or let DataFreeRecipe launch it"
+            "launched on that many devices, or let DataFreeRecipe launch it"
         )
     if not ranks.is_same(victim.streamable):
-        raise InputError(f"a budget of {victim.streamable} here and another in another process; give all the same")
+        raise InputError(f"a budget of {victim.streamable} here and another one in another process; give all the same")
     asked = chosen.queries // ranks.world_size
     if victim.streamable < asked:
         raise InputError(
-            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {asked} images: give "
+            f"a budget of {victim.streamable}; one iteration of {chosen.name} queries {asked} images: give "
             "a larger budget, or a smaller batch_size"
         )
 
@@ -123,12 +123,12 @@ def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
 def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:
     if chosen.positives is None:
         if positives is not None:
-            raise InputError("positives were given, and the attack uses none; set its field positives")
+            raise InputError("positives were given, but the attack uses none; set its field positives")
         return
     shape = None if positives is None else (str(positives.dtype).removeprefix("torch."), tuple(positives.shape[1:]))
     if positives is None or shape != ("uint8", (3, size, size)) or len(positives) < chosen.positives.count:
         given = "none" if positives is None else f"{len(positives)} of {shape}"
         raise InputError(
-            f"the attack uses {chosen.positives.count} images of the thief's own, uint8 [N,3,{size},{size}]; "
+            f"the attack uses {chosen.positives.count} images of the attacker's own, uint8 [N,3,{size},{size}]; "
             f"got {given}"
         )

@@ -1,4 +1,4 @@
-"""Stealing a victim without images as a step that the store keeps, and what was measured."""
+"""Data-free extraction as a step that the store keeps, and its measured result."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 LEDGER: Final = "ledger"
 _CHECKPOINT: Final = "checkpoint.pt"
-#: So many test images are enough to draw a curve.
+#: Enough test images for a curve.
 _CURVE_IMAGES: Final = 2000
 
 
 class DataFreeTheft(Settings):
-    """What a theft without images took, on the victim's own test images.
+    """The result of a data-free extraction, on the victim's own test images.
 
-    As in :class:`Theft`: `defender_error` is that of the answers as the thief and every user gets them,
-    `adversary_error` that of the clone at the end of the budget, `disagreement` the share of images to which
-    the two give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent`
-    counts the images paid for.
-    `curve` was measured on at most 2,000 of the test images, and nothing was selected by it; `validation_error` is the
-    clone's on the victim's validation images, by which a setting of the attack may be, None where nobody measured it.
+    As in :class:`Theft`: `defender_error` is that of the answers as the attacker and every user gets them,
+    `adversary_error` that of the clone at the end of the budget, `disagreement` the share of images to which the two
+    give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent` counts the
+    images paid for. `curve` was measured on at most 2,000 of the test images, and nothing was selected by it;
+    `validation_error` is the clone's on the victim's validation images, by which settings of the attack may be
+    selected; None where it was not measured.
     """
 
     type: Literal["data-free-theft"] = "data-free-theft"
@@ -72,17 +72,17 @@ class DataFreeTheft(Settings):
 
 
 class DataFreeRecipe(Recipe):
-    """Steal a victim without images: `theft.json`, `curve.png`, `samples.png`, `clone.safetensors` and the ledger.
+    """Extract a victim without images: `theft.json`, `curve.png`, `samples.png`, `clone.safetensors` and the ledger.
 
-    Several clones that vote are `clone.safetensors`, `clone-2.safetensors` and so on; `samples.png` shows what the
-    generator makes at the end. `images` are the victim's own,
-    whose test images measure the theft; the thief sees none of them, but with `positives`, which are drawn from the
-    training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
-    the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
-    fails against the build and not against this was stopped by the arithmetic, not by the training. `program` is that
-    of a build that was given as a file, for its owner's diagnosis. A victim of grey images is asked about grey ones
-    alone, unless `in_colour`: an API takes what no grey camera records. Each further one of the attack's `devices` has
-    a ledger of its own, `ledger-1` and so on.
+    Several clones of an ensemble are `clone.safetensors`, `clone-2.safetensors` and so on; `samples.png` shows what the
+    generator makes at the end. `images` are the victim's own, whose test images measure the result; the attacker sees
+    none of them except `positives`, which are drawn from the training images. `pixels="float"` answers float images as
+    they are, which only a float victim can. `simulated` puts the program's quantized weights, computed in float without
+    any rounding, in the place of the build: an attack that fails against the build but not against this one was stopped
+    by the arithmetic, not by the training. `program` is that of a build that was given as a file, for its owner's
+    diagnosis. A victim of grey images is queried with grey ones alone, unless `in_colour`: an API accepts images that
+    no greyscale camera records. Each further one of the attack's `devices` has a ledger of its own, `ledger-1` and so
+    on.
     """
 
     type: Literal["data-free"] = "data-free"
@@ -102,25 +102,25 @@ class DataFreeRecipe(Recipe):
     @model_validator(mode="after")
     def _can_be(self) -> Self:
         if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
-            raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
+            raise ValueError("an extraction is measured on answers that sum to 1; use top-k with renormalise true")
         if self.simulated and self._program is None:
             raise ValueError("simulated is for a build whose program is known; give the program, or leave it out")
         if self.pixels == "float" and not (self.simulated or self.victim.type in ("train", "given-original")):
             raise ValueError("a build takes whole grey levels alone; leave out pixels: float")
         if self.budget < self.attack.queries:
             raise ValueError(
-                f"a budget of {self.budget} is less than the {self.attack.queries} questions of one iteration; give a "
+                f"a budget of {self.budget} is less than the {self.attack.queries} queries of one iteration; give a "
                 "larger budget or a smaller batch_size"
             )
         return self
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the victim, and its program, by which its owner diagnoses the attack."""
+        """List the victim, and its program, with which its owner diagnoses the attack."""
         return (self.victim,) if self._program is None else (self.victim, self._program)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Attack, measuring on the way, and write what was found into `folder`."""
-        # What is measured is written last, and then an attack that was killed has nothing left to do but to clear up.
+        """Attack, measuring on the way, and write the result into `folder`."""
+        # The measurement is written last; a killed attack that has it only cleans up.
         if not (folder / THEFT).exists():
             self._attack(folder, store, progress)
         leftovers = [f"{_CHECKPOINT}*", f"{LEDGER}*.lock"]
@@ -129,7 +129,7 @@ class DataFreeRecipe(Recipe):
                 path.unlink()
 
     def theft(self, store: Store, progress: Progress) -> DataFreeTheft:
-        """Read what was measured, stolen when missing."""
+        """Read the measured result, computed when missing."""
         return read_document(DataFreeTheft, store.get(self, progress) / THEFT)
 
     def _attack(self, folder: Path, store: Store, progress: Progress) -> None:
@@ -137,13 +137,13 @@ class DataFreeRecipe(Recipe):
         if devices == 1:
             self._steal(None, progress, folder, store)
             return
-        # What the processes need is made once, before they start.
+        # What all processes need is made once, before they start.
         for need in self.needs(store):
             store.get(need, progress)
         launch(_steal, self, folder, store.root, devices=devices, device=self._device(), progress=progress)
 
     def _steal(self, fabric: Fabric | None, progress: Progress, folder: Path, store: Store) -> None:
-        """Attack as one of the processes; the first one writes what was found."""
+        """Attack as one of the processes; the first one writes the result."""
         ranks = Ranks(fabric)
         victim, smooth = self._victims(store, progress)
         splits = open_splits(self.images)
@@ -184,7 +184,7 @@ class DataFreeRecipe(Recipe):
         return choose_device(self.attack.device)
 
     def _victims(self, store: Store, progress: Progress) -> tuple[Build | nn.Module, nn.Module | None]:
-        """Open what is attacked, and a differentiable module near it where there is one: itself, or its program."""
+        """Open the victim, and a differentiable model of it where there is one: itself, or its program."""
         shipped = open_victim(self.victim, store, progress)
         if isinstance(shipped, nn.Module):
             shipped = smooth = shipped.to(self._device())
@@ -200,7 +200,7 @@ class DataFreeRecipe(Recipe):
             return None
         if len(train) < self.attack.positives.count:
             raise InputError(
-                f"the thief is to have {self.attack.positives.count} of {len(train)} training images; give fewer"
+                f"positives asks for {self.attack.positives.count} of {len(train)} training images; give fewer"
             )
         draws = torch.Generator().manual_seed(self.attack.seed)
         return train.images[torch.randperm(len(train), generator=draws)[: self.attack.positives.count]]
@@ -229,7 +229,7 @@ class DataFreeRecipe(Recipe):
 
 
 def error_of(clone: nn.Module, images: ImageSet) -> Interval:
-    """Measure how often a clone gives another label than the true one."""
+    """Measure the error of a clone."""
     return interval(accuracy(twin_scores(clone, images.images).softmax(1), images.labels).complement)
 
 
@@ -238,7 +238,7 @@ def _steal(fabric: Fabric, progress: Progress, recipe: DataFreeRecipe, folder: P
 
 
 class _Test(NamedTuple):
-    """The images that draw the curve, and the defended victim's posteriors on them."""
+    """The images of the curve, and the defended victim's posteriors on them."""
 
     images: ImageSet
     answers: Tensor
@@ -246,7 +246,7 @@ class _Test(NamedTuple):
 
 @final
 class _Observer:
-    """Measures a clone and the masking on the way, with the victim in hand."""
+    """Measures a clone and the masking during the attack, with access to the victim."""
 
     def __init__(
         self, recipe: DataFreeRecipe, victim: Build | nn.Module, smooth: nn.Module | None, test: ImageSet
@@ -281,7 +281,7 @@ class _Observer:
         )
 
     def _answer(self, images: Tensor) -> Tensor:
-        """Answer as the victim does before any defence, unpaid: what is measured here is no part of the attack."""
+        """Answer as the victim does before any defence, outside the budget: measuring is no part of the attack."""
         if self._recipe.pixels == "whole":
             return posteriors(self._victim, to_whole(images).cpu()).to(images.device)
         return posteriors(self._victim, images, floats=True).to(images.device)

@@ -1,4 +1,4 @@
-"""A data-free attack that runs: it spends a budget, measures on the way, and goes on after a kill."""
+"""A running data-free attack: it spends a budget, measures on the way, and resumes after a kill."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CURVE: Final = TypeAdapter(tuple[CurvePoint, ...])
 
 @final
 class Attacking:
-    """An attack that runs: its parts, its checkpoint, and what it saw since the last point of the curve."""
+    """A running attack: its parts, its checkpoint, and its statistics since the last point of the curve."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Attacking:
         self._checkpoint, self._classes, self._size = checkpoint, classes, size
         self._asked = chosen.queries // ranks.world_size
         self._total = victim.streamable // self._asked
-        # What a process draws is its own, what it begins with is everybody's.
+        # Each process draws its own queries; all start from the same networks.
         self._seed = chosen.seed if ranks.rank == 0 else derived_seed(chosen.seed, ranks.rank, "rank")
         networks = _networks(chosen, classes, size, grey)
         for module in networks:
@@ -83,7 +83,7 @@ class Attacking:
         if self._checkpoint is not None:
             suffix = ".replay" if self._ranks.rank == 0 else f".replay-{self._ranks.rank}"
             file = self._checkpoint.with_name(self._checkpoint.name + suffix)
-        # No more can be remembered than is asked about.
+        # The memory never holds more images than are queried.
         capacity = min(self._chosen.rehearsal.capacity // self._ranks.world_size, self._total * self._asked)
         return Replay(max(1, capacity), self._device, file, slack=self._asked)
 
@@ -113,13 +113,13 @@ class Attacking:
         clone_losses, zero_shares = _columns(self._seen)
         if not math.isfinite(sum(clone_losses)):
             raise ModelError(
-                f"the clones' loss is not finite any more after {queries} questions; give a lower learning rate"
+                f"the clones' loss is no longer finite after {queries} queries; give a lower learning rate"
             )
         self._seen = []
         measured = None
         if observe is not None and self._ranks.rank == 0:
             self.iteration.clones.eval()
-            # Whoever measures may make images with it, and in training mode that changes it.
+            # The observer may generate images with it, which in training mode changes it.
             measured = observe(self.iteration.clones, copy.deepcopy(self.iteration.generator))
             self.iteration.clones.train()
         return CurvePoint(
@@ -130,7 +130,7 @@ class Attacking:
         )
 
     def _resumed(self) -> tuple[int, tuple[CurvePoint, ...]]:
-        """Go back to the checkpoint; without one, to the beginning."""
+        """Restore the checkpoint; without one, start from the beginning."""
         iteration = self.iteration
         found = None if self._checkpoint is None else read_state(self._checkpoint, self._key, iteration.parts)
         if found is None:
@@ -159,12 +159,13 @@ class Attacking:
             clone_losses=clone_losses,
             zero_shares=zero_shares,
         )
-        # All have to be here before one of them says so, and know it before they drop what was before.
+        # All processes have to arrive before the first one writes, and it has to be written before old answers are
+        # dropped.
         self._ranks.wait()
         if self._ranks.rank == 0:
             write_state(self._checkpoint, self._key, self.iteration.parts, standing)
         self._ranks.wait()
-        # Only now will the attack never go back behind here.
+        # From here on the attack never goes back behind this point.
         self._victim.settle()
 
 

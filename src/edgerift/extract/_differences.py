@@ -1,4 +1,4 @@
-"""Gradients of a victim that has none: finite differences through its answers."""
+"""Estimated gradients of a black-box victim: finite differences of its answers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Ask = Callable[[Tensor], Tensor]
 class Differences(Settings):
     """How the gradient of the disagreement is estimated at a point, before the tanh.
 
-    It is the mean over `directions` u, drawn uniformly from the unit sphere in d dimensions, of `d (L(x + e u) -
-    L(x)) / e u`, or `d (L(x + e u) - L(x - e u)) / 2e u` with the `central` scheme, e being `epsilon`. `antithetic`
-    draws half of the directions and takes each with its opposite. `split` differentiates through the clone as usual and
-    takes differences of the victim's answers alone. Integer victims do not answer differently to steps below their
+    It is the mean over `directions` u, drawn uniformly from the unit sphere in d dimensions, of `d (L(x + e u) - L(x))
+    / e u`, or `d (L(x + e u) - L(x - e u)) / 2e u` with the `central` scheme, e being `epsilon`. `antithetic` draws
+    half of the directions and uses each with its opposite. `split` differentiates through the clone as usual and takes
+    differences of the victim's answers alone. Integer victims do not respond to steps below the resolution of their
     grids: give an `epsilon` of 0.1 or more.
     """
 
@@ -35,27 +35,29 @@ class Differences(Settings):
     @model_validator(mode="after")
     def _pairs_up(self) -> Self:
         if self.antithetic and self.directions % 2:
-            raise ValueError(f"antithetic directions come in pairs; directions is {self.directions}, give an even one")
+            raise ValueError(
+                f"antithetic directions come in pairs; directions is {self.directions}, give an even number"
+            )
         if self.antithetic and self.scheme == "central":
             raise ValueError("central differences are pairs already; leave out antithetic")
         return self
 
     @property
     def needs_middle(self) -> bool:
-        """Whether the victim is asked about the point itself."""
+        """Whether the victim is queried with the point itself."""
         return self.scheme == "forward" or self.split
 
     @property
     def queries(self) -> int:
-        """How many images are paid for, for each point."""
+        """The number of queries per point."""
         return self.directions * (2 if self.scheme == "central" else 1) + self.needs_middle
 
 
 class Estimate(NamedTuple):
-    """A gradient estimated at points, and what the victim answered there.
+    """A gradient estimated at points, and the victim's answers there.
 
     `gradient` `[N,3,H,W]` of the loss of each point; `answers` `[N,K]` at the points themselves, None where they were
-    not asked about; `zero_share` the share of directions along which the victim's answers did not change at all.
+    not queried; `zero_share` the share of directions along which the victim's answers did not change at all.
     """
 
     gradient: Tensor
@@ -77,8 +79,8 @@ def estimate(
 ) -> Estimate:
     """Estimate the gradient of `loss(clone, victim)` at points `[N,3,H,W]` before their tanh, for each point.
 
-    `ask` answers images float32 `[M,3,H,W]` in [0, 1] with posteriors `[M,K]` on the same device. All points are asked
-    about at once. The clone is used as it stands, in whichever mode it is.
+    `ask` answers images float32 `[M,3,H,W]` in [0, 1] with posteriors `[M,K]` on the same device. All points are
+    queried at once. The clone is used in its present mode.
     """
     points = points.detach()
     directions = sphere(points, settings.directions, generator, antithetic=settings.antithetic)

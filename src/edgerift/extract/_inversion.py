@@ -1,4 +1,4 @@
-"""Undoing a defence that the thief knows: a learned map from defended to clean posteriors."""
+"""Inverting a known defence: a learned map from defended to clean posteriors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ _FLOOR: Final = 1e-6
 
 
 def learn_inversion(defences: Sequence[Defence], classes: int, *, seed: int = 0) -> Inversion:
-    """Learn to undo known defences: a map from defended posteriors float32 `[N,K]` to clean ones.
+    """Learn to invert known defences: a map from defended posteriors float32 `[N,K]` to clean ones.
 
-    A thief who knows which defence runs, and its settings, applies it to posteriors of his own making, softmax of
-    normal logits with a standard deviation drawn between 0.3 and 10, and trains a small network on the pairs: D-DAE of
-    Chen et al. 2023 (arXiv:2302.11672) without shadow models. Where a defence maps several posteriors to one, the
-    network answers near their mean. Raises :class:`~edgerift.errors.InputError` for fewer than two classes or without
-    a defence.
+    An attacker who knows the defence and its settings applies it to synthetic posteriors, softmax of normal logits with
+    a standard deviation drawn between 0.3 and 10, and trains a small network on the pairs: D-DAE of Chen et al. 2023
+    (arXiv:2302.11672) without shadow models. Where a defence maps several posteriors to one, the network answers close
+    to their mean. Raises :class:`~edgerift.errors.InputError` for fewer than two classes or without a defence.
     """
     if classes < 2 or not defences:
         raise InputError(f"an inversion for {classes} classes and {len(defences)} defences; needed: 2 or more, and 1")
@@ -63,7 +62,7 @@ def _drawn(classes: int, generator: torch.Generator) -> Tensor:
 
 
 def _logits(network: nn.Module, answers: Tensor) -> Tensor:
-    # The network corrects the answer's own logarithms, so that a defence that does nothing is undone from the start.
+    # The network corrects the logarithms of the answer, so that the identity is inverted from the start.
     logarithms = answers.clamp_min(_FLOOR).log()
     corrected: Tensor = logarithms + network(torch.cat([answers, logarithms / 5], 1))
     return corrected

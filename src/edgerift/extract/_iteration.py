@@ -1,4 +1,4 @@
-"""One iteration of a data-free attack: the generator's steps, the clones' steps, and the rehearsal."""
+"""One iteration of a data-free attack: the generator's steps, the clones' steps, and the replay steps."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from edgerift.train import exact_float32
 
 
 class Asked(NamedTuple):
-    """A batch as the victim got it (uint8, or float32 where it takes that) and its posteriors."""
+    """A batch as the victim received it (uint8, or float32 where it accepts that) and its posteriors."""
 
     images: Tensor
     answers: Tensor
 
 
 class Networks(NamedTuple):
-    """What an attack trains: the generator, the clones, and a critic where the thief has images of its own."""
+    """The networks that an attack trains: the generator, the clones, and a critic where the attacker has images."""
 
     generator: Generator
     clones: Vote
@@ -40,7 +40,7 @@ class Networks(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What an iteration saw: the clones' mean loss on new images, and the share of differences that were zero."""
+    """Statistics of an iteration: the clones' mean loss on new images, and the share of differences that were zero."""
 
     clone_loss: Tensor
     zero_share: Tensor | None
@@ -48,7 +48,7 @@ class Seen(NamedTuple):
 
 @final
 class Iteration:
-    """The networks of an attack and what trains them; called with its number, it goes one iteration further.
+    """The networks of an attack and their training; a call with its number runs one iteration.
 
     With several `ranks` each has its share of every batch, and after each iteration all have the same networks.
     """
@@ -65,7 +65,7 @@ class Iteration:
         classes: int,
         ranks: Ranks,
     ) -> None:
-        """Put the parts together; `total` is the number of iterations that the budget is enough for."""
+        """Put the parts together; `total` is the number of iterations that the budget allows."""
         self._settings, self._victim, self._total, self._classes = settings, victim, total, classes
         generator, clones, critic = networks
         self.generator, self.clones, self.replay = generator, clones, replay
@@ -86,14 +86,14 @@ class Iteration:
 
     @property
     def parts(self) -> Parts:
-        """All that changes from iteration to iteration, but the replay memory."""
+        """All state that changes between iterations, except the replay memory."""
         modules: dict[str, nn.Module] = {"generator": self.generator, "clones": self.clones}
         if self._critic is not None:
             modules["critic"] = self._critic
         return Parts(modules, self._optimizers)
 
     def __call__(self, number: int, draws: torch.Generator) -> Seen:
-        """Train for one iteration, all that is drawn coming from `draws`."""
+        """Train for one iteration; all randomness comes from `draws`."""
         for name, descent in self._descents.items():
             set_learning_rate(self._optimizers[name], learning_rate(descent, number, self._total))
         settings = self._settings
@@ -140,7 +140,8 @@ class Iteration:
         found, extra = None, None
         if settings.differences is not None:
             found = estimate(self._stream, self._voted, points, settings.loss, settings.differences, draws)
-            # Uphill: the generator looks for images on which the clone is wrong. What ranks find is averaged later.
+            # Ascent: the generator seeks images on which the clone is wrong. The gradients of the ranks are averaged
+            # later.
             divisor = 1 / self._ranks.world_size if settings.summed else self._batch_size
             gradient = -found.gradient / divisor
         else:
@@ -178,7 +179,7 @@ class Iteration:
         return answers
 
     def _as_asked(self, images: Tensor) -> Tensor:
-        """Give images as the victim gets them: what the clones are to learn from is what it was asked about."""
+        """Return images as the victim receives them: the clones learn from exactly what was queried."""
         return to_whole(images) if self._victim.pixels == "whole" else images
 
     def _train_clones(self, batch: Asked) -> Tensor:
@@ -225,7 +226,7 @@ class Iteration:
         return answers
 
     def _logits_of_each(self, images: Tensor) -> Tensor:
-        """Answer `[C,N,K]`, in float32 unless in training: fewer bits round away what the generator looks for."""
+        """Answer `[C,N,K]`, in float32 unless in training: lower precision would round away the generator's signal."""
         images = images.contiguous(memory_format=torch.channels_last)
         return torch.stack([clone(images) for clone in self._members])
 

@@ -1,4 +1,4 @@
-"""Reading back the answers that an attack without images was given."""
+"""Reading back the answers to a data-free attack."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ class KeptAnswers(NamedTuple):
     """The answers to one batch of generated images, which are not kept themselves.
 
     `images` is the XXH3 checksum of the batch as the victim saw it: uint8 `[N,3,H,W]`, or float32 where the oracle
-    answers floats as they are. `answers` are posterior probabilities float32 `[N,K]` on the CPU, as the thief got them.
+    answers floats as they are. `answers` are posterior probabilities float32 `[N,K]` on the CPU, as the attacker
+    received them.
     """
 
     images: int
     answers: Tensor
 
     def is_of(self, images: Tensor) -> bool:
-        """Say whether these are the answers to this very batch, given as the victim saw it."""
+        """Return whether these are the answers to this batch, given as the victim saw it."""
         return checksum(images) == self.images
 
 
 def kept_answers(ledger: Path | str) -> Iterator[KeptAnswers]:
-    """Read every answer of a theft that kept them, batch by batch in the order in which they were paid for.
+    """Read every answer of a data-free extraction that kept them, batch by batch in the order of payment.
 
-    `ledger` is the path that the :class:`Oracle` was given with `keep=True`, or `DIR/ledger` of
-    `edgerift extract --keep-answers`. One batch is in memory at a time, and nothing is written. Each is compared with
-    the checksum that was paid for.
+    `ledger` is the path that the :class:`Oracle` was given with `keep=True`, or `DIR/ledger` of `edgerift extract
+    --keep-answers`. One batch is in memory at a time, and nothing is written. Each is verified against the recorded
+    checksum.
 
     Raises :class:`~edgerift.errors.StoreError` where there is no ledger of generated images, and where answers are
     missing or damaged.
@@ -50,14 +51,14 @@ def kept_answers(ledger: Path | str) -> Iterator[KeptAnswers]:
         batches = read_batches(path, file)
     held = answers_path(path)
     if not held.exists():
-        raise StoreError(f"{held} is not there: this theft kept no answers; steal with --keep-answers, or keep=True")
+        raise StoreError(f"{held} is not there: this attack kept no answers; run it with --keep-answers, or keep=True")
     with disk_errors(held, outcome=""), held.open("rb") as file:
         end = held.stat().st_size
         for number, batch in enumerate(batches):
             block = read_block(file, end)
             if block is None or block.number != number or rows_checksum(block.rows) != batch.answers:
                 raise StoreError(
-                    f"{held} lacks the answers to batch {number} of {len(batches)}, or they are damaged; a theft keeps "
-                    "all of them only with --keep-answers, or keep=True, from its beginning"
+                    f"{held} lacks the answers to batch {number} of {len(batches)}, or they are damaged; an attack "
+                    "keeps all of them only with --keep-answers, or keep=True, from its beginning"
                 )
             yield KeptAnswers(batch.images, torch.from_numpy(block.rows))

@@ -1,4 +1,4 @@
-"""KnockoffNets: ask a victim about images of another set, and train a clone on its answers."""
+"""KnockoffNets: query a victim with images of another set, and train a clone on its answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edgerift.settings import Count, Seed, Settings, Times
 from edgerift.steps import Progress, silent
 from edgerift.train import History, TrainSettings, augment, run
 
-#: Answers that add up to less than 1 by more than this were cut.
+#: Answers whose sum is below 1 by more than this were truncated.
 _TOLERANCE: Final = 1e-4
 
 Labels: TypeAlias = Literal["soft", "hard"]
@@ -31,7 +31,7 @@ Labels: TypeAlias = Literal["soft", "hard"]
 
 @final
 class Knockoff(Settings):
-    """The random policy of KnockoffNets (Orekondy et al. 2019, arXiv:1812.02766), and what helps against a defence.
+    """The random policy of KnockoffNets (Orekondy et al. 2019, arXiv:1812.02766), and counter-attacks on defences.
 
     The defaults are the second paper's: the clone is trained on the soft answers by gradient descent with Nesterov
     momentum 0.9, weight decay 5e-4, a learning rate of 0.01 that falls to zero along a cosine, 50 epochs. The paper
@@ -39,18 +39,18 @@ class Knockoff(Settings):
 
     Counter-attacks, each off by default:
 
-    - `labels="hard"` trains on the answers' top classes alone.
-    - `top_k` keeps the k highest of each answer and adds them up to 1.
-    - `views` asks about so many randomly mirrored and shifted views of an image and averages the answers; each is paid
+    - `labels="hard"` trains on the top-1 labels of the answers alone.
+    - `top_k` keeps the k highest of each answer and renormalises them to 1.
+    - `views` queries that many randomly mirrored and shifted views of an image and averages the answers; each is paid
       for, so the same budget covers fewer images.
-    - `smoothing` mixes the answers with the uniform one, by this share.
-    - `undo` names defences that the thief knows to run, in their order; they are inverted as
-      :func:`learn_inversion` does. It comes first of all, on the answer to each view.
+    - `smoothing` mixes the answers with the uniform distribution, by this share.
+    - `undo` names defences that the attacker knows are active, in their order; they are inverted as
+      :func:`learn_inversion` does. It is applied first, to the answer to each view.
 
-    Answers that do not add up to 1, since only the highest were given, are divided by their sum unless they are undone.
+    Answers that do not sum to 1, since only the highest were given, are divided by their sum unless they are inverted.
 
-    `seed` draws the images, the views and the clone's weights, and takes the place of the training's own. With
-    the seed that drew a victim's first weights, a clone of the same network starts from them: give another.
+    `seed` seeds the query images, the views and the clone's weights, and replaces that of the training. With the seed
+    of a victim's initial weights, a clone of the same network starts from them: give another.
     """
 
     name: Literal["knockoff"] = "knockoff"
@@ -65,10 +65,10 @@ class Knockoff(Settings):
 
 
 class Clone(NamedTuple):
-    """A stolen model, in evaluation mode, and how it was stolen.
+    """An extracted model, in evaluation mode, and its attack.
 
     `history` has each epoch's figures on the images that were given to measure on. `questions` are the images
-    `[M,3,H,W]` of the query set that were asked about, `answers` float32 `[M,K]` what the clone was trained on.
+    `[M,3,H,W]` of the query set that were queried, `answers` float32 `[M,K]` what the clone was trained on.
     """
 
     model: nn.Module
@@ -79,7 +79,7 @@ class Clone(NamedTuple):
     def best_epoch(self) -> tuple[int, float] | None:
         """Name the epoch, from 1, with the highest accuracy on the images that were measured on, and that accuracy.
 
-        The clone is the last epoch's whatever this says; the figure is for comparison with code that selects so.
+        The clone is always the last epoch's; the figure is for comparison with code that selects the best epoch.
         """
         measured = [epoch.validation_accuracy for epoch in self.history.epochs]
         known = [(accuracy, -number) for number, accuracy in enumerate(measured, 1) if accuracy is not None]
@@ -100,21 +100,21 @@ def knockoff(
     progress: Progress = silent,
     **settings_fields: Any,
 ) -> Clone:
-    """Steal a victim: ask about as many images of `queries` as its budget allows, and train a clone on the answers.
+    """Extract a victim: query as many images of `queries` as its budget allows, and train a clone on the answers.
 
-    `student` is a network of the zoo by name, or a module of your own with as many classes; it goes before that of the
+    `student` is a network of the zoo by name, or a module of your own with as many classes; it overrides that of the
     settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
     `measured_on` has the victim's own classes; the clone's accuracy on it is measured after every epoch, and nothing is
-    selected by it. The images are drawn in an order that the seed decides; asking stops at the end of the budget or of
-    the set: of an oracle that was asked before, what is left of its budget is used, and what it has answered costs
-    nothing. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when views cannot
-    differ or sizes do, :class:`~edgerift.errors.BudgetError` when not one image can be asked about, and what
-    :meth:`Oracle.ask` and `train.run` raise.
+    selected by it. The images are drawn in an order that the seed decides; querying stops at the end of the budget or
+    of the set: of an oracle that was queried before, the rest of its budget is used, and images that it has answered
+    cost nothing. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when views
+    cannot differ or sizes do not match, :class:`~edgerift.errors.BudgetError` when not even one image can be queried,
+    and what :meth:`Oracle.ask` and `train.run` raise.
     """
     chosen = _chosen(settings or Knockoff(), student, settings_fields)
     _require_sizes(queries, measured_on)
     if not isinstance(student, nn.Module):
-        # A student that cannot be made has to be known before anything is paid.
+        # A student that cannot be made has to fail before anything is paid for.
         _blank(chosen, 2, queries.size)
     drawn = _drawn(queries, victim, chosen)
     questions, answers = _asked(victim, drawn, chosen, progress)
@@ -141,7 +141,7 @@ def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[st
         own["student"] = student
     chosen = settings.replace(**own)
     training = {name: value for name, value in fields.items() if name not in own}
-    # One seed draws everything.
+    # One seed for everything.
     return chosen.replace(training=chosen.training.replace(**{**training, "seed": chosen.seed}))
 
 
@@ -158,11 +158,11 @@ def _blank(chosen: Knockoff, classes: int, size: int) -> nn.Module:
 
 
 def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
-    """Draw the images to ask about; what a killed run has paid for is drawn again, at no cost."""
+    """Draw the query images; those that a killed run has paid for are drawn again, at no cost."""
     count = min(len(queries), victim.budget // chosen.views)
     if count < 1:
         raise InputError(
-            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to ask; "
+            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to query; "
             "give a larger budget or fewer views"
         )
     if chosen.views > 1 and queries.augmentation == Augmentation():
@@ -172,9 +172,9 @@ def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
 
 
 def _asked(victim: Oracle, drawn: ImageSet, chosen: Knockoff, progress: Progress) -> tuple[ImageSet, Tensor]:
-    """Ask about each view, undo what is known of the defence, and average.
+    """Query each view, invert the known defences, and average.
 
-    The images whose views the victim's budget is enough for, and their answers float32 `[N,K]` on the simplex.
+    Returns the images whose views fit the victim's budget, and their answers float32 `[N,K]` on the simplex.
     """
     count = len(drawn) if victim.spent == 0 else _affordable(victim, drawn, chosen)
     questions = drawn if count == len(drawn) else drawn.select(torch.arange(count))
@@ -196,28 +196,28 @@ def _views(drawn: ImageSet, chosen: Knockoff) -> Iterator[Tensor]:
 
 
 def _affordable(victim: Oracle, drawn: ImageSet, chosen: Knockoff) -> int:
-    """Tell how many of the images a victim that was asked before answers in all their views.
+    """Return for how many of the images a victim that was queried before answers all views.
 
-    A run that was killed counts as many as before: what it had paid for since costs nothing.
+    A resumed run counts as many as before: what it had already paid for costs nothing.
     """
     by_image = zip(*(image_keys(view) for view in _views(drawn, chosen)), strict=True)
     count = victim.affordable([key for keys in by_image for key in keys]) // chosen.views
     if count < 1:
         raise BudgetError(
             f"{victim.remaining} images are left of a budget of {victim.budget}, and an image with its views costs "
-            f"{chosen.views}: nothing to ask; give a larger budget"
+            f"{chosen.views}: nothing to query; give a larger budget"
         )
     return count
 
 
 def _summing_to_one(answers: Tensor) -> Tensor:
-    # The k highest as they are, the rest held back, do not add up to 1. All others stay as they are, bit by bit.
+    # Truncated answers do not sum to 1. All others stay as they are, bit by bit.
     total = answers.sum(1, keepdim=True)
     return torch.where(total < 1 - _TOLERANCE, answers / total, answers)
 
 
 def _counteracted(answers: Tensor, chosen: Knockoff) -> Tensor:
-    """Make of the answers what the clone is trained on: float32 `[N,K]` on the simplex."""
+    """Make the training targets of the clone from the answers: float32 `[N,K]` on the simplex."""
     classes = answers.shape[1]
     if chosen.top_k is not None and chosen.top_k > classes:
         raise RecipeError(f"top_k is {chosen.top_k}; the victim answers {classes} classes")

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 _TURN_SECONDS: Final = 0.2
 
-#: The processes are on one machine, and nobody else is to reach them.
+#: The processes are on one machine, and nothing else may reach them.
 _LOOPBACK: Final = {"linux": "lo", "darwin": "lo0"}
 
-#: One of them may work alone for as long as it likes; whether the others live is for this process to see.
+#: One of them may work alone for any time; this process watches whether the others are alive.
 _PATIENCE: Final = timedelta(days=30)
 
 
@@ -45,7 +45,7 @@ class _Failure(NamedTuple):
 def launch(work: Callable[..., None], *arguments: Any, devices: int, device: torch.device, progress: Progress) -> None:
     """Run `work(fabric, progress, *arguments)` in one new process for each of `devices` devices of one kind.
 
-    `work` is a function of a module. Only the first process tells its progress. They end with this process, and when
+    `work` is a function of a module. Only the first process reports its progress. They end with this process, and when
     one of them fails the others are stopped and its :class:`~edgerift.errors.EdgeriftError` is raised here. Raises
     :class:`~edgerift.errors.MissingRuntimeError` without Fabric, or for more devices than there are.
     """
@@ -72,11 +72,11 @@ def launch(work: Callable[..., None], *arguments: Any, devices: int, device: tor
                     raise errors[0]
                 if any(process.exitcode for process in running.processes):
                     break
-            # What was told last is still in the pipes.
+            # The last messages are still in the pipes.
             _hear(readers, errors, progress)
             if errors:
                 raise errors[0]
-            # Raises, with the traceback, what else went wrong.
+            # Raises any other error, with its traceback.
             running.join()
         finally:
             for process in running.processes:
@@ -94,12 +94,12 @@ def _require(devices: int, device: torch.device) -> None:
         ) from None
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise MissingRuntimeError(
-            f"devices={devices}, and this machine has {torch.cuda.device_count()}; give so many at most"
+            f"devices={devices}, and this machine has {torch.cuda.device_count()}; give at most that many"
         )
 
 
 def _hear(readers: Sequence[Connection], errors: list[EdgeriftError], progress: Progress) -> None:
-    """Pass on what the processes tell until they are silent for a moment, or one tells of an error."""
+    """Pass on the messages of the processes until they are silent for a moment, or one reports an error."""
     while not errors and (ready := wait([reader for reader in readers if not reader.closed], timeout=_TURN_SECONDS)):
         for reader in [reader for reader in readers if reader in ready]:
             try:
@@ -124,7 +124,7 @@ def _run(
     writers: Sequence[Connection],
 ) -> None:
     """Be one of the processes."""
-    # Ctrl-C ends it at once, whatever it waits for, and so does the end of the process that started it.
+    # Ctrl-C ends it at once, whatever it is waiting for, and so does the end of the parent process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     told = writers[rank]
@@ -155,7 +155,7 @@ def _end_with_parent() -> None:
 
 
 def _joined(rank: int, count: int, accelerator: str, meeting: Path) -> Fabric:
-    """Meet the other processes by way of a file, so that no port is open to the network."""
+    """Rendezvous with the other processes through a file, so that no port is open to the network."""
     os.environ.update({"LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": str(count)})
     if sys.platform in _LOOPBACK:
         os.environ.update(dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK[sys.platform]))

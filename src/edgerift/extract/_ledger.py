@@ -1,4 +1,4 @@
-"""The ledger of an oracle: every image that was paid for and its answer, on disk before anybody uses it."""
+"""The ledger of an oracle: every paid image and its answer, on disk before it is used."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
 _KEY: Final = 16
-#: A header is one short line; a file without one within so many bytes is no ledger.
+#: A header is one short line; a file without one within this many bytes is no ledger.
 _LONGEST_HEADER: Final = 65536
-#: How many records a block has and the CRC-32 of them.
+#: The number of a block's records and their CRC-32.
 _NUMBERS: Final = struct.Struct("<II")
 _CHECKSUM: Final = struct.Struct("<I")
 _FIRST_ROWS: Final = 1024
@@ -43,7 +43,7 @@ class _Mark(NamedTuple):
 
 
 def image_keys(images: Tensor) -> list[bytes]:
-    """Name each image of a uint8 batch `[N,3,H,W]` by the 16 bytes of its XXH3 hash, the shape taken into account."""
+    """Return the key of each image of a uint8 batch `[N,3,H,W]`: 16 bytes of XXH3 hash, including the shape."""
     rows = images.detach().cpu().contiguous().reshape(len(images), -1).numpy()
     shape = images.shape[2] << 16 | images.shape[3]
     digest = xxhash.xxh3_128_digest
@@ -54,13 +54,12 @@ def image_keys(images: Tensor) -> list[bytes]:
 class Ledger:
     """The answers that were paid for, by image; on disk when it has a path, else in memory alone.
 
-    The file is one line of JSON (format, classes, and whose answers these are) and then a block for each batch that
-    was answered together: the number N of its images, the CRC-32 of its last two parts, and the CRC-32 of the first
-    line and these two numbers, each uint32; then N hashes of 16 bytes, and N times K float32. All numbers are
-    little-endian. The file is only ever appended to. A last block that a kill or a power cut tore, so that its
-    end is missing or zeros, is left out on opening: nothing of it was handed out, and zeros are told in a warning. Any
-    other damage is an error, which tells what can be kept. One process can have a ledger open, and one thread at a
-    time may use it.
+    The file is one line of JSON (format, classes, and whose answers these are) and then a block for each batch that was
+    answered together: the number N of its images, the CRC-32 of its last two parts, and the CRC-32 of the first line
+    and these two numbers, each uint32; then N hashes of 16 bytes, and N times K float32. All numbers are little-endian.
+    The file is only ever appended to. A last block torn by a kill or a power cut, so that its end is missing or zeros,
+    is dropped on opening: none of it was returned, and zeros cause a warning. Any other damage is an error that says
+    what can be kept. One process can have a ledger open, and one thread at a time may use it.
     """
 
     def __init__(self, path: Path | None, identity: str) -> None:
@@ -89,7 +88,7 @@ class Ledger:
         return len(self._rows)
 
     def missing(self, keys: Sequence[bytes]) -> list[int]:
-        """List where in `keys` an image stands that is not paid for, each such image once, at its first place."""
+        """List the positions in `keys` of images that are not paid for, each such image once, at its first position."""
         first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
         return sorted(map(first.__getitem__, set(first).difference(self._rows)))
 
@@ -100,9 +99,9 @@ class Ledger:
 
     @contextmanager
     def appending(self) -> Iterator[None]:
-        """Flush to the disk, at the end, what was appended inside; also when something else goes wrong there.
+        """Flush to the disk, at the end, what was appended inside; also when the block raises.
 
-        When flushing fails, all of it is forgotten again, nothing was paid for, and `StoreError` is raised.
+        When flushing fails, all of it is discarded, nothing was paid for, and `StoreError` is raised.
         """
         try:
             yield
@@ -131,7 +130,7 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Let go of the file; what was paid for stays readable in memory, and a ledger on disk takes no more."""
+        """Close the file; what was paid for stays readable in memory, and a ledger on disk accepts no more."""
         if self._lock is not None:
             let_go(self._lock)
             self._lock = None
@@ -141,7 +140,7 @@ class Ledger:
 
     def _keep(self, keys: Sequence[bytes], rows: Answers) -> None:
         if not self._rows.keys().isdisjoint(keys):
-            raise StoreError(f"the ledger{self._where()} would hold an image twice; do not ask while asking")
+            raise StoreError(f"the ledger{self._where()} would hold an image twice; do not query while querying")
         first, needed = len(self), len(self) + len(rows)
         if self._answers is None:
             self._answers = np.empty((_FIRST_ROWS, rows.shape[1]), np.float32)
@@ -161,15 +160,15 @@ class Ledger:
 
     def _require_open(self, path: Path) -> None:
         if self._lock is None:
-            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
 
     def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
         with disk_errors(path), path.open("r+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) < self._end:
-                raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to begin anew")
-            # A block that could not be removed after a failure would be there still.
+                raise StoreError(f"the ledger {path} was truncated by another program; delete it to start again")
+            # A block that could not be removed after a failure would still be there.
             file.truncate(self._end)
             file.seek(self._end)
             write_all(file, block)
@@ -187,7 +186,7 @@ class Ledger:
         self._flushed = _Mark(self._end, len(self))
 
     def _roll_back(self, mark: _Mark) -> None:
-        """Forget what was not handed out, and so not paid for."""
+        """Discard what was not returned, and so not paid for."""
         self._rows = dict(islice(self._rows.items(), mark.images))
         self._end = mark.end
         if self._path is not None:
@@ -217,8 +216,8 @@ class Ledger:
         except _DamagedBlockError:
             raise StoreError(
                 f"the ledger {path} is damaged at byte {self._end}, behind the answers to {len(self)} images; "
-                f"`truncate -s {self._end} {path}` keeps these and has the others paid for again, or delete it to "
-                "begin anew"
+                f"`truncate -s {self._end} {path}` keeps these and pays for the others again, or delete it to "
+                "start again"
             ) from None
 
     def _header(self, path: Path, file: BinaryIO) -> int:
@@ -245,7 +244,7 @@ def _block(keys: Sequence[bytes], rows: Answers, seal: int) -> bytes:
 
 
 class _DamagedBlockError(Exception):
-    """A block that was written whole is not as it was written."""
+    """A block that was written completely has changed."""
 
 
 class _UnwrittenBlockError(Exception):
@@ -253,13 +252,13 @@ class _UnwrittenBlockError(Exception):
 
 
 def _read_block(file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], Answers] | None:
-    """Read a block's keys and answers; None at the end of the file and for a last block without its end."""
+    """Read a block's keys and answers; None at the end of the file and for an incomplete last block."""
     head = file.read(_NUMBERS.size + _CHECKSUM.size)
     if len(head) < _NUMBERS.size + _CHECKSUM.size:
         return None
     numbers, checksum = head[: _NUMBERS.size], head[_NUMBERS.size :]
     if _CHECKSUM.pack(zlib.crc32(numbers, seal)) != checksum:
-        # A power cut may leave the zeros of a file that grew before its content came.
+        # A power cut may leave zeros in a file that grew before its content was written.
         if not any(head) and not any(file.read()):
             raise _UnwrittenBlockError
         raise _DamagedBlockError

@@ -1,4 +1,4 @@
-"""What every theft is measured by, on the victim's own test images."""
+"""The measures of every extraction attack, on the victim's own test images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgerift.measure import (
 
 
 class Measures(TypedDict):
-    """The fields that the results of all thefts share."""
+    """The fields that the results of all extraction attacks share."""
 
     defender_error: Interval
     adversary_error: Interval

@@ -1,4 +1,4 @@
-"""The oracle: a victim as a thief sees it."""
+"""The oracle: a victim as an attacker sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
 from edgerift.steps import Progress, silent
 from edgerift.train import exact_float32
 
-#: So many images are answered, written to the ledger, and only then handed out.
+#: This many images are answered, written to the ledger, and only then returned.
 _PART: Final = 1024
 _BATCH: Final = 256
 
@@ -41,18 +41,18 @@ class Oracle:
     The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits or probabilities
     `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells. Its answers are
     softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode (top-k,
-    rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
-    answered. An image that was paid for is answered again from the ledger at no cost, so the same image always has the
-    same answer. With a `ledger` path every answer is on disk before it is handed out, and an attack that was killed
-    goes on without paying twice. No attribute leads to the model. Safe to ask from several threads.
+    rounded, the label alone) comes last. `budget` is the total number of different images that are answered. An image
+    that was paid for is answered again from the ledger at no cost, so the same image always has the same answer. With a
+    `ledger` path every answer is on disk before it is returned, and an attack that was killed resumes without paying
+    twice. No attribute leads to the model. Safe to query from several threads.
 
-    An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
-    (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
-    `pixels="float"` lets it ask about float images as they are, as the published attacks do against a float model;
-    what ships takes whole grey levels.
+    An attack that generates its images queries with :meth:`stream`: each image is paid for, known or not, and the
+    ledger (`LEDGER.stream` beside the other) holds only their counts and checksums, or their answers too with `keep`.
+    `pixels="float"` allows queries with unrounded float images, as in the published attacks on a float model; a
+    deployed build takes whole grey levels.
 
-    Raises :class:`~edgerift.errors.InputError` for a budget below 1, or float images for a victim that takes uint8
-    alone, and :class:`~edgerift.errors.StoreError` for a ledger that is damaged, in use, or of another victim or other
+    Raises :class:`~edgerift.errors.InputError` for a budget below 1, or float images for a victim that only takes
+    uint8, and :class:`~edgerift.errors.StoreError` for a ledger that is damaged, in use, or of another victim or other
     defences.
     """
 
@@ -72,7 +72,7 @@ class Oracle:
         if budget < 1:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
         if pixels == "float" and not isinstance(victim, nn.Module):
-            raise InputError("this victim takes uint8 images alone; leave out pixels='float', or give a float model")
+            raise InputError("this victim only takes uint8 images; leave out pixels='float', or give a float model")
         defences = checked_chain(defence)
         self._budget = budget
         self._lock = threading.RLock()
@@ -89,12 +89,12 @@ class Oracle:
 
     @property
     def budget(self) -> int:
-        """How many different images will ever be answered."""
+        """The total number of different images that are answered."""
         return self._budget
 
     @property
     def spent(self) -> int:
-        """How many images were paid for."""
+        """The number of images paid for."""
         return len(self._ledger) + self._stream.paid
 
     @property
@@ -104,12 +104,12 @@ class Oracle:
 
     @property
     def streamable(self) -> int:
-        """How many generated images the budget is enough for, those that were paid for included; never negative."""
+        """How many generated images the budget allows, including those already paid for; never negative."""
         return max(0, self._budget - len(self._ledger))
 
     @property
     def streamed(self) -> int:
-        """How many generated images the attack has asked about, from its beginning."""
+        """How many generated images the attack has queried since its start."""
         return self._stream.asked
 
     @property
@@ -120,8 +120,7 @@ class Oracle:
     def ask(self, images: Tensor, progress: Progress = silent) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with posterior probabilities float32 `[N,K]`.
 
-        Raises :class:`~edgerift.errors.BudgetError` when not all images that are new can be paid for; then none of
-        them is.
+        Raises :class:`~edgerift.errors.BudgetError` when not all new images can be paid for; then none of them is.
         """
         images = images_of(images)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
@@ -135,17 +134,17 @@ class Oracle:
             if len(new) > self.remaining:
                 raise BudgetError(
                     f"{len(new)} new images cost more than the {self.remaining} left of a budget of {self._budget}; "
-                    "ask for fewer"
+                    "query fewer"
                 )
             with self._ledger.appending():
                 for start in range(0, len(new), _PART):
                     part = new[start : start + _PART]
                     self._ledger.append([keys[place] for place in part], self._answer(_chosen(images, part)))
-                    progress("ask the victim", part[-1] + 1, len(images))
+                    progress("query the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
     def affordable(self, keys: Sequence[bytes]) -> int:
-        """Tell how many images, from the first on, the rest of the budget is enough for; see `image_keys`."""
+        """Return how many images, from the first on, the rest of the budget allows; see `image_keys`."""
         with self._lock:
             new = self._ledger.missing(keys)
             return len(keys) if len(new) <= self.remaining else new[self.remaining]
@@ -177,21 +176,21 @@ class Oracle:
         return known.to(images.device)
 
     def settle(self) -> None:
-        """Tell that the attack will never go back behind here: what was answered to :meth:`stream` may be dropped."""
+        """Declare that the attack never goes back from here: earlier answers to :meth:`stream` may be dropped."""
         with self._lock:
             self._stream.settle()
 
     def seek(self, streamed: int) -> None:
-        """Go on behind the first `streamed` generated images, as an attack does that was killed; see :attr:`streamed`.
+        """Resume after the first `streamed` generated images, as a killed attack does; see :attr:`streamed`.
 
-        What was paid for behind them is answered from the ledger. Raises :class:`~edgerift.errors.StoreError` when the
-        ledger does not have so many.
+        Images paid for after them are answered from the ledger. Raises :class:`~edgerift.errors.StoreError` when the
+        ledger does not have that many.
         """
         with self._lock:
             self._stream.seek(streamed)
 
     def close(self) -> None:
-        """Let go of the ledger's files."""
+        """Close the ledger's files."""
         self._ledger.close()
         self._stream.close()
 
@@ -202,16 +201,16 @@ class Oracle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the ledger's file."""
+        """Close the ledger's file."""
         self.close()
 
 
 def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
-    """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
+    """Query a victim of one's own with uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
-    They are asked about in the same parts as :class:`Oracle` takes. A module may be asked about float32 images in
-    [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
-    not one row of finite numbers for each image.
+    The images are queried in the same parts as by :class:`Oracle`. A module may be queried with float32 images in [0,
+    1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is not
+    one row of finite numbers for each image.
     """
     logits = _reading(victim, floats=floats)
     return torch.cat([_posteriors(logits, part) for part in images_of(images).split(_PART)])
@@ -223,9 +222,9 @@ def to_whole(images: Tensor) -> Tensor:
 
 
 def finite(images: Tensor) -> Tensor:
-    """Give generated images back, or raise `ModelError`: rounded, a NaN is black, and a broken attack a defence."""
+    """Return generated images, or raise `ModelError`: rounded, a NaN is black, and a broken attack looks defended."""
     if not bool(images.isfinite().all()):
-        raise ModelError("the generated images are not finite any more; give a lower learning rate")
+        raise ModelError("the generated images are no longer finite; give a lower learning rate")
     return images
 
 
@@ -250,7 +249,7 @@ def _posteriors(logits: Logits, images: Tensor) -> Tensor:
 
 
 def _chosen(images: Tensor, places: list[int]) -> Tensor:
-    # Mostly all images are new, and then they need no copying.
+    # Usually all images are new, and then need no copying.
     if places[-1] - places[0] + 1 == len(places):
         return images[places[0] : places[-1] + 1]
     return images[torch.tensor(places)]
@@ -263,7 +262,7 @@ def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Lo
     device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
 
     def predict(images: Tensor) -> Tensor:
-        # Small differences of the answers are to be the victim's own.
+        # Small differences of the answers have to be the victim's own.
         with exact_float32():
             asked = images.to(device)
             return torch.cat([module(part if floats else to_float(part)) for part in asked.split(_BATCH)])
@@ -272,7 +271,7 @@ def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Lo
 
 
 def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:
-    """Name whose answers a ledger holds: the victim's content and the defences; a bare function has no content."""
+    """Identify the source of a ledger's answers: the victim's content and the defences; a function has no content."""
     if isinstance(victim, nn.Module):
         content = weights_digest(victim)
     elif callable(victim):

@@ -11,10 +11,10 @@ from edgerift.settings import Count, Settings, Times
 
 @final
 class Descent(Settings):
-    """How a network is trained: the optimiser, and how its learning rate falls over the iterations.
+    """How a network is trained: the optimiser, and the schedule of its learning rate over the iterations.
 
     `steps` multiplies it by `factor` at each of the `milestones`, shares of all iterations; `cosine` lets it fall to
-    zero along half a cosine. Momentum and weight decay are gradient descent's; Adam has none here.
+    zero along half a cosine. Momentum and weight decay apply to gradient descent; Adam has none here.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -34,9 +34,9 @@ class Descent(Settings):
 
 @final
 class Rehearsal(Settings):
-    """Clone steps on what was answered before: `steps` an iteration, each on a batch out of the last `capacity` images.
+    """Experience replay: `steps` clone steps per iteration, each on a batch of the last `capacity` queried images.
 
-    `adds` tells which of an iteration's batches are remembered: each, or the last alone.
+    `adds` says which batches of an iteration are stored: each, or only the last.
     """
 
     steps: Times
@@ -46,11 +46,11 @@ class Rehearsal(Settings):
 
 @final
 class Positives(Settings):
-    """A thief who has a few images of the victim's kind (MAZE-PD): so many, and how strongly they draw the generator.
+    """An attacker with a few images of the victim's domain (MAZE-PD): how many, and the weight of the critic.
 
-    A critic learns to tell them from generated images, as a Wasserstein GAN's with a gradient penalty of 10 (Gulrajani
-    et al. 2017, arXiv 1704.00028), `critic_steps` an iteration, and the generator descends `weight` times its negative
-    mean answer as well.
+    A critic learns to separate them from generated images, as a Wasserstein GAN's with a gradient penalty of 10
+    (Gulrajani et al. 2017, arXiv 1704.00028), `critic_steps` steps per iteration, and the generator descends `weight`
+    times its negative mean answer as well.
     """
 
     count: Count = 100

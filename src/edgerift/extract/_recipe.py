@@ -1,4 +1,4 @@
-"""Stealing a victim as a step that the store keeps, and what was measured."""
+"""Extraction as a step that the store keeps, and its measured result."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CLONE: Final = "clone.safetensors"
 THEFT: Final = "theft.json"
 LEDGER: Final = "ledger.bin"
 _CHECKPOINT: Final = "checkpoint.pt"
-#: Collages are all in memory: so many of 32 x 32 pixels take 30 gigabytes.
+#: Collages are all in memory: this many of 32 x 32 pixels take 30 gigabytes.
 _MOST_COLLAGES: Final = 10_000_000
 
 
 class QuerySettings(Settings):
-    """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`.
+    """The query images: the training images of a set, or that many `collages` of them, drawn with `seed`.
 
-    Nobody looks at the labels of a set, which may be any numbers.
+    The labels of a set are not used and may be any numbers.
     """
 
     images: ImagesSettings
@@ -52,7 +52,7 @@ class QuerySettings(Settings):
 class BestEpoch(Settings):
     """The epoch, from 1, whose clone was most accurate on the test images, and its error there.
 
-    It is chosen on the test set, so it flatters the thief; it stands here because published code reports it.
+    It is selected on the test set, so it flatters the attack; it is here because published code reports it.
     """
 
     epoch: int
@@ -60,14 +60,14 @@ class BestEpoch(Settings):
 
 
 class Theft(Settings):
-    """What a theft took, on the victim's own test images.
+    """The result of an extraction attack, on the victim's own test images.
 
-    Errors and disagreement are shares in [0, 1]. `defender_error` is that of the answers as the thief and every user
+    Errors and disagreement are shares in [0, 1]. `defender_error` is that of the answers as the attacker and every user
     gets them, defences included; `adversary_error` that of the clone of the last epoch; `disagreement` the share of
     images to which the defended victim and the clone give different labels. `l1` and `l1_queries` measure what the
-    defences change, on the test images and on the thief's questions, in [0, 2] (a mean over the images);
-    `divergence` is KL(victim || clone) in nats. `calibration_error` and `negative_log_likelihood` are of the defended
-    answers. `spent` counts the images paid for.
+    defences change, on the test images and on the queries, in [0, 2] (a mean over the images); `divergence` is
+    KL(victim || clone) in nats. `calibration_error` and `negative_log_likelihood` are of the defended answers. `spent`
+    counts the images paid for.
     """
 
     type: Literal["theft"] = "theft"
@@ -104,11 +104,11 @@ def open_victim(recipe: Victim, store: Store, progress: Progress) -> Build | nn.
 
 
 class ExtractRecipe(Recipe):
-    """Steal a victim: `theft.json`, `clone.safetensors`, `ledger.bin`, `history.json` and `history.png`.
+    """Extract a victim: `theft.json`, `clone.safetensors`, `ledger.bin`, `history.json` and `history.png`.
 
-    `images` are the victim's own, whose test images measure the theft; `queries` what the thief asks about, and
-    `budget` how many answers are paid for. A run that was killed pays for no image twice and goes on from the clone's
-    last epoch.
+    `images` are the victim's own, whose test images measure the result; `queries` are the query images, and `budget` is
+    the number of answers paid for. A run that was killed pays for no image twice and resumes after the clone's last
+    epoch.
     """
 
     type: Literal["extract"] = "extract"
@@ -123,11 +123,11 @@ class ExtractRecipe(Recipe):
     @model_validator(mode="after")
     def _answers_are_comparable(self) -> Self:
         if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
-            raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
+            raise ValueError("an extraction is measured on answers that sum to 1; use top-k with renormalise true")
         return self
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Ask, train the clone, and write what was measured into `folder`."""
+        """Query, train the clone, and write the measured result into `folder`."""
         victim = open_victim(self.victim, store, progress)
         test = open_splits(self.images).test
         queries = self.queries.open()
@@ -146,11 +146,11 @@ class ExtractRecipe(Recipe):
         theft = self._measured(victim, test, clone.questions, twin_scores(clone.model, test.images), spent, best)
         write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
         checkpoint.unlink(missing_ok=True)
-        # The store lets nobody else into this folder.
+        # The store gives nothing else access to this folder.
         (folder / f"{LEDGER}.lock").unlink(missing_ok=True)
 
     def theft(self, store: Store, progress: Progress) -> Theft:
-        """Read what was measured, stolen when missing."""
+        """Read the measured result, computed when missing."""
         return read_document(Theft, store.get(self, progress) / THEFT)
 
     def _measured(

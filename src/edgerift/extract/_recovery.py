@@ -1,4 +1,4 @@
-"""From posterior probabilities back to logits, and how far a clone is from them."""
+"""From posterior probabilities back to logits, and the losses of clones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 from torch import Tensor
 from torch.nn import functional as F
 
-#: Answers below are as good as zero; their logarithm would be infinite.
+#: Answers below this count as zero, whose logarithm would be infinite.
 _FLOOR: Final = 1e-30
 
 Loss: TypeAlias = Literal["l1", "kl", "cross-entropy"]
@@ -26,7 +26,7 @@ def recover_logits(answers: Tensor) -> Tensor:
 
 
 def logarithms(answers: Tensor) -> Tensor:
-    """Take the natural logarithm of posteriors, those of 1e-30 and less as if they were 1e-30."""
+    """Take the natural logarithm of posteriors, clamped from below at 1e-30."""
     return answers.clamp_min(_FLOOR).log()
 
 
@@ -41,7 +41,7 @@ def kl(logits: Tensor, answers: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
-    """Compute the loss `[N]` of a thief who sees labels: the cross-entropy with the answers' top classes."""
+    """Compute the hard-label loss `[N]`: the cross-entropy with the answers' top-1 labels."""
     return F.cross_entropy(logits, answers.argmax(1), reduction="none")
 
 

@@ -16,22 +16,22 @@ from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, write_all
 from edgerift.steps import require_regular
 
-#: Rows beyond the capacity: what is written between two checkpoints takes no row that a resumed run reads.
+#: Rows beyond the capacity: writes between two checkpoints overwrite no row that a resumed run reads.
 SLACK: Final = 131_072
 _ROWS_AT_ONCE: Final = 65_536
 
 
 @final
 class Replay:
-    """The last `capacity` images that a thief asked about, and their answers; the oldest go first.
+    """The last `capacity` queried images and their answers; the oldest are replaced first.
 
-    Images are kept as they were asked about, uint8 or float32, on `device`. With a `path` they are also written to
-    that file, from which :meth:`restore` reads them after a kill: its rows beyond the capacity let a run go back to its
-    last checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
+    Images are kept as queried, uint8 or float32, on `device`. With a `path` they are also written to that file, from
+    which :meth:`restore` reads them after a kill: its rows beyond the capacity let a run go back to its last
+    checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
     """
 
     def __init__(self, capacity: int, device: torch.device, path: Path | None = None, slack: int = 0) -> None:
-        """Make an empty memory; its tensors are made with the first images."""
+        """Make an empty memory; its tensors are allocated with the first images."""
         self._capacity, self._device, self._path = capacity, device, path
         self._slack = 0 if path is None else max(slack, SLACK)
         self._images: Tensor | None = None
@@ -59,7 +59,7 @@ class Replay:
             self._write(self._path, first % self._rows(), _bytes(images, answers))
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw `count` images and their answers, each as likely as any other, with replacement."""
+        """Draw `count` images and their answers uniformly, with replacement."""
         assert self._images is not None
         assert self._answers is not None
         back = torch.randint(len(self), (count,), generator=generator, device=generator.device).to(self._device)
@@ -67,27 +67,27 @@ class Replay:
         return self._images[rows], self._answers[rows]
 
     def flush(self) -> None:
-        """Bring the file to the disk, before a checkpoint; raises `StoreError` when that refuses."""
+        """Flush the file to the disk, before a checkpoint; raises `StoreError` when that fails."""
         self._flushed = self.added
         if self._path is not None and self._images is not None:
             with self._errors(self._path), self._path.open("r+b") as file:
                 os.fsync(file.fileno())
 
     def is_due(self, count: int) -> bool:
-        """Say whether a checkpoint has to be written before `count` more images may be added."""
+        """Return whether a checkpoint has to be written before `count` more images may be added."""
         return self._path is not None and self.added - self._flushed + count > self._slack
 
     def restore(self, added: int, images: Tensor, answers: Tensor) -> None:
-        """Go back to when `added` images had been added; `images` and `answers` have the shapes of such a batch.
+        """Restore the state after `added` images were added; `images` and `answers` have the shapes of such a batch.
 
-        Raises `StoreError` when the file is not there or has another size.
+        Raises `StoreError` when the file is missing or has another size.
         """
         if added == 0:
             return
         assert self._path is not None
         expected = self._rows() * _bytes(images[:1], answers[:1]).shape[1]
         if not self._path.exists() or self._path.stat().st_size != expected:
-            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to begin anew")
+            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to start again")
         self._begin(images, answers, keep=True)
         assert self._images is not None
         assert self._answers is not None
@@ -103,7 +103,7 @@ class Replay:
         self.added = self._flushed = added
 
     def _stretches(self, added: int) -> Iterator[tuple[int, int]]:
-        """Cut what is remembered into parts that lie in one piece in the file: the first image's number, how many."""
+        """Cut the memory into parts that are contiguous in the file: the first image's number, how many."""
         first = max(0, added - self._capacity)
         while first < added:
             count = min(added - first, self._rows() - first % self._rows(), _ROWS_AT_ONCE)
@@ -123,7 +123,7 @@ class Replay:
                 file.truncate(self._rows() * _bytes(images[:1], answers[:1]).shape[1])
 
     def _write(self, path: Path, row: int, content: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> None:
-        """Write rows from number `row` on, those behind the last one at the beginning of the file."""
+        """Write rows from number `row` on, wrapping around at the end of the file."""
         before_end = self._rows() - row
         with self._errors(path), path.open("r+b", buffering=0) as file:
             for start, part in ((row, content[:before_end]), (0, content[before_end:])):

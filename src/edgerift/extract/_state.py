@@ -16,16 +16,16 @@ FORMAT: Final = "edgerift-data-free-1"
 
 
 class Parts(NamedTuple):
-    """All that changes while an attack runs, by name, but its replay memory."""
+    """All state of a running attack, by name, except its replay memory."""
 
     modules: Mapping[str, nn.Module]
     optimizers: Mapping[str, torch.optim.Optimizer]
 
 
 class Standing(NamedTuple):
-    """How far an attack is: iterations done, images asked about and remembered, its curve, and what it saw since.
+    """The progress of an attack: iterations done, images queried and stored, its curve, and its statistics since.
 
-    `curve` is JSON; `clone_losses` and `zero_shares` are those of the iterations behind the curve's last point.
+    `curve` is JSON; `clone_losses` and `zero_shares` are those of the iterations after the curve's last point.
     """
 
     iteration: int
@@ -48,7 +48,7 @@ def write_state(path: Path, key: str, parts: Parts, standing: Standing) -> None:
 
 
 def read_state(path: Path, key: str, parts: Parts) -> Standing | None:
-    """Bring an attack's parts to where a checkpoint left them; None where there is none.
+    """Restore an attack's parts from a checkpoint; None where there is none.
 
     Raises `StoreError` when the file is damaged or belongs to another attack.
     """

@@ -1,4 +1,4 @@
-"""The ledger of images that an attack generates: millions of them, in columns of counts and checksums."""
+"""The ledger of generated images: millions of them, as counts and checksums."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from edgerift.steps import let_go, require_regular, write_whole
 
 @final
 class Stream:
-    """The generated images that were paid for, batch by batch, in the order in which they were asked about.
+    """The generated images that were paid for, batch by batch, in the order of the queries.
 
-    Each batch takes 24 bytes, whatever it holds: so 20 million answers do not fill a disk. Answers are on disk before
-    they are handed out, in a second file `PATH.answers`, until they are settled; with `keep` they stay for good. An
-    attack that was killed begins again at a place where it settled, and gets the batches behind that from the file: it
-    has to ask about the same images.
+    Each batch takes 24 bytes, whatever its size: so 20 million answers do not fill a disk. Answers are on disk before
+    they are returned, in a second file `PATH.answers`, until they are settled; with `keep` they stay permanently. An
+    attack that was killed resumes at a point where it settled, and gets later batches from the file: it has to query
+    the same images.
 
-    Both files are appended to and cut, never rewritten. What a kill tore off at their ends is left out on opening.
-    They survive a killed process. A power cut may take what was appended since the attack last settled: when it takes
-    answers and leaves their batches, that is an error.
+    Both files are appended to and cut, never rewritten. Torn ends after a kill are dropped on opening. They survive a
+    killed process. A power cut may lose what was appended since the attack last settled: when it loses answers but not
+    their batches, that is an error.
     """
 
     def __init__(self, path: Path | None, identity: str, *, keep: bool = False) -> None:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
         self._path = None if path is None else path.resolve()
         self._identity, self._keep = identity, keep
-        # The batches from number `first` on, which may be asked about again; those before are settled.
+        # The batches from number `first` on, which may be queried again; those before are settled.
         self._batches: list[Batch] = []
         self._first, self._first_asked = 0, 0
         self._place, self._asked, self._paid = 0, 0, 0
@@ -57,7 +57,7 @@ class Stream:
         self._answers: BinaryIO | None = None
         self._lock: BaseFileLock | None = None
         self._is_closed = False
-        # How long the two files are, answers and batches; what is behind could not be removed after a failure.
+        # How long the two files are, answers and batches; anything behind could not be removed after a failure.
         self._ends = (0, 0)
         if self._path is None:
             return
@@ -70,35 +70,35 @@ class Stream:
 
     @property
     def asked(self) -> int:
-        """How many images the attack has asked about so far, from its beginning."""
+        """How many images the attack has queried since its start."""
         return self._asked
 
     @property
     def paid(self) -> int:
-        """How many images were paid for."""
+        """The number of images paid for."""
         return self._paid
 
     def paid_before(self, images: Tensor) -> Tensor | None:
         """Look up the answers to the next batch; None when it is new.
 
-        Raises `StoreError` when another batch was asked about at this place, or its answers are gone.
+        Raises `StoreError` when another batch was queried at this position, or its answers are gone.
         """
         if self._is_at_the_end:
             return None
         batch = self._batches[self._place - self._first]
         if batch.size != len(images) or batch.images != checksum(images):
             raise StoreError(
-                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; give "
-                "the settings, the seed, the device and the number of threads that it was begun with, since another "
-                "order of sums makes other images, or delete it to begin anew"
+                f"the ledger{self._where()} has other images at number {self._asked} than this attack queries; give "
+                "the settings, the seed, the device and the number of threads that it was started with, since another "
+                "order of sums makes other images, or delete it to start again"
             )
         if self._is_closed:
-            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to go on")
+            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to continue")
         answers = self._read_block(self._place)
         if answers is None:
             raise StoreError(
                 f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the attack "
-                "has to go on from its checkpoint; delete the ledger to begin anew"
+                "has to resume from its checkpoint; delete the ledger to start again"
             )
         self._place, self._asked = self._place + 1, self._asked + batch.size
         return answers
@@ -116,7 +116,7 @@ class Stream:
         self._asked, self._paid = self._asked + len(images), self._paid + len(images)
 
     def settle(self) -> None:
-        """Bring all to the disk, and drop the answers that were handed out: the attack will not go back behind here."""
+        """Flush everything, and drop the answers that were returned: the attack will not go back behind this point."""
         if self._records is None or self._answers is None or self._path is None:
             return
         with disk_errors(self._path):
@@ -132,13 +132,13 @@ class Stream:
             self._blocks.clear()
 
     def seek(self, asked: int) -> None:
-        """Go on behind the first `asked` images; raises `StoreError` when no batch ends there."""
+        """Resume after the first `asked` images; raises `StoreError` when no batch ends there."""
         if self._path is None:
             if asked == self._asked:
                 return
             raise StoreError(
-                f"the attack stands at {asked} generated images and this oracle, which has no ledger to go back or on "
-                f"in, at {self._asked}; give it the ledger that belongs to the checkpoint, or begin with a new oracle"
+                f"the attack is at {asked} generated images and this oracle, which has no ledger to move back or "
+                f"forward in, at {self._asked}; give it the ledger that belongs to the checkpoint, or use a new oracle"
             )
         place, total = self._first, self._first_asked
         for batch in self._batches:
@@ -147,13 +147,13 @@ class Stream:
             place, total = place + 1, total + batch.size
         if total != asked:
             raise StoreError(
-                f"the ledger{self._where()} does not have the {asked} images that the attack has asked about; "
-                "delete the attack's checkpoint to begin anew"
+                f"the ledger{self._where()} does not have the {asked} images that the attack has queried; "
+                "delete the attack's checkpoint to start again"
             )
         self._place, self._asked = place, asked
 
     def close(self) -> None:
-        """Let go of the files; nothing can be paid for after that."""
+        """Close the files; nothing can be paid for after that."""
         self._is_closed = True
         self._release()
 
@@ -209,7 +209,7 @@ class Stream:
         tail = examine_tail(file, end, self._batches) if block is None else "torn"
         if tail == "damaged":
             raise StoreError(
-                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to begin anew"
+                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to start again"
             )
         if tail == "zeros":
             warn_of_zeros(path, sum(self._batches[number].size for number in self._blocks), size - end)
@@ -226,7 +226,7 @@ class Stream:
     def _written(self, path: Path, batch: Batch, block: bytes) -> tuple[int, int]:
         """Write answers and then their batch, both or neither, and return where the two files end."""
         if self._is_closed:
-            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
         if self._records is None:
             self._open(path)
         assert self._records is not None
@@ -237,7 +237,7 @@ class Stream:
             write_all(self._answers, block)
             write_all(self._records, record)
         except BaseException:
-            # Nothing of it is handed out, so nothing was paid for.
+            # None of it was returned, so nothing was paid for.
             with suppress(OSError):
                 self._cut()
             raise

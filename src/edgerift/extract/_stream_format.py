@@ -1,4 +1,4 @@
-"""How the ledger of generated images lies on disk: batches of 24 bytes in one file, answers in another."""
+"""The file format of the ledger of generated images: batches of 24 bytes in one file, answers in another."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Block(NamedTuple):
 
 
 def answers_path(path: Path) -> Path:
-    """Name the file of the answers that belongs to a ledger."""
+    """Return the file of the answers that belongs to a ledger."""
     return path.with_name(f"{path.name}.answers")
 
 
 def checksum(images: Tensor) -> int:
-    """Compute the XXH3 of a batch's bytes, its type and shape taken into account."""
+    """Compute the XXH3 of a batch's bytes, including its type and shape."""
     rows = images.detach().cpu().contiguous()
     shape = xxhash.xxh3_64_intdigest(f"{rows.dtype} {tuple(rows.shape)}".encode())
     return xxhash.xxh3_64_intdigest(rows.numpy().data, shape)
@@ -65,7 +65,7 @@ def pack_header(identity: str) -> bytes:
 
 
 def read_header(path: Path, file: BinaryIO) -> str:
-    """Read whose answers a ledger has; raises `StoreError` when the file is none."""
+    """Read whose answers a ledger has; raises `StoreError` when the file is not a ledger."""
     line = file.readline(_LONGEST_HEADER)
     try:
         header = json.loads(line)
@@ -83,7 +83,7 @@ def pack_batch(batch: Batch) -> bytes:
 
 
 def read_batches(path: Path, file: BinaryIO) -> list[Batch]:
-    """Read all batches, and leave the file behind the last whole one; raises `StoreError` for a damaged one."""
+    """Read all batches, and leave the file after the last complete one; raises `StoreError` for a damaged one."""
     start = file.tell()
     content = file.read()
     whole = len(content) // _BATCH.size * _BATCH.size
@@ -92,7 +92,7 @@ def read_batches(path: Path, file: BinaryIO) -> list[Batch]:
         batch = Batch(size, images, answers)
         if seal != _seal(batch):
             place = start + len(batches) * _BATCH.size
-            raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
+            raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to start again")
         batches.append(batch)
     file.seek(start + whole)
     return batches
@@ -106,7 +106,7 @@ def pack_block(block: Block) -> bytes:
 
 
 def read_block(file: BinaryIO, end: int) -> Block | None:
-    """Read the next answers of a file of `end` bytes; None where none follow that are whole."""
+    """Read the next answers of a file of `end` bytes; None where no complete ones follow."""
     head = file.read(_BLOCK.size)
     if len(head) < _BLOCK.size:
         return None
@@ -120,7 +120,7 @@ def read_block(file: BinaryIO, end: int) -> Block | None:
 
 
 def examine_tail(file: BinaryIO, place: int, batches: Sequence[Batch]) -> Tail:
-    """Tell what follows the last whole answers, from byte `place` on.
+    """Classify what follows the last complete answers, from byte `place` on.
 
     Torn answers have no end, or zeros there; where they belong to a batch that was paid for they have its size.
     """

@@ -21,7 +21,7 @@ DATA_FREE.register(
     "disguide",
     Published(
         title="DisGUIDE",
-        about="two clones, and images on which they disagree: no gradient that rounding could mask",
+        about="two clones, and images on which they disagree: no estimated gradient that rounding could mask",
         settings=_SETTINGS,
     ),
     rank=4,

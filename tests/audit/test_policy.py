@@ -180,7 +180,7 @@ def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path):
             f"errors: 0x{'f' * 5000}",
             ":1: errors is a value of type int that is too large to show; it must be",
         ),
-        (f"evasive: {'[' * 3000}", "too deep in one another"),
+        (f"evasive: {'[' * 3000}", "nested too deeply"),
         ("evasive: &a 0.1\nerrors: *a", ":1: this value is used again through an alias"),
         ('evasive: "\\UFFFFFFFF"', "this is not YAML"),
         ('evasive: "\\ud800"', ":1: "),

@@ -164,7 +164,7 @@ def test_a_defence_is_read_as_it_is_written(text, expected):
         (["--defence", "deception:beta"], "'beta' is no setting; write NAME:SETTING=VALUE,SETTING=VALUE"),
         (["--defence", "deception:beta=1,beta=2"], "'beta' is given twice; give it once"),
         (["--defence", "label-only:k=1"], "'label-only' has no settings; write --defence label-only"),
-        (["--defence", "top-k:renormalise=false"], "an extraction is measured on answers that sum to 1"),
+        (["--defence", "top-k:renormalise=false"], "a theft is measured on answers that add up to 1"),
         (["--undo"], "--undo inverts the victim's defences and there are none; name one with --defence"),
         (["--top-k", "11"], "--top-k is 11; the victim answers 10 classes"),
         (["--views", "61"], "--views is 61 and the budget is 60 images; give fewer views"),

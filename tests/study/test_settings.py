@@ -75,7 +75,7 @@ CHANGES = [
     ('"A tiny study"', '" "', 2, "it is one line of printable text"),
     ('"A tiny study"', "no", 2, None),
     ("[0, 1] ", "[0, -1] ", 3, "seeds[1] is -1; it must be greater than or equal to 0"),
-    ("[0, 1] ", "[0, 0] ", 3, "seeds is [0, 0]; it is not allowed: 0 stands there twice; give each once"),
+    ("[0, 1] ", "[0, 0] ", 3, "seeds is [0, 0]; it is not allowed: 0 is given twice; give each once"),
     ("[0, 1] ", "[] ", 3, "seeds is []; it must have at least 1 item"),
     ("[0, 1] ", f"[0, {2**31 - 1}] ", 3, "seeds[1] is 2147483647; it must be less than or equal to 2147483646"),
     ("[0, 1] ", "3 ", 3, "seeds is 3; it must be a list"),
@@ -114,7 +114,7 @@ CHANGES = [
     ("train: {epochs: 2}  ", "sorce: a", 7, "data.digits: unknown field 'sorce'; did you mean 'source'?"),
     ("train: {epochs: 2}  ", "source: ''", 7, "data.digits.source is ''; it must have at least 1 character"),
     ("train: {epochs: 2}  ", "rows: [qat, qad]", 7, "data.digits.rows[1] is 'qad'; it must be "),
-    ("train: {epochs: 2}  ", "rows: [qat, qat]", 7, "qat stands there twice"),
+    ("train: {epochs: 2}  ", "rows: [qat, qat]", 7, "qat is given twice"),
     ("train: {epochs: 2}  ", "rows: []", 7, "data.digits.rows is []; it must have at least 1 item"),
     ("train: {epochs: 2}  ", "students: []", 7, None),
     ("alphas: [0.5]", "alphas: []", 8, None),
@@ -122,7 +122,7 @@ CHANGES = [
     ("train: {epochs: 2}  ", "budget: 0", 7, "data.digits.budget is 0; it must be greater than 0"),
     ("train: {epochs: 2}  ", "size: 5000", 7, "data.digits.size is 5000; it must be less than"),
     ("alphas: [0.5]", "alphas: [0.5, -1]", 8, "data.digits.alphas[1] is -1; it must be greater than or equal to 0"),
-    ("alphas: [0.5]", "alphas: [0.5, 0.5]", 8, "0.5 stands there twice"),
+    ("alphas: [0.5]", "alphas: [0.5, 0.5]", 8, "0.5 is given twice"),
     ("thief: {epochs: 3}", "thief: {momentum: 1}", 11, "data.other.thief.momentum is 1; it must be less than 1"),
     (
         "model: lenet",
@@ -150,7 +150,7 @@ CHANGES = [
     ("batch_size: 64", "nesterov: off", 18, None),
     ("adapt: {epochs: 2} ", "adapt: {epochs: [2]}", 19, "adapt.epochs is [2]; it must be a valid integer"),
     ("adapt: {epochs: 2} ", "adapt: [epochs]", 19, "adapt is ['epochs']; it must be a mapping"),
-    ("[ptq, qat]", "[ptq, ptq]", 21, "ptq stands there twice"),
+    ("[ptq, qat]", "[ptq, ptq]", 21, "ptq is given twice"),
     ("[ptq, qat]", "[]", 21, "evasion.adaptations is []; it must have at least 1 item"),
     (
         "[ptq, qat]",
@@ -167,7 +167,7 @@ CHANGES = [
     ),
     ("target: mobile", "count: 0", 22, "evasion.count is 0; it must be greater than 0"),
     ("target: mobile", "shard: 0", 22, "evasion.shard is 0; it must be greater than 0"),
-    ("target: mobile", "classes: [1, 1]", 22, "1 stands there twice"),
+    ("target: mobile", "classes: [1, 1]", 22, "1 is given twice"),
     ("target: mobile", "classes: [-1]", 22, "evasion.classes[0] is -1"),
     (
         "preset: pgd",
@@ -197,21 +197,26 @@ CHANGES = [
     ),
     ("shown: diva", "shown: dva", 29, "evasion.shown is 'dva'; it must be one of the attacks: pgd, diva"),
     ("shown: diva", "count: 3", 20, "evasion.shown is missing"),
-    ("[qat, divqat]", "[qat, divqat, divqat]", 31, "divqat stands there twice"),
+    ("[qat, divqat]", "[qat, divqat, divqat]", 31, "divqat is given twice"),
     ("[qat, divqat]", "[]", 31, "theft.rows is []; it must have at least 1 item"),
     ("[mobile, server]", "[mobile]\n  other_rows: []", 33, "theft.other_rows is []; it must have at least 1 item"),
     ("[qat, divqat]", "[qat, divquat]", 31, "theft.rows[1] is 'divquat'; it must be "),
-    ("[mobile, server]", "[mobile, mobile]", 32, "mobile stands there twice"),
+    ("[mobile, server]", "[mobile, mobile]", 32, "mobile is given twice"),
     ("[mobile, server]", "[]", 32, "theft.targets is []; it must have at least 1 item"),
     ("[mobile, server]", "[mobil]", 32, "did you mean 'mobile'?"),
     ("{student: lenet}", "{studnt: lenet}", 33, "theft.attack: unknown field 'studnt'; did you mean 'student'?"),
     ("{student: lenet}", "{student: lent}", 33, "theft.attack.student: unknown model 'lent'; did you mean 'lenet'?"),
-    ("{student: lenet}", "{labels: hard}", 33, "theft.attack.labels: every victim is stolen with soft and with hard"),
+    (
+        "{student: lenet}",
+        "{labels: hard}",
+        33,
+        "theft.attack.labels: every victim is extracted with soft and with hard",
+    ),
     (
         "{student: lenet}",
         "{training: {epochs: 1}}",
         33,
-        "theft.attack.training: a thief's training is changed by `thief`",
+        "theft.attack.training: the attacker's training is changed by `thief`",
     ),
     ("{student: lenet}", "{views: 0}", 33, "theft.attack.views is 0; it must be greater than 0"),
     (
@@ -226,7 +231,7 @@ CHANGES = [
         35,
         "theft.students[0] is 'resnet9'; it is not allowed: unknown model 'resnet9'; did you",
     ),
-    ("[resnet8]", "[lenet, lenet]", 35, "lenet stands there twice"),
+    ("[resnet8]", "[lenet, lenet]", 35, "lenet is given twice"),
     ("[resnet8]", "[lenet]\n  allowance: {low: 3}", 36, "theft.allowance: low is 3 and high 2; low must be below high"),
     ("[resnet8]", "[lenet]\n  allowance: {l2: 3}", 36, "theft.allowance: unknown field 'l2'; did you mean 'l1'?"),
     ("[resnet8]", "[lenet]\n  alphas: [1, -2]", 36, "theft.alphas[1] is -2; it must be greater than or equal to 0"),
@@ -326,7 +331,9 @@ def test_what_changes_a_theft_needs_one(read, field):
     text = TEXT[: TEXT.index("theft:")] + "profiles:\n  as_it_is:\n"
     text = text.replace("    alphas: [0.5]  ", "").replace("    thief: {epochs: 3}", f"    {field}")
     name = field.partition(":")[0]
-    with pytest.raises(RecipeError, match=rf"yaml:11: data\.other\.{name} is given; it changes a theft, and the study"):
+    with pytest.raises(
+        RecipeError, match=rf"yaml:11: data\.other\.{name} is given; it changes the theft part, and the study"
+    ):
         read(text)
 
 

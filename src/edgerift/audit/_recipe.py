@@ -59,7 +59,7 @@ class AuditRecipe(Recipe):
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:
         if not self.attacks and not self.thefts:
-            raise ValueError("neither attacks nor extraction attacks; give at least one of attacks and thefts")
+            raise ValueError("neither attacks nor extraction attacks; give at least one")
         if self.main not in (self.attacks or (None,)):
             known = ", ".join(self.attacks) or "(there are none)"
             raise ValueError(f"the main attack '{self.main}' is not among the attacks {known}")

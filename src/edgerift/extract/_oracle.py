@@ -39,7 +39,7 @@ class Oracle:
     """The only way from an attack to a victim: uint8 images in, posterior probabilities out, each image paid for.
 
     The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits or probabilities
-    `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells. Its answers are
+    `[N,K]`, a tensor or an array; :class:`~edgerift.measure.Logits` detects which of the two. Its answers are
     softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode (top-k,
     rounded, the label alone) comes last. `budget` is the total number of different images that are answered. An image
     that was paid for is answered again from the ledger at no cost, so the same image always has the same answer. With a

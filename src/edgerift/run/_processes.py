@@ -1,4 +1,4 @@
-"""Steps in processes of this machine, one step a process at a time, so that a death tells which step it was."""
+"""Steps in processes of this machine, one step at a time per process, so that a death identifies its step."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def cores() -> int:
 
 @final
 class Processes:
-    """Some processes of this machine, as many as it has cores unless told.
+    """Worker processes on this machine, by default one per core.
 
-    Each starts when the first step needs it, and runs one step at a time with its share of the cores as threads unless
-    the place says otherwise. When one dies its step may be tried again, in a new process. They are out of Ctrl-C's
-    reach and end with this process, however it ends.
+    Each starts when the first step needs it, and runs one step at a time with its share of the cores as threads, unless
+    the place sets the number. When one dies its step may be retried in a new process. They ignore Ctrl-C and end with
+    this process, however it ends.
     """
 
     def __init__(self, place: Place, count: int | None = None) -> None:
         """Raises `InputError` for less than one process."""
         self.capacity = cores() if count is None else count
         if self.capacity < 1:
-            raise InputError(f"{count} worker processes are too few; give 1 or more")
+            raise InputError(f"{count} worker processes; give 1 or more")
         self._place = place.replace(threads=place.threads or max(1, cores() // self.capacity))
         self._free: list[_Worker] = []
         self._running = selectors.DefaultSelector()
@@ -78,10 +78,10 @@ class Processes:
         return found
 
     def close(self) -> None:
-        """Stop the processes, at once: a step goes on where it was when it is run again."""
+        """Stop the processes at once; a step resumes when it is run again."""
         busy = [running.data[1] for running in (self._running.get_map() or {}).values()]
         workers = [*self._free, *busy]
-        # All of them first: who is in a hurry may press Ctrl-C again while they end.
+        # Signal all of them first: a user may press Ctrl-C again while they end.
         for worker in workers:
             worker.stop()
         for worker in workers:
@@ -113,14 +113,14 @@ class _Worker:
         return self._process.poll() is None
 
     def send(self, step: bytes) -> None:
-        """Send a step, as bytes that can be taken from the pipe whatever is in them."""
-        # When the process is gone the pipe of its answers tells.
+        """Send a step as one pickled bytes object, whatever it contains."""
+        # If the process is gone, its answer pipe shows it.
         with contextlib.suppress(BrokenPipeError):
             pickle.dump(step, self._steps)
             self._steps.flush()
 
     def answer(self) -> Outcome | StoreError | None:
-        """Read what became of the step; None when the process died of it."""
+        """Read the outcome of the step; None when the process died."""
         try:
             found = pickle.load(self.answers)
         except (EOFError, OSError, pickle.UnpicklingError):
@@ -129,14 +129,14 @@ class _Worker:
         return found
 
     def stop(self) -> None:
-        """Kill the process and all it started, if it lives."""
-        # Once it was waited for, its number may be that of a stranger.
+        """Kill the process and its children, if it is alive."""
+        # Once it was waited for, its pid may be reused.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> str:
-        """Stop the process, let go of all that was held for it, and say how it ended."""
+        """Stop the process, release its resources, and describe how it ended."""
         self.stop()
         code = self._process.wait()
         for pipe in (self._steps, self.answers):

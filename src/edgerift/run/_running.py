@@ -1,4 +1,4 @@
-"""Run what a study needs and does not have, in the order of what needs what, past steps that fail."""
+"""Run the missing steps of a study in the order of their dependencies, continuing past failures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from edgerift.steps import Progress, Recipe, silent
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-#: A step whose worker died this often is not tried again: it is the step that kills it.
+#: A step whose worker died this often is not retried: the step itself is the cause.
 _TRIES: Final = 3
 
-#: A disk that machines share shows what another one wrote a little later.
+#: A shared disk shows writes of other machines with a delay.
 _PATIENCE: Final = 60.0
 _PAUSE: Final = 1.0
 
 
 class FailedStep(Settings):
-    """A step that failed: a line about the error, the file with the rest, and the steps that it keeps from running."""
+    """A failed step: the one-line error, the log file, and the steps that it blocks."""
 
     key: Key
     error: str
@@ -38,9 +38,9 @@ class FailedStep(Settings):
 
 
 class RunSummary(Settings):
-    """What a run did: the steps it built and the seconds of all workers, its own seconds, and what failed.
+    """The outcome of a run: the steps it built and the seconds of all workers, its own seconds, and the failures.
 
-    `deaths` counts the workers that died with a step; Ray replaces its own and does not tell.
+    `deaths` counts the workers that died with a step; Ray replaces its own without reporting it.
     """
 
     built: int
@@ -51,18 +51,18 @@ class RunSummary(Settings):
 
 
 def run_steps(goals: Iterable[Recipe], store: Store, workers: Workers, progress: Progress = silent) -> RunSummary:
-    """Build the goals and all they need that the store lacks.
+    """Run all steps that the goals need and the store lacks.
 
-    Of the steps that can run those come first that the most work waits for, as earlier runs tell. A step that fails
-    keeps those that need it from running, and no others. A step whose worker dies is tried again, the third and last
-    time when nothing else can run and alone, so that no neighbour takes its memory. The workers are closed at the end,
-    also when this is interrupted; what they were at goes on in the next run.
+    Ready steps run in the order of the most work waiting for them, as estimated from earlier runs. A step that fails
+    blocks only those that depend on it. A step whose worker dies is retried, the third and last time alone and when
+    nothing else can run, so that nothing else takes its memory. The workers are closed at the end, also on an
+    interrupt; their steps resume in the next run.
 
-    Raises `StoreError` when nothing can go on: the disk is full, the mirror cannot be reached, or what a worker
-    finished is not to be seen here.
+    Raises `StoreError` when no step can continue: the disk is full, the mirror cannot be reached, or a result of a
+    worker is not visible here.
     """
     try:
-        # One question to a mirror that cannot be reached, and not one a step.
+        # One request to a mirror that cannot be reached, and not one per step.
         store.refresh()
         run = _Run(Graph(goals, store), store, workers, progress)
         run.to_the_end()
@@ -98,7 +98,7 @@ class _Run:
                 self._tell(self._ended(key, outcome))
 
     def summary(self) -> RunSummary:
-        """Say what was done."""
+        """Summarise the run."""
         blocked = self._graph.blocked()
         return RunSummary(
             built=self._built,
@@ -127,14 +127,14 @@ class _Run:
             self._workers.start(key, self._graph.missing[key])
 
     def _ended(self, key: Key, outcome: Outcome) -> str:
-        """Note what became of a step, and say what there is to say about it."""
+        """Record the outcome of a step, and return the message about it, if any."""
         self._step_seconds += outcome.seconds
         recipe = self._graph.missing[key]
         if outcome.again:
             self._deaths[key] += 1
             if self._deaths[key] < _TRIES:
-                return f"{key}: {outcome.error}; it is tried again"
-            told = f"{outcome.error}, for the third time; is there memory enough for it?"
+                return f"{key}: {outcome.error}; retrying"
+            told = f"{outcome.error}, for the third time; does it have enough memory?"
             outcome = outcome.replace(error=told, again=False)
         record = settle(recipe, outcome, self._records)
         if outcome.error is not None:
@@ -148,10 +148,10 @@ class _Run:
         return ""
 
     def _find(self, recipe: Recipe) -> None:
-        """Make sure that a result which a worker built is seen here, where others may be asked what they need by it."""
+        """Check that a result which a worker built is visible here, where dependencies are resolved with it."""
         until = time.monotonic() + _PATIENCE
         while not self._sees(recipe, insist=time.monotonic() > until):
-            # Reading the folder anew has a network file system look again.
+            # Reading the folder again makes a network file system refresh.
             with contextlib.suppress(OSError):
                 any(self._store.root.iterdir())
             time.sleep(_PAUSE)

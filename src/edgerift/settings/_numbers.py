@@ -1,4 +1,4 @@
-"""Bounds of the numbers that settings hold: what a machine can count and every library takes."""
+"""Bounds of the numbers that settings hold: what every library accepts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pydantic import Field
 
 from edgerift.errors import RecipeError
 
-#: The thief has the next one, and PyTorch takes all below 2**63.
+#: The attacker uses the next one, and PyTorch accepts all below 2**63.
 _LARGEST_SEED: Final = 2**63 - 2
 _MOST: Final = 10**12
 _MOST_TIMES: Final = 1_000_000
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST_SEED)]
-"""What random numbers are drawn from."""
+"""A seed of random numbers."""
 Count: TypeAlias = Annotated[int, Field(gt=0, le=_MOST)]
-"""Of images or questions, at least one."""
+"""Of images or queries, at least one."""
 Times: TypeAlias = Annotated[int, Field(gt=0, le=_MOST_TIMES)]
 """Of passes, steps and starts, at least one."""
 TimesOrNone: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_TIMES)]

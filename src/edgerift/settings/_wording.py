@@ -1,4 +1,4 @@
-"""One line of plain words for what pydantic found wrong."""
+"""One-line messages for pydantic's validation errors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _RULES: Final[Mapping[str, str]] = {
 }
 _THINGS: Final[Mapping[str, str]] = {"too_short": "item", "string_too_short": "character"}
 
-#: So alike are two names, from 0 to 1, when one is offered for the other: two of three letters.
+#: The similarity of two names, from 0 to 1, from which one is suggested for the other: two of three letters.
 _NEAR: Final = 0.6
 
-#: Where a value stands: the fields, keys and numbers that lead to it.
+#: The place of a value: the fields, keys and indices that lead to it.
 Place: TypeAlias = tuple[int | str, ...]
 
 
@@ -48,21 +48,21 @@ class Problem(NamedTuple):
         return (_path(self.named) + self.rest).removeprefix(".").removeprefix(":").strip()
 
     def below(self, place: Place) -> Problem:
-        """Say the same of a value that stands at `place` in another one."""
+        """Return the same problem for a value at `place` in another one."""
         return Problem(place + self.place, place + self.named, self.rest)
 
 
 class NotAllowedError(ValueError):
-    """What a validator raises about values inside the one that it checks, so that each is named at its own place."""
+    """Raised by a validator for nested values, so that each is reported at its own place."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        """Take what is not allowed, with places in the value that is checked."""
+        """Take the problems, with places relative to the checked value."""
         self.problems = tuple(problems)
         super().__init__("; ".join(problem.text for problem in self.problems))
 
 
 def wording(model: type[BaseModel], error: ValidationError) -> str:
-    """Word a failed validation of `model` in one line: field path, value given, what is allowed."""
+    """Turn a failed validation of `model` into one line: field path, given value, what is allowed."""
     found = _problems(model, error)
     lines = [model.__name__ + _path(problem.named) + problem.rest for problem in found[:SHOWN_ERRORS]]
     more = len(found) - len(lines)
@@ -84,7 +84,7 @@ def _problems(model: type[BaseModel], error: ValidationError) -> list[Problem]:
 
 
 def _follows(detail: ErrorDetails) -> bool:
-    """Tell whether a list is only too short because its wrong items, which are told themselves, were not counted."""
+    """Return whether a list is only too short because its invalid items, reported themselves, do not count."""
     given = detail["input"]
     is_list = isinstance(given, list | tuple | Mapping)
     return detail["type"] == "too_short" and is_list and len(given) >= int(detail["ctx"]["min_length"])
@@ -110,14 +110,14 @@ def _each(model: type[BaseModel], detail: ErrorDetails) -> Iterable[Problem]:
         told = " ".join(detail["msg"].split()).removeprefix("Invalid JSON: ")
         return [Problem(place, place, f": this is not JSON: {told}")]
     if kind == "value_error" and isinstance(given, BaseModel | Mapping):
-        # The values are many, and the rule itself says which of them it is about.
+        # There are many values, and the rule itself names the ones concerned.
         return [Problem(place, place, f": {' '.join(str(inner).split())}")]
     near = _near_match(given, detail) if kind == "literal_error" else ""
     return [Problem(place, place, f" is {_short(given)}; it {_rule(detail)}{near}")]
 
 
 def _path(place: Place) -> str:
-    # pydantic's own mark for a key that is not allowed adds nothing: the key is what stands before it.
+    # pydantic's own mark for an invalid key adds nothing: the key precedes it.
     parts = [part for part in place if part != "[key]"]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in parts)
 
@@ -130,7 +130,7 @@ def _printable(part: int | str) -> str:
 
 
 def _rule(detail: ErrorDetails) -> str:
-    """The rule that the value breaks, in words that need no knowledge of the checks."""
+    """The rule that the value violates, in plain words."""
     kind, text = detail["type"], " ".join(detail["msg"].split())
     if kind in _RULES:
         return _RULES[kind]

@@ -1,4 +1,4 @@
-"""The results that machines share: one object for each, at a URL."""
+"""Results shared between machines: one object each, at a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgerift.errors import StoreError, unknown_name
 from edgerift.steps._writing import UNFINISHED, disk_error, is_full, sync
 
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
-"""The protocols whose objects appear whole or not at all when they are put."""
+"""The protocols with atomic uploads."""
 
 LOCAL = ("file", "local")
 SIGN = ".edgerift"
@@ -30,13 +30,13 @@ _QUERY = re.compile(r"\?.*")
 class Mirror:
     """The place behind an fsspec URL where each result is one object, `<type>-<digest>.tar`.
 
-    An object is there whole or not at all. What an object store promises by itself is done elsewhere with a
-    hidden name beside and a move; a killed process can leave such a hidden name, `.*.edgerift-part`, behind.
-    Objects never change and never disappear, so a name that was seen once is not asked for again.
+    An object is complete or absent. Where uploads are not atomic a hidden file is written beside it and moved; a killed
+    process can leave such a hidden file, `.*.edgerift-part`. Objects never change and never disappear, so a name that
+    was seen once is not checked again.
     """
 
     def __init__(self, url: str) -> None:
-        """Use `url`, without a word to the network; raises `StoreError` when it is no URL that fsspec knows."""
+        """Use `url`, without any network access; raises `StoreError` when fsspec does not know its protocol."""
         protocol, mark, path = url.partition("://")
         self.url = f"{protocol}{mark}{path.rstrip('/') or path}"
         self.shown = _shown(self.url)
@@ -46,13 +46,13 @@ class Mirror:
         _check(self.url, self.shown)
 
     def holds(self, name: str) -> bool:
-        """Tell whether the result `name` was there when the objects were listed, which is done at most once."""
+        """Return whether the result `name` was there when the objects were listed, which is done at most once."""
         if name not in self._seen and not self._listed:
             self.refresh()
         return name in self._seen
 
     def refresh(self) -> None:
-        """List the objects anew."""
+        """List the objects again."""
         with self._errors("read"):
             files, prefix = self._open()
             try:
@@ -64,7 +64,7 @@ class Mirror:
         self._listed = True
 
     def find(self, name: str) -> bool:
-        """Ask whether the result `name` is there now."""
+        """Return whether the result `name` is there now."""
         with self._errors("read"):
             files, prefix = self._open()
             if not _is_there(files, f"{prefix}/{name}{SUFFIX}"):
@@ -84,7 +84,7 @@ class Mirror:
                 raise
 
     def put(self, name: str, file: Path) -> None:
-        """Copy the local `file` to the object of the result `name`, which appears in one step."""
+        """Copy the local `file` to the object of the result `name`, atomically."""
         with self._errors("written"):
             files, prefix = self._open()
             target = f"{prefix}/{name}{SUFFIX}"
@@ -95,7 +95,7 @@ class Mirror:
         self._seen.add(name)
 
     def prepare(self) -> None:
-        """Find out, before anything costly is built, whether objects can be put there, by leaving a sign."""
+        """Check, before anything costly is built, that the mirror is writable, by writing a marker."""
         if self._ready:
             return
         with self._errors("written"):
@@ -107,7 +107,7 @@ class Mirror:
         self._ready = True
 
     def address(self, name: str) -> str:
-        """Name the object of the result `name`, without credentials."""
+        """Return the URL of the result `name`, without credentials."""
         return f"{self.shown}/{name}{SUFFIX}"
 
     @property
@@ -119,7 +119,7 @@ class Mirror:
         from fsspec.core import url_to_fs
 
         files, path = url_to_fs(self.url)
-        # Some file systems remember listings, and another machine may have put objects since.
+        # Some file systems cache listings, and another machine may have added objects since.
         files.invalidate_cache()
         return files, path.rstrip("/")
 
@@ -127,7 +127,7 @@ class Mirror:
     def _errors(self, done: str) -> Iterator[None]:
         """Turn whatever a file system raises into a `StoreError` of one line without credentials.
 
-        The file systems share no class of errors: each passes on those of its own client library.
+        The file systems have no common error class: each raises those of its client library.
         """
         try:
             yield
@@ -138,7 +138,7 @@ class Mirror:
             if isinstance(error, ImportError):
                 advice = f"run `pip install {_package(error)}`"
             else:
-                advice = "check the URL, the network and what you may do there"
+                advice = "check the URL, the network and your permissions"
             message = f"the mirror {self.shown} cannot be {done}: {_reason(error, secrets)}; {advice}"
             raise StoreError(message) from (None if secrets else error)
 
@@ -161,7 +161,7 @@ def _protocol(url: str) -> str:
 
 
 def _is_there(files: Any, path: str) -> bool:
-    """Like `files.exists`, which takes an error for a no."""
+    """Like `files.exists`, which returns False on errors."""
     try:
         files.info(path)
     except FileNotFoundError:
@@ -182,7 +182,7 @@ def _put_and_move(files: Any, file: Path, prefix: str, target: str, *, is_local:
     except BaseException as error:
         with suppress(Exception):
             files.rm_file(beside)
-        # Where a move does not replace, another machine that was first with the same result is no failure.
+        # Where a move does not replace, it is no failure that another machine was first with the same result.
         if not (isinstance(error, Exception) and _is_there(files, target)):
             raise
 
@@ -193,7 +193,7 @@ def _shown(url: str) -> str:
 
 
 def _secrets(url: str) -> list[str]:
-    """What may be a password or a key in the URL, as it is written and as it is meant."""
+    """Possible passwords or keys in the URL, as written and decoded."""
     found = [match[1] for match in _USER.finditer(url)]
     found += [user.partition(":")[2] for user in found]
     found += [query[1:] for query in _QUERY.findall(url)]
@@ -209,7 +209,7 @@ def _reason(error: Exception, secrets: list[str]) -> str:
 
 
 def _package(error: ImportError) -> str:
-    """The package that brings the module which is missing."""
+    """The package that provides the missing module."""
     cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
     module = (cause.name or "fsspec").partition(".")[0]
     return {"smbclient": "smbprotocol"}.get(module, module)

@@ -1,9 +1,9 @@
-"""From a staged folder to the one that a reader sees: in one step where that can be, else so that a kill is made good.
+"""From a staged folder to the visible one: atomically where possible, else recoverable after a kill.
 
 A folder's own files are listed in it, in the order in which they come. Where two folders cannot change places, the
-staged one becomes a journal inside the folder: the files of before go first, and only then do the new ones come, so
-that at no moment files of two results stand beside each other. Whoever holds the folder next finishes what was begun,
-and leaves alone what the user put there meanwhile.
+staged one becomes a journal inside the folder: the old files are removed first, and only then are the new ones moved
+in, so that files of two results never mix. The next holder of the folder completes the switch, and leaves alone what
+the user put there meanwhile.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def new_stage(folder: Path, owned: tuple[str, ...]) -> Path:
 
 
 def switch(staged: Path, folder: Path, owned: tuple[str, ...], last: str) -> None:
-    """Let the staged files take the place of those that are `owned`; the file named `last` comes last and goes first.
+    """Replace the `owned` files by the staged ones; the file named `last` is written last and removed first.
 
-    Raises `StoreError`, before anything is changed, where a file of the user's own is in the way.
+    Raises `StoreError`, before any change, where a file of the user's own is in the way.
     """
     _leave_equal_files(staged, folder, owned)
     names = [path.relative_to(staged).as_posix() for path in _files(staged)]
@@ -74,7 +74,7 @@ def switch(staged: Path, folder: Path, owned: tuple[str, ...], last: str) -> Non
 
 
 def recover(folder: Path) -> None:
-    """Finish a switch that a killed process began, and remove what it had staged. The caller holds the folder."""
+    """Complete the switch of a killed process, and remove its staged files. The caller holds the folder."""
     if (folder / _JOURNAL).is_dir():
         _finish(folder)
     hidden = "[0-9a-f]" * 32 + _STAGED
@@ -106,7 +106,7 @@ def dispose(staged: Path, folder: Path) -> None:
 
 
 def require_room(folder: Path, owned: Collection[str], expected: Mapping[str, str | None]) -> None:
-    """Make sure that no file of the user's own is in the way of files of these names and SHA-256, where that is known.
+    """Check that no file of the user's own is in the way of files of these names and SHA-256, where that is known.
 
     Raises `StoreError`.
     """
@@ -126,10 +126,10 @@ def _in_the_way(target: Path) -> StoreError:
 
 
 def _finish(folder: Path) -> None:
-    """Do what the journal in a folder says, from wherever it was left: the old files go, then the new ones come.
+    """Replay the journal in a folder from where it stopped: remove the old files, then move in the new ones.
 
-    Since the journal was written a kill may have been and the user may have put other files there. Those stay, and
-    where a new one would take their place nothing is done: raises `StoreError`.
+    Since the journal was written a process may have been killed and the user may have added files. Those stay, and
+    where a new one would replace them nothing is done: raises `StoreError`.
     """
     journal = folder / _JOURNAL
     going = list(_going(journal)) if (journal / MANIFEST).is_file() else []
@@ -180,7 +180,7 @@ def _leave_equal_files(staged: Path, folder: Path, owned: tuple[str, ...]) -> No
 
 
 def _can_change_places(folder: Path, owned: tuple[str, ...]) -> bool:
-    """Tell whether a folder holds nothing but its own files, and may itself be moved."""
+    """Return whether a folder holds only its own files, and may itself be moved."""
     if len(folder.name) > _LONGEST_NAME or os.path.ismount(folder) or not os.access(folder.parent, os.W_OK | os.X_OK):
         return False
     if folder.stat().st_uid != os.geteuid() or _is_inside(folder):
@@ -194,7 +194,7 @@ def _can_change_places(folder: Path, owned: tuple[str, ...]) -> bool:
 
 
 def _is_inside(folder: Path) -> bool:
-    """Tell whether this process works in the folder, and so its user, who would be left in the old one."""
+    """Return whether the folder is the working directory, which would stay in the old one."""
     try:
         return Path.cwd().is_relative_to(folder)
     except OSError:
@@ -202,11 +202,11 @@ def _is_inside(folder: Path) -> bool:
 
 
 def _take_place(staged: Path, folder: Path) -> bool:
-    """Let the staged folder become the folder in one step; false where the system cannot."""
+    """Swap the staged folder and the folder atomically; false where the system cannot."""
     if (folder / MANIFEST).is_file():
         return _change_places(staged, folder)
     try:
-        # Over an empty folder alone, which one with a new file of the user's is no more.
+        # Only replaces an empty folder, not one to which the user has added a file.
         staged.rename(folder)
     except OSError:
         return False
@@ -232,7 +232,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _is_plain(folder: Path, name: str) -> bool:
-    """Tell whether a name is that of a file in a folder, not of a link or of something behind one."""
+    """Return whether a name is that of a file in a folder, not of a link or of something behind one."""
     try:
         return stat.S_ISREG((folder / name).lstat().st_mode) and _has_real_parents(folder, name)
     except OSError:
@@ -240,18 +240,18 @@ def _is_plain(folder: Path, name: str) -> bool:
 
 
 def _is_free(folder: Path, name: str) -> bool:
-    """Tell whether a file can come under a name without taking the place of another one."""
+    """Return whether a file can be written under a name without replacing another one."""
     return not os.path.lexists(folder / name) and _has_real_parents(folder, name)
 
 
 def _stamp(path: Path) -> str:
-    """Tell a file from one that was put in its place: its size, and when it was written."""
+    """Return the stamp of a file, which changes when it is replaced: size and modification time."""
     found = path.lstat()
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _going(journal: Path) -> Iterator[tuple[str, str]]:
-    """Read which files are to go, with their stamps; "" where an earlier edgerift wrote none."""
+    """Read which files are to be removed, with their stamps; "" where an earlier edgerift wrote none."""
     for line in _read_list(journal / _GOING):
         name, _, stamp = line.partition("\t")
         if _is_below(name):
@@ -264,7 +264,7 @@ def _has_real_parents(folder: Path, name: str) -> bool:
 
 
 def _is_below(name: str) -> bool:
-    """Tell whether a listed name, which anybody may have written, is one below its folder."""
+    """Return whether a listed name, which is untrusted, is below its folder."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
@@ -291,5 +291,5 @@ def _read_list(file: Path) -> list[str]:
 
 
 def _escaped(name: str) -> str:
-    """Write a name so that a pattern means the name itself."""
+    """Escape a name for use in a glob pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

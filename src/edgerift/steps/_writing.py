@@ -1,4 +1,4 @@
-"""Files that are on the disk whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def write_whole(path: Path, data: bytes | str) -> None:
 
 
 def require_regular(path: Path) -> None:
-    """Make sure that a name which is to be written leads to a file, a folder or nothing; raises `StoreError`."""
+    """Check that a name to be written leads to a file, a folder or nothing; raises `StoreError`."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        # Whoever writes there meets the same.
+        # Writing there raises the same error.
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise StoreError(f"{path} is not a regular file; give the name of a file, which may be a new one")
@@ -72,7 +72,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path, *, below: bool = True) -> None:
-    """Remove what a killed `write_whole` left beside its files in `folder` and, unless told otherwise, below it."""
+    """Remove what a killed `write_whole` left beside its files in `folder` and, by default, below it."""
     pattern = f".*{UNFINISHED}"
     for leftover in folder.rglob(pattern) if below else folder.glob(pattern):
         leftover.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def disk_error(error: OSError, path: Path) -> StoreError:
-    """Word an `OSError` about `path`: what failed, why, and what to do."""
+    """Build the error for an `OSError` about `path`: what failed, why, and what to do."""
     if is_full(error):
         return StoreError(
             f"the disk is full: {path} cannot be written, {_free_space(path)}; "
@@ -99,7 +99,7 @@ def disk_error(error: OSError, path: Path) -> StoreError:
 
 
 def is_full(error: OSError) -> bool:
-    """Tell whether an error says that the disk, or the user's share of it, is full."""
+    """Return whether an error means that the disk, or the user's quota, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -1,4 +1,4 @@
-"""The part of a study that steals without images."""
+"""The data-free extraction attacks of a study."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
 @final
 class DataFreePlan(Settings):
-    """Who is stolen without images, and how: the rows `rows` of the first target, for the sets and seeds named.
+    """The attacks and victims of data-free extraction: the `rows` of the first target, for the named sets and seeds.
 
-    `attacks` names the attacks and changes what is published of them; those that take finite differences are run on
-    builds at each of the `epsilons` too, and `controls` adds what tells training from rounding. Every victim of `data`
-    (all sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` questions, or for what
-    `budgets` says of an attack.
+    `attacks` names the attacks and overrides their published settings; those that use finite differences also run on
+    builds at each of the `epsilons`, and `controls` adds controls that separate training from rounding. Every victim of
+    `data` (all sets where none is named) and `seeds` (all of the study's) is attacked, with `budget` queries, or those
+    in `budgets` for an attack.
     """
 
     attacks: dict[AttackName, Changes] = Field(min_length=1)
@@ -42,20 +42,20 @@ class DataFreePlan(Settings):
         if found:
             raise NotAllowedError(found)
         for name in set(self.budgets) - set(self.attacks):
-            rest = f" is about an attack that is not there; attacks has {', '.join(self.attacks)}"
+            rest = f" names an attack that is not in attacks, which has {', '.join(self.attacks)}"
             raise NotAllowedError([Problem(("budgets", name), ("budgets", name), rest)])
         for attack in self.thieves(0):
             budget = self.budgets.get(attack.name, self.budget)
             if attack.queries > budget:
                 place = ("budgets", attack.name) if attack.name in self.budgets else ("budget",)
                 rest = (
-                    f" is {budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
+                    f" is {budget}; one iteration of {attack.name} makes {attack.queries} queries: give more, or "
                     "the attack a smaller batch_size"
                 )
                 raise NotAllowedError([Problem(place, place, rest)])
         return self
 
     def thieves(self, seed: int) -> tuple[DataFree, ...]:
-        """The attacks for a seed of the study; the thief has the next one."""
+        """The attacks for a seed of the study; the attacker uses the next one."""
         given = (DataFree.model_validate({"name": name, **changes}) for name, changes in self.attacks.items())
         return tuple(attack.replace(seed=seed + 1) for attack in given)

@@ -1,4 +1,4 @@
-"""What the fields of a study may hold: names, networks, and changes of settings that are made elsewhere."""
+"""The allowed values of a study's fields: names, networks, and changes of settings defined elsewhere."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edgerift.extract import DataFree, Knockoff
 from edgerift.settings import NotAllowedError, Problem, Settings, problems
 from edgerift.train import TrainSettings
 
-#: The longest name that is shown whole.
+#: The longest name that is shown in full.
 _LONGEST: Final = 60
 
-#: The largest seed of a study: the thief has the next one, and every library takes both.
+#: The largest seed of a study: the attacker uses the next one, and every library accepts both.
 _LARGEST_SEED: Final = 2**31 - 2
 
-#: Some fields of settings: what is not given stays as it is elsewhere.
+#: Some fields of settings; the others keep their values.
 Changes: TypeAlias = dict[str, JsonValue]
 
 _Values = TypeVar("_Values", bound=Settings)
@@ -30,8 +30,8 @@ _Item = TypeVar("_Item")
 _SEED: Final = {"seed": "the study's seeds are given to every step; leave it out"}
 _STOLEN: Final = {
     **_SEED,
-    "labels": "every victim is stolen with soft and with hard labels; leave it out",
-    "training": "a thief's training is changed by `thief`; give it there",
+    "labels": "every victim is extracted with soft and with hard labels; leave it out",
+    "training": "the attacker's training is changed by `thief`; give it there",
 }
 #: The same of a data-free attack.
 _ATTACKED: Final = {**_SEED, "name": "the attack's key is its name; leave it out"}
@@ -44,7 +44,7 @@ SEARCHED: Final = {
 
 
 def changed(settings: _Values, *changes: Changes) -> _Values:
-    """Lay changes over settings, the later ones over the earlier; raises `RecipeError` for one that is not allowed."""
+    """Apply changes to settings, later ones override earlier ones; raises `RecipeError` for one that is not allowed."""
     return settings.replace(**{key: value for change in changes for key, value in change.items()})
 
 
@@ -57,7 +57,7 @@ def require_changes(settings: Settings, changes: Changes, elsewhere: Mapping[str
 
 
 def data_free_problems(name: str, given: Changes) -> list[Problem]:
-    """List what is wrong with the changes of a data-free attack."""
+    """List the problems of the changes of a data-free attack."""
     misplaced = [Problem((field,), (field,), f": {_ATTACKED[field]}") for field in given if field in _ATTACKED]
     found = misplaced or problems(DataFree, {"name": name, **given})
     try:
@@ -99,11 +99,11 @@ def _study_name(name: str) -> str:
 
 
 def _plain_name(name: str) -> str:
-    """Check a name that stands in tables, messages and names of files."""
+    """Check a name that is used in tables, messages and file names."""
     if not name.strip() or not name.isprintable() or set(name) & set("/\\") or name[0] == "." or len(name) > _LONGEST:
         raise ValueError(
             f"a name is printable, has no slashes, does not start with a dot and has 1 to {_LONGEST} characters; "
-            "what is no such name of a data set is given as its `source`"
+            "a data set without such a name is given as its `source`"
         )
     return name
 
@@ -117,7 +117,7 @@ def _one_line(text: str) -> str:
 def _each_once(given: tuple[_Item, ...]) -> tuple[_Item, ...]:
     again = [item for place, item in enumerate(given) if item in given[:place]]
     if again:
-        raise ValueError(f"{again[0]} stands there twice; give each once")
+        raise ValueError(f"{again[0]} is given twice; give each once")
     return given
 
 

@@ -23,22 +23,22 @@ from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Stud
 from edgerift.train import TrainRecipe
 
 COLLAGES: Final = "collages"
-#: How the kind of the cells that are thefts without images begins; the attack's name follows.
+#: The prefix of the kind of data-free extraction cells; the attack's name follows.
 DATA_FREE: Final = "data-free"
 
-#: Says where in a file a value stands, as errors begin.
+#: Returns where in a file a value is, as a prefix of errors.
 Where: TypeAlias = Callable[[tuple[str | int, ...]], str]
 
-#: What a thief asks about who knows the victim's task alone, as in the second paper.
+#: The queries of an attacker who only knows the victim's task, as in the second paper.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
 
-#: A thief chooses nothing by validation, so he holds hardly anything back.
+#: An attacker selects nothing by validation, so hardly anything is held out.
 _HELD_BACK: Final = 0.01
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the grid: where it stands, and the recipe of its result."""
+    """One point of the grid: its coordinates, and the recipe of its result."""
 
     data: str
     original: str
@@ -48,23 +48,23 @@ class Cell:
 
     @property
     def images(self) -> ImagesSettings:
-        """The images that it is about."""
+        """Its images."""
         recipe = self.recipe
         return recipe.victims.images if isinstance(recipe, DataFreeHardenRecipe) else recipe.images
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"{self.data}, {self.original}, {self.kind}, seed {self.seed}"
 
 
 def _nowhere(_: tuple[str | int, ...]) -> str:
-    """Say nothing of a study that is in no file."""
+    """Return no prefix for a study without a file."""
     return ""
 
 
 def make_cells(study: Study, data_root: Path | None = None, where: Where = _nowhere) -> tuple[Cell, ...]:
-    """Make every cell of a study; the data root is set for what follows. Errors begin with what `where` says.
+    """Make every cell of a study; the data root is set for later steps. Errors begin with the prefix from `where`.
 
     Raises :class:`~edgerift.errors.DataError` for images that are missing or damaged, and
     :class:`~edgerift.errors.InputError` for a class to be pictured that they do not have.
@@ -78,7 +78,7 @@ def make_cells(study: Study, data_root: Path | None = None, where: Where = _nowh
 
 
 class _Sources:
-    """What is read of image sources, each once: it is the same for every seed."""
+    """The cached image sources: each is read once for all seeds."""
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, str] = {}
@@ -207,7 +207,7 @@ class _Seed:
             runtime=default_runtime(target),
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
-            # In a table's order and in rising order, as the command line has them: the same comparison is made once.
+            # Rows in table order and values ascending, as on the command line: equal comparisons are made once.
             rows=tuple(row for row in get_args(RowName) if row in rows),
             alphas=tuple(sorted(alphas)) if first else (),
             students=students if first else (),
@@ -216,7 +216,7 @@ class _Seed:
             attack=self._study.stealing(data, self._seed),
         )
         with self._about("theft", "allowance"):
-            # A search that cannot be made is told before the hours that what it needs takes.
+            # An impossible search is reported before the hours that its dependencies take.
             for row in recipe.compared:
                 _require_search(recipe, row)
         return recipe
@@ -231,7 +231,7 @@ class _Seed:
         )
 
     def _data_free(self, theft: HardenRecipe) -> Iterator[DataFreeHardenRecipe]:
-        """Describe the thefts by each attack, so that one that fails takes no other with it."""
+        """Describe the extraction by each attack, so that one that fails blocks no other."""
         assert self._study.theft is not None
         plan = self._study.theft.data_free
         assert plan is not None
@@ -259,7 +259,7 @@ class _Seed:
 
     @contextmanager
     def _about(self, *place: str | int) -> Iterator[None]:
-        """Say of an error which value of the study it is about, and where that stands."""
+        """Add to an error which value of the study it concerns, and where that is."""
         try:
             yield
         except InputError as error:
@@ -267,7 +267,7 @@ class _Seed:
 
 
 def _require_search(recipe: HardenRecipe, row: RowName) -> None:
-    """Raise `RecipeError` for an allowance that leaves a row nothing to search in: some have an end of their own."""
+    """Raise `RecipeError` for an allowance that leaves a row an empty search range: some have limits of their own."""
     try:
         recipe.victims.choosing(row)
     except RecipeError as error:

@@ -1,4 +1,4 @@
-"""What a study found: the reports of all its cells, in one document."""
+"""The result of a study: the reports of all its cells, in one document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PairCell(Settings):
-    """An adapted model under attack, where it stands in the grid, and the key of its recipe."""
+    """An adapted model under attack, its place in the grid, and the key of its recipe."""
 
     key: Key
     data: str
@@ -33,7 +33,7 @@ class PairCell(Settings):
 
 
 class TheftCell(Settings):
-    """A comparison of hardened victims, where it stands in the grid, and the key of its recipe."""
+    """A comparison of hardened victims, its place in the grid, and the key of its recipe."""
 
     key: Key
     data: str
@@ -44,7 +44,7 @@ class TheftCell(Settings):
 
 
 class DataFreeCell(Settings):
-    """Thefts without images by one attack, where they stand in the grid, and the key of their recipe."""
+    """The data-free extraction by one attack, its place in the grid, and the key of its recipe."""
 
     key: Key
     data: str
@@ -58,14 +58,14 @@ FinishedCell: TypeAlias = PairCell | TheftCell | DataFreeCell
 
 
 class MissingCell(Settings):
-    """A cell without a result, and the line about its own failure where it failed."""
+    """A cell without a result, and the one-line reason where it failed itself."""
 
     name: str
     error: str | None
 
 
 class StudyResult(Settings):
-    """All that the tables and figures of a study are made of."""
+    """The data of all tables and figures of a study."""
 
     type: Literal["study-result"] = "study-result"
     version: Literal[2] = 2
@@ -86,9 +86,9 @@ def collect(
     progress: Progress = silent,
     known: Iterable[StudyResult] = (),
 ) -> StudyResult:
-    """Read the reports of the cells that are finished, and name the others, with what is wrong where one is damaged.
+    """Read the reports of the finished cells, and list the others, with the reason where one is damaged.
 
-    What the store lacks is taken from the results `known` where one has a cell of the same recipe.
+    Results missing from the store are taken from the results `known` where one has a cell of the same recipe.
     """
     elsewhere = known_cells(known)
     found: list[FinishedCell] = []
@@ -120,7 +120,7 @@ def collect(
 
 
 def known_cells(results: Iterable[StudyResult]) -> dict[Key, FinishedCell]:
-    """List the cells of some results by the keys of their recipes; of two alike the first."""
+    """Map the cells of some results by the keys of their recipes; the first of duplicates."""
     found: dict[Key, FinishedCell] = {}
     for result in results:
         cells: list[FinishedCell] = [*result.pairs, *result.thefts, *result.data_free]

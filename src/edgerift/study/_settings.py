@@ -40,7 +40,7 @@ from edgerift.train import TrainSettings
 
 Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 
-#: Fields of a data set that change thefts alone.
+#: Fields of a data set that only change extraction attacks.
 _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
 
 
@@ -50,11 +50,11 @@ def _is_none(value: object) -> bool:
 
 @final
 class DataChoice(Settings):
-    """A data set: its source unless its name in the study is one, and what it needs otherwise than the others.
+    """A data set: its source, by default its name in the study, and its differences from the others.
 
-    `labels` is that of `images.load`. `queries` is what thieves of it ask about, an image source or `collages` of its
-    own images, and `budget` how many they ask. `rows`, `students` and `alphas` take the place of the theft's own.
-    `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
+    `labels` is that of `images.load`. `queries` are the query images of attacks on it, an image source or `collages` of
+    its own images, and `budget` is their number. `rows`, `students` and `alphas` override those of the study's theft
+    part. `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
     """
 
     source: Source | None = None
@@ -90,7 +90,7 @@ class NetworkChoice(Settings):
 
 @final
 class AttackChoice(Settings):
-    """A named attack, and what is changed of it; `title` is its name in tables."""
+    """A named attack, and changes of its settings; `title` is its name in tables."""
 
     preset: str
     title: Line | None = None
@@ -121,11 +121,11 @@ class AttackChoice(Settings):
 
 @final
 class EvasionPlan(Settings):
-    """Who is evaded, and how: every attack on every adaptation of every original.
+    """The evasion experiments: every attack on every adaptation of every original.
 
-    `count` images are attacked of those that both models get right; searches of more than `shard` images are cut into
+    `count` of the images that both models get right are attacked; searches of more than `shard` images are cut into
     steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), for the first seed.
+    of the classes `classes` (default: all), for the first seed.
     """
 
     adaptations: Once[Adaptation] = Field(("ptq", "qat", "finetune"), min_length=1)
@@ -157,11 +157,11 @@ class EvasionPlan(Settings):
 
 @final
 class TheftPlan(Settings):
-    """Who is stolen, and how: the rows of a comparison of hardened victims, on each target.
+    """The extraction experiments: the rows of a comparison of hardened victims, on each target.
 
-    `rows` are compared on the first target and `other_rows` on the others. `students` steal the rows qat and divqat
-    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the thefts
-    without images, on the first target.
+    `rows` are compared on the first target and `other_rows` on the others. `students` are further clone networks for
+    the rows qat and divqat, and at `alphas` DivQAT is trained and extracted for the curves. `data_free` are the
+    data-free extraction attacks, on the first target.
     """
 
     rows: Once[RowName] = Field(min_length=1)
@@ -186,9 +186,9 @@ class TheftPlan(Settings):
 class Study(Settings):
     """A grid of experiments: every data set with every original, for every seed.
 
-    `paper` says whose figures stand beside ours and whose claims are judged. A seed draws everything of its cells:
-    weights, order, splits, calibration, and with the next seed the thief. `train` trains originals, `adapt` the
-    adapted models, with `calibration_images` and `observe_epochs`.
+    `paper` names the publication whose figures are compared and whose claims are judged. A seed determines everything
+    in its cells: weights, order, splits, calibration, and, incremented by one, the attacker. `train` trains originals,
+    `adapt` the adapted models, with `calibration_images` and `observe_epochs`.
     """
 
     study: StudyName
@@ -210,7 +210,7 @@ class Study(Settings):
     def _names_alone(cls, given: Any) -> Any:
         if isinstance(given, list | tuple):
             if len({name for name in given if isinstance(name, str)}) < len(given):
-                raise ValueError("a list of data sets names each once; what is to be changed of one needs a mapping")
+                raise ValueError("a list of data sets names each once; changes of one need a mapping")
             return {name: {} for name in given}
         if isinstance(given, Mapping):
             return {name: {} if choice is None else choice for name, choice in given.items()}
@@ -227,7 +227,7 @@ class Study(Settings):
             for field in _OF_THEFTS:
                 if getattr(data, field):
                     place = ("data", name, field)
-                    found.append(Problem(place, place, " is given; it changes a theft, and the study has none"))
+                    found.append(Problem(place, place, " is given; it changes the theft part, and the study has none"))
         if found:
             raise NotAllowedError(found)
         return self
@@ -256,7 +256,7 @@ class Study(Settings):
         )
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:
-        """How a victim is stolen; the thief has the next seed, so that his clone starts from weights of its own."""
+        """The extraction attack on a victim; the attacker uses the next seed, so that the clone has other weights."""
         assert self.theft is not None
         attack = self.theft.knockoff
         return attack.replace(seed=seed + 1, training=changed(attack.training, data.thief, {"seed": seed + 1}))

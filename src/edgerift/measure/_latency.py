@@ -1,4 +1,4 @@
-"""How long a classifier takes."""
+"""The latency and throughput of a classifier."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Latency:
     repeats: int
 
     def as_dict(self) -> dict[str, float]:
-        """Give the medians and how they were taken as plain numbers for JSON."""
+        """Return the medians and the measurement settings as plain numbers for JSON."""
         return asdict(self)
 
 
@@ -44,12 +44,12 @@ def latency(
 ) -> Latency:
     """Time `predict` on single images and on batches made from `images` (uint8 `[N,3,H,W]`, N at least 1).
 
-    Each kind has `warmup` calls that are not timed, then `repeats` timed ones that go through the images in
-    turn, from the first again after the last. A call ends when its scores are on the CPU, so a GPU is waited
-    for. `clock` gives seconds. Raises `InputError` without images or for counts that are too small.
+    Each kind has `warmup` calls that are not timed, then `repeats` timed ones that cycle through the images. A call
+    ends when its scores are on the CPU, so GPU work is included. `clock` gives seconds. Raises `InputError` without
+    images or for counts that are too small.
     """
     if len(images) == 0:
-        raise InputError("latency was asked for 0 images; at least 1 image is needed")
+        raise InputError("latency of 0 images; at least 1 image is needed")
     if repeats < 1 or warmup < 0 or batch_size < 1:
         raise InputError(
             f"latency with repeats {repeats}, warmup {warmup}, batch size {batch_size}; "

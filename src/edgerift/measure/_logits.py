@@ -1,4 +1,4 @@
-"""What users bring, read as logits: answers that are probabilities are recognised, and their logarithms are taken."""
+"""Logits of user models: probabilities are detected, and their logarithms are taken."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from edgerift.errors import ModelError, ProbabilitiesWarning, users_code
 
 Predict: TypeAlias = Callable[[Tensor], Tensor]
-"""What every classifier looks like here: uint8 images `[N,3,H,W]` to scores `[N,K]`, on any device."""
+"""The interface of every classifier: uint8 images `[N,3,H,W]` to scores `[N,K]`, on any device."""
 
-#: Of so many images at least all answers have to be probabilities.
+#: The minimum number of images for which all answers have to be probabilities.
 _SEVERAL: Final = 8
-#: How far a row of probabilities may be from adding up to 1: twice what bfloat16 rounds away.
+#: The tolerance of the sum of probabilities: twice the rounding of bfloat16.
 _ROUNDING: Final = 2.0**-8
-#: The steps of grids that probabilities are rounded to, from nine bits to two decimals or seven bits; half a step a
-#: class is what a row of them may be off, and never so much that a row of zeros would pass.
+#: The steps of grids that probabilities are rounded to, from nine bits to two decimals or seven bits; a row may be off
+#: by half a step per class, but never so much that a row of zeros would pass.
 _FINEST_STEP: Final = 1 / 512
 _COARSEST_STEP: Final = 1 / 64
 _MOST_OFF: Final = 0.5
@@ -31,10 +31,10 @@ PREDICT_CALL: Final = "with a uint8 torch.Tensor of images [N,3,H,W], and needs 
 
 
 def are_probabilities(answers: Tensor) -> bool:
-    """Tell whether every row of answers `[N,K]` is a row of probabilities: at least 0, and adding up to 1.
+    """Return whether every row of answers `[N,K]` is a row of probabilities: at least 0, and summing to 1.
 
-    A row may be off by what rounding does: 1/256 for float answers, and for answers on a grid (those of an int8
-    softmax lie 1/256 apart) half a step for each class.
+    A row may be off by rounding: 1/256 for float answers, and for answers on a grid (those of an int8 softmax lie 1/256
+    apart) half a step for each class.
 
     >>> are_probabilities(torch.tensor([[0.25, 0.75], [1.0, 0.0]])), are_probabilities(torch.tensor([[2.0, -1.0]]))
     (True, False)
@@ -61,7 +61,7 @@ def log_probabilities(probabilities: Tensor) -> Tensor:
 
 
 def as_logits(scores: Tensor, whose: str) -> Tensor:
-    """Give scores `[N,K]` back, or the logarithms of probabilities: of eight rows at least, all of them."""
+    """Return scores `[N,K]`, or their logarithms where at least eight rows are all probabilities."""
     if len(scores) < _SEVERAL or not are_probabilities(scores):
         return scores
     if not _are_labels(scores):
@@ -92,9 +92,9 @@ def images_of(images: Any) -> Tensor:
 
 
 def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Tensor:
-    """Ask about images `[N,...]`: scores float32 `[N,K]`, with their gradient where they have one.
+    """Query with images `[N,...]`: scores float32 `[N,K]`, with their gradient where they have one.
 
-    Raises `ModelError` for what is raised there, told as that of `whose`, which edgerift calls as `call` says, and for
+    Raises `ModelError` for any error of the call, reported as that of `whose`, called as described by `call`, and for
     an answer that is not one row of numbers for each image.
     """
     with users_code(whose, call):
@@ -109,7 +109,7 @@ def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Ten
 
 @final
 class _Reading:
-    """Which of the two somebody answers: not known yet, probabilities, or logits."""
+    """What a model answers: not known yet, probabilities, or logits."""
 
     def __init__(self, ask: Predict | None, whose: str) -> None:
         self._ask, self._whose = ask, whose
@@ -117,10 +117,10 @@ class _Reading:
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
         """Read the scores `[N,K]` that images `[N,3,H,W]` were answered with."""
-        # What is not finite is refused elsewhere.
+        # Values that are not finite are refused elsewhere.
         seen = scores.detach()
         if self.are_probabilities is None and bool(seen.isfinite().all()):
-            if _are_labels(seen):  # They are probabilities, but do not say what the next answers are.
+            if _are_labels(seen):  # They are probabilities, but do not determine the next answers.
                 return log_probabilities(scores)
             self.are_probabilities = self._recognised(images, seen)
         return log_probabilities(scores) if self.are_probabilities else scores
@@ -145,9 +145,9 @@ class Logits:
     `predict` maps uint8 images `[N,3,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
     once, by the first answers that are finite and not all labels (a 1 among zeros, whose logarithms are taken until
     then): they are probabilities where :func:`are_probabilities` says so of eight images at least. Where fewer were
-    asked about and look like it, random ones are asked about as well, unless `asks_more` is false: where every question
-    is paid for, those seen decide. Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises
-    `ModelError` for what `predict` raises, or an answer that is not one row of numbers for each image.
+    queried and look like it, random ones are queried as well, unless `asks_more` is false: where every query is paid
+    for, those seen decide. Probabilities cause a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises `ModelError`
+    for what `predict` raises, or an answer that is not one row of numbers for each image.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Logits:
 
     @property
     def are_probabilities(self) -> bool:
-        """Whether the answers are taken for probabilities; False as long as there was none."""
+        """Whether the answers are treated as probabilities; False before the first answer."""
         return self._reading.are_probabilities is True
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -178,14 +178,14 @@ class Logits:
 
 @final
 class LogitsReader:
-    """Scores `[N,K]` as logits, be they those or probabilities; the first that tell decide for all. See `Logits`."""
+    """Scores `[N,K]`, logits or probabilities, as logits; the first conclusive ones decide for all. See `Logits`."""
 
     def __init__(self, whose: str) -> None:
         """Read what messages name as answers of `whose`."""
         self._reading = _Reading(None, whose)
 
     def __call__(self, scores: Tensor) -> Tensor:
-        """Give scores back, or the logarithms of probabilities."""
+        """Return scores, or the logarithms of probabilities."""
         return self._reading.logits(scores, scores)
 
 
@@ -197,7 +197,7 @@ class LogitsModule(nn.Module):
     """
 
     def __init__(self, module: nn.Module, whose: str, *, asks_more: bool = True) -> None:
-        """Stand before `module`, which messages name as `whose`; one that is trained is asked no more than it is."""
+        """Wrap `module`, which messages name as `whose`; one in training mode gets no extra queries."""
         super().__init__()
         self.module = module
         self.training = module.training
@@ -223,7 +223,7 @@ def _are_labels(scores: Tensor) -> bool:
 
 
 def _float32(scores: Tensor) -> Tensor:
-    # A cast that changes nothing would be an operation more in an exported graph.
+    # A no-op cast would add an operation to an exported graph.
     return scores if scores.dtype == torch.float32 else scores.float()
 
 

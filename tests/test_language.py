@@ -58,7 +58,7 @@ PHRASES = {
     r"\bor beside what\b": "depends on batch composition",
     r"\bdraws the (weights|order|questions)\b": "seed for",
 }
-#: Wrong in the documentation, but a name in the code.
+#: Wrong in the documentation and in the packages below; elsewhere a name in the code.
 IN_DOCUMENTATION = {
     r"\bsays nothing of\b": "gives no",
     r"\bquestions?\b": "query",
@@ -79,8 +79,12 @@ GENERATED = {
     "docs/measurements.md": "holds a table in the words of edgerift.report; the generator is checked instead",
 }
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: To be extended by `src/edgerift`.
 SCRIPTS = sorted([*(ROOT / "examples").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
+#: The packages and modules of `src/edgerift` that are checked; to be extended by the others.
+PACKAGES = (
+    "audit", "deploy", "errors.py", "evade", "extract", "images", "measure", "run", "settings", "steps", "study",
+    "train", "zoo",
+)  # fmt: skip
 
 
 def named(path: Path) -> str:
@@ -126,6 +130,18 @@ def test_a_page_uses_the_terms_of_the_field(page: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=named)
 def test_a_script_uses_the_terms_of_the_field(script: Path) -> None:
     assert faults(prose_of_script(script.read_text(encoding="utf-8")), PHRASES) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_uses_the_terms_of_the_field(package: str) -> None:
+    place = ROOT / "src" / "edgerift" / package
+    modules = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    assert modules
+    found = {
+        named(module): faults(prose_of_script(module.read_text(encoding="utf-8")), PHRASES | IN_DOCUMENTATION)
+        for module in modules
+    }
+    assert {module: wrong for module, wrong in found.items() if wrong} == {}
 
 
 @pytest.mark.parametrize(

@@ -468,7 +468,7 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),
         (["--build", "BAD/none.onnx"], "no build at BAD/none.onnx"),
-        (["--build", "BAD/policy.yaml"], "cannot tell the runtime of policy.yaml"),
+        (["--build", "BAD/policy.yaml"], "cannot determine the runtime of policy.yaml"),
         (["--build", "BAD/model.pt2"], "pass --trust if you made it yourself"),
         (["--runtime", "executorch"], "does not take target 'server'; choose onnxruntime or inductor"),
         (["--policy", "BAD/none.yaml"], "cannot read the policy BAD/none.yaml"),

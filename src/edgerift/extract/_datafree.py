@@ -105,7 +105,9 @@ def _require_budget(chosen: DataFree, ranks: Ranks, victim: Oracle) -> None:
             "launched on that many devices, or let DataFreeRecipe launch it"
         )
     if not ranks.is_same(victim.streamable):
-        raise InputError(f"a budget of {victim.streamable} here and another one in another process; give all the same")
+        raise InputError(
+            f"a budget of {victim.streamable} here and another one in another process; give the same to all"
+        )
     asked = chosen.queries // ranks.world_size
     if victim.streamable < asked:
         raise InputError(

@@ -49,7 +49,7 @@ class DataFreeTheft(Settings):
     give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent` counts the
     images paid for. `curve` was measured on at most 2,000 of the test images, and nothing was selected by it;
     `validation_error` is the clone's on the victim's validation images, by which settings of the attack may be
-    selected; None where it was not measured.
+    selected; None if not measured.
     """
 
     type: Literal["data-free-theft"] = "data-free-theft"

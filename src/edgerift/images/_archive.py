@@ -1,4 +1,4 @@
-"""Numpy's `.npz` files from others: nothing in them runs, and no more memory is taken than their bytes can fill."""
+"""Untrusted `.npz` files of numpy: no code in them runs, and memory is limited by their size."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from edgerift.errors import DataError, first_line
 from edgerift.images._walk import printable
 
-#: An array of this size is taken from any file; a larger one has at most so many bytes for each of the file's.
+#: An array of this size is accepted from any file; a larger one has at most this many bytes per byte of the file.
 _ALWAYS: Final = 2**26
 _MOST_PER_BYTE: Final = 200
 
 _LONGEST_HEADER: Final = 2**14
 _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-#: What reading a damaged archive, or numpy's header in it, may raise.
+#: The errors of reading a damaged archive, or numpy's header in it.
 _DAMAGE: Final = (
     ArithmeticError,
     EOFError,
@@ -46,7 +46,7 @@ _DAMAGE: Final = (
 
 
 class _Header(NamedTuple):
-    """What stands before the values of an array."""
+    """The header of an array."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -55,7 +55,7 @@ class _Header(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """The arrays that were asked for and are there, and the names of all others."""
+    """The requested arrays that exist, and the names of all others."""
 
     found: Mapping[str, NDArray[Any]]
     others: tuple[str, ...]
@@ -64,8 +64,8 @@ class Arrays(NamedTuple):
 def read_arrays(origin: str, path: Path, wanted: Sequence[str]) -> Arrays:
     """Read the arrays of these names from an `.npz` file, those that it has.
 
-    Raises `DataError` for a file that is damaged or encrypted, for an array of other things than whole numbers,
-    text and their like, and for one that is larger than its file allows.
+    Raises `DataError` for a file that is damaged or encrypted, for an array that does not hold whole numbers, text or
+    the like, and for one that is larger than its file allows.
     """
     with _whole(origin), path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
         names = Counter(member.filename.removesuffix(".npy") for member in archive.infolist())
@@ -81,7 +81,7 @@ def read_arrays(origin: str, path: Path, wanted: Sequence[str]) -> Arrays:
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int) -> NDArray[Any]:
-    """Read one array; its header is checked against the archive before memory is taken."""
+    """Read one array; its header is checked against the archive before memory is allocated."""
     name = printable(member.filename)
     if member.flag_bits & 1:
         raise ValueError(f"{name!r} is encrypted")
@@ -134,7 +134,7 @@ def _fill(name: str, stream: IO[bytes], values: NDArray[Any]) -> None:
         memory[done : done + len(part)] = part
         done += len(part)
     if stream.read(1):
-        raise ValueError(f"{name!r} goes on behind its values")
+        raise ValueError(f"{name!r} has data after its values")
 
 
 @contextmanager

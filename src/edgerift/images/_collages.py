@@ -1,4 +1,4 @@
-"""Images without a label of their own, put together from an image set: questions for a thief who has no other set."""
+"""Unlabelled images composed from an image set: queries for an attacker without another set."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgerift.settings import require_seed
 
 
 def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
-    """Put together `count` collages of a set's images, each of two of them, mirrored and turned by quarters at random.
+    """Make `count` collages of a set's images, each of two of them, mirrored and rotated by quarters at random.
 
     The left or upper part, between a quarter and three quarters of the side, comes from the one and the rest from the
-    other. All labels are 0 and all collages belong to the one class `collage`: nobody has labelled them. The set's
-    augmentation goes with them. Raises `DataError` for an empty set or a count below 1,
-    `RecipeError` for a seed that is negative or too large.
+    other. All labels are 0 and all collages belong to the one class `collage`: they are unlabelled. They keep the set's
+    augmentation. Raises `DataError` for an empty set or a count below 1, `RecipeError` for a seed that is negative or
+    too large.
     """
     if len(image_set) == 0 or count < 1:
         raise DataError(
@@ -43,7 +43,7 @@ def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
 
 
 def _turned(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn each square image uint8 `[N,3,S,S]` by a random multiple of 90 degrees, and mirror half of them."""
+    """Rotate each square image uint8 `[N,3,S,S]` by a random multiple of 90 degrees, and mirror half of them."""
     turns = torch.randint(8, (len(images),), generator=generator)
     result = torch.empty_like(images)
     for turn in range(8):

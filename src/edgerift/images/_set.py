@@ -21,7 +21,7 @@ _LOOKED_AT_ONCE: Final = 256
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to a training image while its label stays true.
+    """The augmentation that preserves a training image's label.
 
     `flip` allows mirroring left and right; `crop` is the number of pixels an image may be padded with on each
     side before a window of its own size is cut out again. Raises `DataError` for a negative `crop`.
@@ -42,13 +42,12 @@ class Augmentation:
 class ImageSet:
     """Labelled square colour images as they were stored: whole grey levels.
 
-    `images` is uint8 `[N,3,S,S]`, `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64
-    `[N]` where images belong together (the frames of one film), which `split` never tears apart.
-    `fingerprint` names the content: two sets with the same one hold the same images. `from_grey` says whether
-    the source is greyscale, so that every image has three equal channels; unless it is given the pixels tell.
-    `notes` say, each in one line, what was decided where the source could be read in more than one way. The
-    tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
-    shape, or a label is out of range.
+    `images` is uint8 `[N,3,S,S]`, `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64 `[N]` where
+    images belong together (the frames of one film), which `split` never separates. `fingerprint` names the content: two
+    sets with the same one hold the same images. `from_grey` says whether the source is greyscale, so that every image
+    has three equal channels; by default that is derived from the pixels. `notes` are the decisions about an ambiguous
+    source, one line each. The tensors are shared, not copied: write to none. Raises `DataError` where a tensor has
+    another type or shape, or a label is out of range.
     """
 
     name: str
@@ -86,7 +85,7 @@ class ImageSet:
 
     @cached_property
     def grey(self) -> bool:
-        """Whether the images come from a greyscale source; what is made of them then has to stay grey."""
+        """Whether the images come from a greyscale source; derived images then have to stay grey."""
         return is_grey(self.images) if self.from_grey is None else self.from_grey
 
     def select(self, indices: Tensor | Sequence[int]) -> ImageSet:
@@ -128,14 +127,14 @@ class ImageSet:
 
 
 class Splits(NamedTuple):
-    """The images to learn from and the images to be judged on."""
+    """The training images and the test images."""
 
     train: ImageSet
     test: ImageSet
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Map whole grey levels to what a model reads: uint8 of any shape to float32 in `[0,1]`, `images / 255`.
+    """Map whole grey levels to model inputs: uint8 of any shape to float32 in `[0,1]`, `images / 255`.
 
     Raises `DataError` for another dtype, which has been mapped already or never held grey levels.
 
@@ -148,7 +147,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def is_grey(images: Tensor) -> bool:
-    """Tell whether every image of uint8 `[N,C,H,W]` is grey: one channel, or several equal ones; false for none.
+    """Return whether every image of uint8 `[N,C,H,W]` is grey: one channel, or several equal ones; false for none.
 
     >>> is_grey(torch.tensor([[[[7]], [[7]], [[7]]]])), is_grey(torch.tensor([[[[7]], [[7]], [[8]]]]))
     (True, False)

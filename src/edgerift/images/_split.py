@@ -1,4 +1,4 @@
-"""Splits that keep the classes in proportion and never tear a group apart."""
+"""Stratified splits that never separate a group."""
 
 from __future__ import annotations
 

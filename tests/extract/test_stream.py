@@ -195,7 +195,7 @@ class TestWhatItCosts:
         oracle.settle()
         oracle.seek(3)
         for place in (0, 6):
-            with pytest.raises(StoreError, match=f"stands at {place} generated images and this oracle.* at 3; give it"):
+            with pytest.raises(StoreError, match=f"is at {place} generated images and this oracle.* at 3; give it"):
                 oracle.seek(place)
         assert torch.equal(oracle.stream(BATCHES[0]), EXPECTED[0])
         assert (oracle.spent, oracle.streamed) == (6, 6)

@@ -44,21 +44,23 @@ PUBLIC = {
     "edgerift.adapt": [
         "AdaptRecipe",
         "Allowance",
+        "DefendedTraining",
         "Direction",
         "Divqat",
         "FinetuneRecipe",
         "GivenOriginal",
-        "Hardened",
         "HardenedRecipe",
-        "Mislead",
+        "LabelSmoothing",
+        "MisleadingTargets",
         "PtqSettings",
         "QatSettings",
         "Search",
-        "Smoothing",
         "TARGETS",
+        "TRAINING_DEFENCES",
         "TrainedDefence",
+        "TrainingDefence",
         "Trial",
-        "Tuned",
+        "TunedProgram",
         "TunedRecipe",
         "divergence",
         "divqat",
@@ -116,6 +118,7 @@ PUBLIC = {
         "schema",
     ],
     "edgerift.defend": [
+        "AnswerDefence",
         "DEFENCES",
         "Deception",
         "Defence",
@@ -290,21 +293,24 @@ PUBLIC = {
         "Defending",
         "HardenRecipe",
         "Hardening",
-        "PAPER_ROWS",
+        "Look",
+        "MadeVariant",
+        "PAPER_VARIANTS",
         "PaperRow",
-        "Row",
-        "RowName",
         "Thieves",
         "TimesPart",
-        "TunedAnswers",
-        "VictimPart",
-        "Victims",
+        "TunedAnswersRecipe",
+        "VARIANTS",
+        "Variant",
+        "VariantMaker",
+        "VariantName",
+        "VariantPart",
         "best_epsilon",
-        "make_row",
         "paper_clone_error",
         "paper_row",
         "published_epsilon",
         "sweep_defences",
+        "variant_of",
     ],
     "edgerift.images": [
         "Augmentation",
@@ -437,6 +443,7 @@ PUBLIC = {
         "read_yaml",
         "require_seed",
         "settings_of",
+        "typed",
     ],
     "edgerift.steps": [
         "Entry",
@@ -557,6 +564,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

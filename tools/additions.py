@@ -1,7 +1,8 @@
 """How many source files an addition touches: those whose code names an exemplar of its kind.
 
 `python tools/additions.py` prints the table of CONTRIBUTING.md; `--old DIR` adds a column for another tree's
-`src/edgerift`. A file counts where a name, an attribute or a string in its code is the exemplar's; comments and docstrings do not.
+`src/edgerift`. A file counts where a name, an attribute or a string in its code is the exemplar's; comments and
+docstrings do not count.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 from made_hardening import TITLES, made_defending, made_hardening, made_search
 from PIL import Image
 
-from edgerift.harden._rows import ROWS
+from edgerift.harden import VARIANTS
 from edgerift.measure import ReliabilityBin, expected_calibration_error, reliability
 from edgerift.report import hardening_charts, write_defending
 from edgerift.report.hardening._plot_alpha import alpha_png
@@ -87,10 +87,10 @@ def test_odd_sweeps_and_bins_are_drawn() -> None:
 
 
 def test_all_victims_are_drawn_and_look_different() -> None:
-    found = looks(ROWS)
-    assert len(set(found.values())) == len({look.colour for look in found.values()}) == len(ROWS)
-    others = looks((*ROWS, "one more", "and another"))
-    assert len(set(others.values())) == len(ROWS) + 2
+    found = looks(VARIANTS.names())
+    assert len(set(found.values())) == len({look.colour for look in found.values()}) == len(VARIANTS.names())
+    others = looks((*VARIANTS.names(), "one more", "and another"))
+    assert len(set(others.values())) == len(VARIANTS.names()) + 2
     tradeoff_png(made_hardening(tuple(TITLES)))
 
 

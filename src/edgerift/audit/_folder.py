@@ -62,14 +62,12 @@ def run_audit(
         names = (AUDIT, *(REPORTS if reports is not None else ()))
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
-        if baseline is not None:
-            _require_comparable(recipe, opened, baseline)
-        seconds = opened.seconds_to_open()
+        _require_comparable(recipe, opened, baseline)
+        recipe = recipe.replace(pair_seconds=opened.seconds_to_open())
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
         if before is not None:
             before()
-        recipe = recipe.replace(pair_seconds=seconds)
         measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
@@ -81,8 +79,10 @@ def run_audit(
     return audit
 
 
-def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path) -> None:
+def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | None) -> None:
     """Refuse a baseline that cannot be compared before the work, not after it."""
+    if baseline is None:
+        return
     if recipe.main is None:
         raise InputError("a baseline is compared by its evasive images; examine evasion too")
     require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)

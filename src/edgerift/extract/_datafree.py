@@ -70,8 +70,7 @@ def data_free(
     """
     chosen, ranks = _chosen(attack, settings_fields), Ranks(fabric)
     _require_budget(chosen, ranks, victim)
-    if points < 1:
-        raise InputError(f"points={points}; the clone is measured at 1 or more points of the budget")
+    _require_points(points)
     _require_positives(chosen, positives, size)
     device = choose_device(chosen.device)
     with repeatable(device):
@@ -120,6 +119,11 @@ def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
     if isinstance(attack, DataFree):
         return attack.replace(**fields)
     return DataFree.model_validate({"name": attack, **fields})
+
+
+def _require_points(points: int) -> None:
+    if points < 1:
+        raise InputError(f"points={points}; the clone is measured at 1 or more points of the budget")
 
 
 def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:

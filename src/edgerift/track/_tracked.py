@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from edgerift.adapt import Divqat, HardenedRecipe
-from edgerift.harden import DataFreeHardenRecipe, Hardening, HardenRecipe, make_row
+from edgerift.harden import DataFreeHardenRecipe, Hardening, HardenRecipe
 from edgerift.measure import Interval, MeanInterval
 from edgerift.run import Records, key_of
 from edgerift.settings import Settings
@@ -270,7 +270,7 @@ def _theft_figures(report: Hardening) -> Iterator[Point]:
         if name in report.times:
             yield from _figures(report.times[name], key)
         for defence in report.victim[name].defences:
-            yield from _figures(defence, f"{key}.{defence.name}")
+            yield from _figures(defence, f"{key}.{defence.type}")
     for name, key in distinct_keys(report.searches).items():
         yield from _figures(report.searches[name], f"searches.{key}")
         yield from _curve(report.searches[name].trials, f"searches.{key}")
@@ -291,7 +291,7 @@ def _theft_steps(recipe: HardenRecipe, store: Store) -> Iterator[tuple[str, Reci
     for name in recipe.compared:
         if not all(_folder(step, store).is_dir() for step in victims.choosing(name)):
             continue
-        row, search = make_row(name, victims, store, silent), victims.tuned(name)
+        row, search = victims.made(name, store, silent), victims.tuned(name)
         if search is not None and row.strength is not None:
             chosen = search.at(row.strength)
             if isinstance(chosen, HardenedRecipe):
@@ -302,4 +302,4 @@ def _theft_steps(recipe: HardenRecipe, store: Store) -> Iterator[tuple[str, Reci
                 yield f"students.{name}.{key}.{labels}", recipe.stealing(row, labels, student)
     for alpha in recipe.alphas:
         yield f"alpha-{alpha}", victims.hardened(Divqat(alpha=alpha))
-        yield f"alpha-{alpha}.clone.soft", recipe.stealing(recipe.alpha_row(alpha), "soft")
+        yield f"alpha-{alpha}.clone.soft", recipe.stealing(recipe.alpha_variant(alpha), "soft")

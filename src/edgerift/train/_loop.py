@@ -95,9 +95,9 @@ def run(
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
-    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite,
-    `DataError` for sets that are empty or do not belong together, `StoreError` for a checkpoint that is
-    damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
+    for sets that are empty or do not belong together, `StoreError` for a checkpoint that is damaged or of another
+    run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
     device = choose_device(settings.device)
@@ -107,17 +107,9 @@ def run(
     held = None if validation is None else on_device(validation, None, settings, device)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        work = Work(
-            model=model,
-            runner=_compiled(model) if settings.compile else model,
-            read=read,
-            optimizer=_optimizer(model, settings),
-            loss=loss or _cross_entropy(settings, read),
-            data=data,
-            held=held,
-            settings=settings,
-            classes=len(train.classes),
-        )
+        runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+        chosen = loss or _cross_entropy(settings, read)
+        work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
     if isinstance(model, zoo.Classifier):

@@ -8,7 +8,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from edgerift.adapt import Search
-from edgerift.harden import AlphaPoint, VictimPart
+from edgerift.harden import AlphaPoint, VariantPart
 from edgerift.report.figures._panels import Panel, first_target, line_key, panel_figure, panel_label, panels
 from edgerift.report.figures._seeds import Measured, in_percent, mark, mean_of, over_seeds, seed_counts, whisker_key
 from edgerift.report.records._alpha_thieves import Thief, other_thieves, taken, thief_words
@@ -52,7 +52,7 @@ class _Drawn(NamedTuple):
 
     look: Look
     measure: Callable[[Sequence[AlphaPoint]], Measured | None]
-    chosen: Callable[[VictimPart], float] | None = None
+    chosen: Callable[[VariantPart], float] | None = None
 
 
 class _Quantity(NamedTuple):

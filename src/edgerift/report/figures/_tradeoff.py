@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.harden import PaperRow, VictimPart, paper_row
+from edgerift.harden import PaperRow, VariantPart, paper_row
 from edgerift.report.figures._names import Line, Named, name_marks
 from edgerift.report.figures._panels import Panel, first_target, line_key, panel_figure, panel_label, panels
 from edgerift.report.figures._seeds import (
@@ -71,16 +71,16 @@ def tradeoff_study_words(result: StudyResult) -> str:
     return f"{'; '.join(told)}. In brackets: {whisker_words(counts)}."
 
 
-def victims(panel: Panel[TheftCell]) -> dict[str, list[VictimPart]]:
+def victims(panel: Panel[TheftCell]) -> dict[str, list[VariantPart]]:
     """Give each victim's figures, a part for each seed."""
-    found: dict[str, list[VictimPart]] = {}
+    found: dict[str, list[VariantPart]] = {}
     for cell in panel.cells:
         for name, part in cell.hardening.victim.items():
             found.setdefault(name, []).append(part)
     return found
 
 
-def errors(parts: Sequence[VictimPart]) -> tuple[Measured, Measured]:
+def errors(parts: Sequence[VariantPart]) -> tuple[Measured, Measured]:
     """Average the adversary's error with soft and with hard labels."""
     soft = over_seeds([part.adversary_error.soft for part in parts])
     return soft, over_seeds([part.adversary_error.hard for part in parts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edgerift.harden import Hardening, VictimPart
+from edgerift.harden import Hardening, VariantPart
 from edgerift.measure import Interval
 from edgerift.report.shared._plots import (
     SOFT_INK,
@@ -51,7 +51,7 @@ def tradeoff_png(hardening: Hardening) -> bytes:
 
 def _panel(
     axes: Axes,
-    victims: Mapping[str, VictimPart],
+    victims: Mapping[str, VariantPart],
     look: Mapping[str, Look],
     places: Sequence[float],
     budget: float | None,

@@ -8,7 +8,7 @@ from typing import final
 
 from edgerift.defend import Defence, strength_of
 from edgerift.deploy import Target
-from edgerift.harden import Hardening, TimesPart, VictimPart
+from edgerift.harden import Hardening, TimesPart, VariantPart
 from edgerift.measure import Interval
 from edgerift.report.hardening._words import figure
 from edgerift.report.tables._table import Cell
@@ -37,7 +37,7 @@ class Comparison:
         """The rows that any seed has, in a table's order."""
         return tuple(dict.fromkeys(name for one in self.by_seed.values() for name in one.victim))
 
-    def parts(self, name: str) -> dict[int, VictimPart]:
+    def parts(self, name: str) -> dict[int, VariantPart]:
         """Give a row of every seed that has it."""
         return {seed: one.victim[name] for seed, one in self.by_seed.items() if name in one.victim}
 
@@ -50,7 +50,7 @@ class Comparison:
         """Name a row as tables do; a bare name where it is only searched for."""
         return next((part.title for part in self.parts(name).values()), name)
 
-    def shares(self, name: str, share: Callable[[VictimPart], Interval]) -> dict[int, Interval]:
+    def shares(self, name: str, share: Callable[[VariantPart], Interval]) -> dict[int, Interval]:
         """Give one share of a row, by seed."""
         return {seed: share(part) for seed, part in self.parts(name).items()}
 
@@ -154,6 +154,5 @@ def range_words(values: Sequence[float | None], name: str = "") -> str:
 
 
 def _setting(defence: Defence) -> tuple[str, float]:
-    """Name the first setting of a defence, which is its strength, and give its value."""
-    field = next((field for field in type(defence).model_fields if field != "name"), "")
-    return field, strength_of(defence)
+    """Name the setting of a defence that is its strength, and give its value."""
+    return defence.strength_field or "", strength_of(defence)

@@ -8,7 +8,7 @@ from typing import Final
 
 from edgerift.adapt import Search
 from edgerift.defend import strength_of
-from edgerift.harden import Hardening, TimesPart, VictimPart, paper_row
+from edgerift.harden import Hardening, TimesPart, VariantPart, paper_row
 from edgerift.report.records._comparisons import PLAIN, joint
 from edgerift.report.records._record import Record
 from edgerift.study import StudyResult, TheftCell
@@ -74,14 +74,14 @@ def _cell_records(result: StudyResult, cell: TheftCell) -> Iterator[Record]:
             yield from plain.plain(f"{about}: labels changed", "share", swept.changed, at=at)
 
 
-def _cost_records(start: Record, part: VictimPart, times: TimesPart, paper: str) -> Iterator[Record]:
+def _cost_records(start: Record, part: VariantPart, times: TimesPart, paper: str) -> Iterator[Record]:
     yield from start.plain("time of an answer", "ms", times.answer_milliseconds, paper=paper)
     yield from start.plain("time that the defence adds", "ms", times.defence_milliseconds, paper=paper)
     yield from start.plain("whole answer over plain QAT's", "ratio", times.slowdown, paper=paper)
     yield from start.plain("shipped", "bytes", part.shipped_bytes, paper=paper)
 
 
-def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -> Iterator[Record]:
+def _victim_records(start: Record, part: VariantPart, tables: str, paper: bool) -> Iterator[Record]:
     cost = "table I" if paper else ""
     yield from start.share("defender's error", part.defender_error, paper=tables)
     yield from start.mean("l1", "l1", part.l1, paper="; ".join(filter(None, (cost, tables))))
@@ -98,7 +98,7 @@ def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -
         }
     )
     for defence in part.defences:
-        yield from start.plain(f"strength of {defence.name}", "strength", strength_of(defence))
+        yield from start.plain(f"strength of {defence.type}", "strength", strength_of(defence))
     for number, one in enumerate(part.reliability, 1):
         if one.images:
             shares = {"reliability: mean confidence": one.confidence, "reliability: accuracy": one.accuracy}
@@ -106,7 +106,7 @@ def _victim_records(start: Record, part: VictimPart, tables: str, paper: bool) -
                 yield from start.plain(metric, "share", value, at=number, count=one.images)
 
 
-def _clone_records(start: Record, part: VictimPart, tables: str) -> Iterator[Record]:
+def _clone_records(start: Record, part: VariantPart, tables: str) -> Iterator[Record]:
     for labels in ("soft", "hard"):
         own, soft = replace(start, labels=labels), labels == "soft"
         error = part.adversary_error.soft if soft else part.adversary_error.hard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from edgerift.harden import VictimPart, paper_row
+from edgerift.harden import VariantPart, paper_row
 from edgerift.measure import Interval
 from edgerift.report.hardening._words import paper_note
 from edgerift.report.records._comparisons import PLAIN, Comparison, Comparisons, joint, strengths_words
@@ -17,7 +17,7 @@ from edgerift.report.tables._table import OURS, PAPER, Cell, Heading, Number, St
 
 #: A victim's and its clone's figures as the paper prints them, shares in [0, 1].
 _Printed = tuple[float, float] | None
-_Share = Callable[[VictimPart], Interval]
+_Share = Callable[[VariantPart], Interval]
 
 _DEFENDER: Final = "Defender's error (%)"
 _SOFT: Final = "Adversary's error (%), soft labels"

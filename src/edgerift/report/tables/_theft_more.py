@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from edgerift.adapt import Search
-from edgerift.harden import Hardening, TimesPart, VictimPart
+from edgerift.harden import Hardening, TimesPart, VariantPart
 from edgerift.measure import Interval
 from edgerift.report.hardening._words import figure
 from edgerift.report.records._alpha_thieves import other_thieves, taken, thief_words
@@ -95,7 +95,7 @@ def _where(one: Comparison, name: str) -> str | None:
     return " and ".join(places) or None
 
 
-def _kilobytes(part: VictimPart) -> float | None:
+def _kilobytes(part: VariantPart) -> float | None:
     return None if part.shipped_bytes is None else part.shipped_bytes / 1000
 
 

@@ -30,3 +30,12 @@ from edgerift.report.study._plan_text import plan_text as plan_text
 from edgerift.report.study._results import results_markdown as results_markdown
 from edgerift.report.study._text import study_text as study_text
 from edgerift.report.study._write import write_study as write_study
+from edgerift.report.tables._csv import records_csv as records_csv
+from edgerift.report.tables._csv import table_csv as table_csv
+from edgerift.report.tables._latex import table_latex as table_latex
+from edgerift.report.tables._registry import study_table as study_table
+from edgerift.report.tables._registry import study_tables as study_tables
+from edgerift.report.tables._table import Cell as Cell
+from edgerift.report.tables._table import Heading as Heading
+from edgerift.report.tables._table import Number as Number
+from edgerift.report.tables._table import StudyTable as StudyTable

@@ -16,23 +16,29 @@ from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 from scipy import stats
 
-from edgerift.facts import claims
+from edgerift.facts import Theft, claims, data_free_places, facts
 from edgerift.harden import DataFreeEntry, best_epsilon, paper_clone_error
-from edgerift.report import results_markdown, study_markdown, study_text
+from edgerift.report import (
+    Cell,
+    Number,
+    StudyTable,
+    records_csv,
+    results_markdown,
+    study_markdown,
+    study_tables,
+    study_text,
+    table_csv,
+    table_latex,
+)
 from edgerift.report.figures import _epsilon as epsilon
 from edgerift.report.figures import _queries as questions
 from edgerift.report.figures._registry import figure_of, study_charts
-from edgerift.report.records._datafree import DataFreeThefts, Theft
-from edgerift.report.records._records import records_csv
 from edgerift.report.shared._markdown import escaped
 from edgerift.report.shared._words import percent
 from edgerift.report.study._claims import claim_notes, claim_rows, claims_words
 from edgerift.report.study._html import study_html
 from edgerift.report.study._words import cell_count, setting_rows
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._csv import table_csv
-from edgerift.report.tables._latex import table_latex
-from edgerift.report.tables._table import Cell, Number, StudyTable, cell_words
+from edgerift.report.tables._table import cell_words
 from edgerift.study import StudyResult
 
 DFME, MAZE = "Adversary's error (%), DFME", "Adversary's error (%), MAZE"
@@ -53,7 +59,7 @@ def result() -> StudyResult:
 
 
 def tables(result: StudyResult) -> dict[str, StudyTable]:
-    return {table.name: table for table in study_tables(result)}
+    return {table.name: table for table in study_tables(facts(result))}
 
 
 def row(table: StudyTable, *names: str | None) -> dict[str, Cell]:
@@ -259,7 +265,7 @@ def test_a_long_table_is_cut_into_tables_that_fit_on_a_page(result: StudyResult)
 
 
 def read(result: StudyResult) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(records_csv(result), newline="")))
+    return list(csv.DictReader(io.StringIO(records_csv(facts(result)), newline="")))
 
 
 def find(rows: Sequence[dict[str, str]], **fields: str) -> list[dict[str, str]]:
@@ -456,7 +462,7 @@ def test_a_victim_that_was_tried_at_one_epsilon_alone_is_shown_there(result: Stu
         )
         for cell in result.data_free
     )
-    (place,) = DataFreeThefts(result.replace(data_free=changed)).all()
+    (place,) = data_free_places(facts(result.replace(data_free=changed)))
     assert place.main("dfme", "large") == [Theft("dfme", "large", 0.1)]
     assert place.main("dfme", "qat") == [Theft("dfme", "qat", 1.0), Theft("dfme", "qat", 1e-3)]
 

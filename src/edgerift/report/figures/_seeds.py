@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgerift.measure import Interval, MeanInterval, spread
 from edgerift.report.shared._plots import SOFT_INK, Look
-from edgerift.report.tables._spread import images_interval
 from edgerift.study import DataFreeCell, PairCell, TheftCell
 
 if TYPE_CHECKING:
@@ -99,3 +98,10 @@ def whisker_key(counts: Collection[int]) -> Any:
 
 def _reach(found: Measured) -> list[list[float]]:
     return [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+
+
+def images_interval(parts: Sequence[Interval | MeanInterval]) -> Interval | MeanInterval | None:
+    values = [part.value for part in parts]
+    if not values or max(values) - min(values) > 1e-12:
+        return None
+    return max(parts, key=lambda part: part.high - part.low)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from edgerift.defend import SweepPoint
 from edgerift.harden import DefendPoint, Hardening
-from edgerift.report.hardening._words import distance, figure
-from edgerift.report.shared._words import percent
+from edgerift.report.hardening._words import distance
+from edgerift.report.shared._words import figure, percent
 
 
 def tradeoff_words(hardening: Hardening) -> str:

@@ -16,12 +16,10 @@ from edgerift.report.hardening._words import (
     ONE_SEED,
     allowance_words,
     closed_form_words,
-    figure,
     has_paper,
     heading,
     mean_ends,
     noise_words,
-    paper_note,
     search_words,
     stealing_words,
     strength_words,
@@ -29,6 +27,7 @@ from edgerift.report.hardening._words import (
 )
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.report.shared._plots import looks
+from edgerift.report.shared._words import figure, paper_note
 
 #: In dots; a picture of fewer columns than fit is narrower.
 _SMALL_WIDTH = 1300

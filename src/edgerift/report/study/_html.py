@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from edgerift.facts import facts
 from edgerift.report.figures._registry import figure_of
 from edgerift.report.hardening._html import Picture, read_picture
 from edgerift.report.shared._page import asset, environment, policy
@@ -21,8 +22,8 @@ from edgerift.report.study._words import (
     setting_rows,
     study_words,
 )
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
 from edgerift.study import StudyResult
 
@@ -125,7 +126,7 @@ def _sections(result: StudyResult, figures: Path, words: Mapping[str, str]) -> l
         kind = name.partition("-")[0]
         kinds.setdefault(kind, []).append(read_picture(figures / f"{name}.png", figure.title, figure.caption, said))
         places[kind] = figure.place
-    tables = study_tables(result)
+    tables = study_tables(facts(result))
     beside = {kind for table in tables for kind in _BESIDE.get(table.name, ())}
     sections: list[Section] = []
     for place in PLACES:

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from edgerift.facts import facts
 from edgerift.report.figures._registry import figure_of
 from edgerift.report.shared._markdown import escaped, markdown_list, markdown_table
 from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
 from edgerift.report.study._words import PLACES, cells_words, command, missing_words, study_words
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import StudyTable, cell_words
 from edgerift.study import StudyResult
 
@@ -31,7 +32,7 @@ def study_markdown(result: StudyResult, figures: Mapping[str, str] | None = None
     """
     blocks = [f"# {escaped(result.study.title)}", escaped(study_words(result)), escaped(cells_words(result))]
     blocks.append(f"Made by `{command(result)}`.")
-    tables, judged = study_tables(result), claim_rows(result)
+    tables, judged = study_tables(facts(result)), claim_rows(result)
     blocks.append(_index(([CLAIMS] if judged else []) + [table.title for table in tables], bool(figures)))
     if result.missing:
         blocks += ["Without a result:", markdown_list(map(missing_words, result.missing))]

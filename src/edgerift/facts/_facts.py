@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final
 
 from edgerift.facts._metric import Fact, Reading
@@ -22,9 +21,9 @@ class Facts(Sequence[Fact]):
     def __init__(self, result: StudyResult, found: Iterable[Fact]) -> None:
         self.result = result
         self._all = tuple(found)
-        self._by_reading: dict[Reading[Any], list[Fact]] = {}
-        for fact in self._all:
-            self._by_reading.setdefault(fact.reading, []).append(fact)
+        # Tables and figures ask the same again and again.
+        self._sorted: dict[tuple[str, ...], dict[tuple[Any, ...], Facts]] = {}
+        self._selected: dict[tuple[tuple[str, object], ...], Facts] = {}
 
     def __getitem__(self, place: Any) -> Any:
         return self._all[place]
@@ -38,18 +37,27 @@ class Facts(Sequence[Fact]):
     def of(self, *readings: Reading[Any], **wanted: object) -> Facts:
         """Select the measured facts of some readings, whose fields are as wanted.
 
-        A field may be wanted to be one of several values, given as a set. Published facts come with
+        A field may be wanted to be one of several values, given as a frozen set. Published facts come with
         `source="published"`.
         """
-        if len(readings) == 1:
-            found = self._by_reading.get(readings[0], [])
-        else:
-            found = [fact for fact in self._all if fact.reading in readings]
-        return Facts(self.result, _matching(found, {"source": "measured", **wanted}))
+        one_of = readings[0] if len(readings) == 1 else frozenset(readings)
+        return self.where(**{"reading": one_of, "source": "measured", **wanted})
 
     def where(self, **wanted: object) -> Facts:
         """Select the facts whose fields are as wanted, whatever they measure."""
-        return Facts(self.result, _matching(self._all, wanted))
+        key = tuple(sorted(wanted.items(), key=lambda entry: entry[0]))
+        if key not in self._selected:
+            self._selected[key] = self._matching(key)
+        return self._selected[key]
+
+    def _matching(self, wanted: Sequence[tuple[str, object]]) -> Facts:
+        sets = [(name, values) for name, values in wanted if isinstance(values, frozenset)]
+        single = [(name, value) for name, value in wanted if not isinstance(value, frozenset)]
+        names, values = tuple(name for name, _ in single), tuple(value for _, value in single)
+        found = self._index(names).get(values, Facts(self.result, ())) if single else self
+        if not sets:
+            return found
+        return Facts(self.result, [fact for fact in found if all(getattr(fact, name) in own for name, own in sets)])
 
     def distinct(self, field: str) -> list[Any]:
         """List the values of a field, each once."""
@@ -57,11 +65,16 @@ class Facts(Sequence[Fact]):
 
     def by(self, *fields: str) -> dict[Any, Facts]:
         """Sort the facts by the values of a field, or by those of several together."""
-        key = attrgetter(*fields)
-        found: dict[Any, list[Fact]] = {}
-        for fact in self._all:
-            found.setdefault(key(fact), []).append(fact)
-        return {value: Facts(self.result, own) for value, own in found.items()}
+        found = self._index(fields)
+        return {values[0]: own for values, own in found.items()} if len(fields) == 1 else {**found}
+
+    def _index(self, fields: tuple[str, ...]) -> dict[tuple[Any, ...], Facts]:
+        if fields not in self._sorted:
+            found: dict[tuple[Any, ...], list[Fact]] = {}
+            for fact in self._all:
+                found.setdefault(tuple([getattr(fact, name) for name in fields]), []).append(fact)
+            self._sorted[fields] = {values: Facts(self.result, own) for values, own in found.items()}
+        return self._sorted[fields]
 
     @property
     def study(self) -> Study:
@@ -92,14 +105,3 @@ def _walk(result: StudyResult) -> Iterator[Fact]:
 def record_rows(found: Facts) -> Iterator[tuple[str | float | None, ...]]:
     """Give the rows of `records.csv`: all facts but those that are made of others."""
     return (fact.cells() for fact in found if fact.reading.recorded)
-
-
-def _matching(found: Iterable[Fact], wanted: Mapping[str, object]) -> list[Fact]:
-    sets = {name: value for name, value in wanted.items() if isinstance(value, set | frozenset)}
-    single = [(name, value) for name, value in wanted.items() if name not in sets]
-    return [
-        fact
-        for fact in found
-        if all(getattr(fact, name) == value for name, value in single)
-        and all(getattr(fact, name) in values for name, values in sets.items())
-    ]

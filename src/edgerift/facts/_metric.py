@@ -114,6 +114,11 @@ class Fact:
         """The name of what is measured."""
         return self.reading.metric.name.format(self.about) if self.about else self.reading.metric.name
 
+    @property
+    def over(self) -> float:
+        """What the figure is over, where that is a number; 0 where it is none."""
+        return self.at if isinstance(self.at, int | float) else 0.0
+
     def cells(self) -> tuple[str | float | None, ...]:
         """Give the fact as a row of `records.csv`."""
         attack = f"{self.attack} against {self.against}" if self.against else theft_name(self.attack, self.epsilon)

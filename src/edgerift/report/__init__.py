@@ -16,6 +16,10 @@ from edgerift.report.card._card import Card as Card
 from edgerift.report.card._card import FidelityEntry as FidelityEntry
 from edgerift.report.card._card import make_card as make_card
 from edgerift.report.card._text import card_text as card_text
+from edgerift.report.figures._registry import Chart as Chart
+from edgerift.report.figures._registry import figure_of as figure_of
+from edgerift.report.figures._registry import study_charts as study_charts
+from edgerift.report.figures._registry import study_figure as study_figure
 from edgerift.report.hardening._charts import hardening_charts as hardening_charts
 from edgerift.report.hardening._datafree_text import data_free_text as data_free_text
 from edgerift.report.hardening._defend_text import defend_text as defend_text

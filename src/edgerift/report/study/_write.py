@@ -44,7 +44,7 @@ def write_study(result: StudyResult, folder: Path) -> None:
         for ending, written in writers.items():
             tables.write(f"{table.name}.{ending}", written(table))
     tables.remove_earlier()
-    words = study_charts(result, figures.write)
+    words = study_charts(found, figures.write)
     figures.remove_earlier()
     write_whole(folder / MARKDOWN, study_markdown(result, words))
     write_whole(folder / HTML, study_html(result, folder / FIGURES, words))

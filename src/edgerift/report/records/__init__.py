@@ -1,1 +1,0 @@
-"""Every measured figure of a study, as one long table."""

@@ -34,6 +34,12 @@ from edgerift.report.study._plan_text import plan_text as plan_text
 from edgerift.report.study._results import results_markdown as results_markdown
 from edgerift.report.study._text import study_text as study_text
 from edgerift.report.study._write import write_study as write_study
+from edgerift.report.tables._columns import Column as Column
+from edgerift.report.tables._columns import Row as Row
+from edgerift.report.tables._columns import compared as compared
+from edgerift.report.tables._columns import measured as measured
+from edgerift.report.tables._columns import published as published
+from edgerift.report.tables._columns import table as table
 from edgerift.report.tables._csv import records_csv as records_csv
 from edgerift.report.tables._csv import table_csv as table_csv
 from edgerift.report.tables._latex import table_latex as table_latex

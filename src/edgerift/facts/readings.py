@@ -184,6 +184,12 @@ TRIAL_ALLOWED: Final = TRIAL.measure(Metric("search: allowed", "", range=(0.0, 1
 
 THEORY: Final[Part[ClosedFormPart]] = Part("theory")
 MARGIN: Final = THEORY.measure(Metric("theory: median margin", "nats", range=_ANY), lambda one: one.margin)
+LOW_MARGIN: Final = THEORY.measure(
+    Metric("theory: 10th percentile of the margins", "nats", range=_ANY), lambda one: one.low_margin, recorded=False
+)
+HIGH_MARGIN: Final = THEORY.measure(
+    Metric("theory: 90th percentile of the margins", "nats", range=_ANY), lambda one: one.high_margin, recorded=False
+)
 APPEARS: Final = THEORY.measure(Metric("theory: alpha of a poisoned optimum", "strength"), lambda one: one.appears)
 FLIPS: Final = THEORY.measure(Metric("theory: alpha that turns the label", "strength"), lambda one: one.flips)
 FIRST_BEYOND: Final = THEORY.measure(
@@ -214,6 +220,13 @@ SWEEP: Final[Part[SweepPoint]] = Part("sweep")
 SWEEP_L1: Final = SWEEP.measure(Metric("sweep of {}: l1", "l1"), lambda one: one.l1)
 SWEEP_ERROR: Final = SWEEP.measure(Metric("sweep of {}: error", better="attacker"), lambda one: one.error)
 SWEEP_CHANGED: Final = SWEEP.measure(Metric("sweep of {}: labels changed", better="attacker"), lambda one: one.changed)
+
+SWEEP_CALIBRATION: Final = SWEEP.measure(
+    Metric("sweep of {}: calibration error", better="attacker"), lambda one: one.ece, recorded=False
+)
+SWEEP_LIKELIHOOD: Final = SWEEP.measure(
+    Metric("sweep of {}: negative log-likelihood", "nats", "attacker"), lambda one: one.nll, recorded=False
+)
 
 # Thefts without images.
 DATA_FREE: Final[Part[DataFreeEntry]] = Part("theft without images")

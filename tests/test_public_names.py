@@ -297,6 +297,7 @@ PUBLIC = {
         "pooled",
         "published_attacks",
         "record_rows",
+        "single",
         "theft_name",
     ],
     "edgerift.harden": [

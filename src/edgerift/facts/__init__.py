@@ -31,3 +31,4 @@ from edgerift.facts._names import joint as joint
 from edgerift.facts._pooled import Pooled as Pooled
 from edgerift.facts._pooled import difference as difference
 from edgerift.facts._pooled import pooled as pooled
+from edgerift.facts._single import single as single

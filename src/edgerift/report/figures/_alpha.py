@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.facts import Facts, Pooled, Reading, pooled
 from edgerift.facts import readings as of
-from edgerift.report.figures._panels import Panel, line_key, on_first_target, panel_figure, panel_label, panels
+from edgerift.report.figures._alpha_words import alpha_words, alphas_of, by_alpha, searches_of, shown_panels
+from edgerift.report.figures._panels import Panel, line_key, on_first_target, panel_figure, panel_label
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, seed_counts, theft_counts, whisker_key
 from edgerift.report.shared._plot_scales import decades, strengths
 from edgerift.report.shared._plots import INK, SOFT_INK, Look
 from edgerift.report.shared._thieves import Thief, other_thieves, thief_title
-from edgerift.report.shared._words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,7 @@ _STUDENTS: Final = (Look("#b4428f", "D"), Look("#7b4fa3", "X"), Look("#3fa7e0", 
 _OWNER: Final = Look("#0072b2", "^")
 _TESTED: Final = Look(INK, "s")
 _SEARCHED: Final = "#00855f"
+_THEORY: Final = "#8b5e34"
 _DOTS: Final = (0, (1, 1.6))
 _DASHES: Final = (0, (5, 3))
 
@@ -57,7 +58,7 @@ class _Drawn(NamedTuple):
     def points(self, panel: Panel) -> dict[float, Pooled]:
         """Average the figure at each alpha; shares are in percent."""
         found = panel.facts.of(self.reading, **({} if self.thief is None else self.thief._asdict()))
-        return {alpha: one.times(self.scale) for alpha, own in _by_alpha(found).items() if (one := pooled(own))}
+        return {alpha: one.times(self.scale) for alpha, own in by_alpha(found).items() if (one := pooled(own))}
 
     @property
     def scale(self) -> float:
@@ -86,6 +87,18 @@ _TRIED: Final = (
 )
 
 
+#: What a panel shows of a search that is the only one, for which there is room.
+_ALONE: Final = (
+    _Quantity("accuracy", "right answers (%)", (), of.TRIAL_ACCURACY),
+    _Quantity("changed labels", "another label than QAT's (%)", (), of.TRIAL_CHANGED),
+)
+#: Where theory puts the jump, which differs from seed to seed: for one seed.
+_JUMPS: Final = (
+    (of.APPEARS, _DOTS, "theory: a poisoned optimum appears"),
+    (of.FLIPS, _DASHES, "theory: labels turn"),
+)
+
+
 @study_figure(
     "alpha",
     90,
@@ -99,75 +112,24 @@ _TRIED: Final = (
 )
 def alpha(found: Facts) -> Chart | None:
     """Draw what alpha does, where DivQAT was trained at any on the first target."""
-    return Chart(draw_alpha, alpha_words) if _shown(found) else None
+    return Chart(draw_alpha, alpha_words) if shown_panels(found) else None
 
 
 def draw_alpha(found: Facts) -> Figure:
     """Draw errors and disagreement where they were measured, and divergence and distance, over alpha."""
-    shown, thieves = _shown(found), _thieves(found)
+    shown, thieves = shown_panels(found), _thieves(found)
     stolen = _stolen(thieves)
-    order = [(panel, one) for panel in shown for one in (*(stolen if _alphas(panel) else ()), *_TRIED)]
-    seeds = sorted({seed for panel in shown for seed in _searches(panel)})
+    seeds = sorted({seed for panel in shown for seed in searches_of(panel)})
+    alone = _ALONE if len(seeds) == 1 else ()
+    order = [(panel, one) for panel in shown for one in (*(stolen if alphas_of(panel) else ()), *_TRIED, *alone)]
     figure, axes = panel_figure(len(order), 2, 2.45, _keys(shown, thieves, seeds))
     for one, (panel, quantity) in zip(axes, order, strict=True):
         panel_label(one, f"{panel.title}: {quantity.title}", "alpha", quantity.unit, 2)
         _draw(one, panel, quantity, dict(zip(seeds, cycle(_STYLES), strict=False)))
+        jumps = _jumps(one, panel) if alone else []
         tried = [fact.over for fact in panel.facts.of(of.TRIAL_L1)]
-        strengths(one, [*tried, *_alphas(panel), *(fact.value for fact in panel.facts.of(of.CHOSEN))])
+        strengths(one, [*tried, *alphas_of(panel), *(fact.value for fact in panel.facts.of(of.CHOSEN)), *jumps])
     return figure
-
-
-def alpha_words(found: Facts) -> str:
-    """Give what each alpha did, what each search tried and what it chose."""
-    told = []
-    for panel in _shown(found):
-        for at in _alphas(panel):
-            own = panel.facts.where(at=at)
-            owner, thief, apart = (
-                percent(_mean(own.of(reading)))
-                for reading in (of.ALPHA_DEFENDER, of.ALPHA_ERROR, of.ALPHA_DISAGREEMENT)
-            )
-            others = "".join(
-                f", adversary's error with {thief_title(other)} "
-                f"{percent(_mean(own.of(of.ALPHA_THEFT_ERROR, **other._asdict())))}"
-                for other in other_thieves(own.of(of.ALPHA_THEFT_ERROR))
-            )
-            told.append(
-                f"{panel.title}, alpha {at:g}: defender's error {owner}, adversary's error {thief}, disagreement "
-                f"{apart}, divergence {_mean(own.of(of.ALPHA_KL)):.4f}{others}"
-            )
-        for seed, search in _searches(panel).items():
-            tried = ", ".join(
-                f"alpha {at:.4g} l1 {_mean(own.of(of.TRIAL_L1)):.3f} divergence {_mean(own.of(of.TRIAL_KL)):.4f}"
-                for at, own in _by_alpha(search.of(*of.TRIAL.readings)).items()
-            )
-            chosen = next((f"alpha {fact.value:.4g}" for fact in search.of(of.CHOSEN)), "none")
-            told.append(f"{panel.title}, search of seed {seed}: {tried}; chosen: {chosen}")
-    return f"{'; '.join(told)}."
-
-
-def _mean(found: Facts) -> float:
-    whole = pooled(found)
-    assert whole is not None
-    return whole.value
-
-
-def _by_alpha(found: Facts) -> dict[float, Facts]:
-    """Sort facts by what they are over, the least first."""
-    return dict(sorted(found.by("at").items()))
-
-
-def _shown(found: Facts) -> list[Panel]:
-    own = on_first_target(found).where(victim="divqat")
-    return [panel for panel in panels(own) if _alphas(panel) or _searches(panel)]
-
-
-def _alphas(panel: Panel) -> list[float]:
-    return sorted(panel.facts.of(of.ALPHA_L1).distinct("at"))
-
-
-def _searches(panel: Panel) -> dict[int, Facts]:
-    return panel.facts.of(*of.SEARCH.readings, *of.TRIAL.readings).by("seed")
 
 
 def _thieves(found: Facts) -> dict[Thief, Look]:
@@ -196,7 +158,7 @@ def _stolen(thieves: Mapping[Thief, Look]) -> tuple[_Quantity, _Quantity]:
 
 def _draw(axes: Axes, panel: Panel, quantity: _Quantity, styles: Mapping[int, _Style]) -> None:
     values: list[float] = []
-    searches = _searches(panel)
+    searches = searches_of(panel)
     if quantity.search is not None:
         for seed, search in searches.items():
             values += _trials(axes, search, quantity.search, styles[seed])
@@ -205,12 +167,29 @@ def _draw(axes: Axes, panel: Panel, quantity: _Quantity, styles: Mapping[int, _S
     for seed, search in searches.items():
         for fact in search.of(of.CHOSEN):
             axes.axvline(fact.value, color=_SEARCHED, linewidth=1.1, linestyle=styles[seed].line, zorder=1)
-        for reading, style in ((of.FLOOR, _DASHES), (of.ALLOWED_L1, _DOTS)):
-            if quantity.search is of.TRIAL_L1:
-                axes.axhline(search.of(reading)[0].value, color=SOFT_INK, linewidth=0.9, linestyle=style, zorder=1)
+        for at, dashes in _limits(search, quantity.search):
+            axes.axhline(at, color=SOFT_INK, linewidth=0.9, linestyle=dashes, zorder=1)
     axes.margins(y=0.08)
-    if quantity.search is not None:
+    if quantity.drawn and quantity.search is not None:
         decades(axes, values)
+
+
+def _limits(search: Facts, reading: Reading[Any] | None) -> list[tuple[float, Any]]:
+    """List what was allowed, and what another seed would do, each with its dashes."""
+    floor, l1, reference, drop = (
+        search.of(one)[0].value for one in (of.FLOOR, of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP)
+    )
+    if reading is of.TRIAL_L1:
+        return [(floor, _DASHES), (l1, _DOTS)]
+    return [(100 * (reference - drop), _DOTS)] if reading is of.TRIAL_ACCURACY else []
+
+
+def _jumps(axes: Axes, panel: Panel) -> list[float]:
+    """Draw where theory puts the jump."""
+    found = [(fact.value, dashes) for reading, dashes, _ in _JUMPS for fact in panel.facts.of(reading)]
+    for at, dashes in found:
+        axes.axvline(at, color=_THEORY, linewidth=1.2, linestyle=dashes, zorder=1)
+    return [at for at, _ in found]
 
 
 def _points(axes: Axes, panel: Panel, drawn: _Drawn) -> list[float]:
@@ -236,19 +215,26 @@ def _trials(axes: Axes, search: Facts, reading: Reading[Any], style: _Style) -> 
     """Draw what a search tried; what was not allowed is hollow."""
     trials = sorted(search.of(reading), key=lambda fact: fact.over)
     allowed = {fact.at for fact in search.of(of.TRIAL_ALLOWED) if fact.value}
-    values = [fact.value for fact in trials]
+    scale = 100.0 if reading.metric.unit == "share" else 1.0
+    values = [scale * fact.value for fact in trials]
     _join(axes, [fact.over for fact in trials], values, color=_SEARCHED, linewidth=0.9, linestyle=style.line, zorder=2)
     for fact in trials:
         fill = _SEARCHED if fact.at in allowed else "white"
         axes.plot(
-            fact.over, fact.value, style.marker, color=_SEARCHED, markerfacecolor=fill, markersize=4.6, zorder=2.5
+            fact.over,
+            scale * fact.value,
+            style.marker,
+            color=_SEARCHED,
+            markerfacecolor=fill,
+            markersize=4.6,
+            zorder=2.5,
         )
     return values
 
 
 def _keys(shown: Sequence[Panel], thieves: Mapping[Thief, Look], seeds: Sequence[int]) -> list[Any]:
     keys: list[Any] = []
-    stolen = [panel.facts.of(of.ALPHA_L1) for panel in shown if _alphas(panel)]
+    stolen = [panel.facts.of(of.ALPHA_L1) for panel in shown if alphas_of(panel)]
     if stolen:
         keys.append(line_key("adversary, soft labels", _THIEF.colour, marker=_THIEF.marker, markersize=5))
         for thief, look in thieves.items():
@@ -264,6 +250,8 @@ def _keys(shown: Sequence[Panel], thieves: Mapping[Thief, Look], seeds: Sequence
         keys.append(line_key("hollow: not allowed", _SEARCHED, linestyle="", marker="o", markerfacecolor="white"))
         keys.append(line_key("cross: the victim of the tables", linestyle="", marker="x", markersize=6))
         keys.append(line_key("upright: chosen alpha", _SEARCHED, linestyle="", marker="|", markersize=11))
-        keys.append(line_key("allowed l1", linestyle=_DOTS, linewidth=0.9))
+        keys.append(line_key("allowed l1" if len(seeds) > 1 else "allowed", linestyle=_DOTS, linewidth=0.9))
         keys.append(line_key("l1 of two plain QAT seeds", linestyle=_DASHES, linewidth=0.9))
+    if len(seeds) == 1 and any(panel.facts.of(of.APPEARS) for panel in shown):
+        keys += [line_key(text, _THEORY, linestyle=dashes, linewidth=1.2) for _, dashes, text in _JUMPS]
     return keys

@@ -10,8 +10,7 @@ from typing import Any
 
 from edgerift.harden import Hardening
 from edgerift.report.hardening._alt import alpha_words, reliability_words, sweep_words, tradeoff_words
-from edgerift.report.hardening._charts import ALPHA, RELIABILITY, SWEEP, TRADEOFF
-from edgerift.report.hardening._plot_alpha import has_alphas
+from edgerift.report.hardening._charts import ALPHA, RELIABILITY, SWEEP, TRADEOFF, has_alphas
 from edgerift.report.hardening._words import (
     ONE_SEED,
     allowance_words,

@@ -1,9 +1,9 @@
-"""Every architecture on both phone-capable runtimes: integer share, and how the twins agree with graph and runtime.
+"""Every architecture on both phone-capable runtimes: share of integer work, and agreement of the twins.
 
     python benchmarks/builds.py [--models resnet8 ...] [--images 512] [--out benchmarks/builds.json]
 
-The models are untrained, with batch normalisations that have seen the images, quantized after training (ptq) for the
-target mobile. What is compared does not depend on how good the weights are.
+The models are untrained, with batch normalisations that have seen the images, and quantized after training (ptq) for
+the target mobile. The comparison does not depend on the quality of the weights.
 """
 
 from __future__ import annotations

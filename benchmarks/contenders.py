@@ -1,4 +1,4 @@
-"""The same PGD in three other libraries, behind one signature; a library that is not installed answers None."""
+"""The same PGD in three other libraries, behind one signature; None for a library that is not installed."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""What an iteration of a data-free attack costs, over the bare cost of its forward and backward passes.
+"""Cost of an iteration of a data-free attack, relative to its bare forward and backward passes.
 
     python benchmarks/datafree.py [--attacks dfme disguide] [--student resnet8] [--victim resnet8] [--size 32] \
         [--batch 64] [--width 32] [--device cpu] [--precision float32] [--iterations 8] [--turns 5] \
         [--out benchmarks/datafree.json]
 
 The bare passes are plain PyTorch on the same networks and the same batches: for each generator step the generator
-forward and backward, the victim on every image that is paid for and the clones on what they answer; for each clone
-step the generator forward, the victim forward and the clones forward and backward; the optimisers' steps of both.
-What the attack computes in float32 whatever its precision is in float32 here. No ledger, no checksums, no checkpoint,
-no whole grey levels, no differences, no loss, no replay memory's copies (its steps train on a ready batch). Both run
-in turns, and the ratio is the median over turns, of processor time on a CPU and of the wall's on a GPU. With `--full`
-the time of the published budget of 20 million queries is extrapolated, and the share of the device's peak that the
-passes reach (`--peak` in TFLOP/s).
+forward and backward, the victim on every image that is paid for and the clones on its answers; for each clone step the
+generator forward, the victim forward and the clones forward and backward; the optimisers' steps of both. What the
+attack always computes in float32 is in float32 here too. The bare passes have no ledger, checksums, checkpoint, whole
+grey levels, differences, loss, or copies into the replay memory (its steps train on a ready batch). Both run in turns.
+The ratio is the median over turns, of CPU time on a CPU and of wall-clock time on a GPU. `--full` extrapolates the time
+of the published budget of 20 million queries, and reports the share of the device's peak that the passes reach
+(`--peak` in TFLOP/s).
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What thieves without images take from a float victim, from its int8 build, and behind defences: digits, three seeds.
+"""Data-free extraction of a float victim, of its int8 build, and behind defences: digits, three seeds.
 
     python benchmarks/datafree_digits.py [--seeds 0 1 2] [--victims float int8 defended grey] [--size 16] \
         [--workers 1] [--store FOLDER] [--out benchmarks/datafree_digits.json]
 
-Every theft is a step of a store, so that a run that was stopped goes on where it was; rows of the same recipe that
-stand in the file of an earlier run are kept. The attacks are those of `edgerift extract --data digits --attack NAME`,
-on smaller images; those that take finite differences are run on the build at epsilon 0.001, as published, and at 1.
-The defences are those that answer zeros, of which l1 on recovered logits takes the logarithm; a thief who sees them
-takes KL instead. All of these ask in colour, as the published attacks do (`--in-colour`); the victims `grey` are int8
-builds that are asked about grey images alone, as digits are.
+Every attack is a step of a store, so that a run that was stopped resumes; rows of an earlier run's file are kept if
+their recipe is the same. The attacks are those of `edgerift extract --data digits --attack NAME`, on smaller images.
+Attacks with finite differences are run on the build at epsilon 0.001, as published, and at 1. The defences answer
+zeros, of which l1 on recovered logits takes the logarithm; an attacker who notices uses KL instead. All of these query
+in colour, as the published attacks do (`--in-colour`); the `grey` victims are int8 builds that are queried with grey
+images only, like the digits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COARSE = ("rounding:decimals=1", "top-k:k=3", "label-only")
 
 
 class Case(NamedTuple):
-    """What is stolen how; what is None is as the attack has it."""
+    """A victim and an attack; None stands for the attack's own setting."""
 
     attack: AttackName
     victim: Literal["float", "int8", "grey"]
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 def cases() -> dict[str, list[Case]]:
-    """List the thefts of each kind of victim."""
+    """List the attacks on each kind of victim."""
     differing = [name for name in ATTACKS if not name.startswith("disguide")]
     return {
         # Float victims first: that the clone of an undefended one learns is what the rest is compared with.
@@ -63,7 +63,7 @@ def cases() -> dict[str, list[Case]]:
 
 
 def described(case: Case, size: int, seed: int) -> tuple[dict[str, Any], DataFreeRecipe]:
-    """Describe a theft, with what a table says of it."""
+    """Describe an attack, with its row in the table."""
     images = resolve(ImagesSettings(source="digits", size=size, seed=seed))
     original = TrainRecipe(
         images=images,
@@ -96,7 +96,7 @@ def earlier_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def measured(recipe: DataFreeRecipe, store: Store) -> dict[str, Any]:
-    """Steal what is not stolen yet, and give its figures."""
+    """Run an attack that has not run yet, and return its figures."""
     theft = recipe.theft(store, silent)
     last = theft.curve[-1]
     masking = None if last.measured is None else last.measured.masking
@@ -111,12 +111,12 @@ def measured(recipe: DataFreeRecipe, store: Store) -> dict[str, Any]:
 
 
 def tell(task: str, done: int, total: int, note: str = "") -> None:
-    """Print how far the steps are."""
+    """Print the progress of the steps."""
     print(f"{task}: {done} of {total} {note}", flush=True)
 
 
 def main() -> None:
-    """Steal what is not stolen yet, print a table and write the figures."""
+    """Run the missing attacks, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     kinds = cases()
@@ -129,7 +129,7 @@ def main() -> None:
     wanted = [case for kind in kinds if kind in given.victims for case in kinds[kind]]
     thefts = [described(case, given.size, seed) for case in wanted for seed in given.seeds]
     planned = {recipe.digest(): (facts, recipe) for facts, recipe in thefts}
-    # A row of an attack that has changed since is made anew.
+    # The row of an attack that has changed since is computed again.
     current = {place_of(facts): digest for digest, (facts, _) in planned.items()}
     found = {
         row["recipe"]: row
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def place_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Say which theft a row is of."""
+    """Identify the attack of a row."""
     return *(row[name] for name in Case._fields), row["seed"]
 
 

@@ -1,24 +1,24 @@
-"""What a search costs: beside other libraries, beside one image at a time, and beside its own networks.
+"""Cost of a search, compared with other libraries, with one image at a time, and with its own networks.
 
     pip install --no-deps --target CONTENDERS -r benchmarks/contenders.txt
     PYTHONPATH=CONTENDERS python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR \
         [--out benchmarks/evade.json] [--turns 5] [--threads 1] [--parts libraries loop overhead]
 
-`OUT` is what `edgerift adapt --data cifar10 --runtime executorch` wrote; without `--pair` a small pair is trained on
-the embedded digits. A library that is not installed is left out, and the result says so. Times are processor seconds,
-all threads together: what one thread takes on a machine that does nothing else.
+`OUT` is a folder written by `edgerift adapt --data cifar10 --runtime executorch`; without `--pair` a small pair is
+trained on the embedded digits. Libraries that are not installed are left out, and the result says so. Times are CPU
+seconds summed over all threads: what one thread takes on an otherwise idle machine.
 
 - `libraries`: the same PGD (20 steps of 1 grey level, epsilon 8, clean start, no early stop, one batch) on the same
   float model. The raw cost is 20 times one forward pass and input gradient of that model as a user has it: eager, the
-  default memory layout, parameters that learn. The engine takes its gradients from a folded copy of that model, and its
-  judges are the ExecuTorch build of the model's int8 program and, where that is wrong, the model: for the final images
-  alone, which is what the libraries answer for, where the steering model says that it is near, or at every iterate.
-  Judgements are part of the time. Every contender runs once a turn; a ratio is to the raw cost of the same turn. `loss`
-  is the mean cross-entropy of the final images, on whole grey levels, on the model as given (at `raw`: before).
+  default memory layout, parameters that require gradients. The engine takes its gradients from a folded copy of that
+  model. Its judges are the ExecuTorch build of the model's int8 program and, where that is wrong, the model. They judge
+  the final images only, like the other libraries, or images that the steering model puts near a boundary, or every
+  iterate. The time includes judging. Every contender runs once per turn; a ratio is to the raw cost of the same turn.
+  `loss` is the mean cross-entropy of the final images, on whole grey levels, on the unmodified model (`raw`: before).
 - `loop`: DIVA with the paper's setting and its stop at the first success, by the engine in batches of 64 and by a loop
-  over images, as the paper's code does it, with the same twin and the same judges; then the default attack with the
-  fewest steps that finds as many.
-- `overhead`: the share of the time that is not spent in the models' forward and backward passes or in the judges.
+  over images, as in the paper's code, with the same twin and the same judges; then the default attack with the fewest
+  steps that reach as many successes.
+- `overhead`: the share of the time outside the models' forward and backward passes and the judges.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Compare the attacks on one pair at equal gradient calls: how many of the same images evade the build.
 
 Trains resnet8, adapts it to int8 by QAT (and by PTQ), builds it for ExecuTorch, and attacks the same correctly
-classified test images with every preset, with smaller and larger budgets, and the float control in the build's place.
-Everything is kept in the store, so that a run which was stopped goes on. Writes a table and `benchmarks/evasion.json`.
+classified test images with every preset, with smaller and larger budgets, and with the float control instead of the
+build. All steps are kept in the store, so a run that was stopped resumes. Writes a table and `benchmarks/evasion.json`.
 
     python benchmarks/evasion.py --data cifar10 --data-root DIR --store DIR
 """

@@ -1,10 +1,10 @@
-"""What the oracle adds to a bare build, and what DivQAT adds to a step of quantization-aware training.
+"""Overhead of the oracle over a bare build, and of DivQAT over a step of quantization-aware training.
 
     python benchmarks/extract.py [--original original.safetensors] [--turns 9] [--images 4096] [--out FILE]
 
-Every figure is a ratio of processor times within one turn, the median over the turns; the contenders of a turn run one
-after the other on one thread. The oracle writes its ledger to disk. The victim is a build of the given original (an
-untrained resnet8 otherwise: the arithmetic is the same), the images are random.
+Every figure is a ratio of CPU times within one turn, and the median over the turns; the contenders of a turn run one
+after the other on one thread. The oracle writes its ledger to disk. The victim is a build of the given original (by
+default an untrained resnet8, with the same arithmetic), and the images are random.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def random_images(count: int, size: int, classes: int) -> ImageSet:
 
 
 def throughput(build: Build, images: ImageSet, turns: int, folder: Path) -> dict[str, dict[str, float]]:
-    """Compare asking an oracle, which has not seen the images before, with asking the bare build."""
+    """Compare queries to an oracle, which has not seen the images before, with queries to the bare build."""
     asked = images.images
 
     def ask(name: str, turn: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""The engine's PGD beside that of other libraries; see evade.py."""
+"""The engine's PGD compared with that of other libraries; see evade.py."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def against_libraries(name: str, batch: int, turns: int) -> dict[str, Any]:
             trace, watch = answers[key]
             rows[key] |= outcome(model, images.to_float(trace.last), pixels, labels)
             rows[key] |= {
-                "build questions an image": float(trace.build_questions.float().mean()),
-                "original questions an image": float(trace.original_questions.float().mean()),
+                "build queries per image": float(trace.build_questions.float().mean()),
+                "original queries per image": float(trace.original_questions.float().mean()),
                 "judges' share": watch.share("judges"),
                 "engine's share": watch.rest(),
             }

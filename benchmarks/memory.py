@@ -1,9 +1,9 @@
-"""What a training step gains when the process keeps the memory that it frees (`train.keep_freed_memory`).
+"""Gain of a training step if the process keeps the memory that it frees (`train.keep_freed_memory`).
 
     python benchmarks/memory.py [--steps 20] [--turns 3] [--out benchmarks/memory.json]
 
-A process for each mode takes turns with the other; the clock is processor time, the kernel's included, and the peak is
-the process's largest resident memory.
+The two modes take turns, each in a process of its own. Times are CPU time, the kernel's included, and the peak is the
+largest resident memory of the process.
 """
 
 from __future__ import annotations

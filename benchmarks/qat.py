@@ -1,4 +1,4 @@
-"""Training the twin against torchao's own QAT: accuracy over seeds, from one original.
+"""Training the twin compared with torchao's own QAT: accuracy over seeds, from one original.
 
     python benchmarks/qat.py --original original.safetensors --data cifar10 --data-root DIR [--images 15000]
         [--epochs 2] [--seeds 0 1 2] [--out benchmarks/qat.json]

@@ -1,4 +1,4 @@
-"""Processor time: of contenders that take turns, and of one search's parts (models, judges, and what is left)."""
+"""CPU time: of contenders that take turns, and of the parts of one search (models, judges, the rest)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgerift.evade import Steering, Victim, _judge
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Time one call: processor seconds and its answer.
+    """Time one call: CPU seconds and its answer.
 
     What other contenders imported or left behind is collected before, and is no part of any collection during the call.
     """

@@ -1,18 +1,18 @@
-"""What a study costs besides its steps, and what a second worker is worth.
+"""Overhead of a study, and the gain of a second worker.
 
     python benchmarks/study.py [--parts overhead speedup] [--seeds 2] [--steps 12] [--epochs 60] [--turns 3] \
         [--out benchmarks/study.json]
 
 - `overhead`: a small study (resnet8 on the embedded digits, adapted twice, built for ExecuTorch, attacked in shards),
-  in this process and in two processes. What is left of the workers' time without the steps' own work, which is their
-  `produce`, is the layer's: `store` is what a worker does around a step (locks, hashes, flushed files, record, log),
-  `way` is the way of a step to another process and of its outcome back, `scheduler` is the time in which the scheduler
-  does not wait. A run of another seed, which is not measured, has the imports done in this process; those of the two
-  processes are told apart as `start-up`. What the store takes is measured in this process for both.
+  in this process and in two processes. The overhead is the workers' time minus the steps' own work, which is their
+  `produce`. `store` is what a worker does around a step (locks, hashes, flushed files, record, log), `way` is the
+  transfer of a step to another process and of its outcome back, `scheduler` is the time in which the scheduler does not
+  wait. A run of another seed, which is not measured, does the imports in this process; those of the two processes are
+  reported as `start-up`. The time of the store is measured in this process for both.
 - `speedup`: equal steps (lenet trained on the digits with one thread, each with a seed of its own) on a Ray cluster of
   one node of one core, and of two such nodes. Every worker has run a short step before the clock starts.
 
-All times are seconds of a clock on the wall, medians over turns; nothing else should run on the machine.
+All times are wall-clock seconds, medians over turns; nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Watched:
 
     @property
     def capacity(self) -> int:
-        """Pass the question on."""
+        """Delegate."""
         return self._workers.capacity
 
     def start(self, key: str, recipe: Recipe) -> None:
@@ -95,7 +95,7 @@ class Watched:
         return found
 
     def close(self) -> None:
-        """Pass it on."""
+        """Delegate."""
         self._workers.close()
 
 
@@ -238,7 +238,7 @@ class Kept:
 
     @property
     def capacity(self) -> int:
-        """Pass the question on."""
+        """Delegate."""
         return self._workers.capacity
 
     def close(self) -> None:

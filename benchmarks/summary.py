@@ -18,9 +18,9 @@ TARGET = HERE.parent / "docs" / "measurements.md"
 
 HEAD = """# Measurements
 
-Every figure on this page was written by `python benchmarks/summary.py` from the results beside it, each
-made by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say more
-than the milliseconds. None of it was measured on a GPU.
+`python benchmarks/summary.py` wrote every figure on this page from the results in `benchmarks/`. Each result was
+produced by the command above its table. Times are medians within one run on two shared x86 cores, so the ratios say
+more than the milliseconds. Nothing here was measured on a GPU.
 """
 
 
@@ -43,8 +43,8 @@ def card() -> str:
                 f"{found['integer_macs'][name]:.1%}" if kind else "",
             ]
         )
-    headings = ["", "accuracy", "only the original right", "only it right", "logits equal to its twin"]
-    headings += ["other label than its twin", "integer MACs"]
+    headings = ["", "accuracy", "only original right", "only it right", "logits equal to its twin"]
+    headings += ["label differs from its twin", "integer MACs"]
     command = "edgerift adapt --data cifar10 --data-root DIR --runtime executorch --runtime onnxruntime --out OUT"
     return (
         f"## ResNet-8 on CIFAR-10\n\n`{command}`: 20 epochs in float, 3 epochs of quantization-aware training, "
@@ -62,7 +62,7 @@ def builds() -> str:
             part = row[runtime]
             shares = [f"{part[key]:.2%}" for key in ("integer_macs", "equal_logits", "label_disagreement")]
             rows.append([f"{name}, {runtime}", f"{graph}", *shares, f"{part['max_lsb']:.0f}"])
-    headings = ["", "graph twin - graph", "integer MACs", "logits equal to the runtime's twin", "other label"]
+    headings = ["", "graph twin - graph", "integer MACs", "logits equal to the runtime's twin", "different label"]
     headings.append("largest LSB")
     return (
         "## All architectures\n\n`python benchmarks/builds.py --out benchmarks/builds.json`: untrained weights, "
@@ -71,7 +71,7 @@ def builds() -> str:
 
 
 def twins() -> str:
-    """What twins cost."""
+    """The cost of twins."""
     found = read("twin.json")
     rows = []
     for name, parts in found["results"].items():
@@ -79,14 +79,14 @@ def twins() -> str:
             for row, numbers in values.items():
                 rows.append([f"{name}, {part}: {row}", f"{numbers['milliseconds']:.0f}", f"{numbers['ratio']:.2f}"])
     return (
-        f"## Cost\n\n`python benchmarks/twin.py --out benchmarks/twin.json`: {found['threads']} thread, median of "
-        f"{found['repeats']} turns. Ratios are to the float model in the same turn; below 1 is cheaper.\n\n"
-        + table(["", "ms", "ratio"], rows)
+        f"## Cost of a twin\n\n`python benchmarks/twin.py --out benchmarks/twin.json`: {found['threads']} thread, "
+        f"median of {found['repeats']} repetitions. Ratios are to the float model in the same repetition; below 1 is "
+        "cheaper.\n\n" + table(["", "ms", "ratio"], rows)
     )
 
 
 def training() -> str:
-    """Two ways of quantization-aware training."""
+    """Two implementations of quantization-aware training."""
     found = read("qat.json")
     rows = [
         [
@@ -100,7 +100,8 @@ def training() -> str:
     ]
     before = found["before"]
     return (
-        "## Training the twin, or torchao's own QAT\n\n`python benchmarks/qat.py --original OUT/original.safetensors "
+        "## Training the twin, compared with torchao's QAT\n\n`python benchmarks/qat.py "
+        "--original OUT/original.safetensors "
         f"--data cifar10 --data-root DIR --out benchmarks/qat.json`: ResNet-8, {found['images']:,} images, "
         f"{found['epochs']} epochs, three seeds, the learning rate chosen on the validation split. Before: float "
         f"{before['original']:.2%}, ptq {before['ptq']:.2%}.\n\n"
@@ -119,9 +120,9 @@ def attacks() -> str:
     text = (
         "## Attacks at equal gradient calls\n\n`python benchmarks/evasion.py --data cifar10 --data-root DIR`: "
         f"ResNet-8, one seed, {found['count']:,} test images that original and build both label correctly, judged on "
-        "ExecuTorch, every find judged again from its PNG file. Evasive: the original right, the build wrong. The "
-        "p-value is that of McNemar's exact test against `diva-2022` on the same images. The default's rule and step "
-        "were chosen on validation images.\n"
+        "ExecuTorch, every success judged again from its PNG file. Evasive: the original right, the build wrong. The "
+        "p-value is that of McNemar's exact test against `diva-2022` on the same images. The rule and step of the "
+        "default attack were chosen on validation images.\n"
     )
     for title, rows in found["tables"].items():
         lines = []
@@ -140,13 +141,13 @@ def attacks() -> str:
                 ]
             )
         headings = ["attack", "gradients", "evasive at any iterate", "at the last", "outside the top 5"]
-        headings += ["build wrong", "gradients a success", "p"]
+        headings += ["build wrong", "gradients per success", "p"]
         text += f"\n### {title}\n\n{table(headings, lines)}"
     return text
 
 
 def search() -> str:
-    """What the search costs, beside other libraries and a loop."""
+    """The cost of the search, compared with other libraries and a loop."""
     found = read("evade.json")
     results = found["results"]
     rows = [
@@ -154,7 +155,7 @@ def search() -> str:
             f"{network}: {name}",
             f"{row['ratio']:.2f}",
             f"{row['loss']:.3f}",
-            f"{row['build questions an image']:.1f}" if "build questions an image" in row else "",
+            f"{row['build queries per image']:.1f}" if "build queries per image" in row else "",
         ]
         for network, part in results["libraries"].items()
         for name, row in part.items()
@@ -170,20 +171,21 @@ def search() -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
         "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
-        f"{found['threads']} thread, median of {found['turns']} turns, {versions}. The same PGD (20 steps of 1 grey "
-        "level, epsilon 8, no early stop) on a float model, over 20 plain forward passes and input gradients of the "
-        "model as given, in processor seconds. The judges are the ExecuTorch build of the model's int8 program and, "
-        "where that is wrong, the model itself; what the libraries answer for is `judged at the end`.\n\n"
-        + table(["", "ratio", "loss reached", "questions an image"], rows)
-        + "\n### DIVA with early stopping, beside one image at a time\n\n"
+        f"{found['threads']} thread, median of {found['turns']} repetitions, {versions}. The same PGD (20 steps of 1 "
+        "grey level, epsilon 8, no early stop) on a float model, in CPU time. The baseline of the ratios is 20 plain "
+        "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the "
+        "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the "
+        "other libraries do.\n\n"
+        + table(["", "ratio", "loss reached", "queries per image"], rows)
+        + "\n### DIVA with early stopping: batched, and one image at a time\n\n"
         + table(["", "seconds", "times faster", "evasive"], loop)
         + "\n### Where the time goes\n\n"
-        + table(["attack, early stopping", "forward", "backward", "judges", "the engine's own"], shares)
+        + table(["attack, early stopping", "forward", "backward", "judges", "overhead of the engine"], shares)
     )
 
 
 def memory() -> str:
-    """What keeping freed memory is worth."""
+    """The effect of keeping freed memory."""
     found = read("memory.json")
     rows = [
         [
@@ -197,14 +199,16 @@ def memory() -> str:
     ]
     return (
         f"## Training with freed memory kept\n\n`python benchmarks/memory.py --steps {found['steps']}`: a step of "
-        "training in a process that keeps the memory it frees, as the command line and the workers of studies do, over "
-        "one that gives it back, one thread, processor time, median of the turns.\n\n"
-        + table(["", "time, ratio", "pages fetched a step, given back", "kept", "peak memory, ratio"], rows)
+        "training in a process that keeps the memory it frees, as the command line and the workers of studies do, "
+        "relative to one that returns it to the system. One thread, CPU time, median of the repetitions.\n\n"
+        + table(
+            ["", "time, ratio", "pages fetched per step, memory returned", "memory kept", "peak memory, ratio"], rows
+        )
     )
 
 
 def studies() -> str:
-    """What a study costs besides its steps."""
+    """The overhead of a study."""
     found = read("study.json")
     rows = [
         [name, f"{row['steps']:.0f}", f"{row['seconds']:.1f}", f"{row['work']:.1f}", f"{row['share']:.2%}"]
@@ -214,16 +218,16 @@ def studies() -> str:
     again = found["overhead"]["a second run"]["seconds"]
     speed = found["speedup"]
     return (
-        f"## What a study costs besides its steps\n\n`python benchmarks/study.py`: {found['cores']} cores, seconds on "
-        f"the wall, median of {found['turns']} turns. A second run of what is finished takes {again:.2f} s.\n\n"
-        + table(["", "steps", "seconds", "the steps' own work", "the layer's share"], rows)
-        + f"\nOn two Ray nodes of one core each, {found['steps']} equal steps are done "
+        f"## Overhead of a study\n\n`python benchmarks/study.py`: {found['cores']} cores, wall-clock "
+        f"seconds, median of {found['turns']} repetitions. A second run of a finished study takes {again:.2f} s.\n\n"
+        + table(["", "steps", "seconds", "work of the steps", "overhead"], rows)
+        + f"\nOn two Ray nodes of one core each, {found['steps']} equal steps run "
         f"{speed['times as fast']['seconds']:.2f} times as fast as on one.\n"
     )
 
 
 def main() -> None:
-    """Write the page, without the parts that nobody has measured yet."""
+    """Write the page; parts without a result are left out."""
     parts = [attacks, search, hardening, oracle, data_free, data_free_digits]
     parts += [card, builds, twins, training, memory, studies]
     written = []
@@ -231,7 +235,7 @@ def main() -> None:
         try:
             written.append(part())
         except FileNotFoundError as missing:
-            print(f"left out: {Path(missing.filename).name} is not there")
+            print(f"left out: {Path(missing.filename).name} does not exist")
     TARGET.write_text("\n".join([HEAD, *written]))
 
 

@@ -1,4 +1,4 @@
-"""The parts of docs/measurements.md about theft, from the JSON files that the benchmarks wrote."""
+"""The parts of docs/measurements.md about model extraction, from the JSON files that the benchmarks wrote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgerift.report import hardening_markdown
 
 
 def hardening() -> str:
-    """The second paper's tables at this machine's scale."""
+    """The tables of the DivQAT paper, at a scale that this machine can run."""
     found = Hardening.model_validate_json((HERE / "harden-cifar10.json").read_text())
     command = (
         "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --model resnet8 --target mobile --victims "
@@ -35,8 +35,8 @@ def hardening() -> str:
     ]
     headings = ["validation images", "l1", "KL(quantized, original)", "accuracy", "labels changed"]
     return (
-        f"## Theft, and training against it\n\n`{command}`, one seed:\n\n{hardening_markdown(found)}\n"
-        "What the searches for DivQAT's alpha and for the hinge of its held form saw:\n\n"
+        f"## Model extraction, and training against it\n\n`{command}`, one seed:\n\n{hardening_markdown(found)}\n"
+        "The trials of the searches for DivQAT's alpha and for the hinge of `held`:\n\n"
         f"{table(headings, rows)}\n"
         "![Adversary's error against l1 and against the defender's error](pictures/tradeoff.png)\n\n"
         "![Distance, divergence, accuracy and changed labels against alpha](pictures/alpha.png)\n"
@@ -44,7 +44,7 @@ def hardening() -> str:
 
 
 def oracle() -> str:
-    """What the oracle and DivQAT add."""
+    """The cost of the oracle and of DivQAT."""
     found = read("extract.json")
     rows = [
         [name, f"{found['oracle']['images_per_second'][name]:,.0f}", f"{ratio:.2f}"]
@@ -56,16 +56,16 @@ def oracle() -> str:
     ]
     return (
         f"## Cost of the oracle and of DivQAT\n\n`python benchmarks/extract.py`: {found['model']}, "
-        f"{found['images']:,} images, one thread, processor time, median of {found['turns']} turns. The oracle writes "
-        "its ledger to disk.\n\n"
-        + table(["", "images a second, at best", "over the bare build"], rows)
-        + "\nA step of training over a step of plain quantization-aware training:\n\n"
+        f"{found['images']:,} images, one thread, CPU time, median of {found['turns']} repetitions. The oracle "
+        "writes its ledger to disk.\n\n"
+        + table(["", "images per second, at best", "relative to the bare build"], rows)
+        + "\nThe time of a training step, relative to a step of plain quantization-aware training:\n\n"
         + table(["", "DivQAT", "float"], steps)
     )
 
 
 def data_free() -> str:
-    """What an iteration of a thief without images costs."""
+    """The cost of one iteration of a data-free attack."""
     found = read("datafree.json")
     given = found["settings"]
     rows = [
@@ -73,16 +73,16 @@ def data_free() -> str:
         for row in found["rows"]
     ]
     return (
-        f"## Cost of a theft without images\n\n`python benchmarks/datafree.py`: clone and victim {given['student']}, "
+        f"## Cost of data-free extraction\n\n`python benchmarks/datafree.py`: clone and victim {given['student']}, "
         f"{given['size']}x{given['size']} pixels, batches of {given['batch']}, a generator of {given['width']} "
-        f"channels, {given['precision']}, one thread, processor time, median of {given['turns']} turns. "
+        f"channels, {given['precision']}, one thread, CPU time, median of {given['turns']} repetitions. "
         "The ratio is to the bare forward and backward passes of the same networks on the same batches.\n\n"
-        + table(["attack", "ratio", "questions a second", "questions an iteration"], rows)
+        + table(["attack", "ratio", "queries per second", "queries per iteration"], rows)
     )
 
 
 def data_free_digits() -> str:
-    """What thieves without images take from digits."""
+    """Data-free extraction of victims trained on digits."""
     found = read("datafree_digits.json")
     plain = [row for row in found["rows"] if row["defence"] is None and row["loss"] == _published_loss(row)]
     seeds = len({row["seed"] for row in found["rows"]})
@@ -90,13 +90,13 @@ def data_free_digits() -> str:
     own = {
         victim: statistics.fmean(row["defender_error"] for row in plain if row["victim"] == victim) for victim in kinds
     }
-    victims = " and ".join(f"{kinds[victim]} (which errs on {error:.1%} itself)" for victim, error in own.items())
+    victims = " and ".join(f"{kinds[victim]} (whose own test error is {error:.1%})" for victim, error in own.items())
     size = f"{found['size']}x{found['size']}"
     return (
-        f"## Thieves without images\n\n`python benchmarks/datafree_digits.py`: digits of {size} pixels, ResNet-8 "
-        f"{victims}; {seeds} seeds. Who guesses errs on 90 %. Most attackers ask in colour, as published "
-        "(`--in-colour`); those that ask in grey make what the victim knows, as `edgerift extract` does unless told "
-        f"otherwise.\n\n{_undefended(plain)}" + _behind_defences(found["rows"])
+        f"## Data-free extraction on digits\n\n`python benchmarks/datafree_digits.py`: digits of {size} pixels, "
+        f"ResNet-8 {victims}; {seeds} seeds. At chance level the error is 90 %. Most attackers query in colour, as "
+        "published (`--in-colour`); those that query in grey make images like the victim's, the default of "
+        f"`edgerift extract`.\n\n{_undefended(plain)}" + _behind_defences(found["rows"])
     )
 
 
@@ -105,7 +105,7 @@ def _published_loss(row: dict[str, Any]) -> str:
 
 
 def _undefended(rows: Sequence[dict[str, Any]]) -> str:
-    """The attacks as published, and at another epsilon."""
+    """The attacks with the published epsilon, and with another."""
     lines = []
     for key in dict.fromkeys((row["attack"], row["victim"], row["epsilon"]) for row in rows):
         of_key = [row for row in rows if (row["attack"], row["victim"], row["epsilon"]) == key]
@@ -114,7 +114,7 @@ def _undefended(rows: Sequence[dict[str, Any]]) -> str:
         alike = [row["correlation"] for row in of_key if row["correlation"] is not None]
         lines.append(
             [
-                f"{key[0]}, {'int8 asked in grey' if key[1] == 'grey' else key[1]}",
+                f"{key[0]}, {'int8 queried in grey' if key[1] == 'grey' else key[1]}",
                 "" if key[2] is None else f"{key[2]:g}",
                 f"{of_key[0]['spent']:,}",
                 f"{statistics.fmean(errors):.1%}",
@@ -123,12 +123,12 @@ def _undefended(rows: Sequence[dict[str, Any]]) -> str:
                 f"{statistics.fmean(alike):.2f}" if alike else "",
             ]
         )
-    headings = ["attack, victim", "epsilon", "questions", "adversary's error", "range over seeds"]
+    headings = ["attack, victim", "epsilon", "queries", "adversary's error", "range over seeds"]
     return table([*headings, "differences that are zero", "correlation with the twin's"], lines)
 
 
 def _behind_defences(rows: Sequence[dict[str, Any]]) -> str:
-    """The attackers who were also tried behind defences that answer zeros, with the published loss and with another."""
+    """The attacks that were also run against defences that answer zeros, with the published loss and with another."""
     defended = [row for row in rows if row["defence"] is not None]
     if not defended:
         return ""

@@ -1,9 +1,10 @@
-"""What the twin costs: its gradient beside the float model's, and a step of its training beside a float step.
+"""Cost of the twin: its gradient compared with the float model's, its training step with a float step.
 
     python benchmarks/twin.py [--out benchmarks/twin.json] [--repeats 7] [--threads 1]
 
 Every pair is timed in turn within one run, and the ratio of each turn is taken; medians over the turns are printed.
-"Float" is the model as a user has it: the default memory layout, batch normalisation as it is, parameters that learn.
+"Float" is the model as a user has it: the default memory layout, separate batch normalisation, parameters that require
+gradients.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compare the gradient of a twin with that of its original, and see what the straight-through estimator is for.
+"""Compare the gradient of a twin with that of its original, and show what the straight-through estimator is for.
 
 Usage: python examples/02_twin_gradient.py
 """
@@ -32,7 +32,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> er.measure.Rat
 
 
 def main() -> None:
-    """Print how alike the two gradients are, and what following each does to the twin."""
+    """Print how similar the two gradients are, and what a step along each does to the twin."""
     train, test = er.images.load("digits")
     original = er.zoo.create("lenet", classes=10, seed=0)
     original = er.train.fit(original, train, epochs=4, batch_size=32, learning_rate=0.05, seed=0)

@@ -1,4 +1,4 @@
-"""Measure how far each runtime is from each twin: the twin of its own arithmetic should be equal to the bit.
+"""Measure how far each runtime is from each twin: the twin of its own arithmetic should be bit-identical.
 
 Usage: python examples/03_fidelity.py
 """

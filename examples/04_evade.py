@@ -1,4 +1,4 @@
-"""Search for images that the original gets right and the build gets wrong, with three attacks at equal gradient calls.
+"""Search for images that only the build gets wrong, with three attacks at equal gradient calls.
 
 Usage: python examples/04_evade.py
 """
@@ -10,7 +10,7 @@ import edgerift as er
 
 
 def main() -> None:
-    """Print each attack's rates, and how surely the last one beats the others on the same images."""
+    """Print the success rates of the attacks, and whether the last one is significantly better on the same images."""
     train, test = er.images.load("digits")
     original = er.zoo.create("lenet", classes=10, seed=0)
     original = er.train.fit(original, train, epochs=5, batch_size=32, learning_rate=0.05, seed=0)
@@ -23,7 +23,7 @@ def main() -> None:
         found = {name: er.evade.search(pair, few, name, stop="never") for name in ("pgd", "diva-2022", "default")}
 
     best = found["default"]
-    print(f"{len(best)} images attacked; {best.dropped.total} dropped, for one of the models gets them wrong anyway")
+    print(f"{len(best)} images attacked; {best.dropped.total} dropped because one of the models gets them wrong anyway")
     print(f"{'attack':<10} {'evasive at any iterate':<40} {'at the last':>12} {'p against default':>18}")
     for name, result in found.items():
         only_best, only_other = (best.evasive & ~result.evasive).sum(), (result.evasive & ~best.evasive).sum()

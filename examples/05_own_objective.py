@@ -1,4 +1,4 @@
-"""Steer the search by an objective of your own, and save what it finds as PNG files that replay.
+"""Search with an objective of your own, and save the successes as PNG files that replay.
 
 Usage: python examples/05_own_objective.py
 """
@@ -13,13 +13,13 @@ import edgerift as er
 
 
 def divergence(original: Tensor, builds: tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """Compute KL(p_original || p_build), one value for each image: any disagreement counts, whoever is right."""
+    """Compute KL(p_original || p_build), one value per image: any disagreement counts, whichever model is right."""
     first, second = original.log_softmax(1), builds[0].log_softmax(1)
     return (first.exp() * (first - second)).sum(1)
 
 
 def main() -> None:
-    """Search with the divergence, write the finds, and judge one again from its file."""
+    """Search with the divergence, write the successes of the default attack, and re-check them from their files."""
     train, test = er.images.load("digits")
     original = er.zoo.create("lenet", classes=10, seed=0)
     original = er.train.fit(original, train, epochs=5, batch_size=32, learning_rate=0.05, seed=0)

@@ -1,4 +1,4 @@
-"""Train quantized models that are hard to steal, and let thieves who take soft and hard labels say what it was worth.
+"""Train quantized models that resist extraction, and attack them with soft and with hard labels.
 
 Usage: python examples/07_harden.py
 """
@@ -7,7 +7,7 @@ import edgerift as er
 
 
 def main() -> None:
-    """Print what each training costs its owner and two thieves: the plain one, DivQAT, and misleading targets."""
+    """Print the cost to the owner and to two attackers of plain training, DivQAT and misleading targets."""
     train, test = er.images.load("digits", size=16)
     original = er.zoo.create("lenet", classes=10, size=16, seed=0)
     original = er.train.fit(original, train, epochs=8, batch_size=32, learning_rate=0.05, seed=0)
@@ -23,7 +23,7 @@ def main() -> None:
 
     queries = er.images.collages(train, 800, seed=1)
     plain = er.extract.posteriors(er.deploy.twin(programs["plain"]), test.images)
-    print(f"{'':<20} {'answers moved':>13} {'owner errs':>10} {'soft clone errs':>15} {'hard clone errs':>15}")
+    print(f"{'':<20} {'answers moved':>13} {'owner error':>11} {'soft clone error':>16} {'hard clone error':>16}")
     for name, program in programs.items():
         victim = er.deploy.twin(program)
         answers = er.extract.posteriors(victim, test.images)
@@ -34,7 +34,7 @@ def main() -> None:
             row.append(er.measure.accuracy(er.deploy.twin_scores(clone.model, test.images), test.labels))
         owner, soft, hard = (rate.complement.value for rate in row)
         moved = er.measure.posterior_l1(answers, plain).value
-        print(f"{name:<20} {moved:>13.3f} {owner:>10.1%} {soft:>15.1%} {hard:>15.1%}")
+        print(f"{name:<20} {moved:>13.3f} {owner:>11.1%} {soft:>16.1%} {hard:>16.1%}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Ask a question over several seeds: which attack finds more against a build, and is it the seed or the attack?
+"""Compare attacks over several seeds: which one succeeds more often, and is the difference larger than the noise?
 
 Usage: python examples/08_study.py
 """
 
 from pathlib import Path
 
+from edgerift import run
 from edgerift import study as studies
 from edgerift.measure import spread
 from edgerift.steps import Store
@@ -36,10 +37,10 @@ def main() -> None:
     path.write_text(FILE, encoding="utf-8")
     study = studies.read_study(path, "tiny")
     cells, store = studies.make_cells(study), Store("store")
-    for run in ("first", "second"):
+    for turn in ("first", "second"):
         workers = run.Here(run.Place(store=store.root))
         done = run.run_steps([cell.recipe for cell in cells], store, workers)
-        print(f"{run} run: {done.built} steps built")
+        print(f"{turn} run: {done.built} steps built")
     result = studies.collect(study, "tiny", cells, store)
     for name in ("pgd", "diva", "default"):
         found = spread([cell.report.attacks[name].evasive.value for cell in result.pairs])

@@ -1,4 +1,4 @@
-"""Steal a build without any image: what finite differences of int8 answers are worth, and an attack that needs none.
+"""Clone a build without any images: finite differences of int8 answers, and an attack that needs none.
 
 Usage: python examples/09_steal_without_images.py
 """
@@ -14,7 +14,7 @@ SIZE = 8
 
 
 def main() -> None:
-    """Print what a finite difference is worth at each epsilon, and what DisGUIDE's clones have learned."""
+    """Print how well finite differences follow the slopes at each epsilon, and what DisGUIDE's clones have learned."""
     torch.set_num_threads(1)
     train, test = er.images.load("digits", size=SIZE)
     original = er.zoo.create("resnet8", classes=10, size=SIZE, seed=0)
@@ -38,17 +38,17 @@ def main() -> None:
             seed=1,
             points=4,
         )
-        print("\nDisGUIDE, without any difference:")
+        print("\nDisGUIDE, without finite differences:")
         for point in clone.curve:
-            print(f"{point.queries:>7,} questions: the clones' loss on new images is {point.clone_loss:.2f}")
+            print(f"{point.queries:>7,} queries: the clones' loss on new images is {point.clone_loss:.2f}")
         stolen = er.deploy.twin_scores(clone.model, test.images)
         error = er.measure.accuracy(stolen, test.labels).complement
         same = er.measure.agreement(build.predict(test.images), stolen)
-        print(f"the clone errs on {error.value:.1%} and agrees with the build on {same.value:.1%}")
+        print(f"the clone's error is {error.value:.1%}, its agreement with the build {same.value:.1%}")
 
 
 def show_masking(program: er.deploy.Program, build: er.deploy.Build) -> None:
-    """Compare the build's differences with the slopes of its program without rounding, at images of a generator."""
+    """Compare the build's differences with the slopes of its program without rounding, at generated images."""
     smooth = er.deploy.unrounded_twin(program)
     generator = er.extract.Generator(latent=64, size=SIZE, width=32)
     clone = er.zoo.create("resnet8", classes=10, size=SIZE, seed=2).eval()

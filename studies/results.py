@@ -1,22 +1,43 @@
-"""Write docs/results.md from the committed results of the studies: `python studies/results.py`."""
+"""Write the documentation's pages on the published studies, or the report of each.
+
+- `python studies/results.py` writes docs/results.md from the committed results, and points links to a study's
+  `report.html`, which is too large for the repository, at the section that says how to make it.
+- `python studies/results.py FOLDER` writes each study's whole report, `report.html` included, into FOLDER/NAME.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
-from edgerift.report import results_markdown
+from edgerift.report import results_markdown, write_study
 from edgerift.steps import read_document, write_whole
 from edgerift.study import StudyResult
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 STUDIES = ("diva", "divqat")
+HOW = "studies.md#the-page-of-a-published-study"
 
 
 def main() -> None:
-    """Read the results and write the page."""
-    finished = [name for name in STUDIES if (DOCS / "studies" / name / "result.json").is_file()]
-    results = [read_document(StudyResult, DOCS / "studies" / name / "result.json") for name in finished]
-    write_whole(DOCS / "results.md", results_markdown(results, [f"studies/{name}" for name in finished]))
+    """Read the committed results and write what was asked for."""
+    found = {name: DOCS / "studies" / name for name in STUDIES}
+    results = {name: read_document(StudyResult, folder / "result.json") for name, folder in found.items()}
+    if len(sys.argv) > 1:
+        for name, result in results.items():
+            write_study(result, Path(sys.argv[1]) / name)
+        return
+    text = results_markdown(list(results.values()), [f"studies/{name}" for name in results])
+    write_whole(DOCS / "results.md", without_pages(text, HOW))
+    for folder in found.values():
+        tables = folder / "tables.md"
+        write_whole(tables, without_pages(tables.read_text(encoding="utf-8"), f"../../{HOW}"))
+
+
+def without_pages(text: str, how: str) -> str:
+    """Point every link to a `report.html` at the section that says how to make one."""
+    return re.sub(r"\]\((?:[\w./-]*/)?report\.html\)", f"]({how})", text)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,7 @@ from edgerift.cli._card import _seed_of
 from edgerift.cli._study import _read_result
 from edgerift.deploy import Fingerprint, Program, Provenance
 from edgerift.errors import EdgeriftError, StoreError
-from edgerift.evade import Attack, Evasion, read_png
-from edgerift.evade._evasion import Dropped
+from edgerift.evade import Attack, Dropped, Evasion, read_png
 from edgerift.extract import Theft
 from edgerift.harden import Hardening
 from edgerift.images import ImagesSettings

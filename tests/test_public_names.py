@@ -135,7 +135,7 @@ PUBLIC = {
         "with_strength",
     ],
     "edgerift.deploy": [
-        "Arithmetic",
+        "ARITHMETICS",
         "Build",
         "BuildRecipe",
         "Fidelity",
@@ -148,10 +148,12 @@ PUBLIC = {
         "Provenance",
         "RUNTIMES",
         "Runtime",
+        "RuntimeName",
         "Target",
         "TrainableTwin",
         "Twin",
         "build",
+        "default_runtime",
         "feature_module",
         "fidelity",
         "find_runtime",
@@ -169,6 +171,7 @@ PUBLIC = {
         "quiet",
         "reads_integers",
         "restored_twin",
+        "runtimes_for",
         "trainable_twin",
         "twin",
         "twin_scores",
@@ -240,6 +243,7 @@ PUBLIC = {
         "BestEpoch",
         "Clone",
         "CurvePoint",
+        "DATA_FREE",
         "DataFree",
         "DataFreeClone",
         "DataFreeRecipe",
@@ -256,6 +260,7 @@ PUBLIC = {
         "Measured",
         "Oracle",
         "Positives",
+        "Published",
         "QuerySettings",
         "Rehearsal",
         "Theft",
@@ -349,6 +354,7 @@ PUBLIC = {
         "Latency",
         "Logits",
         "LogitsModule",
+        "LogitsReader",
         "MODULE_CALL",
         "Mean",
         "MeanInterval",
@@ -462,6 +468,7 @@ PUBLIC = {
         "Parts",
         "Place",
         "Problem",
+        "Registry",
         "Seed",
         "Settings",
         "Threads",
@@ -490,10 +497,10 @@ PUBLIC = {
         "default_root",
         "disk_errors",
         "entries",
-        "held",
         "held_folder",
         "let_go",
         "lock_in_turn",
+        "locked",
         "reachable",
         "read",
         "read_document",
@@ -503,6 +510,7 @@ PUBLIC = {
         "require_regular",
         "require_writable",
         "silent",
+        "stored_recipes",
         "sync_tree",
         "tidy",
         "unneeded",
@@ -577,6 +585,7 @@ PUBLIC = {
         "from_architecture",
         "frozen_copy",
         "is_file",
+        "is_small",
         "is_users_own",
         "load",
         "names",
@@ -593,6 +602,14 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.

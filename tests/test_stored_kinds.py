@@ -21,11 +21,9 @@ from edgerift.adapt import (
 from edgerift.audit import AuditRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
-from edgerift.evade import EvadeRecipe, PairSettings, SelectRecipe, preset
-from edgerift.evade._recipe import EvadeShard
+from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
-from edgerift.harden._answers import TunedAnswers
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings

@@ -52,13 +52,16 @@ _PACKAGES = (
 _NAMES = {"Fleet": "evade", "Oracle": "extract", "Pair": "evade"}
 
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for."""
-    if name in _PACKAGES:
-        return _import_module(f"edgerift.{name}")
-    if name in _NAMES:
-        return getattr(_import_module(f"edgerift.{_NAMES[name]}"), name)
-    raise AttributeError(f"module 'edgerift' has no attribute '{name}'")
+# A type checker sees the imports above; a function that answers any name would hide a wrong one from it.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for."""
+        if name in _PACKAGES:
+            return _import_module(f"edgerift.{name}")
+        if name in _NAMES:
+            return getattr(_import_module(f"edgerift.{_NAMES[name]}"), name)
+        raise AttributeError(f"module 'edgerift' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

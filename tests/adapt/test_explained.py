@@ -199,15 +199,35 @@ def test_an_honest_program_passes_however_unkind_its_numbers(noise, target, seed
     ptq(model, dataclasses.replace(noise, images=pixels), target=target)
 
 
-def test_what_a_quantizer_stumbles_over_is_one_line(model, noise, monkeypatch):
+@pytest.mark.parametrize("step", ["prepare_pt2e", "convert_pt2e"])
+def test_what_a_quantizer_stumbles_over_is_one_line(model, noise, monkeypatch, step):
     import torchao.quantization.pt2e.quantize_pt2e as torchao
 
     def stumble(*_given):
         raise KeyError("some\npattern")
 
-    monkeypatch.setattr(torchao, "prepare_pt2e", stumble)
+    monkeypatch.setattr(torchao, step, stumble)
     with pytest.raises(
-        errors.QuantizationError, match=re.escape("the quantizer of target 'server' refuses the model")
+        errors.QuantizationError, match=re.escape("the quantizer of target 'server' refuses the model: KeyError: 'some")
     ) as found:
         ptq(model, noise, target="server")
     assert "\n" not in str(found.value)
+
+
+class Shifted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 2, 3), nn.Linear(72, 3)
+
+    def forward(self, images):
+        return self.second((self.first(images) + 0.5).flatten(1))
+
+
+def test_an_assertion_without_a_text_names_the_pass_and_the_operators(noise, monkeypatch):
+    monkeypatch.setattr("edgerift.adapt._sums.calls", lambda *_given: [])
+    with pytest.raises(
+        errors.QuantizationError,
+        match=r"in its pass '_get_input_idx_for_binary_node', at 'aten\.conv2d\.default' \(node 'conv2d'\), "
+        r"'aten\.add\.Tensor' \(node 'add'\): AssertionError; replace what it names",
+    ):
+        ptq(Shifted(), noise, target="server")

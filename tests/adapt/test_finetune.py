@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from edgerift import errors, zoo
-from edgerift.adapt import QatSettings, finetune
-from edgerift.adapt._methods import run_finetune
+from edgerift.adapt import QatSettings, finetune, run_finetune
 from edgerift.train import TrainSettings, run
 
 SETTINGS = TrainSettings(epochs=1, batch_size=32, learning_rate=0.01, device="cpu")

@@ -100,6 +100,11 @@ CASES = {
         nn.Linear(CHANNELS * SIZE * SIZE, 6, bias=False), nn.BatchNorm1d(6, affine=False)
     ),
     "linear with two readers": TwoReaders(),
+    "sum with a number": lambda values: values + 0.5,
+    "sum of a number, in place": lambda values: torch.relu(values.add_(1, alpha=0.5)),
+    "difference from a number": lambda values: 1 - values,
+    "scale of each channel": lambda values: values * torch.tensor([0.3, -2.0]).view(CHANNELS, 1, 1),
+    "layer scale": lambda values: values + torch.relu(values) * torch.tensor([0.3, -2.0]).view(1, CHANNELS, 1, 1),
     "sum of a part": lambda values: torch.add(values, torch.relu(values), alpha=0.5),
 }
 

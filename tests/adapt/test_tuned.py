@@ -25,7 +25,7 @@ from edgerift.adapt import (
 from edgerift.adapt import _tuned as module
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImagesSettings
-from edgerift.steps import Store, silent
+from edgerift.steps import Store, reachable, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)
@@ -372,3 +372,23 @@ def test_a_verdict_needs_no_training():
         allowance=Allowance(), reference_accuracy=0.9, floor=0.1, chosen=1.0, beyond_noise=True, trials=(trial,)
     )
     assert search.verdict == "strength 1 moves the answers by l1 0.250, of 0.6 allowed; two seeds differ by 0.100"
+
+
+def test_trials_are_kept_with_the_search_that_made_them(tmp_path, monkeypatch):
+    """Whatever their strength, and finished or not; other trainings are not."""
+    store = Store(tmp_path)
+    monkeypatch.setattr(HardenedRecipe, "produce", lambda *_: None)
+    trials = [HARDENED.replace(defence=Divqat(alpha=alpha, cap=3.0)) for alpha in (0.5, 4.0)]
+    others = [
+        HARDENED.replace(defence=Divqat(alpha=0.5, cap=2.0)),
+        HARDENED.replace(defence=Smoothing(share=0.5)),
+        trials[0].replace(stage="float"),
+        trials[0].replace(settings=QatSettings(train=TRAIN.replace(seed=6))),
+    ]
+    for step in (*trials, *others):
+        store.get(step)
+    names = [f"hardened-{step.digest()}" for step in trials]
+    (tmp_path / names[1]).rename(tmp_path / ".work" / names[1])
+    reached = reachable([tuning()], store)
+    assert {name for name in reached if name.startswith("hardened-")} == set(names)
+    assert sorted(step.digest() for step in tuning().asked(store)) == sorted(step.digest() for step in trials)

@@ -52,6 +52,35 @@ def test_the_units_do_not_matter(noise, target, unit):
     assert errors[1] < 1.2 * errors[0] < 0.06
 
 
+MEAN, SPREAD = torch.tensor([123.7, 116.3, 103.5]).view(3, 1, 1), torch.tensor([58.4, 57.1, 57.4]).view(3, 1, 1)
+INPUTS = {
+    "grey levels": lambda images: (images * 255 - MEAN) / SPREAD,
+    "grey levels, not scaled": lambda images: images * 255 - MEAN,
+    "in place": lambda images: images.mul(255).sub_(MEAN).div_(SPREAD),
+    "two factors": lambda images: images * 2 - 1,
+}
+
+
+class Normalised(nn.Module):
+    """A network whose own layers bring the images into the units that it was trained in."""
+
+    def __init__(self, normalise):
+        super().__init__()
+        self.normalise, self.network = normalise, Units(1.0)
+
+    def forward(self, images):
+        return self.network(self.normalise(images))
+
+
+@pytest.mark.parametrize("target", ["mobile", "server"])
+@pytest.mark.parametrize("normalise", INPUTS)
+def test_the_input_may_be_normalised_in_the_network(noise, target, normalise):
+    model = Normalised(INPUTS[normalise]).eval()
+    with torch.no_grad():
+        expected = model(to_float(noise.images))
+    assert share(twin_scores(twin(ptq(model, noise, target=target)), noise.images), expected) < 0.05
+
+
 @pytest.mark.parametrize(("runtime", "suffix"), [("executorch", "pte"), ("onnxruntime", "onnx")])
 def test_runtimes_take_the_fine_scales(noise, tmp_path, runtime, suffix):
     model = Units(1e-4)

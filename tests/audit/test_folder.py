@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +10,7 @@ import pytest
 
 from edgerift.audit import Audit, Policy, read_audit, run_audit, schema
 from edgerift.errors import InputError, StoreError
+from edgerift.evade import PairSettings
 from edgerift.steps import Store
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -141,6 +143,46 @@ def test_a_file_that_no_audit_wrote_is_not_replaced(audited, tmp_path):
     assert names(tmp_path) == {"original.safetensors"}
 
 
+@pytest.mark.parametrize("name", ["audit.json", "model.onnx", "samples.jsonl", "summary.md", "findings"])
+def test_a_file_in_the_way_is_told_before_the_work(audited, tmp_path, name):
+    """A model of another content is; the same one, which `edgerift adapt` may have put there, is not."""
+    out, told = tmp_path / "out", []
+    out.mkdir()
+    (out / name).write_text("mine")
+    (out / "original.safetensors").write_bytes((audited.folder / "original.safetensors").read_bytes())
+    with pytest.raises(StoreError, match=f"{name}.* is not what was written there before"):
+        run_audit(
+            audited.recipe,
+            out,
+            Store(tmp_path / "store"),
+            reports=lambda *_: None,
+            progress=lambda *one: told.append(one),
+        )
+    assert told == []
+    assert not (tmp_path / "store").exists()
+    assert (out / name).read_text() == "mine"
+    assert names(out) == {name, "original.safetensors"}
+
+
+def test_the_time_of_the_pair_is_that_of_making_it(audited, tmp_path, monkeypatch):
+    """The checks make it, before the audit's own step opens it again."""
+    opens, true = [], PairSettings.open
+
+    def slow(self, *given):
+        opens.append(len(opens))
+        if len(opens) == 1:
+            time.sleep(0.7)
+        return true(self, *given)
+
+    monkeypatch.setattr(PairSettings, "open", slow)
+    recipe = audited.recipe.replace(attacks={"pgd": audited.recipe.attacks["pgd"]}, main="pgd", classes=(0,))
+    calls = []
+    result = run_audit(recipe, tmp_path, audited.store, before=lambda: calls.append(len(opens)))
+    assert result.times["pair"] > 0.7
+    assert len(opens) > 1
+    assert calls == [1]
+
+
 def test_the_reports_appear_with_the_audit(audited, tmp_path):
     """A report that fails leaves the folder as it was, of the earlier verdict."""
 
@@ -195,13 +237,28 @@ def test_an_audit_may_be_its_own_baseline(audited, tmp_path):
     assert result.gate[-1].measured == 1.0
 
 
-@pytest.mark.parametrize("change", ["missing", "other"])
+REFUSED = {
+    "missing": "cannot read",
+    "other": "other settings \\(steps\\)",
+    "large": "samples .* has more than 67,108,864 bytes",
+}
+
+
+@pytest.mark.parametrize("change", REFUSED)
 def test_a_baseline_that_cannot_be_compared_is_refused_before_the_work(audited, tmp_path, change):
     recipe = audited.recipe
-    attacks = {**recipe.attacks, "default": recipe.attacks["default"].replace(steps=5)}
+    attacks = recipe.attacks
+    if change == "other":
+        attacks = {**attacks, "default": attacks["default"].replace(steps=5)}
     baseline = tmp_path / "none" if change == "missing" else audited.folder
+    if change == "large":
+        baseline = tmp_path / "earlier"
+        baseline.mkdir()
+        (baseline / "audit.json").write_bytes((audited.folder / "audit.json").read_bytes())
+        with (baseline / "samples.jsonl").open("wb") as file:
+            file.truncate(2**26 + 1)
     told, out = [], tmp_path / "out"
-    with pytest.raises(InputError, match="cannot read" if change == "missing" else "other settings \\(steps\\)"):
+    with pytest.raises(InputError, match=REFUSED[change]):
         run_audit(
             recipe.replace(attacks=attacks),
             out,

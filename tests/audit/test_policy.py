@@ -1,5 +1,8 @@
 """The policy: each rule below, at and above its limit, and each wrong file in one line."""
 
+import contextlib
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -226,3 +229,25 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path):
     """YAML 1.1 reads 010 as 8."""
     (tmp_path / "policy.yaml").write_text("errors: 010\nattacked: 1_000\nevasive: 1e-3\n")
     assert read_policy(tmp_path / "policy.yaml") == Policy(errors=10, attacked=1000, evasive=0.001)
+
+
+@pytest.mark.parametrize("content", [b"evasive: 0.25\n", b"#" * 1_000_001])
+def test_a_pipe_is_read_up_to_the_bound(content):
+    """As a shell gives one: --policy <(...)."""
+    place, end = os.pipe()
+
+    def write():
+        with contextlib.suppress(BrokenPipeError), os.fdopen(end, "wb") as file:
+            file.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    expected = contextlib.nullcontext()
+    if len(content) > 1_000_000:
+        expected = pytest.raises(InputError, match=r"has more than 1,000,000 bytes; give a YAML file")
+    try:
+        with expected:
+            assert read_policy(Path(f"/dev/fd/{place}")) == Policy(evasive=0.25)
+    finally:
+        os.close(place)
+        writer.join(10)

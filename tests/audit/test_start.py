@@ -70,6 +70,7 @@ def test_a_pair_whose_parts_do_not_belong_together_is_refused(small_pair, others
             recipe(small_pair, pair),
             tmp_path / "out",
             Store(tmp_path / "store"),
+            before=lambda: pytest.fail("the work began"),
             progress=lambda *one: told.append(one),
         )
     assert text in str(caught.value)

@@ -95,7 +95,7 @@ def test_gc_removes_what_it_said_it_would(run, trained, options, gone):
 def test_gc_leaves_unfinished_work_unless_it_is_asked_for(run, trained):
     folder, first, _ = trained
     (folder / first).rename(folder / ".work" / first)
-    for options, stays in (((), True), (("--unfinished",), False)):
+    for options, stays in (((), True), (("--unfinished", "--keep", first), True), (("--unfinished",), False)):
         assert run("store", "gc", "--store", folder, "--max-size", "0KB", *options).code == 0
         assert (folder / ".work" / first).exists() == stays
 

@@ -1,5 +1,6 @@
 """From the options of a theft to what is asked and how the clone is trained."""
 
+import numpy as np
 import pytest
 
 from edgerift import zoo
@@ -114,3 +115,16 @@ def test_digits_are_found(tmp_path):
         query_settings(TheftOptions(queries="digits"), DIGITS).images.fingerprint
         == resolve(ImagesSettings(source="digits", size=16)).fingerprint
     )
+
+
+def test_nobody_looks_at_the_labels_of_what_a_thief_asks_about(tmp_path):
+    """Counted from 1, as-is for the victim or not: the images are the same ones."""
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=pixels, labels=np.arange(200) % 2 * 5 + 1)
+    for own in (DIGITS, DIGITS.replace(labels="as-is")):
+        asked = query_settings(TheftOptions(queries=str(tmp_path / "set.npz")), own)
+        found = asked.open()
+        assert len(found) > 150
+        assert {image.numpy().tobytes() for image in found.images[:, 0]} <= {image.tobytes() for image in pixels}
+        # What it would be called otherwise it is called still.
+        assert asked.images.labels is None

@@ -53,8 +53,8 @@ def test_the_epochs_are_those_given_or_the_sets_own():
     from edgerift.cli._train import OriginalOptions, train_recipe
 
     data = DataOptions(size=16)
-    assert train_recipe(data, OriginalOptions(model="lenet")).settings.epochs == 30
-    assert train_recipe(data, OriginalOptions(model="lenet", epochs=1)).settings.epochs == 1
+    assert train_recipe(data.images(), OriginalOptions(model="lenet")).settings.epochs == 30
+    assert train_recipe(data.images(), OriginalOptions(model="lenet", epochs=1)).settings.epochs == 1
 
 
 @pytest.mark.parametrize(

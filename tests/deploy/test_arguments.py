@@ -23,6 +23,7 @@ from edgerift.errors import BuildError, ProgramError
 
 SUBTRACT, MULTIPLY, CLAMP = "aten.sub.Tensor", "aten.mul.Tensor", "aten.clamp.default"
 PAD, LARGEST = "aten.pad.default", "aten.adaptive_max_pool2d.default"
+ELU = "aten.elu.default"
 SUFFIXES = {"executorch": ".pte", "onnxruntime": ".onnx"}
 
 
@@ -134,12 +135,25 @@ NETWORKS = {
     "adaptive-maximum": applied(LARGEST, [2, 2], same_grid=True, takes=0),
     "pad-reflect": applied(PAD, [1, 1, 1, 1], mode="reflect"),
     "told-by-name": told_by_name,
+    "elu": applied(ELU, 0.5),
+    "elu-scale": applied(ELU, 0.5, 1.2),
+    "elu-factors": applied(ELU, 0.5, 1.2, 0.7),
+    "elu-input-scale": applied(ELU, 1.0, 1.0, 2.0),
+    "elu-backwards": applied(ELU, 0.5, -1.0, -1.5),
 }
 
 
 #: What is built for each runtime in every run; building takes a second or two each.
 QUICK = {
-    "onnxruntime": {"add-alpha", "number-add", "mul-channels", "lone-clamp", "average-ceil", "average-one-number"},
+    "onnxruntime": {
+        "add-alpha",
+        "number-add",
+        "mul-channels",
+        "lone-clamp",
+        "average-ceil",
+        "average-one-number",
+        "elu-factors",
+    },
     "executorch": {"add-alpha", "add-clamp", "conv-clamp", "adaptive-maximum"},
 }
 
@@ -208,21 +222,17 @@ def test_a_quantization_to_another_type_is_refused(make_program):
 
 
 REFUSED = {
-    "elu-scale": ("onnxruntime", applied("aten.elu.default", 0.5, 1.2, 0.7), "'scale'"),
     "unequal-windows": ("onnxruntime", applied(LARGEST, [3, 3], same_grid=True, takes=0), "adaptive_max_pool2d"),
     "unequal-windows-pte": ("executorch", applied(LARGEST, [3, 3], same_grid=True, takes=0), "adaptive_max_pool2d"),
-    "circular-pte": ("executorch", applied(PAD, [1, 1, 1, 1], mode="circular"), "mode=circular"),
+    "circular-pte": (
+        "executorch",
+        applied(PAD, [1, 1, 1, 1], mode="circular"),
+        "circular padding .node 'step_11'.; write",
+    ),
 }
 
 
-#: ExecuTorch is asked again and again until the layer is found.
-LONG = [pytest.mark.slow]
-
-
-@pytest.mark.parametrize(
-    ("runtime", "network", "message"),
-    [pytest.param(*case, id=name, marks=LONG if name == "circular-pte" else []) for name, case in REFUSED.items()],
-)
+@pytest.mark.parametrize(("runtime", "network", "message"), REFUSED.values(), ids=list(REFUSED))
 def test_what_a_runtime_cannot_say_is_refused_by_name_and_leaves_nothing(
     make_program, tmp_path, runtime, network, message
 ):

@@ -2,19 +2,24 @@
 
 import importlib
 import importlib.util
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from made_networks import AVERAGE, clamps, flat, layers, pools, random_images, residual
 
-from edgerift.deploy import RUNTIMES, build, fidelity, find_runtime, open_build, twin, twin_scores
-from edgerift.deploy.runtimes import _survival
-from edgerift.deploy.runtimes._build import in_batches
-from edgerift.deploy.runtimes._faithful import departure, images_to_compare, require_faithful
+from edgerift.deploy import RUNTIMES, build, fidelity, find_runtime, leaves_program, open_build, twin, twin_scores
+from edgerift.deploy.builds import _survival
+from edgerift.deploy.builds._build import in_batches
+from edgerift.deploy.builds._departure import departure
+from edgerift.deploy.builds._faithful import images_to_compare, require_faithful
+from edgerift.deploy.runtimes.onnxruntime._build import OnnxRuntimeBuild
 from edgerift.deploy.twins import _onnx_graph
 from edgerift.deploy.twins._answers import answers_of, output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
+
+PROBE = _survival._probe.__file__
 
 
 def test_an_unknown_runtime_is_named():
@@ -37,7 +42,7 @@ def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"x")
     with pytest.raises(BuildError) as raised:
         open_build(tmp_path / "model.bin")
-    assert all(entry.suffix in str(raised.value) for entry in RUNTIMES.values())
+    assert all(entry.suffix in str(raised.value) for entry in RUNTIMES.parts())
 
 
 def test_machine_code_is_not_opened_without_trust(tmp_path):
@@ -122,33 +127,100 @@ def test_rounding_is_no_departure_and_a_shuffled_answer_is_one(make_program, net
     maker = make_program(dyadic=True)
     program = maker.program(network(maker))
     images = images_to_compare(program, None)
-    answers = twin_scores(twin(program, arithmetic), images)
-    assert not departure(program, answers, images, arithmetic).is_wrong
+    model = twin(program, arithmetic)
+    answers = twin_scores(model, images)
+    near = departure(program, answers, images, model)
+    assert (near.rms, near.equal_logits) == (0.0, 1.0)
+    assert not leaves_program(near)
+    moved = answers + output_step(program) * (torch.arange(answers.numel()).view_as(answers) % 2)
+    assert not leaves_program(departure(program, moved, images, model))
     for wrong in (answers.roll(1, 0), answers.roll(1, 1), answers * float("nan"), torch.zeros_like(answers)):
-        assert departure(program, wrong, images, arithmetic).is_wrong
+        assert leaves_program(departure(program, wrong, images, model))
+    off = departure(program, answers + output_step(program) / 100, images, model)
+    assert off.off_grid == pytest.approx(0.01, rel=0.1)
+    assert leaves_program(off)
 
 
-def test_an_artefact_that_ends_the_process_is_one_line_and_a_whole_one_is_opened_once(
-    make_program, onnxruntime, monkeypatch, tmp_path
-):
-    script, log, path = tmp_path / "probe.py", tmp_path / "log", tmp_path / "other.onnx"
-    monkeypatch.setattr(_survival._probe, "__file__", str(script))
-    maker = make_program(seed=5)
-    made = build(maker.program(averaged(maker)), "onnxruntime", tmp_path / "model.onnx")
+@pytest.fixture
+def stranger(build_once, onnxruntime, monkeypatch, tmp_path):
+    """A build that this process has not made, and the file of the script that tries it first."""
+    _, made = build_once("onnxruntime", averaged)
     assert open_build(made.path).fingerprint() == made.fingerprint()  # What was made here needs no child.
     model = importlib.import_module("onnx").load(made.path)
-    model.producer_name = "another"
+    model.producer_name = str(tmp_path)
+    path, script = tmp_path / "other.onnx", tmp_path / "probe.py"
     path.write_bytes(model.SerializeToString())
-    script.write_text("import os\nos.abort()\n")
-    with pytest.raises(
-        BuildError, match=r"other.onnx ends the process that opens it \(SIGABRT in onnxruntime\)"
-    ) as raised:
-        open_build(path)
-    assert "\n" not in str(raised.value)
-    script.write_text(f"with open({str(log)!r}, 'a') as file:\n    file.write('opened')\n")
+    monkeypatch.setattr(_survival._probe, "__file__", str(script))
+    return path, script
+
+
+ENDED = "import os, signal, time\nos.kill(os.getpid(), signal.{})\ntime.sleep(60)\n"
+
+#: What the child does, and what is said of it.
+CHILDREN = {
+    "broken": (
+        "import os\nos.abort()\n",
+        r"ends the process that opens it \(SIGABRT in onnxruntime\); the file is damaged",
+    ),
+    "killed": (ENDED.format("SIGKILL"), r"\(SIGKILL ended it from outside, as the system does where memory is short\)"),
+    "interrupted": (ENDED.format("SIGINT"), r"could not be tried .* \(SIGINT ended it from outside\); open it again"),
+    "without runtime": (
+        "import sys\nsys.stderr.write('noise\\nImportError: no libx\\n')\nsys.exit(82)\n",
+        "onnxruntime cannot be imported: ImportError: no libx",
+    ),
+    "no interpreter": ("raise SystemError('no disk')\n", "ended with status 1: SystemError: no disk"),
+    "changing": (
+        "import sys\nopen(sys.argv[2], 'ab').write(b' ')\nsys.exit(80)\n",
+        "other.onnx changed while it was opened",
+    ),
+}
+
+
+@pytest.mark.parametrize(("child", "message"), CHILDREN.values(), ids=list(CHILDREN))
+def test_a_child_that_did_not_open_the_file_says_why_in_one_line(stranger, child, message):
+    path, script = stranger
+    script.write_text(child)
+    for _ in range(2):  # What was not tried is not known the next time.
+        with pytest.raises(BuildError, match=message) as raised:
+            open_build(path)
+        assert "\n" not in str(raised.value)
+        assert ("is damaged" in str(raised.value)) == ("SIGABRT" in message)
+
+
+def test_a_whole_artefact_is_tried_once_with_the_threads_of_this_process(stranger, tmp_path):
+    path, script = stranger
+    log = tmp_path / "log"
+    script.write_text(f"import sys\nwith open({str(log)!r}, 'a') as file:\n    file.write(sys.argv[3])\nsys.exit(80)\n")
     for _ in range(2):
         open_build(path)
-    assert log.read_text() == "opened"
+    assert log.read_text() == str(torch.get_num_threads())
+
+
+def test_what_a_child_cannot_import_is_not_taken_for_a_whole_file(stranger, monkeypatch):
+    path, _ = stranger
+    monkeypatch.setattr(_survival._probe, "__file__", PROBE)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "path", [])
+        with pytest.raises(BuildError, match=r"cannot be imported: ModuleNotFoundError: .*'onnxruntime'"):
+            open_build(path)
+    assert len(open_build(path).predict(random_images(3))) == 3
+
+
+def test_what_tries_a_file_opens_it_as_a_build_does(stranger, onnxruntime, monkeypatch):
+    path, _ = stranger
+    seen = []
+
+    def session(model, options, providers):
+        seen.append((options.intra_op_num_threads, options.graph_optimization_level, providers))
+        raise ValueError
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    opening = str(RUNTIMES["onnxruntime"].opening)
+    assert _survival._probe.probe(opening, str(path), torch.get_num_threads()) == _survival._probe.REFUSED
+    with pytest.raises(BuildError):
+        OnnxRuntimeBuild(path)
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
 
 
 class OffByLevels:

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
 from edgerift.deploy import quiet
-from edgerift.deploy.runtimes._executorch_macs import Kernel, integer_share, kernels
+from edgerift.deploy.runtimes.executorch._macs import Kernel, integer_share, kernels
 from edgerift.errors import BuildError
 
 with quiet():
@@ -20,7 +20,7 @@ with quiet():
     ("second_in_integers", "share"), [(True, 1.0), (False, (FIRST + LINEAR) / (FIRST + SECOND + LINEAR))]
 )
 def test_the_share_is_the_one_computed_by_hand(second_in_integers, share, tmp_path):
-    from edgerift.deploy.runtimes._executorch import compile_program, open_artefact
+    from edgerift.deploy.runtimes.executorch._build import compile_program, open_artefact
 
     path = tmp_path / "model.pte"
     compile_program(two_convolutions("mobile", second_in_integers=second_in_integers), path)

@@ -10,11 +10,11 @@ from torch._inductor import config
 from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
 from edgerift.deploy import build, fidelity, open_build, twin, twin_scores
-from edgerift.deploy.runtimes._inductor import InductorBuild, compile_program, compiler_available, open_artefact
-from edgerift.deploy.runtimes._inductor_macs import integer_macs, integer_share
+from edgerift.deploy.runtimes.inductor._build import InductorBuild, compile_program, missing_compiler, open_artefact
+from edgerift.deploy.runtimes.inductor._macs import integer_macs, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError
 
-needs_compiler = pytest.mark.skipif(not compiler_available(), reason="there is no C++ compiler")
+needs_compiler = pytest.mark.skipif(missing_compiler() is not None, reason="there is no C++ compiler")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_images_of_another_kind_are_refused(compiled):
 
 def test_without_a_compiler_the_error_says_what_to_install(program, tmp_path):
     with config.patch({"cpp.cxx": (None, "no-such-compiler")}):
-        assert not compiler_available()
+        assert missing_compiler() is not None
         with pytest.raises(MissingRuntimeError, match=r"apt-get install g\+\+"):
             compile_program(program, tmp_path / "model.pt2")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgerift.deploy import Operation, build, given_build, open_build, twin
-from edgerift.deploy.runtimes._onnxruntime_macs import integer_share
+from edgerift.deploy.runtimes.onnxruntime._macs import integer_share
 from edgerift.errors import BuildError
 from edgerift.steps import Store
 

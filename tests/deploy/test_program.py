@@ -8,7 +8,7 @@ import torch
 from made_networks import branches, layers, residual
 from safetensors.torch import save_file
 
-from edgerift.deploy import Operation, Program, Provenance
+from edgerift.deploy import Operation, Program, Provenance, from_graph
 from edgerift.deploy.program._encoding import decode, encode
 from edgerift.deploy.program._operators import ALLOWED, resolve
 from edgerift.errors import ProgramError
@@ -42,6 +42,50 @@ def test_saving_twice_gives_the_same_bytes(program, tmp_path):
     for name in ("a", "b"):
         program.save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def from_constants(scale, weight=None, unused=None):
+    """A program of a graph that multiplies the images by a constant and sums them with weights."""
+    root, graph = torch.nn.Module(), torch.fx.Graph()
+    root.register_buffer("scale", scale)
+    root.register_buffer("weight", torch.ones(5, 48) if weight is None else weight)
+    if unused is not None:
+        root.register_buffer("unused", unused)
+        graph.get_attr("unused")
+    scaled = graph.call_function(torch.ops.aten.mul.Tensor, (graph.placeholder("image"), graph.get_attr("scale")))
+    flat = graph.call_function(torch.ops.aten.flatten.using_ints, (scaled, 1))
+    graph.output(graph.call_function(torch.ops.aten.linear.default, (flat, graph.get_attr("weight"))))
+    module = torch.fx.GraphModule(root, graph)
+    return from_graph(module, target="mobile", classes=5, size=4, provenance=Provenance(method="made"), names={})
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
+def test_constants_of_another_float_type_are_stored_as_float32(tmp_path, kind):
+    program = from_constants(torch.full((1, 3, 4, 4), 0.1, dtype=kind), unused=torch.ones(1))
+    assert {name: tensor.dtype for name, tensor in program.tensors.items()} == dict.fromkeys(
+        ("scale", "weight"), torch.float32
+    )
+    expected = torch.full((2, 5), 48 * float(torch.tensor(0.1, dtype=kind)))
+    assert torch.allclose(program.module()(torch.ones(2, 3, 4, 4)), expected, rtol=1e-6)
+    program.save(tmp_path / "p.safetensors")
+    assert Program.load(tmp_path / "p.safetensors").operations == program.operations
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scale": torch.tensor(float("-inf"))}, "the model makes no program: .*'scale' holds NaN or infinity; write"),
+        ({"scale": torch.ones(1), "weight": torch.full((5, 48), torch.nan)}, "'weight' holds NaN or infinity"),
+        ({"scale": torch.tensor(1e300, dtype=torch.float64)}, "'scale' holds NaN or infinity"),
+        ({"scale": torch.ones(1, dtype=torch.complex64)}, "'scale' as complex64"),
+        ({"scale": torch.ones(1), "weight": torch.ones(4, 48)}, r"shape \[2, 4\] for 2 images, not \[2, 5\]"),
+    ],
+)
+def test_what_no_file_could_be_read_with_is_told_when_a_program_is_made(given, message):
+    with pytest.raises(ProgramError, match=message) as raised:
+        from_constants(**given)
+    assert "damaged" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_every_allowed_operator_exists():

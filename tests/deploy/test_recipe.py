@@ -1,6 +1,7 @@
 """Programs and builds that the user brings: their names, their copies, their faults."""
 
 import hashlib
+from typing import Literal
 
 import pytest
 from made_networks import random_images
@@ -16,7 +17,9 @@ from edgerift.deploy import (
     twin,
     twin_scores,
 )
-from edgerift.errors import BuildError, ProgramError, RecipeError
+from edgerift.deploy.builds import _recipe
+from edgerift.errors import BuildError, ImagesWarning, ProgramError, RecipeError
+from edgerift.images import ImagesSettings, open_splits
 from edgerift.steps import Store
 
 
@@ -67,6 +70,39 @@ def test_a_program_that_was_given_is_built_as_any_other(files, store):
     images = random_images(5)
     program = Program.load(files / "program.safetensors")
     assert (built.predict(images) == twin_scores(twin(program, "onnxruntime"), images)).all()
+
+
+class Adapted(GivenProgram):
+    """A program whose recipe says which images it was adapted on."""
+
+    type: Literal["test-adapted"] = "test-adapted"
+    images: ImagesSettings
+
+
+def test_a_build_is_compared_on_training_images_drawn_by_their_seed(files):
+    def drawn(seed):
+        program = Adapted(sha256="", images=ImagesSettings(source="digits", size=16, seed=seed))
+        found = _recipe._training_images(program)
+        known = {image.numpy().tobytes() for image in open_splits(program.images).train.images}
+        assert all(image.numpy().tobytes() in known for image in found)
+        return found
+
+    first = drawn(0)
+    assert first.shape == (64, 3, 16, 16)
+    assert (first == drawn(0)).all()
+    assert not (first == open_splits(ImagesSettings(source="digits", size=16)).train.images[:64]).all()
+    assert not (first == drawn(1)).all()
+
+
+def test_a_program_is_built_where_its_training_images_are_gone(files, store, tmp_path):
+    path = files / "program.safetensors"
+    gone = ImagesSettings(source=str(tmp_path / "gone"), size=16)
+    program = Adapted(sha256=given_program(path).sha256, path=path, images=gone)
+    recipe = BuildRecipe(program=program, runtime="onnxruntime")
+    with pytest.warns(ImagesWarning, match="compared on made images, not on training images: .*gone"):
+        built = store.get(recipe) / recipe.artefact
+    given = BuildRecipe(program=given_program(path), runtime="onnxruntime")
+    assert built.read_bytes() == (store.get(given) / given.artefact).read_bytes()
 
 
 def test_where_a_file_lies_does_not_count(files, tmp_path):

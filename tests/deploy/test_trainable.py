@@ -11,7 +11,8 @@ from edgerift import errors
 from edgerift.deploy import FloatWeight, trainable_twin, twin
 from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins._groups import grid_groups
-from edgerift.deploy.twins._trainable import affine_grid, channel_scales
+from edgerift.deploy.twins._rounded_weights import channel_scales
+from edgerift.deploy.twins._running_ranges import affine_grid
 
 
 def made(make_program, network, target="mobile"):

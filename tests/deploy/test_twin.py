@@ -129,11 +129,12 @@ def test_a_twin_travels_as_a_value(make_program, arithmetic, transport):
         assert buffer.data_ptr() != own.data_ptr()
 
 
-def test_pytorch_keeps_no_source_of_a_twin(make_program):
+def test_pytorch_keeps_no_source_of_a_twin_or_a_converted_graph(make_program):
     program, _ = made(make_program, residual)
     known = set(graph_module._loader.eval_cache)
     for arithmetic in ARITHMETICS:
         twin(program, arithmetic)
+    program.module()
     assert set(graph_module._loader.eval_cache) == known
 
 

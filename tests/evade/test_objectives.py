@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from edgerift.evade import CrossEntropy, Diva, Margin, PairMargin, TargetedDiva, margin
-from edgerift.evade._objectives import NamedObjective
+from edgerift.evade._objective import ObjectiveSettings as NamedObjective
 
 LABELS = torch.tensor([0, 2, 1, 1, 3])
 
@@ -103,6 +103,6 @@ def test_a_margin_attack_stops_pulling_at_its_confidence() -> None:
 
 
 def test_the_sides_of_a_fleet_are_the_original_and_the_build_that_holds_longest() -> None:
-    kept, holding = PairMargin.sides(ORIGINAL, (FIRST, SECOND), LABELS)
+    kept, holding = PairMargin().sides(ORIGINAL, (FIRST, SECOND), LABELS)
     np.testing.assert_allclose(kept.numpy(), lead(ORIGINAL))
     np.testing.assert_allclose(holding.numpy(), np.maximum(lead(FIRST), lead(SECOND)))

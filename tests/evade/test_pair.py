@@ -113,7 +113,7 @@ SCORES = st.lists(st.tuples(*[st.integers(0, 1)] * 3), min_size=6, max_size=6)
 @given(st.lists(SCORES, min_size=1, max_size=3), st.lists(st.integers(0, 2), min_size=6, max_size=6))
 def test_a_fleet_is_wrong_where_all_its_builds_are(answers, labels) -> None:
     """Whole scores, which tie often: among equal scores the first class is the answer."""
-    scores = [torch.tensor(rows, dtype=torch.float32) for rows in answers]
+    scores = [2 + torch.tensor(rows, dtype=torch.float32) for rows in answers]  # No row of 0 and 1, which is a label.
     wanted = torch.tensor(labels)
     original = margin_model(torch.ones(12), 0.5)
     fleet = Fleet(tuple(Pair(original, None, StandInBuild(lambda _, mine=mine: mine)) for mine in scores))

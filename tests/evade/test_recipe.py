@@ -23,7 +23,7 @@ from edgerift.evade import (
 )
 from edgerift.evade import _recipe as recipe_module
 from edgerift.images import open_splits
-from edgerift.steps import Store, silent
+from edgerift.steps import Store, reachable, silent
 from edgerift.train import TrainSettings
 
 ATTACK = Attack(epsilon=12, steps=3, stop="never")
@@ -217,6 +217,10 @@ def test_shards_give_the_result_of_one_worker(searching, store, tmp_path, monkey
     assert sizes == shards
     assert all(step.needs(fresh) == (*cut.inputs(), cut.selecting) for step in found)
     assert cut.digest() == whole.digest()
+    # The description, which the store has, does not tell of them.
+    assert sorted(step.digest() for step in whole.asked(fresh)) == sorted(step.digest() for step in found)
+    assert {f"evade-shard-{step.digest()}" for step in found} <= reachable([whole], fresh)
+    assert searching(draw=5).asked(fresh) == ()
     assert_same(cut.open(fresh, silent), whole.open(store, silent))
 
 

@@ -5,9 +5,8 @@ from typing import Any, Literal, TypeAlias
 import pytest
 
 from edgerift.errors import RecipeError
-from edgerift.extract import DataFree, Differences
-from edgerift.extract._attacks import PUBLISHED, AttackName
-from edgerift.settings._canonical import canonical_json
+from edgerift.extract import DATA_FREE, AttackName, DataFree, Differences
+from edgerift.settings import canonical_json
 
 Mode: TypeAlias = Literal["train", "eval"] | None
 
@@ -117,7 +116,7 @@ PAPERS: dict[AttackName, dict[str, Any]] = {
 
 
 def test_every_attack_has_its_paper() -> None:
-    assert PAPERS.keys() == PUBLISHED.keys()
+    assert tuple(PAPERS) == DATA_FREE.names()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +162,7 @@ def test_a_mapping_changes_some_fields_of_a_published_part() -> None:
     assert DataFree(name="maze", differences=Differences(epsilon=0.5)).differences == Differences(epsilon=0.5)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", DATA_FREE.names())
 @pytest.mark.parametrize("part", ["generator", "clone"])
 def test_a_mapping_changes_one_field_of_each_descent(name: AttackName, part: str) -> None:
     """Also of one that the publication shares with all others."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from edgerift import zoo
 from edgerift.errors import EdgeriftError, InputError, ModelError
 from edgerift.extract import DataFree, DataFreeClone, Descent, Generator, Measured, Oracle, Rehearsal, data_free
-from edgerift.extract import _datafree as datafree_module
+from edgerift.extract import _datafree_run as datafree_module
 from edgerift.extract._iteration import Iteration, Seen
 from edgerift.images import is_grey
 

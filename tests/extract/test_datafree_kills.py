@@ -29,7 +29,7 @@ from small_thefts import (
 import edgerift
 from edgerift.errors import StoreError
 from edgerift.extract import DataFreeClone, Oracle
-from edgerift.extract import _datafree as datafree_module
+from edgerift.extract import _datafree_run as datafree_module
 from edgerift.extract import _replay as replay_module
 
 

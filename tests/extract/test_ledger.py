@@ -16,7 +16,7 @@ import torch
 from counted_victim import CountedVictim, distinct_images
 from torch import Tensor
 
-from edgerift.errors import StoreError
+from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.extract import Oracle
 from edgerift.extract._ledger import Ledger, image_keys
 
@@ -177,9 +177,34 @@ def test_a_last_block_is_torn_where_its_end_is_zeros_from_a_page_on_and_damaged_
     for page in range(0, len(whole) - 64, 4096):
         kept = max(page, start)
         path.write_bytes(whole[:kept] + bytes(len(whole) - kept))
-        with opened(path) as ledger:
+        told = f"behind the answers to 0 images, .* the last {len(whole) - start + 12} bytes are left out"
+        with pytest.warns(EdgeriftWarning, match=told), opened(path) as ledger:
             assert len(ledger) == 0
         assert path.stat().st_size == start - 12
+
+
+def test_a_last_page_of_zeros_within_an_answer_is_no_power_cut(tmp_path: Path) -> None:
+    """Of an answer that tells the label alone, one of many classes, all but 4 bytes are zeros."""
+    path = tmp_path / "ledger"
+    answers = torch.zeros(3, 1000)
+    answers[:, 0] = 1
+    with opened(path) as ledger, ledger.appending():
+        ledger.append(KEYS[:3], answers)
+    whole = path.read_bytes()
+    last_page = len(whole) // 4096 * 4096
+    assert len(whole) - last_page > 64
+    assert not any(whole[last_page:])
+    header = whole.index(b"\n") + 1
+    for place in (header + 12, header + 90, last_page - 1, len(whole) - 4096 // 2):
+        content = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match=f"damaged at byte {header}, behind the answers to 0 images"):
+            Ledger(path, "mine")
+        assert path.read_bytes() == content
+    # Where more than the last answer is zeros, it was not written.
+    path.write_bytes(whole[: last_page - 4096] + bytes(len(whole) - last_page + 4096))
+    with pytest.warns(EdgeriftWarning, match="ended in zeros"), opened(path) as ledger:
+        assert len(ledger) == 0
 
 
 SPECIAL = {
@@ -220,11 +245,13 @@ def test_zeros_that_a_power_cut_left_are_torn_and_other_content_is_not(tmp_path:
     path = tmp_path / "ledger"
     for zeros in (1, 12, 500):
         path.write_bytes(whole + bytes(zeros))
-        with opened(path) as ledger:
+        # Fewer bytes than two numbers and their checksum are torn, whatever they are.
+        told = pytest.warns(EdgeriftWarning, match=f"the last {zeros} bytes")
+        with contextlib.nullcontext() if zeros < 12 else told, opened(path) as ledger:
             assert held(ledger) == 6
         assert path.read_bytes() == whole
     path.write_bytes(whole[: -size_of(2) + 12] + bytes(size_of(2) - 12) + bytes(100))
-    with opened(path) as ledger:
+    with pytest.warns(EdgeriftWarning, match="behind the answers to 4 images"), opened(path) as ledger:
         assert held(ledger) == 4
     path.write_bytes(whole + bytes(500) + b"x")
     with pytest.raises(StoreError, match=f"at byte {len(whole)}, behind the answers to 6 images; .* or delete it"):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from edgerift import zoo
-from edgerift.extract import Generator, Masking, Oracle, masking
+from edgerift.extract import Differences, Generator, Masking, Oracle, masking
 from edgerift.extract import _masking as masking_module
-from edgerift.extract._differences import Differences, sphere
+from edgerift.extract._differences import sphere
 from edgerift.extract._generator import squashed
 from edgerift.extract._recovery import LOSSES, Loss
 

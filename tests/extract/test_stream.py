@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from counted_victim import CountedVictim, distinct_images
@@ -17,12 +18,12 @@ from linear_pair import StandInBuild
 from torch import Tensor, nn
 
 from edgerift.defend import LabelOnly, Rounding
-from edgerift.errors import BudgetError, EdgeriftError, InputError, ModelError, StoreError
+from edgerift.errors import BudgetError, EdgeriftError, EdgeriftWarning, InputError, ModelError, StoreError
 from edgerift.extract import Oracle
 from edgerift.extract import _oracle as oracle_module
 from edgerift.extract import _stream as stream_module
 from edgerift.extract._stream import Stream
-from edgerift.extract._stream_format import checksum
+from edgerift.extract._stream_format import Batch, Block, checksum, examine_tail, pack_block
 from edgerift.images import to_float
 
 SIZES = (3, 3, 2, 3, 1, 4, 3)
@@ -374,6 +375,30 @@ def test_a_flipped_byte_of_an_answer_never_becomes_an_answer(tmp_path: Path) -> 
             assert "has no more answers" in message
             heads = [16 * number + 20 * sum(SIZES[:number]) for number in range(len(SIZES))]
             assert any(place - head in range(12) for head in heads), place
+
+
+def test_a_last_page_of_zeros_within_an_answer_is_no_power_cut(tmp_path: Path) -> None:
+    """Of an answer that tells the label alone, one of many classes, all but 4 bytes are zeros."""
+    rows = np.zeros((3, 1000), np.float32)
+    rows[:, 0] = 1
+    whole = pack_block(Block(0, rows))
+    assert not any(whole[8192:])
+    place = tmp_path / "answers"
+    for content, tail in (
+        (whole[:20] + b"x" + whole[21:], "damaged"),
+        (whole[:4096] + bytes(len(whole) - 4096), "zeros"),
+        (whole[:-1], "torn"),
+    ):
+        place.write_bytes(content)
+        with place.open("rb") as file:
+            assert examine_tail(file, 0, [Batch(3, 0, 0)]) == tail
+    _, content = unsettled(tmp_path)
+    path = tmp_path / "ledger.stream.answers"
+    path.write_bytes(content + bytes(40))
+    told = pytest.warns(EdgeriftWarning, match=f"behind the answers to {sum(SIZES)} images, .* the last 40 bytes")
+    with told, oracle_of(tmp_path, never):
+        pass
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"{}\n", b"[1]\n", b'{"format":"edgerift-ledger-1"}\n'])

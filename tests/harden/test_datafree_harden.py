@@ -15,13 +15,13 @@ from edgerift.harden import (
     DataFreeHardenRecipe,
     HardenRecipe,
     Row,
+    TunedAnswers,
     best_epsilon,
     paper_clone_error,
     published_epsilon,
 )
-from edgerift.harden._answers import TunedAnswers
 from edgerift.images import ImagesSettings
-from edgerift.run._graph import key_of
+from edgerift.run import key_of
 from edgerift.steps import Recipe, Store, silent, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 

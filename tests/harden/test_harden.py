@@ -10,8 +10,7 @@ from edgerift.adapt import PtqSettings, QatSettings
 from edgerift.deploy import open_build
 from edgerift.errors import RecipeError
 from edgerift.extract import Knockoff, QuerySettings, posteriors
-from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper
-from edgerift.harden._rows import make_row
+from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper, make_row
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings

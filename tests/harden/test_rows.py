@@ -9,9 +9,8 @@ from edgerift.adapt import Allowance, Divqat, GivenOriginal, Mislead, QatSetting
 from edgerift.defend import Deception, ReverseSigmoid
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import Knockoff, QuerySettings
-from edgerift.harden import PAPER_ROWS, HardenRecipe
-from edgerift.harden._paper import paper_row
-from edgerift.harden._rows import ROWS, Row
+from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, paper_row
+from edgerift.harden._rows import ROWS
 from edgerift.harden._verdict import _appears
 from edgerift.images import ImagesSettings
 from edgerift.train import TrainRecipe, TrainSettings

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
-from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, Thieves, TimesPart, VictimPart
-from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, PaperRow, StudentPoint, ThiefPart
+from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, PaperRow, Thieves, TimesPart, VictimPart
+from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, StudentPoint, ThiefPart
 from edgerift.harden._rows import TITLES
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval

@@ -11,9 +11,8 @@ from PIL import Image
 
 from edgerift.audit import AttackPart, ClassPart, ComparisonPart, EmbeddingPart
 from edgerift.defend import Deception, Defence, ReverseSigmoid
-from edgerift.harden import Hardening, Thieves, TimesPart, VictimPart
+from edgerift.harden import Hardening, Thieves, TimesPart, VictimPart, paper_row
 from edgerift.harden._document import StudentPoint
-from edgerift.harden._paper import paper_row
 from edgerift.measure import Interval, Rate, interval, mcnemar
 from edgerift.study import (
     AttackChoice,

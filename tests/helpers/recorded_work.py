@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from edgerift.run._graph import key_of
-from edgerift.run._records import Record, Records, Watch, likeness
+from edgerift.run import Records, key_of
+from edgerift.run._records import Record, Watch, likeness
 from edgerift.settings import Settings
 from edgerift.steps import Recipe, Store
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from tiny_steps import results
 
-from edgerift.run import Here, Place, run_steps
-from edgerift.run._records import Records
+from edgerift.run import Here, Place, Records, run_steps
 from edgerift.steps import Store
 from edgerift.study import make_cells, read_study
 

@@ -11,8 +11,7 @@ import PIL.Image
 import pytest
 
 from edgerift.errors import DataError
-from edgerift.images import ImagesSettings, class_names, load, notes, open_splits, resolve
-from edgerift.images._split import split
+from edgerift.images import ImagesSettings, class_names, load, notes, open_splits, resolve, split
 
 STRANGE = (
     "1 files in the class folders of the train split of 'set' are not read: by their names they are no images, such as "

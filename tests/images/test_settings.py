@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edgerift.errors import DataError, RecipeError
-from edgerift.images import Augmentation, ImagesSettings, class_names, load, open_splits, resolve, split
+from edgerift.images import Augmentation, ImageSet, ImagesSettings, class_names, load, open_splits, resolve, split
 
 
 @pytest.fixture
@@ -31,6 +31,28 @@ def test_equal_content_gives_equal_settings_wherever_it_lies(
     assert resolve(settings, mirrors[1]) != first
     with pytest.raises(DataError, match="the images of 'mnist' have changed"):
         open_splits(first, mirrors[1])
+
+
+def test_classes_are_brought_into_an_order_with_their_labels(mirrors: list[Path]) -> None:
+    """Before anything is split, so that whoever learned them in that order held out the same images."""
+    settings = ImagesSettings(source="mnist")
+    assert "classes" not in settings.model_dump()
+    turned = settings.replace(classes=class_names(settings, mirrors[0])[::-1])
+    sets = [open_splits(one, mirrors[0]) for one in (settings, turned)]
+
+    def named(one: ImageSet) -> set[tuple[bytes, str]]:
+        rows = zip(one.images, one.labels.tolist(), strict=True)
+        return {(image.numpy().tobytes(), one.classes[label]) for image, label in rows}
+
+    known = [[named(one) for one in splits] for splits in sets]
+    assert sets[0].test.classes == sets[1].test.classes[::-1] == class_names(settings, mirrors[0])
+    assert known[0][0] | known[0][1] == known[1][0] | known[1][1]
+    assert known[0][2] == known[1][2]
+    assert torch.equal(sets[0].test.labels, 1 - sets[1].test.labels)
+    assert all(own.fingerprint != other.fingerprint for own, other in zip(*sets, strict=True))
+    for wrong in (("0",), ("0", "0"), ("0", "2")):
+        with pytest.raises(DataError, match="cannot be brought into an order of"):
+            class_names(settings.replace(classes=wrong), mirrors[0])
 
 
 def test_resolving_decodes_nothing(mirrors: list[Path], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Answers read as logits: what is taken for probabilities, and what is made of it."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -161,8 +163,17 @@ def test_labels_are_posteriors_already_and_decide_nothing() -> None:
     predict, asked = counted(lambda images: labels[: len(images)])
     reading = Logits(predict)
     assert torch.equal(reading.posteriors(IMAGES), labels)
-    assert torch.equal(reading(IMAGES[:1]), labels[:1])
+    assert torch.equal(reading(IMAGES[:1]), log_probabilities(labels[:1]))
     assert asked == [40, 1]
+
+
+def test_labels_that_come_first_have_logarithms_and_leave_the_rest_open() -> None:
+    for later, is_said in ((logits(), False), (logits().softmax(1), True)):
+        answers = [LABELS[:1], later]
+        reading = Logits(lambda images, answers=answers: answers.pop(0))
+        assert torch.equal(reading(IMAGES[:1]), log_probabilities(LABELS[:1]))
+        with pytest.warns(ProbabilitiesWarning) if is_said else nullcontext():
+            torch.testing.assert_close(reading(IMAGES).softmax(1), logits().softmax(1))
 
 
 @pytest.mark.parametrize(

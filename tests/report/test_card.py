@@ -13,7 +13,7 @@ from scipy.stats import beta
 from torch import Tensor, nn
 
 from edgerift.deploy import Fingerprint, Operation, Program, Provenance, twin, twin_scores
-from edgerift.errors import InputError, RecipeError
+from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.images import ImageSet
 from edgerift.report import Card, card_text, make_card
 
@@ -302,3 +302,14 @@ def test_an_original_with_other_classes_is_refused(made):
     weight = torch.zeros(CLASSES - 1, 48)
     with pytest.raises(InputError, match=r"\[90, 3\] and \[90, 4\] cannot be compared"):
         make_card(Original(weight), made.program, {}, made.test, files={})
+
+
+class Coin(Original):
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.dropout(images.flatten(1) @ self.weight.T)
+
+
+def test_an_original_that_draws_has_no_card(made: Made) -> None:
+    coin = Coin(made.original.weight.detach()).eval()
+    with pytest.raises(ModelError, match="does not answer twice alike"):
+        make_card(coin, made.program, made.builds, made.test, files=made.files)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgerift.errors import InputError, StoreError
-from edgerift.run._graph import Graph, key_of
+from edgerift.run import Graph, key_of
 from edgerift.steps import Recipe, Store
 
 

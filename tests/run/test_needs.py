@@ -14,7 +14,7 @@ from edgerift.evade import _recipe as evade_recipe
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.harden import HardenRecipe
 from edgerift.images import ImagesSettings
-from edgerift.run._graph import Graph, key_of
+from edgerift.run import Graph, key_of
 from edgerift.steps import Recipe, Store, silent
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings

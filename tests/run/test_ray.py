@@ -29,10 +29,8 @@ from tiny_steps import (
 from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 
 from edgerift.errors import InputError, MissingRuntimeError, StoreError
-from edgerift.run import Here, OnRay, Place, run_steps
+from edgerift.run import Here, OnRay, Place, Records, key_of, run_steps
 from edgerift.run import _ray as ray_module
-from edgerift.run._graph import key_of
-from edgerift.run._records import Records
 from edgerift.steps import Store
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")

@@ -14,10 +14,8 @@ from recorded_work import Images, Work, produce, record, write_many
 from tiny_steps import wait_for
 
 from edgerift.errors import StoreError
-from edgerift.run import _records
-from edgerift.run._estimate import Estimates
-from edgerift.run._graph import key_of
-from edgerift.run._records import Records, Watch, is_running, likeness
+from edgerift.run import Estimates, Records, _records, is_running, key_of
+from edgerift.run._records import Watch, likeness
 from edgerift.steps import Store
 
 ELSEWHERE = "another-machine"

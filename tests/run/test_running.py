@@ -10,10 +10,9 @@ import torch
 from tiny_steps import Failing, Growing, Other, Tiny, Unsure, results, said
 
 from edgerift.errors import RecipeError, StoreError
-from edgerift.run import Here, Outcome, Place, run_step, run_steps
+from edgerift.run import Here, Outcome, Place, Records, key_of, run_step, run_steps
 from edgerift.run import _running as running
-from edgerift.run._graph import key_of
-from edgerift.run._records import Records, Watch
+from edgerift.run._records import Watch
 from edgerift.steps import Store
 
 

@@ -24,8 +24,7 @@ from tiny_steps import (
 from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 
 from edgerift.errors import InputError, StoreError
-from edgerift.run import Here, Place, Processes, run_steps
-from edgerift.run._graph import key_of
+from edgerift.run import Here, Place, Processes, key_of, run_steps
 from edgerift.steps import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups")

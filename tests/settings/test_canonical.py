@@ -8,8 +8,7 @@ import pytest
 from pydantic import Field
 
 from edgerift.errors import RecipeError
-from edgerift.settings import Settings
-from edgerift.settings._canonical import canonical_json
+from edgerift.settings import Settings, canonical_json
 
 
 class Colour(enum.Enum):

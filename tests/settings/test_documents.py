@@ -40,7 +40,7 @@ def test_what_is_there_is_read(tmp_path):
         ("loop", "cannot read the plan {}/loop (Too many levels of symbolic links); give another"),
         ("file/below", "cannot read the plan {}/file/below (Not a directory); give another"),
         ("a" * 300, "(File name too long); give another"),
-        ("a\0b", "(embedded null byte); give another"),
+        ("a\0b", "embedded null "),  # Python 3.13 says "character", before it "byte"
         ("large", "the plan {}/large has more than 100 bytes; give another"),
     ],
 )

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edgerift.errors import StoreError
+from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.steps import held_folder
 
 NAMES = ("audit.json", "findings/a.json", "findings/a.png", "report.html")
@@ -17,7 +17,7 @@ PROGRAM = """
 import itertools, json, os, shutil, sys
 from pathlib import Path
 
-from edgerift.errors import StoreError
+from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.steps import held_folder
 
 base, how, company = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
@@ -238,6 +238,50 @@ def test_a_system_without_such_a_step_comes_to_the_same(tmp_path, monkeypatch):
     write(tmp_path / "out", "two", ["audit.json", "findings/b.json"])
     assert files(tmp_path / "out") == {"audit.json": "two", "findings/b.json": "two"}
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+@pytest.fixture
+def killed(tmp_path, monkeypatch):
+    """A folder of `one` beside a file of the user's, whose change to `two` was killed before its first step."""
+    folder = tmp_path / "out"
+    write(folder, "one", ["audit.json", "report.html"])
+    (folder / "mine.txt").write_text("mine")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgerift.steps._switch._carry_out", die)
+        with pytest.raises(KeyboardInterrupt):
+            write(folder, "two", ["audit.json", "summary.md"])
+    assert (folder / "report.html").read_text() == "one"
+    return folder
+
+
+@pytest.mark.parametrize("place", ["audit.json", "summary.md"])
+def test_what_the_user_put_in_the_place_of_a_new_file_since_a_kill_is_refused(killed, place):
+    (killed / place).unlink(missing_ok=True)
+    (killed / place).write_text("user's")
+    before = {path.name for path in killed.iterdir()}
+    with pytest.raises(
+        StoreError, match=rf"{place} was put there after a run was killed .* move it away and run again"
+    ):
+        held_folder(killed).__enter__()
+    assert (killed / place).read_text() == "user's"
+    assert {path.name for path in killed.iterdir()} == before
+    (killed / place).rename(killed / "moved")
+    with held_folder(killed):
+        pass
+    found = {path.name: path.read_text() for path in killed.iterdir() if path.name != ".edgerift-files"}
+    assert found == {"audit.json": "two", "summary.md": "two", "mine.txt": "mine", "moved": "user's"}
+
+
+def test_what_the_user_put_in_the_place_of_an_old_file_since_a_kill_stays(killed):
+    (killed / "report.html").write_text("user's")
+    with pytest.warns(EdgeriftWarning, match=r"report\.html was put there after a run was killed .* it stays"):
+        held_folder(killed).__enter__().close()
+    found = {path.name: path.read_text() for path in killed.iterdir() if path.name != ".edgerift-files"}
+    assert found == {"audit.json": "two", "summary.md": "two", "mine.txt": "mine", "report.html": "user's"}
 
 
 def test_what_an_orphan_of_another_folder_staged_is_left_alone(tmp_path):

@@ -317,3 +317,32 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot use .*Not a directory"):
         require_writable(tmp_path / place)
+
+
+@pytest.mark.parametrize("vanishing", ["file", "folder", "work"])
+def test_what_vanishes_while_a_store_is_looked_at_is_gone(store, monkeypatch, vanishing):
+    """A step at work beside the look removes files, and its folder becomes a result."""
+    good, other = Part(name="good"), Part(name="other")
+    for recipe in (good, other):
+        store.get(recipe)
+    folder = store.root / name_of(other)
+    if vanishing == "work":
+        folder = folder.rename(store.root / ".work" / folder.name)
+    true = Path.lstat
+    goes = {"file": folder / "text", "folder": folder, "work": folder}[vanishing]
+
+    def lstat(path):
+        if path == goes:
+            shutil.rmtree(goes) if vanishing == "folder" else goes.rename(store.root / goes.name)
+        return true(path)
+
+    found = entries(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", lstat)
+        seen = entries(store)
+    assert names(seen) == [name_of(good)] if vanishing == "folder" else set(names(seen)) == set(names(found))
+    shutil.rmtree(store.root / name_of(other), ignore_errors=True)
+    (entry,) = (entry for entry in found if entry.name == name_of(other))
+    assert verify(entry).state == "gone"
+    assert verify(entry).damage == ""
+    assert not remove(store, entry)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from edgerift.run import Here, Place, run_steps
-from edgerift.run._records import Records
+from edgerift.run import Here, Place, Records, run_steps
 from edgerift.steps import Store
 from edgerift.study import make_plan, open_study
 

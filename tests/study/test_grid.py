@@ -86,13 +86,13 @@ def test_the_cells_of_both_threats_in_their_order():
 
 def test_an_original_is_the_one_that_train_makes(pairs):
     recipe = only(pairs, original="LeNet", kind="ptq", seed=SEED).recipe
-    assert recipe.pair.original.digest() == train_recipe(DATA, ORIGINAL).digest()
+    assert recipe.pair.original.digest() == train_recipe(DATA.images(ORIGINAL.seed), ORIGINAL).digest()
 
 
 @pytest.mark.parametrize("method", ["ptq", "qat"])
 def test_a_program_is_the_one_that_adapt_makes(pairs, method):
     adapting = AdaptOptions(method=method, adapt_epochs=1, calibration_images=99)
-    made = adapt_recipe(DATA, ORIGINAL, adapting, None, False)
+    made = adapt_recipe(DATA.images(ORIGINAL.seed), ORIGINAL, adapting, None, False)
     recipe = only(pairs, original="LeNet", kind=method, seed=SEED).recipe
     assert recipe.pair.program.digest() == made.digest()
 

@@ -8,8 +8,7 @@ from made_study import made_pair
 from recorded_work import record
 
 from edgerift.harden import HardenRecipe
-from edgerift.run._graph import key_of
-from edgerift.run._records import Records
+from edgerift.run import Records, key_of
 from edgerift.steps import Store, write_whole
 from edgerift.study import PairRecipe, Study, StudyResult, collect, make_cells
 

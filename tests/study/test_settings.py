@@ -189,7 +189,12 @@ CHANGES = [
     ("    diva:", "    di/va:", 25, "it is not allowed: a name is printable"),
     ("epsilon: 4", "epsilon: 256", 27, "evasion.attacks.diva.epsilon is 256; it must be less than or equal to 255"),
     ("c: 2}", "c: -2}", 28, "evasion.attacks.diva.change.objective.diva.c is -2; it must be"),
-    ("type: diva,", "type: dva,", 28, "evasion.attacks.diva.change.objective.type is 'dva'; it must be 'diva', "),
+    (
+        "type: diva,",
+        "type: dva,",
+        28,
+        "evasion.attacks.diva.change.objective.type is 'dva'; it must be 'cross-entropy', ",
+    ),
     ("shown: diva", "shown: dva", 29, "evasion.shown is 'dva'; it must be one of the attacks: pgd, diva"),
     ("shown: diva", "count: 3", 20, "evasion.shown is missing"),
     ("[qat, divqat]", "[qat, divqat, divqat]", 31, "divqat stands there twice"),

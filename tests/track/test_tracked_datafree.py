@@ -10,7 +10,7 @@ from made_hardening import made_search
 
 from edgerift.adapt import TunedRecipe
 from edgerift.harden import DataFreeHardenRecipe
-from edgerift.run._graph import key_of
+from edgerift.run import key_of
 from edgerift.steps import Recipe, Store
 from edgerift.study import Study, make_cells
 from edgerift.track._tracked import CellLog, cell_log

@@ -22,8 +22,8 @@ from edgerift.adapt import Divqat, TunedRecipe
 from edgerift.errors import MissingRuntimeError, StoreError
 from edgerift.harden import make_row
 from edgerift.images import ImagesSettings
-from edgerift.run._graph import key_of
-from edgerift.run._records import Record, Records, likeness
+from edgerift.run import Records, key_of
+from edgerift.run._records import Record, likeness
 from edgerift.settings import Settings
 from edgerift.steps import Recipe, Store, silent
 from edgerift.study import Study, make_cells

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from edgerift.errors import StoreError
-from edgerift.train import Epoch, History, plot_history
-from edgerift.train._history import read_history
+from edgerift.train import Epoch, History, plot_history, read_history
 
 HISTORY = History((Epoch(1.5, 0.4, 1.6, 0.35, 0.1), Epoch(1.25, None, None, None, 0.05)))
 

@@ -68,6 +68,35 @@ def test_full_batch_steps_are_plain_pytorch(train_set: ImageSet) -> None:
     assert [epoch.train_loss for epoch in history.epochs] == pytest.approx(losses, rel=1e-4)
 
 
+@pytest.mark.parametrize("fields", [{}, {"precision": "bfloat16"}, {"label_smoothing": 0.1}], ids=str)
+def test_a_network_that_ends_in_softmax_is_trained_as_its_logits(
+    net: nn.Module, train_set: ImageSet, held_set: ImageSet, fields: dict[str, Any]
+) -> None:
+    # In bfloat16 the gradient of a logarithm is rounded once more.
+    slack = {"rtol": 1e-3, "atol": 2e-3 if fields.get("precision") == "bfloat16" else 1e-4}
+    plain = run(copy.deepcopy(net), train_set, held_set, SETTINGS.replace(**fields))
+    with pytest.warns(errors.ProbabilitiesWarning, match="the model answers probabilities") as said:
+        ending = run(nn.Sequential(*copy.deepcopy(net), nn.Softmax(1)), train_set, held_set, SETTINGS.replace(**fields))
+    assert len(said) == 1
+    for first, second in zip(plain.model.state_dict().values(), ending.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(first, second, **slack)
+    for one, other in zip(plain.history.epochs, ending.history.epochs, strict=True):
+        assert other.train_loss == pytest.approx(one.train_loss, rel=5e-3)
+        assert other.validation_loss == pytest.approx(one.validation_loss, rel=5e-3)
+
+
+def test_a_loss_that_is_given_has_the_answers_as_they_are(train_set: ImageSet) -> None:
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return F.nll_loss(model(images).clamp_min(1e-9).log(), labels)
+
+    models = [nn.Sequential(nn.Flatten(), nn.Linear(192, 3))]
+    models.append(nn.Sequential(*copy.deepcopy(models[0]), nn.Softmax(1)))
+    plain = run(models[0], train_set, None, SETTINGS)
+    torch.testing.assert_close(
+        run(models[1], train_set, None, SETTINGS, loss=loss).model[1].weight, plain.model[1].weight
+    )
+
+
 def test_it_learns(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     settings = SETTINGS.replace(epochs=25, learning_rate=0.1, augment=True)
     trained = run(net, train_set, held_set, settings)

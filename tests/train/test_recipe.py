@@ -63,6 +63,15 @@ def test_the_device_is_no_part_of_the_recipe_and_the_rest_is() -> None:
     assert len({recipe().digest(), *(other.digest() for other in others)}) == 3
 
 
+def test_only_factories_of_ones_own_have_the_name_of_one() -> None:
+    own = recipe(architecture=zoo.Architecture(name="nets:soft", classes=10, size=12))
+    told = json.loads(own.canonical_json())
+    assert told.pop("own_factory") is True
+    assert sorted(told) == sorted(json.loads(recipe().canonical_json()))
+    assert TrainRecipe.model_validate_json(own.canonical_json()).digest() == own.digest()
+    assert own.replace(architecture=recipe().architecture).digest() == recipe().digest()
+
+
 def test_sizes_that_differ() -> None:
     with pytest.raises(errors.RecipeError, match="images are 16 pixels and 'lenet' is made for 12"):
         recipe(images=ImagesSettings(size=16))

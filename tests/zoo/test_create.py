@@ -249,7 +249,7 @@ def test_pretrained_without_a_network(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_torchvision_imports_with_warnings_as_errors_in_a_fresh_process() -> None:
     program = (
         "import edgerift.zoo, sys; assert 'torchvision' not in sys.modules;"
-        "from edgerift.zoo._torchvision import import_torchvision as get;"
+        "from edgerift.zoo.architectures._torchvision import import_torchvision as get;"
         "assert get() is get() is sys.modules['torchvision']; get().models.resnet18;"
         "import torchvision.transforms.v2"
     )

@@ -1,10 +1,14 @@
 """Networks from factories of users: what they may answer, and what is told of those that go wrong."""
 
+import pickle
+import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from edgerift import zoo
 from edgerift.errors import ModelError, ProbabilitiesWarning
@@ -70,6 +74,20 @@ def test_a_file_is_a_module_and_its_networks_answer_float32_logits(nets: str, ki
     torch.testing.assert_close(other.softmax(1), plain.softmax(1), atol=2e-3, rtol=2e-3)
 
 
+def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path: Path) -> None:
+    source = "from torch import nn\n\nclass Net(nn.Flatten):\n    folder = {!r}\n\ndef net(classes):\n    return "
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(
+            source.format(folder) + "nn.Sequential(Net(), nn.Linear(192, classes))"
+        )
+    bodies = [zoo.create(f"{tmp_path}/{folder}/own.py:net", 4, size=8).body for folder in ("first", "second")]
+    assert all(isinstance(body, nn.Sequential) for body in bodies)
+    for body, folder in zip(bodies, ("first", "second"), strict=True):
+        layer = body[0]  # type: ignore[index]
+        assert pickle.loads(pickle.dumps(layer)).folder == folder
+
+
 def test_a_softmax_at_the_end_is_said_and_read_as_logits_also_from_a_file(nets: str, tmp_path: Path) -> None:
     plain = zoo.create(f"{nets}:plain", 4, size=8, seed=3)
     with pytest.warns(ProbabilitiesWarning, match="soft' answers probabilities"):
@@ -111,6 +129,18 @@ def test_what_a_factory_does_wrong_is_told_in_one_line(nets: str, name: str, mes
 def test_a_file_that_cannot_be_imported_is_told_in_one_line(tmp_path: Path, source: str | None, message: str) -> None:
     if source is not None:
         (tmp_path / "own.py").write_text(source)
+    before = set(sys.modules)
     with pytest.raises(ModelError, match=message) as caught:
         zoo.create(f"{tmp_path}/own.py:net", 4)
     assert "\n" not in str(caught.value)
+    assert not [name for name in set(sys.modules) - before if "own" in name]
+
+
+def test_a_model_that_holds_itself_in_its_lists_is_copied() -> None:
+    model = nn.Linear(3, 2)
+    notes: list[object] = [torch.ones(2), model.weight * 2]
+    notes.append({"notes": notes})
+    model.notes = notes  # type: ignore[assignment]
+    copied: Any = zoo.frozen_copy(model).notes
+    assert copied[2]["notes"] is copied
+    assert torch.equal(copied[1], model.weight * 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ _RELU: Final = _ATEN.relu.default
 _HARDTANH: Final = _ATEN.hardtanh.default
 #: Stands for a bound that is not there: no activation reaches it, and any grid's levels of it are finite.
 _FAR: Final = 2.0**64
-_BY_BOUNDS: Final = {
+_BY_BOUNDS: Final[Mapping[Any, tuple[str, str]]] = {
     _ATEN.clamp.default: ("min", "max"),
     _ATEN.clip.default: ("min", "max"),
     _ATEN.clamp.Tensor: ("min", "max"),
@@ -85,13 +86,12 @@ def _clamp(module: fx.GraphModule, node: fx.Node) -> _Clamp | None:
 
 def _by_bounds(module: fx.GraphModule, node: fx.Node) -> _Clamp | None:
     values = arguments_of(node)
-    bounds = []
-    for name, absent in zip(_BY_BOUNDS[node.target], (-math.inf, math.inf), strict=True):  # type: ignore[index]
-        given = values.get(name)
-        bounds.append(absent if given is None else _number(module, given, node))
-    if None in bounds:
-        return None
-    return _Clamp(values["self"], *bounds)  # type: ignore[arg-type]
+    given = [values.get(name) for name in _BY_BOUNDS[node.target]]
+    low, high = (
+        absent if bound is None else _number(module, bound, node)
+        for bound, absent in zip(given, (-math.inf, math.inf), strict=True)
+    )
+    return None if low is None or high is None else _Clamp(values["self"], low, high)
 
 
 def _other(module: fx.GraphModule, node: fx.Node) -> _Clamp | None:

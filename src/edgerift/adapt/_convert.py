@@ -14,7 +14,7 @@ from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
 from edgerift.adapt._nodes import arguments_of, attribute
-from edgerift.adapt._quantizers import quantizer
+from edgerift.adapt._quantizers import quantizer, quantizer_passes
 from edgerift.adapt._same import require_repeatable
 from edgerift.adapt._scales import lower_floors
 from edgerift.deploy import (
@@ -29,7 +29,7 @@ from edgerift.deploy import (
     quiet,
     reads_integers,
 )
-from edgerift.errors import ModelError, QuantizationError, first_line
+from edgerift.errors import ModelError, QuantizationError
 
 _BATCH_NORMALISATION = "aten.batch_norm.default"
 #: How many calibration images, and as many random ones, the comparisons with the original are made on.
@@ -75,7 +75,7 @@ def quantize(
     prepared = _prepared(graph, target)
     layers = layer_names(prepared)
     weights = _float_weights(model, prepared, layers)
-    converted = _calibrated(prepared, itertools.chain([first], remaining))
+    converted = _calibrated(prepared, itertools.chain([first], remaining), target)
     _require_integers(converted, target)
     program = from_graph(
         converted,
@@ -95,29 +95,22 @@ def _noise(size: int) -> Tensor:
 
 
 def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:
-    """Put a target's observers into a graph; a model that its quantizer stumbles over is refused in one line."""
+    """Put a target's observers into a graph."""
     chosen = quantizer(target)
-    with quiet():
+    with quantizer_passes(target):
         from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
-        try:
-            prepared: fx.GraphModule = prepare_pt2e(graph, chosen)
-        except Exception as error:  # It walks the model by patterns, and raises whatever does not fit into them.
-            reason = first_line(error)
-            raise QuantizationError(
-                f"the quantizer of target '{target}' refuses the model: {reason}; replace what it "
-                "names by convolutions, linear layers, poolings and activations"
-            ) from error
+        prepared: fx.GraphModule = prepare_pt2e(graph, chosen)
     return prepared
 
 
-def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor]) -> fx.GraphModule:
-    with quiet():
+def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor], target: Target) -> fx.GraphModule:
+    with quiet(), torch.inference_mode():
+        for batch in batches:
+            prepared(batch)
+    with quantizer_passes(target):
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-        with torch.inference_mode():
-            for batch in batches:
-                prepared(batch)
         lower_floors(prepared)
         converted: fx.GraphModule = convert_pt2e(prepared)
     return converted
@@ -183,7 +176,7 @@ def layer_names(prepared: fx.GraphModule) -> dict[str, str]:
 
 
 def _weight_source(node: fx.Node) -> fx.Node:
-    weight: Any = node.args[1]
+    weight: fx.Node = arguments_of(node)["weight"]
     while weight.op != "get_attr":
         if not weight.args or not isinstance(weight.args[0], fx.Node):
             raise QuantizationError(
@@ -191,7 +184,7 @@ def _weight_source(node: fx.Node) -> fx.Node:
                 "image; only stored weights can be quantized"
             )
         weight = weight.args[0]
-    return weight  # type: ignore[no-any-return]
+    return weight
 
 
 def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str]) -> dict[str, FloatWeight]:

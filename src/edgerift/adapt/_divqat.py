@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from edgerift import zoo
 from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._hardened import TrainedDefence, run_hardened
 from edgerift.adapt._methods import held_out, run_qat
@@ -105,23 +106,17 @@ def tune(
         return twin_scores(twin(program), held.images).softmax(1)
 
     def trained(strength: float) -> Tensor:
-        programs[strength] = run_hardened(
-            original,
-            train,
-            held,
-            target=target,
-            defence=defence.with_strength(strength),
-            settings=chosen,
-            progress=progress,
-        ).program
-        return answers(programs[strength])
+        stronger = defence.with_strength(strength)
+        made = run_hardened(original, train, held, target=target, defence=stronger, settings=chosen, progress=progress)
+        programs[strength] = made.program
+        return answers(made.program)
 
     reference = plain(0)
     search = searched(
         trained,
         plain=answers(reference),
         reseeded=answers(plain(1)),
-        original=twin_scores(folded(original), held.images).softmax(1),
+        original=twin_scores(folded(zoo.frozen_copy(original)), held.images).softmax(1),
         labels=held.labels,
         bounds=bounds,
         progress=progress,

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import torch
 from torch import Tensor, fx
 
-from edgerift.adapt._nodes import LAYERS, attribute
+from edgerift.adapt._nodes import LAYERS, arguments_of, attribute
 from edgerift.adapt._same import is_same, largest
 from edgerift.deploy import Program, operator_name
 from edgerift.errors import QuantizationError
@@ -117,16 +117,17 @@ class _Comparison:
         """The distance of neighbouring levels of a stored tensor, 0 where it is not rounded."""
         if operator_name(other.target) != _DEQUANTIZE_CHANNELS:
             return 0.0
-        scales: Tensor = self.found[other.args[1]]  # type: ignore[index]
+        values = arguments_of(other)
+        scales: Tensor = self.found[values["scales"]]
         shape = [1] * value.dim()
-        shape[int(other.args[3])] = -1  # type: ignore[arg-type]
+        shape[values["axis"]] = -1
         return scales.float().view(shape).expand_as(value)
 
     def _slack(self, node: fx.Node, twin: fx.Node, inputs: list[Any]) -> Tensor | float:
         """How far half a level in each weight can move the results of a layer."""
         if node.target not in LAYERS:
             return 0.0
-        steps = self._steps(twin.args[1], inputs[1])  # type: ignore[arg-type]
+        steps = self._steps(arguments_of(twin)["weight"], inputs[1])
         if not isinstance(steps, Tensor):
             return 0.0
         moved: Tensor = _call(node, [inputs[0].abs(), _HALF * steps, None, *inputs[3:]])
@@ -147,21 +148,22 @@ def _call(node: fx.Node, inputs: list[Any]) -> Any:
 
 def _origin(node: fx.Node) -> fx.Node:
     """The operator whose result a node hands on, rounded or not."""
-    value: Any = node
-    while value.op == "call_function" and operator_name(value.target) in (_QUANTIZE, _DEQUANTIZE):
-        value = value.args[0]
-    return value  # type: ignore[no-any-return]
+    while node.op == "call_function" and operator_name(node.target) in (_QUANTIZE, _DEQUANTIZE):
+        node = arguments_of(node)["input"]
+    return node
 
 
 def _holds(quantize: fx.Node, values: Tensor) -> bool:
     """Tell whether a grid rounds values without cutting off more of them than a calibration does."""
-    scale, zero, low, high = (float(argument) for argument in quantize.args[1:5])  # type: ignore[arg-type]
-    levels = (values / scale + zero).round().clamp(low, high)
+    grid = arguments_of(quantize)
+    scale, zero = grid["scale"], grid["zero_point"]
+    levels = (values / scale + zero).round().clamp(grid["quant_min"], grid["quant_max"])
     lost = ((levels - zero) * scale - values).float().square().mean().sqrt()
     return bool(lost <= _bound(quantize, values))
 
 
 def _bound(node: fx.Node, values: Tensor) -> float:
-    scale, low, high = (float(node.args[index]) for index in (1, 3, 4))  # type: ignore[arg-type]
+    grid = arguments_of(node)
     extent = max(float(values.max()), 0.0) - min(float(values.min()), 0.0)
-    return _HALF * scale + _CUT * extent / (high - low)
+    bound: float = _HALF * grid["scale"] + _CUT * extent / (grid["quant_max"] - grid["quant_min"])
+    return bound

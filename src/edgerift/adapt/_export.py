@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,6 +18,7 @@ from edgerift.adapt._poolings import (
     turn_poolings_into_convolutions,
 )
 from edgerift.adapt._same import is_same, largest, logits_of
+from edgerift.adapt._sums import spell_sums_with_numbers_as_differences
 from edgerift.adapt._writes import drop_dropouts, drop_what_does_nothing, leave_no_writes, untie_layers
 from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError, QuantizationError, first_line
@@ -34,7 +35,7 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
     target's quantizer has no rule for takes an equal form that can run in integers: every clamp by constants becomes a
     ReLU or a hardtanh, a padding with the image's own pixels a concatenation, a batch normalisation a part of its layer
     or a 1x1 depthwise convolution, a mean over height and width a pooling, and for `mobile` an average pooling without
-    padding a depthwise convolution with equal weights. Raises
+    padding a depthwise convolution with equal weights, for `server` a sum with a number a difference. Raises
     :class:`~edgerift.errors.ModelError` when the model cannot be exported.
     """
     graph = _traced(model, example, target, training)
@@ -84,6 +85,7 @@ def _passes(target: Target, training: bool) -> list[_Pass]:
         spell_clamps_alike,
         spell_means_as_poolings,
         spell_poolings_plainly,
+        *([spell_sums_with_numbers_as_differences] if target == "server" else []),
     ]
     if training:
         return passes
@@ -98,10 +100,11 @@ def _traced(model: nn.Module, example: Tensor, target: Target, training: bool) -
         with quiet():
             # X86InductorQuantizer matches partitions that only strict export leaves whole.
             exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
-            graph: Any = exported.module(check_guards=False)
+            graph = exported.module(check_guards=False)
     except Exception as error:
         raise ModelError(f"model '{_name(model)}' cannot be exported: {_reason(error)}") from error
-    return graph  # type: ignore[no-any-return]
+    assert isinstance(graph, fx.GraphModule)
+    return graph
 
 
 def _name(model: nn.Module) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get
 from pydantic import Field
 from torch import Tensor, nn
 
+from edgerift import zoo
 from edgerift.adapt._divergence import Divqat
-from edgerift.adapt._methods import ptq, require_fit, run_qat, weights_digest
+from edgerift.adapt._methods import ptq, require_fit, run_qat, trainable_copy, weights_digest
 from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, Original, open_original, write_history
 from edgerift.adapt._settings import QatSettings
@@ -19,6 +19,7 @@ from edgerift.adapt._smoothing import Smoothing
 from edgerift.deploy import Program, Provenance, Target, folded
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.measure import LogitsModule
 from edgerift.steps import Progress, Recipe, silent
 from edgerift.train import History, Loss, TrainSettings, run
 
@@ -74,9 +75,9 @@ def run_hardened(
             progress=progress,
         )
         return Hardened(*found)
-    model = copy.deepcopy(original).requires_grad_(True)
+    model = trainable_copy(original)
     trained = run(
-        model,
+        model if isinstance(model, zoo.Classifier) else LogitsModule(model, "the original", asks_more=False),
         train,
         validation,
         settings.train,
@@ -85,7 +86,7 @@ def run_hardened(
         progress=progress,
         task=f"{defence.name} in float",
     )
-    program = ptq(trained.model, train, target=target, settings=settings.calibration, progress=progress)
+    program = ptq(model, train, target=target, settings=settings.calibration, progress=progress)
     told = settings.model_dump(mode="json") | {defence.name: defence.model_dump(mode="json"), "stage": stage}
     # Not what `ptq` wrote: the weights that were rounded are not the original's.
     provenance = Provenance(
@@ -97,9 +98,10 @@ def run_hardened(
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:
     """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with the original frozen beside it.
 
-    The original beside it is a folded copy in evaluation mode, so the one given is never touched.
+    The original beside it is a folded copy in evaluation mode, so the one given is never touched; it answers logits,
+    whatever the one given answers.
     """
-    reference = folded(original)
+    reference = LogitsModule(folded(zoo.frozen_copy(original)), "the original")
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         reference.to(images.device)

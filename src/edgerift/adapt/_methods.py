@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +53,7 @@ def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
     """
     blank = torch.zeros(1, 3, program.size, program.size)
     converted = quantize(
-        copy.deepcopy(original).eval(),
+        zoo.frozen_copy(original).cpu(),
         [blank],
         target=program.target,
         classes=program.classes,
@@ -158,8 +157,16 @@ def run_finetune(
     progress: Progress = silent,
 ) -> Trained:
     """Do what :func:`finetune` does and return the history of the training too."""
-    model = copy.deepcopy(original).requires_grad_(True)
+    model = trainable_copy(original)
     return run(model, train, validation, settings, checkpoint=checkpoint, progress=progress, task="finetune")
+
+
+def trainable_copy(original: nn.Module) -> nn.Module:
+    """Copy an original to float32 with all of its parameters to be trained."""
+    model = zoo.frozen_copy(original)
+    for parameter in model.parameters():  # A scripted module does not take it as a whole.
+        parameter.requires_grad_(True)
+    return model
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -182,7 +189,7 @@ def _converted(
     progress: Progress,
 ) -> Converted:
     require_fit(original, train, target)
-    model = copy.deepcopy(original).cpu().float()
+    model = zoo.frozen_copy(original).cpu()
     provenance = Provenance(
         method=method,
         settings=settings,

@@ -48,12 +48,13 @@ def _takes_a_normalisation(layer: fx.Node) -> bool:
         return False
     if layer.target is _ATEN.linear.default and layer.meta["val"].dim() != 2:
         return False  # A linear layer computes along the last axis, a normalisation along the second.
-    tensors = [layer.args[1], *layer.args[2:3]]
-    return all(tensor is None or tensor.op == "get_attr" for tensor in tensors)  # type: ignore[union-attr]
+    values = arguments_of(layer)
+    return all(values[kind] is None or values[kind].op == "get_attr" for kind in ("weight", "bias"))
 
 
 def _copied(module: fx.GraphModule, layer: fx.Node, node: fx.Node) -> fx.Node:
     """Give a normalisation a layer of its own; its weight and bias are registered as `NODE_weight` and `NODE_bias`."""
+    target: Any = layer.target
     values = arguments_of(layer)
     with module.graph.inserting_before(node):
         for kind in ("weight", "bias"):
@@ -61,8 +62,8 @@ def _copied(module: fx.GraphModule, layer: fx.Node, node: fx.Node) -> fx.Node:
                 own = attribute(module, str(values[kind].target)).clone()
                 module.register_parameter(f"{node.name}_{kind}", nn.Parameter(own, requires_grad=False))
                 values[kind] = constant(module, f"{node.name}_{kind}", node)
-        copied = module.graph.call_function(layer.target, tuple(values.values()))  # type: ignore[arg-type]
-    copied.meta = {**layer.meta, "source_fn_stack": [(copied.name, _FUNCTIONS[layer.target])]}
+        copied = module.graph.call_function(target, tuple(values.values()))
+    copied.meta = {**layer.meta, "source_fn_stack": [(copied.name, _FUNCTIONS[target])]}
     return copied
 
 

@@ -47,7 +47,8 @@ def spell_borders_as_pieces(module: fx.GraphModule) -> None:
 def _rows(mode: str, extent: int, before: int, after: int) -> list[int]:
     """List which row of an axis each row of the padded one is, as NumPy pads."""
     names: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-    return np.pad(np.arange(extent), (before, after), mode=names[mode]).tolist()  # type: ignore[no-any-return]
+    rows: list[int] = np.pad(np.arange(extent), (before, after), mode=names[mode]).tolist()
+    return rows
 
 
 def _bordered(module: fx.GraphModule, node: fx.Node, source: fx.Node, axis: int, rows: list[int]) -> fx.Node:

@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from torch import fx
 
-from edgerift.deploy import Target, quiet
-from edgerift.errors import MissingRuntimeError
+from edgerift.deploy import Target, operator_name, quiet
+from edgerift.errors import EdgeriftError, MissingRuntimeError, QuantizationError, first_line
+
+#: The packages whose functions are passes.
+_QUANTIZERS: Final = ("torchao.", "executorch.")
+_MOST_NAMED: Final = 3
+
+
+@contextmanager
+def quantizer_passes(target: Target) -> Iterator[None]:
+    """Run passes of torchao and of a target's quantizer, which walk a model by patterns and raise what does not fit.
+
+    What they raise, often without a text, becomes a :class:`~edgerift.errors.QuantizationError` that names the pass and
+    the operators that it looked at.
+    """
+    try:
+        with quiet():
+            yield
+    except EdgeriftError:
+        raise
+    except Exception as error:
+        told = first_line(error) if isinstance(error, RuntimeError) else _told(error)
+        raise QuantizationError(
+            f"the quantizer of target '{target}' refuses the model{_where(error)}: {told}; replace what it names by "
+            "convolutions, linear layers, poolings and activations"
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    name, first = type(error).__name__, first_line(error)
+    return name if first == name else f"{name}: {first}"
+
+
+def _where(error: Exception) -> str:
+    """Name the pass that raised, and the operators that it held."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    frames = [frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(_QUANTIZERS)]
+    if not frames:
+        return ""
+    held = [value for value in frames[-1].f_locals.values() if isinstance(value, fx.Node) and value.op != "output"]
+    nodes = ", ".join(f"'{operator_name(node.target)}' (node '{node.name}')" for node in held[:_MOST_NAMED])
+    return f" in its pass '{frames[-1].f_code.co_name}'" + (f", at {nodes}" if nodes else "")
 
 
 def quantizer(target: Target, *, training: bool = False) -> Any:
@@ -52,14 +95,15 @@ def _with_fused_clamps(base: Any) -> Any:
 
     class FusedClampQuantizer(Quantizer):  # type: ignore[misc]
         def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
-            return base.transform_for_annotation(model)  # type: ignore[no-any-return]
+            transformed: fx.GraphModule = base.transform_for_annotation(model)
+            return transformed
 
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
             base.SUPPORTED_PATTERNS = _patterns_for(model, type(base).SUPPORTED_PATTERNS)
-            annotated = base.annotate(model)
+            annotated: fx.GraphModule = base.annotate(model)
             for node in annotated.graph.nodes:
                 _fuse_clamp(node)
-            return annotated  # type: ignore[no-any-return]
+            return annotated
 
         def validate(self, model: fx.GraphModule) -> None:
             base.validate(model)

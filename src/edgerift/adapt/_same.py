@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from edgerift.errors import ModelError
+from edgerift.errors import ModelError, users_code
+from edgerift.measure import MODULE_CALL
+from edgerift.zoo import frozen_copy
 
 #: How far scores may move by the order of summation alone, as a share of the largest one.
 _ROUNDING: Final = 1e-4
@@ -45,8 +46,8 @@ def require_repeatable(original: nn.Module, images: Tensor) -> None:
 
     >>> require_repeatable(nn.Flatten(), torch.rand(2, 3, 8, 8))
     """
-    model = copy.deepcopy(original).eval() if original.training else original
-    with torch.no_grad():
+    model = frozen_copy(original, None) if original.training else original
+    with torch.no_grad(), users_code("the original", MODULE_CALL):
         first, second = (logits_of(model(images)) for _ in range(2))
     if not is_same(first, second):
         raise ModelError(

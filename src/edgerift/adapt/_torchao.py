@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, fx, nn
 
 from edgerift.adapt._convert import layer_names, tensor_names
 from edgerift.adapt._export import export
 from edgerift.adapt._final_softmax import leave_out_final_softmax
-from edgerift.adapt._methods import require_fit, weights_digest
-from edgerift.adapt._quantizers import quantizer
+from edgerift.adapt._methods import require_fit, trainable_copy, weights_digest
+from edgerift.adapt._quantizers import quantizer, quantizer_passes
 from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Program, Provenance, Target, from_graph, quiet
 from edgerift.images import ImageSet
@@ -28,9 +26,10 @@ def torchao_qat_model(original: nn.Module, example: Tensor, *, target: Target) -
         from torchao.quantization.pt2e import allow_exported_model_train_eval
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
-        graph = export(copy.deepcopy(original).requires_grad_(True), example, target, training=True)
+        graph = export(trainable_copy(original), example, target, training=True)
         leave_out_final_softmax(graph)
         graph.recompile()
+    with quantizer_passes(target):
         prepared: fx.GraphModule = prepare_qat_pt2e(graph, quantizer(target, training=True))
         allow_exported_model_train_eval(prepared)
     return prepared
@@ -62,6 +61,7 @@ def torchao_qat(
                 model.apply(disable_observer)
 
         run(prepared, train, validation, chosen.train, on_epoch=freeze, progress=progress, task="torchao qat")
+    with quantizer_passes(target):
         converted = convert_pt2e(prepared)
     return from_graph(
         converted,

@@ -16,7 +16,7 @@ from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
 from edgerift.settings import Settings, TimesOrNone
-from edgerift.steps import Progress, Recipe, read_document, write_whole
+from edgerift.steps import Progress, Recipe, read_document, stored_recipes, write_whole
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -140,6 +140,18 @@ class TunedRecipe(Recipe):
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the models that every trial is compared with; the trials depend on one another and are its own work."""
         return (self.hardened.original, self.plain(), self.plain(1))
+
+    def asked(self, store: Store) -> tuple[Recipe, ...]:
+        """List the trials in the store, of whatever strength."""
+        found = stored_recipes(store, HardenedRecipe, self.hardened.original.canonical_json())
+        return tuple(step for step in found if self._is_trial(step))
+
+    def _is_trial(self, step: HardenedRecipe) -> bool:
+        own = self.hardened.defence
+        if step.defence.name != own.name or step.replace(defence=own).digest() != self.hardened.digest():
+            return False
+        low = self.allowance.low
+        return step.defence.with_strength(low) == own.with_strength(low)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, and write the chosen program and what was tried into `folder`."""

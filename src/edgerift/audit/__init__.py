@@ -1,25 +1,25 @@
-"""The whole examination of a pair: evasion, theft, checks of the evaluation, reasons, evidence, and the gate."""
+"""The audit of a pair: evasion, theft, checks of the evaluation, explanations, evidence, and the gate."""
 
 from edgerift.audit._baseline import judge_baseline as judge_baseline
 from edgerift.audit._baseline import read_audit as read_audit
-from edgerift.audit._document import AttackPart as AttackPart
 from edgerift.audit._document import Audit as Audit
-from edgerift.audit._document import ClassPart as ClassPart
-from edgerift.audit._document import ComparisonPart as ComparisonPart
-from edgerift.audit._document import ControlPart as ControlPart
-from edgerift.audit._document import DataPart as DataPart
-from edgerift.audit._document import EmbeddingPart as EmbeddingPart
-from edgerift.audit._document import EvasionPart as EvasionPart
 from edgerift.audit._document import Examined as Examined
-from edgerift.audit._document import FidelityPart as FidelityPart
-from edgerift.audit._document import FindingPart as FindingPart
-from edgerift.audit._document import FlagPart as FlagPart
 from edgerift.audit._document import GatePart as GatePart
-from edgerift.audit._document import LayerPart as LayerPart
 from edgerift.audit._document import Made as Made
 from edgerift.audit._document import Measured as Measured
-from edgerift.audit._document import PairPart as PairPart
-from edgerift.audit._document import TheftPart as TheftPart
+from edgerift.audit._document_evasion import AttackPart as AttackPart
+from edgerift.audit._document_evasion import ClassPart as ClassPart
+from edgerift.audit._document_evasion import ComparisonPart as ComparisonPart
+from edgerift.audit._document_evasion import ControlPart as ControlPart
+from edgerift.audit._document_evasion import EmbeddingPart as EmbeddingPart
+from edgerift.audit._document_evasion import EvasionPart as EvasionPart
+from edgerift.audit._document_evasion import FidelityPart as FidelityPart
+from edgerift.audit._document_evasion import FindingPart as FindingPart
+from edgerift.audit._document_evasion import LayerPart as LayerPart
+from edgerift.audit._document_pair import DataPart as DataPart
+from edgerift.audit._document_pair import FlagPart as FlagPart
+from edgerift.audit._document_pair import PairPart as PairPart
+from edgerift.audit._document_theft import TheftPart as TheftPart
 from edgerift.audit._folder import judged as judged
 from edgerift.audit._folder import run_audit as run_audit
 from edgerift.audit._folder import schema as schema

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._document import AttackPart, Audit, DataPart, EvasionPart, Examined, GatePart
+from edgerift.audit._document import Audit, Examined, GatePart
+from edgerift.audit._document_evasion import AttackPart, EvasionPart
+from edgerift.audit._document_pair import DataPart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
@@ -78,6 +80,12 @@ def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
         limit=_SIGNIFICANT,
         holds=not (worse and p < _SIGNIFICANT),
     )
+
+
+def require_baseline(now: Attack, data: DataPart, path: Path) -> None:
+    """Make sure, before the work, that an earlier audit can be compared; raises `InputError` where it cannot."""
+    require_comparable(now, data, read_audit(path))
+    _earlier_evasive(path)
 
 
 def require_comparable(now: Attack, data: DataPart, earlier: Audit) -> AttackPart:

@@ -8,7 +8,8 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from edgerift.audit._document import FidelityPart, FlagPart
+from edgerift.audit._document_evasion import FidelityPart
+from edgerift.audit._document_pair import FlagPart
 from edgerift.evade import (
     Attack,
     Dropped,

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, final
+from collections.abc import Mapping
+from typing import NamedTuple, final
 
 from edgerift.audit._checks import check_all
-from edgerift.audit._document import (
-    ControlPart,
-    EmbeddingPart,
-    EvasionPart,
-    FidelityPart,
-    FlagPart,
-    LayerPart,
-)
+from edgerift.audit._document_evasion import ControlPart, EmbeddingPart, EvasionPart, FidelityPart, LayerPart
+from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import findings
 from edgerift.audit._measures import attack_part, comparison
 from edgerift.audit._opened import Opened
 from edgerift.audit._reasons import embedding_parts, layer_parts
 from edgerift.audit._stages import Stages
 from edgerift.deploy import fidelity
-from edgerift.evade import Evasion, SelectRecipe
+from edgerift.evade import EvadeRecipe, Evasion
 from edgerift.measure import fisher, interval, quadrants
 from edgerift.settings import Settings
 
-if TYPE_CHECKING:
-    from edgerift.audit._recipe import AuditRecipe
+
+class Searches(NamedTuple):
+    """What an audit searches: every attack by name, the one named `main` on the control too where there is one.
+
+    `classes` are those of the embedding; all where it is empty.
+    """
+
+    main: str
+    attacks: Mapping[str, EvadeRecipe]
+    control: EvadeRecipe | None
+    classes: tuple[int, ...]
 
 
 class _Flags(Settings):
@@ -46,18 +50,19 @@ class _Control(Settings):
     control: ControlPart | None
 
 
-def evasion_part(recipe: AuditRecipe, main: str, opened: Opened, stages: Stages) -> EvasionPart:
-    """Run every attack of the recipe, the one named `main` first, and examine what it found."""
-    run = _Run(recipe, main, opened)
-    names = (main, *sorted(recipe.attacks.keys() - {main}))
+def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionPart:
+    """Run every attack, the main one first, and examine what it found."""
+    run, main = _Run(searches, opened), searches.main
+    names = (main, *sorted(searches.attacks.keys() - {main}))
     found = {name: stages.timed(f"attack {name}", functools.partial(run.found, name)) for name in names}
     first = found[main]
     fidelities = stages.kept("fidelity", _Fidelity, lambda: run.fidelity(first))
     flags = stages.kept("checks", _Flags, lambda: run.flags(found, fidelities))
     reasons = stages.kept("reasons", _Reasons, lambda: run.reasons(first))
     control = _Control(control=None)
-    if recipe.control is not None:
-        control = stages.kept("control", _Control, lambda: run.control(first))
+    if searches.control is not None:
+        again = searches.control
+        control = stages.kept("control", _Control, lambda: run.control(first, again))
     return EvasionPart(
         attacked=len(first),
         dropped_original_wrong=first.dropped.original_wrong,
@@ -80,12 +85,11 @@ def evasion_part(recipe: AuditRecipe, main: str, opened: Opened, stages: Stages)
 class _Run:
     """The stages of one run; `first` is what the main attack found."""
 
-    def __init__(self, recipe: AuditRecipe, main: str, opened: Opened) -> None:
-        self._recipe, self._main, self._opened = recipe, main, opened
+    def __init__(self, searches: Searches, opened: Opened) -> None:
+        self._searches, self._opened = searches, opened
 
-    def found(self, name: str, *, control: bool = False) -> Evasion:
-        opened = self._opened
-        return self._recipe.searching(name, control=control).open(opened.store, opened.progress)
+    def found(self, name: str) -> Evasion:
+        return self._searches.attacks[name].open(self._opened.store, self._opened.progress)
 
     def fidelity(self, first: Evasion) -> _Fidelity:
         parts = {}
@@ -103,20 +107,19 @@ class _Run:
     def flags(self, found: dict[str, Evasion], near: _Fidelity) -> _Flags:
         opened = self._opened
         both = {"clean": near.clean, "attacked": near.attacked}
-        return _Flags(flags=check_all(*opened.both, opened.test, opened.clean, found, self._main, both))
+        return _Flags(flags=check_all(*opened.both, opened.test, opened.clean, found, self._searches.main, both))
 
     def reasons(self, first: Evasion) -> _Reasons:
         opened = self._opened
         return _Reasons(
             layers=layer_parts(opened.pair, first, opened.progress),
-            embeddings=embedding_parts(opened.pair, first, self._recipe.classes),
+            embeddings=embedding_parts(opened.pair, first, self._searches.classes),
         )
 
-    def control(self, first: Evasion) -> _Control:
+    def control(self, first: Evasion, search: EvadeRecipe) -> _Control:
         opened = self._opened
-        result = self.found(self._main, control=True)
-        pair = self._recipe.pair.replace(control=self._recipe.control)
-        answers = SelectRecipe(pair=pair, images=self._recipe.images).open(opened.store, opened.progress)
+        result = search.open(opened.store, opened.progress)
+        answers = search.selecting.open(opened.store, opened.progress)
         return _Control(
             control=ControlPart(
                 evasive=interval(result.rate),

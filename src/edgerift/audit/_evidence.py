@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from edgerift.audit._document import FindingPart, InsideName
+from edgerift.audit._document_evasion import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.measure import l2_distance, linf_distance, ssim

@@ -9,13 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit._baseline import judge_baseline, read_audit, require_comparable
+from edgerift.audit._baseline import judge_baseline, read_audit, require_baseline
 from edgerift.audit._document import Audit, Made, Measured
+from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened
 from edgerift.audit._policy import Policy, judge
 from edgerift.audit._recipe import MEASURED, AuditRecipe
+from edgerift.audit._room import REPORTS, require_room
 from edgerift.audit._start import start_flags
 from edgerift.deploy import RUNTIMES
 from edgerift.errors import InputError
@@ -24,9 +26,6 @@ from edgerift.steps import Progress, Store, held_folder, remove_unfinished, sile
 
 AUDIT: Final = "audit.json"
 SCHEMA: Final = "audit.schema.json"
-
-#: What the command line wrote beside them before a folder listed its files.
-_REPORTS: Final = ("report.html", "report.sarif", "report.junit.xml")
 
 
 def run_audit(
@@ -39,6 +38,7 @@ def run_audit(
     made: Made | None = None,
     allow_mismatch: bool = False,
     allow_inaccurate: bool = False,
+    before: Callable[[], None] | None = None,
     reports: Callable[[Audit, Path], None] | None = None,
     progress: Progress = silent,
 ) -> Audit:
@@ -48,7 +48,8 @@ def run_audit(
     `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `reports` is called with the
     audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them; the
     files of an earlier audit and of this one never stand together, and those of the user stay. `baseline` is an earlier
-    audit's folder or `audit.json`; `made` is what the document tells of this run.
+    audit's folder or `audit.json`; `made` is what the document tells of this run. `before` is called when the checks
+    are done and the work begins.
 
     Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a pair whose parts do not
     belong together unless `allow_mismatch`, and for an original that does not know the images unless
@@ -59,16 +60,18 @@ def run_audit(
     with held_folder(folder) as held:
         for place in (held.path, held.path / FINDINGS):
             remove_unfinished(place, below=False)
+        names = (AUDIT, *(REPORTS if reports is not None else ()))
+        require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
         if baseline is not None:
-            # What cannot be compared is refused before the work, not after it.
-            if recipe.main is None:
-                raise InputError("a baseline is compared by the images that evade; examine evasion too")
-            described = data_part(recipe.images, opened.test)
-            require_comparable(recipe.attacks[recipe.main], described, read_audit(baseline))
+            _require_comparable(recipe, opened, baseline)
+        seconds = opened.seconds_to_open()
+        require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
-        measured = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
-        measured = measured.replace(pair=measured.pair.replace(flags=flags))
+        if before is not None:
+            before()
+        recipe = recipe.replace(pair_seconds=seconds)
+        measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
         audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
@@ -77,6 +80,18 @@ def run_audit(
             if reports is not None:
                 reports(audit, staged)
     return audit
+
+
+def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path) -> None:
+    """Refuse a baseline that cannot be compared before the work, not after it."""
+    if recipe.main is None:
+        raise InputError("a baseline is compared by the images that evade; examine evasion too")
+    require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)
+
+
+def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, progress: Progress) -> Measured:
+    found = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
+    return found.replace(pair=found.pair.replace(flags=flags))
 
 
 def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:
@@ -110,9 +125,9 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
     evidence = [name for one in findings for name in (one.clean_png, one.attacked_png, f"{FINDINGS}/{one.id}.json")]
     pair = audit.pair
     models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}
-    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.values()}
+    models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.parts()}
     copied = [name for name, digest in models.items() if _digest(folder / name) == digest]
-    return (AUDIT, SCHEMA, SAMPLES, *_REPORTS, *evidence, *copied)
+    return (AUDIT, SCHEMA, SAMPLES, *REPORTS, *evidence, *copied)
 
 
 def _digest(file: Path) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgerift.audit._document import AttackPart, ClassPart, ComparisonPart, DataPart
+from edgerift.audit._document_evasion import AttackPart, ClassPart, ComparisonPart
+from edgerift.audit._document_pair import DataPart
 from edgerift.evade import Evasion
 from edgerift.images import ImageSet, ImagesSettings
 from edgerift.measure import Interval, Rate, interval, l2_distance, linf_distance, mcnemar, ssim

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import time
 from typing import TYPE_CHECKING, Final, final
 
 from torch import Tensor
 
 from edgerift.adapt import open_original
-from edgerift.audit._document import PairPart
+from edgerift.audit._document_pair import PairPart
 from edgerift.deploy import Program
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
@@ -34,6 +35,12 @@ class Opened:
     def both(self) -> tuple[Pair, Steering]:
         """The pair, and what steers an attack on it."""
         return self.settings.open(self.store, self.progress)
+
+    def seconds_to_open(self) -> float:
+        """Open the pair, made when missing, and tell how long that took."""
+        began = time.perf_counter()
+        self.pair  # noqa: B018 - opened when it is first needed
+        return time.perf_counter() - began
 
     @property
     def pair(self) -> Pair:

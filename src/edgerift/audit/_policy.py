@@ -7,7 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from edgerift.audit._document import EvasionPart, Examined, FlagPart, GatePart, PairPart, TheftPart
+from edgerift.audit._document import Examined, GatePart
+from edgerift.audit._document_evasion import EvasionPart
+from edgerift.audit._document_pair import FlagPart, PairPart
+from edgerift.audit._document_theft import TheftPart
 from edgerift.settings import LARGEST_YAML, Document, Settings, read_yaml, settings_of
 
 #: The rules whose figures are counts; all others are shares.
@@ -49,8 +52,8 @@ class Policy(Settings):
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy from a YAML file; raises `InputError` for a file that is none, naming line and field."""
-    document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML)
+    """Read a policy from a YAML file or a pipe; raises `InputError` for what is none, naming line and field."""
+    document = Document(path, "policy", "give a YAML file", most=LARGEST_YAML, may_be_pipe=True)
     return settings_of(read_yaml(document, "write for instance 'evasive: 0.10'"), Policy, document)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgerift.adapt import float_weights
-from edgerift.audit._document import EmbeddingPart, LayerPart
+from edgerift.audit._document_evasion import EmbeddingPart, LayerPart
 from edgerift.deploy import feature_module, twin, twin_scores
 from edgerift.errors import InputError
 from edgerift.evade import Evasion, Pair, embedding, rank_layers

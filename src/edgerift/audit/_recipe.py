@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from edgerift.adapt import FinetuneRecipe
 from edgerift.audit._document import Measured
-from edgerift.audit._evasion import evasion_part
+from edgerift.audit._evasion import Searches, evasion_part
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
@@ -37,7 +37,8 @@ class AuditRecipe(Recipe):
     `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the thieves of
     the build by name; a threat without any is not examined, and one of them has to be. `count` images are attacked,
     drawn with the seed `draw`; all unless given. With a `control` the main attack also runs against the original's
-    float-fine-tuned copy. `classes` are those of the embedding; all unless given. A run that was killed goes on after
+    float-fine-tuned copy. `classes` are those of the embedding; all unless given. `pair_seconds` is how long the pair
+    took to make before this step began. A run that was killed goes on after
     its last finished stage, within a search after its last finished part, and within a theft after the clone's last
     epoch.
     """
@@ -54,6 +55,7 @@ class AuditRecipe(Recipe):
     control: FinetuneRecipe | None = None
     classes: tuple[ClassNumber, ...] = ()
     batch_size: BatchSize = Field(default=64, exclude=True)
+    pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:
@@ -111,9 +113,11 @@ class AuditRecipe(Recipe):
 
     def _measured(self, opened: Opened, stages: Stages) -> Measured:
         self._require_classes(opened.test)
-        stages.timed("pair", lambda: opened.pair)
-        evasion = None if self.main is None else evasion_part(self, self.main, opened, stages)
-        theft = theft_part(self, opened, stages) if self.thefts else None
+        stages.timed("pair", lambda: opened.pair, before=self.pair_seconds)
+        searches = self._searches()
+        evasion = None if searches is None else evasion_part(searches, opened, stages)
+        thefts = {name: self.stealing(name) for name in self.thefts}
+        theft = theft_part(thefts, opened, stages) if thefts else None
         return Measured(
             edgerift=version("edgerift"),
             data=data_part(self.images, opened.test),
@@ -122,6 +126,13 @@ class AuditRecipe(Recipe):
             theft=theft,
             times=stages.times(),
         )
+
+    def _searches(self) -> Searches | None:
+        if self.main is None:
+            return None
+        attacks = {name: self.searching(name) for name in self.attacks}
+        control = None if self.control is None else self.searching(self.main, control=True)
+        return Searches(self.main, attacks, control, self.classes)
 
     def _require_classes(self, test: ImageSet) -> None:
         wrong = [number for number in self.classes if number >= len(test.classes)]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+
+from torch import Tensor
 
 from edgerift import zoo
 from edgerift.audit._evidence import FINDINGS, FindingFile
@@ -60,23 +63,13 @@ def replay(
             raise InputError(_is_another("original", folder / described.original, "--original"))
         if build is None and _is_file(folder / described.build, described.fingerprint.sha256) is False:
             raise InputError(_is_another("build", folder / described.build, "--build"))
-    image = read_png(folder / finding.attacked_png)
     model = zoo.load(original or folder / described.original, trust=trust)
-    if image.shape[1:] != (model.architecture.size,) * 2:
-        raise DataError(
-            f"{folder / finding.attacked_png} has {image.shape[2]} x {image.shape[1]} pixels, the original takes "
-            f"{model.architecture.size} x {model.architecture.size}; give the audit's own files"
-        )
+    image = _attacked(folder / finding.attacked_png, model.architecture.size)
     used = open_build(build or folder / described.build, described.fingerprint.runtime, trust=trust)
     pair = Pair(model, None, used)
-    scores = pair.original_scores(image[None]), pair.build_scores(image[None])
-    for whose, answer in zip(("original", "build"), scores, strict=True):
-        if answer.shape[1] != len(described.classes):
-            raise ModelError(
-                f"the finding has {len(described.classes)} classes, the {whose} answers {answer.shape[1]}; "
-                "give the audit's own files"
-            )
-    before, after = (answer.double().softmax(1)[0] for answer in scores)
+    scores = {"original": pair.original_scores(image[None]), "build": pair.build_scores(image[None])}
+    _require_classes(scores, len(described.classes))
+    before, after = (answer.double().softmax(1)[0] for answer in scores.values())
     return Replay(
         finding=finding.id,
         evasive=int(before.argmax()) == finding.label and int(after.argmax()) != finding.label,
@@ -104,6 +97,24 @@ def _is_another(what: str, path: Path, option: str) -> str:
         f"{path} is not the {what} that the finding was judged on; give that one with {option}, audit again, "
         "or pass --allow-mismatch to replay on what is there"
     )
+
+
+def _attacked(path: Path, size: int) -> Tensor:
+    image = read_png(path)
+    if image.shape[1:] != (size, size):
+        raise DataError(
+            f"{path} has {image.shape[2]} x {image.shape[1]} pixels, the original takes {size} x {size}; give the "
+            "audit's own files"
+        )
+    return image
+
+
+def _require_classes(scores: Mapping[str, Tensor], classes: int) -> None:
+    for whose, answer in scores.items():
+        if answer.shape[1] != classes:
+            raise ModelError(
+                f"the finding has {classes} classes, the {whose} answers {answer.shape[1]}; give the audit's own files"
+            )
 
 
 def _described(path: Path) -> tuple[FindingFile, Path]:

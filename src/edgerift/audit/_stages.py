@@ -36,13 +36,13 @@ class Stages:
         self._progress(f"audit: {name}", 1, 1)
         return result
 
-    def timed(self, name: str, compute: Callable[[], Result]) -> Result:
-        """Note how long a stage took, the first time that it ran to its end."""
+    def timed(self, name: str, compute: Callable[[], Result], before: float = 0.0) -> Result:
+        """Note how long a stage took, the first time that it ran to its end, and `before`, seconds spent earlier."""
         path = self._folder / f"stage-time-{name}.json"
         began = time.perf_counter()
         result = compute()
         if not path.is_file():
-            write_whole(path, _Timed(seconds=time.perf_counter() - began).model_dump_json())
+            write_whole(path, _Timed(seconds=before + time.perf_counter() - began).model_dump_json())
         return result
 
     def times(self) -> dict[str, float]:

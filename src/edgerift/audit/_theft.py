@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 
-from edgerift.audit._document import FlagPart, TheftPart
+from edgerift.audit._document_pair import FlagPart
+from edgerift.audit._document_theft import TheftPart
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
-from edgerift.extract import Knockoff, QuerySettings, Theft
+from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.settings import Count, Settings
-
-if TYPE_CHECKING:
-    from edgerift.audit._recipe import AuditRecipe
 
 
 class TheftSettings(Settings):
@@ -26,14 +23,11 @@ class TheftSettings(Settings):
     attack: Knockoff = Knockoff()
 
 
-def theft_part(recipe: AuditRecipe, opened: Opened, stages: Stages) -> TheftPart:
-    """Let every thief of the recipe steal the build."""
+def theft_part(thefts: Mapping[str, ExtractRecipe], opened: Opened, stages: Stages) -> TheftPart:
+    """Let every thief steal the build."""
     thieves = {
-        name: stages.timed(
-            f"theft {name}",
-            functools.partial(recipe.stealing(name).theft, opened.store, opened.progress),
-        )
-        for name in recipe.thefts
+        name: stages.timed(f"theft {name}", functools.partial(theft.theft, opened.store, opened.progress))
+        for name, theft in thefts.items()
     }
     labels = opened.test.labels
     return summarised(thieves, int(torch.bincount(labels).max()) / len(labels))

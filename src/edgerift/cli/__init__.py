@@ -1,3 +1,3 @@
-"""The verbs of the command line."""
+"""The commands of the command line."""
 
 from edgerift.cli._main import main as main

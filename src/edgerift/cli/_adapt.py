@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.console import Group
@@ -13,10 +13,10 @@ from rich.text import Text
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
 from edgerift.cli._options import DataOptions, Json, output_folder
-from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, require_fit
+from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, fitting
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import Settings, is_file
@@ -31,7 +31,7 @@ class Adapt(Settings):
 
     out: Path
     """the folder for the results"""
-    runtime: tuple[Literal["executorch", "onnxruntime", "inductor"], ...] = ()
+    runtime: tuple[RuntimeName, ...] = ()
     """a runtime to build for; may be given several times; the target's own unless given"""
     original: Path | None = None
     """an original.safetensors to adapt; trained from the data unless given"""
@@ -50,7 +50,8 @@ class Adapt(Settings):
         folder = output_folder(self.out)
         store = self.data.open_store()
         with progress_bars() as progress:
-            recipe = adapt_recipe(self.data, self.training, self.adapting, self.original, self.trust)
+            described = self.data.images(self.training.seed)
+            recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
             # Everything is made before the first file is written, so that what fails leaves the folder as it was.
             artefacts = {name: self._artefact(name, recipe, store, progress) for name in runtimes}
             control = store.get(control_recipe(recipe), progress) if self.control else None
@@ -103,8 +104,7 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
             f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"
         )
     model = zoo.load(original, trust=trust)
-    described = data.images(seed)
-    require_fit(model, described)
+    described = fitting(model, data.images(seed))
     return make_card(
         model,
         Program.load(program),

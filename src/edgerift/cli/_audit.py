@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import field_validator
@@ -19,15 +19,15 @@ from edgerift.cli._pipeline import (
     adapt_recipe,
     chosen_runtimes,
     control_recipe,
+    fitting,
     network_name,
-    require_fit,
     shipped_build,
 )
 from edgerift.cli._price import tell_price
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, given_program
+from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
@@ -53,6 +53,14 @@ class AttackOptions(Settings):
     """a class number to show in the embedding; may be given several times; all unless given"""
 
 
+class _Examined(NamedTuple):
+    """A pair, the images as it knows their classes, and the control where there is one."""
+
+    pair: PairSettings
+    images: images.ImagesSettings
+    control: FinetuneRecipe | None
+
+
 #: What may be examined, in the order of the report.
 THREATS: Final = ("evasion", "theft")
 
@@ -76,7 +84,7 @@ class AuditCommand(Settings):
     """its program.safetensors, or a folder that `edgerift adapt --out` wrote, whose build is then judged"""
     build: Path | None = None
     """the shipped .pte, .onnx or .pt2; compiled from the program unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime that judges; the target's own unless given"""
     policy: Path | None = None
     """a YAML file with the gate's limits; unless given, the interval of the evasive rate may end at 10 %, and that of
@@ -123,7 +131,6 @@ class AuditCommand(Settings):
             recipe = self._recipe()
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
-            tell_price(thefts, store, progress, "--threats evasion goes without")
             audit = run_audit(
                 recipe,
                 folder,
@@ -133,6 +140,7 @@ class AuditCommand(Settings):
                 allow_mismatch=self.allow_mismatch,
                 allow_inaccurate=self.allow_inaccurate,
                 made=self._made(folder),
+                before=lambda: tell_price(thefts, store, progress, "--threats evasion goes without"),
                 reports=write_reports,
                 progress=progress,
             )
@@ -149,9 +157,9 @@ class AuditCommand(Settings):
         if self.adapted is None:
             if self.build is not None:
                 raise InputError("--build needs the program that it was compiled from; pass --adapted PROGRAM too")
-            pair, control = self._made_pair()
+            pair, described, control = self._made_pair(described)
         else:
-            pair, control = self._given_pair(self.adapted, described)
+            pair, described, control = self._given_pair(self.adapted, described)
         attacks = self._attacks() if "evasion" in self.examined else {}
         thefts = self._thefts(described, pair.original) if "theft" in self.examined else {}
         return AuditRecipe(
@@ -189,26 +197,25 @@ class AuditCommand(Settings):
             for labels in kinds
         }
 
-    def _made_pair(self) -> tuple[PairSettings, FinetuneRecipe | None]:
-        recipe = adapt_recipe(self.data, self.training, self.adapting, self.original, self.trust)
+    def _made_pair(self, described: images.ImagesSettings) -> _Examined:
+        recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.runtime,) if self.runtime else ())
         building = BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
         wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
         pair = PairSettings(original=recipe.original, program=recipe, build=building)
-        return pair, control_recipe(recipe) if wanted else None
+        return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 
-    def _given_pair(
-        self, adapted: Path, described: images.ImagesSettings
-    ) -> tuple[PairSettings, FinetuneRecipe | None]:
+    def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:
         program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted
         original_path = self.original or program_path.with_name("original.safetensors")
         program = given_program(program_path)
         original = given_original(original_path, trust=self.trust)
-        require_fit(zoo.load(original_path, trust=self.trust), described)
+        classes = Program.load(program_path).provenance.classes
+        described = fitting(zoo.load(original_path, trust=self.trust), described, classes)
         build = shipped_build(adapted, program, self.build, self.runtime, trust=self.trust)
         pair = PairSettings(original=original, program=program, build=build)
         if self.control != "yes":
-            return pair, None
+            return _Examined(pair, described, None)
         settings = TrainSettings(
             epochs=self.adapting.adapt_epochs,
             learning_rate=self.adapting.adapt_learning_rate,
@@ -216,4 +223,4 @@ class AuditCommand(Settings):
             device=self.training.device,
             seed=self.training.seed,
         )
-        return pair, FinetuneRecipe(original=original, images=described, settings=settings)
+        return _Examined(pair, described, FinetuneRecipe(original=original, images=described, settings=settings))

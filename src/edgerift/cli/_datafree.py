@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
+import tyro
 from pydantic import PositiveFloat
 
 from edgerift import zoo
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
-from edgerift.extract import DataFree, Differences, Generator, Positives
+from edgerift.extract import DATA_FREE, DataFree, Differences, Generator, Positives
 from edgerift.images import ImagesSettings
 from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
@@ -22,13 +23,19 @@ _DIGITS_DISGUIDE_BUDGET: Final = 40_000
 _DIGITS: Final[dict[str, Any]] = {"batch_size": 64, "width": 32, "latent": 64}
 
 
+if TYPE_CHECKING:
+    AttackChoice: TypeAlias = str
+else:
+    AttackChoice = Literal["knockoff", *DATA_FREE.names()]
+
+_LISTED: Final = "; ".join(f"{name}: {published.about.replace('`', '')}" for name, published in DATA_FREE.items())
+_ATTACKS_HELP: Final = f"knockoff queries images of another set; the others generate their queries. {_LISTED}"
+
+
 class DataFreeOptions(Settings):
     """How a thief steals who has no images, and lets a generator make them."""
 
-    attack: Literal["knockoff", "dfme", "maze", "maze-dfme", "disguide", "disguide-hard"] = "knockoff"
-    """knockoff asks about images of another set; the others make their own questions, and need many more: with finite
-    differences of the victim's answers (dfme, maze, and maze-dfme as DFME's code runs it), or with two clones that
-    disagree (disguide, and disguide-hard, which sees labels alone)"""
+    attack: Annotated[AttackChoice, tyro.conf.arg(help=_ATTACKS_HELP)] = "knockoff"
     epsilon: PositiveFloat | None = None
     """how far a finite difference goes, before the tanh; 0.001 unless given, which is below what int8 can notice"""
     directions: Times | None = None

@@ -52,7 +52,7 @@ class Doctor(Settings):
 
 def diagnose() -> Diagnosis:
     """Look at the runtimes, the devices, the compiler and the folders."""
-    runtimes = [_runtime(name) for name in RUNTIMES]
+    runtimes = [_runtime(name) for name in RUNTIMES.names()]
     return Diagnosis(
         edgerift=edgerift.__version__,
         python=platform.python_version(),
@@ -64,13 +64,14 @@ def diagnose() -> Diagnosis:
 def _runtime(name: str) -> Finding:
     label = f"runtime {name}"
     try:
-        package = find_runtime(name).packages[0]
+        runtime = find_runtime(name)
     except MissingRuntimeError as error:
         return Finding(name=label, works=False, detail=str(error))
-    if name == "inductor" and not _has_compiler():
-        return Finding(name=label, works=False, detail="needs a C++ compiler: apt-get install g++")
-    targets = " and ".join(RUNTIMES[name].targets)
-    version = importlib.metadata.version(package)
+    lacking = runtime.missing()
+    if lacking is not None:
+        return Finding(name=label, works=False, detail=lacking)
+    package = runtime.packages[0]
+    version, targets = importlib.metadata.version(package), " and ".join(runtime.targets)
     return Finding(name=label, works=True, detail=f"{package} {version}, target {targets}")
 
 
@@ -86,10 +87,6 @@ def _compiler() -> Finding:
     found = shutil.which("c++") or shutil.which("g++")
     detail = found or "not found; torch.compile and inductor builds need one: apt-get install g++"
     return Finding(name="C++ compiler", works=found is not None, detail=detail)
-
-
-def _has_compiler() -> bool:
-    return _compiler().works
 
 
 def _device() -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, final, get_args
+from typing import Annotated, Final, final, get_args
 
 import tyro
 from pydantic import Field, PositiveFloat
@@ -12,11 +12,11 @@ from rich.text import Text
 
 from edgerift.adapt import AdaptRecipe, Allowance
 from edgerift.cli._options import DataOptions, Json, Words, number, number_list, output_folder, word_list
-from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, network_name, qat_settings, source_recipe
+from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source, network_name, qat_settings
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import BuildRecipe
+from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, RowName, make_row
 from edgerift.report import hardening_text, write_hardening
@@ -69,7 +69,7 @@ class HardenCommand(Settings):
     ] = ()
     original: Path | None = None
     """an original.safetensors to harden; trained from the data unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime of the builds; the target's own unless given"""
     trust: bool = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
@@ -94,10 +94,12 @@ class HardenCommand(Settings):
         return 0
 
     def _recipe(self) -> HardenRecipe:
-        described, options = self.data.images(self.training.seed), self.hardening
+        options = self.hardening
         (runtime,) = chosen_runtimes(options.target, (self.runtime,) if self.runtime else ())
-        original = source_recipe(self.data, self.training, self.original, self.trust, options.target)
         seed = self.training.seed
+        original, described = find_source(
+            self.data.images(seed), self.training, self.original, self.trust, options.target
+        )
         return HardenRecipe.model_validate(
             {
                 "original": original,

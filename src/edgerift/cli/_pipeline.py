@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, NamedTuple, final
 
 from edgerift import images, zoo
 from edgerift.adapt import (
@@ -17,7 +18,6 @@ from edgerift.adapt import (
     known_classes,
     ptq,
 )
-from edgerift.cli._options import DataOptions
 from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.deploy import (
     RUNTIMES,
@@ -26,10 +26,12 @@ from edgerift.deploy import (
     GivenProgram,
     Program,
     Target,
+    default_runtime,
     find_runtime,
     given_build,
+    runtimes_for,
 )
-from edgerift.errors import ModelError, RecipeError
+from edgerift.errors import ImagesWarning, ModelError, RecipeError
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -57,39 +59,54 @@ class AdaptOptions(QuantizeOptions):
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
     """Choose the runtimes that were named, or the target's own; raises `RecipeError` for one that does not fit."""
-    chosen = named or (("executorch",) if target == "mobile" else ("onnxruntime",))
+    chosen = named or (default_runtime(target),)
     for name in chosen:
         if target not in find_runtime(name).targets:
-            fitting = [other for other, entry in RUNTIMES.items() if target in entry.targets]
-            raise RecipeError(f"runtime '{name}' does not take target '{target}'; choose {' or '.join(fitting)}")
+            fitting = " or ".join(runtimes_for(target))
+            raise RecipeError(f"runtime '{name}' does not take target '{target}'; choose {fitting}")
     return tuple(dict.fromkeys(chosen))
 
 
+class Source(NamedTuple):
+    """An original, and the images as it knows their classes."""
+
+    original: TrainRecipe | GivenOriginal
+    images: images.ImagesSettings
+
+
 def adapt_recipe(
-    data: DataOptions, training: OriginalOptions, adapting: AdaptOptions, original: Path | None, trust: bool
+    described: images.ImagesSettings,
+    training: OriginalOptions,
+    adapting: AdaptOptions,
+    original: Path | None,
+    trust: bool,
 ) -> AdaptRecipe:
     """Turn the options into the recipe of a program, from the original given or from one trained for it."""
+    source = find_source(described, training, original, trust, adapting.target)
     return AdaptRecipe(
-        original=source_recipe(data, training, original, trust, adapting.target),
-        images=data.images(training.seed),
+        original=source.original,
+        images=source.images,
         method=adapting.method,
         target=adapting.target,
         settings=qat_settings(training, adapting),
     )
 
 
-def source_recipe(
-    data: DataOptions, training: OriginalOptions, original: Path | None, trust: bool, target: Target | None
-) -> TrainRecipe | GivenOriginal:
+def find_source(
+    described: images.ImagesSettings,
+    training: OriginalOptions,
+    original: Path | None,
+    trust: bool,
+    target: Target | None,
+) -> Source:
     """Turn the options into an original, the one given or one trained; without a target it need not be quantizable."""
     if original is not None:
         given = given_original(original, trust=trust)
-        require_fit(zoo.load(original, trust=trust), data.images(training.seed))
-        return given
-    trained = train_recipe(data, training)
+        return Source(given, fitting(zoo.load(original, trust=trust), described))
+    trained = train_recipe(described, training)
     if target is not None:
         _require_quantizable(trained, target)
-    return trained
+    return Source(trained, described)
 
 
 def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> QatSettings:
@@ -118,8 +135,14 @@ def _require_quantizable(training: TrainRecipe, target: Target) -> None:
         ptq(zoo.from_architecture(training.architecture), few, target=target, calibration_images=1)
 
 
-def require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None:
-    """Make sure that an original was made for such images: as many classes, in the same order, the same size."""
+def fitting(
+    model: zoo.Classifier, described: images.ImagesSettings, classes: tuple[str, ...] = ()
+) -> images.ImagesSettings:
+    """Make sure that an original was made for such images: as many classes, in the same order, the same size.
+
+    The same classes in another order are brought into the original's, or into that of `classes` where it names none.
+    """
+    described = in_order(known_classes(model) or classes, described)
     train = images.open_splits(described).train
     zoo.check(model, len(train.classes))
     zoo.check_classes(known_classes(model), train.classes, train.name)
@@ -128,6 +151,25 @@ def require_fit(model: zoo.Classifier, described: images.ImagesSettings) -> None
             f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
             f"the images are brought to {described.size}; pass --size {model.architecture.size}"
         )
+    return described
+
+
+def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images.ImagesSettings:
+    """Bring the classes of images into the order in which a model knows them, by their names, and say so.
+
+    Images whose classes are not the same ones stay as they are.
+    """
+    given = images.class_names(described)
+    if known == given or sorted(known) != sorted(given) or len(set(known)) < len(known):
+        return described
+    moved = [name for name, other in zip(known, given, strict=True) if name != other]
+    warnings.warn(
+        f"the classes of '{described.source}' are brought into the model's order by their names: {len(moved)} of "
+        f"{len(known)} stand elsewhere, {moved[0]!r} is number {known.index(moved[0])} and not {given.index(moved[0])}",
+        ImagesWarning,
+        stacklevel=2,
+    )
+    return described.replace(classes=known)
 
 
 def network_name(original: TrainRecipe | GivenOriginal) -> str:

@@ -20,8 +20,9 @@ from edgerift import steps as upkeep
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_file
 from edgerift.steps import Entry, Recipe, Store, Verdict, default_root, read
+from edgerift.steps._store import WORK_FOLDER
 
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -226,8 +227,8 @@ def _counted(count: int, one: str, many: str) -> str:
 
 def _recipe(store: Store, given: str) -> Recipe:
     """Read the recipe of a result of the store, or of a file; raises :class:`~edgerift.errors.InputError`."""
-    own = store.root / given / "recipe.json"
-    path = own if own.is_file() else Path(given)
+    own = (place / given / "recipe.json" for place in (store.root, store.root / WORK_FOLDER))
+    path = next(filter(is_file, own), Path(given))
     path = path / "recipe.json" if path.is_dir() else path
     try:
         return read(path.read_bytes(), _known_recipes())

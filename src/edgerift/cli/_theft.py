@@ -17,8 +17,6 @@ _COLLAGES: Final = "collages"
 
 _SMALL_STUDENT: Final = "resnet8"
 _LARGE_STUDENT: Final = "resnet18"
-#: Victims that the small student can follow.
-_SMALL: Final = frozenset({"resnet8", "lenet", "mobilenet_tiny", "densenet_tiny"})
 
 _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
@@ -74,13 +72,7 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
     source = _source(options, victim)
     if source == _COLLAGES:
         return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
-    described = ImagesSettings(
-        source=source,
-        size=victim.size,
-        validation_fraction=_HELD_BACK,
-        seed=victim.seed,
-        labels=victim.labels,
-    )
+    described = ImagesSettings(source=source, size=victim.size, validation_fraction=_HELD_BACK, seed=victim.seed)
     try:
         return QuerySettings(images=images.resolve(described), seed=seed)
     except DataError as error:
@@ -124,8 +116,7 @@ def thief(
 
 def clone_network(options: TheftOptions, architecture: str) -> str:
     """Name the clone's network; `architecture` is the victim's by its name in the zoo."""
-    small = architecture in _SMALL or architecture not in zoo.names()
-    return options.student or (_SMALL_STUDENT if small else _LARGE_STUDENT)
+    return options.student or (_SMALL_STUDENT if zoo.is_small(architecture) else _LARGE_STUDENT)
 
 
 def _source(options: TheftOptions, victim: ImagesSettings) -> str:

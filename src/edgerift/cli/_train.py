@@ -25,9 +25,7 @@ _EPOCHS = {"digits": 30}
 class OriginalOptions(Settings):
     """How to train the original."""
 
-    model: str = "resnet8"
-    """resnet8, lenet, mobilenet_tiny, densenet_tiny, resnet18, resnet34, resnet50, densenet121, mobilenet_v2,
-    shufflenet_v2, resnet34_8x, or module:factory for your own"""
+    model: Annotated[str, tyro.conf.arg(help=f"{', '.join(zoo.names())}, or module:factory for your own")] = "resnet8"
     stem: Literal["small", "imagenet"] = "small"
     """the first layers: for small images, or as for ImageNet"""
     pretrained: bool = False
@@ -74,7 +72,7 @@ class Train(Settings):
         """Train what is not trained yet, write the files and say how accurate the original is."""
         folder = output_folder(self.out)
         with progress_bars() as progress:
-            recipe = train_recipe(self.data, self.original)
+            recipe = train_recipe(self.data.images(self.original.seed), self.original)
             finished = self.data.open_store().get(recipe, progress)
             copy_files(finished, folder)
             test = images.open_splits(recipe.images).test
@@ -97,19 +95,19 @@ class Train(Settings):
         return 0
 
 
-def train_recipe(data: DataOptions, original: OriginalOptions) -> TrainRecipe:
-    """Turn the options into the recipe of an original."""
-    described = data.images(original.seed)
+def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
+    """Turn the options into the recipe of an original, for images that are brought to one size."""
+    assert described.size is not None
     classes = class_count(described)
     architecture = zoo.Architecture(
         name=original.model,
         classes=classes,
-        size=data.size,
+        size=described.size,
         stem=original.stem,
         pretrained=original.pretrained,
     )
     settings = TrainSettings(
-        epochs=_EPOCHS.get(data.data, 20) if original.epochs is None else original.epochs,
+        epochs=_EPOCHS.get(described.source, 20) if original.epochs is None else original.epochs,
         learning_rate=original.learning_rate,
         batch_size=original.batch_size,
         precision=original.precision,
@@ -117,13 +115,13 @@ def train_recipe(data: DataOptions, original: OriginalOptions) -> TrainRecipe:
         device=original.device,
         seed=original.seed,
     )
-    zoo.create(original.model, classes, size=data.size, stem=original.stem)  # Fails now rather than later.
+    zoo.create(original.model, classes, size=described.size, stem=original.stem)  # Fails now rather than later.
     return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
 
 
 def class_count(described: images.ImagesSettings) -> int:
     """Count the classes of the images that the settings describe."""
-    return len(images.open_splits(described).train.classes)
+    return len(images.class_names(described))
 
 
 def copy_files(finished: Path, folder: Path) -> None:

@@ -12,12 +12,13 @@ from edgerift.cli._pipeline import (
     AdaptOptions,
     adapt_recipe,
     chosen_runtimes,
+    find_source,
+    in_order,
     network_name,
     shipped_build,
-    source_recipe,
 )
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, given_build, given_program
+from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import Settings, is_file, is_folder
@@ -35,7 +36,7 @@ class VictimOptions(Settings):
     """its program.safetensors, or a folder that `edgerift adapt` or `edgerift harden` wrote, whose build is then it"""
     build: Path | None = None
     """the shipped .pte, .onnx or .pt2, which is enough; compiled from the program unless given"""
-    runtime: Literal["executorch", "onnxruntime", "inductor"] | None = None
+    runtime: RuntimeName | None = None
     """the runtime of the build; the target's own unless given"""
     trust: bool = False
     """open an Inductor package or an original of your own factory, which runs code"""
@@ -58,32 +59,32 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     """Turn the options into a victim; raises :class:`~edgerift.errors.InputError` for those that contradict."""
     described = data.images(training.seed)
     if options.victim == "original":
-        return _original(options, data, training, described)
+        return _original(options, training, described)
     named: tuple[str, ...] = (options.runtime,) if options.runtime else ()
     if options.adapted is not None:
         return _shipped(options, options.adapted, described)
     if options.build is not None:
         given = given_build(options.build, options.runtime, trust=options.trust)
         return Found(given, described, "", given.runtime)
-    program = adapt_recipe(data, training, adapting, options.original, options.trust)
+    program = adapt_recipe(described, training, adapting, options.original, options.trust)
     (runtime,) = chosen_runtimes(adapting.target, named)
     building = BuildRecipe.model_validate({"program": program, "runtime": runtime})
-    return Found(building, described, network_name(program.original), runtime)
+    return Found(building, program.images, network_name(program.original), runtime)
 
 
-def _original(options: VictimOptions, data: DataOptions, training: OriginalOptions, described: ImagesSettings) -> Found:
+def _original(options: VictimOptions, training: OriginalOptions, described: ImagesSettings) -> Found:
     if options.build is not None:
         raise InputError("--build names a build and --victim original the original; leave one of them out")
     path = options.original
     if path is None and options.adapted is not None:
         path = _beside(options.adapted)
-    source = source_recipe(data, training, path, options.trust, None)
-    return Found(source, described, network_name(source), "float")
+    source = find_source(described, training, path, options.trust, None)
+    return Found(source.original, source.images, network_name(source.original), "float")
 
 
 def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -> Found:
     program = given_program(adapted / "program.safetensors" if is_folder(adapted) else adapted)
-    _require_program_fits(Program.load(program.path), described)
+    described = _fitting(Program.load(program.path), described)
     building = shipped_build(adapted, program, options.build, options.runtime, trust=options.trust)
     path = options.original or _beside(adapted)
     network = ""
@@ -96,7 +97,8 @@ def _beside(adapted: Path) -> Path:
     return (adapted if is_folder(adapted) else adapted.parent) / "original.safetensors"
 
 
-def _require_program_fits(program: Program, described: ImagesSettings) -> None:
+def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
+    described = in_order(program.provenance.classes, described)
     train = open_splits(described).train
     if program.classes != len(train.classes):
         raise ModelError(
@@ -109,3 +111,4 @@ def _require_program_fits(program: Program, described: ImagesSettings) -> None:
             f"the program was made for images of {program.size} pixels, the images are brought to "
             f"{described.size}; pass --size {program.size}"
         )
+    return described

@@ -1,8 +1,8 @@
-"""Defences that change the answers of a victim, so that a thief learns less from them than its users do.
+"""Defences that perturb a victim's answers, so that an attacker learns less from them than its users do.
 
-Each is a frozen description, called on answers float32 `[N,K]` (rows of probabilities) to give others. It looks at one
-row at a time and at nothing else: the same answer is always changed in the same way. `keeps_argmax` tells whether the
-label is certain to stay.
+Each is a frozen description, and a function from answers float32 `[N,K]` (rows of probabilities) to perturbed ones. It
+depends on one row at a time and on nothing else: the same answer is always perturbed in the same way. `keeps_argmax`
+says whether the label is guaranteed to stay.
 """
 
 from edgerift.defend._coarser import LabelOnly as LabelOnly

@@ -1,5 +1,25 @@
-"""From a program to what runs: the differentiable twin, the builds on three runtimes, and how far they differ."""
+"""From a program to what runs: the differentiable twin, builds for three runtimes, and the differences between them."""
 
+from edgerift.deploy.builds._build import build as build
+from edgerift.deploy.builds._build import open_build as open_build
+from edgerift.deploy.builds._departure import Fidelity as Fidelity
+from edgerift.deploy.builds._departure import leaves_program as leaves_program
+from edgerift.deploy.builds._fidelity import fidelity as fidelity
+from edgerift.deploy.builds._fidelity import module_logits as module_logits
+from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
+from edgerift.deploy.builds._names import RuntimeName as RuntimeName
+from edgerift.deploy.builds._recipe import BuildRecipe as BuildRecipe
+from edgerift.deploy.builds._recipe import GivenBuild as GivenBuild
+from edgerift.deploy.builds._recipe import GivenProgram as GivenProgram
+from edgerift.deploy.builds._recipe import given_build as given_build
+from edgerift.deploy.builds._recipe import given_program as given_program
+from edgerift.deploy.builds._runtime import RUNTIMES as RUNTIMES
+from edgerift.deploy.builds._runtime import Build as Build
+from edgerift.deploy.builds._runtime import Fingerprint as Fingerprint
+from edgerift.deploy.builds._runtime import Runtime as Runtime
+from edgerift.deploy.builds._runtime import default_runtime as default_runtime
+from edgerift.deploy.builds._runtime import find_runtime as find_runtime
+from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
 from edgerift.deploy.program._operators import is_allowed as is_allowed
 from edgerift.deploy.program._operators import multiplies as multiplies
 from edgerift.deploy.program._operators import operator_name as operator_name
@@ -10,23 +30,6 @@ from edgerift.deploy.program._program import Target as Target
 from edgerift.deploy.program._program import from_graph as from_graph
 from edgerift.deploy.program._quiet import quiet as quiet
 from edgerift.deploy.program._regions import reads_integers as reads_integers
-from edgerift.deploy.runtimes._build import RUNTIMES as RUNTIMES
-from edgerift.deploy.runtimes._build import Build as Build
-from edgerift.deploy.runtimes._build import Fingerprint as Fingerprint
-from edgerift.deploy.runtimes._build import Runtime as Runtime
-from edgerift.deploy.runtimes._build import build as build
-from edgerift.deploy.runtimes._build import find_runtime as find_runtime
-from edgerift.deploy.runtimes._build import open_build as open_build
-from edgerift.deploy.runtimes._fidelity import Fidelity as Fidelity
-from edgerift.deploy.runtimes._fidelity import fidelity as fidelity
-from edgerift.deploy.runtimes._fidelity import leaves_program as leaves_program
-from edgerift.deploy.runtimes._fidelity import module_logits as module_logits
-from edgerift.deploy.runtimes._fidelity import twin_scores as twin_scores
-from edgerift.deploy.runtimes._recipe import BuildRecipe as BuildRecipe
-from edgerift.deploy.runtimes._recipe import GivenBuild as GivenBuild
-from edgerift.deploy.runtimes._recipe import GivenProgram as GivenProgram
-from edgerift.deploy.runtimes._recipe import given_build as given_build
-from edgerift.deploy.runtimes._recipe import given_program as given_program
 from edgerift.deploy.twins._features import feature_module as feature_module
 from edgerift.deploy.twins._folding import folded as folded
 from edgerift.deploy.twins._restored import layers as layers
@@ -35,6 +38,6 @@ from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin
 from edgerift.deploy.twins._trainable import FloatWeight as FloatWeight
 from edgerift.deploy.twins._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin
-from edgerift.deploy.twins._twin import Arithmetic as Arithmetic
+from edgerift.deploy.twins._twin import ARITHMETICS as ARITHMETICS
 from edgerift.deploy.twins._twin import Twin as Twin
 from edgerift.deploy.twins._twin import twin as twin

@@ -1,4 +1,4 @@
-"""Searches for images that the original gets right and the shipped build gets wrong."""
+"""The search for adversarial images that the original gets right and the shipped build gets wrong."""
 
 from edgerift.evade._attack import Attack as Attack
 from edgerift.evade._control import FloatBuild as FloatBuild
@@ -14,14 +14,9 @@ from edgerift.evade._judge import is_beyond_top5 as is_beyond_top5
 from edgerift.evade._judge import is_evasive as is_evasive
 from edgerift.evade._layer_ranking import LayerEffect as LayerEffect
 from edgerift.evade._layer_ranking import rank_layers as rank_layers
-from edgerift.evade._objectives import CrossEntropy as CrossEntropy
-from edgerift.evade._objectives import Custom as Custom
-from edgerift.evade._objectives import Diva as Diva
-from edgerift.evade._objectives import Margin as Margin
-from edgerift.evade._objectives import Objective as Objective
-from edgerift.evade._objectives import PairMargin as PairMargin
-from edgerift.evade._objectives import TargetedDiva as TargetedDiva
-from edgerift.evade._objectives import margin as margin
+from edgerift.evade._objective import Custom as Custom
+from edgerift.evade._objective import Objective as Objective
+from edgerift.evade._objective import margin as margin
 from edgerift.evade._pair import Fleet as Fleet
 from edgerift.evade._pair import Pair as Pair
 from edgerift.evade._pair import Steering as Steering
@@ -38,3 +33,8 @@ from edgerift.evade._search import eligible as eligible
 from edgerift.evade._search import search as search
 from edgerift.evade._search import search_selected as search_selected
 from edgerift.evade._search import select as select
+from edgerift.evade.objectives._build_alone import CrossEntropy as CrossEntropy
+from edgerift.evade.objectives._build_alone import Margin as Margin
+from edgerift.evade.objectives._diva import Diva as Diva
+from edgerift.evade.objectives._diva import TargetedDiva as TargetedDiva
+from edgerift.evade.objectives._pair_margin import PairMargin as PairMargin

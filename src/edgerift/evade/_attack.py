@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, Union
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.evade._grey_levels import GreyLevels, meant
-from edgerift.evade._objectives import CrossEntropy, Margin, NamedObjective, PairMargin, TargetedDiva
+from edgerift.evade._objective import OBJECTIVES, Custom, ObjectiveSettings
+from edgerift.evade.objectives._pair_margin import PairMargin
 from edgerift.settings import Seed, Settings, Times, TimesOrNone
+
+if TYPE_CHECKING:
+    NamedObjective: TypeAlias = ObjectiveSettings
+else:
+    NamedObjective = Annotated[Union[(*OBJECTIVES.parts(), Custom)], Field(discriminator="type")]
 
 #: Gradient calls for each image; a report has a figure for each.
 MOST_CALLS: Final = 1_000_000
@@ -54,12 +60,12 @@ class Attack(Settings):
     @property
     def target(self) -> int | None:
         """The class that the build has to answer, where the objective names one."""
-        return self.objective.target if isinstance(self.objective, TargetedDiva) else None
+        return self.objective.wanted
 
     @property
     def reads_original(self) -> bool:
         """Tell whether the objective needs the original's logits."""
-        return not isinstance(self.objective, CrossEntropy | Margin)
+        return self.objective.reads_original
 
     @model_validator(mode="after")
     def _check(self) -> Attack:
@@ -72,8 +78,9 @@ class Attack(Settings):
             )
         if self.rule == "apgd" and self.schedule != "constant":
             raise ValueError("rule 'apgd' has its own schedule; leave schedule at 'constant'")
-        if self.rule == "balance" and not isinstance(self.objective, PairMargin):
-            raise ValueError("rule 'balance' follows both margins; choose the objective pair-margin, or another rule")
+        if self.rule == "balance" and not self.objective.has_sides:
+            fitting = " or ".join(name for name, one in OBJECTIVES.items() if one.has_sides)
+            raise ValueError(f"rule 'balance' follows both margins; choose the objective {fitting}, or another rule")
         if self.goal == "top5" and self.target is not None:
             raise ValueError("goal 'top5' does not go with a target class; leave goal at 'wrong'")
         return self

@@ -14,7 +14,7 @@ from edgerift.errors import ModelError
 from edgerift.evade._attack import Attack
 from edgerift.evade._channels import shown
 from edgerift.evade._judge import Judge
-from edgerift.evade._objectives import Objective, PairMargin, margin
+from edgerift.evade._objective import Objective, margin
 from edgerift.evade._pair import Steering
 from edgerift.evade._starts import box, project, starts
 from edgerift.evade._steps import Slope, State, step_rule
@@ -210,7 +210,7 @@ class Engine:
             original = self._steering.original(seen if kept is lost else shown(kept, self._channels))
         adapted = tuple(module(seen) for module in self._steering.adapted)
         if balances:
-            slope = _both_sides(kept, lost, *PairMargin.sides(original, adapted, labels))
+            slope = _both_sides(kept, lost, *self._attack.objective.sides(original, adapted, labels))
         else:
             values = _checked(self._objective(original, adapted, labels), labels)
             (gradient,) = torch.autograd.grad(values.sum(), (images,), materialize_grads=True)

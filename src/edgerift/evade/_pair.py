@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, twin
 from edgerift.errors import InputError
-from edgerift.evade._objectives import margin
+from edgerift.evade._objective import margin
 from edgerift.measure import Logits, LogitsModule
 from edgerift.zoo import frozen_copy
 

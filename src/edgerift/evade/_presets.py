@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.evade._attack import Attack
-from edgerift.evade._objectives import CrossEntropy, Diva, Margin, PairMargin
+from edgerift.evade.objectives._build_alone import CrossEntropy, Margin
+from edgerift.evade.objectives._diva import Diva
+from edgerift.evade.objectives._pair_margin import PairMargin
 
 
 def presets(epsilon: int = 8, steps: int = 20) -> dict[str, Attack]:

@@ -22,7 +22,7 @@ from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import BatchSize, Count, Seed, Settings
-from edgerift.steps import Progress, Recipe, silent, write_whole
+from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
 from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
@@ -127,6 +127,11 @@ class EvadeRecipe(Recipe):
         """List the pair and what it answers, and the shards as soon as it is known how many there are."""
         shards = self._shards(store, silent) if self.shard is not None and store.has(self.selecting) else ()
         return (*self.pair.opened, self.selecting, *shards)
+
+    def asked(self, store: Store) -> tuple[Recipe, ...]:
+        """List the shards in the store, however many images they were cut to."""
+        own = self.canonical_json()
+        return tuple(step for step in stored_recipes(store, EvadeShard, own) if step.evade.canonical_json() == own)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the result into `folder`."""

@@ -17,7 +17,7 @@ from edgerift.evade._engine import Engine, Trace, device_of
 from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import Judge, finite, is_evasive
-from edgerift.evade._objectives import Custom, Objective, guarded, name_of
+from edgerift.evade._objective import Custom, Objective, guarded, name_of
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.images import ImageSet, to_float

@@ -1,16 +1,13 @@
-"""The attacks on the model: an oracle with a budget, and the thieves who ask it.
+"""Model extraction: an oracle with a query budget, and the attacks that query it.
 
-Nothing here ever sees a victim's weights or gradients: every attack goes through the :class:`Oracle`.
+No attack sees a victim's weights or gradients: every attack goes through the :class:`Oracle`.
 """
 
-from edgerift.extract._attacks import AttackName as AttackName
-from edgerift.extract._attacks import DataFree as DataFree
-from edgerift.extract._attacks import Descent as Descent
-from edgerift.extract._attacks import Positives as Positives
-from edgerift.extract._attacks import Rehearsal as Rehearsal
 from edgerift.extract._clones import Vote as Vote
 from edgerift.extract._curve import CurvePoint as CurvePoint
 from edgerift.extract._curve import Measured as Measured
+from edgerift.extract._data_free_settings import AttackName as AttackName
+from edgerift.extract._data_free_settings import DataFree as DataFree
 from edgerift.extract._datafree import DataFreeClone as DataFreeClone
 from edgerift.extract._datafree import data_free as data_free
 from edgerift.extract._datafree_recipe import DataFreeRecipe as DataFreeRecipe
@@ -30,6 +27,11 @@ from edgerift.extract._masking import Masking as Masking
 from edgerift.extract._masking import masking as masking
 from edgerift.extract._oracle import Oracle as Oracle
 from edgerift.extract._oracle import posteriors as posteriors
+from edgerift.extract._parts import Descent as Descent
+from edgerift.extract._parts import Positives as Positives
+from edgerift.extract._parts import Rehearsal as Rehearsal
+from edgerift.extract._published import DATA_FREE as DATA_FREE
+from edgerift.extract._published import Published as Published
 from edgerift.extract._recipe import BestEpoch as BestEpoch
 from edgerift.extract._recipe import ExtractRecipe as ExtractRecipe
 from edgerift.extract._recipe import QuerySettings as QuerySettings

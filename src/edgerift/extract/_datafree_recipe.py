@@ -14,8 +14,8 @@ from edgerift import zoo
 from edgerift.defend import Defence, TopK, defended
 from edgerift.deploy import Build, BuildRecipe, Program, twin_scores, unrounded_twin
 from edgerift.errors import InputError
-from edgerift.extract._attacks import DataFree
 from edgerift.extract._curve import CurvePoint, Measured
+from edgerift.extract._data_free_settings import DataFree
 from edgerift.extract._datafree import DataFreeClone, data_free
 from edgerift.extract._generator import Generator
 from edgerift.extract._launch import launch

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from edgerift.extract._attacks import Descent
+from edgerift.extract._parts import Descent
 
 
 def optimizer(module: nn.Module, descent: Descent) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,10 @@ from typing import BinaryIO, Final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from edgerift.errors import StoreError
+from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.steps import require_regular
 
 _PAGE: Final = 4096
-#: Fewer zeros at the end may be answers.
-_FEW: Final = 64
 
 
 def write_all(file: BinaryIO, content: bytes) -> None:
@@ -24,14 +23,24 @@ def write_all(file: BinaryIO, content: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
-def is_unwritten(content: bytes | bytearray, place: int) -> bool:
-    """Tell whether content from byte `place` of a file on is what a power cut leaves where the file grew first.
+def is_unwritten(content: bytes | bytearray, place: int, row: int) -> bool:
+    """Tell whether answers from byte `place` of a file on are what a power cut leaves where the file grew first.
 
-    That is zeros: all of it, or from the beginning of its last page on, which a flipped bit does not make.
+    That is zeros: all of it, or from the beginning of a page on that the last `row` bytes, the last answer, lie behind.
+    A mere run of zeros is none: most of an answer that tells the label alone is zeros, but never all of it.
     """
-    end = place + len(content)
-    page = (end - _FEW) // _PAGE * _PAGE
+    page = (place + len(content) - row) // _PAGE * _PAGE
     return not any(content[max(0, page - place) :])
+
+
+def warn_of_zeros(path: Path, images: int, size: int) -> None:
+    """Say that the last `size` bytes of a file, behind the answers to some images, are left out."""
+    warnings.warn(
+        f"{path} ended in zeros behind the answers to {images} images, as a power cut leaves a file; the last {size} "
+        "bytes are left out, nothing of them is used, and what they answered is asked again",
+        EdgeriftWarning,
+        stacklevel=2,
+    )
 
 
 @contextmanager

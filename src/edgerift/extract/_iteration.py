@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.errors import ModelError
-from edgerift.extract._attacks import DataFree
 from edgerift.extract._clones import Vote, class_imbalance, disagreement
 from edgerift.extract._critic import Critic, critic_loss
+from edgerift.extract._data_free_settings import DataFree
 from edgerift.extract._descent import learning_rate, optimizer, set_learning_rate
 from edgerift.extract._differences import Estimate, estimate
 from edgerift.extract._generator import Generator, squashed

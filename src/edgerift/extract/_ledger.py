@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors, is_unwritten, locked, write_all
+from edgerift.extract._files import disk_errors, is_unwritten, locked, warn_of_zeros, write_all
 from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
@@ -58,9 +58,9 @@ class Ledger:
     was answered together: the number N of its images, the CRC-32 of its last two parts, and the CRC-32 of the first
     line and these two numbers, each uint32; then N hashes of 16 bytes, and N times K float32. All numbers are
     little-endian. The file is only ever appended to. A last block that a kill or a power cut tore, so that its
-    end is missing or zeros, is left out on opening: nothing of it was handed out. Any other damage is an error, which
-    tells what can be kept. One process can have a ledger open, and one
-    thread at a time may use it.
+    end is missing or zeros, is left out on opening: nothing of it was handed out, and zeros are told in a warning. Any
+    other damage is an error, which tells what can be kept. One process can have a ledger open, and one thread at a
+    time may use it.
     """
 
     def __init__(self, path: Path | None, identity: str) -> None:
@@ -211,6 +211,9 @@ class Ledger:
     def _next_block(self, path: Path, file: BinaryIO, classes: int) -> tuple[list[bytes], Answers] | None:
         try:
             return _read_block(file, classes, self._seal)
+        except _UnwrittenBlockError:
+            warn_of_zeros(path, len(self), path.stat().st_size - self._end)
+            return None
         except _DamagedBlockError:
             raise StoreError(
                 f"the ledger {path} is damaged at byte {self._end}, behind the answers to {len(self)} images; "
@@ -245,8 +248,12 @@ class _DamagedBlockError(Exception):
     """A block that was written whole is not as it was written."""
 
 
+class _UnwrittenBlockError(Exception):
+    """A last block whose end is zeros, as a power cut leaves it."""
+
+
 def _read_block(file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], Answers] | None:
-    """Read a block's keys and answers; None at the end of the file and for a last block that is torn."""
+    """Read a block's keys and answers; None at the end of the file and for a last block without its end."""
     head = file.read(_NUMBERS.size + _CHECKSUM.size)
     if len(head) < _NUMBERS.size + _CHECKSUM.size:
         return None
@@ -254,7 +261,7 @@ def _read_block(file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], A
     if _CHECKSUM.pack(zlib.crc32(numbers, seal)) != checksum:
         # A power cut may leave the zeros of a file that grew before its content came.
         if not any(head) and not any(file.read()):
-            return None
+            raise _UnwrittenBlockError
         raise _DamagedBlockError
     count, content = _NUMBERS.unpack(numbers)
     size = count * (_KEY + 4 * classes)
@@ -263,8 +270,8 @@ def _read_block(file: BinaryIO, classes: int, seal: int) -> tuple[list[bytes], A
     if len(records) < size:
         return None
     if zlib.crc32(records) != content:
-        if any(file.read()) or not is_unwritten(records, place):
+        if any(file.read()) or not is_unwritten(records, place, 4 * classes):
             raise _DamagedBlockError
-        return None
+        raise _UnwrittenBlockError
     keys = np.frombuffer(records, f"V{_KEY}", count).tolist()
     return keys, np.frombuffer(records, "<f4", offset=count * _KEY).reshape(count, classes)

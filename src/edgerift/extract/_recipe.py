@@ -33,7 +33,10 @@ _MOST_COLLAGES: Final = 10_000_000
 
 
 class QuerySettings(Settings):
-    """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`."""
+    """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`.
+
+    Nobody looks at the labels of a set, which may be any numbers.
+    """
 
     images: ImagesSettings
     collages: Annotated[int, Field(gt=0, le=_MOST_COLLAGES)] | None = None
@@ -41,8 +44,9 @@ class QuerySettings(Settings):
 
     def open(self) -> ImageSet:
         """Load the images; raises :class:`~edgerift.errors.DataError` for a source that is missing or damaged."""
-        train = open_splits(self.images).train
-        return train if self.collages is None else collages(train, self.collages, seed=self.seed)
+        if self.collages is not None:
+            return collages(open_splits(self.images).train, self.collages, seed=self.seed)
+        return open_splits(self.images.replace(labels=self.images.labels or "renumbered")).train
 
 
 class BestEpoch(Settings):
@@ -108,7 +112,7 @@ class ExtractRecipe(Recipe):
     """
 
     type: Literal["extract"] = "extract"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     victim: Victim
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings

@@ -12,13 +12,13 @@ from filelock import BaseFileLock
 from torch import Tensor
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors, locked, write_all
+from edgerift.extract._files import disk_errors, locked, warn_of_zeros, write_all
 from edgerift.extract._stream_format import (
     Batch,
     Block,
     answers_path,
     checksum,
-    is_damaged,
+    examine_tail,
     pack_batch,
     pack_block,
     pack_header,
@@ -206,10 +206,13 @@ class Stream:
         while (block := read_block(file, size)) is not None and block.number < len(self._batches):
             self._blocks[block.number] = end
             end = file.tell()
-        if block is None and is_damaged(file, end, self._batches):
+        tail = examine_tail(file, end, self._batches) if block is None else "torn"
+        if tail == "damaged":
             raise StoreError(
                 f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to begin anew"
             )
+        if tail == "zeros":
+            warn_of_zeros(path, sum(self._batches[number].size for number in self._blocks), size - end)
         file.truncate(end)
         file.seek(end)
 

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TypeAlias
+from typing import BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import xxhash
@@ -23,6 +23,7 @@ _BATCH: Final = struct.Struct("<IQQI")
 #: Answers on disk: the batch's number, how many rows and columns, and the CRC-32 of these three and of the rows.
 _BLOCK: Final = struct.Struct("<IIII")
 
+Tail: TypeAlias = Literal["torn", "zeros", "damaged"]
 Rows: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 
 
@@ -118,19 +119,21 @@ def read_block(file: BinaryIO, end: int) -> Block | None:
     return Block(number, np.frombuffer(content, "<f4").reshape(rows, columns))
 
 
-def is_damaged(file: BinaryIO, place: int, batches: Sequence[Batch]) -> bool:
-    """Tell whether what follows the last whole answers, from byte `place` on, is other than torn.
+def examine_tail(file: BinaryIO, place: int, batches: Sequence[Batch]) -> Tail:
+    """Tell what follows the last whole answers, from byte `place` on.
 
     Torn answers have no end, or zeros there; where they belong to a batch that was paid for they have its size.
     """
     file.seek(place)
     rest = file.read()
-    if len(rest) < _BLOCK.size or not any(rest):
-        return False
+    if len(rest) < _BLOCK.size:
+        return "torn"
+    if not any(rest):
+        return "zeros"
     number, rows, columns, _ = _BLOCK.unpack(rest[: _BLOCK.size])
     if 4 * rows * columns > len(rest) - _BLOCK.size:
-        return bool(number < len(batches) and rows != batches[number].size)
-    return not is_unwritten(rest, place)
+        return "damaged" if number < len(batches) and rows != batches[number].size else "torn"
+    return "zeros" if is_unwritten(rest, place, 4 * columns) else "damaged"
 
 
 def _seal(batch: Batch) -> int:

@@ -1,4 +1,4 @@
-"""What hardening a build against theft costs and buys: victims of one original side by side, each of them stolen."""
+"""The cost and the gain of hardening a build against model extraction: victims of one original, each attacked."""
 
 from edgerift.harden._answers import TunedAnswers as TunedAnswers
 from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat
 
 from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search, open_original
 from edgerift.defend import SweepPoint, sweep
-from edgerift.deploy import Target
+from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VictimPart
@@ -49,7 +49,7 @@ class HardenRecipe(Recipe):
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
-    runtime: Literal["executorch", "onnxruntime", "inductor"] = "executorch"
+    runtime: RuntimeName = "executorch"
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
@@ -153,7 +153,9 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         noise=noise_part(victims, bench),
         alpha=recipe.alpha if divqat is None else divqat.chosen,
         searches=searches,
-        closed_form=None if divqat is None else closed_form(bench, divqat),
+        closed_form=None
+        if divqat is None
+        else closed_form(bench.original_validation, bench.splits.validation.labels, divqat),
         victim=parts,
         students=_student_points(recipe, store, progress),
         alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),

@@ -19,7 +19,7 @@ from edgerift.adapt import (
     TunedRecipe,
 )
 from edgerift.defend import Defence
-from edgerift.deploy import BuildRecipe, Target
+from edgerift.deploy import BuildRecipe, RuntimeName, Target
 from edgerift.harden._answers import TunedAnswers
 from edgerift.images import ImagesSettings
 from edgerift.settings import Settings
@@ -102,7 +102,7 @@ class Victims(Settings):
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target
-    runtime: Literal["executorch", "onnxruntime", "inductor"]
+    runtime: RuntimeName
     settings: QatSettings
     allowance: Allowance
     alpha: float | None = None

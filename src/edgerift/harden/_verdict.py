@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import torch
+from torch import Tensor
 
 from edgerift.adapt import Search, flip_alpha
 from edgerift.harden._document import ClosedFormPart, VictimPart
 from edgerift.measure import Interval, fisher, rate_of
-
-if TYPE_CHECKING:
-    from edgerift.harden._measures import Bench
 
 #: Two shares differ here when chance explains so large a difference less often than this.
 SIGNIFICANT: Final = 0.05
@@ -51,10 +49,12 @@ def overall_verdict(parts: dict[str, VictimPart], search: Search | None) -> str:
     return "\n".join(lines)
 
 
-def closed_form(bench: Bench, search: Search) -> ClosedFormPart | None:
-    """Compare where DivQAT jumped with where a free answer would; None when the original gets no image right."""
-    answers = bench.original_validation.double().clamp_min(1e-30)
-    labels = bench.splits.validation.labels
+def closed_form(posteriors: Tensor, labels: Tensor, search: Search) -> ClosedFormPart | None:
+    """Compare where DivQAT jumped with where a free answer would; None when the original gets no image right.
+
+    `posteriors` `[N,K]` are the original's answers to the validation images, whose labels are `labels` `[N]`.
+    """
+    answers = posteriors.double().clamp_min(1e-30)
     own = answers.gather(1, labels[:, None])[:, 0]
     right = answers.argmax(1) == labels
     if not bool(right.any()):

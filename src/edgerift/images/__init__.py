@@ -1,7 +1,7 @@
 """Image sets: uint8 images with their labels, from an embedded set, files, a folder or the Hugging Face hub.
 
-`load` brings the training and the test images of a source, `split` holds images out of a set without tearing
-its classes or its groups apart, and `ImagesSettings` describes images inside a recipe.
+`load` returns the training and the test images of a source, `split` holds out images of a set, stratified by class and
+without separating groups, and `ImagesSettings` describes images inside a recipe.
 """
 
 from edgerift.images._collages import collages as collages

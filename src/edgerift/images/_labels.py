@@ -32,6 +32,18 @@ def settle_labels(origin: str, content: Content, labels: Labels | None) -> Conte
     return settled._replace(notes=(*settled.notes, *about_classes(origin, settled.classes, by_split)))
 
 
+def reordered(origin: str, content: Content, classes: tuple[str, ...]) -> Content:
+    """Give the classes the order of `classes`; raises `DataError` unless they are the same ones, each once."""
+    if sorted(classes) != sorted(content.classes) or len(set(classes)) < len(classes):
+        raise DataError(
+            f"the classes of '{origin}' cannot be brought into an order of {len(classes)} names: they are "
+            f"{len(content.classes)}, or others; name each of them once"
+        )
+    places = np.array([classes.index(name) for name in content.classes], dtype=np.int64)
+    parts = {split: part._replace(labels=places[part.labels]) for split, part in content.parts.items()}
+    return content._replace(parts=parts, classes=classes)
+
+
 def _renumbered(content: Content) -> Content:
     """Leave out the classes that no image has."""
     used = np.unique(np.concatenate([part.labels for part in content.parts.values()]))

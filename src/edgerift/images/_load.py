@@ -10,7 +10,7 @@ from edgerift.errors import DataError
 from edgerift.images._cache import default_cache
 from edgerift.images._content import Content, Part
 from edgerift.images._fingerprint import derive
-from edgerift.images._labels import Labels, settle_labels
+from edgerift.images._labels import Labels, reordered, settle_labels
 from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, is_grey, resized_fingerprint
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import check_fraction, split
@@ -72,11 +72,12 @@ def open_located(
     seed: int,
     cache: Path | None,
     labels: Labels | None,
+    classes: tuple[str, ...] | None = None,
 ) -> Splits:
-    """Read a source that was found and has that fingerprint; see `load`."""
-    content = content_of(found, fingerprint, size, cache, labels)
+    """Read a source that was found and has that fingerprint; see `load`, and `ImagesSettings` for `classes`."""
+    content = content_of(found, fingerprint, size, cache, labels, classes)
     grey = all(is_grey(torch.from_numpy(part.images)) for part in content.parts.values())
-    read = () if labels is None else (labels,)
+    read = (*(() if labels is None else (labels,)), *(() if classes is None else ("classes", *classes)))
     sets = {
         name: _image_set(found, part, content, derive(fingerprint, name, *read), size, grey)
         for name, part in content.parts.items()
@@ -87,11 +88,17 @@ def open_located(
 
 
 def content_of(
-    found: Located, fingerprint: str, size: int | None, cache: Path | None, labels: Labels | None
+    found: Located,
+    fingerprint: str,
+    size: int | None,
+    cache: Path | None,
+    labels: Labels | None,
+    classes: tuple[str, ...] | None = None,
 ) -> Content:
     """Read the decoded parts of a source that was found and has that fingerprint."""
     folder = default_cache() if cache is None else Path(cache).expanduser()
-    return settle_labels(found.name, found.source.read(fingerprint, size, folder), labels)
+    content = settle_labels(found.name, found.source.read(fingerprint, size, folder), labels)
+    return content if classes is None else reordered(found.name, content, classes)
 
 
 def _image_set(

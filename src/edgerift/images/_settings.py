@@ -26,7 +26,7 @@ class ImagesSettings(Settings):
 
     Where the source lies and where decoded images are cached are no part of it: two recipes with equal
     settings see equal images on every machine. `fingerprint` is empty until `resolve` fills it. `labels` is that
-    of `load`.
+    of `load`. `classes` brings the classes into another order than the source's, and their labels with them.
     """
 
     source: str = Field("digits", min_length=1)
@@ -36,6 +36,7 @@ class ImagesSettings(Settings):
     seed: Seed = 0
     augmentation: Augmentation | None = None
     labels: Labels | None = Field(default=None, exclude_if=_is_none)
+    classes: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
     fingerprint: str = ""
 
 
@@ -69,7 +70,14 @@ def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path 
             f"{settings.fingerprint}; bring the old images back or make the recipe anew"
         )
     full, test = open_located(
-        found, fingerprint, settings.size, settings.test_fraction, settings.seed, cache, settings.labels
+        found,
+        fingerprint,
+        settings.size,
+        settings.test_fraction,
+        settings.seed,
+        cache,
+        settings.labels,
+        settings.classes,
     )
     train, validation = split(full, settings.validation_fraction, seed=settings.seed)
     return ThreeWay(train, validation, test)
@@ -98,7 +106,7 @@ def notes(settings: ImagesSettings, root: Path | None = None, cache: Path | None
 def _content(settings: ImagesSettings, root: Path | None, cache: Path | None) -> Content:
     found = _locate(settings, root)
     fingerprint = settings.fingerprint or found.source.fingerprint()
-    return content_of(found, fingerprint, settings.size, cache, settings.labels)
+    return content_of(found, fingerprint, settings.size, cache, settings.labels, settings.classes)
 
 
 def _locate(settings: ImagesSettings, root: Path | None) -> Located:

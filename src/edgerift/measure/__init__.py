@@ -1,4 +1,4 @@
-"""Measures: rates with exact intervals, agreement, distances and speed, as pure functions of scores."""
+"""Measures: rates with exact intervals, agreement, distances and latency, as pure functions of scores."""
 
 from edgerift.measure._comparison import Quadrants as Quadrants
 from edgerift.measure._comparison import agreement as agreement
@@ -17,6 +17,7 @@ from edgerift.measure._latency import latency as latency
 from edgerift.measure._logits import MODULE_CALL as MODULE_CALL
 from edgerift.measure._logits import Logits as Logits
 from edgerift.measure._logits import LogitsModule as LogitsModule
+from edgerift.measure._logits import LogitsReader as LogitsReader
 from edgerift.measure._logits import Predict as Predict
 from edgerift.measure._logits import are_probabilities as are_probabilities
 from edgerift.measure._logits import images_of as images_of

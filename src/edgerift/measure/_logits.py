@@ -111,15 +111,17 @@ def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Ten
 class _Reading:
     """Which of the two somebody answers: not known yet, probabilities, or logits."""
 
-    def __init__(self, ask: Predict, whose: str, *, asks_more: bool = True) -> None:
-        self._ask, self._whose, self._asks_more = ask, whose, asks_more
+    def __init__(self, ask: Predict | None, whose: str) -> None:
+        self._ask, self._whose = ask, whose
         self.are_probabilities: bool | None = None
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
         """Read the scores `[N,K]` that images `[N,3,H,W]` were answered with."""
-        # What is not finite is refused elsewhere. Labels, a 1 among zeros, say nothing.
+        # What is not finite is refused elsewhere.
         seen = scores.detach()
-        if self.are_probabilities is None and bool(seen.isfinite().all()) and not _are_labels(seen):
+        if self.are_probabilities is None and bool(seen.isfinite().all()):
+            if _are_labels(seen):  # They are probabilities, but do not say what the next answers are.
+                return log_probabilities(scores)
             self.are_probabilities = self._recognised(images, seen)
         return log_probabilities(scores) if self.are_probabilities else scores
 
@@ -127,7 +129,7 @@ class _Reading:
         if not are_probabilities(scores):
             return False
         missing = _SEVERAL - len(images)
-        if missing > 0 and self._asks_more:
+        if missing > 0 and self._ask is not None:
             with torch.no_grad():
                 others = self._ask(_random(missing, images))
             if not are_probabilities(others):
@@ -141,11 +143,11 @@ class Logits:
     """A classifier's answers as logits float32 `[N,K]`, whether it answers logits or probabilities.
 
     `predict` maps uint8 images `[N,3,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
-    once, by the first answers that are finite and not all labels (a 1 among zeros): they are probabilities where
-    :func:`are_probabilities` says so of eight images at least. Where fewer were asked about and look like it, random
-    ones are asked about as well, unless `asks_more` is false: where every question is paid for, those seen decide.
-    Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises `ModelError` for what `predict`
-    raises, or an answer that is not one row of numbers for each image.
+    once, by the first answers that are finite and not all labels (a 1 among zeros, whose logarithms are taken until
+    then): they are probabilities where :func:`are_probabilities` says so of eight images at least. Where fewer were
+    asked about and look like it, random ones are asked about as well, unless `asks_more` is false: where every question
+    is paid for, those seen decide. Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises
+    `ModelError` for what `predict` raises, or an answer that is not one row of numbers for each image.
     """
 
     def __init__(
@@ -153,7 +155,7 @@ class Logits:
     ) -> None:
         """Read the answers of `predict`, which messages name as `whose`, called as `call` says."""
         self._ask = functools.partial(scores_of, predict, whose=whose, call=call)
-        self._reading = _Reading(self._ask, whose, asks_more=asks_more)
+        self._reading = _Reading(self._ask if asks_more else None, whose)
 
     @property
     def are_probabilities(self) -> bool:
@@ -167,9 +169,24 @@ class Logits:
 
     def posteriors(self, images: Tensor) -> Tensor:
         """Answer images with softmax(logits), on the CPU; labels, a 1 among zeros, are that already."""
-        logits = self(images).cpu()
-        labels = self._reading.are_probabilities is None and _are_labels(logits)
-        return logits if labels else logits.softmax(1)
+        images = images_of(images)
+        scores = self._ask(images)
+        logits = self._reading.logits(images, scores)
+        labels = self._reading.are_probabilities is None and _are_labels(scores)
+        return scores.cpu() if labels else logits.cpu().softmax(1)
+
+
+@final
+class LogitsReader:
+    """Scores `[N,K]` as logits, be they those or probabilities; the first that tell decide for all. See `Logits`."""
+
+    def __init__(self, whose: str) -> None:
+        """Read what messages name as answers of `whose`."""
+        self._reading = _Reading(None, whose)
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """Give scores back, or the logarithms of probabilities."""
+        return self._reading.logits(scores, scores)
 
 
 @final
@@ -179,13 +196,13 @@ class LogitsModule(nn.Module):
     Where the images take a gradient the answers have to have one; raises `ModelError` for others.
     """
 
-    def __init__(self, module: nn.Module, whose: str) -> None:
-        """Stand before `module`, which messages name as `whose`."""
+    def __init__(self, module: nn.Module, whose: str, *, asks_more: bool = True) -> None:
+        """Stand before `module`, which messages name as `whose`; one that is trained is asked no more than it is."""
         super().__init__()
         self.module = module
         self.training = module.training
         self._whose = whose
-        self._reading = _Reading(self._scores, whose)
+        self._reading = _Reading(self._scores if asks_more else None, whose)
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer float32 images `[N,3,H,W]` in `[0,1]` with logits `[N,K]`."""

@@ -1,4 +1,4 @@
-"""What a person or a CI reads: cards of builds, audits, comparisons of hardened victims, thefts, sweeps, studies.
+"""Reports for people and for CI: cards of builds, audits, comparisons of hardened victims, extraction, sweeps, studies.
 
 An audit is written as text, HTML, Markdown, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures; a
 study as text, HTML, pictures and tables in Markdown, CSV and LaTeX.

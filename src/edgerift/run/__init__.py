@@ -1,4 +1,4 @@
-"""Running many steps: in the order of what needs what, in this process, in others or on Ray, past steps that fail."""
+"""Running steps in the order of their dependencies: in this process, in others or on Ray, continuing past failures."""
 
 from edgerift.run._estimate import Estimates as Estimates
 from edgerift.run._graph import Graph as Graph

@@ -17,6 +17,7 @@ from edgerift.settings._numbers import Threads as Threads
 from edgerift.settings._numbers import Times as Times
 from edgerift.settings._numbers import TimesOrNone as TimesOrNone
 from edgerift.settings._numbers import require_seed as require_seed
+from edgerift.settings._registry import Registry as Registry
 from edgerift.settings._settings import Settings as Settings
 from edgerift.settings._wording import NotAllowedError as NotAllowedError
 from edgerift.settings._wording import Problem as Problem

@@ -29,7 +29,7 @@ class Document:
     """A file that anybody may have written: what errors call it, what they advise and their class, and its most bytes.
 
     Reading takes no more memory than `most` bytes and what they are parsed to, runs no code of the file, and raises
-    nothing but `error`.
+    nothing but `error`. With `may_be_pipe` it may be a pipe, which is read once and to its end.
 
     >>> Document(Path("/nowhere"), "policy", "give a YAML file").content()
     Traceback (most recent call last):
@@ -42,11 +42,13 @@ class Document:
     advice: str
     error: type[EdgeriftError] = InputError
     most: int = LARGEST_DOCUMENT
+    may_be_pipe: bool = False
 
     def content(self) -> bytes:
-        """Read the whole file, which is a regular one; raises `error`."""
+        """Read the whole file, which is a regular one unless it may be a pipe; raises `error`."""
         try:
-            self.require_regular()
+            if not (self.may_be_pipe and stat.S_ISFIFO(self.path.stat().st_mode)):
+                self.require_regular()
             with self.path.open("rb") as file:
                 return b"".join(self._chunks(file))
         except (OSError, ValueError) as failure:

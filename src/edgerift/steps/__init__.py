@@ -1,14 +1,14 @@
-"""Steps: recipes that describe them, and the store that keeps each recipe's result once, whole or not at all.
+"""Steps: recipes that describe them, and the store that keeps each recipe's result once, complete or not at all.
 
-A `Recipe` is a `Settings` that knows how to produce its result in a folder, and is what the store keeps results by.
+A `Recipe` is a `Settings` that can produce its result in a folder. The store names the result after the recipe.
 """
 
 from edgerift.steps._entry import RECIPE_FILE as RECIPE_FILE
 from edgerift.steps._held_folder import HeldFolder as HeldFolder
 from edgerift.steps._held_folder import held_folder as held_folder
-from edgerift.steps._locks import held as held
 from edgerift.steps._locks import let_go as let_go
 from edgerift.steps._locks import lock_in_turn as lock_in_turn
+from edgerift.steps._locks import locked as locked
 from edgerift.steps._progress import Progress as Progress
 from edgerift.steps._progress import silent as silent
 from edgerift.steps._reading import read as read
@@ -26,6 +26,7 @@ from edgerift.steps._upkeep import entries as entries
 from edgerift.steps._upkeep import reachable as reachable
 from edgerift.steps._upkeep import remove as remove
 from edgerift.steps._upkeep import require_writable as require_writable
+from edgerift.steps._upkeep import stored_recipes as stored_recipes
 from edgerift.steps._upkeep import tidy as tidy
 from edgerift.steps._upkeep import unneeded as unneeded
 from edgerift.steps._upkeep import verify as verify

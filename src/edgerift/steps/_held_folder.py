@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import final
 
 from edgerift.errors import StoreError
-from edgerift.steps._switch import dispose, new_stage, owned_files, recover, switch
+from edgerift.steps._switch import dispose, new_stage, owned_files, recover, require_room, switch
 from edgerift.steps._writing import disk_errors
 
 
@@ -28,6 +28,15 @@ class HeldFolder:
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors.clear()
+
+    def require_room(self, expected: Mapping[str, str | None], *, known: Iterable[str] = ()) -> None:
+        """Make sure that files of these names can come: none is a file of the user's own, or behind one.
+
+        A name comes with the SHA-256 that its file will have, where that is known, since the user's own file of the
+        same content is not in the way. `known` is that of :meth:`replaced`. Raises `StoreError`.
+        """
+        with disk_errors(self.path):
+            require_room(self.path, owned_files(self.path, known), expected)
 
     @contextmanager
     def replaced(self, *, last: str, known: Iterable[str] = ()) -> Iterator[Path]:

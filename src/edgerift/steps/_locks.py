@@ -22,7 +22,7 @@ def let_go(lock: BaseFileLock) -> None:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Wait for the lock `path` and hold it."""
     lock = lock_in_turn(path)
     try:

@@ -78,6 +78,13 @@ class Recipe(Settings, ABC):
         """
         return self.inputs()
 
+    def asked(self, store: Store) -> tuple[Recipe, ...]:
+        """List the steps, of those that `store` holds, that this one asks for in its own work, beyond what it needs.
+
+        They cannot be told from the description, or were cut out of its own work; there are none unless a step says so.
+        """
+        return ()
+
     def named_files(self) -> Mapping[str, str]:
         """Tell the SHA-256, in hexadecimal, of those files of the result whose content the recipe itself names."""
         return {}

@@ -2,23 +2,26 @@
 
 A folder's own files are listed in it, in the order in which they come. Where two folders cannot change places, the
 staged one becomes a journal inside the folder: the files of before go first, and only then do the new ones come, so
-that at no moment files of two results stand beside each other. Whoever holds the folder next finishes what was begun.
+that at no moment files of two results stand beside each other. Whoever holds the folder next finishes what was begun,
+and leaves alone what the user put there meanwhile.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import stat
 import sys
 import uuid
-from collections.abc import Iterable
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from edgerift.errors import StoreError
+from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.steps._writing import disk_errors, remove_unfinished, sync, sync_tree, write_whole
 
 #: The list of the files that were written into a folder; all others there are the user's own.
@@ -63,7 +66,8 @@ def switch(staged: Path, folder: Path, owned: tuple[str, ...], last: str) -> Non
     if staged.parent != folder and _can_change_places(folder, owned) and _take_place(staged, folder):
         sync(folder.parent)
         return
-    write_whole(staged / _GOING, _list(sorted(owned, key=lambda name: (name != last, name))))
+    going = sorted(owned, key=lambda name: (name != last, name))
+    write_whole(staged / _GOING, _list(f"{name}\t{_stamp(folder / name)}" for name in going))
     staged.rename(folder / _JOURNAL)
     sync(folder)
     _finish(folder)
@@ -101,17 +105,61 @@ def dispose(staged: Path, folder: Path) -> None:
     shutil.rmtree(staged, ignore_errors=True)
 
 
+def require_room(folder: Path, owned: Collection[str], expected: Mapping[str, str | None]) -> None:
+    """Make sure that no file of the user's own is in the way of files of these names and SHA-256, where that is known.
+
+    Raises `StoreError`.
+    """
+    for name, digest in expected.items():
+        if name in owned or _is_free(folder, name):
+            continue
+        content = (folder / name).read_bytes() if _is_plain(folder, name) and digest is not None else b""
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise _in_the_way(folder / name)
+
+
+def _in_the_way(target: Path) -> StoreError:
+    return StoreError(
+        f"{target} is not what was written there before, and would be replaced; move it away or choose another "
+        "folder, what was computed so far is kept"
+    )
+
+
 def _finish(folder: Path) -> None:
-    """Do what the journal in a folder says, from wherever it was left: the old files go, then the new ones come."""
+    """Do what the journal in a folder says, from wherever it was left: the old files go, then the new ones come.
+
+    Since the journal was written a kill may have been and the user may have put other files there. Those stay, and
+    where a new one would take their place nothing is done: raises `StoreError`.
+    """
     journal = folder / _JOURNAL
+    going = list(_going(journal)) if (journal / MANIFEST).is_file() else []
+    ours = [name for name, stamp in going if _is_plain(folder, name) and stamp in ("", _stamp(folder / name))]
+    coming = _read_list(journal / MANIFEST if (journal / MANIFEST).is_file() else folder / MANIFEST)
+    for name in coming:
+        if _is_below(name) and _is_plain(journal, name) and name not in ours and not _is_free(folder, name):
+            raise StoreError(
+                f"{folder / name} was put there after a run was killed that had a new one for its place; move it away "
+                "and run again, the new one is kept"
+            )
+    for name, _ in going:
+        if name not in ours and os.path.lexists(folder / name):
+            warnings.warn(
+                f"{folder / name} was put there after a run was killed that was about to remove its own file of that "
+                "name; it stays",
+                EdgeriftWarning,
+                stacklevel=2,
+            )
+    _carry_out(folder, journal, ours, coming)
+
+
+def _carry_out(folder: Path, journal: Path, going: Iterable[str], coming: Iterable[str]) -> None:
+    for name in going:
+        (folder / name).unlink()
+        _remove_empty_parents(folder, name)
     if (journal / MANIFEST).is_file():
-        for name in _read_list(journal / _GOING):
-            if _is_below(name) and _is_plain(folder, name):
-                (folder / name).unlink()
-                _remove_empty_parents(folder, name)
         (journal / MANIFEST).replace(folder / MANIFEST)
         sync(folder)
-    for name in _read_list(folder / MANIFEST):
+    for name in coming:
         if _is_below(name) and _is_plain(journal, name):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (journal / name).replace(folder / name)
@@ -124,14 +172,10 @@ def _leave_equal_files(staged: Path, folder: Path, owned: tuple[str, ...]) -> No
     """Leave out what stands in the folder already as a file of the user's own, which it stays."""
     for path in _files(staged):
         name = path.relative_to(staged).as_posix()
-        target = folder / name
-        if name in owned or (not os.path.lexists(target) and _has_real_parents(folder, name)):
+        if name in owned or _is_free(folder, name):
             continue
-        if not _is_plain(folder, name) or target.read_bytes() != path.read_bytes():
-            raise StoreError(
-                f"{target} is not what was written there before, and would be replaced; move it away or choose another "
-                "folder, what was computed so far is kept"
-            )
+        if not _is_plain(folder, name) or (folder / name).read_bytes() != path.read_bytes():
+            raise _in_the_way(folder / name)
         path.unlink()
 
 
@@ -193,6 +237,25 @@ def _is_plain(folder: Path, name: str) -> bool:
         return stat.S_ISREG((folder / name).lstat().st_mode) and _has_real_parents(folder, name)
     except OSError:
         return False
+
+
+def _is_free(folder: Path, name: str) -> bool:
+    """Tell whether a file can come under a name without taking the place of another one."""
+    return not os.path.lexists(folder / name) and _has_real_parents(folder, name)
+
+
+def _stamp(path: Path) -> str:
+    """Tell a file from one that was put in its place: its size, and when it was written."""
+    found = path.lstat()
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _going(journal: Path) -> Iterator[tuple[str, str]]:
+    """Read which files are to go, with their stamps; "" where an earlier edgerift wrote none."""
+    for line in _read_list(journal / _GOING):
+        name, _, stamp = line.partition("\t")
+        if _is_below(name):
+            yield name, stamp
 
 
 def _has_real_parents(folder: Path, name: str) -> bool:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
-from edgerift.errors import StoreError
+from edgerift.errors import RecipeError, StoreError
 from edgerift.steps._entry import RECIPE_FILE, name_of, require_named, require_unaltered, require_whole
 from edgerift.steps._locks import is_held, let_go, try_lock
+from edgerift.steps._reading import read
 from edgerift.steps._recipe import Recipe
 from edgerift.steps._seal import DamageError, read_seal
 from edgerift.steps._store import WORK_FOLDER, Store
@@ -24,6 +27,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*-[0-9a-f]{32}")
 _REMOVED: Final = ".removed"
 #: What a killed run or removal leaves in the work folder, and no later one goes on from.
 _LEFTOVERS: Final = (".lock", ".tar", ".fetched", _REMOVED)
+
+_Kind = TypeVar("_Kind", bound=Recipe)
 
 
 @dataclass(frozen=True)
@@ -44,24 +49,50 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a result is as it was written: `unsealed` is one of an earlier edgerift, sealed when it is opened."""
+    """Whether a result is as it was written.
+
+    `unsealed` is one of an earlier edgerift, sealed when it is opened, and `gone` one that was removed since it was
+    listed.
+    """
 
     entry: Entry
-    state: Literal["intact", "damaged", "unreadable", "unsealed"]
+    state: Literal["intact", "damaged", "unreadable", "unsealed", "gone"]
     damage: str = ""
 
 
 def entries(store: Store) -> tuple[Entry, ...]:
     """List what a store holds, what was used last at the end; raises `StoreError` when it cannot be read."""
-    work = store.root / WORK_FOLDER
     with disk_errors(store.root):
-        found = [_entry(store, path, "finished") for path in _folders(store.root)]
-        found += [_entry(store, path, "unfinished") for path in _folders(work)]
-    return tuple(sorted(found, key=lambda entry: (entry.used, entry.name)))
+        # Work becomes a result by a rename, so that this order misses none.
+        found = [*_entries(store, "unfinished"), *_entries(store, "finished")]
+    there = [entry for entry in found if os.path.lexists(entry.folder)]
+    return tuple(sorted(there, key=lambda entry: (entry.used, entry.name)))
+
+
+def stored_recipes(store: Store, kind: type[_Kind], containing: str) -> tuple[_Kind, ...]:
+    """Read the recipes of one kind, of results and of unfinished work in a store, whose text has `containing` in it.
+
+    Those that cannot be read, or are of another version, are left out.
+    """
+    found: dict[str, _Kind] = {}
+    for folder in (*_folders(store.root / WORK_FOLDER), *_folders(store.root)):
+        if folder.name.rpartition("-")[0] == kind.model_fields["type"].default:
+            with suppress(OSError, RecipeError):
+                text = (folder / RECIPE_FILE).read_bytes()
+                if containing.encode() in text:
+                    recipe = read(text, [kind])
+                    assert isinstance(recipe, kind)
+                    found[folder.name] = recipe
+    return tuple(found.values())
 
 
 def verify(entry: Entry) -> Verdict:
     """Compare every file of a finished result with its seal, where it can be read."""
+    verdict = _compared(entry)
+    return verdict if os.path.lexists(entry.folder) else Verdict(entry, "gone")
+
+
+def _compared(entry: Entry) -> Verdict:
     try:
         require_named(entry.folder)
         require_whole(entry.folder)
@@ -77,7 +108,7 @@ def verify(entry: Entry) -> Verdict:
 
 
 def reachable(recipes: Iterable[Recipe], store: Store) -> frozenset[str]:
-    """Name the results of some recipes and of all that these need, as far as the results in the store tell.
+    """Name the results of some recipes, of all that these need, and of what they asked for, as far as the store tells.
 
     Raises :class:`~edgerift.errors.EdgeriftError` where a step cannot tell what it needs.
     """
@@ -88,7 +119,7 @@ def reachable(recipes: Iterable[Recipe], store: Store) -> frozenset[str]:
         name = name_of(recipe)
         if name not in found:
             found.add(name)
-            open_steps += recipe.needs(store)
+            open_steps += (*recipe.needs(store), *recipe.asked(store))
     return frozenset(found)
 
 
@@ -137,12 +168,14 @@ def remove(store: Store, entry: Entry) -> bool:
         if lock is None:
             return False
         try:
-            if not entry.folder.exists() or _used(entry.folder, entry.state) > entry.used:
+            if _used(entry.folder, entry.state) > entry.used:
                 return False
             gone = work / f"{entry.name}{_REMOVED}"
             _discard(gone)
             entry.folder.rename(gone)
             _discard(gone)
+        except FileNotFoundError:
+            return False
         finally:
             let_go(lock)
     return True
@@ -179,13 +212,19 @@ def _folders(place: Path) -> Iterator[Path]:
         yield from (path for path in place.iterdir() if _NAME.fullmatch(path.name))
 
 
+def _entries(store: Store, state: Literal["finished", "unfinished"]) -> Iterator[Entry]:
+    for folder in _folders(store.root if state == "finished" else store.root / WORK_FOLDER):
+        # A step at work beside this one renames folders, and removes what it needs no more.
+        with suppress(FileNotFoundError):
+            yield _entry(store, folder, state)
+
+
 def _entry(store: Store, folder: Path, state: Literal["finished", "unfinished"]) -> Entry:
-    sizes = (path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     return Entry(
         name=folder.name,
         folder=folder,
         state=state,
-        size=sum(sizes),
+        size=sum(found.st_size for found in _below(folder) if not stat.S_ISDIR(found.st_mode)),
         used=_used(folder, state),
         running=is_held(store.root / WORK_FOLDER / f"{folder.name}.lock"),
     )
@@ -193,17 +232,26 @@ def _entry(store: Store, folder: Path, state: Literal["finished", "unfinished"])
 
 def _used(folder: Path, state: Literal["finished", "unfinished"]) -> float:
     """When a folder was used last: opening a result marks its folder, and work in progress changes its files."""
-    if state == "finished" or not folder.is_dir():
-        return folder.lstat().st_mtime
-    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    used = folder.lstat().st_mtime
+    return used if state == "finished" else max((used, *(found.st_mtime for found in _below(folder))))
+
+
+def _below(folder: Path) -> Iterator[os.stat_result]:
+    """Look at all that lies in a folder, links as such, except what vanishes meanwhile."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):
+                yield Path(place, name).lstat()
 
 
 def _began(entry: Entry) -> float:
     """When the run that works on an entry began to open others; an earlier edgerift does not tell."""
     if entry.state == "finished":
         return math.inf
-    recipe = entry.folder / RECIPE_FILE
-    return recipe.stat().st_mtime if recipe.exists() else 0.0
+    try:
+        return (entry.folder / RECIPE_FILE).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _discard(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Studies: grids of recipes from one file, ending in one document."""
+"""Studies: grids of recipes from one file, and the document of their results."""
 
 from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
 from edgerift.study._grid import Cell as Cell

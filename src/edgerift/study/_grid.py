@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, get_args
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe
-from edgerift.deploy import BuildRecipe, Target
+from edgerift.deploy import BuildRecipe, Target, default_runtime
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
@@ -19,7 +19,7 @@ from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
-from edgerift.study._settings import DEFAULT_RUNTIME, Adaptation, DataChoice, NetworkChoice, Study
+from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
 
 COLLAGES: Final = "collages"
@@ -167,7 +167,7 @@ class _Seed:
             settings=settings,
         )
         control = FinetuneRecipe(original=original, images=described, settings=settings.train)
-        build = BuildRecipe(program=program, runtime=plan.runtime or DEFAULT_RUNTIME[plan.target])
+        build = BuildRecipe(program=program, runtime=plan.runtime or default_runtime(plan.target))
         pictured = self._seed == self._study.seeds[0] and adaptation in plan.pictured
         return PairRecipe(
             pair=PairSettings(
@@ -204,7 +204,7 @@ class _Seed:
             original=original,
             images=described,
             target=target,
-            runtime=DEFAULT_RUNTIME[target],
+            runtime=default_runtime(target),
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
             # In a table's order and in rising order, as the command line has them: the same comparison is made once.
@@ -254,9 +254,7 @@ class _Seed:
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
         with self._about("data", name, "queries"):
-            asked = self._sources.describe(
-                source, described.size, described.seed, described.labels, validation_fraction=_HELD_BACK
-            )
+            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
 
     @contextmanager

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from edgerift.adapt import Allowance, PtqSettings, QatSettings
-from edgerift.deploy import RUNTIMES, Target
+from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
 from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, preset, presets
 from edgerift.extract import Knockoff
@@ -39,13 +39,9 @@ from edgerift.study._fields import (
 from edgerift.train import TrainSettings
 
 Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
-Runtime: TypeAlias = Literal["executorch", "onnxruntime", "inductor"]
 
 #: Fields of a data set that change thefts alone.
 _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
-
-#: The runtime that a target's builds run on unless the study names one.
-DEFAULT_RUNTIME: Final[Mapping[str, Runtime]] = {"mobile": "executorch", "server": "onnxruntime"}
 
 
 def _is_none(value: object) -> bool:
@@ -134,7 +130,7 @@ class EvasionPlan(Settings):
 
     adaptations: Once[Adaptation] = Field(("ptq", "qat", "finetune"), min_length=1)
     target: Target = "mobile"
-    runtime: Runtime | None = None
+    runtime: RuntimeName | None = None
     attacks: dict[Name, AttackChoice] = Field(min_length=1)
     count: Count | None = None
     shard: Count | None = None
@@ -148,7 +144,7 @@ class EvasionPlan(Settings):
         if self.shown not in self.attacks:
             found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
         if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
-            fitting = [name for name, entry in RUNTIMES.items() if self.target in entry.targets]
+            fitting = runtimes_for(self.target)
             found.append(
                 _problem(
                     "runtime", self.runtime, f"does not take target '{self.target}'; choose {' or '.join(fitting)}"

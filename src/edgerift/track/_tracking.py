@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from edgerift.errors import EdgeriftError, MissingRuntimeError, StoreError
 from edgerift.run import Records
-from edgerift.steps import Progress, held, silent
+from edgerift.steps import Progress, locked, silent
 from edgerift.study import Cell, Study
 from edgerift.track._tracked import CellLog, cell_log, cell_tags
 
@@ -73,7 +73,7 @@ def track(
     _make_folders(folder, records)
     where = uri or _local_uri(folder.absolute())
     # Two runs of one study would take each other's unfinished entries for those of a killed one.
-    with held(records / "tracking.lock"), _as_guest():
+    with locked(records / "tracking.lock"), _as_guest():
         experiment = _Experiment(where, study, profile, folder.absolute() / ARTEFACTS)
         known, missing, written = experiment.runs(), [], 0
         for cell in cells:

@@ -1,7 +1,7 @@
-"""Training: the supervised loop that makes originals and that quantization-aware training and thieves reuse.
+"""Training: the supervised loop for originals, quantization-aware training and clones.
 
-`fit` is what a user calls, `run` the loop with its hooks, `TrainRecipe` the step as the store keeps it. The
-same seed gives the same weights, also when a run was killed and goes on from its checkpoint.
+`fit` is what a user calls, `run` the loop with its hooks, `TrainRecipe` the step as the store keeps it. The same seed
+gives the same weights, also when a run was killed and resumes from its checkpoint.
 """
 
 from edgerift.train._augment import augment as augment

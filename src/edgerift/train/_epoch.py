@@ -19,15 +19,17 @@ from edgerift.train._schedule import learning_rate
 from edgerift.train._settings import TrainSettings
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Read = Callable[[Tensor], Tensor]
 STEPS_BETWEEN_CHECKS = 50
 
 
 @dataclass(frozen=True)
 class Work:
-    """What an epoch works with; `runner` is `model` or its compiled form."""
+    """What an epoch works with; `runner` is `model` or its compiled form, `read` makes logits of its answers."""
 
     model: nn.Module
     runner: nn.Module
+    read: Read
     optimizer: torch.optim.Optimizer
     loss: Loss
     data: DeviceData
@@ -112,8 +114,9 @@ def evaluate(work: Work, data: DeviceData) -> tuple[float, float]:
     # backward pass.
     with torch.no_grad(), work.autocast():
         for batch in data.in_order():
-            logits = work.model(batch.images).float()
-            require_width(logits, work.classes)
+            answers = work.model(batch.images)
+            require_width(answers, work.classes)
+            logits = work.read(answers.float())
             total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
             total[1] += (logits.argmax(dim=1) == batch.labels).sum()
     loss, accuracy = (total / len(data.images)).tolist()

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.errors import DataError, ModelError
 from edgerift.images import ImageSet, split
+from edgerift.measure import LogitsReader
 from edgerift.steps import Progress, silent
 from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
 from edgerift.train._data import on_device
 from edgerift.train._device import choose_device, placed, repeatable
-from edgerift.train._epoch import Loss, Work, train_epoch
+from edgerift.train._epoch import Loss, Read, Work, train_epoch
 from edgerift.train._history import Epoch, History
 from edgerift.train._settings import TrainSettings
 
@@ -82,13 +83,15 @@ def run(
     """Train a model in place and tell what each epoch measured.
 
     `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one
-    it is the cross-entropy with the settings' label smoothing. `targets` holds a row for each training
-    image that the loss gets in place of its label (posterior probabilities `[N, K]`, say). `on_epoch(model,
-    epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run does
-    not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state
-    is written after each epoch, and a run that finds its own checkpoint goes on from there, to the same
-    weights as if it had never stopped; the file is the caller's to remove. The last epoch's weights are the
-    result: validation is measured, nothing is selected by it.
+    it is the cross-entropy with the settings' label smoothing. For that, and for the validation, a model that
+    answers probabilities counts as one that answers their logarithms, and a `ProbabilitiesWarning` says so; a
+    loss that is given has the model as it is. `targets` holds a row for each training image that the loss gets
+    in place of its label (posterior probabilities `[N, K]`, say). `on_epoch(model, epoch)` is called before
+    each epoch, counted from 0, with the model in training mode; a resumed run does not call it for epochs
+    already done, so it has to act on the number alone. With `checkpoint` the state is written after each epoch,
+    and a run that finds its own checkpoint goes on from there, to the same weights as if it had never stopped;
+    the file is the caller's to remove. The last epoch's weights are the result: validation is measured, nothing
+    is selected by it.
 
     `progress` hears of each step, with a line about the last epoch as its note; the step that ends an epoch
     is told after the checkpoint is written. The model ends on the device it came from, in evaluation mode,
@@ -100,17 +103,18 @@ def run(
     """
     _require_fit(model, train, validation, targets)
     device = choose_device(settings.device)
-    resume = None
-    if checkpoint is not None:
-        resume = Resume(Path(checkpoint), run_key(model, train, validation, targets, settings))
+    key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
+    resume = None if checkpoint is None else Resume(Path(checkpoint), key)
     data = on_device(train, targets, settings, device)
     held = None if validation is None else on_device(validation, None, settings, device)
+    read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
         work = Work(
             model=model,
             runner=_compiled(model) if settings.compile else model,
+            read=read,
             optimizer=_optimizer(model, settings),
-            loss=loss or _cross_entropy(settings),
+            loss=loss or _cross_entropy(settings, read),
             data=data,
             held=held,
             settings=settings,
@@ -167,9 +171,13 @@ def _compiled(model: nn.Module) -> nn.Module:
     return compiled
 
 
-def _cross_entropy(settings: TrainSettings) -> Loss:
+def _unread(answers: Tensor) -> Tensor:
+    return answers
+
+
+def _cross_entropy(settings: TrainSettings, read: Read) -> Loss:
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(model(images), targets, label_smoothing=settings.label_smoothing)
+        return F.cross_entropy(read(model(images)), targets, label_smoothing=settings.label_smoothing)
 
     return loss
 

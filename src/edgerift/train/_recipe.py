@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,7 +29,8 @@ class TrainRecipe(Recipe):
 
     `init_seed` draws the first weights, `settings.seed` the order and the augmentation of the images. Where
     the images lie is no part of it: the folder that the environment variable `EDGERIFT_DATA` names is
-    looked at. A run that was killed goes on from its last epoch.
+    looked at. A run that was killed goes on from its last epoch. `own_factory` follows from the architecture:
+    a factory of your own may answer probabilities, which are read as logits, and has a name of its own for that.
     """
 
     type: Literal["train"] = "train"
@@ -37,6 +39,16 @@ class TrainRecipe(Recipe):
     architecture: zoo.Architecture
     settings: TrainSettings = Field(default_factory=TrainSettings)
     init_seed: Seed = 0
+    own_factory: bool = Field(default=False, exclude_if=operator.not_)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tell_own_factories(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        described = fields.get("architecture")
+        name = described.get("name") if isinstance(described, dict) else getattr(described, "name", None)
+        return {**fields, "own_factory": isinstance(name, str) and zoo.is_users_own(name)}
 
     @model_validator(mode="after")
     def _check_size(self) -> TrainRecipe:

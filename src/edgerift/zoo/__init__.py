@@ -1,11 +1,11 @@
-"""Architectures: a name and a class count in, a classifier with its normalisation inside it out.
+"""Architectures: from a name and a number of classes to a classifier that contains its normalisation.
 
-A model of the zoo takes images in `[0, 1]` and answers logits. Its weights are drawn from a seed that is an
-argument, and it is saved as safetensors with its architecture in the file, so that loading it runs no code
-from the file.
+A model of the zoo maps images in `[0, 1]` to logits. Its weights are initialised from a seed that is an argument. It is
+saved as safetensors with its architecture in the file, so that loading it runs no code.
 """
 
 from edgerift.zoo._architecture import Architecture as Architecture
+from edgerift.zoo._architectures import is_small as is_small
 from edgerift.zoo._classifier import Classifier as Classifier
 from edgerift.zoo._classifier import Normalise as Normalise
 from edgerift.zoo._create import check as check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,17 +11,9 @@ from edgerift.errors import ModelError, unknown_name, users_code
 from edgerift.measure import Logits
 from edgerift.settings import require_seed
 from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._architectures import ARCHITECTURES
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._factory import find_factory
-from edgerift.zoo._small import densenet_tiny, lenet, mobilenet_tiny, resnet8
-from edgerift.zoo._torchvision import VARIANTS, torchvision_body
-
-SMALL: dict[str, Callable[[Architecture], nn.Module]] = {
-    "densenet_tiny": densenet_tiny,
-    "lenet": lenet,
-    "mobilenet_tiny": mobilenet_tiny,
-    "resnet8": resnet8,
-}
 
 
 def names() -> tuple[str, ...]:
@@ -31,7 +22,7 @@ def names() -> tuple[str, ...]:
     >>> names()[:2]
     ('densenet121', 'densenet_tiny')
     """
-    return tuple(sorted([*SMALL, *VARIANTS]))
+    return tuple(sorted(ARCHITECTURES.names()))
 
 
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
@@ -89,13 +80,12 @@ def _body(architecture: Architecture) -> nn.Module:
                 f"'{architecture.name}' is your own factory: leave out stem and pretrained, which are for the zoo's"
             )
         return _users_own(architecture)
-    if architecture.name in VARIANTS:
-        return torchvision_body(architecture)
-    if architecture.name not in SMALL:
+    if architecture.name not in ARCHITECTURES:
         raise ModelError(f"{unknown_name('model', architecture.name, names())}, or module:factory for your own")
-    if architecture.stem != "small":
+    known = ARCHITECTURES[architecture.name]
+    if known.is_small and architecture.stem != "small":
         raise ModelError(f"'{architecture.name}' has the small stem alone; leave out stem='{architecture.stem}'")
-    return SMALL[architecture.name](architecture)
+    return known.make(architecture)
 
 
 def _users_own(architecture: Architecture) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -50,18 +51,33 @@ def _from_name(module: str, name: str) -> ModuleType:
 def _from_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ModelError(f"no file at {path} for '{name}'; write path/file.py:factory, or module:factory")
-    # Under the stem of the file, a module of that name would be hidden from everybody else.
-    spec = importlib.util.spec_from_file_location(f"edgerift_file_{path.stem}", path)
+    # Under the stem of the file, a module of that name would be hidden from everybody else, and a file of that name
+    # elsewhere would be taken for this one.
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    spec = importlib.util.spec_from_file_location(f"edgerift_file_{path.stem}_{digest}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     try:
-        with _beside(path):
+        with _registered(module), _beside(path):
             spec.loader.exec_module(module)
     except Exception as error:
         raise ModelError(f"{path} of '{name}' cannot be imported ({_told(error)}); mend it there") from error
     return module
+
+
+@contextmanager
+def _registered(module: ModuleType) -> Iterator[None]:
+    """Let a module be found by its name while it runs, and afterwards unless it failed."""
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        yield
+    except BaseException:
+        del sys.modules[module.__name__]
+        if before is not None:
+            sys.modules[module.__name__] = before
+        raise
 
 
 @contextmanager

@@ -36,11 +36,11 @@ def frozen_copy(model: nn.Module, dtype: torch.dtype | None = torch.float32) -> 
 def _kept(model: nn.Module) -> Iterator[Tensor]:
     """Name the tensors that a model holds and that were computed with gradients, which torch refuses to copy."""
     left: list[Any] = [vars(module) for module in model.modules()]
+    seen: set[int] = set()
     while left:
         found = left.pop()
         if isinstance(found, Tensor) and not found.is_leaf:
             yield found
-        elif isinstance(found, dict):
-            left += found.values()
-        elif isinstance(found, list | tuple):
-            left += found
+        elif isinstance(found, dict | list | tuple) and id(found) not in seen:  # Some hold themselves.
+            seen.add(id(found))
+            left += found.values() if isinstance(found, dict) else found

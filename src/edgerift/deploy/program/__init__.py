@@ -1,1 +1,1 @@
-"""The adapted model as plain data, and what its graph may hold."""
+"""The adapted model as plain data, and what its graph may contain."""

@@ -64,7 +64,7 @@ def _check_tensors(program: Program) -> None:
         if tensor.dtype not in _DTYPES:
             raise ProgramError(f"the program holds the tensor '{name}' as {_word(tensor.dtype)}; it is damaged")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ProgramError(f"the program's tensor '{name}' holds NaN or infinity; adapt the model again")
+            raise ProgramError(f"the program's tensor '{name}' holds NaN or infinity; it is damaged")
 
 
 def _check_arguments(program: Program) -> None:

@@ -15,6 +15,7 @@ from edgerift.deploy.program._checked import check_keywords, check_program
 from edgerift.deploy.program._encoding import Json, decode, encode
 from edgerift.deploy.program._names import PlainName, check_graph_names, check_tensor_names
 from edgerift.deploy.program._operators import ALLOWED, keyword_names, operator_name, resolve
+from edgerift.deploy.program._quiet import quiet
 from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.settings import Settings, is_file
 from edgerift.steps import read_tensors, write_whole
@@ -119,7 +120,8 @@ class Program:
                     f"a program may not name a node '{operation.name}': the name has a meaning of its own"
                 )
         graph.output(earlier(self.output))
-        module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
+        with quiet():  # PyTorch would keep the source of each for as long as the process lives.
+            module: Any = fx.GraphModule(root, graph, class_name="ConvertedProgram")
         arranged: fx.GraphModule = module.eval().to(memory_format=torch.channels_last)
         return arranged
 
@@ -193,8 +195,9 @@ def from_graph(
 ) -> Program:
     """Turn a converted graph module with one input and one output into a program.
 
-    `names` gives the module's tensors better names, by their attribute. Raises
-    :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold.
+    `names` gives the module's tensors better names, by their attribute. Constants in another floating-point type become
+    float32. Raises :class:`~edgerift.errors.ProgramError` for an operator that a program may not hold, and for all that
+    :meth:`Program.load` refuses.
     """
     operations: list[Operation] = []
     tensors: dict[str, Tensor] = {}
@@ -202,9 +205,9 @@ def from_graph(
     for node in module.graph.nodes:
         if node.op == "placeholder":
             image = node.name
-        elif node.op == "get_attr":
+        elif node.op == "get_attr" and node.users:
             attribute = str(node.target)
-            tensors[names.get(attribute, attribute)] = _attribute_of(module, attribute).detach()
+            tensors[names.get(attribute, attribute)] = _stored(_attribute_of(module, attribute).detach())
         elif node.op == "output":
             output = _single_output(node).name
         elif node.op == "call_function":
@@ -213,7 +216,18 @@ def from_graph(
             arguments = [encode(argument, names) for argument in node.args]
             operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
     _check_operators(operations)
-    return Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+    program = Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+    try:
+        check_tensor_names(tensors)
+        check_program(program)
+    except ProgramError as error:
+        told = str(error).removesuffix("; it is damaged")
+        raise ProgramError(f"the model makes no program: {told}; write that part of it otherwise") from None
+    return program
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _attribute_of(module: torch.nn.Module, name: str) -> Tensor:

@@ -16,7 +16,6 @@ from torch.fx.passes.shape_prop import ShapeProp
 from edgerift.deploy.program._grid import is_dequantize, is_quantize
 from edgerift.deploy.program._operators import ADAPTIVE_MAXIMUM, ADD, DEQUANTIZE_CHANNELS, SUBTRACT, operator_name
 from edgerift.deploy.program._program import Program
-from edgerift.deploy.program._quiet import quiet
 from edgerift.errors import ProgramError
 
 _CLAMP: Final = "aten.clamp.default"
@@ -25,8 +24,7 @@ _CLAMP_BELOW: Final = "aten.clamp_min.default"
 
 def read_program(program: Program) -> fx.GraphModule:
     """Build a program's converted graph with each argument in its place; see :func:`spell_arguments`."""
-    with quiet():
-        module = program.module()
+    module = program.module()
     spell_arguments(module.graph)
     return module
 

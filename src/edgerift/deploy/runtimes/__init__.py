@@ -1,1 +1,1 @@
-"""Builds: a program compiled for one runtime, behind one protocol."""
+"""The runtimes that builds are made for; each folder here registers one."""

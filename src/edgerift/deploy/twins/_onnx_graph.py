@@ -61,7 +61,7 @@ def runtime_graph(program: Program) -> fx.GraphModule:
 
 
 def onnx_form(program: Program) -> fx.GraphModule:
-    """Build a program's graph as the runtime reads it, without poolings that ONNX has no like of.
+    """Build a program's graph as the runtime reads it, without poolings and factors that ONNX has no like of.
 
     Raises :class:`~edgerift.errors.BuildError` for arguments that the exporter would drop.
     """
@@ -70,10 +70,8 @@ def onnx_form(program: Program) -> fx.GraphModule:
         name = operator_name(node.target) if node.op == "call_function" else ""
         if name == AVERAGE:
             _place_windows(module, node)
-        elif name == _ELU and any(factor != 1 for factor in node.args[2:]):
-            raise BuildError(
-                f"ONNX has no 'scale' and no 'input_scale' for {name} (node '{node.name}'); multiply apart"
-            )
+        elif name == _ELU:
+            _place_factors(node)
         elif name == _AVERAGE_LINE and node.args[4:5] == (True,):
             raise BuildError(f"ONNX counts otherwise with 'ceil_mode' of {name} (node '{node.name}'); leave it out")
     return module
@@ -233,6 +231,37 @@ def _place_windows(module: fx.GraphModule, node: fx.Node) -> None:
         part.meta = dict(like.meta)
     node.replace_all_uses_with(result)
     module.graph.erase_node(node)
+
+
+def _place_factors(node: fx.Node) -> None:
+    """Write an ELU's factors as operations: `scale` behind it, and all of it where its exponent has a factor.
+
+    `elu(x) = scale * (relu(x) + alpha * (exp(input_scale * min(x, 0)) - 1))`. ONNX has no factors, and the exporter
+    multiplies positive values by `input_scale` too.
+    """
+    source: Any = node.args[0]
+    given: list[Any] = list(node.args[1:])
+    alpha, scale, input_scale = given + [1.0] * (3 - len(given))
+    if (scale, input_scale) == (1.0, 1.0):
+        node.args = (source, alpha)
+        return
+    aten = torch.ops.aten
+
+    def call(function: Any, *arguments: Any) -> fx.Node:
+        made = node.graph.call_function(function, arguments)
+        made.meta = dict(node.meta)
+        return made
+
+    with node.graph.inserting_before(node):
+        if input_scale == 1.0:
+            value = call(aten.elu.default, source, alpha)
+        else:
+            exponent = call(aten.mul.Tensor, call(aten.hardtanh.default, source, float("-inf"), 0.0), input_scale)
+            below = call(aten.mul.Tensor, call(aten.sub.Tensor, call(aten.exp.default, exponent), 1.0), alpha)
+            value = call(aten.add.Tensor, call(aten.relu.default, source), below)
+        value = value if scale == 1.0 else call(aten.mul.Tensor, value, scale)
+    node.replace_all_uses_with(value)
+    node.graph.erase_node(node)
 
 
 def _constant(module: fx.GraphModule, name: str, value: Tensor) -> fx.Node:

@@ -4,155 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, fx, nn
 
 from edgerift.deploy.program._encoding import Json
-from edgerift.deploy.program._grid import Grid, grid_of, is_dequantize, is_quantize, quantize_arguments
+from edgerift.deploy.program._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy.program._operators import DEQUANTIZE, QUANTIZE, RELU, WEIGHTED, operator_name
 from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._regions import hardtanh_bounds, is_activation
 from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._groups import grid_groups
-from edgerift.deploy.twins._straight_through import clipped, fake_quantize, passing_range
+from edgerift.deploy.twins._rounded_weights import RoundedWeight
+from edgerift.deploy.twins._running_ranges import ObservedQuantize, Ranges
 from edgerift.deploy.twins._translation import Translation
 from edgerift.deploy.twins._twin_graph import stays_on_grid
 from edgerift.errors import ProgramError
-
-#: How much of a new batch's range enters the running range, as in torchao's moving-average observer.
-_AVERAGING: Final = 0.01
-#: The smallest scale that a grid takes in training, unless the calibrated program has a smaller one already.
-_SMALLEST_SCALE: Final = 2.0**-12
-
-
-class _RoundWeight(torch.autograd.Function):
-    @staticmethod
-    def forward(_ctx: Any, weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor:
-        scales = channel_scales(weight, low, high, floor).view([-1] + [1] * (weight.dim() - 1))
-        return (weight / scales).round_().clamp_(low, high).mul_(scales)
-
-    @staticmethod
-    def backward(_ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        return grad, None, None, None
-
-
-def channel_scales(weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor:
-    """The symmetric per-channel scales `[C]` of a weight `[C,...]`: the largest magnitude over half the levels.
-
-    No scale is below its `floor`, `[C]` or one for all.
-    """
-    largest = weight.detach().abs().flatten(1).amax(1)
-    return torch.maximum(largest / ((high - low) / 2), floor)
-
-
-@final
-class RoundedWeight(nn.Module):
-    """A float weight `[C,...]`, used as int8 per channel: rounded forward, straight-through backward.
-
-    What is rounded is `weight * gain`, the gain `[C,1,...]` fixed. It is the factor by which a batch normalisation was
-    folded into the layer: training the weight before that factor keeps the step sizes of the float training.
-    """
-
-    def __init__(self, weight: Tensor, gain: Tensor, bounds: tuple[int, int], scales: Tensor) -> None:
-        """Start from a real weight, before its gain, and the scales `[C]` that the program has for it.
-
-        `bounds` are the smallest and largest level. A scale below the usual floor is one that the calibration found
-        safe; training does not go below it.
-        """
-        super().__init__()
-        self.weight = nn.Parameter(weight.clone())
-        self.register_buffer("gain", gain.clone())
-        self.gain: Tensor
-        self.register_buffer("floor", scales.float().clamp(max=_SMALLEST_SCALE))
-        self.floor: Tensor
-        self.bounds = bounds
-
-    def forward(self) -> Tensor:
-        """Return the weight as the integers represent it."""
-        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds, self.floor)  # type: ignore[no-untyped-call]
-        return rounded
-
-    def integers(self) -> tuple[Tensor, Tensor]:
-        """Return the levels `[C,...]` as whole float32 numbers, and the scales `[C]`."""
-        weight = (self.weight * self.gain).detach()
-        scales = channel_scales(weight, *self.bounds, self.floor)
-        levels = (weight / scales.view([-1] + [1] * (weight.dim() - 1))).round_().clamp_(*self.bounds)
-        return levels.cpu(), scales.cpu()
-
-
-@final
-class ObservedQuantize(nn.Module):
-    """Fake quantization on a grid that follows the values: a running range, moved by each training batch."""
-
-    def __init__(self, ranges: Ranges, index: int, bounds: tuple[float, float] | None) -> None:
-        """Share range `index` of `ranges`; `bounds` are those of the activation before, if any."""
-        super().__init__()
-        self._ranges = [ranges]  # In a list, so that the shared ranges are not this module's child too.
-        self.index = index
-        self.bounds = bounds
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Round `value`, float32 of any shape, on the range's present grid."""
-        (ranges,) = self._ranges
-        if self.training and ranges.observing:
-            ranges.observe(self.index, value.detach(), self.bounds)
-        grid = ranges.grids[self.index]
-        low, high = (None, None) if self.bounds is None else (grid.level(bound) for bound in self.bounds)
-        return fake_quantize(value, grid, clipped(grid, low, high), passing_range(grid, low, high))
-
-
-@final
-class Ranges(nn.Module):
-    """The running ranges `[G,2]` (least and greatest value) of all activation grids, and their grids."""
-
-    def __init__(self, grids: list[Grid]) -> None:
-        """Start from the grids of a calibrated program."""
-        super().__init__()
-        bounds = [[grid.scale * grid.low, grid.scale * grid.high] for grid in grids]
-        self.register_buffer("running", torch.tensor(bounds).reshape(-1, 2))
-        self.running: Tensor
-        self.register_buffer("moved", torch.zeros(len(grids), dtype=torch.bool))
-        self.moved: Tensor
-        self.grids = list(grids)
-        self.floors = [min(_SMALLEST_SCALE, grid.scale) for grid in grids]
-        self.observing = True
-
-    def observe(self, index: int, value: Tensor, bounds: tuple[float, float] | None) -> None:
-        """Move one range towards the values of a batch; one with values that are not finite moves nothing."""
-        # A reduction over the memory as it lies is twenty times as fast as one over the logical order.
-        flat = value.permute(0, 2, 3, 1) if value.dim() == 4 else value
-        least, greatest = torch.aminmax(flat.reshape(-1) if flat.is_contiguous() else value.contiguous())
-        seen = torch.stack([least, greatest])
-        if bounds is not None:
-            seen = seen.clamp(*bounds)
-        finite = torch.isfinite(seen).all()
-        self.running[index] += torch.where(finite, _AVERAGING * (seen - self.running[index]), 0.0)
-        self.moved[index] |= finite
-
-    def refresh(self) -> None:
-        """Derive the grids from the ranges; a range that no batch has moved keeps its grid as it is."""
-        for index, ((least, greatest), moved) in enumerate(
-            zip(self.running.tolist(), self.moved.tolist(), strict=True)
-        ):
-            if moved:
-                self.grids[index] = affine_grid(least, greatest, self.grids[index], self.floors[index])
-
-
-def affine_grid(least: float, greatest: float, like: Grid, floor: float = _SMALLEST_SCALE) -> Grid:
-    """The affine grid over `[least, greatest]` stretched to hold 0: `scale = range / levels`, whole zero point.
-
-    The scale is at least `floor` and rounded to float32, as quantizers keep it.
-
-    >>> affine_grid(-1.0, 1.55, Grid(1.0, 0, -128, 127))
-    Grid(scale=0.009999999776482582, zero_point=-28, minimum=-128, maximum=127)
-    """
-    least, greatest = min(least, 0.0), max(greatest, 0.0)
-    exact = max((greatest - least) / (like.maximum - like.minimum), floor)
-    scale = float(torch.tensor(exact, dtype=torch.float32))
-    zero_point = max(like.minimum, min(like.maximum, like.minimum - round(least / scale)))
-    return Grid(scale, zero_point, like.minimum, like.maximum)
 
 
 class FloatWeight(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, final
+from collections.abc import Callable
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,14 @@ from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._twin_graph import graph_twin
 from edgerift.deploy.twins._twin_onnxruntime import onnxruntime_twin
 from edgerift.deploy.twins._twin_xnnpack import xnnpack_twin
-from edgerift.errors import RecipeError, unknown_name
+from edgerift.settings import Registry
 
-Arithmetic = Literal["graph", "xnnpack", "onnxruntime"]
+ARITHMETICS: Final[Registry[Callable[[Program], Body]]] = Registry("arithmetic")
+"""How a program is translated so that it computes as a runtime's kernels do, by name; a runtime may add its own."""
 
-_TRANSLATIONS: Final = {"graph": graph_twin, "xnnpack": xnnpack_twin, "onnxruntime": onnxruntime_twin}
+ARITHMETICS.register("graph", graph_twin)
+ARITHMETICS.register("xnnpack", xnnpack_twin)
+ARITHMETICS.register("onnxruntime", onnxruntime_twin)
 
 
 @final
@@ -27,7 +31,7 @@ class Twin(nn.Module):
     pickled for another process, and computes in channels-last layout, which makes its gradient cheap on a CPU.
     """
 
-    def __init__(self, body: Body, arithmetic: Arithmetic) -> None:
+    def __init__(self, body: Body, arithmetic: str) -> None:
         """Take a translated program; see :func:`twin`."""
         super().__init__()
         self.arithmetic = arithmetic
@@ -41,7 +45,7 @@ class Twin(nn.Module):
         return logits
 
 
-def twin(program: Program, arithmetic: Arithmetic = "graph") -> Twin:
+def twin(program: Program, arithmetic: str = "graph") -> Twin:
     """Make the differentiable twin of a program.
 
     `arithmetic` says whose rounding it follows:
@@ -57,6 +61,4 @@ def twin(program: Program, arithmetic: Arithmetic = "graph") -> Twin:
     The gradient is straight-through: zero where a value leaves the clipping range of its grid, one inside. Raises
     :class:`~edgerift.errors.RecipeError` for an unknown arithmetic.
     """
-    if arithmetic not in _TRANSLATIONS:
-        raise RecipeError(unknown_name("arithmetic", arithmetic, _TRANSLATIONS))
-    return Twin(_TRANSLATIONS[arithmetic](program), arithmetic)
+    return Twin(ARITHMETICS[arithmetic](program), arithmetic)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from edgerift.adapt import weights_digest
+from edgerift import zoo
+from edgerift.adapt import require_repeatable, weights_digest
 from edgerift.deploy import (
     Build,
     Fidelity,
@@ -28,6 +29,10 @@ from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 
 _TIMED_IMAGES = 256
+Predict: TypeAlias = Callable[[Tensor], Tensor]
+
+#: How many images the original is asked about twice.
+_REPEATED = 4
 
 
 class FidelityEntry(Settings):
@@ -86,18 +91,15 @@ def make_card(
     """Measure an original, its program's twin and its builds on test images.
 
     `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
+    Raises :class:`~edgerift.errors.ModelError` for an original that does not answer twice alike.
     """
-    original = original.eval()
-    measured = ["original", "twin", *builds]
-    predicts = _predicts(original, program, builds)
-    scores: dict[str, Tensor] = {}
-    for number, name in enumerate(measured):
-        progress("measure", number, len(measured), name)
-        scores[name] = predict_all(predicts[name], test)
-    progress("measure", len(measured), len(measured))
-    compared = [name for name in measured if name != "original"]
+    measured_original = zoo.frozen_copy(original).cpu()
+    require_repeatable(measured_original, to_float(test.images[:_REPEATED].contiguous()))
+    predicts = _predicts(measured_original, program, builds)
+    scores = _scores(predicts, test, progress)
+    compared = [name for name in scores if name != "original"]
     reference = scores["original"]
-    right = {name: accuracy(scores[name], test.labels) for name in measured}
+    right = {name: accuracy(one, test.labels) for name, one in scores.items()}
     parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
@@ -133,13 +135,21 @@ def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fideli
     if made_from and made_from != weights_digest(original):
         yield "the program was made from another original than this one"
     for name, found in near.items():
-        if leaves_program(program, found):
+        if leaves_program(found):
             yield f"the {name} build was not compiled from this program; build it anew"
 
 
-def _predicts(
-    original: nn.Module, program: Program, builds: Mapping[str, Build]
-) -> dict[str, Callable[[Tensor], Tensor]]:
+def _scores(predicts: Mapping[str, Predict], test: ImageSet, progress: Progress) -> dict[str, Tensor]:
+    """Answer the test images with each of the models."""
+    scores = {}
+    for number, (name, predict) in enumerate(predicts.items()):
+        progress("measure", number, len(predicts), name)
+        scores[name] = predict_all(predict, test)
+    progress("measure", len(predicts), len(predicts))
+    return scores
+
+
+def _predicts(original: nn.Module, program: Program, builds: Mapping[str, Build]) -> dict[str, Predict]:
     reference = twin(program)
 
     def answer(images: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Comparisons of hardened victims, thefts, and defences of answers."""
+"""Comparisons of hardened victims, extraction results, and defences of answers."""

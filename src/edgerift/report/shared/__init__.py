@@ -1,1 +1,1 @@
-"""What all reports share: numbers and names, Markdown, pages, and how pictures look."""
+"""What all reports share: numbers and names, Markdown, pages, and the style of pictures."""

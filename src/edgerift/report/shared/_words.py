@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
-from edgerift.deploy import Target
+from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
@@ -217,10 +217,11 @@ def subject(audit: Audit) -> str:
 def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) -> str:
     """Write the command that judges a finding of the audit in `folder` again, as a shell takes it.
 
-    It asks for `--trust` where replaying runs code: an Inductor package, or a factory of the user's own.
+    It asks for `--trust` where replaying runs code: machine code in the build, or a factory of the user's own.
     """
     own = audit.pair.model is not None and ":" in audit.pair.model
-    trust = " --trust" if own or audit.pair.fingerprint.runtime == "inductor" else ""
+    runtime = audit.pair.fingerprint.runtime
+    trust = " --trust" if own or (runtime in RUNTIMES and RUNTIMES[runtime].runs_code) else ""
     path = str(folder / "findings" / f"{finding.id}.json")
     # What begins with a dash would be read as an option.
     return f"edgerift replay {shlex.quote(f'./{path}' if path.startswith('-') else path)}{trust}"

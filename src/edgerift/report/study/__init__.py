@@ -1,1 +1,1 @@
-"""What a person reads of a study: text, one HTML page, pictures, and tables."""
+"""Reports of a study: text, one HTML page, pictures, and tables."""

@@ -1,0 +1,177 @@
+"""The audit's result on evasion: what each attack reached, why, and the images that it found."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator
+
+from edgerift.audit._document_pair import FlagPart
+from edgerift.evade import Attack
+from edgerift.measure import Interval
+from edgerift.settings import Settings
+
+
+def _inside(name: str) -> str:
+    """Return the name of a file in a folder; raises `ValueError` for one that leads out of it."""
+    path = PurePosixPath(name)
+    if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError("it must be the name of a file in the audit's folder")
+    return name
+
+
+InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
+"""The name of a file in the audit's folder, from that folder; nothing outside of it is opened."""
+
+
+class ClassPart(Settings):
+    """One class: how many of its images were attacked, and how many evaded."""
+
+    name: str
+    attacked: int
+    evasive: int
+
+
+class AttackPart(Settings):
+    """What one attack reached on the attacked images; every rate is judged on the build.
+
+    `evasive`: original right and build wrong at any iterate, replayed from the PNG file. `evasive_last`: the same at
+    the last iterate; None when the search stopped at success. `evasive_top5`: moreover the build's answer is none of
+    the original's five best; None with fewer than six classes. `fooled`: the build is wrong, whatever the original
+    says. `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
+    p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: found, but not
+    replayed. Means of steps, gradient calls and questions are per success; distances are means over the evasive
+    images, in grey levels (L-infinity, L2) and in [-1, 1] (SSIM); None without successes.
+    """
+
+    attack: Attack
+    evasive: Interval
+    evasive_last: Interval | None
+    evasive_top5: Interval | None
+    fooled: Interval
+    original_fooled: Interval
+    confidence_delta: float
+    clean_confidence_delta: float
+    void: int
+    steps: float | None
+    gradient_calls: float | None
+    build_questions: float | None
+    original_questions: float | None
+    linf: float | None
+    l2: float | None
+    ssim: float | None
+    by_class: tuple[ClassPart, ...]
+    cumulative: tuple[int, ...]
+    """Evasive images after 0, 1, 2, ... gradient calls."""
+
+
+class ComparisonPart(Settings):
+    """Two attacks on the same images: how many only one of them evaded, and McNemar's exact two-sided p."""
+
+    first: str
+    second: str
+    only_first: int
+    only_second: int
+    p: float
+
+
+class ControlPart(Settings):
+    """The default attack against the original and its float-fine-tuned control, in place of the build.
+
+    What it reaches comes from further training alone. `p` is that of Fisher's exact two-sided test of whether the rates
+    on the build and on the control differ at all.
+    """
+
+    evasive: Interval
+    attacked: int
+    clean_disagreement: Interval
+    p: float
+
+
+class FidelityPart(Settings):
+    """How far the build is from its twin on the same images; see `deploy.fidelity`."""
+
+    images: int
+    equal_logits: float
+    max_lsb: float
+    label_disagreement: float
+
+
+class LayerPart(Settings):
+    """One layer restored to float in the twin: the share of the evasive images that the twin then gets right again."""
+
+    layer: str
+    healed: Interval
+
+
+class EmbeddingPart(Settings):
+    """Penultimate features in two dimensions: one point an image, model and condition.
+
+    `points[i]` is (x, y), `label[i]` the class's number, `model[i]` and `condition[i]` say whose and of which image.
+    """
+
+    method: Literal["pca", "tsne"]
+    classes: tuple[int, ...]
+    points: tuple[tuple[float, float], ...]
+    label: tuple[int, ...]
+    model: tuple[Literal["original", "build"], ...]
+    condition: tuple[Literal["clean", "attacked"], ...]
+    explained: tuple[float, float] | None
+    """The shares of variance that PCA's two axes hold, in [0, 1]."""
+
+
+class FindingPart(Settings):
+    """One evasive image: the original gets it right, the build gets it wrong, replayed from `attacked_png`.
+
+    Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. The build gives its wrong
+    answer `build_probability` and the right class `build_right_probability`; the latter is None in documents that were
+    written without it. Paths are relative to the audit's folder; `sha256` is that of the attacked image's pixels, uint8
+    [3,H,W].
+    """
+
+    id: str
+    index: int
+    attack: str
+    label: int
+    original_label: int
+    original_probability: float
+    build_label: int
+    build_probability: float
+    build_right_probability: float | None = None
+    step: int
+    linf: int
+    l2: float
+    ssim: float
+    sha256: str
+    clean_png: InsideName
+    attacked_png: InsideName
+
+
+class EvasionPart(Settings):
+    """What the attacks on single images reached.
+
+    Of the test images `attacked` were attacked; those that original or build gets wrong before any attack cannot be
+    evaded. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
+    checks of this part of the evaluation.
+    """
+
+    attacked: int
+    dropped_original_wrong: int
+    dropped_build_wrong: int
+    dropped_both_wrong: int
+    main_attack: str
+    attacks: dict[str, AttackPart]
+    comparisons: tuple[ComparisonPart, ...]
+    control: ControlPart | None
+    fidelity_clean: FidelityPart
+    fidelity_attacked: FidelityPart
+    flags: tuple[FlagPart, ...]
+    layers: tuple[LayerPart, ...]
+    embeddings: tuple[EmbeddingPart, ...]
+    findings: tuple[FindingPart, ...]
+
+    @property
+    def main(self) -> AttackPart:
+        """What the main attack reached."""
+        return self.attacks[self.main_attack]

@@ -1,0 +1,59 @@
+"""The audit's result on what it starts from: the images, the pair, and the checks of the evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgerift.deploy import Fingerprint, Provenance, Target
+from edgerift.measure import Interval
+from edgerift.settings import Settings
+
+
+class DataPart(Settings):
+    """The test images: where they come from, and how many there are.
+
+    `grey` says whether they are grey, and so stayed grey under attack; an audit of an earlier version does not say so.
+    """
+
+    name: str
+    source: str
+    split: Literal["test"] = "test"
+    size: int
+    seed: int
+    fingerprint: str
+    classes: tuple[str, ...]
+    images: int
+    grey: bool | None = None
+
+
+class FlagPart(Settings):
+    """One check of the evaluation itself: what was seen, what it means, what to do."""
+
+    name: str
+    level: Literal["ok", "note", "warning", "error"]
+    seen: str
+    meaning: str
+    action: str
+
+
+class PairPart(Settings):
+    """The pair: who it is, and how it answers the images before any attack.
+
+    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it. `flags`
+    are the checks of what the audit starts from: whether the parts belong together and to the images.
+    """
+
+    model: str | None = None
+    target: Target
+    runtime: str
+    provenance: Provenance
+    fingerprint: Fingerprint
+    original_sha256: str
+    program_sha256: str
+    integer_macs: float
+    original_accuracy: Interval
+    build_accuracy: Interval
+    instability: Interval
+    only_original_right: Interval
+    only_build_right: Interval
+    flags: tuple[FlagPart, ...] = ()

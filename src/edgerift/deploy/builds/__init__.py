@@ -1,0 +1,1 @@
+"""Builds: a program compiled for one runtime, behind one protocol, whichever runtime it is."""

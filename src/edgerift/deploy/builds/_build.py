@@ -1,0 +1,172 @@
+"""Builds: a program compiled for one runtime, behind one protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
+from edgerift.deploy.builds._runtime import RUNTIMES, Build, Fingerprint, Runtime, find_runtime, runtimes_for
+from edgerift.deploy.builds._survival import has_survived, note_survival, require_survival
+from edgerift.deploy.program._program import Program
+from edgerift.deploy.twins._answers import is_on_grid, output_step
+from edgerift.errors import BuildError, RecipeError
+from edgerift.settings import is_file
+from edgerift.steps import write_whole
+
+#: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
+LARGEST_BATCH: Final = 64
+
+
+def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
+    """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
+
+    `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. What it answers to the first of
+    `images`, uint8 `[N,3,H,W]`, one at a time and in the largest batch, has to be what the program answers but for
+    rounding; without them, random images are compared.
+
+    Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
+    :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
+    it refuses the program or answers otherwise; then nothing is written.
+    """
+    chosen = find_runtime(runtime)
+    if program.target not in chosen.targets:
+        fitting = ", ".join(sorted(runtimes_for(program.target)))
+        raise RecipeError(
+            f"runtime '{runtime}' takes target {' or '.join(chosen.targets)}, this program is for {program.target}; "
+            f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
+        )
+    artefact = _checked_artefact(program, runtime, chosen, images_to_compare(program, images))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, artefact)
+    note_survival(runtime, hashlib.sha256(artefact).hexdigest())
+    return RUNTIMES[runtime].open(path)
+
+
+def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
+    """Compile a program in a folder of its own and make sure that it answers as the program does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{chosen.suffix}"
+
+        def answer(part: Program) -> Tensor:
+            chosen.compile(part, path)
+            return _try_batches(chosen.open(path), part, images)
+
+        chosen.compile(program, path)
+        artefact = path.read_bytes()
+        try:
+            answers = _try_batches(chosen.open(path), program, images)
+        except BuildError as error:
+            part = first_wrong(program, lambda part: _raises(answer, part))
+            raise BuildError(f"{str(error).replace(f'{path}', 'what it made')}; it begins at {part}") from error
+        require_faithful(program, answer, answers, images, chosen.arithmetic)
+    return artefact
+
+
+def _raises(answer: Answer, part: Program) -> bool:
+    try:
+        answer(part)
+    except BuildError:
+        return True
+    return False
+
+
+def _try_batches(build: Build, program: Program, images: Tensor) -> Tensor:
+    """Answer images in the largest batch, and make sure that a single one gets the same answer, up to two levels."""
+    batch = images.repeat(-(-LARGEST_BATCH // len(images)), 1, 1, 1)[:LARGEST_BATCH]
+    answers = build.predict(batch)[: len(images)]
+    alone = build.predict(images[:1])
+    levels = 2 * output_step(program) if is_on_grid(program) else 0.0
+    allowed = max(levels, 1e-2 * float(answers.nan_to_num().std()))
+    if not torch.allclose(answers[:1], alone, rtol=1e-3, atol=allowed, equal_nan=True):
+        raise BuildError(
+            f"the build answers an image otherwise when it comes alone than among {LARGEST_BATCH}: "
+            f"{build.runtime} fixes the batch size somewhere; choose another runtime, or another spelling in the model"
+        )
+    return answers
+
+
+def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = False) -> Build:
+    """Open an artefact that was built before; the runtime follows from the suffix unless it is named.
+
+    An Inductor package holds machine code, which opening it runs: that asks for `trust=True`. An artefact that this
+    process has not made is opened by a child process first, which a damaged one may end. Raises
+    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it ended the child, the child
+    could not try it, or it changed meanwhile.
+    """
+    path = Path(path)
+    if not is_file(path):
+        raise BuildError(f"no build at {path}; `edgerift adapt --runtime NAME --out DIR` writes one")
+    by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
+    name = runtime or by_suffix.get(path.suffix)
+    if name is None:
+        raise BuildError(f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
+    if find_runtime(name).runs_code and not trust:
+        raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
+    return _opened(name, path)
+
+
+def _opened(runtime: str, path: Path) -> Build:
+    """Open an artefact, after a child process where its content is not known, and make sure that it stayed the same."""
+    digest = artefact_digest(runtime, path)
+    if not has_survived(runtime, digest):
+        require_survival(runtime, path)
+        _require_same(runtime, path, digest)
+    opened = RUNTIMES[runtime].open(path)
+    _require_same(runtime, path, digest)
+    note_survival(runtime, digest)
+    return opened
+
+
+def _require_same(runtime: str, path: Path, digest: str) -> None:
+    if artefact_digest(runtime, path) != digest:
+        raise BuildError(f"{path} changed while it was opened; open it again when what writes it has ended")
+
+
+def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
+    """Fingerprint an artefact together with the machine that runs it."""
+    return Fingerprint(
+        runtime=runtime,
+        version=version,
+        sha256=artefact_digest(runtime, path),
+        processor=platform.machine(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+    )
+
+
+def artefact_digest(runtime: str, path: Path) -> str:
+    """The SHA-256 of an artefact, of an ONNX model that keeps weights in files beside itself with all of them inside.
+
+    Raises :class:`~edgerift.errors.BuildError` when a file is missing or lies outside the artefact's folder.
+    """
+    return hashlib.sha256(whole_artefact(runtime, path)).hexdigest()
+
+
+def whole_artefact(runtime: str, path: Path) -> bytes:
+    """Read an artefact as one file: a model together with the weights that it keeps beside itself."""
+    found = RUNTIMES[runtime]
+    try:
+        return found.whole(path) if found.files(path) else path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None
+
+
+def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
+    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, contiguous as C is.
+
+    A runtime that is given memory in another order (channels last) may read it as if it were in this one.
+
+    Raises :class:`~edgerift.errors.BuildError` for another type or shape.
+    """
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
+        raise BuildError(
+            f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+        )
+    return list(images.cpu().contiguous().split(largest))

@@ -1,0 +1,140 @@
+"""Whether a build computes its program: compared on a batch of images before its file is written, and where it leaves.
+
+What is too far is told by the rule of :func:`~edgerift.deploy.leaves_program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+
+from edgerift.deploy.builds._departure import departure, leaves_program
+from edgerift.deploy.program._grid import is_dequantize
+from edgerift.deploy.program._operators import DEQUANTIZE_CHANNELS, WEIGHTED
+from edgerift.deploy.program._program import Operation, Program
+from edgerift.deploy.program._spelling import read_program
+from edgerift.deploy.twins._twin import twin
+from edgerift.errors import BuildError
+
+Answer = Callable[[Program], Tensor]
+"""Build a program for the runtime in question and answer the images that are compared."""
+
+#: How many pixels are compared at most, in images of three channels.
+_PIXELS: Final = 64 * 64 * 64
+_LEAST_IMAGES: Final = 4
+
+
+def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
+    """Take the first of the given images uint8 `[N,3,H,W]`, or make some: patches of random colours under noise."""
+    count = max(_LEAST_IMAGES, min(64, _PIXELS // program.size**2))
+    if given is not None and len(given):
+        return given[:count]
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 4, 4, generator=generator)
+    patches = F.interpolate(coarse, size=(program.size, program.size), mode="nearest")
+    noise = torch.rand(count, 3, program.size, program.size, generator=generator)
+    return ((0.7 * patches + 0.3 * noise) * 255).round().to(torch.uint8)
+
+
+def require_faithful(program: Program, answer: Answer, answers: Tensor, images: Tensor, arithmetic: str) -> None:
+    """Raise :class:`~edgerift.errors.BuildError`, with the layer where it begins, for answers that leave the program's.
+
+    `answer` builds a part of the program, which is done only when the answers are wrong.
+    """
+
+    def is_wrong(part: Program) -> bool:
+        try:
+            return leaves_program(departure(part, answer(part), images, twin(part, arithmetic)))
+        except BuildError:
+            return False  # The whole program can be built, so this tells nothing.
+
+    near = departure(program, answers, images, twin(program, arithmetic))
+    if leaves_program(near):
+        raise BuildError(
+            f"the build answers otherwise than its program: {near.label_disagreement:.0%} of labels differ on "
+            f"{len(images)} images, scores by {near.rms:.3g} of their spread where rounding explains "
+            f"{near.explained:.3g}; it begins at {first_wrong(program, is_wrong)}: write that part of the model "
+            "otherwise, or choose another runtime"
+        )
+
+
+def first_wrong(program: Program, is_wrong: Callable[[Program], bool]) -> str:
+    """Name an operation whose rounded result is wrong although the rounded values that it reads are right.
+
+    `is_wrong` judges a program that ends with some rounded value of this one, which is itself wrong. The order of the
+    operations is halved until a wrong result follows a right one; where the wrong one reads another wrong one, the
+    search goes on from that.
+    """
+    nodes = {node.name: node for node in read_program(program).graph.nodes}
+    known: dict[str, bool] = {program.output: True}
+
+    def wrong(name: str) -> bool:
+        if name not in known:
+            known[name] = is_wrong(replace(program, output=name))
+        return known[name]
+
+    culprit = program.output
+    while True:
+        ending = [name for name, node in nodes.items() if _is_before(node, nodes[culprit])] + [culprit]
+        low, high = -1, len(ending) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if wrong(ending[middle]) else (middle, high)
+        culprit = ending[high]
+        earlier = next((node.name for node in _rounded_inputs(nodes[culprit]) if wrong(node.name)), None)
+        if earlier is None:
+            return _described(program, nodes[culprit])
+        culprit = earlier
+
+
+def _is_before(node: fx.Node, culprit: fx.Node) -> bool:
+    """Tell whether a node rounds a computed value and comes before another one."""
+    return is_dequantize(node) and node.all_input_nodes[0].op != "get_attr" and node < culprit
+
+
+def _rounded_inputs(node: fx.Node) -> list[fx.Node]:
+    """The rounded values that the operations behind a rounded value start from."""
+    return [source for source in _behind(node) if is_dequantize(source) and source.all_input_nodes[0].op != "get_attr"]
+
+
+def _behind(node: fx.Node) -> Iterator[fx.Node]:
+    """Walk back from a node as far as the rounded values it starts from, which are given too."""
+    waiting = list(node.all_input_nodes)
+    while waiting:
+        source = waiting.pop()
+        yield source
+        if not is_dequantize(source):
+            waiting += source.all_input_nodes
+
+
+def _described(program: Program, node: fx.Node) -> str:
+    """Name the operations between a rounded value and those before it, by their layer where they have a weight."""
+    names = {source.name for source in _behind(node)} | {node.name}
+    found = [operation for operation in program.operations if operation.name in names]
+    layers = [_layer_of(program, operation) for operation in found if operation.operator in WEIGHTED]
+    plain = [
+        f"'{operation.name}' ({' '.join([operation.operator, *_words(operation)])})"
+        for operation in found
+        if "quantize" not in operation.operator and operation.operator not in WEIGHTED
+    ]
+    return ", ".join([*layers, *plain]) or f"'{node.name}'"
+
+
+def _words(operation: Operation) -> list[str]:
+    """What an operation is told beside numbers and tensors, such as a kind of padding."""
+    named = [f"{keyword}={value}" for keyword, value in operation.keywords.items() if not isinstance(value, dict)]
+    return [value for value in operation.arguments if isinstance(value, str)] + named
+
+
+def _layer_of(program: Program, operation: Operation) -> str:
+    weight: Any = operation.arguments[1]
+    for other in program.operations:
+        if other.operator == DEQUANTIZE_CHANNELS and weight == {"node": other.name}:
+            stored: Any = other.arguments[0]
+            return f"layer '{str(stored['tensor']).removesuffix('.weight')}' ({operation.operator})"
+    return f"'{operation.name}' ({operation.operator})"

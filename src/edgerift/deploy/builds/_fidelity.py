@@ -1,0 +1,42 @@
+"""How far a twin and a build are apart: the check that gradients belong to what the device computes."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.builds._departure import Fidelity, departure
+from edgerift.deploy.builds._runtime import RUNTIMES, Build
+from edgerift.deploy.program._program import Program
+from edgerift.deploy.twins._answers import answers_of
+from edgerift.deploy.twins._twin import Twin, twin
+from edgerift.errors import RecipeError
+from edgerift.measure import MODULE_CALL, Logits
+
+
+def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
+    """Compare a build with the twin of its program that follows its runtime's arithmetic.
+
+    `images` is uint8 `[N,3,H,W]`. `candidate` compares with another twin instead. Raises
+    :class:`~edgerift.errors.RecipeError` when there are no images.
+    """
+    if len(images) == 0:
+        raise RecipeError("fidelity needs at least one image")
+    model = candidate or twin(program, RUNTIMES[build.runtime].arithmetic)
+    return departure(program, build.predict(images), images, model)
+
+
+def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
+    """Compute a module's logits float32 `[N,K]` of uint8 images, in batches and without gradients.
+
+    Where it answers probabilities these are their logarithms, as :class:`~edgerift.measure.Logits` takes them. Raises
+    :class:`~edgerift.errors.ModelError` for what the module raises, or an answer that is no `[N,K]`.
+    """
+    return module_logits(model, "the model", batch)(images)
+
+
+def module_logits(model: torch.nn.Module, whose: str, batch: int = 256) -> Logits:
+    """Make what answers uint8 images with a module's logits; messages name it as `whose`. See :func:`twin_scores`."""
+    return Logits(functools.partial(answers_of, model, batch=batch), whose, MODULE_CALL)

@@ -1,0 +1,49 @@
+"""Opens an artefact and asks it once, in a process of its own: `python _probe.py OPENING FILE THREADS FOLDER...`.
+
+A damaged file may end the process that opens it. This one stands alone, imports what opening takes and no more, and
+opens as a build does: with the functions in the file OPENING, which builds use too. FOLDERs are where modules are
+looked for. Its exit status tells how far it came.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import Any, Final
+
+#: The exit statuses; an interpreter that cannot start ends with others, and so may a runtime that a file breaks.
+OPENED: Final = 80
+REFUSED: Final = 81
+NOT_IMPORTED: Final = 82
+
+
+def _module(path: str) -> Any:
+    described = importlib.util.spec_from_file_location("opening", path)
+    assert described is not None
+    assert described.loader is not None
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+def probe(opening: str, path: str, threads: int) -> int:
+    """Import a runtime and try an artefact; what the runtime raises about it is for who opens it to tell."""
+    try:
+        module = _module(opening)
+        module.import_runtime()
+    except Exception as error:
+        sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
+        return NOT_IMPORTED
+    try:
+        module.ask_once(path, threads)
+    except Exception:
+        return REFUSED
+    return OPENED
+
+
+if __name__ == "__main__":
+    sys.path[:] = sys.argv[4:]
+    status = probe(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    sys.stderr.flush()
+    os._exit(status)  # What a library does when an interpreter ends says nothing about the file.

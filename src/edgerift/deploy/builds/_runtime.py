@@ -1,0 +1,113 @@
+"""Which runtimes there are: each is registered by the folder that compiles for it and opens what it runs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from torch import Tensor
+
+from edgerift.deploy.program._program import Program, Target
+from edgerift.errors import MissingRuntimeError
+from edgerift.settings import Registry, Settings
+
+
+class Fingerprint(Settings):
+    """What decides a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
+
+    runtime: str
+    version: str
+    sha256: str
+    processor: str
+    instructions: str
+
+
+class Build(Protocol):
+    """A program compiled for one runtime: an artefact file that answers uint8 images."""
+
+    @property
+    def runtime(self) -> str:
+        """The runtime's name."""
+
+    @property
+    def path(self) -> Path:
+        """The artefact."""
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
+
+    def fingerprint(self) -> Fingerprint:
+        """Say what decides this build's answers."""
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
+
+
+def _nothing_missing() -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What edgerift knows of one runtime.
+
+    `packages` are those that it needs, its own first, and `extra` is the pip extra that installs them; `missing` names
+    what else this machine lacks, if anything. `compile` writes a program's artefact, whole or not at all, and `open`
+    opens one for answering. `suffix` is an artefact's, `arithmetic` the twin's that computes as it does, `targets` are
+    the targets of the programs that it takes, and it is the default for those in `default_for`.
+
+    `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
+    runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs what is in it.
+    `files` lists what an artefact keeps beside itself, by names relative to its folder, and `whole` reads it as one
+    file; by default there is nothing beside it.
+    """
+
+    packages: tuple[str, ...]
+    extra: str
+    suffix: str
+    arithmetic: str
+    targets: tuple[Target, ...]
+    compile: Callable[[Program, Path], None]
+    open: Callable[[Path], Build]
+    opening: Path
+    default_for: tuple[Target, ...] = ()
+    runs_code: bool = False
+    missing: Callable[[], str | None] = _nothing_missing
+    files: Callable[[Path], tuple[str, ...]] = lambda _: ()
+    whole: Callable[[Path], bytes] = Path.read_bytes
+
+
+RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtimes")
+
+
+def find_runtime(name: str) -> Runtime:
+    """Look a runtime up and make sure that it is installed.
+
+    Raises :class:`~edgerift.errors.RecipeError` for an unknown name and
+    :class:`~edgerift.errors.MissingRuntimeError` for one whose packages are missing.
+    """
+    chosen = RUNTIMES[name]
+    if any(importlib.util.find_spec(package) is None for package in chosen.packages):
+        raise MissingRuntimeError(f"runtime '{name}' is not installed: pip install 'edgerift[{chosen.extra}]'")
+    return chosen
+
+
+def default_runtime(target: Target) -> str:
+    """Name the runtime that a target's programs are built for where none is chosen.
+
+    >>> default_runtime("mobile")
+    'executorch'
+    """
+    return next(name for name, runtime in RUNTIMES.items() if target in runtime.default_for)
+
+
+def runtimes_for(target: Target) -> tuple[str, ...]:
+    """Name the runtimes that take a target's programs.
+
+    >>> runtimes_for("server")
+    ('onnxruntime', 'inductor')
+    """
+    return tuple(name for name, runtime in RUNTIMES.items() if target in runtime.targets)

@@ -1,0 +1,140 @@
+"""Inductor builds: a `.pt2` package of machine code whose operators run in oneDNN's int8 kernels."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.builds._build import fingerprint, in_batches
+from edgerift.deploy.builds._runtime import Fingerprint
+from edgerift.deploy.program._program import Program
+from edgerift.deploy.program._quiet import quiet
+from edgerift.deploy.program._spelling import read_program
+from edgerift.deploy.runtimes.inductor._macs import TOTAL_MACS, integer_share
+from edgerift.errors import BuildError, MissingRuntimeError, first_line
+from edgerift.images import to_float
+from edgerift.steps import write_whole
+
+#: On processors with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
+#: logits differ in the last bit. In pieces of this many, images get the same answers however many are asked at once.
+_LARGEST_PIECE: Final = 16
+#: Inductor takes an example batch that equals the bound or a count of channels for one that never changes.
+_EXAMPLE_BATCH: Final = 13
+
+
+def compile_program(program: Program, path: Path) -> None:
+    """Compile a program to machine code for this processor and write the `.pt2`.
+
+    Raises :class:`~edgerift.errors.MissingRuntimeError` without a C++ compiler and
+    :class:`~edgerift.errors.BuildError` when Inductor refuses the program.
+    """
+    lacking = missing_compiler()
+    if lacking is not None:
+        raise MissingRuntimeError(f"runtime 'inductor' {lacking}")
+    module = read_program(program)
+    example = torch.zeros(_EXAMPLE_BATCH, 3, program.size, program.size)
+    batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
+    try:
+        with quiet(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            exported = torch.export.export(module, (_channels_last(example),), dynamic_shapes=({0: batch},))
+            package = Path(folder) / "model.pt2"
+            _inductor().aoti_compile_and_package(
+                exported, package_path=str(package), inductor_configs=_options(_total_macs(module, program.size))
+            )
+            written = package.read_bytes()
+    except Exception as error:
+        raise BuildError(f"Inductor refused the program: {first_line(error)}") from error
+    write_whole(path, written)
+
+
+def open_artefact(path: Path) -> InductorBuild:
+    """Load a `.pt2`, which runs the machine code in it; raises :class:`~edgerift.errors.BuildError` if it cannot."""
+    return InductorBuild(path)
+
+
+def missing_compiler() -> str | None:
+    """Say what this machine lacks: the C++ compiler that Inductor calls (`g++`, or what `CXX` names), or nothing."""
+    from torch._inductor import config
+
+    if any(shutil.which(name) is not None for name in config.cpp.cxx if name):
+        return None
+    return "needs a C++ compiler, and none is found: apt-get install g++"
+
+
+@final
+class InductorBuild:
+    """A `.pt2` package in PyTorch's own ahead-of-time runtime."""
+
+    runtime = "inductor"
+
+    def __init__(self, path: Path) -> None:
+        """Load the package and the machine code in it."""
+        self.path = path
+        if not zipfile.is_zipfile(path):
+            raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._run: Any = _inductor().aoti_load_package(str(path))
+        except Exception as error:
+            raise BuildError(f"Inductor cannot load {path}: {first_line(error)}") from None
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
+        answers = [self._answer(part, images) for part in in_batches(images, _LARGEST_PIECE)]
+        return torch.cat(answers)
+
+    def _answer(self, part: Tensor, images: Tensor) -> Tensor:
+        try:
+            with torch.no_grad():
+                answer: Tensor = self._run(_channels_last(to_float(part)))
+        except RuntimeError as error:
+            shape = list(images.shape)
+            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
+        if len(answer) != len(part):
+            raise BuildError(f"{self.path.name} gave {len(answer)} answers to {len(part)} images; build it again")
+        return answer
+
+    def fingerprint(self) -> Fingerprint:
+        """Say what decides this build's answers."""
+        return fingerprint(self.runtime, torch.__version__, self.path)
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
+        return integer_share(self.path)
+
+
+def _options(total_macs: int) -> dict[str, Any]:
+    return {
+        "freezing": True,  # Only frozen weights are packed for the int8 kernels.
+        "cpp.dynamic_threads": True,  # Else the number of threads of this process is compiled in.
+        "aot_inductor.compile_wrapper_opt_level": "O0",  # The wrapper only calls kernels, which keep their own level.
+        "aot_inductor.metadata": {TOTAL_MACS: str(total_macs)},
+    }
+
+
+def _inductor() -> Any:
+    import torch._inductor
+
+    return torch._inductor
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    """Lay images out as the machine code reads them; it does not look."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _total_macs(module: torch.nn.Module, size: int) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        module(torch.zeros(1, 3, size, size))
+    return int(counter.get_total_flops()) // 2

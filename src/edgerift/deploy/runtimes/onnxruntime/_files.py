@@ -1,0 +1,85 @@
+"""The files that an ONNX model keeps its weights in, beside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgerift.errors import BuildError, first_line
+
+
+class UnreadableModelError(BuildError):
+    """The file is no ONNX model."""
+
+
+def weight_files(path: Path) -> tuple[str, ...]:
+    """Name the files that an ONNX model's tensors lie in, as the model names them; none for one that is whole.
+
+    Raises :class:`~edgerift.errors.BuildError` for a model that cannot be read, and for a file that is missing or lies
+    outside the model's folder.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # The parser's own classes of error differ between versions.
+        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+    names = {
+        entry.value
+        for tensor in _tensors(model)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for name in names:
+        _require_inside(path, name)
+    return tuple(sorted(names))
+
+
+def files_beside(path: Path) -> tuple[str, ...]:
+    """Name the weight files of an artefact; none for what is no model, of which whoever opens it hears."""
+    try:
+        return weight_files(path)
+    except UnreadableModelError:
+        return ()
+
+
+def whole_model(path: Path) -> bytes:
+    """Read an ONNX model together with the weights beside it, as one file.
+
+    Raises :class:`~edgerift.errors.BuildError` for what cannot be read or does not fit into one file (2 GB).
+    """
+    import onnx
+
+    weight_files(path)
+    try:
+        content: bytes = onnx.load(path).SerializeToString(deterministic=True)
+    except Exception as error:
+        raise BuildError(f"{path} and the weights beside it are no single model: {first_line(error)}") from None
+    return content
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Find the tensors of a model wherever they are: initialisers, attributes, inner graphs, functions."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in [value] if hasattr(value, "ListFields") else value:
+            if item.DESCRIPTOR.name == "TensorProto":
+                yield item
+            else:
+                yield from _tensors(item)
+
+
+def _require_inside(path: Path, name: str) -> None:
+    folder = path.parent.resolve()
+    try:
+        file = (folder / name).resolve()
+        inside, there = file.is_relative_to(folder) and file != path.resolve(), file.is_file()
+    except (OSError, ValueError):
+        inside, there = False, False
+    if not inside:
+        raise BuildError(f"{path} keeps weights in {name[:80]!r}, which is not beside it; put the file into its folder")
+    if not there:
+        raise BuildError(f"{path} keeps weights in {name[:80]!r}, and there is no such file; copy it beside the model")

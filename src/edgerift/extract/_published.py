@@ -1,0 +1,25 @@
+"""Which data-free attacks there are: each is registered by the module that says what its publication does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edgerift.settings import Registry
+
+
+@dataclass(frozen=True)
+class Published:
+    """A data-free attack as its publication has it.
+
+    `title` is what tables call it, `about` what it does, in one clause, and `settings` are the fields of
+    :class:`DataFree` where they differ from the defaults.
+    """
+
+    title: str
+    about: str
+    settings: Mapping[str, Any]
+
+
+DATA_FREE: Final[Registry[Published]] = Registry("data-free attack", "edgerift.extract.attacks")

@@ -1,0 +1,1 @@
+"""The data-free attacks by name; each module registers one published attack."""

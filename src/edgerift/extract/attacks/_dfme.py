@@ -1,0 +1,14 @@
+"""Truong et al., "Data-Free Model Extraction", CVPR 2021, https://arxiv.org/abs/2011.14779."""
+
+from edgerift.extract._differences import Differences
+from edgerift.extract._published import DATA_FREE, Published
+
+DATA_FREE.register(
+    "dfme",
+    Published(
+        title="DFME",
+        about="l1 on recovered logits; the victim's gradient by one finite difference",
+        settings={"differences": Differences()},
+    ),
+    rank=1,
+)

@@ -1,0 +1,128 @@
+"""The small networks that are written here: LeNet, MLPerf Tiny's ResNet-8 and MobileNet, and a DenseNet to match."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from torch import Tensor, nn
+
+from edgerift.errors import ModelError
+from edgerift.zoo._architecture import Architecture
+from edgerift.zoo._architectures import architecture
+from edgerift.zoo.architectures._torchvision import import_torchvision
+
+
+@architecture("lenet", small=True)
+def lenet(described: Architecture) -> nn.Module:
+    """Make a LeNet-5 with ReLU, max-pooling and three input channels (LeCun et al. 1998).
+
+    Images below 32 pixels are padded by two on each side, as LeNet-5 pads the 28 of MNIST to 32.
+
+    Raises `ModelError` below 12 pixels, where the second pooling leaves nothing.
+    """
+    if described.size < 12:
+        raise ModelError(f"lenet needs images of at least 12 pixels, given size={described.size}; resize them")
+    padding = 2 if described.size < 32 else 0
+    side = ((described.size + 2 * padding - 4) // 2 - 4) // 2
+    return nn.Sequential(
+        nn.Conv2d(3, 6, kernel_size=5, padding=padding),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, kernel_size=5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * side * side, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, described.classes),
+    )
+
+
+@architecture("resnet8", small=True)
+def resnet8(described: Architecture) -> nn.Module:
+    """Make the ResNet-8 of MLPerf Tiny's image classification (Banbury et al. 2021, arXiv 2106.07597).
+
+    Stem 3x3 of 16 channels, then one basic block each of 16, 32 and 64 channels with strides 1, 2 and 2. As
+    in the reference the 1x1 projections carry a bias and no batch norm; the biases that the reference puts
+    in front of batch norms, where they have no effect, are left out (77,946 parameters to its 78,186).
+    """
+    body = nn.Sequential(
+        nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        BasicBlock(16, 16, stride=1),
+        BasicBlock(16, 32, stride=2),
+        BasicBlock(32, 64, stride=2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, described.classes),
+    )
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    return body
+
+
+@architecture("mobilenet_tiny", small=True)
+def mobilenet_tiny(described: Architecture) -> nn.Module:
+    """Make a MobileNet (Howard et al. 2017, arXiv 1704.04861) of a quarter of the width, cut short for small images.
+
+    As in MLPerf Tiny's visual wake words, width 0.25 with ReLU: a 3x3 stem of 16 channels with stride 2, then
+    depthwise separable convolutions to 32, 64 (stride 2), 64, 128 (stride 2) and 128 channels.
+    """
+    layers = _normed(3, 16, stride=2)
+    inputs = 16
+    for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
+        layers += _normed(inputs, inputs, stride=stride, groups=inputs)
+        layers += _normed(inputs, outputs, kernel_size=1)
+        inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, described.classes))
+
+
+@architecture("densenet_tiny", small=True)
+def densenet_tiny(described: Architecture) -> nn.Module:
+    """Make a DenseNet-BC (Huang et al. 2017, arXiv 1608.06993) of three blocks of three layers with growth rate 12.
+
+    It is torchvision's with a 3x3 stem of 24 channels and stride 2 and no pooling after it.
+    """
+    body: Any = import_torchvision().models.DenseNet(
+        growth_rate=12, block_config=(3, 3, 3), num_init_features=24, num_classes=described.classes
+    )
+    body.features.conv0 = nn.Conv2d(3, 24, kernel_size=3, stride=2, padding=1, bias=False)
+    nn.init.kaiming_normal_(body.features.conv0.weight)
+    body.features.pool0 = nn.Identity()
+    made: nn.Module = body
+    return made
+
+
+def _normed(inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(
+        inputs, outputs, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups, bias=False
+    )
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+@final
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm beside a shortcut, a 1x1 projection where the shape changes."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+        """Map `inputs` channels to `outputs` and divide height and width by `stride`."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        changes = stride != 1 or inputs != outputs
+        self.shortcut = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride) if changes else nn.Identity()
+        self.relu2 = nn.ReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features `[N, inputs, H, W]` to `[N, outputs, H / stride, W / stride]`."""
+        inner = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(features)))))
+        joined: Tensor = self.relu2(inner + self.shortcut(features))
+        return joined

@@ -98,6 +98,7 @@ def test_the_published_tables_are_made_again_from_the_published_results(name: st
     made = {f"{one.name}.csv": table_csv(one) for one in study_tables(found)}
     kept = {path.name: path.read_bytes().decode() for path in (DOCS / name / "tables").glob("*.csv")}
     assert made == kept
+    assert records_csv(found) == (DOCS / name / "records.csv").read_bytes().decode()
 
 
 @pytest.fixture

@@ -620,7 +620,7 @@ def test_two_points_are_not_joined_and_the_victim_stands_at_its_alpha() -> None:
     (cell,) = [cell for cell in result.thefts if cell.target == "mobile"]
     hardening = cell.hardening
     two = cell.replace(hardening=hardening.replace(alphas=hardening.alphas[:2]))
-    errors, apart, _, distance = shown(alpha.draw_alpha(facts(result.replace(thefts=(two,)))))
+    errors, apart, _, distance, *_ = shown(alpha.draw_alpha(facts(result.replace(thefts=(two,)))))
     assert not [line for axes in (errors, apart, distance) for line in lines(axes, "#c2410c", 1.3)]
     assert not lines(distance, "#191b1e", 1.3)
     victim, chosen = hardening.victim["divqat"], hardening.searches["divqat"].chosen
@@ -642,7 +642,8 @@ def test_alpha_of_data_sets_without_curves() -> None:
     titles = [axes.get_title(loc="left") for axes in shown(alpha.draw_alpha(facts(result.replace(thefts=thefts))))]
     assert titles == [
         "cifar10: errors", "cifar10: disagreement", "cifar10: divergence", "cifar10: distance",
-        "svhn: divergence", "svhn: distance",
+        "cifar10: accuracy", "cifar10: changed labels",
+        "svhn: divergence", "svhn: distance", "svhn: accuracy", "svhn: changed labels",
     ]  # fmt: skip
 
 

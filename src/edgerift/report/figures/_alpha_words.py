@@ -10,32 +10,40 @@ from edgerift.report.shared._words import percent
 
 
 def alpha_words(found: Facts) -> str:
-    """Give what each alpha did, what each search tried and what it chose."""
+    """Give what each alpha did, what each search tried and what it chose; of a lone search all that a picture shows."""
     told = []
-    for panel in shown_panels(found):
-        for at in alphas_of(panel):
-            own = panel.facts.where(at=at)
-            owner, thief, apart = (
-                percent(_mean(own.of(reading)))
-                for reading in (of.ALPHA_DEFENDER, of.ALPHA_ERROR, of.ALPHA_DISAGREEMENT)
-            )
-            others = "".join(
-                f", adversary's error with {thief_title(other)} "
-                f"{percent(_mean(own.of(of.ALPHA_THEFT_ERROR, **other._asdict())))}"
-                for other in other_thieves(own.of(of.ALPHA_THEFT_ERROR))
-            )
-            told.append(
-                f"{panel.title}, alpha {at:g}: defender's error {owner}, adversary's error {thief}, disagreement "
-                f"{apart}, divergence {_mean(own.of(of.ALPHA_KL)):.4f}{others}"
-            )
+    shown = shown_panels(found)
+    alone = len({seed for panel in shown for seed in searches_of(panel)}) == 1
+    for panel in shown:
+        told += [f"{panel.title}, alpha {at:g}: {_point(panel.facts.where(at=at))}" for at in alphas_of(panel)]
         for seed, search in searches_of(panel).items():
-            tried = ", ".join(
-                f"alpha {at:.4g} l1 {_mean(own.of(of.TRIAL_L1)):.3f} divergence {_mean(own.of(of.TRIAL_KL)):.4f}"
-                for at, own in by_alpha(search.of(*of.TRIAL.readings)).items()
-            )
+            trials = by_alpha(search.of(*of.TRIAL.readings))
+            tried = ", ".join(f"alpha {at:.4g} {_trial(own, alone=alone)}" for at, own in trials.items())
             chosen = next((f"alpha {fact.value:.4g}" for fact in search.of(of.CHOSEN)), "none")
             told.append(f"{panel.title}, search of seed {seed}: {tried}; chosen: {chosen}")
     return f"{'; '.join(told)}."
+
+
+def _point(found: Facts) -> str:
+    figures = (of.ALPHA_DEFENDER, of.ALPHA_ERROR, of.ALPHA_DISAGREEMENT)
+    owner, thief, apart = (percent(_mean(found.of(reading))) for reading in figures)
+    others = "".join(
+        f", adversary's error with {thief_title(other)} "
+        f"{percent(_mean(found.of(of.ALPHA_THEFT_ERROR, **other._asdict())))}"
+        for other in other_thieves(found.of(of.ALPHA_THEFT_ERROR))
+    )
+    return (
+        f"defender's error {owner}, adversary's error {thief}, disagreement {apart}, divergence "
+        f"{_mean(found.of(of.ALPHA_KL)):.4f}{others}"
+    )
+
+
+def _trial(found: Facts, *, alone: bool) -> str:
+    words = f"l1 {_mean(found.of(of.TRIAL_L1)):.3f} divergence {_mean(found.of(of.TRIAL_KL)):.4f}"
+    if not alone:
+        return words
+    accuracy, changed = (percent(_mean(found.of(one))) for one in (of.TRIAL_ACCURACY, of.TRIAL_CHANGED))
+    return f"{words} accuracy {accuracy} changed labels {changed}"
 
 
 def shown_panels(found: Facts) -> list[Panel]:

@@ -17,7 +17,7 @@ def main() -> None:
         "DivQAT, alpha 0.1": er.adapt.divqat(original, train, alpha=0.1, settings=settings),
         "DivQAT, alpha 1": er.adapt.divqat(original, train, alpha=1.0, settings=settings),
         "misleading, l1 0.6": er.adapt.run_hardened(
-            original, train, None, target="mobile", defence=er.adapt.Mislead(l1=0.6), settings=settings
+            original, train, None, target="mobile", defence=er.adapt.MisleadingTargets(l1=0.6), settings=settings
         ).program,
     }
 

@@ -23,7 +23,7 @@ from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
@@ -108,7 +108,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "build": lambda table: table.build,
     "hardened": lambda table: table.hardened,
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
-    "tuned-answers": lambda table: TunedAnswers(
+    "tuned-answers": lambda table: TunedAnswersRecipe(
         defence="reverse-sigmoid", build=table.build, reference=table.build, images=table.images, budget_l1=0.6
     ),
     "select": lambda table: SelectRecipe(pair=table.given, images=table.images),

@@ -2,7 +2,7 @@
 
 `python tools/additions.py` prints the table of CONTRIBUTING.md; `--old DIR` adds a column for another tree's
 `src/edgerift`. A file counts where a name, an attribute or a string in its code is the exemplar's; comments and
-docstrings do not.
+docstrings do not count.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ADDITIONS = {
     "a training defence": r"mislead|Mislead",
     "a runtime": r"inductor|InductorBuild",
     "an architecture": r"densenet_tiny",
-    "a study figure": r"has_epsilon|draw_epsilon|epsilon_words",
-    "a measured figure of a theft": r"slowdown|SLOWDOWN",
+    "a study figure": r"thefts-over-queries|questions_figure|queries_figure",
+    "a measured figure of a theft": r"top_probability",
 }
 
 

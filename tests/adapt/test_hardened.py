@@ -14,9 +14,9 @@ from edgerift.adapt import (
     Allowance,
     Divqat,
     HardenedRecipe,
+    LabelSmoothing,
     PtqSettings,
     QatSettings,
-    Smoothing,
     divqat,
     ptq,
     qat,
@@ -66,7 +66,9 @@ def test_alpha_0_is_qat_with_any_training(lenet, few, fields):
     assert same(divqat(lenet, few, None, target="server", settings=settings, defence=defence), plain)
 
 
-@pytest.mark.parametrize("defence", [Divqat(alpha=9.0, hinge=0.0), Smoothing(share=0.0)], ids=["hinge", "smoothing"])
+@pytest.mark.parametrize(
+    "defence", [Divqat(alpha=9.0, hinge=0.0), LabelSmoothing(share=0.0)], ids=["hinge", "smoothing"]
+)
 @pytest.mark.parametrize("fields", [{"label_smoothing": 0.1}, {"precision": "bfloat16"}], ids=str)
 def test_strength_0_of_the_others_is_qat_too(lenet, few, defence, fields):
     settings = SHORT.replace(train=SHORT.train.replace(epochs=1, **fields))
@@ -163,13 +165,15 @@ def test_the_divergence_grows(lenet, digits):
     assert far > 10 * near > 0
 
 
-@pytest.mark.parametrize("defence", [Divqat(alpha=0.4, cap=1.0), Smoothing(share=0.3)], ids=["divqat", "smoothing"])
+@pytest.mark.parametrize(
+    "defence", [Divqat(alpha=0.4, cap=1.0), LabelSmoothing(share=0.3)], ids=["divqat", "smoothing"]
+)
 def test_the_float_stage_is_a_training_in_float_and_then_ptq(lenet, few, defence):
     found = run_hardened(lenet, few, None, target="server", defence=defence, settings=SHORT, stage="float")
     reference = folded(lenet)
 
     def loss(model, images, labels):
-        if isinstance(defence, Smoothing):
+        if isinstance(defence, LabelSmoothing):
             return nn.functional.cross_entropy(model(images), labels, label_smoothing=0.3)
         return defence.loss(model(images), reference(images), labels)
 
@@ -300,7 +304,7 @@ def test_a_finished_training_is_not_done_again(store):
     [
         {"defence": Divqat(alpha=0.2)},
         {"defence": Divqat(floor=0.001)},
-        {"defence": Smoothing()},
+        {"defence": LabelSmoothing()},
         {"stage": "float"},
         {"target": "mobile"},
         {"settings": SETTINGS.replace(observe_epochs=1)},
@@ -326,9 +330,15 @@ def test_the_name_holds_these_fields_and_no_others():
         "floor": 0.0,
         "gate": None,
         "hinge": None,
-        "name": "divqat",
         "temperature": 1.0,
+        "type": "divqat",
     }
+
+
+def test_descriptions_whose_kinds_stand_in_the_field_name_are_read():
+    told = hardening().model_dump(mode="json")
+    told["defence"] = {"name": told["defence"].pop("type"), **told["defence"]}
+    assert HardenedRecipe.model_validate_json(json.dumps(told)).digest() == hardening().digest()
 
 
 def test_a_search_without_a_store_keeps_the_strongest_that_is_allowed(lenet, few, digits):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from edgerift.adapt import Mislead, Smoothing
+from edgerift.adapt import LabelSmoothing, MisleadingTargets
 from edgerift.errors import RecipeError
 
 
@@ -32,7 +32,7 @@ class Fixed(torch.nn.Module):
 def test_the_target_keeps_both_promises(seed: int, classes: int, l1: float, margin: float, towards: str) -> None:
     generator = torch.Generator().manual_seed(seed)
     answers = (5 * torch.randn(64, classes, generator=generator)).softmax(1)
-    target = Mislead.model_validate({"l1": l1, "margin": margin, "towards": towards}).target(answers)
+    target = MisleadingTargets.model_validate({"l1": l1, "margin": margin, "towards": towards}).target(answers)
     torch.testing.assert_close(target.sum(1), torch.ones(64))
     assert bool((target >= 0).all())
     moved = (target - answers).abs().sum(1)
@@ -62,7 +62,7 @@ def test_the_target_keeps_both_promises(seed: int, classes: int, l1: float, marg
     ],
 )
 def test_targets_by_hand(towards: str, l1: float, margin: float, expected: list[float]) -> None:
-    defence = Mislead.model_validate({"l1": l1, "margin": margin, "towards": towards})
+    defence = MisleadingTargets.model_validate({"l1": l1, "margin": margin, "towards": towards})
     torch.testing.assert_close(defence.target(torch.tensor([[0.7, 0.2, 0.1]])), torch.tensor([expected]))
 
 
@@ -70,7 +70,7 @@ def test_the_loss_has_its_minimum_between_label_and_target() -> None:
     # For a free answer the minimum of CE(y) + w CE(t) is (onehot(y) + w t) / (1 + w).
     answers = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]])
     labels = torch.tensor([0, 1])
-    defence = Mislead(l1=0.3, margin=0.05, weight=3.0)
+    defence = MisleadingTargets(l1=0.3, margin=0.05, weight=3.0)
     model, original = Fixed(torch.zeros(2, 3)), Fixed(answers.log())
     images = torch.zeros(2, 3, 4, 4)
     optimizer = torch.optim.LBFGS(model.parameters(), max_iter=200, tolerance_grad=1e-9, tolerance_change=1e-12)
@@ -91,17 +91,17 @@ def test_smoothing_is_the_smoothed_cross_entropy() -> None:
     logits, labels = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), torch.tensor([0, 2])
     smooth = 0.7 * F.one_hot(labels, 3) + 0.1
     by_hand = -(smooth * logits.log_softmax(1)).sum(1).mean()
-    loss = Smoothing(share=0.3).batch_loss(Fixed(logits), Fixed(logits), torch.zeros(2, 3, 4, 4), labels, 0.0)
+    loss = LabelSmoothing(share=0.3).batch_loss(Fixed(logits), Fixed(logits), torch.zeros(2, 3, 4, 4), labels, 0.0)
     torch.testing.assert_close(loss, by_hand)
-    assert Smoothing().with_strength(0.4).strength == 0.4
+    assert LabelSmoothing().with_strength(0.4).strength == 0.4
 
 
 @pytest.mark.parametrize("fields", [{"l1": -0.1}, {"l1": 2.1}, {"margin": 1.0}, {"weight": 0.0}, {"towards": "third"}])
 def test_wrong_settings_are_named(fields: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match=next(iter(fields))):
-        Mislead.model_validate(fields)
+        MisleadingTargets.model_validate(fields)
 
 
 def test_the_strength_of_a_misleading_target_is_its_distance() -> None:
-    assert Mislead(l1=0.2).strength == 0.2
-    assert Mislead(margin=0.3).with_strength(0.5) == Mislead(l1=0.5, margin=0.3)
+    assert MisleadingTargets(l1=0.2).strength == 0.2
+    assert MisleadingTargets(margin=0.3).with_strength(0.5) == MisleadingTargets(l1=0.5, margin=0.3)

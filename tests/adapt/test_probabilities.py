@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from edgerift.adapt import (
     Divqat,
-    Mislead,
+    LabelSmoothing,
+    MisleadingTargets,
     PtqSettings,
     QatSettings,
-    Smoothing,
     finetune,
     qat,
     run_hardened,
@@ -60,10 +60,10 @@ TRAININGS: dict[str, Any] = {
     "finetune": lambda original: twin_scores(finetune(original, SET, SET, settings=SETTINGS.train), IMAGES),
     "qat": lambda original: twin_scores(twin(qat(original, SET, SET, target="server", settings=SETTINGS)), IMAGES),
     "divqat": hardened(Divqat(alpha=0.5)),
-    "mislead": hardened(Mislead()),
+    "mislead": hardened(MisleadingTargets()),
     "divqat in float": hardened(Divqat(alpha=0.5), "float"),
-    "mislead in float": hardened(Mislead(), "float"),
-    "smoothing in float": hardened(Smoothing(share=0.3), "float"),
+    "mislead in float": hardened(MisleadingTargets(), "float"),
+    "smoothing in float": hardened(LabelSmoothing(share=0.3), "float"),
 }
 
 

@@ -233,7 +233,7 @@ def test_the_targets_are_listed():
 
 
 @pytest.mark.parametrize("rate", [1e3, 1e12, 1e38])
-@pytest.mark.parametrize("defence", [None, adapt.Divqat(alpha=0.1), adapt.Mislead(), "float"])
+@pytest.mark.parametrize("defence", [None, adapt.Divqat(alpha=0.1), adapt.MisleadingTargets(), "float"])
 def test_a_training_that_diverges_is_one_line(lenet, digits, rate, defence):
     few = digits.train.select(torch.arange(96))
     settings = SHORT.replace(train=SHORT.train.replace(learning_rate=rate, epochs=8))

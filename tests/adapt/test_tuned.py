@@ -13,11 +13,11 @@ from edgerift.adapt import (
     Allowance,
     Divqat,
     HardenedRecipe,
-    Mislead,
+    LabelSmoothing,
+    MisleadingTargets,
     PtqSettings,
     QatSettings,
     Search,
-    Smoothing,
     Trial,
     TunedRecipe,
     ptq,
@@ -114,7 +114,7 @@ def test_a_trial_is_the_training_at_another_strength():
     assert tuning().at(0.5) == HARDENED.replace(defence=Divqat(alpha=0.5, cap=3.0))
     # Strength 0 is the plain training, but for a defence that does something at 0 and for a training in float.
     assert tuning().at(0.0) == tuning().plain()
-    for changed in ({"defence": Mislead()}, {"stage": "float"}):
+    for changed in ({"defence": MisleadingTargets()}, {"stage": "float"}):
         other = TunedRecipe(hardened=HARDENED.replace(**changed), allowance=Allowance(high=2.0))
         assert other.at(0.0) == other.hardened.replace(defence=other.hardened.defence.with_strength(0.0))
     # The strength that the description itself names is left aside.
@@ -237,10 +237,10 @@ def test_an_allowance_that_is_none_is_refused(fields, text):
 
 
 def test_strengths_that_a_defence_lacks_are_refused_before_the_work():
-    smooth = HARDENED.replace(defence=Smoothing())
-    with pytest.raises(errors.RecipeError, match=r"Smoothing.share is 4.0; it must be less than 1"):
+    smooth = HARDENED.replace(defence=LabelSmoothing())
+    with pytest.raises(errors.RecipeError, match=r"LabelSmoothing.share is 4.0; it must be less than 1"):
         TunedRecipe(hardened=smooth, allowance=Allowance(high=4.0))
-    assert TunedRecipe(hardened=smooth, allowance=Allowance(high=0.9)).at(0.5).defence == Smoothing(share=0.5)
+    assert TunedRecipe(hardened=smooth, allowance=Allowance(high=0.9)).at(0.5).defence == LabelSmoothing(share=0.5)
 
 
 class KilledError(Exception):
@@ -381,7 +381,7 @@ def test_trials_are_kept_with_the_search_that_made_them(tmp_path, monkeypatch):
     trials = [HARDENED.replace(defence=Divqat(alpha=alpha, cap=3.0)) for alpha in (0.5, 4.0)]
     others = [
         HARDENED.replace(defence=Divqat(alpha=0.5, cap=2.0)),
-        HARDENED.replace(defence=Smoothing(share=0.5)),
+        HARDENED.replace(defence=LabelSmoothing(share=0.5)),
         trials[0].replace(stage="float"),
         trials[0].replace(settings=QatSettings(train=TRAIN.replace(seed=6))),
     ]

@@ -1,7 +1,6 @@
 """`edgerift harden`: the comparison and the hardened build, what the options describe, each wrong input in one line."""
 
 import json
-from typing import get_args
 
 import pytest
 
@@ -12,7 +11,7 @@ from edgerift.cli._theft import TheftOptions
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import Program, open_build, twin, twin_scores
 from edgerift.extract import Knockoff, QuerySettings
-from edgerift.harden import PAPER_ROWS, Hardening, HardenRecipe, RowName
+from edgerift.harden import PAPER_VARIANTS, VARIANTS, Hardening, HardenRecipe
 from edgerift.images import ImagesSettings, open_splits, resolve
 from edgerift.measure import accuracy
 from edgerift.train import TrainRecipe, TrainSettings
@@ -38,7 +37,7 @@ def given(small_pair, kept):
 
 
 def test_it_compares_and_leaves_the_hardened_build(run, given, small_pair, tmp_path):
-    done = run(*given, "--victims", "ptq", "divqat", "--alpha", 0.1, "--out", tmp_path, "--json")
+    done = run(*given, "--variants", "ptq", "divqat", "--alpha", 0.1, "--out", tmp_path, "--json")
     assert done.code == 0, done.err
     assert done.out == (tmp_path / "harden.json").read_text()
     assert {path.name for path in tmp_path.iterdir()} > MODELS | {"harden.json"}
@@ -97,14 +96,14 @@ def test_without_arguments_it_is_digits_on_executorch():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ((("paper",),), PAPER_ROWS),
-        ((("all",),), get_args(RowName)),
+        ((("paper",),), PAPER_VARIANTS),
+        ((("all",),), VARIANTS.names()),
         ((("divqat,ptq",), ("rs", "ptq")), ("ptq", "rs", "divqat")),
-        ((("paper", "noise"),), (*PAPER_ROWS, "noise")),
+        ((("paper", "noise"),), (*PAPER_VARIANTS, "noise")),
     ],
 )
 def test_the_victims_are_those_named_in_the_order_of_the_table(given, expected):
-    assert described(victims=given).rows == expected
+    assert described(variants=given).rows == expected
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
     """A comparison that was begun in Python goes on from the command line: equal recipes, equal results."""
     own, other = str(sets / "own.npz"), str(sets / "other.npz")
     recipe = described(
-        victims=(("paper",),),
+        variants=(("paper",),),
         data={"data": own, "size": 32},
         hardening=HardenOptions(adapt_epochs=1, alphas=(("0.5", "0.25,1"),)),
         training=OriginalOptions(model="resnet8"),
@@ -147,7 +146,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         ),
         images=images,
         settings=QatSettings(calibration=PtqSettings(), train=TrainSettings(epochs=1, learning_rate=0.001)),
-        rows=PAPER_ROWS,
+        rows=PAPER_VARIANTS,
         alphas=(0.25, 0.5, 1.0),
         queries=QuerySettings(images=resolve(ImagesSettings(source=other, size=32, validation_fraction=0.01))),
         budget=20000,
@@ -163,7 +162,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--victims", "divqt"], "unknown victim 'divqt'; did you mean 'divqat'?"),
+        (["--variants", "divqt"], "unknown variant 'divqt'; did you mean 'divqat'?"),
         (["--alpha", "automatic"], "--alpha is 'automatic'; it must be auto or a number from 0 up"),
         (["--alpha=-1"], "--alpha is '-1'; it must be auto or a number from 0 up"),
         (["--alphas", "0.1", "much"], "--alphas is 'much'; it must be a number from 0 up"),

@@ -97,7 +97,7 @@ def defences() -> st.SearchStrategy[Defence]:
 
 
 def test_every_defence_is_in_the_tables() -> None:
-    assert {defence.name for defence in SETTINGS} == set(DEFENCES)
+    assert {defence.type for defence in SETTINGS} == set(DEFENCES.names())
 
 
 @every
@@ -122,7 +122,7 @@ def test_the_label_stays_where_it_is_promised(defence: Defence, classes: int, ro
 
 
 def test_the_promises_are_these() -> None:
-    promised = {defence.name for defence in SETTINGS if defence.keeps_argmax}
+    promised = {defence.type for defence in SETTINGS if defence.keeps_argmax}
     assert promised == {"reverse-sigmoid", "rounding", "top-k", "label-only", "temperature"}
     assert not any(defence.keeps_argmax for defence in SETTINGS if isinstance(defence, Deception | GaussianNoise))
     assert all(defence.keeps_argmax for defence in IDENTITIES)
@@ -204,21 +204,27 @@ class Victim(Settings):
     defences: tuple[Defence, ...] = ()
 
 
+def test_documents_whose_kinds_stand_in_the_field_name_are_read() -> None:
+    found = Victim.model_validate_json('{"defences": [{"name": "top-k", "k": 3}]}')
+    assert found == Victim(defences=(TopK(k=3),))
+    assert found.model_dump(mode="json") == {"defences": [{"type": "top-k", "k": 3, "renormalise": True}]}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"name": "reverse-sigmoid", "beta": -0.1}, r"beta is -0.1; it must be greater than or equal to 0"),
-        ({"name": "reverse-sigmoid", "gamma": 0}, r"gamma is 0; it must be greater than 0"),
-        ({"name": "reverse-sigmoid", "form": "exakt"}, r"form is 'exakt'.*did you mean 'exact'\?"),
-        ({"name": "reverse-sigmoid", "betta": 1}, "unknown field"),
-        ({"name": "deception", "nu": 0}, r"nu is 0; it must be greater than 0"),
-        ({"name": "deception", "beta": float("nan")}, r"beta is nan"),
-        ({"name": "rounding", "decimals": -1}, r"decimals is -1; it must be greater than or equal to 0"),
-        ({"name": "top-k", "k": 0}, r"k is 0; it must be greater than 0"),
-        ({"name": "gaussian-noise", "sigma": -1}, r"sigma is -1"),
-        ({"name": "gaussian-noise", "seed": -1}, r"seed is -1"),
-        ({"name": "temperature", "value": 0}, r"value is 0; it must be greater than 0"),
-        ({"name": "top-p"}, "'top-p'.*'top-k'"),
+        ({"type": "reverse-sigmoid", "beta": -0.1}, r"beta is -0.1; it must be greater than or equal to 0"),
+        ({"type": "reverse-sigmoid", "gamma": 0}, r"gamma is 0; it must be greater than 0"),
+        ({"type": "reverse-sigmoid", "form": "exakt"}, r"form is 'exakt'.*did you mean 'exact'\?"),
+        ({"type": "reverse-sigmoid", "betta": 1}, "unknown field"),
+        ({"type": "deception", "nu": 0}, r"nu is 0; it must be greater than 0"),
+        ({"type": "deception", "beta": float("nan")}, r"beta is nan"),
+        ({"type": "rounding", "decimals": -1}, r"decimals is -1; it must be greater than or equal to 0"),
+        ({"type": "top-k", "k": 0}, r"k is 0; it must be greater than 0"),
+        ({"type": "gaussian-noise", "sigma": -1}, r"sigma is -1"),
+        ({"type": "gaussian-noise", "seed": -1}, r"seed is -1"),
+        ({"type": "temperature", "value": 0}, r"value is 0; it must be greater than 0"),
+        ({"type": "top-p"}, "'top-p'.*'top-k'"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(values: dict[str, Any], message: str) -> None:

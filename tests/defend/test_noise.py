@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from edgerift.defend import GaussianNoise
-from edgerift.defend._noise import normal, splitmix64
+from edgerift.defend.defences._noise import normal, splitmix64
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15

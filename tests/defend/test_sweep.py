@@ -35,10 +35,10 @@ def test_the_published_grids() -> None:
     assert strengths("deception") == (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5)
 
 
-@pytest.mark.parametrize("name", DEFENCES)
+@pytest.mark.parametrize("name", DEFENCES.names())
 def test_a_strength_makes_the_defence_and_the_distance_grows_with_it(name: str, confident: Answered) -> None:
     made = [with_strength(name, strength) for strength in strengths(name)]
-    assert {defence.name for defence in made} == {name}
+    assert {defence.type for defence in made} == {name}
     distances = [l1(defence(confident[0]), confident[0]) for defence in made]
     assert distances == sorted(distances)
     assert name in WHOLE or (distances[0] == 0 and distances[1] > 0)
@@ -91,7 +91,7 @@ def test_a_point_by_hand() -> None:
     assert [(point.l1, point.error, point.changed) for point in points] == [(0, 0.5, 0), (2, 0.5, 1)]
 
 
-@pytest.mark.parametrize("name", DEFENCES)
+@pytest.mark.parametrize("name", DEFENCES.names())
 def test_a_sweep_has_a_point_for_each_strength(name: str, confident: Answered) -> None:
     answers, labels = confident
     points = sweep(name, answers, labels)
@@ -111,12 +111,12 @@ def test_a_sweep_needs_answers_and_labels_that_fit(confident: Answered) -> None:
         sweep("label-only", answers * 2, labels)
     with pytest.raises(InputError, match="0"):
         sweep("label-only", answers[:0], labels[:0])
-    with pytest.raises(RecipeError, match="use renormalise True"):
+    with pytest.raises(RecipeError, match=r"renormalise=False.*rows add up to 1"):
         sweep("top-k", answers, labels, renormalise=False)
 
 
 @pytest.mark.parametrize("budget", [0.01, 0.1, 0.3, 0.6, 1.0])
-@pytest.mark.parametrize("name", DEFENCES)
+@pytest.mark.parametrize("name", DEFENCES.names())
 def test_a_tuned_defence_keeps_the_budget_and_a_stronger_one_would_not(
     name: str, budget: float, confident: Answered
 ) -> None:

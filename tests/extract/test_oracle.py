@@ -1,6 +1,8 @@
 """The oracle against simple models of it: what it answers, what that costs, and what it keeps to itself."""
 
 import copy
+import hashlib
+import json
 import threading
 import time
 import types
@@ -282,6 +284,14 @@ def test_a_ledger_belongs_to_one_victim_and_one_chain(tmp_path: Path) -> None:
     ]:
         with pytest.raises(StoreError, match="another victim or to other defences"):
             Oracle(victim, budget=60, defence=defences, ledger=path)
+
+
+def test_a_ledger_from_when_defences_had_a_name_for_a_type_goes_on(tmp_path: Path) -> None:
+    described = ["", [{"name": "top-k", "k": 3, "renormalise": True}]]
+    with Oracle(CountedVictim(), budget=60, defence=TopK(k=3), ledger=tmp_path / "ledger") as oracle:
+        oracle.ask(IMAGES)
+    identity = json.loads((tmp_path / "ledger").read_bytes().splitlines()[0])["identity"]
+    assert identity == hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def test_a_function_of_other_classes_cannot_use_a_ledger(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from edgerift.harden import (
     DataFreeEntry,
     DataFreeHardenRecipe,
     HardenRecipe,
-    Row,
-    TunedAnswers,
+    MadeVariant,
+    TunedAnswersRecipe,
     best_epsilon,
     paper_clone_error,
     published_epsilon,
@@ -54,11 +54,11 @@ def comparing(**fields: object) -> DataFreeHardenRecipe:
     return DataFreeHardenRecipe.model_validate({**given, **fields})
 
 
-def row(name: str, recipe: DataFreeHardenRecipe, **fields: object) -> Row:
-    return Row.model_validate({"name": name, "title": name, "victim": recipe.victims.victim(name), **fields})
+def row(name: str, recipe: DataFreeHardenRecipe, **fields: object) -> MadeVariant:
+    return MadeVariant.model_validate({"name": name, "title": name, "victim": recipe.victims.victim(name), **fields})
 
 
-def told(recipe: DataFreeHardenRecipe, row: Row) -> list[tuple[object, ...]]:
+def told(recipe: DataFreeHardenRecipe, row: MadeVariant) -> list[tuple[object, ...]]:
     """Write each theft as attack, epsilon, pixels, simulated and the control that it is."""
     return [
         (
@@ -187,7 +187,7 @@ def test_a_joint_row_waits_for_both_of_its_searches(store: Store, monkeypatch: p
     training, answers = recipe.victims.choosing("divqat+rs")
     monkeypatch.setattr(TunedRecipe, "search", lambda *_: made_search())
     found = made_answers(ReverseSigmoid(beta=0.25))
-    monkeypatch.setattr(TunedAnswers, "open", lambda *_: found)
+    monkeypatch.setattr(TunedAnswersRecipe, "open", lambda *_: found)
     for step in (training, answers):
         assert {training, answers} <= set(needs(recipe, store))
         assert thefts_in(needs(recipe, store)) == []

@@ -10,7 +10,7 @@ from edgerift.adapt import PtqSettings, QatSettings
 from edgerift.deploy import open_build
 from edgerift.errors import RecipeError
 from edgerift.extract import Knockoff, QuerySettings, posteriors
-from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper, make_row
+from edgerift.harden import Hardening, HardenRecipe, PaperRow, _paper
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
@@ -65,7 +65,7 @@ def test_an_alpha_of_zero_is_the_plain_model(made: tuple[Hardening, Store]) -> N
 
 def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:
     hardening, store = made
-    row = make_row("rs", RECIPE.victims, store, silent)
+    row = RECIPE.victims.made("rs", store, silent)
     assert row.defences == hardening.victim["rs"].defences
     build = open_build(store.get(row.victim) / "model.pte")
     clean = posteriors(build, open_splits(IMAGES).validation.images)
@@ -76,7 +76,7 @@ def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: 
 def test_figures_against_another_way(made: tuple[Hardening, Store]) -> None:
     hardening, store = made
     test = open_splits(IMAGES).test
-    build = open_build(store.get(make_row("qat", RECIPE.victims, store, silent).victim) / "model.pte")
+    build = open_build(store.get(RECIPE.victims.made("qat", store, silent).victim) / "model.pte")
     clean = posteriors(build, test.images)
     part = hardening.victim["rs"]
     answers = part.defences[0](clean)
@@ -100,7 +100,7 @@ def test_students_steal_the_plain_row_and_the_hardened_one(made: tuple[Hardening
         for labels in ("soft", "hard")
     ]
     for point in hardening.students:
-        row = make_row(point.victim, RECIPE.victims, store, silent)
+        row = RECIPE.victims.made(point.victim, store, silent)
         theft = RECIPE.stealing(row, point.labels, point.student).theft(store, silent)
         assert theft.attack.student == point.student
         assert (point.adversary_error, point.disagreement) == (theft.adversary_error, theft.disagreement)
@@ -118,7 +118,7 @@ def test_the_costs_of_an_answer_are_measured_for_every_build(made: tuple[Hardeni
             continue
         times = hardening.times[name]
         assert all((cost or 0) > 0 for cost in (times.answer_milliseconds, times.slowdown))
-        build = store.get(make_row(name, RECIPE.victims, store, silent).victim) / "model.pte"
+        build = store.get(RECIPE.victims.made(name, store, silent).victim) / "model.pte"
         assert part.shipped_bytes == build.stat().st_size
         assert (times.defence_milliseconds is not None) is (name == "rs")
 

@@ -3,8 +3,8 @@
 import pytest
 from made_hardening import made_hardening, made_search, share
 
-from edgerift.harden import Thieves, VictimPart
-from edgerift.harden._verdict import overall_verdict, row_verdict
+from edgerift.harden import Thieves, VariantPart
+from edgerift.harden._verdict import overall_verdict, variant_verdict
 
 PLAIN = (
     made_hardening(("qat",))
@@ -18,7 +18,7 @@ DEAR = "It costs its owner as much as the thief with hard labels, or more."
 WORTH = "Both thieves pay more than its owner does."
 
 
-def victim(owner: int, soft: int, hard: int) -> VictimPart:
+def victim(owner: int, soft: int, hard: int) -> VariantPart:
     return PLAIN.replace(
         defender_error=share(owner, 1000), adversary_error=Thieves(soft=share(soft, 1000), hard=share(hard, 1000))
     )
@@ -39,15 +39,15 @@ def victim(owner: int, soft: int, hard: int) -> VictimPart:
     ],
 )
 def test_conclusion_follows_from_the_figures(figures: tuple[int, int, int], conclusion: str) -> None:
-    assert row_verdict(victim(*figures), PLAIN).endswith(conclusion)
+    assert variant_verdict(victim(*figures), PLAIN).endswith(conclusion)
 
 
 def test_differences_are_in_points_with_their_direction() -> None:
-    said = row_verdict(victim(35, 400, 145), PLAIN)
+    said = variant_verdict(victim(35, 400, 145), PLAIN)
     assert "Its owner's error is 2.5 points higher at l1 0.000;" in said
     assert "30.0 points more with soft labels (p < 0.001)" in said
     assert "0.5 points less with hard labels (no difference shown, p = 0.8" in said
-    same = row_verdict(victim(10, 100, 150), PLAIN)
+    same = variant_verdict(victim(10, 100, 150), PLAIN)
     assert "Its owner's error is the same" in same
     assert "errs as often with soft labels (no difference shown, p = 1)" in same
 

@@ -5,9 +5,18 @@ from collections.abc import Sequence
 from edgerift.adapt import Allowance, Search, Trial
 from edgerift.defend import Deception, Defence, ReverseSigmoid, SweepPoint
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
-from edgerift.harden import AlphaPoint, Defending, DefendPoint, Hardening, PaperRow, Thieves, TimesPart, VictimPart
+from edgerift.harden import (
+    VARIANTS,
+    AlphaPoint,
+    Defending,
+    DefendPoint,
+    Hardening,
+    PaperRow,
+    Thieves,
+    TimesPart,
+    VariantPart,
+)
 from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, StudentPoint, ThiefPart
-from edgerift.harden._rows import TITLES
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
 from edgerift.train import TrainSettings
@@ -18,6 +27,7 @@ DEFENCES: dict[str, tuple[Defence, ...]] = {
     "divqat+dcp": (Deception(beta=0.75),),
 }
 TEST = 359
+TITLES = {name: variant.title for name, variant in VARIANTS.items()}
 
 
 def share(count: int, total: int = TEST) -> Interval:
@@ -141,8 +151,8 @@ def _closed_form() -> ClosedFormPart:
     )
 
 
-def _victim(name: str, number: int, paper: bool) -> VictimPart:
-    return VictimPart(
+def _victim(name: str, number: int, paper: bool) -> VariantPart:
+    return VariantPart(
         title=TITLES.get(name, name),
         strength=1.125 if name.startswith("divqat") else None,
         defences=DEFENCES.get(name, ()),

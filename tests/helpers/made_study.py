@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgerift.audit import AttackPart, ClassPart, ComparisonPart, EmbeddingPart
 from edgerift.defend import Deception, Defence, ReverseSigmoid
-from edgerift.harden import Hardening, Thieves, TimesPart, VictimPart, paper_row
+from edgerift.harden import Hardening, Thieves, TimesPart, VariantPart, paper_row
 from edgerift.harden._document import StudentPoint
 from edgerift.measure import Interval, Rate, interval, mcnemar
 from edgerift.study import (
@@ -308,7 +308,7 @@ def _defences(name: str, seed: int) -> tuple[Defence, ...]:
     return (Deception(beta=0.75 + 0.05 * seed),) if last == "dcp" else ()
 
 
-def _moved(part: VictimPart, count: int, seed: int) -> VictimPart:
+def _moved(part: VariantPart, count: int, seed: int) -> VariantPart:
     def thieves(found: Thieves, slope: int) -> Thieves:
         return Thieves(soft=_more(found.soft, slope * count), hard=_more(found.hard, count))
 

@@ -11,8 +11,7 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from edgerift.facts import single
-from edgerift.harden import Hardening
-from edgerift.harden._rows import ROWS
+from edgerift.harden import VARIANTS, Hardening
 from edgerift.measure import ReliabilityBin, expected_calibration_error, reliability
 from edgerift.report import hardening_charts, write_defending
 from edgerift.report.figures._alpha import draw_alpha
@@ -119,10 +118,10 @@ def test_odd_sweeps_and_bins_are_drawn() -> None:
 
 
 def test_all_victims_are_drawn_and_look_different() -> None:
-    found = looks(ROWS)
-    assert len(set(found.values())) == len({look.colour for look in found.values()}) == len(ROWS)
-    others = looks((*ROWS, "one more", "and another"))
-    assert len(set(others.values())) == len(ROWS) + 2
+    found = looks(VARIANTS.names())
+    assert len(set(found.values())) == len({look.colour for look in found.values()}) == len(VARIANTS.names())
+    others = looks((*VARIANTS.names(), "one more", "and another"))
+    assert len(set(others.values())) == len(VARIANTS.names()) + 2
     draw_tradeoff(single(made_hardening(tuple(TITLES))))
 
 

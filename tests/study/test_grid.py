@@ -127,7 +127,7 @@ def test_a_comparison_is_the_one_that_harden_makes(thefts, target):
     first = target == "server"
     command = HardenCommand(
         out=Path("x"),
-        victims=((("qat,rs,divqat" if first else "qat,divqat"),),),
+        variants=((("qat,rs,divqat" if first else "qat,divqat"),),),
         data=DATA,
         training=ORIGINAL,
         hardening=HardenOptions(
@@ -297,7 +297,7 @@ def test_thieves_ask_about_the_same_sets_as_on_the_command_line():
 
 def test_an_allowance_that_leaves_a_row_nothing_to_search_in_is_told_at_once():
     wanted = study(theft={**THEFT, "rows": ["qat", "smoothing"], "allowance": {"low": 0.95}})
-    told = r"^theft\.allowance: row 'smoothing' cannot be searched for: low is 0\.95 and high 0\.9; low must be below"
+    told = r"^theft\.allowance: variant 'smoothing' cannot be searched for: low is 0\.95 and high 0\.9; low"
     with pytest.raises(RecipeError, match=told):
         make_cells(wanted)
 

@@ -20,7 +20,6 @@ from made_study import ATTACKED, made_comparison, made_pair
 
 from edgerift.adapt import Divqat, TunedRecipe
 from edgerift.errors import MissingRuntimeError, StoreError
-from edgerift.harden import make_row
 from edgerift.images import ImagesSettings
 from edgerift.run import Records, key_of
 from edgerift.run._records import Record, likeness
@@ -150,10 +149,10 @@ def theft(store, cells):
     victims = recipe.victims
     keep_history(store, victims.adapted("qat"), 0.5)
     keep_history(store, victims.hardened(Divqat(alpha=SEARCH.chosen)), 1.5)
-    hardened = make_row("divqat", victims, store, silent)
+    hardened = victims.made("divqat", store, silent)
     keep_history(store, recipe.stealing(hardened, "hard"), 2.5)
     keep_history(store, recipe.stealing(hardened, "soft", "lenet"), 3.5)
-    keep_history(store, recipe.stealing(recipe.alpha_row(0.5), "soft"), 4.5)
+    keep_history(store, recipe.stealing(recipe.alpha_variant(0.5), "soft"), 4.5)
     return (cell,)
 
 

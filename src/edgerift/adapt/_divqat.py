@@ -8,18 +8,18 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 
 from edgerift import zoo
-from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._hardened import TrainedDefence, run_hardened
 from edgerift.adapt._methods import held_out, run_qat
 from edgerift.adapt._settings import QatSettings
 from edgerift.adapt._tuned import Allowance, Search, searched
+from edgerift.adapt.defences._divqat import Divqat
 from edgerift.deploy import Program, Target, folded, twin, twin_scores
 from edgerift.errors import RecipeError
 from edgerift.images import ImageSet
 from edgerift.steps import Progress, silent
 
 
-class Tuned(NamedTuple):
+class TunedProgram(NamedTuple):
     """The program of the strongest allowed strength, or the plain one where none is, and what was tried."""
 
     program: Program
@@ -86,7 +86,7 @@ def tune(
     settings: QatSettings | None = None,
     allowance: Allowance | None = None,
     progress: Progress = silent,
-) -> Tuned:
+) -> TunedProgram:
     """Train a defence at several strengths and keep the strongest that the allowance allows on the validation images.
 
     The defence's own strength is left aside. Each trial is a whole training at the final learning rate and number of
@@ -121,4 +121,4 @@ def tune(
         bounds=bounds,
         progress=progress,
     )
-    return Tuned(reference if search.chosen is None else programs[search.chosen], search)
+    return TunedProgram(reference if search.chosen is None else programs[search.chosen], search)

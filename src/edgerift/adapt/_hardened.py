@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias, Union, get_args
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from edgerift import zoo
-from edgerift.adapt._divergence import Divqat
 from edgerift.adapt._methods import ptq, require_fit, run_qat, trainable_copy, weights_digest
-from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, Original, open_original, write_history
 from edgerift.adapt._settings import QatSettings
-from edgerift.adapt._smoothing import Smoothing
+from edgerift.adapt._training_defence import TRAINING_DEFENCES, TrainingDefence
 from edgerift.deploy import Program, Provenance, Target, folded
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import LogitsModule
+from edgerift.settings import typed
 from edgerift.steps import Progress, Recipe, silent
 from edgerift.train import History, Loss, TrainSettings, run
 
@@ -28,11 +27,18 @@ if TYPE_CHECKING:
 
 _CHECKPOINT = "checkpoint.pt"
 
-TrainedDefence: TypeAlias = Divqat | Mislead | Smoothing
+if TYPE_CHECKING:
+    TrainedDefence: TypeAlias = TrainingDefence
+else:
+    TrainedDefence = Annotated[
+        Union[(*TRAINING_DEFENCES.parts(),)], Field(discriminator="type"), BeforeValidator(typed)
+    ]
+"""What goes into the loss of a training; in JSON the field `type` tells which it is."""
+
 Stage: TypeAlias = Literal["quantized", "float"]
 
 
-class Hardened(NamedTuple):
+class DefendedTraining(NamedTuple):
     """A program trained with a defence, and what was measured on the way."""
 
     program: Program
@@ -50,7 +56,7 @@ def run_hardened(
     stage: Stage = "quantized",
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> Hardened:
+) -> DefendedTraining:
     """Train with a defence's loss: the quantized model itself, or a float copy that is quantized afterwards.
 
     The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. The
@@ -69,12 +75,12 @@ def run_hardened(
             target=target,
             settings=settings,
             loss=loss,
-            method=defence.name,
+            method=defence.type,
             described=defence,
             checkpoint=checkpoint,
             progress=progress,
         )
-        return Hardened(*found)
+        return DefendedTraining(*found)
     model = trainable_copy(original)
     trained = run(
         model if isinstance(model, zoo.Classifier) else LogitsModule(model, "the original", asks_more=False),
@@ -84,15 +90,15 @@ def run_hardened(
         loss=loss,
         checkpoint=checkpoint,
         progress=progress,
-        task=f"{defence.name} in float",
+        task=f"{defence.type} in float",
     )
     program = ptq(model, train, target=target, settings=settings.calibration, progress=progress)
-    told = settings.model_dump(mode="json") | {defence.name: defence.model_dump(mode="json"), "stage": stage}
+    told = settings.model_dump(mode="json") | {defence.type: defence.model_dump(mode="json"), "stage": stage}
     # Not what `ptq` wrote: the weights that were rounded are not the original's.
     provenance = Provenance(
-        method=defence.name, settings=told, original=weights_digest(original), classes=train.classes
+        method=defence.type, settings=told, original=weights_digest(original), classes=train.classes
     )
-    return Hardened(replace(program, provenance=provenance), trained.history)
+    return DefendedTraining(replace(program, provenance=provenance), trained.history)
 
 
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:
@@ -117,10 +123,10 @@ class HardenedRecipe(Recipe):
     """
 
     type: Literal["hardened"] = "hardened"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Original
     images: ImagesSettings
-    defence: Annotated[TrainedDefence, Field(discriminator="name")]
+    defence: TrainedDefence
     stage: Stage = "quantized"
     target: Target = "mobile"
     settings: QatSettings = Field(default_factory=QatSettings)

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from edgerift.adapt._hardened import HardenedRecipe
-from edgerift.adapt._mislead import Mislead
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
@@ -120,7 +119,7 @@ class TunedRecipe(Recipe):
 
     def at(self, strength: float) -> AdaptRecipe | HardenedRecipe:
         """Describe the training at one strength: the plain one where the defence does nothing at 0."""
-        nothing = strength == 0 and not isinstance(self.hardened.defence, Mislead)
+        nothing = strength == 0 and self.hardened.defence.plain_at_zero
         if nothing and self.hardened.stage == "quantized":
             return self.plain()
         return self.hardened.replace(defence=self.hardened.defence.with_strength(strength))
@@ -148,7 +147,7 @@ class TunedRecipe(Recipe):
 
     def _is_trial(self, step: HardenedRecipe) -> bool:
         own = self.hardened.defence
-        if step.defence.name != own.name or step.replace(defence=own).digest() != self.hardened.digest():
+        if step.defence.type != own.type or step.replace(defence=own).digest() != self.hardened.digest():
             return False
         low = self.allowance.low
         return step.defence.with_strength(low) == own.with_strength(low)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
-from edgerift.defend import Defence, strengths, with_strength
+from edgerift.defend import DEFENCES, Defence, strengths, with_strength
 from edgerift.errors import InputError, RecipeError, unknown_name
-from edgerift.settings import Settings
-
-_KINDS: Final[dict[str, type[Settings]]] = {
-    kind.model_fields["name"].default: kind for kind in get_args(get_args(Defence)[0])
-}
 
 #: A field as errors name it, such as `ReverseSigmoid.beta`.
 _FIELD: Final = re.compile(r"\b[A-Z]\w*\.(?=[a-z])")
@@ -25,18 +20,17 @@ class Written(NamedTuple):
     settings: dict[str, str]
 
 
-def read_defence(text: str) -> Any:
+def read_defence(text: str) -> Defence:
     """Read a defence with its settings, those that are not given at their defaults.
 
     Raises :class:`~edgerift.errors.InputError` for a name or a setting that is not known, or a value not allowed.
 
     >>> read_defence("reverse-sigmoid:beta=0.5")
-    ReverseSigmoid(name='reverse-sigmoid', beta=0.5, gamma=0.2, form='exact')
+    ReverseSigmoid(type='reverse-sigmoid', beta=0.5, gamma=0.2, form='exact')
     """
     written = split_defence(text)
-    kind = _KINDS[written.name]
     try:
-        return kind(**written.settings)
+        return DEFENCES[written.name].model_validate(written.settings)
     except RecipeError as error:
         raise _worded(text, error) from None
 
@@ -63,10 +57,10 @@ def _worded(text: str, error: RecipeError) -> InputError:
 def split_defence(text: str) -> Written:
     """Split a defence into its name and its settings; raises :class:`~edgerift.errors.InputError` as above."""
     name, _, rest = (piece.strip() for piece in text.partition(":"))
-    if name not in _KINDS:
-        raise InputError(unknown_name("defence", name, _KINDS))
+    if name not in DEFENCES:
+        raise InputError(unknown_name("defence", name, DEFENCES.names()))
     settings: dict[str, str] = {}
-    known = [field for field in _KINDS[name].model_fields if field != "name"]
+    known = [field for field in DEFENCES[name].model_fields if field != "type"]
     for part in filter(None, (part.strip() for part in rest.split(","))):
         field, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:

@@ -39,7 +39,8 @@ class DefendCommand(Settings):
         tyro.conf.arg(
             metavar="NAME:SETTING=VALUE,...",
             help="a defence, with the settings that stay as they are, such as reverse-sigmoid:gamma=0.5; may be given "
-            f"several times; {' and '.join(_DEFAULT)} unless given. Names: {', '.join(DEFENCES)}",
+            f"several times; default: {' and '.join(_DEFAULT)}. Names, with the setting that is swept: "
+            + ", ".join(f"{name} ({one.strength_field or 'none'})" for name, one in DEFENCES.items()),
         ),
     ] = ()
     strengths: Annotated[Words, tyro.conf.arg(metavar="NUMBER ...")] = ()

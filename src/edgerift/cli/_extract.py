@@ -22,7 +22,7 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, class_count, copy_files
 from edgerift.cli._victim import VictimOptions, find_victim
-from edgerift.defend import DEFENCES, Defence, TopK
+from edgerift.defend import DEFENCES, Defence
 from edgerift.errors import InputError
 from edgerift.extract import DataFreeRecipe, ExtractRecipe, Theft
 from edgerift.report import data_free_text, theft_text
@@ -59,7 +59,7 @@ class ExtractCommand(Settings):
         tyro.conf.arg(
             metavar="NAME:SETTING=VALUE,...",
             help="what changes the victim's answers, with its settings, such as reverse-sigmoid:beta=0.1,gamma=0.2; "
-            f"several are applied one after the other. Names: {', '.join(DEFENCES)}",
+            f"several are applied one after the other. Names: {', '.join(DEFENCES.names())}",
         ),
     ] = ()
     whom: Annotated[VictimOptions, tyro.conf.arg(name="")] = VictimOptions()
@@ -148,6 +148,6 @@ class ExtractCommand(Settings):
         defences: tuple[Defence, ...] = tuple(map(read_defence, self.defence))
         if self.countering.undo and not defences:
             raise InputError("--undo inverts the victim's defences and there are none; name one with --defence")
-        if any(isinstance(defence, TopK) and not defence.renormalise for defence in defences):
+        if any(not defence.sums_to_one for defence in defences):
             raise InputError("--defence top-k: a theft is measured on answers that add up to 1; leave out renormalise")
         return defences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, final, get_args
+from typing import Annotated, Final, final
 
 import tyro
 from pydantic import Field, PositiveFloat
@@ -18,14 +18,14 @@ from edgerift.cli._theft import TheftOptions, query_settings, question_budget, t
 from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, RowName, make_row
+from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
 from edgerift.report import hardening_text, write_hardening
 from edgerift.settings import Settings, TimesOrNone
 from edgerift.steps import Progress, Store
 
-_ROWS: Final[tuple[RowName, ...]] = get_args(RowName)
-_DEFAULT: Final[tuple[RowName, ...]] = HardenRecipe.model_fields["rows"].default
-_GROUPS: Final[dict[str, tuple[RowName, ...]]] = {"paper": PAPER_ROWS, "all": _ROWS}
+_VARIANTS: Final[tuple[VariantName, ...]] = VARIANTS.names()
+_DEFAULT: Final[tuple[VariantName, ...]] = HardenRecipe.model_fields["rows"].default
+_GROUPS: Final[dict[str, tuple[VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
 
 
 @final
@@ -59,12 +59,13 @@ class HardenCommand(Settings):
 
     out: Path
     """the folder for the results"""
-    victims: Annotated[
+    variants: Annotated[
         Words,
         tyro.conf.arg(
             metavar="NAME ...",
-            help="whom to compare, beside qat, which the others are measured against; paper is what the second paper "
-            f"compares, all is all of {', '.join(_ROWS)}; {', '.join(_DEFAULT)} unless given",
+            aliases=("--victims",),
+            help="variants to compare with the QAT baseline, which is always there; paper is what the second paper "
+            f"compares, all is all of {', '.join(_VARIANTS)}; default: {', '.join(_DEFAULT)}",
         ),
     ] = ()
     original: Path | None = None
@@ -114,7 +115,7 @@ class HardenCommand(Settings):
                     steps=options.search_steps,
                 ),
                 "alpha": options.fixed_alpha(),
-                "rows": self._rows(),
+                "rows": self._named(),
                 "alphas": number_list("--alphas", options.alphas),
                 "queries": query_settings(self.stealing, described, seed=seed),
                 "budget": question_budget(self.stealing, described),
@@ -124,37 +125,35 @@ class HardenCommand(Settings):
             }
         )
 
-    def _rows(self) -> tuple[RowName, ...]:
-        names = word_list(self.victims)
+    def _named(self) -> tuple[VariantName, ...]:
+        names = word_list(self.variants)
         for name in names:
-            if name not in _ROWS and name not in _GROUPS:
-                raise InputError(unknown_name("victim", name, (*_ROWS, *_GROUPS)))
-        named = [row for name in names for row in _GROUPS.get(name, (name,))]
-        return tuple(row for row in _ROWS if row in named) or _DEFAULT
+            if name not in _VARIANTS and name not in _GROUPS:
+                raise InputError(unknown_name(VARIANTS.kind, name, (*_VARIANTS, *_GROUPS)))
+        named = [variant for name in names for variant in _GROUPS.get(name, (name,))]
+        return tuple(variant for variant in _VARIANTS if variant in named) or _DEFAULT
 
 
 def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
-    """Copy the hardened models of the last row that was trained with a defence, and say which; None without one.
+    """Copy the hardened models of the last variant that was trained with a defence, and say which; None without one.
 
-    A row whose answers are changed afterwards too comes last of all: its build is only a part of its defence.
+    A variant whose answers are changed afterwards too comes last of all: its build is only a part of its defence.
     """
-    rows = [make_row(name, recipe.victims, store, progress) for name in recipe.rows]
-    trained = [row for row in rows if _is_trained(row)]
+    made = [recipe.victims.made(name, store, progress) for name in recipe.rows]
+    trained = [one for one in made if _is_trained(one)]
     if not trained:
         return None
-    row = max(reversed(trained), key=lambda row: not row.defences)
-    building = row.victim
+    variant = max(reversed(trained), key=lambda variant: not variant.defences)
+    building = variant.victim
     assert isinstance(building, BuildRecipe)
     artefact = store.get(building, progress) / building.artefact
     copy_file(store.get(recipe.original, progress) / "original.safetensors", folder / "original.safetensors")
     copy_file(store.get(building.program, progress) / "program.safetensors", folder / "program.safetensors")
     copy_file(artefact, folder / artefact.name)
-    if row.strength is None:
-        return (
-            f"{folder / artefact.name} is the plain quantization-aware build: no strength of {row.title} was allowed."
-        )
-    return f"{folder / artefact.name} is the hardened build: {row.title}, strength {row.strength:g}."
+    if variant.strength is None:
+        return f"{folder / artefact.name} is the plain QAT build: no strength of {variant.title} was allowed."
+    return f"{folder / artefact.name} is the hardened build: {variant.title}, strength {variant.strength:g}."
 
 
-def _is_trained(row: Row) -> bool:
-    return isinstance(row.victim, BuildRecipe) and not isinstance(row.victim.program, AdaptRecipe)
+def _is_trained(variant: MadeVariant) -> bool:
+    return isinstance(variant.victim, BuildRecipe) and not isinstance(variant.victim.program, AdaptRecipe)

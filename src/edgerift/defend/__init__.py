@@ -1,24 +1,25 @@
 """Defences that perturb a victim's answers, so that an attacker learns less from them than its users do.
 
-Each is a frozen description, and a function from answers float32 `[N,K]` (rows of probabilities) to perturbed ones. It
-depends on one row at a time and on nothing else: the same answer is always perturbed in the same way. `keeps_argmax`
-says whether the label is guaranteed to stay.
+Each is a frozen description, registered by the module that defines it, and called on answers float32 `[N,K]` (rows of
+probabilities) to give others. It looks at one row at a time and at nothing else: the same answer is always changed in
+the same way. `keeps_argmax` tells whether the label is certain to stay.
 """
 
-from edgerift.defend._coarser import LabelOnly as LabelOnly
-from edgerift.defend._coarser import Rounding as Rounding
-from edgerift.defend._coarser import Temperature as Temperature
-from edgerift.defend._coarser import TopK as TopK
+from edgerift.defend._answer_defence import DEFENCES as DEFENCES
+from edgerift.defend._answer_defence import AnswerDefence as AnswerDefence
 from edgerift.defend._defence import Defence as Defence
 from edgerift.defend._defence import checked_chain as checked_chain
 from edgerift.defend._defence import defended as defended
-from edgerift.defend._noise import GaussianNoise as GaussianNoise
-from edgerift.defend._sigmoid import Deception as Deception
-from edgerift.defend._sigmoid import ReverseSigmoid as ReverseSigmoid
-from edgerift.defend._strength import DEFENCES as DEFENCES
 from edgerift.defend._strength import strength_of as strength_of
 from edgerift.defend._strength import strengths as strengths
 from edgerift.defend._strength import with_strength as with_strength
 from edgerift.defend._sweep import SweepPoint as SweepPoint
 from edgerift.defend._sweep import sweep as sweep
 from edgerift.defend._sweep import tuned as tuned
+from edgerift.defend.defences._coarser import LabelOnly as LabelOnly
+from edgerift.defend.defences._coarser import Rounding as Rounding
+from edgerift.defend.defences._coarser import Temperature as Temperature
+from edgerift.defend.defences._coarser import TopK as TopK
+from edgerift.defend.defences._noise import GaussianNoise as GaussianNoise
+from edgerift.defend.defences._sigmoid import Deception as Deception
+from edgerift.defend.defences._sigmoid import ReverseSigmoid as ReverseSigmoid

@@ -1,32 +1,31 @@
-"""The union of all defences, and chains of them."""
+"""The union of all registered defences, and chains of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, Union
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from edgerift.defend._coarser import LabelOnly, Rounding, Temperature, TopK
-from edgerift.defend._noise import GaussianNoise
+from edgerift.defend._answer_defence import DEFENCES, AnswerDefence
 from edgerift.defend._rows import checked
-from edgerift.defend._sigmoid import Deception, ReverseSigmoid
 from edgerift.errors import InputError, users_code
-from edgerift.settings import Settings
+from edgerift.settings import Settings, typed
 
-Defence: TypeAlias = Annotated[
-    ReverseSigmoid | Deception | Rounding | TopK | LabelOnly | GaussianNoise | Temperature,
-    Field(discriminator="name"),
-]
-"""What changes answers float32 `[N,K]` into others; in JSON the field `name` tells which it is."""
+if TYPE_CHECKING:
+    Defence: TypeAlias = AnswerDefence
+else:
+    Defence = Annotated[Union[(*DEFENCES.parts(),)], Field(discriminator="type"), BeforeValidator(typed)]
+"""What changes answers float32 `[N,K]` into others; in JSON the field `type` tells which it is."""
 
 
 def checked_chain(defence: Defence | Sequence[Defence]) -> tuple[Defence, ...]:
     """Make a chain of one defence or several; raises `InputError` for anything that is no defence.
 
+    >>> from edgerift.defend import TopK
     >>> checked_chain(TopK(k=2))
-    (TopK(name='top-k', k=2, renormalise=True),)
+    (TopK(type='top-k', k=2, renormalise=True),)
     """
     chain = tuple(defence) if isinstance(defence, Sequence) else (defence,)
     for one in chain:
@@ -45,6 +44,7 @@ def defended(answers: Tensor, defences: Sequence[Defence]) -> Tensor:
     defence of the user's own raises or answers instead of answers.
 
     >>> import torch
+    >>> from edgerift.defend import Rounding, TopK
     >>> defended(torch.tensor([[0.6, 0.3, 0.1]]), [TopK(k=2), Rounding(decimals=1)])
     tensor([[0.7000, 0.3000, 0.0000]])
     """

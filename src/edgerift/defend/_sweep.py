@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from edgerift.defend._coarser import TopK
+from edgerift.defend._answer_defence import DEFENCES
 from edgerift.defend._defence import Defence
-from edgerift.defend._strength import dial, with_strength
+from edgerift.defend._strength import with_strength
 from edgerift.errors import RecipeError
 from edgerift.measure import (
     accuracy,
@@ -49,7 +49,7 @@ def sweep(
     `fields` are the defence's other fields. Raises `RecipeError` for an unknown name or a value that is not allowed,
     `InputError` for answers that are no probabilities, without images, or with labels that do not fit.
     """
-    grid = dial(name).grid if strengths is None else strengths
+    grid = DEFENCES[name].grid if strengths is None else strengths
     chosen = [_comparable(name, strength, **fields) for strength in grid]
     return tuple(
         _measured(strength, defence(answers), answers, labels) for strength, defence in zip(grid, chosen, strict=True)
@@ -71,11 +71,11 @@ def tuned(
 
     >>> import torch
     >>> tuned("top-k", torch.tensor([[0.5, 0.25, 0.125, 0.125]]), budget=0.6)
-    TopK(name='top-k', k=2, renormalise=True)
+    TopK(type='top-k', k=2, renormalise=True)
     """
     if not budget >= 0:
         raise RecipeError(f"a budget of {budget} for the l1 distance; allowed: 0 to 2")
-    chosen = dial(name)
+    chosen = DEFENCES[name]
     near = answers if reference is None else reference
 
     def cost(strength: float) -> float:
@@ -85,7 +85,7 @@ def tuned(
     if place is None:
         return None
     weaker, stronger = chosen.grid[place], chosen.grid[place + 1 : place + 2]
-    found = _refined(cost, weaker, stronger[0], budget, chosen.whole) if stronger else weaker
+    found = _refined(cost, weaker, stronger[0], budget, chosen.is_whole()) if stronger else weaker
     return with_strength(name, found, **fields)
 
 
@@ -103,8 +103,8 @@ def _refined(cost: Callable[[float], float], weaker: float, stronger: float, bud
 
 def _comparable(name: str, strength: float, **fields: Any) -> Defence:
     defence = with_strength(name, strength, **fields)
-    if isinstance(defence, TopK) and not defence.renormalise:
-        raise RecipeError("'top-k' with renormalise False answers no probabilities to compare; use renormalise True")
+    if not defence.sums_to_one:
+        raise RecipeError(f"{defence!r} answers no probabilities to compare; choose settings whose rows add up to 1")
     return defence
 
 

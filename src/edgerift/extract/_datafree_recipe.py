@@ -11,7 +11,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from torch import Tensor, nn
 
 from edgerift import zoo
-from edgerift.defend import Defence, TopK, defended
+from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, Program, twin_scores, unrounded_twin
 from edgerift.errors import InputError
 from edgerift.extract._curve import CurvePoint, Measured
@@ -101,7 +101,7 @@ class DataFreeRecipe(Recipe):
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
-        if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
+        if any(not defence.sums_to_one for defence in self.defences):
             raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
         if self.simulated and self._program is None:
             raise ValueError("simulated is for a build whose program is known; give the program, or leave it out")

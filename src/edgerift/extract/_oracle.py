@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
@@ -279,5 +279,10 @@ def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]
         content = ""
     else:
         content = victim.fingerprint().model_dump_json()
-    changes = [defence.model_dump(mode="json") for defence in defences]
+    changes = [_as_in_ledgers(defence.model_dump(mode="json")) for defence in defences]
     return hashlib.sha256(json.dumps([content, changes], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _as_in_ledgers(described: dict[str, Any]) -> dict[str, Any]:
+    """Name a defence's kind as the ledgers that people have do, which stay theirs."""
+    return {"name" if field == "type" else field: value for field, value in described.items()}

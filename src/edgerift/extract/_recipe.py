@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, open_original
-from edgerift.defend import Defence, TopK, defended
+from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._measures import measures
@@ -122,7 +122,7 @@ class ExtractRecipe(Recipe):
 
     @model_validator(mode="after")
     def _answers_are_comparable(self) -> Self:
-        if any(isinstance(defence, TopK) and not defence.renormalise for defence in self.defences):
+        if any(not defence.sums_to_one for defence in self.defences):
             raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
         return self
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from edgerift.audit import EmbeddingPart
 from edgerift.extract import CurvePoint, Masking, Measured
-from edgerift.harden import TimesPart, VictimPart
+from edgerift.harden import TimesPart, VariantPart
 from edgerift.measure import Interval, Rate, interval
 
 LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
@@ -16,7 +16,7 @@ LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
 class Clone(NamedTuple):
     """What the main thief took of a victim, by what he learnt from."""
 
-    victim: VictimPart
+    victim: VariantPart
     labels: Literal["soft", "hard"]
 
     @property

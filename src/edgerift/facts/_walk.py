@@ -10,7 +10,7 @@ from edgerift.facts import readings as of
 from edgerift.facts._metric import Fact
 from edgerift.facts._names import ORIGINAL_VICTIM, PAPER_ATTACKS, PLAIN, joint
 from edgerift.facts._printed import accuracy_table
-from edgerift.harden import DataFreeEntry, Hardening, TimesPart, VictimPart, published_epsilon
+from edgerift.harden import DataFreeEntry, Hardening, TimesPart, VariantPart, published_epsilon
 from edgerift.study import EpochPart, PairCell, StudyResult, TheftCell
 
 #: The victims of the DivQAT paper's table V.
@@ -97,11 +97,11 @@ def theft_tables(result: StudyResult, cell: TheftCell, victim: str) -> str | Non
 
 
 def _victim(
-    part: VictimPart, times: TimesPart, hardening: Hardening, place: dict[str, Any], tables: str | None
+    part: VariantPart, times: TimesPart, hardening: Hardening, place: dict[str, Any], tables: str | None
 ) -> Iterator[Fact]:
     yield from of.VICTIM.facts(part, place, tables)
     for defence in part.defences:
-        yield from of.DEFENCE.facts(defence, {**place, "about": defence.name})
+        yield from of.DEFENCE.facts(defence, {**place, "about": defence.type})
     for number, one in enumerate(part.reliability, 1):
         if one.images:
             yield from of.BIN.facts(one, {**place, "at": number, "count": one.images})

@@ -21,7 +21,7 @@ from edgerift.harden import (
     Hardening,
     StudentPoint,
     TimesPart,
-    VictimPart,
+    VariantPart,
 )
 from edgerift.measure import ReliabilityBin
 from edgerift.study import EpochPart, PairReport
@@ -96,7 +96,7 @@ FEATURES_MOVE: Final = EMBEDDING.measure(
 )
 
 # Comparisons of hardened victims.
-VICTIM: Final[Part[VictimPart]] = Part("victim")
+VICTIM: Final[Part[VariantPart]] = Part("victim")
 DEFENDER_ERROR: Final = VICTIM.measure(_DEFENDER, lambda one: one.defender_error, paper=[ITS_TABLES])
 L1: Final = VICTIM.measure(_L1, lambda one: one.l1, paper=["table I", ITS_TABLES])
 L1_QUESTIONS: Final = VICTIM.measure(Metric("l1 on the questions", "l1"), lambda one: one.l1_queries)
@@ -131,7 +131,7 @@ RELATIVE_TIME: Final = TIMES.measure(
     Metric("time that the defence adds over that of an answer", "percent", "attacker"), relative_time, recorded=False
 )
 
-SHIPPING: Final[Part[VictimPart]] = Part("shipping")
+SHIPPING: Final[Part[VariantPart]] = Part("shipping")
 SHIPPED: Final = SHIPPING.measure(
     Metric("shipped", "bytes", "attacker"), lambda one: one.shipped_bytes, paper=["table I"]
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 from torch import Tensor
 
-from edgerift.defend import Defence, ReverseSigmoid, tuned
+from edgerift.defend import Defence, tuned
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import open_victim, posteriors
 from edgerift.images import ImagesSettings, open_splits
@@ -28,7 +28,7 @@ class ChosenDefences(Settings):
     keeps_labels: bool
 
 
-class TunedAnswers(Recipe):
+class TunedAnswersRecipe(Recipe):
     """Find a defence's strongest setting for a build's answers: `defences.json`.
 
     The mean l1 distance of the defended answers to those of `reference`, on the validation images, stays within
@@ -49,7 +49,7 @@ class TunedAnswers(Recipe):
         answers = validation_answers(self.build, self.images, store, progress)
         found = tuned(self.defence, answers, self.budget_l1, reference=reference)
         chain = () if found is None else (found,)
-        kept = all(_keeps_labels(defence, answers.shape[1]) for defence in chain)
+        kept = all(defence.keeps_argmax_among(answers.shape[1]) for defence in chain)
         chosen = ChosenDefences(defences=chain, keeps_labels=kept)
         write_whole(folder / _CHOSEN, chosen.model_dump_json(indent=2) + "\n")
 
@@ -61,9 +61,3 @@ class TunedAnswers(Recipe):
 def validation_answers(build: BuildRecipe, images: ImagesSettings, store: Store, progress: Progress) -> Tensor:
     """Ask a build about the validation images: posteriors float32 `[N,K]`."""
     return posteriors(open_victim(build, store, progress), open_splits(images).validation.images)
-
-
-def _keeps_labels(defence: Defence, classes: int) -> bool:
-    if isinstance(defence, ReverseSigmoid):
-        return defence.keeps_argmax_among(classes)
-    return defence.keeps_argmax

@@ -11,7 +11,8 @@ from pydantic import Field, PositiveFloat
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import DataFree, DataFreeRecipe
 from edgerift.harden._datafree_document import DataFreeComparison, DataFreeEntry
-from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
+from edgerift.harden._variant import VARIANTS, VariantName
+from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.settings import Count, Parts
 from edgerift.steps import Progress, Recipe, read_document, silent, write_whole
 
@@ -33,8 +34,8 @@ class DataFreeHardenRecipe(Recipe):
 
     type: Literal["data-free-harden"] = "data-free-harden"
     version: Literal[1] = 1
-    victims: Victims
-    rows: tuple[RowName, ...] = ("large", "qat", "divqat")
+    victims: VariantMaker
+    rows: tuple[VariantName, ...] = ("large", "qat", "divqat")
     attacks: tuple[DataFree, ...] = Field(min_length=1)
     epsilons: tuple[PositiveFloat, ...] = ()
     controls: bool = True
@@ -42,39 +43,41 @@ class DataFreeHardenRecipe(Recipe):
     points: Parts = 20
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the victims, the searches and, of each row whose searches are finished, the thefts."""
+        """List the victims, the searches and, of each variant whose searches are finished, the thefts."""
         found: list[Recipe] = [self.victims.original]
         for name in self.compared:
             choosing = self.victims.choosing(name)
             found += (self.victims.victim(name), *choosing)
             if all(store.has(step) for step in choosing):
-                found += (theft for _, theft in self.thefts(make_row(name, self.victims, store, silent)))
+                found += (theft for _, theft in self.thefts(self.victims.made(name, store, silent)))
         return tuple(found)
 
     @property
-    def compared(self) -> tuple[RowName, ...]:
-        """The rows in a table's order."""
-        return tuple(name for name in ROWS if name in self.rows)
+    def compared(self) -> tuple[VariantName, ...]:
+        """The variants in a table's order."""
+        return tuple(name for name in VARIANTS.names() if name in self.rows)
 
-    def thefts(self, row: Row) -> Iterator[tuple[Literal["whole pixels", "simulated"] | None, DataFreeRecipe]]:
-        """Describe the thefts of a row, each with the control that it is."""
-        is_build = isinstance(row.victim, BuildRecipe)
+    def thefts(
+        self, variant: MadeVariant
+    ) -> Iterator[tuple[Literal["whole pixels", "simulated"] | None, DataFreeRecipe]]:
+        """Describe the thefts of a variant, each with the control that it is."""
+        is_build = isinstance(variant.victim, BuildRecipe)
         for attack in self.attacks:
             for varied in self._varied(attack) if is_build else (attack,):
-                yield None, self._theft(row, varied, pixels="whole" if is_build else "float")
+                yield None, self._theft(variant, varied, pixels="whole" if is_build else "float")
             # There is nothing to tell from rounding where no differences are taken.
             if not self.controls or attack.differences is None:
                 continue
             if is_build:
-                yield "simulated", self._theft(row, attack, pixels="float", simulated=True)
+                yield "simulated", self._theft(variant, attack, pixels="float", simulated=True)
             else:
-                yield "whole pixels", self._theft(row, attack, pixels="whole")
+                yield "whole pixels", self._theft(variant, attack, pixels="whole")
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Make, search and steal what is not finished, and write all thefts into `folder`."""
         entries = []
         for name in self.compared:
-            for control, recipe in self.thefts(make_row(name, self.victims, store, progress)):
+            for control, recipe in self.thefts(self.victims.made(name, store, progress)):
                 differences = recipe.attack.differences
                 entries.append(
                     DataFreeEntry(
@@ -100,13 +103,13 @@ class DataFreeHardenRecipe(Recipe):
             yield attack.replace(differences=attack.differences.replace(epsilon=epsilon))
 
     def _theft(
-        self, row: Row, attack: DataFree, *, pixels: Literal["whole", "float"], simulated: bool = False
+        self, variant: MadeVariant, attack: DataFree, *, pixels: Literal["whole", "float"], simulated: bool = False
     ) -> DataFreeRecipe:
         sees_labels_alone = attack.loss == "cross-entropy"
         return DataFreeRecipe(
-            victim=row.victim,
+            victim=variant.victim,
             # A thief of labels alone cannot see a defence that keeps every label: that theft is the undefended one's.
-            defences=() if sees_labels_alone and row.keeps_labels else row.defences,
+            defences=() if sees_labels_alone and variant.keeps_labels else variant.defences,
             images=self.victims.images,
             budget=self.budget,
             attack=attack,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from edgerift.extract import DataFree, DataFreeTheft, Masking
-from edgerift.harden._rows import RowName
+from edgerift.harden._variant import VariantName
 from edgerift.settings import Settings
 
 
@@ -19,7 +19,7 @@ class DataFreeEntry(Settings):
     victim (`whole pixels`), and a build's quantized weights computed in float (`simulated`).
     """
 
-    victim: RowName
+    victim: VariantName
     attack: str
     epsilon: float | None
     control: Literal["whole pixels", "simulated"] | None = None

@@ -35,7 +35,7 @@ class PaperRow(Settings):
     adversary_error: float
 
 
-class VictimPart(Settings):
+class VariantPart(Settings):
     """One victim and what thieves took from it, on the victim's test images.
 
     `strength` is that of its training-time defence and `defences` what changes its answers afterwards.
@@ -180,7 +180,7 @@ class Hardening(Settings):
     alpha: float | None
     searches: dict[str, Search]
     closed_form: ClosedFormPart | None
-    victim: dict[str, VictimPart]
+    victim: dict[str, VariantPart]
     alphas: tuple[AlphaPoint, ...]
     students: tuple[StudentPoint, ...] = ()
     sweeps: dict[str, tuple[SweepPoint, ...]]

@@ -13,10 +13,10 @@ from edgerift.adapt import AdaptRecipe, GivenOriginal
 from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, Program, twin, twin_scores
 from edgerift.extract import QuerySettings, Theft, Victim, open_victim, posteriors
-from edgerift.harden._document import BestEpochs, DataPart, NoisePart, PaperRow, Thieves, TimesPart, VictimPart
-from edgerift.harden._rows import Row, Victims
+from edgerift.harden._document import BestEpochs, DataPart, NoisePart, PaperRow, Thieves, TimesPart, VariantPart
 from edgerift.harden._timing import TIMED, added_milliseconds, in_turns, median_ratio
-from edgerift.harden._verdict import row_verdict
+from edgerift.harden._variants import MadeVariant, VariantMaker
+from edgerift.harden._verdict import variant_verdict
 from edgerift.images import ImageSet, ImagesSettings, ThreeWay, open_splits
 from edgerift.measure import (
     agreement,
@@ -37,7 +37,7 @@ Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
 
 @final
 class Bench:
-    """What every row is measured with, each thing made once: images, questions, and the answers to compare with."""
+    """What every variant is measured with, each thing made once: images, questions, and the answers to compare with."""
 
     def __init__(
         self,
@@ -85,34 +85,34 @@ class Bench:
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
-    def times(self, row: Row) -> TimesPart | None:
-        """Time single answers to test images: the row's own, and what is shipped in turns with the plain build's.
+    def times(self, variant: MadeVariant) -> TimesPart | None:
+        """Time single answers to test images: the variant's own, and what is shipped in turns with the plain build's.
 
         None comes back for an original, which nobody deploys so.
         """
-        if isinstance(row.victim, TrainRecipe | GivenOriginal):
+        if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
         images = self.splits.test.images[:TIMED]
-        plain, own = (open_victim(victim, self._store, self._progress) for victim in (self._reference, row.victim))
+        plain, own = (open_victim(victim, self._store, self._progress) for victim in (self._reference, variant.victim))
 
         def ask(build: Build | nn.Module, defences: Sequence[Defence], place: int) -> None:
             defended(posteriors(build, images[place : place + 1]), defences)
 
-        ways = {"plain": partial(ask, plain, ()), "defended": partial(ask, own, row.defences)}
+        ways = {"plain": partial(ask, plain, ()), "defended": partial(ask, own, variant.defences)}
         times = in_turns(ways, len(images))
-        # Not among the others: a build that is asked twice in a row answers the second time from its cache.
+        # Not among the others: a build that is asked twice in a variant answers the second time from its cache.
         bare = in_turns({"answer": partial(ask, own, ())}, len(images))["answer"]
         return TimesPart(
             answer_milliseconds=statistics.median(bare),
-            defence_milliseconds=added_milliseconds(posteriors(own, images), row.defences),
+            defence_milliseconds=added_milliseconds(posteriors(own, images), variant.defences),
             slowdown=median_ratio(times["defended"], times["plain"]),
         )
 
-    def shipped_bytes(self, row: Row) -> int | None:
-        """Tell the size of a row's build; None for an original."""
-        if isinstance(row.victim, TrainRecipe | GivenOriginal):
+    def shipped_bytes(self, variant: MadeVariant) -> int | None:
+        """Tell the size of a variant's build; None for an original."""
+        if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
-        return (self._store.get(row.victim, self._progress) / row.victim.artefact).stat().st_size
+        return (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
 
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
         """Ask a program's twin, where no build is needed."""
@@ -123,21 +123,21 @@ class Bench:
 
 
 def victim_part(
-    row: Row, bench: Bench, thefts: Thefts, plain: VictimPart | None, printed: PaperRow | None
-) -> VictimPart:
-    """Measure one row against the plain quantization-aware one, `plain`, which is None for that row itself.
+    variant: MadeVariant, bench: Bench, thefts: Thefts, plain: VariantPart | None, printed: PaperRow | None
+) -> VariantPart:
+    """Measure one variant against the plain quantization-aware one, `plain`, which is None for that variant itself.
 
-    `printed` is what the paper prints for the row.
+    `printed` is what the paper prints for the variant.
     """
-    test, questions = bench.answers(row.victim, row.defences)
+    test, questions = bench.answers(variant.victim, variant.defences)
     near_test, near_questions = bench.reference
     top = test.topk(2, dim=1).values.double().mean(0)
     labels = bench.splits.test.labels
     soft, hard = thefts["soft"], thefts["hard"]
-    part = VictimPart(
-        title=row.title,
-        strength=row.strength,
-        defences=row.defences,
+    part = VariantPart(
+        title=variant.title,
+        strength=variant.strength,
+        defences=variant.defences,
         defender_error=soft.defender_error,
         l1=mean_interval(posterior_l1(test, near_test)),
         l1_queries=mean_interval(posterior_l1(questions, near_questions)),
@@ -152,13 +152,13 @@ def victim_part(
         disagreement=Thieves(soft=soft.disagreement, hard=hard.disagreement),
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
         paper=printed,
-        shipped_bytes=bench.shipped_bytes(row),
+        shipped_bytes=bench.shipped_bytes(variant),
         verdict="",
     )
-    return part.replace(verdict=row_verdict(part, plain))
+    return part.replace(verdict=variant_verdict(part, plain))
 
 
-def noise_part(victims: Victims, bench: Bench) -> NoisePart:
+def noise_part(victims: VariantMaker, bench: Bench) -> NoisePart:
     """Measure how far two plain quantization-aware models of different seeds are apart."""
     first, second = (bench.twin_answers(victims.adapted("qat", shift)) for shift in (0, 1))
     return NoisePart(

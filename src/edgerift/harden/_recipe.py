@@ -13,10 +13,11 @@ from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
-from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VictimPart
+from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
-from edgerift.harden._rows import ROWS, Row, RowName, Victims, make_row
+from edgerift.harden._variant import VARIANTS, VariantName
+from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
@@ -40,7 +41,7 @@ class HardenRecipe(Recipe):
     `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched
     for within the `allowance` unless `alpha` gives it. `alphas` are values for which DivQAT is trained and stolen as
     well, with soft and with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that
-    steal the rows `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training,
+    steal the variants `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training,
     search and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
     """
 
@@ -53,7 +54,7 @@ class HardenRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
-    rows: tuple[RowName, ...] = ("ptq", "qat", "divqat", "held")
+    rows: tuple[VariantName, ...] = ("ptq", "qat", "divqat", "held")
     alphas: tuple[NonNegativeFloat, ...] = ()
     students: tuple[str, ...] = ()
     queries: QuerySettings
@@ -61,9 +62,9 @@ class HardenRecipe(Recipe):
     attack: Knockoff = Knockoff()
 
     @property
-    def victims(self) -> Victims:
-        """What the rows share."""
-        return Victims(
+    def victims(self) -> VariantMaker:
+        """What the variants share."""
+        return VariantMaker(
             original=self.original,
             images=self.images,
             target=self.target,
@@ -74,22 +75,22 @@ class HardenRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the builds, the searches and, of each row whose searches are finished, the thefts."""
+        """List the builds, the searches and, of each variant whose searches are finished, the thefts."""
         victims = self.victims
         found: list[Recipe] = [self.original, victims.adapted("qat"), victims.adapted("qat", 1)]
         for name in self.compared:
             choosing = victims.choosing(name)
             found += (victims.victim(name), *choosing)
             if all(store.has(step) for step in choosing):
-                found += self._thefts_of(make_row(name, victims, store, silent))
-        for row in map(self.alpha_row, self.alphas):
-            found += (row.victim, self.stealing(row, "soft"))
-            found += (self.stealing(row, labels, student) for student, labels in self.others)
+                found += self._thefts_of(victims.made(name, store, silent))
+        for variant in map(self.alpha_variant, self.alphas):
+            found += (variant.victim, self.stealing(variant, "soft"))
+            found += (self.stealing(variant, labels, student) for student, labels in self.others)
         return tuple(found)
 
-    def _thefts_of(self, row: Row) -> list[Recipe]:
-        students = (None, *(self.students if row.name in _STUDENTS_STEAL else ()))
-        return [self.stealing(row, labels, student) for student in students for labels in LABELS]
+    def _thefts_of(self, variant: MadeVariant) -> list[Recipe]:
+        students = (None, *(self.students if variant.name in _STUDENTS_STEAL else ()))
+        return [self.stealing(variant, labels, student) for student in students for labels in LABELS]
 
     @property
     def others(self) -> tuple[tuple[str, Literal["soft", "hard"]], ...]:
@@ -98,24 +99,26 @@ class HardenRecipe(Recipe):
         return ((own, "hard"), *((student, "soft") for student in dict.fromkeys(self.students) if student != own))
 
     @property
-    def compared(self) -> tuple[RowName, ...]:
-        """The rows, the one that the others are measured against among them, in a table's order."""
-        return tuple(name for name in ROWS if name == "qat" or name in self.rows)
+    def compared(self) -> tuple[VariantName, ...]:
+        """The variants, the one that the others are measured against among them, in a table's order."""
+        return tuple(name for name in VARIANTS.names() if name == "qat" or name in self.rows)
 
-    def alpha_row(self, alpha: float) -> Row:
+    def alpha_variant(self, alpha: float) -> MadeVariant:
         """Describe DivQAT at one alpha."""
         build = self.victims.build(self.victims.hardened(Divqat(alpha=alpha)))
-        return Row(name="divqat", title=f"DivQAT, alpha {alpha:g}", victim=build, strength=alpha)
+        return MadeVariant(name="divqat", title=f"DivQAT, alpha {alpha:g}", victim=build, strength=alpha)
 
-    def stealing(self, row: Row, labels: Literal["soft", "hard"], student: str | None = None) -> ExtractRecipe:
-        """Describe the theft of a row, by the attack's own student or by another.
+    def stealing(
+        self, variant: MadeVariant, labels: Literal["soft", "hard"], student: str | None = None
+    ) -> ExtractRecipe:
+        """Describe the theft of a variant, by the attack's own student or by another.
 
         A thief of labels alone cannot see a defence that keeps every label, so that theft is the undefended one's.
         """
-        seen = () if labels == "hard" and row.keeps_labels else row.defences
+        seen = () if labels == "hard" and variant.keeps_labels else variant.defences
         attack = self.attack.replace(labels=labels)
         return ExtractRecipe(
-            victim=row.victim,
+            victim=variant.victim,
             defences=seen,
             images=self.images,
             queries=self.queries,
@@ -137,7 +140,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     victims = recipe.victims
     plain = victims.build(victims.adapted("qat"))
     bench = Bench(recipe.images, recipe.queries, plain, recipe.original, store, progress)
-    parts, spent = _victims(recipe, bench, store, progress)
+    parts, spent = _variants(recipe, bench, store, progress)
     searches = _searches(recipe, store, progress)
     divqat = searches.get("divqat")
     return Hardening(
@@ -165,28 +168,32 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     )
 
 
-def _victims(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> tuple[dict[str, VictimPart], int]:
-    """Make, steal and measure every row; and say how many images the last thief paid for."""
-    parts: dict[str, VictimPart] = {}
+def _variants(
+    recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress
+) -> tuple[dict[str, VariantPart], int]:
+    """Make, steal and measure every variant; and say how many images the last thief paid for."""
+    parts: dict[str, VariantPart] = {}
     spent = 0
     for name in sorted(recipe.compared, key=lambda name: name != "qat"):
-        row = make_row(name, recipe.victims, store, progress)
-        thefts = _thefts(recipe, row, store, progress)
+        variant = recipe.victims.made(name, store, progress)
+        thefts = _thefts(recipe, variant, store, progress)
         printed = paper_row(recipe.images.source, name, recipe.target)
-        parts[name] = victim_part(row, bench, thefts, parts.get("qat"), printed)
+        parts[name] = victim_part(variant, bench, thefts, parts.get("qat"), printed)
         spent = thefts["soft"].spent
-    return {name: parts[name] for name in ROWS if name in parts}, spent
+    return {name: parts[name] for name in VARIANTS.names() if name in parts}, spent
 
 
 def _times(recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress) -> dict[str, TimesPart]:
     """Time every build."""
-    rows = (make_row(name, recipe.victims, store, progress) for name in recipe.compared)
-    timed = {row.name: bench.times(row) for row in rows}
+    rows = (recipe.victims.made(name, store, progress) for name in recipe.compared)
+    timed = {variant.name: bench.times(variant) for variant in rows}
     return {name: times for name, times in timed.items() if times is not None}
 
 
-def _thefts(recipe: HardenRecipe, row: Row, store: Store, progress: Progress) -> dict[Literal["soft", "hard"], Theft]:
-    return {name: recipe.stealing(row, name).theft(store, progress) for name in LABELS}
+def _thefts(
+    recipe: HardenRecipe, variant: MadeVariant, store: Store, progress: Progress
+) -> dict[Literal["soft", "hard"], Theft]:
+    return {name: recipe.stealing(variant, name).theft(store, progress) for name in LABELS}
 
 
 def _student_points(recipe: HardenRecipe, store: Store, progress: Progress) -> tuple[StudentPoint, ...]:
@@ -194,24 +201,24 @@ def _student_points(recipe: HardenRecipe, store: Store, progress: Progress) -> t
     for name in recipe.compared:
         if name not in _STUDENTS_STEAL or not recipe.students:
             continue
-        row = make_row(name, recipe.victims, store, progress)
+        variant = recipe.victims.made(name, store, progress)
         for student in recipe.students:
             for labels in LABELS:
-                points.append(_student_point(recipe, row, student, labels, store, progress))
+                points.append(_student_point(recipe, variant, student, labels, store, progress))
     return tuple(points)
 
 
 def _student_point(
     recipe: HardenRecipe,
-    row: Row,
+    variant: MadeVariant,
     student: str,
     labels: Literal["soft", "hard"],
     store: Store,
     progress: Progress,
 ) -> StudentPoint:
-    theft = recipe.stealing(row, labels, student).theft(store, progress)
+    theft = recipe.stealing(variant, labels, student).theft(store, progress)
     return StudentPoint(
-        victim=row.name,
+        victim=variant.name,
         student=student,
         labels=labels,
         adversary_error=theft.adversary_error,
@@ -232,9 +239,9 @@ def _sweeps(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str,
 
 
 def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store, progress: Progress) -> AlphaPoint:
-    row = recipe.alpha_row(alpha)
-    theft = recipe.stealing(row, "soft").theft(store, progress)
-    test, _ = bench.answers(row.victim)
+    variant = recipe.alpha_variant(alpha)
+    theft = recipe.stealing(variant, "soft").theft(store, progress)
+    test, _ = bench.answers(variant.victim)
     return AlphaPoint(
         alpha=alpha,
         l1=posterior_l1(test, bench.reference[0]).value,
@@ -243,6 +250,6 @@ def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store,
         adversary_error=theft.adversary_error,
         disagreement=theft.disagreement,
         thefts=tuple(
-            _student_point(recipe, row, student, labels, store, progress) for student, labels in recipe.others
+            _student_point(recipe, variant, student, labels, store, progress) for student, labels in recipe.others
         ),
     )

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from edgerift.adapt import Search, flip_alpha
-from edgerift.harden._document import ClosedFormPart, VictimPart
+from edgerift.harden._document import ClosedFormPart, VariantPart
+from edgerift.harden._variant import VARIANTS
 from edgerift.measure import Interval, fisher, rate_of
 
 #: Two shares differ here when chance explains so large a difference less often than this.
@@ -19,7 +20,7 @@ Labels: TypeAlias = Literal["soft", "hard"]
 _LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
 
 
-def row_verdict(part: VictimPart, plain: VictimPart | None) -> str:
+def variant_verdict(part: VariantPart, plain: VariantPart | None) -> str:
     """Say what a victim costs and buys against the plain quantization-aware one.
 
     Fisher's exact test compares the errors as if they were on different images, which is on the safe side; it knows
@@ -35,7 +36,7 @@ def row_verdict(part: VictimPart, plain: VictimPart | None) -> str:
     )
 
 
-def overall_verdict(parts: dict[str, VictimPart], search: Search | None) -> str:
+def overall_verdict(parts: dict[str, VariantPart], search: Search | None) -> str:
     """Say in plain words what the defences were worth: a line for the undefended build, the search and each defence."""
     plain = parts["qat"]
     lines = [
@@ -45,7 +46,7 @@ def overall_verdict(parts: dict[str, VictimPart], search: Search | None) -> str:
     ]
     if search is not None:
         lines.append(f"The search for DivQAT's alpha: {search.verdict}.")
-    lines += [f"{part.title}: {part.verdict}" for name, part in parts.items() if name not in ("large", "ptq", "qat")]
+    lines += [f"{part.title}: {part.verdict}" for name, part in parts.items() if VARIANTS[name].is_defended]
     return "\n".join(lines)
 
 
@@ -82,19 +83,19 @@ def _appears(margin: float) -> float:
     return float(brentq(lambda alpha: 1 + 1 / alpha - math.log(alpha) - margin, 1e-6, 1e3))
 
 
-def _cost(part: VictimPart, plain: VictimPart) -> float:
+def _cost(part: VariantPart, plain: VariantPart) -> float:
     return part.defender_error.value - plain.defender_error.value
 
 
-def _gain(part: VictimPart, plain: VictimPart, labels: Labels) -> float:
+def _gain(part: VariantPart, plain: VariantPart, labels: Labels) -> float:
     return _side(part, labels).value - _side(plain, labels).value
 
 
-def _side(part: VictimPart, labels: Labels) -> Interval:
+def _side(part: VariantPart, labels: Labels) -> Interval:
     return part.adversary_error.soft if labels == "soft" else part.adversary_error.hard
 
 
-def _p(part: VictimPart, plain: VictimPart, labels: Labels) -> float:
+def _p(part: VariantPart, plain: VariantPart, labels: Labels) -> float:
     return fisher(rate_of(_side(part, labels)), rate_of(_side(plain, labels)))
 
 
@@ -108,13 +109,13 @@ def _more(share: float, more: str, less: str, same: str) -> str:
     return same if points == "0.0" else f"{points} points {less if share < 0 else more}"
 
 
-def _judged(part: VictimPart, plain: VictimPart, labels: Labels) -> str:
+def _judged(part: VariantPart, plain: VariantPart, labels: Labels) -> str:
     p = _p(part, plain, labels)
     written = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     return written if p < SIGNIFICANT else f"no difference shown, {written}"
 
 
-def _worth(part: VictimPart, plain: VictimPart) -> str:
+def _worth(part: VariantPart, plain: VariantPart) -> str:
     gains = {name: _gain(part, plain, name) for name in _LABELS}
     unhindered = [name for name in _LABELS if gains[name] <= 0 or _p(part, plain, name) >= SIGNIFICANT]
     if len(unhindered) == len(_LABELS):

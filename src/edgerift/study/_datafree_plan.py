@@ -7,7 +7,7 @@ from typing import Self, final
 from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.extract import AttackName, DataFree
-from edgerift.harden import RowName
+from edgerift.harden import VariantName
 from edgerift.settings import Count, NotAllowedError, Parts, Problem, Seed, Settings
 from edgerift.study._fields import Changes, Name, Once, data_free_problems
 
@@ -23,7 +23,7 @@ class DataFreePlan(Settings):
     """
 
     attacks: dict[AttackName, Changes] = Field(min_length=1)
-    rows: Once[RowName] = Field(("large", "qat", "divqat"), min_length=1)
+    rows: Once[VariantName] = Field(("large", "qat", "divqat"), min_length=1)
     epsilons: Once[PositiveFloat] = ()
     controls: bool = True
     budget: Count = 20_000_000

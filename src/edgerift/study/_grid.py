@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias, get_args
+from typing import Final, TypeAlias
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe
@@ -15,7 +15,7 @@ from edgerift.deploy import BuildRecipe, Target, default_runtime
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
 from edgerift.extract import QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RowName
+from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
@@ -208,7 +208,7 @@ class _Seed:
             settings=self._study.adapting(data, network, self._seed),
             allowance=plan.allowance,
             # In a table's order and in rising order, as the command line has them: the same comparison is made once.
-            rows=tuple(row for row in get_args(RowName) if row in rows),
+            rows=tuple(name for name in VARIANTS.names() if name in rows),
             alphas=tuple(sorted(alphas)) if first else (),
             students=students if first else (),
             queries=self._queries(described, data_name, data),
@@ -217,8 +217,8 @@ class _Seed:
         )
         with self._about("theft", "allowance"):
             # A search that cannot be made is told before the hours that what it needs takes.
-            for row in recipe.compared:
-                _require_search(recipe, row)
+            for name in recipe.compared:
+                _require_search(recipe, name)
         return recipe
 
     def _is_data_free(self, data_name: str) -> bool:
@@ -238,7 +238,7 @@ class _Seed:
         for attack in plan.thieves(self._seed):
             yield DataFreeHardenRecipe(
                 victims=theft.victims,
-                rows=tuple(row for row in get_args(RowName) if row in plan.rows),
+                rows=tuple(name for name in VARIANTS.names() if name in plan.rows),
                 attacks=(attack,),
                 epsilons=tuple(sorted(plan.epsilons)),
                 controls=plan.controls,
@@ -266,9 +266,11 @@ class _Seed:
             raise type(error)(self._where(place) + Problem(place, place, f": {error}").text) from None
 
 
-def _require_search(recipe: HardenRecipe, row: RowName) -> None:
-    """Raise `RecipeError` for an allowance that leaves a row nothing to search in: some have an end of their own."""
+def _require_search(recipe: HardenRecipe, name: VariantName) -> None:
+    """Raise `RecipeError` for an allowance that leaves a variant nothing to search in, as some end lower."""
     try:
-        recipe.victims.choosing(row)
+        recipe.victims.choosing(name)
     except RecipeError as error:
-        raise RecipeError(f"row '{row}' cannot be searched for: {str(error).removeprefix('Allowance: ')}") from None
+        raise RecipeError(
+            f"variant '{name}' cannot be searched for: {str(error).removeprefix('Allowance: ')}"
+        ) from None

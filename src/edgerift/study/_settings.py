@@ -17,7 +17,7 @@ from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
 from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, preset, presets
 from edgerift.extract import Knockoff
-from edgerift.harden import RowName
+from edgerift.harden import VariantName
 from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
@@ -62,7 +62,7 @@ class DataChoice(Settings):
     labels: Literal["as-is", "renumbered"] | None = Field(default=None, exclude_if=_is_none)
     queries: Source | None = None
     budget: Count | None = None
-    rows: Annotated[Once[RowName], Field(min_length=1)] | None = None
+    rows: Annotated[Once[VariantName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
     train: TrainingChanges = Field(default_factory=dict)
@@ -164,8 +164,8 @@ class TheftPlan(Settings):
     without images, on the first target.
     """
 
-    rows: Once[RowName] = Field(min_length=1)
-    other_rows: Once[RowName] = Field(("qat", "divqat"), min_length=1)
+    rows: Once[VariantName] = Field(min_length=1)
+    other_rows: Once[VariantName] = Field(("qat", "divqat"), min_length=1)
     targets: Once[Target] = Field(("mobile",), min_length=1)
     allowance: Allowance = Allowance()
     attack: ThiefChanges = Field(default_factory=dict)

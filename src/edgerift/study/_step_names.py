@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from edgerift.adapt import AdaptRecipe, Divqat, FinetuneRecipe, HardenedRecipe, TunedRecipe
+from edgerift.adapt import AdaptRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswers
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe, variant_of
 from edgerift.run import Graph, Key
 from edgerift.steps import Recipe
 from edgerift.study._grid import DATA_FREE, Cell
@@ -79,7 +79,7 @@ def described(recipe: Recipe) -> str:
             return _adapted(recipe)
         case BuildRecipe(program=program):
             return f"{described(program)} on {recipe.runtime}"
-        case TunedAnswers():
+        case TunedAnswersRecipe():
             return f"strongest {recipe.defence} before {described(recipe.build)}"
         case ExtractRecipe(attack=attack):
             return f"{_victim(recipe)} by {attack.student} from {attack.labels} labels"
@@ -97,25 +97,21 @@ def _adapted(recipe: AdaptRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe
     if isinstance(recipe, FinetuneRecipe):
         return "float control"
     if isinstance(recipe, HardenedRecipe):
-        return f"{_row(recipe)} {recipe.defence.strength:g} for {recipe.target}"
+        return f"{_variant(recipe)} {recipe.defence.strength:g} for {recipe.target}"
     if isinstance(recipe, TunedRecipe):
         # Beside a defence of the answers a training has a part of the allowance.
         share = f" within l1 {recipe.allowance.l1:g}"
-        return f"strongest {_row(recipe.hardened)}{share} for {recipe.hardened.target}"
+        return f"strongest {_variant(recipe.hardened)}{share} for {recipe.hardened.target}"
     seed = recipe.settings.train.seed
     # The second model, which tells how far two trainings lie apart, has a seed that its cells do not have.
     again = f" of training seed {seed}" if recipe.method == "qat" and seed != recipe.images.seed else ""
     return f"{_METHODS[recipe.method]}{again} for {recipe.target}"
 
 
-def _row(recipe: HardenedRecipe) -> str:
-    """Name a training as the rows of a study do."""
-    if recipe.stage == "float":
-        return "float"
-    defence = recipe.defence
-    if not isinstance(defence, Divqat):
-        return defence.name
-    return "held" if defence.hinge is not None else "nasty" if defence.temperature != 1 else defence.name
+def _variant(recipe: HardenedRecipe) -> str:
+    """Name a training as the variants of a study do, or by its defence where none has it."""
+    found = variant_of(recipe)
+    return recipe.defence.type if found is None else found.name
 
 
 def _evaded(recipe: Recipe) -> str:
@@ -137,7 +133,7 @@ def _pair(pair: PairSettings) -> str:
 
 def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:
     victim = "float original" if isinstance(recipe.victim, TrainRecipe) else described(recipe.victim)
-    return " behind ".join([victim, *(defence.name for defence in recipe.defences)])
+    return " behind ".join([victim, *(defence.type for defence in recipe.defences)])
 
 
 def _attack(recipe: DataFreeRecipe) -> str:

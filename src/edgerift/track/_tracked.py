@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 from edgerift.adapt import Divqat, HardenedRecipe
 from edgerift.errors import StoreError
 from edgerift.facts import ORIGINAL_VICTIM, Facts, facts, readings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, make_row
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.run import Records, key_of
 from edgerift.steps import RECIPE_FILE, SEAL, Recipe, silent
 from edgerift.study import Cell, PairRecipe, Study, collect
@@ -217,7 +217,7 @@ def _theft_steps(recipe: HardenRecipe, store: Store) -> Iterator[tuple[str, Reci
     for name in recipe.compared:
         if not all(_folder(step, store).is_dir() for step in victims.choosing(name)):
             continue
-        row, search = make_row(name, victims, store, silent), victims.tuned(name)
+        row, search = victims.made(name, store, silent), victims.tuned(name)
         if search is not None and row.strength is not None:
             chosen = search.at(row.strength)
             if isinstance(chosen, HardenedRecipe):
@@ -228,4 +228,4 @@ def _theft_steps(recipe: HardenRecipe, store: Store) -> Iterator[tuple[str, Reci
                 yield f"students.{name}.{key}.{labels}", recipe.stealing(row, labels, student)
     for alpha in recipe.alphas:
         yield f"alpha-{alpha}", victims.hardened(Divqat(alpha=alpha))
-        yield f"alpha-{alpha}.clone.soft", recipe.stealing(recipe.alpha_row(alpha), "soft")
+        yield f"alpha-{alpha}.clone.soft", recipe.stealing(recipe.alpha_variant(alpha), "soft")

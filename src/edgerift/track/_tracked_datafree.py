@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgerift.harden import DataFreeEntry, DataFreeHardenRecipe, make_row
+from edgerift.harden import DataFreeEntry, DataFreeHardenRecipe
 from edgerift.run import key_of
 from edgerift.steps import Recipe, silent
 
@@ -19,7 +19,7 @@ def data_free_steps(recipe: DataFreeHardenRecipe, store: Store) -> Iterator[tupl
     for name in recipe.compared:
         if not all((store.root / key_of(step)).is_dir() for step in recipe.victims.choosing(name)):
             continue
-        thefts = recipe.thefts(make_row(name, recipe.victims, store, silent))
+        thefts = recipe.thefts(recipe.victims.made(name, store, silent))
         own = (entry for entry in entries if entry.victim == name)
         for entry, (_, theft) in zip(own, thefts, strict=True):
             yield _label(entry), theft

@@ -9,7 +9,7 @@ from made_study import ATTACKED, SEEDS, TEST, made_diva, made_divqat, made_study
 from scipy import stats
 
 from edgerift.facts import facts
-from edgerift.harden import VictimPart, paper_row
+from edgerift.harden import VariantPart, paper_row
 from edgerift.measure import Interval, mcnemar
 from edgerift.report import Cell, Heading, Number, StudyTable, study_tables
 from edgerift.report.tables._columns import interval_words
@@ -58,7 +58,7 @@ def reports(result: StudyResult, data: str, original: str, adaptation: str) -> l
     return [cell.report for cell in result.pairs if (cell.data, cell.original, cell.adaptation) == place]
 
 
-def parts(result: StudyResult, data: str, target: str, name: str) -> list[VictimPart]:
+def parts(result: StudyResult, data: str, target: str, name: str) -> list[VariantPart]:
     return [cell.hardening.victim[name] for cell in result.thefts if (cell.data, cell.target) == (data, target)]
 
 
@@ -301,7 +301,7 @@ def test_victims_beside_the_paper_and_against_qat(divqat: StudyResult) -> None:
     found = row(tables(divqat)["victims"], "gtsrb", "DivQAT")
     own, plain = parts(divqat, "gtsrb", "mobile", "divqat"), parts(divqat, "gtsrb", "mobile", "qat")
     close(found["l1"], [part.l1.value for part in own], high=math.inf)
-    errors: dict[str, Callable[[VictimPart], Interval]] = {
+    errors: dict[str, Callable[[VariantPart], Interval]] = {
         "Defender's error (%)": lambda part: part.defender_error,
         "Adversary's error (%), soft labels": lambda part: part.adversary_error.soft,
         "Adversary's error (%), hard labels": lambda part: part.adversary_error.hard,

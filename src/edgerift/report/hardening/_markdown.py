@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from edgerift.harden import Defending, Hardening, TimesPart, VictimPart
+from edgerift.harden import Defending, Hardening, TimesPart, VariantPart
 from edgerift.report.hardening._defend_text import choice_words, defending_heading, point_cells, was_stolen
 from edgerift.report.hardening._words import (
     ONE_SEED,
@@ -66,7 +66,7 @@ def _headings(paper: bool) -> list[str]:
     return ["Victim", "Strength", "l1", *errors, "Disagreement, soft", "hard"]
 
 
-def _main_row(part: VictimPart, paper: bool) -> list[str]:
+def _main_row(part: VariantPart, paper: bool) -> list[str]:
     given = part.paper
     figures = ("–", "–") if given is None else (percent(given.defender_error), percent(given.adversary_error))
     defender, adversary = ([figure] if paper else [] for figure in figures)
@@ -76,7 +76,7 @@ def _main_row(part: VictimPart, paper: bool) -> list[str]:
     return [*cells, rate(part.disagreement.soft), rate(part.disagreement.hard)]
 
 
-def _more_row(part: VictimPart, times: TimesPart | None) -> list[str]:
+def _more_row(part: VariantPart, times: TimesPart | None) -> list[str]:
     milliseconds = None if times is None else times.defence_milliseconds
     return [
         part.title,

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.harden import Hardening, Thieves, VictimPart
+from edgerift.harden import Hardening, Thieves, VariantPart
 from edgerift.report.hardening._words import (
     ONE_SEED,
     closed_form_words,
@@ -84,12 +84,12 @@ def _headings(shown: Sequence[str], paper: bool) -> list[str]:
     return headings
 
 
-def _name(part: VictimPart) -> Text:
+def _name(part: VariantPart) -> Text:
     chosen = strength_words(part)
     return Text.assemble(plain(part.title), *([(f"\n{plain(chosen)}", "dim")] if chosen else []))
 
 
-def _cells(part: VictimPart, shown: Sequence[str], paper: bool) -> list[Text]:
+def _cells(part: VariantPart, shown: Sequence[str], paper: bool) -> list[Text]:
     cells: list[Text] = []
     if "errors" in shown:
         cells += [_two_lines(*shares(part.defender_error))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edgerift.defend import Defence
-from edgerift.harden import Hardening, VictimPart
+from edgerift.harden import Hardening, VariantPart
 from edgerift.measure import Interval, MeanInterval
 from edgerift.report.shared._words import figure, fixed, percent, thief_words
 
@@ -17,24 +17,23 @@ ONE_SEED: Final = (
 
 
 def defence_words(defence: Defence) -> str:
-    """Describe a defence by its name, its first setting and those that are not the usual ones.
+    """Describe a defence by its name, its strength and those that are not the usual ones.
 
     >>> from edgerift.defend import ReverseSigmoid
     >>> defence_words(ReverseSigmoid(beta=0.3125, form="clamped-odds"))
     'reverse-sigmoid, beta 0.3125, form clamped-odds'
     """
-    return ", ".join(filter(None, (defence.name, setting_words(defence))))
+    return ", ".join(filter(None, (defence.type, setting_words(defence))))
 
 
 def setting_words(defence: Defence) -> str:
-    """Write a defence's first setting and those that are not the usual ones; nothing for one without settings."""
-    fields = [field for field in type(defence).model_fields if field != "name"]
-    usual = {field: type(defence).model_fields[field].default for field in fields}
-    said = [field for field in fields if field == fields[0] or getattr(defence, field) != usual[field]]
+    """Write a defence's strength and those that are not the usual ones; nothing for one without settings."""
+    usual = {field: known.default for field, known in type(defence).model_fields.items() if field != "type"}
+    said = [field for field in usual if field == defence.strength_field or getattr(defence, field) != usual[field]]
     return ", ".join(f"{field} {figure(getattr(defence, field))}" for field in said)
 
 
-def strength_words(part: VictimPart) -> str:
+def strength_words(part: VariantPart) -> str:
     """Say which strengths a victim has, whose title names the defences; nothing for one without a defence."""
     trained = [] if part.strength is None else [f"strength {figure(part.strength)}"]
     return "; ".join([*trained, *filter(None, map(setting_words, part.defences))])

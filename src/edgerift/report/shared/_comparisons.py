@@ -135,6 +135,5 @@ def range_words(values: Sequence[float | None], name: str = "") -> str:
 
 
 def _setting(defence: Defence) -> tuple[str, float]:
-    """Name the first setting of a defence, which is its strength, and give its value."""
-    field = next((field for field in type(defence).model_fields if field != "name"), "")
-    return field, strength_of(defence)
+    """Name the setting of a defence that is its strength, and give its value."""
+    return defence.strength_field or "", strength_of(defence)

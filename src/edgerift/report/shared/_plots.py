@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from edgerift.harden import VARIANTS
 from edgerift.measure import Interval
 from edgerift.report.shared._words import plain
 
@@ -34,24 +35,6 @@ class Look(NamedTuple):
         return {"*": 9.5, "P": 7.5, "X": 7.5, "D": 5.8, "s": 6.0}.get(self.marker, 6.5)
 
 
-#: The undefended victims are grey, those of one training are of one family of colours, and each has its own marker.
-_VICTIMS: Final = {
-    "large": Look("#8a8f98", "s"),
-    "ptq": Look("#5b6270", "v"),
-    "qat": Look("#191b1e", "o"),
-    "rs": Look("#e08e00", "^"),
-    "dcp": Look("#c2410c", "D"),
-    "divqat": Look("#0072b2", "o"),
-    "divqat+rs": Look("#3fa7e0", "^"),
-    "divqat+dcp": Look("#1e2f97", "D"),
-    "held": Look("#12a594", "<"),
-    "mislead": Look("#d6246e", "*"),
-    "nasty": Look("#00855f", "P"),
-    "float": Look("#6fbf44", "X"),
-    "smoothing": Look("#7b4fa3", "p"),
-    "noise": Look("#8b5e34", "h"),
-}
-
 #: What nobody defended, where only defences have looks of their own.
 UNDEFENDED: Final = Look(INK, "o")
 
@@ -70,12 +53,13 @@ _SPARE: Final = (">", "d", "H", "8")
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """Give each victim its look: the same one in every picture."""
-    others = [name for name in names if name not in _VICTIMS]
+    own = {name: Look(*one.look) for name, one in VARIANTS.items() if one.look is not None}
+    others = [name for name in names if name not in own]
     spare = {
         name: _PALETTE[number % len(_PALETTE)]._replace(marker=_SPARE[number % len(_SPARE)])
         for number, name in enumerate(others)
     }
-    return {name: _VICTIMS.get(name) or spare[name] for name in names}
+    return {name: own.get(name) or spare[name] for name in names}
 
 
 def palette(names: Sequence[str]) -> dict[str, Look]:

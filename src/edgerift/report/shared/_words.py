@@ -114,7 +114,7 @@ def thief_words(thief: Knockoff) -> str:
     parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
     parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
     parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []
-    parts += [f"{' and '.join(one.name for one in thief.undo)} undone"] if thief.undo else []
+    parts += [f"{' and '.join(one.type for one in thief.undo)} undone"] if thief.undo else []
     return "; ".join(parts)
 
 

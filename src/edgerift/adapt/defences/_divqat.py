@@ -10,13 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.settings import Settings
+from edgerift.adapt._training_defence import TrainingDefence, training_defence
 
 Direction: TypeAlias = Literal["forward", "reverse", "jensen-shannon"]
 
 
 @final
-class Divqat(Settings):
+@training_defence
+class Divqat(TrainingDefence):
     """The loss of DivQAT: CE(Q, y) - alpha KL(Q || L), Q the quantized model and L the frozen original.
 
     Khaled et al. 2025, arXiv:2512.23948, equation 4; the divergence is summed over the classes and averaged over the
@@ -36,7 +37,8 @@ class Divqat(Settings):
     in the average, as 0.
     """
 
-    name: Literal["divqat"] = "divqat"
+    type: Literal["divqat"] = "divqat"
+    strength_field = "alpha"
     alpha: float = Field(default=0.1, ge=0)
     direction: Direction = "forward"
     temperature: float = Field(default=1.0, gt=0)

@@ -5,12 +5,21 @@ import math
 import pytest
 
 from edgerift import zoo
-from edgerift.adapt import Allowance, Divqat, GivenOriginal, Mislead, QatSettings, Search, Smoothing, Trial, flip_alpha
+from edgerift.adapt import (
+    Allowance,
+    Divqat,
+    GivenOriginal,
+    LabelSmoothing,
+    MisleadingTargets,
+    QatSettings,
+    Search,
+    Trial,
+    flip_alpha,
+)
 from edgerift.defend import Deception, ReverseSigmoid
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import Knockoff, QuerySettings
-from edgerift.harden import PAPER_ROWS, HardenRecipe, Row, paper_row
-from edgerift.harden._rows import ROWS
+from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, paper_row, variant_of
 from edgerift.harden._verdict import _appears
 from edgerift.images import ImagesSettings
 from edgerift.train import TrainRecipe, TrainSettings
@@ -36,8 +45,8 @@ def harden(**fields: object) -> HardenRecipe:
         ("divqat+dcp", Divqat(), "quantized", 0.3, 2.0),
         ("float", Divqat(), "float", 0.6, 2.0),
         ("nasty", Divqat(temperature=4.0), "quantized", 0.6, 2.0),
-        ("smoothing", Smoothing(), "quantized", 0.6, 0.9),
-        ("mislead", Mislead(), "quantized", 0.6, 1.2),
+        ("smoothing", LabelSmoothing(), "quantized", 0.6, 0.9),
+        ("mislead", MisleadingTargets(), "quantized", 0.6, 1.2),
     ],
 )
 def test_what_is_searched_for(row: str, defence: object, stage: str, l1: float, high: float) -> None:
@@ -60,6 +69,23 @@ def test_the_held_form_turns_its_hinge() -> None:
     assert defence.defence.alpha == found.hardened.defence.alpha > 0
 
 
+@pytest.mark.parametrize("name", ["divqat", "held", "mislead", "nasty", "float", "smoothing"])
+@pytest.mark.parametrize("strength", [0.125, 0.75])
+def test_a_training_is_known_by_its_variant_at_any_strength(name: str, strength: float) -> None:
+    search = harden().victims.tuned(name)
+    assert search is not None
+    hardened = search.hardened.replace(defence=search.hardened.defence.with_strength(strength))
+    assert variant_of(hardened) is VARIANTS[name]
+
+
+@pytest.mark.parametrize(
+    ("defence", "stage"),
+    [(Divqat(gate=0.1), "quantized"), (Divqat(temperature=2.0), "quantized"), (LabelSmoothing(), "float")],
+)
+def test_a_training_that_no_variant_has_is_no_variant(defence: Divqat | LabelSmoothing, stage: str) -> None:
+    assert variant_of(harden().victims.hardened(defence).replace(stage=stage)) is None
+
+
 def test_an_alpha_that_is_given_is_not_searched_for() -> None:
     victims = harden(alpha=0.4).victims
     assert victims.tuned("divqat") is None
@@ -68,7 +94,7 @@ def test_an_alpha_that_is_given_is_not_searched_for() -> None:
 
 
 def test_every_row_of_the_paper_is_known_and_in_its_order() -> None:
-    assert [row for row in ROWS if row in PAPER_ROWS] == list(PAPER_ROWS)
+    assert [row for row in VARIANTS.names() if row in PAPER_VARIANTS] == list(PAPER_VARIANTS)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +144,8 @@ def test_a_thief_of_labels_sees_only_what_changes_labels(keeps: bool) -> None:
     recipe = harden(attack=Knockoff(student="lenet"))
     victim = BuildRecipe(program=recipe.victims.adapted("qat"), runtime="executorch")
     defence = ReverseSigmoid(beta=0.1) if keeps else Deception(beta=0.9)
-    plain = Row(name="qat", title="", victim=victim)
-    defended = Row(name="rs", title="", victim=victim, defences=(defence,), keeps_labels=keeps)
+    plain = MadeVariant(name="qat", title="", victim=victim)
+    defended = MadeVariant(name="rs", title="", victim=victim, defences=(defence,), keeps_labels=keeps)
     assert (recipe.stealing(defended, "hard").digest() == recipe.stealing(plain, "hard").digest()) is keeps
     assert recipe.stealing(defended, "soft").digest() != recipe.stealing(plain, "soft").digest()
     assert recipe.stealing(plain, "soft").attack == Knockoff(student="lenet", labels="soft")

@@ -9,13 +9,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.settings import Settings
+from edgerift.adapt._training_defence import TrainingDefence, training_defence
 
 Towards: TypeAlias = Literal["second", "least"]
 
 
 @final
-class Mislead(Settings):
+@training_defence
+class MisleadingTargets(TrainingDefence):
     """Cross-entropy to the label, and `weight` times the cross-entropy to a misleading target made of the original.
 
     The target t = (1 - s) L + s e_j moves a share s of the original's answer L to one wrong class j: its `second`
@@ -25,20 +26,13 @@ class Mislead(Settings):
     target is a fixed one: `l1` is a dial, not a jump.
     """
 
-    name: Literal["mislead"] = "mislead"
+    type: Literal["mislead"] = "mislead"
+    strength_field = "l1"
+    plain_at_zero = False
     l1: float = Field(default=0.6, ge=0, le=2)
     margin: float = Field(default=0.1, ge=0, lt=1)
     towards: Towards = "second"
     weight: float = Field(default=5.0, gt=0)
-
-    @property
-    def strength(self) -> float:
-        """The one number that a search turns: the l1 distance of the target."""
-        return self.l1
-
-    def with_strength(self, strength: float) -> Mislead:
-        """Return the same loss with another l1 distance."""
-        return self.replace(l1=strength)
 
     def batch_loss(
         self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float
@@ -57,7 +51,7 @@ class Mislead(Settings):
     def target(self, answers: Tensor) -> Tensor:
         """Make the misleading target of the original's answers: float32 `[B,K]` on the simplex, as they are.
 
-        >>> Mislead(l1=0.4, margin=0.1).target(torch.tensor([[0.7, 0.2, 0.1]])).round(decimals=3)
+        >>> MisleadingTargets(l1=0.4, margin=0.1).target(torch.tensor([[0.7, 0.2, 0.1]])).round(decimals=3)
         tensor([[0.5250, 0.4000, 0.0750]])
         """
         top, second = answers.topk(2, dim=1).indices.unbind(1)

@@ -9,14 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised
-from edgerift.settings import Seed, Settings
+from edgerift.settings import Seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
 @final
-class GaussianNoise(Settings):
+@defence
+class GaussianNoise(AnswerDefence):
     """Answer p + sigma n with n standard normal, cut at 0 and divided by its sum.
 
     Where nothing is over 0, the class with the highest value is answered alone. `sigma` is the strength, 0 the
@@ -35,7 +37,10 @@ class GaussianNoise(Settings):
     True
     """
 
-    name: Literal["gaussian-noise"] = "gaussian-noise"
+    type: Literal["gaussian-noise"] = "gaussian-noise"
+    title = "Gaussian noise"
+    strength_field = "sigma"
+    grid = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     sigma: Annotated[float, Field(ge=0, le=1000)] = 0.1
     seed: Seed = 0
 

@@ -8,28 +8,21 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.settings import Settings
+from edgerift.adapt._training_defence import TrainingDefence, training_defence
 
 
 @final
-class Smoothing(Settings):
+@training_defence
+class LabelSmoothing(TrainingDefence):
     """The cross-entropy to (1 - share) y + share / K: it moves the answers in no particular direction.
 
     Szegedy et al. 2016, arXiv:1512.00567. What a defence reaches beyond it at the same l1 distance is owed to where
     the defence moves the answers, not to how far.
     """
 
-    name: Literal["smoothing"] = "smoothing"
+    type: Literal["smoothing"] = "smoothing"
+    strength_field = "share"
     share: float = Field(default=0.1, ge=0, lt=1)
-
-    @property
-    def strength(self) -> float:
-        """The one number that a search turns: the share."""
-        return self.share
-
-    def with_strength(self, strength: float) -> Smoothing:
-        """Return the same loss with another share."""
-        return self.replace(share=strength)
 
     def batch_loss(
         self, model: nn.Module, original: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
+from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised, with_top
-from edgerift.settings import Settings
 
 Form: TypeAlias = Literal["exact", "clamped-odds"]
 """How the logit of a probability is taken: as it is, or with its odds held in [1e-12, 1 - 1e-12]."""
@@ -20,7 +20,8 @@ _ODDS_FLOOR = 1e-12
 
 
 @final
-class ReverseSigmoid(Settings):
+@defence
+class ReverseSigmoid(AnswerDefence):
     """Answer (p - r) / sum(p - r) with r = beta * (sigmoid(gamma * logit(p)) - 1/2).
 
     Lee et al. 2018, "Defending Against Machine Learning Model Stealing Attacks Using Deceptive Perturbations",
@@ -37,7 +38,10 @@ class ReverseSigmoid(Settings):
     tensor([[0.7939, 0.1009, 0.1052]])
     """
 
-    name: Literal["reverse-sigmoid"] = "reverse-sigmoid"
+    type: Literal["reverse-sigmoid"] = "reverse-sigmoid"
+    title = "Reverse Sigmoid"
+    strength_field = "beta"
+    grid = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28)
     beta: Amplitude = 0.1
     gamma: PositiveFloat = 0.2
     form: Form = "exact"
@@ -76,7 +80,8 @@ class ReverseSigmoid(Settings):
 
 
 @final
-class Deception(Settings):
+@defence
+class Deception(AnswerDefence):
     """Answer (p - a r) / sum(p - a r), where a = sigmoid(nu * (beta - max p)) picks the answers to perturb.
 
     r is that of :class:`ReverseSigmoid` with the same `beta`, which is amplitude and threshold at once: an answer whose
@@ -92,7 +97,10 @@ class Deception(Settings):
             [0.5285, 0.2977, 0.1738]])
     """
 
-    name: Literal["deception"] = "deception"
+    type: Literal["deception"] = "deception"
+    title = "Deception"
+    strength_field = "beta"
+    grid = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
     beta: Amplitude = 0.9
     gamma: PositiveFloat = 0.2
     nu: PositiveFloat = 1000.0

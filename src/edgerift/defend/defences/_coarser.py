@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
+from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised, with_top
-from edgerift.settings import Count, Settings
+from edgerift.settings import Count
 
 
 @final
-class Rounding(Settings):
+@defence
+class Rounding(AnswerDefence):
     """Answer probabilities rounded to `decimals` places (halves to even) and divided by their sum.
 
     The label is kept: where rounding leaves the most likely class equal to one before it, or every class at 0, that
@@ -24,9 +26,16 @@ class Rounding(Settings):
             [0.3000, 0.4000, 0.3000]])
     """
 
-    name: Literal["rounding"] = "rounding"
+    type: Literal["rounding"] = "rounding"
+    title = "Rounding"
+    strength_field = "decimals"
+    grid = (6, 5, 4, 3, 2, 1, 0)
     decimals: Annotated[int, Field(ge=0, le=12)] = 2
-    keeps_argmax: ClassVar[bool] = True
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the label is the same for every row: always."""
+        return True
 
     def __call__(self, answers: Tensor) -> Tensor:
         """Round answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
@@ -38,7 +47,8 @@ class Rounding(Settings):
 
 
 @final
-class TopK(Settings):
+@defence
+class TopK(AnswerDefence):
     """Answer the `k` most likely classes, the first of equal ones, and 0 for the rest.
 
     With `renormalise` the kept ones are divided by their sum. Without it they stay as they are, and the row adds up to
@@ -49,10 +59,22 @@ class TopK(Settings):
     tensor([[0.6667, 0.3333, 0.0000, 0.0000]])
     """
 
-    name: Literal["top-k"] = "top-k"
+    type: Literal["top-k"] = "top-k"
+    title = "Top-k"
+    strength_field = "k"
+    grid = (1000, 100, 50, 20, 10, 5, 3, 2, 1)
     k: Count = 1
     renormalise: bool = True
-    keeps_argmax: ClassVar[bool] = True
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Whether a row is divided by its sum."""
+        return self.renormalise
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the label is the same for every row: always."""
+        return True
 
     def __call__(self, answers: Tensor) -> Tensor:
         """Cut answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
@@ -65,15 +87,21 @@ class TopK(Settings):
 
 
 @final
-class LabelOnly(Settings):
+@defence
+class LabelOnly(AnswerDefence):
     """Answer 1 for the most likely class, the first of equal ones, and 0 for the others. The label is kept.
 
     >>> LabelOnly()(torch.tensor([[0.2, 0.5, 0.3]]))
     tensor([[0., 1., 0.]])
     """
 
-    name: Literal["label-only"] = "label-only"
-    keeps_argmax: ClassVar[bool] = True
+    type: Literal["label-only"] = "label-only"
+    title = "Label only"
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the label is the same for every row: always."""
+        return True
 
     def __call__(self, answers: Tensor) -> Tensor:
         """Reduce answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
@@ -82,7 +110,8 @@ class LabelOnly(Settings):
 
 
 @final
-class Temperature(Settings):
+@defence
+class Temperature(AnswerDefence):
     """Answer p^(1/value) / sum p^(1/value): the softmax of the logits divided by `value`.
 
     A control rather than a defence: it tells nothing false, and a thief who knows `value` undoes it. Over 1 it softens,
@@ -92,9 +121,16 @@ class Temperature(Settings):
     tensor([[0.6667, 0.3333]])
     """
 
-    name: Literal["temperature"] = "temperature"
+    type: Literal["temperature"] = "temperature"
+    title = "Temperature"
+    strength_field = "value"
+    grid = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
     value: PositiveFloat = 2.0
-    keeps_argmax: ClassVar[bool] = True
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the label is the same for every row: always."""
+        return True
 
     def __call__(self, answers: Tensor) -> Tensor:
         """Soften answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""

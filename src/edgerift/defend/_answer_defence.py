@@ -1,0 +1,57 @@
+"""What a defence of the answers is, and which there are: each is registered by the module that defines it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final, TypeVar
+
+from torch import Tensor
+
+from edgerift.settings import Registry, Settings
+
+
+class AnswerDefence(Settings, ABC):
+    """A defence of the answers: `type` is a literal of one value, and the module registers it with :func:`defence`.
+
+    `title` is what tables call it. `strength_field` names the field that says how strong it is, None where it is all
+    or nothing, and `grid` lists the strengths to sweep, the weakest first.
+    """
+
+    type: str
+    title: ClassVar[str]
+    strength_field: ClassVar[str | None] = None
+    grid: ClassVar[tuple[float, ...]] = (1.0,)
+
+    @abstractmethod
+    def __call__(self, answers: Tensor) -> Tensor:
+        """Change answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
+
+    @property
+    def keeps_argmax(self) -> bool:
+        """Whether the label is the same for every row of any number of classes."""
+        return False
+
+    def keeps_argmax_among(self, classes: int) -> bool:
+        """Whether the label is the same for every row of that many classes."""
+        return self.keeps_argmax
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Whether the changed answers are probabilities again, which others can be compared with."""
+        return True
+
+    @classmethod
+    def is_whole(cls) -> bool:
+        """Tell whether the strength is a whole number."""
+        return cls.strength_field is not None and cls.model_fields[cls.strength_field].annotation is int
+
+
+DEFENCES: Final[Registry[type[AnswerDefence]]] = Registry("defence", "edgerift.defend.defences")
+
+_Defence = TypeVar("_Defence", bound=AnswerDefence)
+
+
+def defence(cls: type[_Defence]) -> type[_Defence]:
+    """Register a defence of the answers under the default of its `type`."""
+    DEFENCES.register(cls.model_fields["type"].default, cls)
+    return cls

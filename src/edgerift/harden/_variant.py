@@ -1,0 +1,82 @@
+"""What a variant of a comparison is, and which there are: each is registered by the module that describes it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+from edgerift.adapt import HardenedRecipe, TrainedDefence
+from edgerift.defend import DEFENCES
+from edgerift.settings import Registry
+
+
+class Look(NamedTuple):
+    """How pictures show a variant: the colour as `#rrggbb`, and the marker as matplotlib names it."""
+
+    colour: str
+    marker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to ship a model: what is trained and how, and what changes its answers.
+
+    `name` is what options and documents call it, `title` what tables do; without a `look` pictures choose one. It is
+    the `original` itself, its `ptq` build or its `qat` build. A `training` defence, in the quantized model or in the
+    `float` stage before it, is searched for its strength up to `highest` (the allowance's own unless given), or has the
+    alpha that a comparison is given where it `takes_alpha`. `answers` names what changes the answers, whose strength is
+    searched for too. `in_paper` says whether the second paper compares it.
+    """
+
+    name: str
+    title: str
+    look: Look | None = None
+    base: Literal["original", "ptq", "qat"] = "qat"
+    training: TrainedDefence | None = None
+    highest: float | None = None
+    stage: Literal["quantized", "float"] = "quantized"
+    takes_alpha: bool = False
+    answers: str | None = None
+    in_paper: bool = False
+
+    @property
+    def is_defended(self) -> bool:
+        """Whether anything defends it."""
+        return self.training is not None or self.answers is not None
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it has a training defence and one of its answers."""
+        return self.training is not None and self.answers is not None
+
+    def behind(self, answers: str, name: str, look: Look | None = None, *, in_paper: bool = False) -> Variant:
+        """Describe the same model behind a defence of its answers."""
+        title = f"{self.title} + {DEFENCES[answers].title}"
+        return replace(self, name=name, title=title, look=look, answers=answers, in_paper=in_paper)
+
+    def is_trained_as(self, hardened: HardenedRecipe) -> bool:
+        """Tell whether a training is this variant's, at whatever strength."""
+        own, other = self.training, hardened.defence
+        if own is None or type(own) is not type(other) or self.stage != hardened.stage:
+            return False
+        return other.with_strength(own.strength) == own
+
+
+VARIANTS: Final[Registry[Variant]] = Registry("variant", "edgerift.harden.variants")
+
+
+def variant(described: Variant, *, rank: float = math.inf) -> Variant:
+    """Register a variant under its name, in the order of the ranks, which is that of a table."""
+    return VARIANTS.register(described.name, described, rank=rank)
+
+
+def variant_of(hardened: HardenedRecipe) -> Variant | None:
+    """Find the variant that has a training, at whatever strength; None for a training that no variant has."""
+    return next((one for one in VARIANTS.parts() if one.is_trained_as(hardened)), None)
+
+
+if TYPE_CHECKING:
+    VariantName: TypeAlias = str
+else:
+    VariantName = Literal[VARIANTS.names()]

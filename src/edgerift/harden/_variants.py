@@ -1,0 +1,150 @@
+"""How each variant of a comparison is made: its program, and what changes its answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal, final
+
+from pydantic import Field
+
+from edgerift.adapt import (
+    AdaptRecipe,
+    Allowance,
+    GivenOriginal,
+    HardenedRecipe,
+    QatSettings,
+    TrainedDefence,
+    TunedRecipe,
+)
+from edgerift.defend import Defence
+from edgerift.deploy import BuildRecipe, RuntimeName, Target
+from edgerift.harden._answers import TunedAnswersRecipe
+from edgerift.harden._variant import VARIANTS, Variant, VariantName
+from edgerift.images import ImagesSettings
+from edgerift.settings import Settings
+from edgerift.steps import Progress
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.steps import Store
+
+#: What the second paper compares, in its order.
+PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
+
+#: How much of the whole budget a joint defence leaves to the training.
+_JOINT_SHARE: Final = 0.5
+
+
+@final
+class VariantMaker(Settings):
+    """What all variants of a comparison share: the original, its images, and what a defence may cost."""
+
+    original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
+    images: ImagesSettings
+    target: Target
+    runtime: RuntimeName
+    settings: QatSettings
+    allowance: Allowance
+    alpha: float | None = None
+
+    def adapted(self, method: Literal["ptq", "qat"], seed_shift: int = 0) -> AdaptRecipe:
+        """Describe the undefended program, or one of another training seed."""
+        train = self.settings.train.replace(seed=self.settings.train.seed + seed_shift)
+        return AdaptRecipe(
+            original=self.original,
+            images=self.images,
+            method=method,
+            target=self.target,
+            settings=self.settings.replace(train=train),
+        )
+
+    def hardened(
+        self, defence: TrainedDefence, *, stage: Literal["quantized", "float"] = "quantized"
+    ) -> HardenedRecipe:
+        """Describe a training with a defence."""
+        return HardenedRecipe(
+            original=self.original,
+            images=self.images,
+            defence=defence,
+            stage=stage,
+            target=self.target,
+            settings=self.settings,
+        )
+
+    def tuned(self, name: VariantName) -> TunedRecipe | None:
+        """Describe the search for a variant's training-time strength; None for a variant that needs none."""
+        variant = VARIANTS[name]
+        if variant.training is None or self._given_alpha(variant) is not None:
+            return None
+        hardened = self.hardened(variant.training, stage=variant.stage)
+        share = _JOINT_SHARE if variant.is_joint else 1.0
+        highest = self.allowance.high if variant.highest is None else variant.highest
+        return TunedRecipe(
+            hardened=hardened, allowance=self.allowance.replace(l1=share * self.allowance.l1, high=highest)
+        )
+
+    def build(self, program: AdaptRecipe | HardenedRecipe | TunedRecipe) -> BuildRecipe:
+        """Describe the build of a program."""
+        return BuildRecipe(program=program, runtime=self.runtime)
+
+    def victim(self, name: VariantName) -> TrainRecipe | GivenOriginal | BuildRecipe:
+        """Describe what stands behind a variant's answers: a build, or the original itself."""
+        variant = VARIANTS[name]
+        if variant.base == "original":
+            return self.original
+        search, alpha = self.tuned(name), self._given_alpha(variant)
+        if search is not None:
+            return self.build(search)
+        if variant.training is not None and alpha is not None:
+            return self.build(self.hardened(variant.training.with_strength(alpha), stage=variant.stage))
+        return self.build(self.adapted(variant.base))
+
+    def choosing(self, name: VariantName) -> tuple[TunedRecipe | TunedAnswersRecipe, ...]:
+        """Describe the steps that choose a variant's strengths: its training's, then that of what comes after."""
+        search, answers = self.tuned(name), VARIANTS[name].answers
+        steps: tuple[TunedRecipe | TunedAnswersRecipe, ...] = () if search is None else (search,)
+        if answers is None:
+            return steps
+        build = self.victim(name)
+        assert isinstance(build, BuildRecipe)
+        reference = self.build(self.adapted("qat"))
+        return (
+            *steps,
+            TunedAnswersRecipe(
+                defence=answers, build=build, reference=reference, images=self.images, budget_l1=self.allowance.l1
+            ),
+        )
+
+    def made(self, name: VariantName, store: Store, progress: Progress) -> MadeVariant:
+        """Make a variant: search for its training-time strength, then for that of the defence of its answers.
+
+        A variant of both has half of the l1 budget for the training; the defence of the answers then takes what is left
+        of the whole, measured to the plain quantization-aware build on the validation images.
+        """
+        variant = VARIANTS[name]
+        made = MadeVariant(
+            name=name, title=variant.title, victim=self.victim(name), strength=self._given_alpha(variant)
+        )
+        for step in self.choosing(name):
+            if isinstance(step, TunedRecipe):
+                made = made.replace(strength=step.search(store, progress).chosen)
+            else:
+                found = step.open(store, progress)
+                made = made.replace(defences=found.defences, keeps_labels=found.keeps_labels)
+        return made
+
+    def _given_alpha(self, variant: Variant) -> float | None:
+        return self.alpha if variant.takes_alpha else None
+
+
+class MadeVariant(Settings):
+    """A variant that is ready to be stolen; `victim` is the original where it is not a build.
+
+    `keeps_labels` says that its defences of the answers are certain to leave every label as it is.
+    """
+
+    name: VariantName
+    title: str
+    victim: TrainRecipe | GivenOriginal | BuildRecipe
+    defences: tuple[Defence, ...] = ()
+    strength: float | None = None
+    keeps_labels: bool = True

@@ -1,0 +1,1 @@
+"""The variants that a comparison can have, by what defends them; each registers itself."""

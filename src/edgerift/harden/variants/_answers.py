@@ -1,0 +1,10 @@
+"""The plain quantization-aware build behind a defence of its answers."""
+
+from __future__ import annotations
+
+from edgerift.harden._variant import Look, variant
+from edgerift.harden.variants._undefended import QAT
+
+variant(QAT.behind("reverse-sigmoid", "rs", Look("#e08e00", "^"), in_paper=True), rank=4)
+variant(QAT.behind("deception", "dcp", Look("#c2410c", "D"), in_paper=True), rank=5)
+variant(QAT.behind("gaussian-noise", "noise", Look("#8b5e34", "h")), rank=14)

@@ -1,0 +1,18 @@
+"""A build that is trained towards misleading answers."""
+
+from __future__ import annotations
+
+from edgerift.adapt import MisleadingTargets
+from edgerift.harden._variant import Look, Variant, variant
+
+variant(
+    Variant(
+        name="mislead",
+        title="Misleading targets (ours)",
+        look=Look("#d6246e", "*"),
+        training=MisleadingTargets(),
+        # A distance, which has an end of its own.
+        highest=1.2,
+    ),
+    rank=10,
+)

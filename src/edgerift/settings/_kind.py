@@ -1,0 +1,17 @@
+"""Descriptions of several kinds, told apart by their field `type`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def typed(content: Any) -> Any:
+    """Give a description whose kind stands in the field `name`, as documents of before have it, its `type`.
+
+    >>> typed({"name": "top-k", "k": 3})
+    {'type': 'top-k', 'k': 3}
+    """
+    if isinstance(content, Mapping) and "name" in content and "type" not in content:
+        return {"type": content["name"], **{field: value for field, value in content.items() if field != "name"}}
+    return content

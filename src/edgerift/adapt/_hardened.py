@@ -93,12 +93,16 @@ def run_hardened(
         task=f"{defence.type} in float",
     )
     program = ptq(model, train, target=target, settings=settings.calibration, progress=progress)
-    told = settings.model_dump(mode="json") | {defence.type: defence.model_dump(mode="json"), "stage": stage}
-    # Not what `ptq` wrote: the weights that were rounded are not the original's.
-    provenance = Provenance(
-        method=defence.type, settings=told, original=weights_digest(original), classes=train.classes
-    )
+    provenance = _from_float(original, defence, settings, train.classes)
     return DefendedTraining(replace(program, provenance=provenance), trained.history)
+
+
+def _from_float(
+    original: nn.Module, defence: TrainedDefence, settings: QatSettings, classes: tuple[str, ...]
+) -> Provenance:
+    """Say where a program comes from that `ptq` made of other weights than the original's."""
+    told = settings.model_dump(mode="json") | {defence.type: defence.model_dump(mode="json"), "stage": "float"}
+    return Provenance(method=defence.type, settings=told, original=weights_digest(original), classes=classes)
 
 
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:

@@ -46,16 +46,16 @@ def run_audit(
 
     The folder gets `audit.json` with its schema and copies of the models and, where evasion was examined,
     `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `reports` is called with the
-    audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them; the
-    files of an earlier audit and of this one never stand together, and those of the user stay. `baseline` is an earlier
-    audit's folder or `audit.json`; `made` is what the document tells of this run. `before` is called when the checks
-    are done and the work begins.
+    audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them;
+    the files of an earlier audit and of this one never stand together, and those of the user stay. `baseline` is an
+    earlier audit's folder or `audit.json`; `made` is what the document tells of this run. `before` is called when the
+    checks are done and the work begins.
 
     Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a pair whose parts do not
     belong together unless `allow_mismatch`, and for an original that does not know the images unless
     `allow_inaccurate`; :class:`~edgerift.errors.ModelError` for classes that stand in another order;
-    :class:`~edgerift.errors.StoreError` when another audit writes into the folder or a file of the user's own is in the
-    way; and whatever the stages raise.
+    :class:`~edgerift.errors.StoreError` when another audit writes into the folder or a file of the user's own is in
+    the way; and whatever the stages raise.
     """
     with held_folder(folder) as held:
         for place in (held.path, held.path / FINDINGS):
@@ -63,14 +63,12 @@ def run_audit(
         names = (AUDIT, *(REPORTS if reports is not None else ()))
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
-        if baseline is not None:
-            _require_comparable(recipe, opened, baseline)
-        seconds = opened.seconds_to_open()
+        _require_comparable(recipe, opened, baseline)
+        recipe = recipe.replace(pair_seconds=opened.seconds_to_open())
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
         if before is not None:
             before()
-        recipe = recipe.replace(pair_seconds=seconds)
         measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
@@ -82,8 +80,10 @@ def run_audit(
     return audit
 
 
-def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path) -> None:
+def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | None) -> None:
     """Refuse a baseline that cannot be compared before the work, not after it."""
+    if baseline is None:
+        return
     if recipe.main is None:
         raise InputError("a baseline is compared by the images that evade; examine evasion too")
     require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)

@@ -56,22 +56,21 @@ def data_free(
     """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
-    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
-    `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the budget;
-    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to the same
-    clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
+    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives`
+    uint8 `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the
+    budget; nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to
+    the same clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
     On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
-    ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it. All
-    of them get the same clone; the first one observes, writes the checkpoint and has the curve.
+    ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it.
+    All of them get the same clone; the first one observes, writes the checkpoint and has the curve.
 
-    Raises :class:`~edgerift.errors.InputError` for a budget below one iteration's, positives that do not fit, a victim
-    of other classes, and what :meth:`Oracle.stream` raises.
+    Raises :class:`~edgerift.errors.InputError` for a budget below one iteration's, positives that do not fit, a
+    victim of other classes, and what :meth:`Oracle.stream` raises.
     """
     chosen, ranks = _chosen(attack, settings_fields), Ranks(fabric)
     _require_budget(chosen, ranks, victim)
-    if points < 1:
-        raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
+    _require_points(points)
     _require_positives(chosen, positives, size)
     device = choose_device(chosen.device)
     with repeatable(device):
@@ -118,6 +117,11 @@ def _chosen(attack: AttackName | DataFree, fields: dict[str, Any]) -> DataFree:
     if isinstance(attack, DataFree):
         return attack.replace(**fields)
     return DataFree.model_validate({"name": attack, **fields})
+
+
+def _require_points(points: int) -> None:
+    if points < 1:
+        raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
 
 
 def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:

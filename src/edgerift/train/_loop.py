@@ -82,24 +82,23 @@ def run(
 ) -> Trained:
     """Train a model in place and tell what each epoch measured.
 
-    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one
-    it is the cross-entropy with the settings' label smoothing. For that, and for the validation, a model that
-    answers probabilities counts as one that answers their logarithms, and a `ProbabilitiesWarning` says so; a
-    loss that is given has the model as it is. `targets` holds a row for each training image that the loss gets
-    in place of its label (posterior probabilities `[N, K]`, say). `on_epoch(model, epoch)` is called before
-    each epoch, counted from 0, with the model in training mode; a resumed run does not call it for epochs
-    already done, so it has to act on the number alone. With `checkpoint` the state is written after each epoch,
-    and a run that finds its own checkpoint goes on from there, to the same weights as if it had never stopped;
-    the file is the caller's to remove. The last epoch's weights are the result: validation is measured, nothing
-    is selected by it.
+    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one it is
+    the cross-entropy with the settings' label smoothing. For that, and for the validation, a model that answers
+    probabilities counts as one that answers their logarithms, and a `ProbabilitiesWarning` says so; a loss that is
+    given has the model as it is. `targets` holds a row for each training image that the loss gets in place of its
+    label (posterior probabilities `[N, K]`, say). `on_epoch(model, epoch)` is called before each epoch, counted
+    from 0, with the model in training mode; a resumed run does not call it for epochs already done, so it has to
+    act on the number alone. With `checkpoint` the state is written after each epoch, and a run that finds its own
+    checkpoint goes on from there, to the same weights as if it had never stopped; the file is the caller's to
+    remove. The last epoch's weights are the result: validation is measured, nothing is selected by it.
 
-    `progress` hears of each step, with a line about the last epoch as its note; the step that ends an epoch
-    is told after the checkpoint is written. The model ends on the device it came from, in evaluation mode,
-    without gradients.
+    `progress` hears of each step, with a line about the last epoch as its note; the step that ends an epoch is told
+    after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
+    gradients.
 
-    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite,
-    `DataError` for sets that are empty or do not belong together, `StoreError` for a checkpoint that is
-    damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
+    for sets that are empty or do not belong together, `StoreError` for a checkpoint that is damaged or of another
+    run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
     device = choose_device(settings.device)
@@ -109,17 +108,9 @@ def run(
     held = None if validation is None else on_device(validation, None, settings, device)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        work = Work(
-            model=model,
-            runner=_compiled(model) if settings.compile else model,
-            read=read,
-            optimizer=_optimizer(model, settings),
-            loss=loss or _cross_entropy(settings, read),
-            data=data,
-            held=held,
-            settings=settings,
-            classes=len(train.classes),
-        )
+        runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+        chosen = loss or _cross_entropy(settings, read)
+        work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
     if isinstance(model, zoo.Classifier):

@@ -100,9 +100,13 @@ VICTIM: Final[Part[VariantPart]] = Part("victim")
 DEFENDER_ERROR: Final = VICTIM.measure(_DEFENDER, lambda one: one.defender_error, paper=[ITS_TABLES])
 L1: Final = VICTIM.measure(_L1, lambda one: one.l1, paper=["table I", ITS_TABLES])
 L1_QUESTIONS: Final = VICTIM.measure(Metric("l1 on the questions", "l1"), lambda one: one.l1_queries)
-CHANGED: Final = VICTIM.measure(Metric("labels changed", better="attacker"), lambda one: one.changed, paper=["table I"])
+CHANGED: Final = VICTIM.measure(
+    Metric("labels changed", better="attacker"), lambda one: one.changed, paper=["table I"], tables=["cost"]
+)
 KL: Final = VICTIM.measure(_KL, lambda one: one.divergence)
-CALIBRATION: Final = VICTIM.measure(Metric("calibration error", better="attacker"), lambda one: one.calibration_error)
+CALIBRATION: Final = VICTIM.measure(
+    Metric("calibration error", better="attacker"), lambda one: one.calibration_error, tables=["cost"]
+)
 LIKELIHOOD: Final = VICTIM.measure(
     Metric("negative log-likelihood", "nats", "attacker"), lambda one: one.negative_log_likelihood
 )

@@ -64,16 +64,17 @@ def measured(
     kind: Kind | None = None,
     **wanted: object,
 ) -> Column:
-    """Make the column of a figure: shares are in percent."""
+    """Make the column of a figure: shares are in percent, and those that were counted have their kind."""
     unit = reading.metric.unit
-    heading = Heading(name or reading.metric.heading, group)
-    factor, kind = (100.0, kind or "share") if unit == "share" else (1.0, kind or "plain")
     places = _DECIMALS.get(unit, 1) if decimals is None else decimals
 
     def cell(row: Row) -> Cell:
-        return number(pooled(row.facts.of(reading, **wanted), scale=factor), row.planned, kind, places)
+        found = row.facts.of(reading, **wanted)
+        counted = unit == "share" and any(fact.low is not None for fact in found)
+        whole = pooled(found, scale=100.0 if unit == "share" else 1.0)
+        return number(whole, row.planned, kind or ("share" if counted else "plain"), places)
 
-    return Column(heading, cell)
+    return Column(Heading(name or reading.metric.heading, group), cell)
 
 
 def compared(reading: Reading[Any], name: str, group: str, **wanted: object) -> Column:

@@ -32,7 +32,7 @@ def data_free(found: Facts) -> StudyTable | None:
         measured(of.DATA_FREE_ERROR, "clone", _CLONE),
         compared(of.DATA_FREE_ERROR, "minus QAT (points)", _CLONE),
         measured(of.DATA_FREE_DISAGREEMENT),
-        measured(of.ZERO, "zero (%)", _DIFFERENCES),
+        measured(of.ZERO, "zero (%)", _DIFFERENCES, kind="share"),
         Column(Heading("correlation", _DIFFERENCES), lambda row: correlation(row.facts)),
         Column(Heading("blind", _DIFFERENCES), lambda row: blind(row.facts)),
     ]

@@ -92,8 +92,8 @@ def distances(found: Facts) -> StudyTable:
     """Make the table of how far and how fast attacks go."""
     columns = [
         seeds_column(found),
-        measured(of.CONFIDENCE, "attacked", _CONFIDENCE, kind="plain"),
-        measured(of.CLEAN_CONFIDENCE, "before", _CONFIDENCE, kind="plain"),
+        measured(of.CONFIDENCE, "attacked", _CONFIDENCE),
+        measured(of.CLEAN_CONFIDENCE, "before", _CONFIDENCE),
         measured(of.LINF, "L∞", _DISTANCE, decimals=1),
         measured(of.L2, "L2", _DISTANCE, decimals=0),
         measured(of.SSIM, decimals=4),

@@ -37,8 +37,6 @@ def cost(found: Facts) -> StudyTable:
         measured(of.SLOWDOWN),
         measured(of.L1, "it causes", "l1"),
         measured(of.NOISE, "another seed", "l1"),
-        measured(of.CHANGED),
-        measured(of.CALIBRATION, kind="plain"),
     ]
     caption = (
         "What each victim's defence costs its users, measured. Shipped: all that has to be there for an answer; an "

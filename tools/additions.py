@@ -24,7 +24,7 @@ ADDITIONS = {
     "a runtime": r"inductor|InductorBuild",
     "an architecture": r"densenet_tiny",
     "a study figure": r"has_epsilon|draw_epsilon|epsilon_words",
-    "a measured figure of a theft": r"l1_queries|L1_QUESTIONS",
+    "a measured figure of a theft": r"slowdown|SLOWDOWN",
 }
 
 

@@ -17,9 +17,9 @@ def hardening() -> str:
     """The tables of the DivQAT paper, at a scale that this machine can run."""
     found = Hardening.model_validate_json((HERE / "harden-cifar10.json").read_text())
     command = (
-        "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --model resnet8 --target mobile --victims "
-        "paper held mislead smoothing noise --alphas 0.25 0.5 0.75 --adapt-epochs 1 --thief-epochs 10 "
-        "--thief-learning-rate 0.1 --thief-batch-size 128 --thief-precision bfloat16 --budget 20000 --out OUT"
+        "edgerift harden --data cifar10 --data-root DIR --queries cifar100 --model resnet8 --target mobile --variants "
+        "paper held mislead smoothing noise --alphas 0.25 0.5 0.75 --adapt-epochs 1 --clone-epochs 10 "
+        "--clone-learning-rate 0.1 --clone-batch-size 128 --clone-precision bfloat16 --budget 20000 --out OUT"
     )
     trials = {title: found.searches[name].trials for name, title in (("divqat", "alpha"), ("held", "hinge"))}
     rows = [

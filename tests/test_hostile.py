@@ -295,7 +295,7 @@ LINES = (
     "replay HERE/findings/a.json --original HERE/none.safetensors --build HERE/model.onnx",
     "extract --adapted HERE --queries HERE/none --budget 100 --labels hard --defence round:digits=2 --out OUT",
     "extract --attack dfme --directions 2 --latent 16 --change clone_steps=3 --out OUT --original HERE/none",
-    "harden --out OUT --victims qat divqat --alpha 0.5 --l1-budget 0.4 --search-steps 2 --runtime executorch",
+    "harden --out OUT --variants qat divqat --alpha 0.5 --l1-budget 0.4 --search-steps 2 --runtime executorch",
     "defend --out OUT --defence reverse-sigmoid:beta=0.1 --strengths 0.1 0.2 --steal --build HERE/model.onnx",
     "study plan HERE/study.yaml --profile small --details --json",
     "study run HERE/study.yaml --on processes --workers 2 --threads 1 --cpus 2 --out OUT",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from followed_page import files_of, follow
 
-PAGES = ("add-a-defence.md", "add-an-attack.md", "add-an-architecture.md")
+PAGES = ("add-a-runtime.md", "add-a-defence.md", "add-an-attack.md", "add-an-architecture.md")
 
 PROBE = """
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from made_hardening import made_hardening
 from edgerift import zoo
 from edgerift.adapt import HardenedRecipe
 from edgerift.defend import Defence, with_strength
+from edgerift.deploy import BuildRecipe, runtimes_for
 from edgerift.evade import Attack
 from edgerift.harden import Hardening, HardenRecipe
 from edgerift.report import hardening_text, write_hardening
@@ -31,7 +32,9 @@ def kinds(schema):
     return list(schema["discriminator"]["mapping"])
 
 print(json.dumps({
-    "help": {verb: help_of(verb) for verb in ("train", "defend", "extract", "harden")},
+    "help": {verb: help_of(verb) for verb in ("train", "adapt", "defend", "extract", "harden")},
+    "runtimes": BuildRecipe.model_json_schema()["properties"]["runtime"]["enum"],
+    "server": runtimes_for("server"),
     "defences": kinds(TypeAdapter(Defence).json_schema()),
     "trainings": kinds(HardenedRecipe.model_json_schema()["properties"]["defence"]),
     "objectives": kinds(Attack.model_json_schema()["properties"]["objective"]),
@@ -63,10 +66,20 @@ def test_a_page_shows_a_module_and_its_test(page: str) -> None:
         ("harden", "flat"),
         ("harden", "flat+uniform"),
         ("train", "two-layers"),
+        ("adapt", "reference"),
     ],
 )
 def test_what_a_page_adds_stands_in_the_help(found: Any, verb: str, name: str) -> None:
-    words = found["help"][verb].replace("│", " ").replace(",", " ").replace(";", " ").replace(")", " ").split()
+    words = (
+        found["help"][verb]
+        .replace("│", " ")
+        .replace(",", " ")
+        .replace(";", " ")
+        .replace(")", " ")
+        .replace("{", " ")
+        .replace("}", " ")
+        .split()
+    )
     assert name in words
 
 
@@ -78,6 +91,8 @@ def test_what_a_page_adds_stands_in_the_help(found: Any, verb: str, name: str) -
         ("objectives", ["log-ratio"]),
         ("variants", ["flat", "flat+uniform"]),
         ("networks", ["two-layers"]),
+        ("runtimes", ["reference"]),
+        ("server", ["reference"]),
     ],
 )
 def test_what_a_page_adds_stands_in_the_schemas(found: Any, schema: str, names: list[str]) -> None:

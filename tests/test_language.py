@@ -79,7 +79,22 @@ GENERATED = {
     "docs/measurements.md": "holds a table in the words of edgerift.report; the generator is checked instead",
 }
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: To be extended by `src/edgerift`.
+#: Packages of `src/edgerift` whose texts, docstrings and comments are checked; to be extended by the others.
+PACKAGES = [
+    "adapt",
+    "audit",
+    "cli",
+    "evade",
+    "extract",
+    "images",
+    "measure",
+    "run",
+    "settings",
+    "steps",
+    "study",
+    "train",
+    "zoo",
+]
 SCRIPTS = sorted([*(ROOT / "examples").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
 
 
@@ -126,6 +141,14 @@ def test_a_page_uses_the_terms_of_the_field(page: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=named)
 def test_a_script_uses_the_terms_of_the_field(script: Path) -> None:
     assert faults(prose_of_script(script.read_text(encoding="utf-8")), PHRASES) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_uses_the_terms_of_the_field(package: str) -> None:
+    modules = sorted((ROOT / "src" / "edgerift" / package).rglob("*.py"))
+    assert modules
+    found = {named(module): faults(prose_of_script(module.read_text(encoding="utf-8")), PHRASES) for module in modules}
+    assert {module: wrong for module, wrong in found.items() if wrong} == {}
 
 
 @pytest.mark.parametrize(

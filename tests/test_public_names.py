@@ -320,6 +320,7 @@ PUBLIC = {
         "Hardening",
         "Look",
         "MadeVariant",
+        "PAPER_ANSWERS",
         "PAPER_VARIANTS",
         "PaperRow",
         "StudentPoint",
@@ -609,6 +610,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

@@ -20,7 +20,7 @@ ADDITIONS = {
     "an attack objective": r"pair-margin|PairMargin",
     "a thief without images": r"disguide",
     "a defence of the answers": r"deception|Deception",
-    "a training defence": r"mislead|Mislead",
+    "a training defence": r"mislead|MisleadingTargets",
     "a runtime": r"inductor|InductorBuild",
     "an architecture": r"densenet_tiny",
     "a study figure": r"has_epsilon|draw_epsilon|epsilon_words",

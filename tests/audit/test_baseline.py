@@ -155,16 +155,16 @@ def test_the_main_attacks_are_compared_whatever_their_names(audit, baseline):
         (lambda folder: (folder / "audit.json").write_bytes(b"\xff"), "is no audit of this version"),
         (
             lambda folder: (folder / "samples.jsonl").write_text('{"index": 1'),
-            "samples.jsonl beside the baseline is dam",
+            "samples.jsonl of the baseline is dam",
         ),
         (
             lambda folder: (folder / "samples.jsonl").write_text('{"index": 1}'),
-            "samples.jsonl beside the baseline is dam",
+            "samples.jsonl of the baseline is dam",
         ),
-        (lambda folder: (folder / "samples.jsonl").write_text("[1]"), "samples.jsonl beside the baseline is damaged"),
+        (lambda folder: (folder / "samples.jsonl").write_text("[1]"), "samples.jsonl of the baseline is damaged"),
         (
             lambda folder: (folder / "samples.jsonl").write_bytes(b"\xff"),
-            "samples.jsonl beside the baseline is damaged",
+            "samples.jsonl of the baseline is damaged",
         ),
     ],
 )

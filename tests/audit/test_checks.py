@@ -167,7 +167,7 @@ def test_finds_that_did_not_replay_are_counted(found):
     void[3:5] = True
     flag = replayed(counting(found, void=void))
     assert flag.level == "warning"
-    assert flag.seen.startswith(f"2 of {2 + int(found.evasion.evasive.sum())} finds")
+    assert flag.seen.startswith(f"2 of {2 + int(found.evasion.evasive.sum())} findings")
 
 
 class Dice(nn.Module):

@@ -108,7 +108,7 @@ def test_a_baseline_needs_evasion(recipe, audited, store, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"thefts": {}}, "neither attacks nor thefts"),
+        ({"thefts": {}}, "there are no attacks and no `thefts`"),
         ({"main": "default"}, "the main attack 'default' is not among the attacks (there are none)"),
         ({"thefts": {"../up": None}}, "thefts"),
     ],
@@ -168,7 +168,7 @@ def test_an_unspent_budget_is_seen():
     part = made_theft()
     (flag,) = (one for one in summarised({**part.thieves, "few": theft(1, 1, 1, spent=1999)}, 0.1).flags[1:])
     assert flag.level == "note"
-    assert "few asked about 1,999 of 2,000 images" in flag.seen
+    assert "few: 1,999 of 2,000 queries used" in flag.seen
 
 
 @pytest.mark.parametrize("change", [{"budget": 63}, {"attack": Knockoff(student="resnet8")}])

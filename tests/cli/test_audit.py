@@ -41,7 +41,7 @@ FILES = {
 
 
 #: A theft of a second: it takes nothing, and says so.
-STEALING = ("--budget", 48, "--student", "lenet", "--thief-epochs", 1)
+STEALING = ("--budget", 48, "--student", "lenet", "--clone-epochs", 1)
 
 
 def names(folder):
@@ -171,7 +171,7 @@ def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
     refused = run(*asked)
     assert refused.code == 2
     assert "train: epoch 2/2" in refused.err
-    assert "always answering the commonest class would get" in refused.err
+    assert "always predicting the most common class reaches" in refused.err
     done = run(*asked, "--allow-inaccurate")
     assert done.code == 0
     audit = read_audit(tmp_path / "out")
@@ -379,7 +379,7 @@ def test_an_original_that_does_not_know_the_images_is_refused(run, given, small_
     asked = (*given, "--adapted", tmp_path / "pair", "--out", tmp_path / "out")
     assert "the program was made from another original than this one" in run(*asked).line()
     line = run(*asked, "--allow-mismatch").line()
-    assert "always answering the commonest class would get" in line
+    assert "always predicting the most common class reaches" in line
     assert "its training measured 99.0% on 1000 images" in line
     assert line.endswith("or --allow-inaccurate audits it all the same")
     assert list((tmp_path / "out").iterdir()) == []
@@ -413,7 +413,7 @@ def test_the_same_classes_in_another_order_are_brought_into_the_models(run, give
     }
     asked = (*arguments[verb], "--policy", policy(evasive=1.0)) if verb == "audit" else arguments[verb]
     done = run(*asked, "--json")
-    told = "note: the classes of 'digits' are brought into the model's order by their names: 2 of 10 stand elsewhere, "
+    told = "note: the classes of 'digits' are reordered by name to match the model: 2 of 10 differ, "
     assert done.err.count(told + "'9' is number 8 and not 9") == 1
     assert done.err.count("note: ") == 1
     shown = done.json()
@@ -460,10 +460,10 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--threats", "theft", "--queries", "cifar"], "unknown image set 'cifar'; did you mean"),
         (["--threats", "theft", "--student", "resnet81"], "unknown model 'resnet81'; did you mean 'resnet8'?"),
         (["--threats", "theft", "--budget", "0"], "--budget is 0; it must be greater than 0"),
-        (["--threats", "theft", "--thief-epochs", "0"], "--thief-epochs is 0; it must be greater than 0"),
-        (["--threats", "theft", "--thief-learning-rate", "0"], "--thief-learning-rate is 0"),
+        (["--threats", "theft", "--clone-epochs", "0"], "--clone-epochs is 0; it must be greater than 0"),
+        (["--threats", "theft", "--clone-learning-rate", "0"], "--clone-learning-rate is 0"),
         (["--embed-class", "10"], "class 10 cannot be embedded; the 10 classes of digits are 0 to 9"),
-        (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
+        (["--size", "16"], "was made for images of 12 pixels, the images are resized to 16; pass --size 12"),
         (["--adapted", "BAD/nothing"], "no program file at BAD/nothing"),
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),

@@ -38,7 +38,7 @@ MOMENTS = (
 def command(small_pair, folder):
     program = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())"]
     attack = ["--attack", "default", "--attack", "pgd", "--epsilon", "12", "--control", "yes", "--adapt-epochs", "1"]
-    steal = ["--budget", "200", "--student", "resnet8", "--thief-epochs", "3", "--thief-batch-size", "16"]
+    steal = ["--budget", "200", "--student", "resnet8", "--clone-epochs", "3", "--clone-batch-size", "16"]
     places = ["--adapted", small_pair.folder, "--size", "12", "--store", folder / "store", "--out", folder / "out"]
     return [*program, "audit", *attack, *steal, *map(str, places)]
 

@@ -68,7 +68,7 @@ def test_strengths_that_fall_go_from_weak_to_strong(run, given, tmp_path):
 
 
 def test_it_steals_behind_every_strength(run, given, tmp_path):
-    thief = ("--steal", "--student", "lenet", "--budget", 40, "--thief-epochs", 1)
+    thief = ("--steal", "--student", "lenet", "--budget", 40, "--clone-epochs", 1)
     swept = ("--defence", "temperature", "--strengths", "1,4", "--l1-budget", "0")
     done = run(*given, *thief, *swept, "--out", tmp_path, "--json")
     first, other = done.json()["sweeps"]["temperature"]
@@ -91,7 +91,7 @@ def test_it_steals_behind_every_strength(run, given, tmp_path):
         (["--defence", "deception:beta=1"], "deception:beta=1: 'beta' of 'deception' is its strength"),
         (["--defence", "deception:nu=0"], "deception:nu=0: nu is '0'; it must be greater than 0"),
         (["--defence", "deception", "--defence", "deception:gamma=1"], "names one defence twice"),
-        (["--strengths", "0.1"], "--strengths are of one defence, not of reverse-sigmoid and deception"),
+        (["--strengths", "0.1"], "--strengths is for one defence, not for reverse-sigmoid and deception"),
         (["--defence", "deception", "--strengths", "much"], "--strengths is 'much'; it must be a number from 0 up"),
         (["--defence", "rounding", "--strengths", "2.5"], "decimals is 2.5; it must be a valid integer"),
         (["--defence", "label-only", "--strengths", "2"], "it is all or nothing, so its strength is 1"),

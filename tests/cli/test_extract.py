@@ -33,7 +33,7 @@ def names(folder):
 @pytest.fixture
 def given(small_pair):
     """Steal the pair on the disk with few questions."""
-    thief = ("--student", "lenet", "--budget", 60, "--thief-epochs", 2)
+    thief = ("--student", "lenet", "--budget", 60, "--clone-epochs", 2)
     return ("extract", "--adapted", small_pair.folder, "--size", 12, *thief)
 
 
@@ -82,7 +82,7 @@ def test_options_reach_the_recipe(small_pair):
         small_pair,
         defence=("deception:beta=0.7,form=exact", "top-k:k=3"),
         countering=CounterOptions(labels="hard", top_k=2, views=3, smoothing=0.1, undo=True),
-        stealing=TheftOptions(budget=33, student="lenet", thief_epochs=7, thief_learning_rate=0.2),
+        stealing=TheftOptions(budget=33, student="lenet", clone_epochs=7, clone_learning_rate=0.2),
         training=OriginalOptions(seed=4),
     )._recipe()
     attack = recipe.attack
@@ -119,13 +119,13 @@ def test_the_victim_is_the_one_that_was_named(small_pair):
 def test_a_build_alone_is_enough(run, small_pair, tmp_path):
     shutil.copy(small_pair.folder / "model.onnx", tmp_path / "release.onnx")
     whom = ("--build", tmp_path / "release.onnx", "--size", 12)
-    done = run("extract", *whom, "--student", "lenet", "--budget", 20, "--thief-epochs", 1, "--out", tmp_path / "out")
+    done = run("extract", *whom, "--student", "lenet", "--budget", 20, "--clone-epochs", 1, "--out", tmp_path / "out")
     assert (done.code, names(tmp_path / "out")) == (0, FILES)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for another process")
 def test_a_real_ctrl_c_pays_for_nothing_twice(run, given, tmp_path):
-    arguments = [str(value) for value in (*given, "--thief-epochs", 60, "--out", tmp_path / "out")]
+    arguments = [str(value) for value in (*given, "--clone-epochs", 60, "--out", tmp_path / "out")]
     command = [sys.executable, "-c", "import sys; from edgerift.cli import main; sys.exit(main())", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "epoch 1/60" in process.stderr.readline()
@@ -133,7 +133,7 @@ def test_a_real_ctrl_c_pays_for_nothing_twice(run, given, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "edgerift: stopped; the same command goes on where this one was"
+    assert err.splitlines()[-1] == "edgerift: stopped; run the same command again to resume"
     assert list((tmp_path / "out").iterdir()) == []
     again = run(*arguments)
     assert again.code == 0
@@ -166,7 +166,7 @@ def test_a_defence_is_read_as_it_is_written(text, expected):
         (["--defence", "label-only:k=1"], "'label-only' has no settings; write --defence label-only"),
         (["--defence", "top-k:renormalise=false"], "a theft is measured on answers that add up to 1"),
         (["--undo"], "--undo inverts the victim's defences and there are none; name one with --defence"),
-        (["--top-k", "11"], "--top-k is 11; the victim answers 10 classes"),
+        (["--top-k", "11"], "--top-k is 11; the victim predicts 10 classes"),
         (["--views", "61"], "--views is 61 and the budget is 60 images; give fewer views"),
         (["--budget", "0"], "--budget is 0; it must be greater than 0"),
         (["--smoothing", "1"], "--smoothing is 1.0; it must be less than 1"),
@@ -174,12 +174,12 @@ def test_a_defence_is_read_as_it_is_written(text, expected):
         (["--queries", "cifar"], "unknown image set 'cifar'; did you mean 'cifar10'?"),
         (["--queries", "./none"], "there is no image folder or .npz file './none'; check the path"),
         (["--student", "lennet"], "unknown model 'lennet'; did you mean 'lenet'?"),
-        (["--thief-epochs", "0"], "--thief-epochs is 0; it must be greater than 0"),
+        (["--clone-epochs", "0"], "--clone-epochs is 0; it must be greater than 0"),
         (["--victim", "orignal"], "'orignal'"),
         (["--victim", "original", "--build", "x.onnx"], "--build names a build and --victim original the original"),
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--build", "BAD/none.onnx"], "no build at BAD/none.onnx"),
-        (["--size", "16"], "the program was made for images of 12 pixels, the images are brought to 16"),
+        (["--size", "16"], "the program was made for images of 12 pixels, the images are resized to 16"),
         (["--out", "BAD/file"], "cannot be made a folder"),
         (["--defense", "rounding"], "--defence"),
     ],

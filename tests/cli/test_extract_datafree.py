@@ -9,7 +9,7 @@ from edgerift.cli._victim import VictimOptions
 from edgerift.deploy import GivenBuild
 from edgerift.extract import DataFreeTheft, Differences, Positives, Rehearsal
 
-THIEF = ("--student", "lenet", "--thief-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
+THIEF = ("--student", "lenet", "--clone-batch-size", 8, "--latent", 8, "--width", 4, "--curve-points", 2)
 FILES = {"theft.json", "clone.safetensors", "curve.png", "samples.png", "ledger.stream"}
 
 
@@ -43,7 +43,7 @@ def test_the_same_command_again_steals_nothing(run, given, tmp_path):
 def test_options_reach_the_recipe(small_pair):
     recipe = described(
         small_pair,
-        stealing=TheftOptions(budget=5000, student="lenet", thief_batch_size=8, thief_learning_rate=0.2, thief_seed=9),
+        stealing=TheftOptions(budget=5000, student="lenet", clone_batch_size=8, clone_learning_rate=0.2, clone_seed=9),
         making=DataFreeOptions(
             attack="maze", epsilon=0.5, directions=4, scheme="central", split=True, latent=7, width=6, keep_answers=True
         ),
@@ -72,7 +72,7 @@ def test_a_thief_with_some_images_of_the_victims(small_pair, run, given, tmp_pat
     assert run(*few, 4, "--out", tmp_path / "few").code == 0
     many = run(*few, 100_000, "--out", tmp_path / "many")
     assert many.code == 2
-    assert "the thief is to have 100000 of" in many.err
+    assert "positives.count is 100000 and there are" in many.err
 
 
 def test_a_simulated_victim_needs_no_build(small_pair):
@@ -84,17 +84,17 @@ def test_a_simulated_victim_needs_no_build(small_pair):
 
 WRONG = [
     (("--attack", "dfme", "--queries", "digits"), "--queries is for --attack knockoff"),
-    (("--attack", "dfme", "--thief-epochs", 3), "--thief-epochs is for --attack knockoff"),
+    (("--attack", "dfme", "--clone-epochs", 3), "--clone-epochs is for --attack knockoff"),
     (("--attack", "dfme", "--views", 3), "--views is for --attack knockoff; leave it out with dfme"),
-    (("--attack", "disguide", "--epsilon", 1), "--epsilon: disguide takes no finite differences"),
-    (("--attack", "disguide", "--split"), "--split: disguide takes no finite differences"),
-    (("--epsilon", 1), "--epsilon is for the attacks without images; choose one with --attack"),
-    (("--keep-answers",), "--keep-answers is for the attacks without images"),
-    (("--attack", "dfme", "--budget", 10), "10 is less than the 56 questions of one iteration"),
-    (("--attack", "dfme", "--pixels", "float"), "a build takes whole grey levels alone"),
+    (("--attack", "disguide", "--epsilon", 1), "--epsilon: disguide uses no finite differences"),
+    (("--attack", "disguide", "--split"), "--split: disguide uses no finite differences"),
+    (("--epsilon", 1), "--epsilon is for the data-free attacks; choose one with --attack"),
+    (("--keep-answers",), "--keep-answers is for the data-free attacks"),
+    (("--attack", "dfme", "--budget", 10), "10 is less than the 56 queries of one iteration"),
+    (("--attack", "dfme", "--pixels", "float"), "a build accepts whole grey levels only"),
     (("--attack", "maze", "--antithetic", "--directions", 3), "antithetic directions come in pairs"),
     (("--attack", "mazes"), "mazes"),
-    (("--change", "clone_steps=3"), "--change is for the attacks without images"),
+    (("--change", "clone_steps=3"), "--change is for the data-free attacks"),
     (("--attack", "dfme", "--change", "clone_steps"), "--change clone_steps: write NAME=VALUE"),
     (("--attack", "dfme", "--change", "name=maze"), "chosen with --attack"),
     (("--attack", "dfme", "--change", "clone.=3"), "--change clone.=3: write NAME=VALUE"),
@@ -108,7 +108,7 @@ WRONG = [
 @pytest.mark.parametrize(("options", "message"), WRONG)
 def test_what_does_not_fit_is_one_line(run, small_pair, tmp_path, options, message):
     base = ("extract", "--adapted", small_pair.folder, "--size", 12, "--student", "lenet", "--out", tmp_path / "out")
-    batch = ("--thief-batch-size", 8) if "--budget" in options else ()
+    batch = ("--clone-batch-size", 8) if "--budget" in options else ()
     done = run(*base, *batch, *options)
     assert (done.code, done.out) == (2, "")
     assert message in " ".join(done.err.split())

@@ -32,7 +32,7 @@ def given(small_pair, kept):
     """Harden the original on the disk with little training and few questions."""
     making = ("--original", small_pair.folder / "original.safetensors", "--size", 12, "--target", "server")
     training = ("--adapt-epochs", 1, "--calibration-images", 64)
-    thief = ("--student", "lenet", "--budget", 60, "--thief-epochs", 1)
+    thief = ("--student", "lenet", "--budget", 60, "--clone-epochs", 1)
     return ("harden", *making, *training, *thief, "--store", kept)
 
 
@@ -64,16 +64,16 @@ def test_it_compares_and_leaves_the_hardened_build(run, given, small_pair, tmp_p
 
 
 def test_it_says_what_it_found_and_which_build_is_hardened(run, given, tmp_path):
-    done = run(*given, "--victims", "divqat", "--alpha", 0.1, "--out", tmp_path)
+    done = run(*given, "--variants", "divqat", "--alpha", 0.1, "--out", tmp_path)
     assert done.code == 0
     assert "adversary" in done.out.lower() or "thief" in done.out.lower()
     assert " ".join(done.out.split()).endswith("model.onnx is the hardened build: DivQAT, strength 0.1.")
-    again = run(*given, "--victims", "divqat", "--alpha", 0.1, "--out", tmp_path / "again")
+    again = run(*given, "--variants", "divqat", "--alpha", 0.1, "--out", tmp_path / "again")
     assert (again.code, again.err) == (0, "")
 
 
 def test_without_a_trained_defence_there_is_no_hardened_build(run, given, tmp_path):
-    assert run(*given, "--victims", "rs", "--out", tmp_path).code == 0
+    assert run(*given, "--variants", "rs", "--out", tmp_path).code == 0
     assert not MODELS & {path.name for path in tmp_path.iterdir()}
     assert list(Hardening.model_validate_json((tmp_path / "harden.json").read_text()).victim) == ["qat", "rs"]
 
@@ -129,11 +129,11 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         stealing=TheftOptions(
             queries=other,
             budget=20000,
-            thief_epochs=10,
-            thief_learning_rate=0.1,
-            thief_batch_size=128,
-            thief_precision="bfloat16",
-            thief_seed=7,
+            clone_epochs=10,
+            clone_learning_rate=0.1,
+            clone_batch_size=128,
+            clone_precision="bfloat16",
+            clone_seed=7,
         ),
     )
     images = resolve(ImagesSettings(source=own, size=32))
@@ -177,7 +177,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         (["--student", "lennet"], "unknown model 'lennet'; did you mean 'lenet'?"),
         (["--runtime", "executorch"], "does not take target 'server'; choose onnxruntime or inductor"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),
-        (["--size", "16"], "was made for images of 12 pixels, the images are brought to 16; pass --size 12"),
+        (["--size", "16"], "was made for images of 12 pixels, the images are resized to 16; pass --size 12"),
         (["--method", "ptq"], "--method"),
         (["--out", "BAD/file"], "cannot be made a folder"),
     ],
@@ -194,7 +194,7 @@ def test_wrong_input_is_one_line(run, given, tmp_path, arguments, text):
 
 @pytest.mark.slow
 def test_digits_are_hardened_in_minutes(run, tmp_path):
-    making = ("--data", "digits", "--model", "resnet8", "--target", "mobile", "--victims", "ptq", "qat", "divqat")
+    making = ("--data", "digits", "--model", "resnet8", "--target", "mobile", "--variants", "ptq", "qat", "divqat")
     document = run("harden", *making, "--out", tmp_path, "--json").json()
     parts = document["victim"]
     assert set(parts) == {"ptq", "qat", "divqat"}

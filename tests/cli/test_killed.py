@@ -16,14 +16,14 @@ from tiny_study import leftovers
 
 KILLS = 20
 THIEF = ["--student", "lenet", "--size", "12"]
-TRAINING = ["--thief-epochs", "2", "--thief-batch-size", "32"]
+TRAINING = ["--clone-epochs", "2", "--clone-batch-size", "32"]
 VERBS = {
     "extract": ["extract", "--budget", "200", *THIEF, *TRAINING],
     "extract without images": ["extract", "--attack", "disguide", "--budget", "2000", "--curve-points", "3", *THIEF],
     "harden": [
         "harden",
         *("--model", "lenet", "--epochs", "2", "--adapt-epochs", "1"),
-        *("--victims", "ptq", "--budget", "100", "--alpha", "1", *THIEF, *TRAINING),
+        *("--variants", "ptq", "--budget", "100", "--alpha", "1", *THIEF, *TRAINING),
     ],
 }
 

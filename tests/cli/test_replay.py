@@ -57,7 +57,7 @@ def test_the_clean_image_in_its_place_does_not_evade(run, finding):
     done = run("replay", finding)
     assert (done.code, done.err) == (1, "")
     assert f"{finding.stem}: does not evade" in done.out
-    assert "the file does not hold the pixels that were reported" in done.out
+    assert "the pixels of the file are not those that were reported" in done.out
     assert "is not the one that was audited" not in done.out
     assert json.loads(run("replay", finding, "--json").out)["evasive"] is False
 
@@ -68,7 +68,7 @@ def test_pixels_that_changed_but_still_evade_are_told(run, finding):
     image[0, 0, 0] ^= 1
     path.write_bytes(png_bytes(image))
     done = run("replay", finding)
-    assert "the file does not hold the pixels that were reported" in done.out
+    assert "the pixels of the file are not those that were reported" in done.out
     assert done.code == (0 if ": evades" in done.out else 1)
 
 
@@ -78,7 +78,7 @@ def test_another_machine_is_told(run, finding):
     finding.write_text(json.dumps(content))
     done = run("replay", finding)
     assert done.code == 0
-    assert "the build, its runtime or the processor is not the one that was audited" in done.out
+    assert "the build, its runtime or the CPU is not the one that was audited" in done.out
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ def test_gc_leaves_unfinished_work_unless_it_is_asked_for(run, trained):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["gc"], "nothing says what can go; give --older-than"),
-        (["gc", "--older-than", "30"], "--older-than is '30'; it must be a number with m, h, d or w"),
+        (["gc"], "nothing to choose by; give --older-than"),
+        (["gc", "--older-than", "30"], "--older-than is '30'; it must be a number followed by m, h, d or w"),
         (["gc", "--max-size", "20 gigabytes"], "--max-size is '20 gigabytes'"),
         (["gc", "--keep", "nothing"], "--keep nothing is neither a result in"),
     ],

@@ -172,7 +172,7 @@ def test_the_profile_that_nobody_named(run, asked, profiles, chosen):
         (("", ""), ["--profile", "tini"], "unknown profile 'tini'; did you mean 'tiny'?"),
         (("", ""), ["--on", "mars"], "--on is 'mars'; it must be here, processes, ray"),
         (("", ""), ["--workers", "2"], "--workers 2 needs --on processes; here steps run one by one"),
-        (("", ""), ["--workers", "2", "--on", "ray"], "--workers 2 needs --on processes; Ray takes as many as fit"),
+        (("", ""), ["--workers", "2", "--on", "ray"], "--workers 2 needs --on processes; Ray starts as many as fit"),
         (
             ("model: lenet", "model: 'nowhere:make'"),
             [],
@@ -180,7 +180,7 @@ def test_the_profile_that_nobody_named(run, asked, profiles, chosen):
         ),
         (("{digits: {}}", "{diggits: {}}"), [], "tiny.yaml:6: data.diggits: unknown image set 'diggits'; did you mean"),
         (("pictured: []", "classes: [1, 10]"), [], "tiny.yaml:18: evasion.classes[1]: there is no class 10"),
-        (("", ""), ["--cpus", "2"], "--cpus 2 needs --on ray or a cluster's address; here counts no shares"),
+        (("", ""), ["--cpus", "2"], "--cpus 2 needs --on ray or a cluster's address; it has no effect with --on here"),
         (("", ""), ["--on", "processes", "--gpus", "0.5"], "--gpus 0.5 needs --on ray or a cluster's address"),
         (("", ""), ["--mirror", "nowhere"], "nowhere"),
         (("", ""), ["--data-root", "missing"], "missing"),

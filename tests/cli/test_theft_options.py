@@ -92,7 +92,7 @@ def test_the_papers_training_is_the_default_and_digits_have_their_own():
     small = thief(TheftOptions(), DIGITS, "resnet8", labels="hard")
     assert (small.training.epochs, small.training.learning_rate, small.training.batch_size) == (15, 0.05, 32)
     assert small.labels == "hard"
-    chosen = TheftOptions(thief_epochs=2, thief_learning_rate=0.3, thief_batch_size=5, thief_seed=9)
+    chosen = TheftOptions(clone_epochs=2, clone_learning_rate=0.3, clone_batch_size=5, clone_seed=9)
     own = thief(chosen, DIGITS, "resnet8", seed=4)
     assert (own.training.epochs, own.training.learning_rate, own.training.batch_size) == (2, 0.3, 5)
     assert own.seed == own.training.seed == 9

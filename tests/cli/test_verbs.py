@@ -108,7 +108,7 @@ def test_card_takes_the_seed_that_drew_the_test_images(run, adapted, tmp_path):
         (lambda folder: (folder / "program.safetensors").unlink(), ["--size", 16], "no program file at"),
         (lambda folder: (folder / "model.pte").write_bytes(b"PTE"), ["--size", 16], "cannot load"),
         (lambda folder: (folder / "model.pt2").write_bytes(b"code"), ["--size", 16], "--trust"),
-        (lambda folder: None, [], "was made for images of 16 pixels, the images are brought to 32; pass --size 16"),
+        (lambda folder: None, [], "was made for images of 16 pixels, the images are resized to 32; pass --size 16"),
     ],
 )
 def test_card_words_wrong_input_in_one_line(run, adapted, tmp_path, change, arguments, text):

@@ -214,7 +214,7 @@ def test_the_generators_mode_is_as_published_unless_it_is_given(
         ({"name": "dfme", "generator": {"momentum": 1.0}}, "momentum"),
         ({"name": "dfme", "studnet": "lenet"}, "student"),
         ({"name": "disguide", "summed": True}, "summed is for the estimated gradient"),
-        ({"name": "maze", "diversity": 0.1}, "diversity is for clones that disagree"),
+        ({"name": "maze", "diversity": 0.1}, "diversity is for attacks with several clones"),
     ],
 )
 def test_parts_that_do_not_fit(fields: dict[str, Any], message: str) -> None:

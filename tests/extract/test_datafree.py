@@ -52,7 +52,7 @@ class TestBudget:
 
     def test_a_budget_below_one_iteration_is_an_error(self) -> None:
         victim = LinearVictim()
-        with pytest.raises(InputError, match="a budget of 55; one iteration of dfme asks about 56 images"):
+        with pytest.raises(InputError, match="a budget of 55; one iteration of dfme takes 56 queries"):
             steal("dfme", Oracle(victim, budget=55))
         assert victim.answered == 0
         assert steal("dfme", Oracle(victim, budget=56)).curve[-1].queries == 56
@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_an_error_of_one_line(fields: dict[str, Any], messa
 
 @pytest.mark.parametrize("positives", [None, POSITIVES.float(), POSITIVES[:4], POSITIVES[..., :8], POSITIVES[0]])
 def test_positives_have_to_be_images_like_the_victims(positives: Tensor | None) -> None:
-    with pytest.raises(InputError, match=r"uses 5 images of the thief's own, uint8 \[N,3,12,12\]; got"):
+    with pytest.raises(InputError, match=r"uses 5 images of the attacker's own, uint8 \[N,3,12,12\]; got"):
         steal("maze", Oracle(LinearVictim(), budget=1000), positives=positives)
 
 
@@ -321,7 +321,7 @@ def test_a_victim_of_other_classes_is_an_error() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_no_clone() -> None:
-    with pytest.raises(ModelError, match=r"the clones' loss is not finite any more after \d+ questions"):
+    with pytest.raises(ModelError, match=r"the clones' loss is not finite after \d+ queries"):
         steal("dfme", Oracle(LinearVictim(), budget=budget("dfme", 3)), clone=Descent(learning_rate=1e30))
 
 
@@ -330,6 +330,6 @@ def test_a_loss_that_is_not_finite_is_an_error_and_no_clone() -> None:
 def test_images_that_are_not_finite_are_not_the_victims_fault(name: str, pixels: Literal["float", "whole"]) -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, CLASSES))
     oracle = Oracle(module, budget=budget(name, 9), pixels=pixels)
-    with pytest.raises(ModelError, match="the generated images are not finite any more; give a lower learning rate"):
+    with pytest.raises(ModelError, match="the generated images are not finite; use a lower learning rate"):
         steal(name, oracle, generator=Descent(learning_rate=1e38))
     assert oracle.spent < budget(name, 9)

@@ -247,7 +247,7 @@ def test_what_is_lost_is_told(tmp_path: Path) -> None:
     home.mkdir()
     steal_in(home, "disguide", LinearVictim(), ITERATIONS)
     for lost, message in {
-        "ledger.stream": "does not have the 64 images that the attack has asked about",
+        "ledger.stream": "does not have the 64 images that the attack has queried",
         "checkpoint": "no more answers for images from number 0 on",
         "checkpoint.replay": "replay memory .* is gone or damaged; delete the checkpoint",
     }.items():

@@ -336,7 +336,7 @@ def test_a_soft_clone_of_a_linear_victim_answers_as_it_does() -> None:
 def test_what_a_thief_cannot_do() -> None:
     victim = CountedVictim(CLASSES)
     oracle = Oracle(victim, budget=3)
-    with pytest.raises(InputError, match="a budget of 3 and 50 images with 4 views each: nothing to ask"):
+    with pytest.raises(InputError, match="a budget of 3 and 50 images with 4 views each: nothing to query"):
         knockoff(oracle, QUERIES, student(), views=4)
     plain = replace(QUERIES, augmentation=Augmentation())
     with pytest.raises(InputError, match="allows no mirroring or shifting, so 3 views would be the same"):

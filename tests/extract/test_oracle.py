@@ -157,7 +157,7 @@ def test_progress_ends_with_the_last_new_image(monkeypatch: pytest.MonkeyPatch) 
     oracle = Oracle(CountedVictim(), budget=60)
     oracle.ask(IMAGES[8:16])
     oracle.ask(IMAGES[:30], lambda *progress: told.append(progress))
-    assert told == [("ask the victim", done, 30) for done in (8, 24, 30)]
+    assert told == [("query the victim", done, 30) for done in (8, 24, 30)]
     oracle.ask(IMAGES[:30], lambda *progress: told.append(progress))
     assert len(told) == 3
 

@@ -97,7 +97,7 @@ class TestWhatIsAnswered:
 
     @pytest.mark.parametrize("victim", [CountedVictim(), StandInBuild(CountedVictim())])
     def test_what_ships_takes_whole_grey_levels_alone(self, victim: StandInBuild) -> None:
-        with pytest.raises(InputError, match="uint8 images alone"):
+        with pytest.raises(InputError, match="uint8 images only"):
             Oracle(victim, budget=9, pixels="float")
 
     @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ class TestWhatIsAnswered:
         images = BATCHES[0].clone()
         images[1, 0, 0, 0] = wrong
         oracle = Oracle(Linear(), budget=100, pixels=pixels)  # type: ignore[arg-type]
-        with pytest.raises(ModelError, match="the generated images are not finite any more; give a lower learning"):
+        with pytest.raises(ModelError, match="the generated images are not finite; use a lower learning"):
             oracle.stream(images)
         assert oracle.spent == 0
 
@@ -367,7 +367,7 @@ def test_a_flipped_byte_of_an_answer_never_becomes_an_answer(tmp_path: Path) -> 
                 message = refused(oracle)
         except StoreError as error:
             message = str(error)
-            assert re.search(r"are damaged at byte \d+; delete them and the ledger .* to begin anew$", message)
+            assert re.search(r"are damaged at byte \d+; delete them and the ledger .* to start over$", message)
             assert path.read_bytes() == flipped
         else:
             # What it says of its own size makes it look cut off, and what is paid for without an answer is told.
@@ -594,7 +594,7 @@ def test_other_images_at_the_same_place_are_an_error(tmp_path: Path, change: str
     ]
     with oracle_of(tmp_path, never) as oracle:
         oracle.stream(BATCHES[0])
-        with pytest.raises(StoreError, match="has other images at number 3 than this attack asks about") as error:
+        with pytest.raises(StoreError, match="has other images at number 3 than this attack queries") as error:
             oracle.stream(images)
         assert "\n" not in str(error.value)
         assert (oracle.spent, oracle.streamed) == (6, 3)

@@ -90,7 +90,7 @@ def test_images_and_answers_may_be_arrays() -> None:
     oracle = Oracle(lambda images: victim.logits(images).numpy().tolist(), budget=60)
     assert torch.equal(oracle.ask(IMAGES.numpy()), victim.posteriors(IMAGES))
     assert torch.equal(posteriors(victim.logits, IMAGES.numpy()), victim.posteriors(IMAGES))
-    with pytest.raises(InputError, match="an oracle takes uint8 images"):
+    with pytest.raises(InputError, match="an oracle needs uint8 images"):
         oracle.ask(np.zeros((2, 4, 4, 3), np.float32))  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="images are a list; needed: a tensor or numpy array"):
         oracle.ask([1, 2])  # type: ignore[arg-type]

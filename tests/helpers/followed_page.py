@@ -27,7 +27,7 @@ for path in root.glob("tests/**/test_*.py"):
 def help_of(verb):
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-        cli.main([verb, "--help"])
+        cli.main([verb, "--help-all"])
     return shown.getvalue()
 """
 

@@ -60,5 +60,5 @@ def test_counts_that_are_too_small(wrong):
 
 
 def test_no_images():
-    with pytest.raises(InputError, match="latency was asked for 0 images"):
+    with pytest.raises(InputError, match="latency was requested for 0 images"):
         latency(lambda images: images.float().mean((2, 3)), IMAGES[:0])

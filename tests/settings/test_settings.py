@@ -77,7 +77,7 @@ CASES = [
     ),
     (Household, {"pet": {"kind": "cow"}}, "Household.pet.kind is 'cow'; it must be 'cat' or 'dog'"),
     (Household, {"pet": {"kind": "cats"}}, "it must be 'cat' or 'dog'; did you mean 'cat'?"),
-    (Household, {"pet": {"lives": 3}}, "it must have the field 'kind', which tells what it is"),
+    (Household, {"pet": {"lives": 3}}, "it must have the field 'kind', which says what it is"),
 ]
 
 

@@ -278,7 +278,7 @@ def test_what_the_user_put_in_the_place_of_a_new_file_since_a_kill_is_refused(ki
 
 def test_what_the_user_put_in_the_place_of_an_old_file_since_a_kill_stays(killed):
     (killed / "report.html").write_text("user's")
-    with pytest.warns(EdgeriftWarning, match=r"report\.html was put there after a run was killed .* it stays"):
+    with pytest.warns(EdgeriftWarning, match=r"report\.html was put there after a run was killed .* it is kept"):
         held_folder(killed).__enter__().close()
     found = {path.name: path.read_text() for path in killed.iterdir() if path.name != ".edgerift-files"}
     assert found == {"audit.json": "two", "summary.md": "two", "mine.txt": "mine", "report.html": "user's"}

@@ -140,7 +140,7 @@ def test_a_comparison_is_the_one_that_harden_makes(thefts, target):
             search_steps=1,
             alphas=(("0.5,1.0",),) if first else (),
         ),
-        stealing=TheftOptions(budget=33, student="lenet", thief_epochs=4, thief_learning_rate=0.5, thief_batch_size=64),
+        stealing=TheftOptions(budget=33, student="lenet", clone_epochs=4, clone_learning_rate=0.5, clone_batch_size=64),
     )
     made = command._recipe()
     found = only(thefts, original="LeNet", kind=target, seed=SEED).recipe

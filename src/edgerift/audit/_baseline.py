@@ -142,4 +142,4 @@ def _evasive(lines: str | bytes) -> dict[int, bool]:
         samples = [parse_json(line) for line in lines.splitlines()]
         return {int(sample["index"]): bool(sample["evasive"]) for sample in samples}
     except (ValueError, KeyError, TypeError, OverflowError):
-        raise InputError(f"the {SAMPLES} beside the baseline is damaged; make a new baseline") from None
+        raise InputError(f"the {SAMPLES} of the baseline is damaged; make a new baseline") from None

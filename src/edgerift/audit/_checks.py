@@ -67,7 +67,7 @@ def zero_gradients(found: Evasion) -> FlagPart:
         name="zero-gradients",
         level=_level(share, note=0.0, warning=0.01, error=0.10),
         seen=f"{share:.2%} of {calls:,} gradients were zero everywhere",
-        meaning="a zero gradient steers nothing: the rate is then too low, however robust the build looks",
+        meaning="a zero gradient gives no direction: the rate is too low, however robust the build looks",
         action="use an objective on logits (pair-margin), which does not saturate as probabilities do",
     )
 
@@ -79,7 +79,7 @@ def twin_fidelity(which: Literal["clean", "attacked"], part: FidelityPart) -> Fl
         level=_level(part.label_disagreement, note=0.0, warning=0.01, error=0.05),
         seen=f"twin and build give {part.label_disagreement:.2%} of {part.images:,} {which} images different labels; "
         f"{part.equal_logits:.2%} of the logits are equal, the largest difference is {part.max_lsb:g} LSB",
-        meaning="gradients come from the twin; where it is not what the device computes, they steer beside the mark",
+        meaning="gradients come from the twin; where it differs from the device, the gradients point the wrong way",
         action="check that the program is the build's own, and that the runtime is one whose arithmetic has a twin",
     )
 
@@ -95,8 +95,8 @@ def black_box(pair: Pair, found: Evasion) -> FlagPart:
         level="error" if beaten else "ok",
         seen=f"{int(by_chance.sum())} of {len(found)} images evade at one of {tries} random places of their box, "
         f"{int(found.evasive.sum())} under the attack",
-        meaning="an attack that sees the gradients must not lose to chance; one that does is steered wrongly",
-        action="raise the steps, take another objective, and look at the fidelity above",
+        meaning="an attack that sees the gradients must not lose to chance; one that does follows wrong gradients",
+        action="raise the steps, try another objective, and check the fidelity above",
     )
 
 
@@ -109,20 +109,20 @@ def repeated(pair: Pair, found: Evasion) -> FlagPart:
     return FlagPart(
         name="repeat",
         level="error" if changed else "ok",
-        seen=f"the build changed its answer to {changed} of {len(few)} images when asked again, or alone",
-        meaning="a verdict that depends on when or beside what an image is asked cannot be replayed",
+        seen=f"the build changed its answer to {changed} of {len(few)} images when queried again, or one at a time",
+        meaning="a verdict that depends on batch composition or timing cannot be replayed",
         action="make the runtime deterministic (one thread, no dynamic quantization), or judge by repeated answers",
     )
 
 
 def replayed(found: Evasion) -> FlagPart:
-    """Count what was found and did not evade again from its PNG file."""
+    """Count findings that did not reproduce from their PNG file."""
     void = int(found.void.sum())
     return FlagPart(
         name="replay",
         level="warning" if void else "ok",
-        seen=f"{void} of {void + int(found.evasive.sum())} finds did not evade again when judged from their PNG file",
-        meaning="such a find is void and not counted; many of them say that the search saw other pixels or models",
+        seen=f"{void} of {void + int(found.evasive.sum())} findings did not reproduce from their PNG file",
+        meaning="such a finding is void and not counted; many of them mean that the search saw other pixels or models",
         action="look at the fidelity and repeat checks; report this if both are clean",
     )
 
@@ -139,7 +139,7 @@ def identical_pair(pair: Pair, test: ImageSet, found: Evasion) -> FlagPart:
         name="identical-pair",
         level="error" if count else "ok",
         seen=f"{count} of {len(again)} images evaded a pair of the original and itself",
-        meaning="two equal models cannot disagree; what is found there is a fault of the judging",
+        meaning="two equal models cannot disagree; a finding there is a fault of the audit",
         action="do not trust this audit; report the fault with the original's file",
     )
 
@@ -177,7 +177,7 @@ def better_baseline(found: Mapping[str, Evasion], main: str) -> FlagPart:
         name="stronger-attack",
         level="warning" if better else "ok",
         seen=f"stronger than {main} on the same images: {', '.join(better) or 'none'}",
-        meaning="the gate judges by one attack; a stronger one at hand means that its rate is too low",
+        meaning="the gate judges by one attack; a stronger one means that its rate is too low",
         action=f"make {better[0]} the main attack with --attack {better[0]}" if better else "none",
     )
 

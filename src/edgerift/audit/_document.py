@@ -54,7 +54,7 @@ class Examined(Protocol):
 
     @property
     def theft(self) -> TheftPart | None:
-        """What thieves took."""
+        """What attackers took."""
 
     @property
     def flags(self) -> tuple[FlagPart, ...]:

@@ -41,7 +41,7 @@ class AttackPart(Settings):
     the original's five best; None with fewer than six classes. `fooled`: the build is wrong, whatever the original
     says. `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
     p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: found, but not
-    replayed. Means of steps, gradient calls and questions are per success; distances are means over the evasive
+    replayed. Means of steps, gradient calls and queries are per success; distances are means over the evasive
     images, in grey levels (L-infinity, L2) and in [-1, 1] (SSIM); None without successes.
     """
 

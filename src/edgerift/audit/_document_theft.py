@@ -1,4 +1,4 @@
-"""The audit's result on theft: what each thief took."""
+"""The audit's result on theft: what each attacker took."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edgerift.settings import Settings
 
 
 class TheftPart(Settings):
-    """What thieves took through the build's answers alone.
+    """What attackers took through the build's answers alone.
 
     `thieves` holds each theft by name. `strongest` names the one whose clone gives most test images the build's own
-    label. `chance` is the share of the test images in the commonest class, in [0, 1]: a model that always answers one
+    label. `chance` is the share of the test images in the most common class, in [0, 1]: a model that always answers one
     class is right that often, so a clone that hardly agrees more has learned nothing. `flags` are the checks of this
     part of the evaluation.
     """

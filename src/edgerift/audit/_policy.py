@@ -96,7 +96,7 @@ def _pair_rules(pair: PairPart, policy: Policy) -> tuple[GatePart | None, ...]:
     return (
         _most(
             "clean_disagreement",
-            f"{_UPPER} the share of clean images that only the original gets right",
+            f"{_UPPER} the share of clean images that only the original classifies correctly",
             pair.only_original_right.high,
             policy.clean_disagreement,
         ),

@@ -21,7 +21,7 @@ _SHOWN: Final = 150
 
 
 def layer_parts(pair: Pair, found: Evasion, progress: Progress) -> tuple[LayerPart, ...]:
-    """Rank the layers of the pair's program by the evasive images that heal when they are restored to float."""
+    """Rank the layers of the pair's program by the evasive images that are fixed when they are restored to float."""
     assert pair.program is not None
     hits = found.select(found.evasive.nonzero()[:_RANKED, 0])
     if len(hits) == 0:

@@ -34,13 +34,12 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class AuditRecipe(Recipe):
     """Attack a pair and examine the result: `measured.json`, which no rule has judged; see :class:`Measured`.
 
-    `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the thieves of
-    the build by name; a threat without any is not examined, and one of them has to be. `count` images are attacked,
-    drawn with the seed `draw`; all unless given. With a `control` the main attack also runs against the original's
-    float-fine-tuned copy. `classes` are those of the embedding; all unless given. `pair_seconds` is how long the pair
-    took to make before this step began. A run that was killed goes on after
-    its last finished stage, within a search after its last finished part, and within a theft after the clone's last
-    epoch.
+    `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the attackers
+    by name; a threat without any is not examined, and one of them has to be. `count` images are attacked, drawn with
+    the seed `draw`; all by default. With a `control` the main attack also runs against the original's float-fine-tuned
+    copy. `classes` are those of the embedding; all by default. `pair_seconds` is how long the pair took to make before
+    this step began. A run that was killed resumes after its last finished stage, within a search after its last
+    finished part, and within a theft after the clone's last epoch.
     """
 
     type: Literal["audit"] = "audit"
@@ -60,7 +59,7 @@ class AuditRecipe(Recipe):
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:
         if not self.attacks and not self.thefts:
-            raise ValueError("neither attacks nor thefts; give at least one of them")
+            raise ValueError("there are no attacks and no `thefts`; give at least one of them")
         if self.main not in (self.attacks or (None,)):
             known = ", ".join(self.attacks) or "(there are none)"
             raise ValueError(f"the main attack '{self.main}' is not among the attacks {known}")
@@ -80,7 +79,7 @@ class AuditRecipe(Recipe):
         )
 
     def stealing(self, name: str) -> ExtractRecipe:
-        """Describe what one thief does to the build."""
+        """Describe what one attacker does to the build."""
         theft = self.thefts[name]
         return ExtractRecipe(
             victim=self.pair.build,
@@ -91,7 +90,7 @@ class AuditRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the pair, what it answers, the searches and the thefts."""
+        """List the pair, what it answers, the searches and the extractions."""
         searches = [self.searching(name) for name in self.attacks]
         selections = [SelectRecipe(pair=self.pair, images=self.images)]
         controls = [] if self.control is None else [self.control]

@@ -21,7 +21,7 @@ from edgerift.measure import Rate, accuracy
 #: Enough images to tell a build of another program, few enough to cost nothing.
 _ASKED: Final = 256
 
-#: An accuracy is near chance when it may lie within this part of the way from the commonest class's share to 1.
+#: An accuracy is near chance when it may lie within this part of the way from the most common class's share to 1.
 _NEAR: Final = 0.1
 #: It is far below another one when it has surely lost this part of what that had beyond guessing.
 _LOST: Final = 0.25
@@ -80,8 +80,8 @@ class _Checks:
             name="class-names",
             level="note" if unknown else "ok",
             seen=seen,
-            meaning="where the classes stand in another order every label is wrong; other names can hide that",
-            action="see that both lists mean the same classes in the same order" if unknown else "none",
+            meaning="with the classes in another order every label is wrong; other names can hide that",
+            action="check that both lists mean the same classes in the same order" if unknown else "none",
         )
 
     def original(self) -> FlagPart:
@@ -95,7 +95,7 @@ class _Checks:
             name="pair-original",
             level="error" if is_another else "ok",
             seen="the program was made from another original than this one" if is_another else seen,
-            meaning="between models that were never the same everything counts as a rift, also what training changed",
+            meaning="between unrelated models every difference counts, including those of training",
             action="give the original that the program was adapted from" if is_another else "none",
         )
 
@@ -112,7 +112,8 @@ class _Checks:
             seen=f"the build {'was not compiled from' if is_another else 'answers as'} this program: "
             f"{near.label_disagreement:.1%} of {near.images} images get another label, {near.equal_logits:.1%} of the "
             f"logits are equal, the largest difference is {near.max_lsb:g} levels",
-            meaning="a build of another program is steered by the wrong gradients and judged beside the wrong original",
+            meaning="a build of another program is attacked with the wrong gradients and compared with the wrong "
+            "original",
             action="compile the program anew, or give the one that the build was compiled from"
             if is_another
             else "none",
@@ -141,12 +142,12 @@ class _Checks:
 def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
     """Word an accuracy that chance explains.
 
-    Its exact interval begins near the commonest class's share, or below, and ends below the middle between guessing and
-    1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
+    Its exact interval begins near the most common class's share, or below, and ends below the middle between guessing
+    and 1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
     """
     share = commonest.value
     if found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2:
-        yield f"always answering the commonest class would get {share:.1%} right"
+        yield f"always predicting the most common class reaches {share:.1%}"
 
 
 def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:

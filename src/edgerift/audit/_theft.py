@@ -1,4 +1,4 @@
-"""The threat of theft: thieves who ask the build alone, and what their clones took."""
+"""The threat of theft: attackers that only query the build, and what their clones took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.settings import Count, Settings
 
 
 class TheftSettings(Settings):
-    """How one thief steals the build: what he asks about, how many images he pays for, and how he trains his clone."""
+    """How one attacker steals the build: the queries, the budget, and the training of the clone."""
 
     queries: QuerySettings
     budget: Count = 50_000
@@ -24,7 +24,7 @@ class TheftSettings(Settings):
 
 
 def theft_part(thefts: Mapping[str, ExtractRecipe], opened: Opened, stages: Stages) -> TheftPart:
-    """Let every thief steal the build."""
+    """Let every attacker steal the build."""
     thieves = {
         name: stages.timed(f"theft {name}", functools.partial(theft.theft, opened.store, opened.progress))
         for name, theft in thefts.items()
@@ -34,35 +34,35 @@ def theft_part(thefts: Mapping[str, ExtractRecipe], opened: Opened, stages: Stag
 
 
 def summarised(thieves: Mapping[str, Theft], chance: float) -> TheftPart:
-    """Name the strongest thief and run the checks; of equally strong ones the first is named."""
+    """Name the strongest attacker and run the checks; of equally strong ones the first is named."""
     strongest = min(thieves, key=lambda name: thieves[name].disagreement.value)
     flags = (_learned(strongest, thieves[strongest], chance), _asked(thieves))
     return TheftPart(thieves=dict(thieves), strongest=strongest, chance=chance, flags=flags)
 
 
 def _learned(name: str, theft: Theft, chance: float) -> FlagPart:
-    """See whether any clone learned something: a thief who cannot train makes every build look safe."""
+    """See whether any clone learned something: an attacker that cannot train makes every build look safe."""
     agreement = 1 - theft.disagreement.value
     # The lower end of the agreement's interval is what the upper end of the disagreement's leaves.
     learned = 1 - theft.disagreement.high > chance
     return FlagPart(
         name="clone",
         level="ok" if learned else "warning",
-        seen=f"the most faithful clone, of thief {name}, agrees with the build on {agreement:.1%} of the images; "
-        f"one class for all of them is right on {chance:.1%}",
-        meaning="a clone that learned nothing says nothing about the build, unless a defence kept it from learning",
-        action="raise --thief-epochs or --budget, or ask about other images with --queries",
+        seen=f"the most faithful clone, '{name}', agrees with the build on {agreement:.1%} of the images; "
+        f"always predicting one class reaches {chance:.1%}",
+        meaning="a clone that learned nothing says nothing about the build, unless a defence prevented it",
+        action="raise --clone-epochs or --budget, or query other images with --queries",
     )
 
 
 def _asked(thieves: Mapping[str, Theft]) -> FlagPart:
     """See whether the budget could be spent."""
     short = {name: theft for name, theft in thieves.items() if theft.spent < theft.budget}
-    counts = "; ".join(f"{name} asked about {part.spent:,} of {part.budget:,} images" for name, part in thieves.items())
+    counts = "; ".join(f"{name}: {part.spent:,} of {part.budget:,} queries used" for name, part in thieves.items())
     return FlagPart(
         name="questions",
         level="note" if short else "ok",
         seen=counts,
-        meaning="a query set that is smaller than the budget leaves a part of it unspent; a thief may have more images",
-        action="ask about a larger set, or about --queries collages" if short else "none",
+        meaning="a query set smaller than the budget leaves part of it unspent; an attacker may have more images",
+        action="use a larger query set, or --queries collages" if short else "none",
     )

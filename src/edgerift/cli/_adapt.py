@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 from rich.console import Group
@@ -12,36 +12,50 @@ from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
-from edgerift.cli._options import DataOptions, Json, output_folder
-from edgerift.cli._pipeline import AdaptOptions, adapt_recipe, chosen_runtimes, control_recipe, fitting
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import OUT, DataOptions, Json, output_folder
+from edgerift.cli._pipeline import (
+    OWN_RUNTIME,
+    AdaptOptions,
+    adapt_recipe,
+    chosen_runtimes,
+    control_recipe,
+    fitting,
+)
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
-from edgerift.settings import Settings, is_file
+from edgerift.settings import is_file
 from edgerift.steps import Progress, Store, write_whole
 
 
-class Adapt(Settings):
-    """Adapt an original to int8, build it for real runtimes and measure what changed.
+class Adapt(Command):
+    """Quantize a model to int8 and build it for edge runtimes.
 
-    Writes DIR/original.safetensors, DIR/program.safetensors, a DIR/model.* for each runtime and DIR/card.json.
+    Trains the original first unless --original names one, and measures what quantization changed. Writes
+    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime and DIR/card.json.
     """
 
-    out: Path
-    """the folder for the results"""
-    runtime: tuple[RuntimeName, ...] = ()
-    """a runtime to build for; may be given several times; the target's own unless given"""
-    original: Path | None = None
-    """an original.safetensors to adapt; trained from the data unless given"""
-    control: bool = False
-    """also train the original further in float, as long as qat does: DIR/control.safetensors"""
-    trust: bool = False
+    example: ClassVar[str] = "edgerift adapt --data cifar10 --model resnet18 --runtime executorch --out adapted"
+
+    out: Annotated[Path, OUT]
+    """folder for the results"""
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
+    """float model, original.safetensors"""
+    trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
+    runtime: Annotated[
+        tuple[RuntimeName, ...],
+        Shown(group="quantization", default=OWN_RUNTIME),
+    ] = ()
+    """runtime to build for; repeatable"""
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
+    control: Annotated[bool, Shown(group="quantization", advanced=True)] = False
+    """also fine-tune the original in float for as many epochs as qat, as a control: DIR/control.safetensors"""
     as_json: Json = False
 
     def run(self) -> int:
@@ -91,7 +105,7 @@ def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
     for name, entry in RUNTIMES.items():
         path = folder / f"model{entry.suffix}"
         if name not in made and path.is_file():
-            yield f"{path} was there before and need not be of this program; pass --runtime {name} too, or remove it."
+            yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
 def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:

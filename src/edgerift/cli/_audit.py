@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import field_validator
@@ -13,8 +13,10 @@ from pydantic import field_validator
 from edgerift import images, zoo
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
-from edgerift.cli._options import LEVELS, DataOptions, Json, output_folder
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
+    OWN_RUNTIME,
     AdaptOptions,
     adapt_recipe,
     chosen_runtimes,
@@ -34,23 +36,27 @@ from edgerift.report import append_ci_summary, audit_summary, audit_text, place_
 from edgerift.settings import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.train import TrainRecipe, TrainSettings
 
+_ATTACKED: Final = "Of those that both models classify correctly"
+
 
 class AttackOptions(Settings):
     """How to attack."""
 
-    attack: tuple[str, ...] = ()
-    """a named attack, such as default, diva-2022, pgd; may be given several times, and the first is the one that is
-    judged; default, diva-2022 and pgd unless given"""
+    attack: Annotated[
+        tuple[str, ...], Shown(default="default, diva-2022, pgd", details="The gate judges the first")
+    ] = ()
+    """named attack, such as default, diva-2022 or pgd; repeatable"""
     epsilon: Annotated[GreyLevels, LEVELS] = 8
-    """how far a pixel may move, in grey levels"""
-    steps: Times = 20
-    """gradient calls for each image; fgsm and r-fgsm make one"""
-    stop: Literal["goal", "never"] = "never"
-    """goal leaves an image at its first success, which is faster; never also tells the rate at the last iterate"""
-    images: Count | None = None
-    """attack at most so many of the test images that both models get right; all unless given"""
-    embed_class: tuple[ClassNumber, ...] = ()
-    """a class number to show in the embedding; may be given several times; all unless given"""
+    """largest pixel change, in grey levels of 255"""
+    steps: Annotated[Times, Shown(details="fgsm and r-fgsm take one")] = 20
+    """gradient steps per image"""
+    stop: Annotated[Literal["goal", "never"], Shown(advanced=True)] = "never"
+    """goal ends an image's attack at its first success, which is faster; never also gives the success rate at the last
+    iterate"""
+    images: Annotated[Count | None, Shown(default="all", details=_ATTACKED)] = None
+    """attack at most N test images"""
+    embed_class: Annotated[tuple[ClassNumber, ...], Shown(advanced=True, default="all")] = ()
+    """class number to show in the embedding plot; repeatable"""
 
 
 class _Examined(NamedTuple):
@@ -64,49 +70,66 @@ class _Examined(NamedTuple):
 #: What may be examined, in the order of the report.
 THREATS: Final = ("evasion", "theft")
 
+_FOLDER: Final = "With a folder its build is audited"
 
-class AuditCommand(Settings):
-    """Find images that the original gets right and the build gets wrong, steal the build, and judge the release.
+#: What the short help shows of nested options.
+_THEFT: Final = ("queries", "budget")
+_TRAINING: Final = ("model", "epochs", "seed")
+_ADAPTING: Final = ("method", "target")
 
-    Without a pair it trains and adapts one on the data. Writes DIR/report.html, DIR/audit.json, DIR/samples.jsonl,
-    DIR/findings/, DIR/report.sarif, DIR/report.junit.xml, DIR/summary.md and copies of the models. The exit code is 0
-    when the gate holds and 1 when it does not.
+_LIMITS: Final = "at most 10 % evasive, 90 % clone agreement"
+
+
+class AuditCommand(Command):
+    """Attack an int8 build, verify every finding, give a verdict.
+
+    Finds images that the original classifies correctly and the build does not, tries to steal the build, and writes
+    report.html, audit.json, findings/, SARIF, JUnit and summary.md. Without --adapted it trains and quantizes a model
+    first. The exit code is 0 if the release gate passes, else 1.
     """
 
-    out: Path = Path("audit")
-    """the folder for the results"""
-    threats: tuple[str, ...] = ()
-    """what to examine: evasion, theft, or evasion,theft; may be given several times; unless given evasion, and with
-    digits or an option of theft both"""
-    original: Path | None = None
-    """an original.safetensors; trained from the data unless given"""
-    adapted: Path | None = None
-    """its program.safetensors, or a folder that `edgerift adapt --out` wrote, whose build is then judged"""
-    build: Path | None = None
-    """the shipped .pte, .onnx or .pt2; compiled from the program unless given"""
-    runtime: RuntimeName | None = None
-    """the runtime that judges; the target's own unless given"""
-    policy: Path | None = None
-    """a YAML file with the gate's limits; unless given, the interval of the evasive rate may end at 10 %, and that of
-    the best clone's agreement with the build at 90 %"""
-    baseline: Path | None = None
-    """an earlier audit's folder; the gate fails when significantly more images evade now"""
-    control: Literal["auto", "yes", "no"] = "auto"
-    """attack the float-fine-tuned original too; auto does so where the pair is made here by qat"""
-    trust: bool = False
-    """open an Inductor package or an original of your own factory, which runs code"""
-    allow_mismatch: bool = False
+    example: ClassVar[str] = "edgerift audit --adapted adapted --data cifar10 --out audit"
+
+    out: Annotated[Path, OUT] = Path("audit")
+    """folder for the results"""
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
+    """float model, original.safetensors"""
+    adapted: Annotated[Path | None, Shown(group="model", default="quantize the original", details=_FOLDER)] = None
+    """program.safetensors, or a folder of `edgerift adapt`"""
+    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None
+    """deployed .pte, .onnx or .pt2 file"""
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(group="model", advanced=True, default=OWN_RUNTIME),
+    ] = None
+    """runtime of the build, which has the last word on every finding"""
+    trust: Annotated[bool, Shown(group="model", advanced=True)] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    threats: Annotated[
+        tuple[str, ...],
+        Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
+    ] = ()
+    """what to examine: evasion, theft"""
+    attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = AttackOptions()
+    control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
+    """attack the original fine-tuned in float too, as a control; auto does so when this run quantizes with qat"""
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = TheftOptions()
+    policy: Annotated[Path | None, Shown(group="gate", metavar="FILE", default=_LIMITS)] = None
+    """YAML file with the limits of the release gate"""
+    baseline: Annotated[Path | None, Shown(group="gate", metavar="DIR")] = None
+    """folder of an earlier audit; the gate fails if significantly more images evade now"""
+    allow_mismatch: Annotated[bool, Shown(group="gate", advanced=True)] = False
     """audit although the program was not made from this original, or the build not from this program"""
-    allow_inaccurate: bool = False
-    """audit although the original does hardly better than chance, or far worse than in its training"""
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    attacking: Annotated[AttackOptions, tyro.conf.arg(name="")] = AttackOptions()
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    allow_inaccurate: Annotated[bool, Shown(group="gate", advanced=True)] = False
+    """audit although the original is hardly better than chance, or far worse than when it was trained"""
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_TRAINING)] = (
+        OriginalOptions()
+    )
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_ADAPTING)] = AdaptOptions()
     as_json: Json = False
     called: Annotated[str, tyro.conf.Suppress] = "edgerift audit"
-    """the whole command as a shell takes it, which the audit keeps"""
+    """the whole command as a shell takes it, kept in the audit"""
 
     @field_validator("threats")
     @classmethod
@@ -140,7 +163,7 @@ class AuditCommand(Settings):
                 allow_mismatch=self.allow_mismatch,
                 allow_inaccurate=self.allow_inaccurate,
                 made=self._made(folder),
-                before=lambda: tell_price(thefts, store, progress, "--threats evasion goes without"),
+                before=lambda: tell_price(thefts, store, progress, "--threats evasion skips them"),
                 reports=write_reports,
                 progress=progress,
             )
@@ -183,7 +206,7 @@ class AuditCommand(Settings):
     def _thefts(
         self, described: images.ImagesSettings, original: TrainRecipe | GivenOriginal
     ) -> dict[str, TheftSettings]:
-        """Describe two thieves who ask the same questions: one takes the answers as they are, one the labels alone."""
+        """Describe two attackers with the same queries: one sees probabilities, one the top-1 class only."""
         seed, device = self.training.seed, self.training.device
         queries = query_settings(self.stealing, described, seed=seed)
         network = network_name(original)

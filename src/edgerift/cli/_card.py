@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
 from edgerift.cli._adapt import measured_card
+from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError
 from edgerift.report import Card, card_text
-from edgerift.settings import Document, Seed, Settings, is_file, is_folder
+from edgerift.settings import Document, Seed, is_file, is_folder
 from edgerift.steps import write_whole
 
 
-class CardCommand(Settings):
-    """Measure the original, the program and the builds in a folder on test images, and write DIR/card.json."""
+class CardCommand(Command):
+    """Measure the models in a folder of `edgerift adapt` again.
+
+    Tests the original, the program and every build on the test images of --data and writes FOLDER/card.json.
+    """
+
+    example: ClassVar[str] = "edgerift card adapted --data cifar10"
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """a folder that `edgerift adapt --out` wrote"""
-    trust: bool = False
-    """open an Inductor package or an original of your own factory, which runs code"""
-    seed: Seed | None = None
-    """draws the test images where a set has none of its own; that of FOLDER/card.json unless given"""
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
+    """seed of the train-test split, for image sets without test images of their own"""
+    trust: Annotated[bool, Shown(group="model")] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
     as_json: Json = False
 
     def run(self) -> int:

@@ -1,14 +1,14 @@
-"""The options of the thefts without images: `edgerift extract --attack dfme` and the others."""
+"""The options of data-free extraction: `edgerift extract --attack dfme` and the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-import tyro
 from pydantic import PositiveFloat
 
 from edgerift import zoo
+from edgerift.cli._fields import Shown
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
 from edgerift.extract import DATA_FREE, DataFree, Differences, Generator, Positives
@@ -16,9 +16,9 @@ from edgerift.images import ImagesSettings
 from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
-#: What is enough for digits on a laptop: fewer questions, in smaller batches, of a smaller generator.
+#: What is enough for digits on a laptop: fewer queries, in smaller batches, of a smaller generator.
 _DIGITS_BUDGET: Final = 250_000
-#: Clones that disagree learn more from each question, and take more steps on it.
+#: Clones that disagree learn more from each query, and take more steps on it.
 _DIGITS_DISGUIDE_BUDGET: Final = 40_000
 _DIGITS: Final[dict[str, Any]] = {"batch_size": 64, "width": 32, "latent": 64}
 
@@ -29,56 +29,61 @@ else:
     AttackChoice = Literal["knockoff", *DATA_FREE.names()]
 
 _LISTED: Final = "; ".join(f"{name}: {published.about.replace('`', '')}" for name, published in DATA_FREE.items())
-_ATTACKS_HELP: Final = f"knockoff queries images of another set; the others generate their queries. {_LISTED}"
+_ATTACK: Final = Shown(
+    group="theft",
+    text="knockoff queries the images of --queries; the others generate their queries",
+    details=f"Their default --budget is 250000 for digits (disguide: 40000), else 20000000. {_LISTED}",
+)
 
 
 class DataFreeOptions(Settings):
-    """How a thief steals who has no images, and lets a generator make them."""
+    """How an attacker without images steals a model, with a generator that makes the queries."""
 
-    attack: Annotated[AttackChoice, tyro.conf.arg(help=_ATTACKS_HELP)] = "knockoff"
-    epsilon: PositiveFloat | None = None
-    """how far a finite difference goes, before the tanh; 0.001 unless given, which is below what int8 can notice"""
-    directions: Times | None = None
-    """how many random directions a gradient is estimated from; 1 for dfme and 10 for maze unless given"""
-    scheme: Literal["forward", "central"] | None = None
-    """differences to one side, or to both sides; forward unless given"""
+    attack: Annotated[AttackChoice, _ATTACK] = "knockoff"
+    epsilon: Annotated[PositiveFloat | None, Shown(default="0.001, too small for int8 to resolve")] = None
+    """step of the finite differences, before the tanh"""
+    directions: Annotated[Times | None, Shown(default="1 for dfme, 10 for maze")] = None
+    """random directions per gradient estimate"""
+    scheme: Annotated[Literal["forward", "central"] | None, Shown(default="forward")] = None
+    """forward or central finite differences"""
     antithetic: bool = False
-    """take each direction with its opposite"""
+    """use each random direction together with its opposite"""
     split: bool = False
-    """differentiate through the clone, and take differences of the victim's answers alone"""
+    """backpropagate through the clone; use finite differences for the victim's predictions only"""
     positives: Count | None = None
-    """so many training images of the victim that the thief has all the same: he learns to make the like (MAZE-PD; the
-    publication has 100)"""
-    latent: Parts | None = None
-    """numbers that the generator makes an image of; the publication's unless given, 64 for digits"""
-    width: Parts | None = None
-    """channels of the generator; 128 unless given, 32 for digits"""
-    pixels: Literal["whole", "float"] | None = None
-    """answer generated images rounded to whole grey levels, as what ships does, or as they are, which only a float
-    victim can; unless given, as they are where the victim can, as in the publications"""
+    """give the attacker N of the victim's training images, which the generator learns to imitate (MAZE-PD; the paper
+    uses 100)"""
+    latent: Annotated[Parts | None, Shown(default="64 for digits, else as published")] = None
+    """size of the generator's latent vector"""
+    width: Annotated[Parts | None, Shown(default="32 for digits, else 128")] = None
+    """channels of the generator"""
+    pixels: Annotated[
+        Literal["whole", "float"] | None, Shown(default="float for a float victim, as published, else whole")
+    ] = None
+    """round generated images to whole grey levels, as the deployed build would, or leave them unrounded"""
     in_colour: bool = False
-    """ask a victim of grey images in colour too, as the published attacks do; an API takes what no camera records"""
+    """query a victim of greyscale images in colour too, as the published attacks do"""
     simulated: bool = False
-    """attack the program's quantized weights computed in float without rounding, in the place of the build: what stops
-    an attack on the build and not on this was the arithmetic"""
-    change: tuple[str, ...] = ()
-    """another field of the attack as NAME=VALUE, that of a part with a dot: clone_steps=3, compile=true,
-    rehearsal.steps=5 or clone.milestones=[0.5]; the Python reference lists them under DataFree"""
+    """attack a float simulation of the quantized program instead of the build; if only this succeeds, integer
+    arithmetic stopped the attack"""
+    change: Annotated[tuple[str, ...], Shown(metavar="FIELD=VALUE")] = ()
+    """set another field of the attack: clone_steps=3, compile=true, rehearsal.steps=5, clone.milestones=[0.5];
+    repeatable; the Python reference lists the fields under DataFree"""
     devices: Parts = 1
-    """GPUs of this machine, or processes where there is none, that share each batch; needs edgerift[devices]"""
+    """GPUs, or CPU processes without a GPU, that share each batch; needs edgerift[devices]"""
     curve_points: Parts = 20
-    """at how many places of the budget the clone is measured"""
+    """number of points of the budget at which the clone is measured"""
     keep_answers: bool = False
-    """keep all answers beside the ledger's counts and checksums"""
+    """store every prediction of the victim, not only the ledger's counts and checksums"""
 
 
 def require_none_given(options: DataFreeOptions) -> None:
     """Raise :class:`~edgerift.errors.InputError` for options that the knockoff attack does not have."""
-    _require_defaults(options, {"attack"}, "for the attacks without images; choose one with --attack")
+    _require_defaults(options, {"attack"}, "for the data-free attacks; choose one with --attack")
 
 
 def data_free_budget(options: TheftOptions, victim: ImagesSettings, attack: DataFree) -> int:
-    """Tell how many generated images a thief may ask about."""
+    """Compute how many generated images an attacker may query."""
     if options.budget is not None:
         return options.budget
     if victim.source != "digits":
@@ -95,15 +100,15 @@ def data_free_thief(
     seed: int,
     device: Literal["auto", "cpu", "cuda"],
 ) -> DataFree:
-    """Describe a thief without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
+    """Describe an attacker without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
 
     Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack and for images that no generator can
     make.
     """
-    if stealing.queries is not None or stealing.thief_epochs is not None:
-        given = "--queries" if stealing.queries is not None else "--thief-epochs"
+    if stealing.queries is not None or stealing.clone_epochs is not None:
+        given = "--queries" if stealing.queries is not None else "--clone-epochs"
         raise InputError(
-            f"{given} is for --attack knockoff; {options.attack} makes its questions and learns as it asks"
+            f"{given} is for --attack knockoff; {options.attack} generates its queries and learns from each once"
         )
     student = clone_network(stealing, architecture)
     # What cannot be made fails now rather than after the victim was trained.
@@ -111,7 +116,7 @@ def data_free_thief(
     Generator(latent=1, size=victim.size or 32, width=2)
     fields: dict[str, Any] = dict(_DIGITS) if victim.source == "digits" else {}
     for name, value in (
-        ("batch_size", stealing.thief_batch_size),
+        ("batch_size", stealing.clone_batch_size),
         ("latent", options.latent),
         ("width", options.width),
     ):
@@ -124,14 +129,14 @@ def data_free_thief(
             "name": options.attack,
             **fields,
             "student": student,
-            "precision": stealing.thief_precision,
+            "precision": stealing.clone_precision,
             "devices": options.devices,
             "device": device,
-            "seed": seed + 1 if stealing.thief_seed is None else stealing.thief_seed,
+            "seed": seed + 1 if stealing.clone_seed is None else stealing.clone_seed,
         }
     )
-    if stealing.thief_learning_rate is not None:
-        attack = attack.replace(clone=attack.clone.replace(learning_rate=stealing.thief_learning_rate))
+    if stealing.clone_learning_rate is not None:
+        attack = attack.replace(clone=attack.clone.replace(learning_rate=stealing.clone_learning_rate))
     return _changed(_with_differences(attack, options), options.change)
 
 
@@ -171,7 +176,7 @@ def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:
     if not asked:
         return attack
     if attack.differences is None:
-        raise InputError(f"--{next(iter(asked))}: {attack.name} takes no finite differences; leave it out")
+        raise InputError(f"--{next(iter(asked))}: {attack.name} uses no finite differences; leave it out")
     differences: Differences = attack.differences.replace(**asked)
     return attack.replace(differences=differences, reuse=attack.reuse and differences.needs_middle)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar
 
 import tyro
 from pydantic import Field
 
 from edgerift.cli._defences import read_swept
-from edgerift.cli._options import DataOptions, Json, Words, number_list, output_folder
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import OUT, DataOptions, Json, Words, number_list, output_folder
 from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
@@ -18,42 +19,54 @@ from edgerift.cli._victim import Found, VictimOptions, find_victim
 from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
 from edgerift.extract import ExtractRecipe
-from edgerift.harden import sweep_defences
+from edgerift.harden import PAPER_ANSWERS, sweep_defences
 from edgerift.report import defend_text, write_defending
-from edgerift.settings import Settings
-
-_DEFAULT: Final = ("reverse-sigmoid", "deception")
 
 
-class DefendCommand(Settings):
-    """Try defences of a victim's answers over their strengths: what each costs, and the strongest that is allowed.
+class DefendCommand(Command):
+    """Compare defences that perturb a model's predictions.
 
-    The answers to the validation images are measured; with --steal the victim is stolen too, behind every strength.
-    Without a victim it trains and adapts one on the data. Writes DIR/defend.json and its pictures.
+    Applies each defence at several strengths, measures its cost on the validation images and finds the strongest
+    within the limit; with --steal it also steals the model at each strength. Without --adapted or --build it trains
+    and quantizes a victim first. Writes DIR/defend.json and pictures.
     """
 
-    out: Path
-    """the folder for the results"""
+    example: ClassVar[str] = "edgerift defend --adapted adapted --data cifar10 --defence deception --out swept"
+
+    out: Annotated[Path, OUT]
+    """folder for the results"""
+    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = VictimOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     defence: Annotated[
         tuple[str, ...],
-        tyro.conf.arg(
+        tyro.conf.arg(metavar="NAME:SETTING=VALUE,..."),
+        Shown(
+            group="defence",
             metavar="NAME:SETTING=VALUE,...",
-            help="a defence, with the settings that stay as they are, such as reverse-sigmoid:gamma=0.5; may be given "
-            f"several times; default: {' and '.join(_DEFAULT)}. Names, with the setting that is swept: "
+            text="defence, with settings to keep fixed; repeatable. Names, with the setting that is swept: "
             + ", ".join(f"{name} ({one.strength_field or 'none'})" for name, one in DEFENCES.items()),
+            default=", ".join(PAPER_ANSWERS),
         ),
     ] = ()
-    strengths: Annotated[Words, tyro.conf.arg(metavar="NUMBER ...")] = ()
-    """strengths to try, of one defence, in place of its published ones"""
-    l1_budget: Annotated[float, Field(ge=0, le=2)] = 0.6
-    """how far the answers may move: the mean l1 distance to the clean ones, at most 2"""
-    steal: bool = False
-    """steal the victim behind each strength, with soft labels"""
-    whom: Annotated[VictimOptions, tyro.conf.arg(name="")] = VictimOptions()
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    strengths: Annotated[
+        Words,
+        tyro.conf.arg(metavar="NUMBER ..."),
+        Shown(group="defence", metavar="NUMBER ...", default="published"),
+    ] = ()
+    """strengths to try, of one --defence"""
+    l1_budget: Annotated[float, Field(ge=0, le=2), Shown(group="defence")] = 0.6
+    """largest mean l1 distance of defended from undefended predictions, at most 2"""
+    steal: Annotated[bool, Shown(group="theft")] = False
+    """also steal the victim at each strength, with soft labels"""
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
+        TheftOptions()
+    )
+    training: Annotated[
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
+    ] = OriginalOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
+        AdaptOptions()
+    )
     as_json: Json = False
 
     def run(self) -> int:
@@ -79,13 +92,13 @@ class DefendCommand(Settings):
     def _defences(self) -> tuple[dict[str, dict[str, str]], tuple[float, ...] | None]:
         """Read the defences and the strengths; both are checked here, before anything is trained."""
         grid = number_list("--strengths", self.strengths) or None
-        written = [read_swept(text, grid) for text in self.defence or _DEFAULT]
+        written = [read_swept(text, grid) for text in self.defence or PAPER_ANSWERS]
         defences = {defence.name: defence.settings for defence in written}
         if len(defences) < len(written):
             raise InputError("--defence names one defence twice; compare its settings in two runs")
         if grid is not None and len(defences) > 1:
             raise InputError(
-                f"--strengths are of one defence, not of {' and '.join(defences)}; name one with --defence"
+                f"--strengths is for one defence, not for {' and '.join(defences)}; name one with --defence"
             )
         return defences, grid
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from rich.table import Table
 
 import edgerift
+from edgerift.cli._fields import Command
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import show
 from edgerift.deploy import RUNTIMES, find_runtime
@@ -20,7 +21,7 @@ from edgerift.steps import default_root, require_writable
 
 
 class Finding(Settings):
-    """One thing that was looked at: whether it works, and what was found or how to mend it."""
+    """One check: whether it works, and what was found or how to fix it."""
 
     name: str
     works: bool
@@ -38,20 +39,22 @@ class Diagnosis(Settings):
     findings: tuple[Finding, ...]
 
 
-class Doctor(Settings):
-    """Tell which runtimes, engines and devices work on this machine."""
+class Doctor(Command):
+    """Check which runtimes and devices work on this machine."""
+
+    example: ClassVar[str] = "edgerift doctor"
 
     as_json: Json = False
 
     def run(self) -> int:
-        """Look at each and show a table; the exit code is 0, whatever was found."""
+        """Check each and show a table; the exit code is 0, whatever was found."""
         diagnosis = diagnose()
         show(diagnosis, _table(diagnosis), self.as_json)
         return 0
 
 
 def diagnose() -> Diagnosis:
-    """Look at the runtimes, the devices, the compiler and the folders."""
+    """Check the runtimes, the devices, the compiler and the folders."""
     runtimes = [_runtime(name) for name in RUNTIMES.names()]
     return Diagnosis(
         edgerift=edgerift.__version__,

@@ -1,9 +1,9 @@
-"""`edgerift extract`: steal a victim through its answers, and tell what the thief took."""
+"""`edgerift extract`: steal a victim through its predictions, and measure the clone."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from pydantic import Field
@@ -16,7 +16,8 @@ from edgerift.cli._datafree import (
     require_none_given,
 )
 from edgerift.cli._defences import read_defence
-from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
@@ -30,45 +31,55 @@ from edgerift.settings import Count, Settings, Times
 
 
 class CounterOptions(Settings):
-    """What the thief does against a defence."""
+    """What the attacker does against a defence."""
 
     labels: Literal["soft", "hard"] = "soft"
-    """learn from the answers as they are, or from their most likely class alone"""
-    top_k: Count | None = None
-    """learn from so many of the most likely classes of each answer; from all unless given"""
-    views: Times = 1
-    """ask about so many mirrored and shifted views of each image and average the answers; each view is paid for"""
-    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """mix each answer with the uniform one, by this share"""
-    undo: bool = False
-    """the thief knows the victim's defences and their settings, and inverts them"""
+    """train the clone on probabilities (soft) or on the top-1 class only (hard)"""
+    top_k: Annotated[Count | None, Shown(advanced=True, metavar="K", default="all")] = None
+    """use only the top-K classes of each prediction"""
+    views: Annotated[Times, Shown(advanced=True)] = 1
+    """query N flipped and shifted views per image and average the predictions; every view is a query"""
+    smoothing: Annotated[float, Field(ge=0, lt=1), Shown(advanced=True)] = 0.0
+    """label smoothing: mix each prediction with the uniform distribution by this share"""
+    undo: Annotated[bool, Shown(advanced=True)] = False
+    """invert the victim's defences, whose settings the attacker is assumed to know"""
 
 
-class ExtractCommand(Settings):
-    """Steal a victim: ask it about images, train a clone on its answers, and measure both on the test images.
+class ExtractCommand(Command):
+    """Steal a model through its predictions and measure the clone.
 
-    Without a victim it trains and adapts one on the data. Writes DIR/theft.json, DIR/clone.safetensors, the ledger of
-    what was paid for, and how the clone learned: DIR/history.json and DIR/history.png, or DIR/curve.png
-    and DIR/samples.png.
+    Queries the victim, trains a clone on its predictions and tests both. Without --adapted or --build it trains and
+    quantizes a victim first. Writes theft.json, clone.safetensors, the ledger of queries and the training history
+    into DIR.
     """
 
-    out: Path
-    """the folder for the results"""
+    example: ClassVar[str] = "edgerift extract --adapted adapted --data cifar10 --queries cifar100 --out stolen"
+
+    out: Annotated[Path, OUT]
+    """folder for the results"""
+    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = VictimOptions()
     defence: Annotated[
         tuple[str, ...],
-        tyro.conf.arg(
+        tyro.conf.arg(metavar="NAME:SETTING=VALUE,..."),
+        Shown(
+            group="victim",
             metavar="NAME:SETTING=VALUE,...",
-            help="what changes the victim's answers, with its settings, such as reverse-sigmoid:beta=0.1,gamma=0.2; "
-            f"several are applied one after the other. Names: {', '.join(DEFENCES.names())}",
+            text="defence of the victim; repeatable, applied in order",
+            details=f"Example: reverse-sigmoid:beta=0.1,gamma=0.2. Names: {', '.join(DEFENCES.names())}",
         ),
     ] = ()
-    whom: Annotated[VictimOptions, tyro.conf.arg(name="")] = VictimOptions()
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
-    making: Annotated[DataFreeOptions, tyro.conf.arg(name="")] = DataFreeOptions()
-    countering: Annotated[CounterOptions, tyro.conf.arg(name="")] = CounterOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name="")] = AdaptOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    making: Annotated[DataFreeOptions, tyro.conf.arg(name=""), Shown(group="data-free attack", basic=("attack",))] = (
+        DataFreeOptions()
+    )
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
+    countering: Annotated[CounterOptions, tyro.conf.arg(name=""), Shown(group="theft")] = CounterOptions()
+    training: Annotated[
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
+    ] = OriginalOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
+        AdaptOptions()
+    )
     as_json: Json = False
 
     def run(self) -> int:
@@ -117,7 +128,7 @@ class ExtractCommand(Settings):
         found = find_victim(self.whom, self.data, self.training, self.adapting)
         classes, kept = class_count(found.images), self.countering.top_k
         if kept is not None and kept > classes:
-            raise InputError(f"--top-k is {kept}; the victim answers {classes} classes")
+            raise InputError(f"--top-k is {kept}; the victim predicts {classes} classes")
         budget, views = question_budget(self.stealing, found.images), self.countering.views
         if views > budget:
             raise InputError(f"--views is {views} and the budget is {budget} images; give fewer views")

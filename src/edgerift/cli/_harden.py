@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, final
+from typing import Annotated, ClassVar, Final, final
 
 import tyro
 from pydantic import Field, PositiveFloat
@@ -11,8 +11,16 @@ from rich.console import Group
 from rich.text import Text
 
 from edgerift.adapt import AdaptRecipe, Allowance
-from edgerift.cli._options import DataOptions, Json, Words, number, number_list, output_folder, word_list
-from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source, network_name, qat_settings
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import OUT, DataOptions, Json, Words, number, number_list, output_folder, word_list
+from edgerift.cli._pipeline import (
+    OWN_RUNTIME,
+    QuantizeOptions,
+    chosen_runtimes,
+    find_source,
+    network_name,
+    qat_settings,
+)
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
@@ -20,7 +28,7 @@ from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
 from edgerift.report import hardening_text, write_hardening
-from edgerift.settings import Settings, TimesOrNone
+from edgerift.settings import TimesOrNone
 from edgerift.steps import Progress, Store
 
 _VARIANTS: Final[tuple[VariantName, ...]] = VARIANTS.names()
@@ -32,52 +40,62 @@ _GROUPS: Final[dict[str, tuple[VariantName, ...]]] = {"paper": PAPER_VARIANTS, "
 class HardenOptions(QuantizeOptions):
     """How to harden, and what that may cost."""
 
-    alpha: str = "auto"
-    """DivQAT's strength; auto searches for the strongest that is allowed"""
+    alpha: Annotated[str, Shown(metavar="X")] = "auto"
+    """strength of DivQAT; auto searches for the largest within the limits below"""
     l1_budget: Annotated[float, Field(gt=0, le=2)] = 0.6
-    """how far the answers may move from the plain quantized model's: the mean l1 distance, at most 2"""
+    """largest mean l1 distance of a defence's predictions from the QAT baseline's, at most 2"""
     accuracy_drop: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """how much accuracy a training-time defence may cost, as a share"""
-    highest_alpha: PositiveFloat = 2.0
-    """the highest strength that the search tries"""
-    search_steps: TimesOrNone = 6
-    """how often the search halves its bracket; each step is a training"""
-    alphas: Annotated[Words, tyro.conf.arg(metavar="NUMBER ...")] = ()
-    """strengths at which DivQAT is trained and stolen as well, for the curves over alpha"""
+    """largest loss of accuracy of a training-time defence, as a fraction"""
+    highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
+    """largest alpha that the search tries"""
+    search_steps: Annotated[TimesOrNone, Shown(advanced=True)] = 6
+    """bisection steps of the search; each trains a model"""
+    alphas: Annotated[Words, tyro.conf.arg(metavar="NUMBER ..."), Shown(advanced=True, metavar="NUMBER ...")] = ()
+    """further alphas to train and attack, for the curves over alpha"""
 
     def fixed_alpha(self) -> float | None:
         """Read the strength that was given; None where it is searched for."""
         return None if self.alpha == "auto" else number("--alpha", self.alpha, "auto or a number from 0 up")
 
 
-class HardenCommand(Settings):
-    """Train a hardened build, steal it and an undefended one with soft and with hard labels, and compare.
+class HardenCommand(Command):
+    """Train builds that resist theft, steal them, and compare.
 
-    Writes DIR/harden.json, the report beside it, and the hardened original.safetensors, program.safetensors and
-    model.* of the last victim that was trained with a defence.
+    Each variant is attacked with soft and with hard labels and compared with plain quantization-aware training (QAT).
+    Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
+    last variant that was trained with a defence.
     """
 
-    out: Path
-    """the folder for the results"""
+    example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"
+
+    out: Annotated[Path, OUT]
+    """folder for the results"""
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
+    """float model, original.safetensors"""
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(group="model", advanced=True, default=OWN_RUNTIME),
+    ] = None
+    """runtime of the builds"""
+    trust: Annotated[bool, Shown(group="model", advanced=True)] = False
+    """allow an original whose architecture is your own module:factory, which runs that module's code"""
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     variants: Annotated[
         Words,
-        tyro.conf.arg(
+        tyro.conf.arg(metavar="NAME ..."),
+        Shown(
+            group="defence",
             metavar="NAME ...",
-            aliases=("--victims",),
-            help="variants to compare with the QAT baseline, which is always there; paper is what the second paper "
-            f"compares, all is all of {', '.join(_VARIANTS)}; default: {', '.join(_DEFAULT)}",
+            text=f"variants to compare with the QAT baseline: {', '.join(_VARIANTS)}; or paper for those of the DivQAT "
+            "paper, or all",
+            default=", ".join(_DEFAULT),
         ),
     ] = ()
-    original: Path | None = None
-    """an original.safetensors to harden; trained from the data unless given"""
-    runtime: RuntimeName | None = None
-    """the runtime of the builds; the target's own unless given"""
-    trust: bool = False
-    """allow an original whose architecture is your own module:factory, which runs that module's code"""
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    hardening: Annotated[HardenOptions, tyro.conf.arg(name="")] = HardenOptions()
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name="")] = TheftOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
+    hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
+    training: Annotated[
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
+    ] = OriginalOptions()
     as_json: Json = False
 
     def run(self) -> int:

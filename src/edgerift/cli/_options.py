@@ -12,6 +12,7 @@ import tyro
 from pydantic import Field
 
 from edgerift import images
+from edgerift.cli._fields import Shown
 from edgerift.errors import ImagesWarning, InputError
 from edgerift.images import ImagesSettings
 from edgerift.settings import Settings, is_folder
@@ -26,23 +27,36 @@ LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda value: [str(value)],
 )
 
-Json = Annotated[bool, tyro.conf.arg(name="json", help="print the result as one JSON object and nothing else")]
+Json = Annotated[
+    bool,
+    tyro.conf.arg(name="json"),
+    Shown(group="output", name="json", text="print the result as JSON, and nothing else"),
+]
+
+_SETS: Final = "Names: digits, mnist, fashion_mnist, cifar10, cifar100, svhn, gtsrb"
+
+#: How the help shows the folder of the store.
+STORE: Final = Shown(
+    group="output", advanced=True, metavar="DIR", default="$EDGERIFT_STORE, else in the user's cache folder"
+)
+#: How the help shows the folder of the results.
+OUT: Final = Shown(group="output", metavar="DIR")
 
 
 class DataOptions(Settings):
     """Which images to use, and where things are kept."""
 
-    data: str = "digits"
-    """digits, mnist, fashion_mnist, cifar10, cifar100, svhn, gtsrb, a folder, an .npz, or a hub id"""
-    data_root: Path | None = None
-    """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
-    size: Annotated[int, Field(ge=8, le=4096)] = 32
-    """the height and width that images are brought to, in pixels"""
-    class_labels: Literal["as-is", "renumbered"] | None = None
-    """what labels that are numbers without class names mean where they do not count from 0: every number up to the
-    highest is a class (as-is), or those that occur are, in rising order (renumbered)"""
-    store: Path | None = None
-    """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
+    data: Annotated[str, Shown(metavar="SET", details=_SETS)] = "digits"
+    """image set by name, such as cifar10, a folder, an .npz file, or a Hugging Face id"""
+    data_root: Annotated[Path | None, Shown(advanced=True, metavar="DIR", default="$EDGERIFT_DATA")] = None
+    """folder with local copies of the image sets"""
+    size: Annotated[int, Field(ge=8, le=4096), Shown(metavar="PIXELS")] = 32
+    """resize images to PIXELS x PIXELS"""
+    class_labels: Annotated[Literal["as-is", "renumbered"] | None, Shown(advanced=True)] = None
+    """for numeric labels that do not start at 0: every number up to the highest is a class (as-is), or only the numbers
+    that occur are, in ascending order (renumbered)"""
+    store: Annotated[Path | None, STORE] = None
+    """folder where finished steps are cached"""
 
     def images(self, seed: int = 0) -> ImagesSettings:
         """Describe the images, with the fingerprint of their content; the data root is set for what follows.

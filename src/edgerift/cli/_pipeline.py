@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from pathlib import Path
-from typing import Literal, NamedTuple, final
+from typing import Annotated, Final, Literal, NamedTuple, final, get_args
 
 from edgerift import images, zoo
 from edgerift.adapt import (
@@ -18,6 +18,7 @@ from edgerift.adapt import (
     known_classes,
     ptq,
 )
+from edgerift.cli._fields import Shown
 from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.deploy import (
     RUNTIMES,
@@ -35,18 +36,21 @@ from edgerift.errors import ImagesWarning, ModelError, RecipeError
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
+#: How the help tells the default of `--runtime`.
+OWN_RUNTIME: Final = ", ".join(f"{default_runtime(target)} for {target}" for target in get_args(Target))
+
 
 class QuantizeOptions(Settings, ABC):
     """What every adaptation is told."""
 
     target: Target = "mobile"
-    """mobile (XNNPACK) or server (x86)"""
+    """int8 scheme: XNNPACK (mobile) or x86"""
     adapt_epochs: Times = 3
     """epochs of quantization-aware training"""
-    adapt_learning_rate: LearningRate = 0.001
-    """the highest learning rate of quantization-aware training"""
-    calibration_images: Count = 1024
-    """training images that calibrate the activations' ranges"""
+    adapt_learning_rate: Annotated[LearningRate, Shown(advanced=True)] = 0.001
+    """peak learning rate of quantization-aware training"""
+    calibration_images: Annotated[Count, Shown(advanced=True)] = 1024
+    """training images used to calibrate activation ranges"""
 
 
 @final
@@ -54,7 +58,7 @@ class AdaptOptions(QuantizeOptions):
     """How to adapt the original."""
 
     method: Literal["ptq", "qat"] = "qat"
-    """post-training quantization, or quantization-aware training"""
+    """quantize after (ptq) or during training"""
 
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
@@ -149,7 +153,7 @@ def fitting(
     if model.architecture.size != described.size:
         raise ModelError(
             f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
-            f"the images are brought to {described.size}; pass --size {model.architecture.size}"
+            f"the images are resized to {described.size}; pass --size {model.architecture.size}"
         )
     return described
 
@@ -164,8 +168,8 @@ def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images
         return described
     moved = [name for name, other in zip(known, given, strict=True) if name != other]
     warnings.warn(
-        f"the classes of '{described.source}' are brought into the model's order by their names: {len(moved)} of "
-        f"{len(known)} stand elsewhere, {moved[0]!r} is number {known.index(moved[0])} and not {given.index(moved[0])}",
+        f"the classes of '{described.source}' are reordered by name to match the model: {len(moved)} of "
+        f"{len(known)} differ, {moved[0]!r} is number {known.index(moved[0])} and not {given.index(moved[0])}",
         ImagesWarning,
         stacklevel=2,
     )

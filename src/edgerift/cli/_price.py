@@ -22,7 +22,7 @@ _TIMED_STEPS: Final = 3
 def tell_price(
     thefts: list[ExtractRecipe], store: Store, progress: Progress, instead: str, clock: Clock = time.perf_counter
 ) -> None:
-    """Tell about how long the thefts will take that are not stored yet, and how to go without: `instead`."""
+    """Estimate how long the extractions take that are not stored yet, and how to go without: `instead`."""
     lacking = [theft for theft in thefts if not store.has(theft)]
     if not lacking:
         return
@@ -36,7 +36,7 @@ def tell_price(
 
 
 def training_seconds(attack: Knockoff, images: int, size: int, clock: Clock = time.perf_counter) -> float:
-    """Estimate how long a clone trains on so many images of `size` pixels a side, from a few timed steps."""
+    """Estimate how long a clone trains on `images` of `size` pixels a side, from a few timed steps."""
     training = attack.training
     device = choose_device(training.device)
     student = zoo.create(attack.student, 10, size=size).to(device).train()

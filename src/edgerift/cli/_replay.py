@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 from rich.text import Text
 
 from edgerift.audit import Replay, replay
+from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.settings import Settings
 
 
-class ReplayCommand(Settings):
-    """Judge one finding again from its PNG file; the exit code is 0 when it still evades and 1 when it does not."""
+class ReplayCommand(Command):
+    """Test one finding of an audit again, from its PNG file.
+
+    The exit code is 0 if the image still evades and 1 if it does not.
+    """
+
+    example: ClassVar[str] = "edgerift replay audit/findings/default-000042.json"
 
     finding: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
     """a finding's .json or .png in an audit's findings folder"""
-    original: Path | None = None
-    """another original.safetensors than the audit's"""
-    build: Path | None = None
-    """another build than the audit's, of the same runtime"""
-    trust: bool = False
-    """open an Inductor package or an original of your own factory, which runs code"""
-    allow_mismatch: bool = False
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="the audit's")] = None
+    """float model, original.safetensors"""
+    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="the audit's")] = None
+    """build for the same runtime"""
+    trust: Annotated[bool, Shown(group="model")] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
+    allow_mismatch: Annotated[bool, Shown(group="model")] = False
     """replay although a model in the audit's folder is not the one that the finding names"""
     as_json: Json = False
 
     def run(self) -> int:
-        """Judge and say what both models answer."""
+        """Test the finding and show both models' predictions."""
         with progress_bars():
             result = replay(
                 self.finding,
@@ -51,9 +56,9 @@ def _words(result: Replay) -> str:
         f"  build     {result.build_answer} ({result.build_probability:.1%}) on {result.runtime}",
     ]
     if not result.same_pixels:
-        lines.append("  the file does not hold the pixels that were reported")
+        lines.append("  the pixels of the file are not those that were reported")
     if result.same_original is False:
         lines.append("  the original is not the one that was audited")
     if not result.same_build:
-        lines.append("  the build, its runtime or the processor is not the one that was audited")
+        lines.append("  the build, its runtime or the CPU is not the one that was audited")
     return "\n".join(lines)

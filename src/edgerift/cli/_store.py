@@ -9,7 +9,7 @@ from abc import ABC
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal, final
+from typing import Annotated, ClassVar, Final, Literal, final
 
 import tyro
 from rich.console import Group, RenderableType
@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift import steps as upkeep
+from edgerift.cli._fields import Command, Family, Shown
+from edgerift.cli._options import STORE as WHERE
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError
@@ -38,7 +40,7 @@ class StoredEntry(Settings):
 
 
 class StoreListing(Settings):
-    """What `edgerift store ls --json` prints, what was used last at the end."""
+    """What `edgerift store ls --json` prints, most recently used last."""
 
     type: Literal["store-listing"] = "store-listing"
     version: Literal[1] = 1
@@ -48,7 +50,7 @@ class StoreListing(Settings):
 
 
 class DamagedEntry(Settings):
-    """A result that is not as it was written, what is wrong with it, and whether it was removed."""
+    """A damaged result, what is wrong with it, and whether it was removed."""
 
     name: str
     damage: str
@@ -67,7 +69,7 @@ class StoreVerification(Settings):
 
 
 class StoreCollection(Settings):
-    """What `edgerift store gc --json` prints: what went, or would go, the bytes of that, and those that stay."""
+    """What `edgerift store gc --json` prints: what was or would be removed, the bytes freed, and the bytes left."""
 
     type: Literal["store-collection"] = "store-collection"
     version: Literal[1] = 1
@@ -78,23 +80,25 @@ class StoreCollection(Settings):
     left: int
 
 
-class StoreOptions(Settings, ABC):
+class StoreOptions(Command, ABC):
     """Which store."""
 
-    store: Path | None = None
-    """the store's folder; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
+    store: Annotated[Path | None, WHERE] = None
+    """folder of the store"""
 
     def open_store(self) -> Store:
         """Open a store that is there; raises :class:`~edgerift.errors.InputError`."""
         found = Store(self.store or default_root())
         if not found.root.is_dir():
-            raise InputError(f"there is no store at {found.root}; --store or EDGERIFT_STORE names one")
+            raise InputError(f"there is no store at {found.root}; name one with --store or EDGERIFT_STORE")
         return found
 
 
 @final
 class ListStore(StoreOptions):
-    """List the results in a store, their sizes and when they were of use last."""
+    """List the stored results, their sizes and when they were last used."""
+
+    example: ClassVar[str] = "edgerift store ls"
 
     as_json: Json = False
 
@@ -110,14 +114,19 @@ class ListStore(StoreOptions):
 
 @final
 class VerifyStore(StoreOptions):
-    """Compare every file in a store with its seal. Exit code 1 says that a result is damaged."""
+    """Check every stored file against its checksum.
+
+    The exit code is 1 if a result is damaged.
+    """
+
+    example: ClassVar[str] = "edgerift store verify --remove"
 
     remove: bool = False
-    """remove damaged results, so that they are made again when they are asked for"""
+    """remove damaged results, so that they are computed again when needed"""
     as_json: Json = False
 
     def run(self) -> int:
-        """Compare, and tell what is damaged."""
+        """Compare, and show what is damaged."""
         store = self.open_store()
         finished = [entry for entry in upkeep.entries(store) if entry.state == "finished"]
         verdicts = []
@@ -144,25 +153,27 @@ class VerifyStore(StoreOptions):
 
 @final
 class CollectStore(StoreOptions):
-    """Remove results that are old, too many, or not needed by those to keep; never one in use."""
+    """Remove old or unneeded results; never one in use."""
 
-    older_than: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """remove what was not made or opened for so long: 12h, 30d, 8w"""
-    max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
-    """remove what was used longest ago until the store is at most so large: 500MB, 20GB"""
+    example: ClassVar[str] = "edgerift store gc --older-than 30d --max-size 20GB --dry-run"
+
+    older_than: Annotated[str | None, tyro.conf.arg(metavar="TIME"), Shown(metavar="TIME")] = None
+    """remove results not used for this long: 12h, 30d, 8w"""
+    max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE"), Shown(metavar="SIZE")] = None
+    """remove the least recently used results until the store is at most this large: 500MB, 20GB"""
     keep: tuple[str, ...] = ()
-    """never remove these results and what they need: names as `store ls` shows them, or recipe.json files; without the
-    options above everything else goes"""
+    """keep this result and all it depends on: a name from `store ls` or a recipe.json file; repeatable; without
+    --older-than and --max-size everything else is removed"""
     unfinished: bool = False
-    """remove unfinished work as well, the answers among it that thefts have paid for"""
+    """also remove unfinished work, including the paid answers of an interrupted extraction"""
     dry_run: bool = False
-    """show what would go, and remove nothing"""
+    """show what would be removed, and remove nothing"""
     as_json: Json = False
 
     def run(self) -> int:
-        """Choose, remove, and tell what went."""
+        """Choose, remove, and show what was removed."""
         if self.older_than is None and self.max_size is None and not self.keep:
-            raise InputError("nothing says what can go; give --older-than 30d, --max-size 20GB or --keep NAME")
+            raise InputError("nothing to choose by; give --older-than 30d, --max-size 20GB or --keep NAME")
         older_than = None if self.older_than is None else seconds_of(self.older_than)
         max_size = None if self.max_size is None else bytes_of(self.max_size)
         store = self.open_store()
@@ -195,7 +206,7 @@ def seconds_of(text: str) -> float:
     """Read a time such as 90m, 12h, 30d or 8w; raises :class:`~edgerift.errors.InputError` for anything else."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([mhdw])", text)
     if match is None:
-        raise InputError(f"--older-than is '{text}'; it must be a number with m, h, d or w behind it, such as 30d")
+        raise InputError(f"--older-than is '{text}'; it must be a number followed by m, h, d or w, such as 30d")
     return float(match[1]) * _SECONDS[match[2]]
 
 
@@ -203,9 +214,7 @@ def bytes_of(text: str) -> int:
     """Read a size such as 500MB or 20GB; raises :class:`~edgerift.errors.InputError` for anything else."""
     match = re.fullmatch(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)({'|'.join(_BYTES)})", text)
     if match is None:
-        raise InputError(
-            f"--max-size is '{text}'; it must be a number with {', '.join(_BYTES)} behind it, such as 20GB"
-        )
+        raise InputError(f"--max-size is '{text}'; it must be a number followed by {', '.join(_BYTES)}, such as 20GB")
     return int(float(match[1]) * _BYTES[match[2]])
 
 
@@ -269,21 +278,20 @@ def _verification_text(found: StoreVerification) -> RenderableType:
         + ("removed" if entry.removed else f"delete {Path(found.store) / entry.name}, or give --remove")
         for entry in found.damaged
     ]
-    unsealed = f", {len(found.unsealed):,} without a seal until opened" if found.unsealed else ""
+    unsealed = f", {len(found.unsealed):,} without checksums until opened" if found.unsealed else ""
     lines.append(f"{_counted(found.intact, 'result', 'results')} intact, {len(found.damaged):,} damaged{unsealed}.")
     return Group(*(Text(line) for line in lines))
 
 
 def _collection_text(told: StoreCollection) -> RenderableType:
-    verb = "would go" if told.dry_run else "removed"
+    verb = "would be removed" if told.dry_run else "removed"
     freed, left = size_words(told.freed), size_words(told.left)
-    line = f"{_counted(len(told.removed), 'entry', 'entries')} {verb}, {freed}; {left} stay in {told.store}"
+    line = f"{_counted(len(told.removed), 'entry', 'entries')} {verb}, {freed}; {left} left in {told.store}"
     return Group(*([_table(told.removed)] if told.removed else []), Text(line))
 
 
-StoreCommand = Annotated[
-    Annotated[ListStore, tyro.conf.subcommand("ls")]
-    | Annotated[VerifyStore, tyro.conf.subcommand("verify")]
-    | Annotated[CollectStore, tyro.conf.subcommand("gc")],
-    tyro.conf.subcommand("store", description="Look after the results that are kept: list, verify, remove."),
-]
+STORE: Final = Family(
+    "List, verify and remove stored results.",
+    "edgerift store verify",
+    {"ls": ListStore, "verify": VerifyStore, "gc": CollectStore},
+)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, ClassVar, Final, final
 
 import tyro
 from pydantic import NonNegativeFloat, PositiveFloat
 
+from edgerift.cli._fields import Command, Family, Shown
+from edgerift.cli._options import STORE as STORE_PATH
 from edgerift.cli._options import Json, output_folder
 from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, StoreError
 from edgerift.report import plan_text, study_text, write_study
 from edgerift.run import Here, OnRay, Place, Processes, RunSummary, Workers, key_of, run_steps
-from edgerift.settings import Document, Parts, Settings, Threads
+from edgerift.settings import Document, Parts, Threads
 from edgerift.steps import Progress, Recipe, Store, default_root, silent
 from edgerift.study import Cell, Plan, StudyFile, StudyResult, collect, known_cells, make_plan, open_study
 from edgerift.track import track
@@ -24,21 +26,21 @@ from edgerift.track import track
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 
 
-class StudyOptions(Settings, ABC):
+class StudyOptions(Command, ABC):
     """Which study, and where its results are kept."""
 
     file: tyro.conf.Positional[Path]
-    """the study's YAML file"""
-    profile: str | None = None
-    """profile to use; small unless given, or the only one that the file has"""
-    data_root: Path | None = None
-    """a folder with the sets' offline copies; the environment's EDGERIFT_DATA otherwise"""
-    store: Path | None = None
-    """where finished steps are kept; the environment's EDGERIFT_STORE, else the user's cache folder, otherwise"""
-    mirror: str | None = None
-    """an fsspec URL, such as s3://bucket/folder, through which machines without a shared disk share finished steps"""
-    known: tuple[Path, ...] = ()
-    """the result.json of runs elsewhere: cells of the same recipes are taken from there where the store lacks them"""
+    """YAML file of the study"""
+    profile: Annotated[str | None, Shown(group="study", default="small, or the file's only profile")] = None
+    """profile to use"""
+    data_root: Annotated[Path | None, Shown(group="study", metavar="DIR", default="$EDGERIFT_DATA")] = None
+    """folder with local copies of the image sets"""
+    store: Annotated[Path | None, Shown(group="study", metavar="DIR", default=STORE_PATH.default)] = None
+    """folder where finished steps are cached"""
+    mirror: Annotated[str | None, Shown(group="study", metavar="URL")] = None
+    """fsspec URL, such as s3://bucket/folder, to share finished steps between machines without a shared disk"""
+    known: Annotated[tuple[Path, ...], Shown(group="study", metavar="FILE")] = ()
+    """result.json of a run elsewhere, to reuse its results for identical cells; repeatable"""
 
     def read(self) -> StudyFile:
         """Read the file."""
@@ -60,10 +62,12 @@ class StudyOptions(Settings, ABC):
 
 @final
 class PlanStudy(StudyOptions):
-    """Show what of a study is done and what is missing, with an estimate of the time from earlier runs."""
+    """Show which cells are finished or missing, and a time estimate."""
+
+    example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 
     details: bool = False
-    """list every step by name, with what it waits for"""
+    """list every step and the steps it depends on"""
     as_json: Json = False
 
     def run(self) -> int:
@@ -77,7 +81,9 @@ class PlanStudy(StudyOptions):
 
 @final
 class StudyStatus(StudyOptions):
-    """Show from another terminal how far a running study is: what runs now, what failed, what waits."""
+    """Show the progress of a running study from another terminal."""
+
+    example: ClassVar[str] = "edgerift study status studies/diva.yaml --profile small"
 
     as_json: Json = False
 
@@ -90,29 +96,34 @@ class StudyStatus(StudyOptions):
 
 @final
 class RunStudy(StudyOptions):
-    """Build what a study lacks, past steps that fail, and write its tables, figures and page.
+    """Run missing steps; write tables, figures and a report.
 
-    A run that was stopped or killed goes on where it was. Exit code 1 says that cells are missing.
+    Continues past failures; a run that was stopped or killed resumes where it stopped. The exit code is 1 if cells are
+    missing.
     """
 
-    on: Annotated[str, tyro.conf.arg(metavar="PLACE")] = "here"
+    example: ClassVar[str] = "edgerift study run studies/diva.yaml --on processes --workers 4 --out diva"
+
+    trust: Annotated[bool, Shown(group="study")] = False
+    """import and run custom architectures, module:factory, that the file names"""
+    on: Annotated[str, tyro.conf.arg(metavar="PLACE"), Shown(group="workers", metavar="PLACE")] = "here"
     """where steps run: here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"""
-    workers: Parts | None = None
-    """processes, with --on processes; as many as the machine has cores unless given"""
-    threads: Threads = 0
-    """threads of a step; unless given PyTorch's own number here, the cores divided among the workers elsewhere"""
-    cpus: PositiveFloat = 1
-    """CPUs, or the share of one, that a step takes on Ray; a step of several has as many threads"""
-    gpus: NonNegativeFloat = 0
-    """GPUs, or the share of one, that a step takes on Ray"""
-    out: Path | None = None
-    """the folder for tables, figures and page; STUDY-PROFILE unless given"""
-    trust: bool = False
-    """import and run the networks of your own, `module:factory`, that the file names"""
-    track: bool = False
-    """log every finished cell to MLflow, in OUT/mlflow.db unless --track-uri names a server"""
-    track_uri: str | None = None
-    """the MLflow server, such as http://host:5000; implies --track"""
+    workers: Annotated[Parts | None, Shown(group="workers", default="one per core")] = None
+    """number of processes, with --on processes"""
+    threads: Annotated[
+        Threads, Shown(group="workers", default="PyTorch's own here, else the cores divided among the workers")
+    ] = 0
+    """threads per step"""
+    cpus: Annotated[PositiveFloat, Shown(group="workers")] = 1
+    """CPUs per step on Ray, also its threads; may be a fraction"""
+    gpus: Annotated[NonNegativeFloat, Shown(group="workers")] = 0
+    """GPUs per step on Ray; may be a fraction"""
+    out: Annotated[Path | None, Shown(group="output", metavar="DIR", default="STUDY-PROFILE")] = None
+    """folder for tables, figures and report"""
+    track: Annotated[bool, Shown(group="output")] = False
+    """log every finished cell to MLflow, in DIR/mlflow.db or on the server of --track-uri"""
+    track_uri: Annotated[str | None, Shown(group="output", metavar="URL")] = None
+    """MLflow server, such as http://host:5000; implies --track"""
     as_json: Json = False
 
     def run(self) -> int:
@@ -166,12 +177,12 @@ class RunStudy(StudyOptions):
         if not on_ray and self.on not in ("here", "processes"):
             raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
         if self.on != "processes" and self.workers not in (None, 1):
-            instead = "Ray takes as many as fit on its nodes, by --cpus" if on_ray else "here steps run one by one"
+            instead = "Ray starts as many as fit on its nodes, by --cpus" if on_ray else "here steps run one by one"
             raise InputError(f"--workers {self.workers} needs --on processes; {instead}")
         for option, given, usual in (("--cpus", self.cpus, 1), ("--gpus", self.gpus, 0)):
             if not on_ray and given != usual:
                 raise InputError(
-                    f"{option} {given:g} needs --on ray or a cluster's address; {self.on} counts no shares"
+                    f"{option} {given:g} needs --on ray or a cluster's address; it has no effect with --on {self.on}"
                 )
 
     def _workers(self, store: Store) -> Workers:
@@ -194,12 +205,14 @@ class RunStudy(StudyOptions):
 
 @final
 class ShowStudy(StudyOptions):
-    """Write the tables, figures and page of what a study has so far, and show its tables."""
+    """Write and show tables and figures of the finished cells."""
 
-    out: Path | None = None
-    """the folder for tables, figures and page; STUDY-PROFILE unless given"""
-    result: Path | None = None
-    """a result.json of an earlier run to show, instead of what the store has"""
+    example: ClassVar[str] = "edgerift study show studies/diva.yaml --out diva"
+
+    out: Annotated[Path | None, Shown(group="output", metavar="DIR", default="STUDY-PROFILE")] = None
+    """folder for tables, figures and report"""
+    result: Annotated[Path | None, Shown(group="study", metavar="FILE")] = None
+    """result.json of an earlier run, to show it instead of what is in the store"""
     as_json: Json = False
 
     def run(self) -> int:
@@ -241,10 +254,8 @@ def _added(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
-StudyCommand = Annotated[
-    Annotated[PlanStudy, tyro.conf.subcommand("plan")]
-    | Annotated[RunStudy, tyro.conf.subcommand("run")]
-    | Annotated[StudyStatus, tyro.conf.subcommand("status")]
-    | Annotated[ShowStudy, tyro.conf.subcommand("show")],
-    tyro.conf.subcommand("study", description="Run grids of experiments from one file: the tables of both papers."),
-]
+STUDY: Final = Family(
+    "Plan, run and show grids of experiments from one file.",
+    "edgerift study run studies/diva.yaml --profile small --out diva",
+    {"plan": PlanStudy, "run": RunStudy, "status": StudyStatus, "show": ShowStudy},
+)

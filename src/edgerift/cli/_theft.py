@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from edgerift import images, zoo
+from edgerift.cli._fields import Shown
 from edgerift.errors import DataError
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.images import ImagesSettings
 from edgerift.settings import BatchSize, Count, LearningRate, Seed, Settings, Times
 from edgerift.train import TrainSettings
 
-#: What a thief asks about who knows the victim's task alone: near the victim's images, or far from them.
+#: What an attacker queries knowing only the victim's task: near the victim's images, or far from them.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
 _COLLAGES: Final = "collages"
 
@@ -22,50 +23,53 @@ _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
 _LEARNING_RATE: Final = 0.01
 _BATCH: Final = 64
-#: Digits are learned from few questions in few epochs, which then need more and longer strides.
+#: Digits are learned from few queries in few epochs, which then need more and larger steps.
 _DIGITS_BUDGET: Final = 2_000
 _DIGITS_EPOCHS: Final = 15
 _DIGITS_LEARNING_RATE: Final = 0.05
 _DIGITS_BATCH: Final = 32
 
-#: The thief holds back no more than this of a named set: he chooses nothing by validation.
+_QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
+
+#: No more than this share of a named set is held out: no model is selected by validation.
 _HELD_BACK: Final = 0.01
 
 
 class TheftOptions(Settings):
-    """How a thief steals the build through its answers."""
+    """How an attacker steals the build through its predictions."""
 
-    queries: str | None = None
-    """what the thief asks about: an image set by name, a folder, an .npz, a hub id, or collages of the victim's own
-    training images; unless given cifar100 for cifar10, cifar10 for cifar100, svhn and gtsrb, and collages otherwise"""
-    budget: Count | None = None
-    """how many different images the thief may ask about; 50000 unless given, 2000 for collages of digits"""
-    student: str | None = None
-    """the clone's network; resnet8 for a victim that is one of the small networks or your own, else resnet18"""
-    thief_epochs: Times | None = None
-    """passes of the clone over the answers; 50 unless given, 15 for digits"""
-    thief_learning_rate: LearningRate | None = None
-    """the highest learning rate of the clone's training; 0.01 unless given, 0.05 for digits"""
-    thief_batch_size: BatchSize | None = None
-    """questions a step of the clone's training; 64 unless given, 32 for digits"""
-    thief_precision: Literal["float32", "bfloat16"] = "float32"
+    queries: Annotated[str | None, Shown(metavar="SET", default="chosen by --data", details=_QUERIES_DEFAULT)] = None
+    """images that the attacker queries: an image set as for --data, or collages of the victim's training images"""
+    budget: Annotated[Count | None, Shown(default="2000 for collages of digits, else 50000")] = None
+    """number of different images that the attacker may query"""
+    student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
+    """architecture of the clone"""
+    clone_epochs: Annotated[Times | None, Shown(default="15 for digits, else 50")] = None
+    """training epochs of the clone"""
+    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.05 for digits, else 0.01")] = (
+        None
+    )
+    """peak learning rate of the clone"""
+    clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
+    """images per training step of the clone"""
+    clone_precision: Annotated[Literal["float32", "bfloat16"], Shown(advanced=True)] = "float32"
     """bfloat16 trains the clone under autocast"""
-    thief_seed: Seed | None = None
-    """draws the questions, the views and the clone's first weights; the next after --seed unless given, for with the
-    victim's own seed a clone of the same network starts from the victim's own first weights, which no thief knows"""
+    clone_seed: Annotated[Seed | None, Shown(advanced=True, default="--seed plus 1")] = None
+    """seed for queries, views and the clone's initial weights; with the victim's own seed a clone of the same
+    architecture would start from the victim's initial weights, which an attacker does not know"""
 
 
 def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
-    """Tell how many different images a thief may ask about; `victim` describes the victim's own images."""
+    """Compute how many different images an attacker may query; `victim` describes the victim's own images."""
     if options.budget is not None:
         return options.budget
     return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == _COLLAGES else _BUDGET
 
 
 def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
-    """Describe what a thief asks about; `victim` describes the victim's own images, whose size the questions have.
+    """Describe what an attacker queries; `victim` describes the victim's own images, whose size the queries have.
 
-    Nearly all training images of a named set are asked about, and as many collages as the budget pays for. Raises
+    Nearly all training images of a named set are queried, and as many collages as the budget pays for. Raises
     :class:`~edgerift.errors.DataError` for a set that is missing; where nobody named it, the error says how to do
     without it.
     """
@@ -79,8 +83,8 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
         if options.queries is not None:
             raise
         raise DataError(
-            f"thieves of '{victim.source}' ask about '{source}' unless told otherwise: {error}; or pass "
-            "--queries collages to ask about collages of the victim's own images"
+            f"the default --queries for '{victim.source}' is '{source}': {error}; or pass --queries collages to query "
+            "collages of the victim's own images"
         ) from None
 
 
@@ -93,21 +97,21 @@ def thief(
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> Knockoff:
-    """Describe how a thief trains his clone; `architecture` is the victim's network by its name in the zoo.
+    """Describe how an attacker trains a clone; `architecture` is the victim's network by its name in the zoo.
 
-    `seed` is the victim's; the thief has the next one unless he is given his own, for with the victim's a clone of the
-    same network would start from the victim's first weights, which no thief knows. Raises
+    `seed` is the victim's; the attacker's default is the next one, since with the victim's a clone of the same network
+    would start from the victim's initial weights, which no attacker knows. Raises
     :class:`~edgerift.errors.ModelError` for a student that is not known.
     """
     digits = victim.source == "digits"
     student = clone_network(options, architecture)
     zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
-    own_seed = seed + 1 if options.thief_seed is None else options.thief_seed
+    own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
     training = TrainSettings(
-        epochs=options.thief_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
-        learning_rate=options.thief_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
-        batch_size=options.thief_batch_size or (_DIGITS_BATCH if digits else _BATCH),
-        precision=options.thief_precision,
+        epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
+        learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
+        batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
+        precision=options.clone_precision,
         device=device,
         seed=own_seed,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from rich.text import Text
 
 from edgerift import images, zoo
-from edgerift.cli._options import DataOptions, Json, output_folder
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.measure import accuracy
@@ -25,25 +26,28 @@ _EPOCHS = {"digits": 30}
 class OriginalOptions(Settings):
     """How to train the original."""
 
-    model: Annotated[str, tyro.conf.arg(help=f"{', '.join(zoo.names())}, or module:factory for your own")] = "resnet8"
-    stem: Literal["small", "imagenet"] = "small"
-    """the first layers: for small images, or as for ImageNet"""
-    pretrained: bool = False
-    """start from ImageNet weights (stem imagenet, needs the network)"""
-    epochs: Times | None = None
-    """passes over the training images; 20 unless given, 30 for digits"""
-    learning_rate: LearningRate = 0.1
-    """the highest learning rate of the cosine schedule"""
-    batch_size: BatchSize = 128
-    """images a step"""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    model: Annotated[
+        str,
+        Shown(text="architecture, or module:factory for one of your own", details=f"Names: {', '.join(zoo.names())}"),
+    ] = "resnet8"
+    stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
+    """first layers: for small images, or those for ImageNet"""
+    pretrained: Annotated[bool, Shown(advanced=True)] = False
+    """start from ImageNet weights (needs --stem imagenet and network access)"""
+    epochs: Annotated[Times | None, Shown(default="30 for digits, else 20")] = None
+    """training epochs"""
+    learning_rate: Annotated[LearningRate, Shown(advanced=True)] = 0.1
+    """peak learning rate of the cosine schedule"""
+    batch_size: Annotated[BatchSize, Shown(advanced=True)] = 128
+    """images per training step"""
+    precision: Annotated[Literal["float32", "bfloat16"], Shown(advanced=True)] = "float32"
     """bfloat16 trains under autocast"""
-    compile: bool = False
-    """train through torch.compile (needs a C++ compiler)"""
+    compile: Annotated[bool, Shown(advanced=True)] = False
+    """train with torch.compile (needs a C++ compiler)"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to train"""
-    seed: Seed = 0
-    """draws the weights, the order, the augmentation and the splits"""
+    """device for all training"""
+    seed: Annotated[Seed, Shown(details="It sets initialisation, shuffling, augmentation and splits")] = 0
+    """seed of all random numbers"""
 
 
 class TrainResult(Settings):
@@ -59,13 +63,20 @@ class TrainResult(Settings):
     recipe: str
 
 
-class Train(Settings):
-    """Train an original and write DIR/original.safetensors, DIR/history.json and DIR/history.png."""
+class Train(Command):
+    """Train a float model, the original, on an image set.
 
-    out: Path
-    """the folder for the results"""
-    data: Annotated[DataOptions, tyro.conf.arg(name="")] = DataOptions()
-    original: Annotated[OriginalOptions, tyro.conf.arg(name="")] = OriginalOptions()
+    Writes DIR/original.safetensors, DIR/history.json and DIR/history.png.
+    """
+
+    example: ClassVar[str] = "edgerift train --data cifar10 --model resnet18 --out trained"
+
+    out: Annotated[Path, OUT]
+    """folder for the results"""
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data", whole=True)] = DataOptions()
+    original: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", whole=True)] = (
+        OriginalOptions()
+    )
     as_json: Json = False
 
     def run(self) -> int:
@@ -96,7 +107,7 @@ class Train(Settings):
 
 
 def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
-    """Turn the options into the recipe of an original, for images that are brought to one size."""
+    """Turn the options into the recipe of an original, for images that are resized to one size."""
     assert described.size is not None
     classes = class_count(described)
     architecture = zoo.Architecture(

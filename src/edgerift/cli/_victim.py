@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, given_original
+from edgerift.cli._fields import Shown
 from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import (
+    OWN_RUNTIME,
     AdaptOptions,
     adapt_recipe,
     chosen_runtimes,
@@ -29,17 +31,19 @@ class VictimOptions(Settings):
     """Whose answers are looked at."""
 
     victim: Literal["build", "original"] = "build"
-    """the build that ships, or the original in float"""
-    original: Path | None = None
-    """an original.safetensors; trained from the data unless given"""
-    adapted: Path | None = None
-    """its program.safetensors, or a folder that `edgerift adapt` or `edgerift harden` wrote, whose build is then it"""
-    build: Path | None = None
-    """the shipped .pte, .onnx or .pt2, which is enough; compiled from the program unless given"""
-    runtime: RuntimeName | None = None
-    """the runtime of the build; the target's own unless given"""
-    trust: bool = False
-    """open an Inductor package or an original of your own factory, which runs code"""
+    """deployed build or float original"""
+    original: Annotated[Path | None, Shown(metavar="FILE", default="train one")] = None
+    """float model, original.safetensors"""
+    adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
+    """program.safetensors, or a folder of `edgerift adapt` or `edgerift harden`, whose build becomes the victim"""
+    build: Annotated[
+        Path | None, Shown(metavar="FILE", default="compile one", details="It needs no other model file")
+    ] = None
+    """deployed .pte, .onnx or .pt2 file"""
+    runtime: Annotated[RuntimeName | None, Shown(advanced=True, default=OWN_RUNTIME)] = None
+    """runtime of the build"""
+    trust: Annotated[bool, Shown(advanced=True)] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
 
 
 class Found(NamedTuple):
@@ -108,7 +112,7 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
     zoo.check_classes(program.provenance.classes, train.classes, train.name)
     if program.size != described.size:
         raise ModelError(
-            f"the program was made for images of {program.size} pixels, the images are brought to "
+            f"the program was made for images of {program.size} pixels, the images are resized to "
             f"{described.size}; pass --size {program.size}"
         )
     return described

@@ -31,7 +31,7 @@ class Trace:
 
     `found` uint8 `[N,C,H,W]` is the first evasive candidate, or the last candidate where there was none; `last` the
     last one. `first` is the number of gradient calls before the first success, -1 without one. `fooled`: the build was
-    wrong about a candidate it was asked about. The rest are counts.
+    wrong about a candidate it was queried with. The rest are counts.
     """
 
     found: Tensor
@@ -64,7 +64,7 @@ class Engine:
     ) -> None:
         """Prepare the search.
 
-        `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a question only
+        `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a query only
         about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`. The
         models are shown images of `channels` channels, by default as many as are moved; one channel is repeated.
         """
@@ -137,7 +137,7 @@ class Engine:
         }
 
     def _due(self, state: State) -> Tensor:
-        """Tell which samples the build is asked about before the next gradient: bool `[B]`."""
+        """Tell with which samples the build is queried before the next gradient: bool `[B]`."""
         taken = state["taken"].cpu()
         final_one = taken == self._attack.steps
         untouched = (taken == 0) & (state["start"] == 0) & (self._attack.start == "clean")
@@ -229,7 +229,7 @@ def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> 
 def _checked(values: Tensor, like: Tensor) -> Tensor:
     if not isinstance(values, Tensor) or values.shape != like.shape:
         answer = f"shape {list(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value an image, [N]")
+        raise ModelError(f"the objective answered {answer}; needed: a tensor with one value per image, [N]")
     if not values.requires_grad:
         raise ModelError("the objective has no gradient; compute it from the logits, with neither detach() nor no_grad")
     if not bool(values.isfinite().all()):

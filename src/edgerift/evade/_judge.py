@@ -1,4 +1,4 @@
-"""Who decides: the build, asked about uint8 images, and the original wherever the build was wrong."""
+"""Who decides: the build, queried with uint8 images, and the original wherever the build was wrong."""
 
 from __future__ import annotations
 

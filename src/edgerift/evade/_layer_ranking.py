@@ -1,4 +1,4 @@
-"""Which layer's quantization opens the rift: the layers of a program, by what restoring each one heals."""
+"""Which layer's quantization opens the rift: the layers of a program, by what restoring each one fixes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def random_search(
     Images are uint8 `[N,3,H,W]`, labels int64 `[N]`. Of `attack` count the epsilon, the goal, the target class, the
     seed and, unless `tries` is given, the budget: as many tries an image as there are gradient calls, at least one.
     Half of the tries draw every pixel anywhere in its range, half at one of its ends. The draw depends on the image's
-    bytes and the seed alone. `grey` images stay grey; unless it is given the pixels of all images tell.
+    bytes and the seed alone. `grey` images stay grey; by default the pixels of all images decide.
     """
     tries = max(1, attack.steps * attack.restarts) if tries is None else tries
     attack = attack.replace(start="random")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVASION: Final = "evasion.safetensors"
 SELECTION: Final = "selection.safetensors"
 
-#: A killed search goes on after the last whole part of so many images.
+#: A killed search resumes after the last whole part of this many images.
 _PART: Final = 128
 _ELIGIBLE: Final = "eligible"
 
@@ -101,8 +101,8 @@ class SelectRecipe(Recipe):
 class EvadeRecipe(Recipe):
     """Attack `count` of the test images that both models get right, or all: `evasion.safetensors`.
 
-    `draw` seeds the choice of the images. A run that was killed goes on after its last finished part. With `shard`,
-    parts of at least so many images are steps of their own, which may run at the same time; the result is the same.
+    `draw` seeds the choice of the images. A run that was killed resumes after its last finished part. With `shard`,
+    parts of at least this many images are steps of their own, which may run at the same time; the result is the same.
     Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
     """
 

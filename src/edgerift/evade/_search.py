@@ -1,4 +1,4 @@
-"""The search as a user calls it: choose the images that can be evaded, search, and judge every find from its file."""
+"""The search as a user calls it: choose the images that can be evaded, search, judge every success from its file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgerift.measure import predict_all
 from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 
-#: How many images the original is asked about twice.
+#: With how many images the original is queried twice.
 _REPEATED: Final = 4
 #: How many clean images tell how far a twin may be from its runtime.
 _SLACK_IMAGES: Final = 64
@@ -56,7 +56,7 @@ def search(
 ) -> Evasion:
     """Search each image's box for one that the original gets right and the build gets wrong.
 
-    `attack` is a description or the name of a preset, the strongest unless given; `changes` replace fields of it, such
+    `attack` is a description or the name of a preset, the strongest by default; `changes` replace fields of it, such
     as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
     the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
     on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a

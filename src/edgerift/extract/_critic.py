@@ -1,4 +1,4 @@
-"""The critic of MAZE-PD: it tells a thief's own images from those that his generator makes."""
+"""The critic of MAZE-PD: it tells an attacker's own images from those that the generator makes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def _is_none(value: object) -> bool:
 
 @final
 class DataFree(Settings):
-    """A thief without images: a generator makes what he asks about, and is trained to make what the clone gets wrong.
+    """An attacker without images: a generator makes the queries, and is trained to make what the clone gets wrong.
 
     `name`, one of those in :data:`DATA_FREE`, fills in what its publication says; any other field given goes before
     it, and a mapping changes some fields of a part.
@@ -39,7 +39,7 @@ class DataFree(Settings):
     generator in evaluation mode, whose batch normalisation takes running statistics; None is as published: "eval" for
     DisGUIDE, "train" for the others. Clones are in evaluation mode while the generator learns. `latent` and `width` are
     the generator's, whose 128 channels cost a processor more than a small clone. `positives` teach the critic alone:
-    the victim is not asked about them, and they are not rehearsed. `seed` draws all. On several `devices`, processes
+    the victim is not queried with them, and they are not rehearsed. `seed` draws all. On several `devices`, processes
     that work as one, each has its share of every batch, and batch normalisation and the balance of the classes are
     those of the share. `precision` is that of training; what the generator climbs is always computed in float32. MAZE's
     own clone, a WRN-22-2, is not in the zoo: both have DFME's.
@@ -93,7 +93,9 @@ class DataFree(Settings):
         if self.differences is None and self.summed:
             raise ValueError("summed is for the estimated gradient of an attack with differences; leave it out")
         if self.differences is not None and self.diversity > 0:
-            raise ValueError("diversity is for clones that disagree, and this attack takes differences; leave it out")
+            raise ValueError(
+                "diversity is for attacks with several clones; this one uses finite differences; leave it out"
+            )
         if self.differences is not None and self.loss == "cross-entropy":
             raise ValueError("labels do not change in small steps, so their differences are zero; use disguide-hard")
         if self.batch_size % self.devices:
@@ -102,12 +104,12 @@ class DataFree(Settings):
                 "allow; give a multiple"
             )
         if self.reuse and (self.differences is None or not self.differences.needs_middle):
-            raise ValueError("reuse needs a generator's step that asks about its images; use forward differences")
+            raise ValueError("reuse needs a generator step that queries its images; use forward differences")
         return self
 
     @property
     def queries(self) -> int:
-        """How many images an iteration asks about."""
+        """Queries per iteration."""
         probes = 0 if self.differences is None else self.generator_steps * self.differences.queries
         return self.batch_size * (probes + self.clone_steps - self.reuse)
 

@@ -30,7 +30,7 @@ class DataFreeClone(NamedTuple):
     """A model stolen without images, in evaluation mode, on the CPU, and how it was stolen.
 
     `model` answers images `[N,3,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
-    the questions.
+    the queries.
     """
 
     model: Vote
@@ -56,10 +56,10 @@ def data_free(
     """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
-    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives`
-    uint8 `[N,3,H,W]` are the thief's own images, for MAZE-PD. `observe` measures the clone at `points` places of the
-    budget; nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack goes on to
-    the same clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
+    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
+    `[N,3,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` of the budget;
+    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack resumes to the same
+    clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
     On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
     ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it.
@@ -108,7 +108,7 @@ def _require_budget(chosen: DataFree, ranks: Ranks, victim: Oracle) -> None:
     asked = chosen.queries // ranks.world_size
     if victim.streamable < asked:
         raise InputError(
-            f"a budget of {victim.streamable}; one iteration of {chosen.name} asks about {asked} images: give "
+            f"a budget of {victim.streamable}; one iteration of {chosen.name} takes {asked} queries; give "
             "a larger budget, or a smaller batch_size"
         )
 
@@ -133,6 +133,6 @@ def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) ->
     if positives is None or shape != ("uint8", (3, size, size)) or len(positives) < chosen.positives.count:
         given = "none" if positives is None else f"{len(positives)} of {shape}"
         raise InputError(
-            f"the attack uses {chosen.positives.count} images of the thief's own, uint8 [N,3,{size},{size}]; "
+            f"the attack uses {chosen.positives.count} images of the attacker's own, uint8 [N,3,{size},{size}]; "
             f"got {given}"
         )

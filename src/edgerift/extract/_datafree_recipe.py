@@ -44,7 +44,7 @@ _CURVE_IMAGES: Final = 2000
 class DataFreeTheft(Settings):
     """What a theft without images took, on the victim's own test images.
 
-    As in :class:`Theft`: `defender_error` is that of the answers as the thief and every user gets them,
+    As in :class:`Theft`: `defender_error` is that of the answers as the attacker and every user gets them,
     `adversary_error` that of the clone at the end of the budget, `disagreement` the share of images to which
     the two give different labels, `divergence` KL(victim || clone) in nats, `l1` what the defences change. `spent`
     counts the images paid for.
@@ -76,11 +76,11 @@ class DataFreeRecipe(Recipe):
 
     Several clones that vote are `clone.safetensors`, `clone-2.safetensors` and so on; `samples.png` shows what the
     generator makes at the end. `images` are the victim's own,
-    whose test images measure the theft; the thief sees none of them, but with `positives`, which are drawn from the
+    whose test images measure the theft; the attacker sees none of them, but with `positives`, which are drawn from the
     training images. `pixels="float"` answers float images as they are, which only a float victim can. `simulated` puts
     the program's quantized weights, computed in float without any rounding, in the place of the build: an attack that
     fails against the build and not against this was stopped by the arithmetic, not by the training. `program` is that
-    of a build that was given as a file, for its owner's diagnosis. A victim of grey images is asked about grey ones
+    of a build that was given as a file, for its owner's diagnosis. A victim of grey images is queried with grey ones
     alone, unless `in_colour`: an API takes what no grey camera records. Each further one of the attack's `devices` has
     a ledger of its own, `ledger-1` and so on.
     """
@@ -106,11 +106,11 @@ class DataFreeRecipe(Recipe):
         if self.simulated and self._program is None:
             raise ValueError("simulated is for a build whose program is known; give the program, or leave it out")
         if self.pixels == "float" and not (self.simulated or self.victim.type in ("train", "given-original")):
-            raise ValueError("a build takes whole grey levels alone; leave out pixels: float")
+            raise ValueError("a build accepts whole grey levels only; leave out pixels: float")
         if self.budget < self.attack.queries:
             raise ValueError(
-                f"a budget of {self.budget} is less than the {self.attack.queries} questions of one iteration; give a "
-                "larger budget or a smaller batch_size"
+                f"a budget of {self.budget} is less than the {self.attack.queries} queries of one iteration; give "
+                "a larger budget or a smaller batch_size"
             )
         return self
 
@@ -200,7 +200,8 @@ class DataFreeRecipe(Recipe):
             return None
         if len(train) < self.attack.positives.count:
             raise InputError(
-                f"the thief is to have {self.attack.positives.count} of {len(train)} training images; give fewer"
+                f"positives.count is {self.attack.positives.count} and there are {len(train)} training images; "
+                "give fewer"
             )
         draws = torch.Generator().manual_seed(self.attack.seed)
         return train.images[torch.randperm(len(train), generator=draws)[: self.attack.positives.count]]

@@ -1,4 +1,4 @@
-"""A data-free attack that runs: it spends a budget, measures on the way, and goes on after a kill."""
+"""A data-free attack that runs: it spends a budget, measures on the way, and resumes after a kill."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Attacking:
         if self._checkpoint is not None:
             suffix = ".replay" if self._ranks.rank == 0 else f".replay-{self._ranks.rank}"
             file = self._checkpoint.with_name(self._checkpoint.name + suffix)
-        # No more can be remembered than is asked about.
+        # No more can be remembered than was queried.
         capacity = min(self._chosen.rehearsal.capacity // self._ranks.world_size, self._total * self._asked)
         return Replay(max(1, capacity), self._device, file, slack=self._asked)
 
@@ -112,9 +112,7 @@ class Attacking:
     def _point(self, queries: int, observe: Observe | None) -> CurvePoint:
         clone_losses, zero_shares = _columns(self._seen)
         if not math.isfinite(sum(clone_losses)):
-            raise ModelError(
-                f"the clones' loss is not finite any more after {queries} questions; give a lower learning rate"
-            )
+            raise ModelError(f"the clones' loss is not finite after {queries} queries; use a lower learning rate")
         self._seen = []
         measured = None
         if observe is not None and self._ranks.rank == 0:

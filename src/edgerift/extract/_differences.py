@@ -42,7 +42,7 @@ class Differences(Settings):
 
     @property
     def needs_middle(self) -> bool:
-        """Whether the victim is asked about the point itself."""
+        """Whether the victim is queried with the point itself."""
         return self.scheme == "forward" or self.split
 
     @property
@@ -55,7 +55,7 @@ class Estimate(NamedTuple):
     """A gradient estimated at points, and what the victim answered there.
 
     `gradient` `[N,3,H,W]` of the loss of each point; `answers` `[N,K]` at the points themselves, None where they were
-    not asked about; `zero_share` the share of directions along which the victim's answers did not change at all.
+    not queried; `zero_share` the share of directions along which the victim's answers did not change at all.
     """
 
     gradient: Tensor

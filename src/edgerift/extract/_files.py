@@ -37,7 +37,7 @@ def warn_of_zeros(path: Path, images: int, size: int) -> None:
     """Say that the last `size` bytes of a file, behind the answers to some images, are left out."""
     warnings.warn(
         f"{path} ended in zeros behind the answers to {images} images, as a power cut leaves a file; the last {size} "
-        "bytes are left out, nothing of them is used, and what they answered is asked again",
+        "bytes are left out, nothing of them is used, and those images are queried again",
         EdgeriftWarning,
         stacklevel=2,
     )

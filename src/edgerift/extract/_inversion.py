@@ -1,4 +1,4 @@
-"""Undoing a defence that the thief knows: a learned map from defended to clean posteriors."""
+"""Undoing a defence that the attacker knows: a learned map from defended to clean posteriors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FLOOR: Final = 1e-6
 def learn_inversion(defences: Sequence[Defence], classes: int, *, seed: int = 0) -> Inversion:
     """Learn to undo known defences: a map from defended posteriors float32 `[N,K]` to clean ones.
 
-    A thief who knows which defence runs, and its settings, applies it to posteriors of his own making, softmax of
+    An attacker that knows which defence runs, and its settings, applies it to made-up posteriors, softmax of
     normal logits with a standard deviation drawn between 0.3 and 10, and trains a small network on the pairs: D-DAE of
     Chen et al. 2023 (arXiv:2302.11672) without shadow models. Where a defence maps several posteriors to one, the
     network answers near their mean. Raises :class:`~edgerift.errors.InputError` for fewer than two classes or without

@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """What an attack trains: the generator, the clones, and a critic where the thief has images of its own."""
+    """What an attack trains: the generator, the clones, and a critic where the attacker has images of its own."""
 
     generator: Generator
     clones: Vote
@@ -178,7 +178,7 @@ class Iteration:
         return answers
 
     def _as_asked(self, images: Tensor) -> Tensor:
-        """Give images as the victim gets them: what the clones are to learn from is what it was asked about."""
+        """Give images as the victim gets them: what the clones are to learn from is what it was queried with."""
         return to_whole(images) if self._victim.pixels == "whole" else images
 
     def _train_clones(self, batch: Asked) -> Tensor:

@@ -18,7 +18,8 @@ class KeptAnswers(NamedTuple):
     """The answers to one batch of generated images, which are not kept themselves.
 
     `images` is the XXH3 checksum of the batch as the victim saw it: uint8 `[N,3,H,W]`, or float32 where the oracle
-    answers floats as they are. `answers` are posterior probabilities float32 `[N,K]` on the CPU, as the thief got them.
+    answers floats as they are. `answers` are posterior probabilities float32 `[N,K]` on the CPU, as the attacker got
+    them.
     """
 
     images: int

@@ -41,10 +41,10 @@ class Knockoff(Settings):
 
     - `labels="hard"` trains on the answers' top classes alone.
     - `top_k` keeps the k highest of each answer and adds them up to 1.
-    - `views` asks about so many randomly mirrored and shifted views of an image and averages the answers; each is paid
+    - `views` queries this many randomly mirrored and shifted views of an image and averages the answers; each is paid
       for, so the same budget covers fewer images.
     - `smoothing` mixes the answers with the uniform one, by this share.
-    - `undo` names defences that the thief knows to run, in their order; they are inverted as
+    - `undo` names defences that the attacker knows to run, in their order; they are inverted as
       :func:`learn_inversion` does. It comes first of all, on the answer to each view.
 
     Answers that do not add up to 1, since only the highest were given, are divided by their sum unless they are undone.
@@ -68,7 +68,7 @@ class Clone(NamedTuple):
     """A stolen model, in evaluation mode, and how it was stolen.
 
     `history` has each epoch's figures on the images that were given to measure on. `questions` are the images
-    `[M,3,H,W]` of the query set that were asked about, `answers` float32 `[M,K]` what the clone was trained on.
+    `[M,3,H,W]` of the query set that were queried, `answers` float32 `[M,K]` what the clone was trained on.
     """
 
     model: nn.Module
@@ -100,7 +100,7 @@ def knockoff(
     progress: Progress = silent,
     **settings_fields: Any,
 ) -> Clone:
-    """Steal a victim: ask about as many images of `queries` as its budget allows, and train a clone on the answers.
+    """Steal a victim: query as many images of `queries` as its budget allows, and train a clone on the answers.
 
     `student` is a network of the zoo by name, or a module of your own with as many classes; it goes before that of the
     settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
@@ -108,7 +108,7 @@ def knockoff(
     selected by it. The images are drawn in an order that the seed decides; asking stops at the end of the budget or of
     the set: of an oracle that was asked before, what is left of its budget is used, and what it has answered costs
     nothing. A module of your own is trained in place. Raises :class:`~edgerift.errors.InputError` when views cannot
-    differ or sizes do, :class:`~edgerift.errors.BudgetError` when not one image can be asked about, and what
+    differ or sizes do, :class:`~edgerift.errors.BudgetError` when not one image can be queried, and what
     :meth:`Oracle.ask` and `train.run` raise.
     """
     chosen = _chosen(settings or Knockoff(), student, settings_fields)
@@ -149,7 +149,7 @@ def _require_sizes(queries: ImageSet, measured_on: ImageSet | None) -> None:
     if measured_on is not None and measured_on.size != queries.size:
         raise InputError(
             f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
-            f"{measured_on.size}x{measured_on.size}; give both the size that the victim takes"
+            f"{measured_on.size}x{measured_on.size}; resize both to the victim's input size"
         )
 
 
@@ -158,12 +158,12 @@ def _blank(chosen: Knockoff, classes: int, size: int) -> nn.Module:
 
 
 def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
-    """Draw the images to ask about; what a killed run has paid for is drawn again, at no cost."""
+    """Draw the images to query; what a killed run has paid for is drawn again, at no cost."""
     count = min(len(queries), victim.budget // chosen.views)
     if count < 1:
         raise InputError(
-            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to ask; "
-            "give a larger budget or fewer views"
+            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to "
+            "query; give a larger budget or fewer views"
         )
     if chosen.views > 1 and queries.augmentation == Augmentation():
         raise InputError(f"'{queries.name}' allows no mirroring or shifting, so {chosen.views} views would be the same")
@@ -205,7 +205,7 @@ def _affordable(victim: Oracle, drawn: ImageSet, chosen: Knockoff) -> int:
     if count < 1:
         raise BudgetError(
             f"{victim.remaining} images are left of a budget of {victim.budget}, and an image with its views costs "
-            f"{chosen.views}: nothing to ask; give a larger budget"
+            f"{chosen.views}: nothing to query; give a larger budget"
         )
     return count
 

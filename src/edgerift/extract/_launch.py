@@ -94,7 +94,7 @@ def _require(devices: int, device: torch.device) -> None:
         ) from None
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise MissingRuntimeError(
-            f"devices={devices}, and this machine has {torch.cuda.device_count()}; give so many at most"
+            f"devices={devices}, and this machine has {torch.cuda.device_count()}; give at most that many"
         )
 
 

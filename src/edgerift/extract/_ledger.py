@@ -141,7 +141,9 @@ class Ledger:
 
     def _keep(self, keys: Sequence[bytes], rows: Answers) -> None:
         if not self._rows.keys().isdisjoint(keys):
-            raise StoreError(f"the ledger{self._where()} would hold an image twice; do not ask while asking")
+            raise StoreError(
+                f"the ledger{self._where()} would hold an image twice; do not query it while a query is running"
+            )
         first, needed = len(self), len(self) + len(rows)
         if self._answers is None:
             self._answers = np.empty((_FIRST_ROWS, rows.shape[1]), np.float32)
@@ -161,14 +163,14 @@ class Ledger:
 
     def _require_open(self, path: Path) -> None:
         if self._lock is None:
-            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
 
     def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
         with disk_errors(path), path.open("r+b", buffering=0) as file:
             if file.seek(0, os.SEEK_END) < self._end:
-                raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to begin anew")
+                raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to start over")
             # A block that could not be removed after a failure would be there still.
             file.truncate(self._end)
             file.seek(self._end)
@@ -217,8 +219,8 @@ class Ledger:
         except _DamagedBlockError:
             raise StoreError(
                 f"the ledger {path} is damaged at byte {self._end}, behind the answers to {len(self)} images; "
-                f"`truncate -s {self._end} {path}` keeps these and has the others paid for again, or delete it to "
-                "begin anew"
+                f"`truncate -s {self._end} {path}` keeps these, and the others are queried again; or delete it to "
+                "start over"
             ) from None
 
     def _header(self, path: Path, file: BinaryIO) -> int:

@@ -21,7 +21,7 @@ from edgerift.measure import (
 
 
 class Measures(TypedDict):
-    """The fields that the results of all thefts share."""
+    """The fields that the results of all extractions share."""
 
     defender_error: Interval
     adversary_error: Interval

@@ -1,4 +1,4 @@
-"""The oracle: a victim as a thief sees it."""
+"""The oracle: a victim as an attacker sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
 from edgerift.steps import Progress, silent
 from edgerift.train import exact_float32
 
-#: So many images are answered, written to the ledger, and only then handed out.
+#: This many images are answered, written to the ledger, and only then handed out.
 _PART: Final = 1024
 _BATCH: Final = 256
 
@@ -48,7 +48,7 @@ class Oracle:
 
     An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
     (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
-    `pixels="float"` lets it ask about float images as they are, as the published attacks do against a float model;
+    `pixels="float"` lets it query float images as they are, as the published attacks do against a float model;
     what ships takes whole grey levels.
 
     Raises :class:`~edgerift.errors.InputError` for a budget below 1, or float images for a victim that takes uint8
@@ -72,7 +72,7 @@ class Oracle:
         if budget < 1:
             raise InputError(f"a budget of {budget} images; at least 1 is needed")
         if pixels == "float" and not isinstance(victim, nn.Module):
-            raise InputError("this victim takes uint8 images alone; leave out pixels='float', or give a float model")
+            raise InputError("this victim accepts uint8 images only; leave out pixels='float', or give a float model")
         defences = checked_chain(defence)
         self._budget = budget
         self._lock = threading.RLock()
@@ -109,7 +109,7 @@ class Oracle:
 
     @property
     def streamed(self) -> int:
-        """How many generated images the attack has asked about, from its beginning."""
+        """How many generated images the attack has queried, from its beginning."""
         return self._stream.asked
 
     @property
@@ -126,7 +126,7 @@ class Oracle:
         images = images_of(images)
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
-                f"an oracle takes uint8 images [N,3,H,W], at least one; got "
+                f"an oracle needs uint8 images [N,3,H,W], at least one; got "
                 f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
             )
         keys = image_keys(images)
@@ -134,14 +134,14 @@ class Oracle:
             new = self._ledger.missing(keys)
             if len(new) > self.remaining:
                 raise BudgetError(
-                    f"{len(new)} new images cost more than the {self.remaining} left of a budget of {self._budget}; "
-                    "ask for fewer"
+                    f"{len(new)} new images cost more than the {self.remaining} left of a budget of "
+                    f"{self._budget}; query fewer"
                 )
             with self._ledger.appending():
                 for start in range(0, len(new), _PART):
                     part = new[start : start + _PART]
                     self._ledger.append([keys[place] for place in part], self._answer(_chosen(images, part)))
-                    progress("ask the victim", part[-1] + 1, len(images))
+                    progress("query the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
     def affordable(self, keys: Sequence[bytes]) -> int:
@@ -160,7 +160,7 @@ class Oracle:
         images = images_of(images)
         if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
             raise InputError(
-                f"an oracle takes generated images as float32 [N,3,H,W], at least one; got "
+                f"an oracle needs generated images as float32 [N,3,H,W], at least one; got "
                 f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
             )
         answer = self._answer if self._answer_floats is None else self._answer_floats
@@ -209,7 +209,7 @@ class Oracle:
 def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
     """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
-    They are asked about in the same parts as :class:`Oracle` takes. A module may be asked about float32 images in
+    They are queried in the same parts as :class:`Oracle` takes. A module may be queried with float32 images in
     [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
     not one row of finite numbers for each image.
     """
@@ -225,7 +225,7 @@ def to_whole(images: Tensor) -> Tensor:
 def finite(images: Tensor) -> Tensor:
     """Give generated images back, or raise `ModelError`: rounded, a NaN is black, and a broken attack a defence."""
     if not bool(images.isfinite().all()):
-        raise ModelError("the generated images are not finite any more; give a lower learning rate")
+        raise ModelError("the generated images are not finite; use a lower learning rate")
     return images
 
 

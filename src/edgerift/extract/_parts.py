@@ -46,7 +46,7 @@ class Rehearsal(Settings):
 
 @final
 class Positives(Settings):
-    """A thief who has a few images of the victim's kind (MAZE-PD): so many, and how strongly they draw the generator.
+    """An attacker with a few images of the victim's kind (MAZE-PD): how many, and how strongly they draw the generator.
 
     A critic learns to tell them from generated images, as a Wasserstein GAN's with a gradient penalty of 10 (Gulrajani
     et al. 2017, arXiv 1704.00028), `critic_steps` an iteration, and the generator descends `weight` times its negative

@@ -33,7 +33,7 @@ _MOST_COLLAGES: Final = 10_000_000
 
 
 class QuerySettings(Settings):
-    """What a thief asks about: the training images of a set, or `collages` of them, so many, drawn with `seed`.
+    """What an attacker queries: the training images of a set, or `collages` of them, that many, drawn with `seed`.
 
     Nobody looks at the labels of a set, which may be any numbers.
     """
@@ -52,7 +52,7 @@ class QuerySettings(Settings):
 class BestEpoch(Settings):
     """The epoch, from 1, whose clone was most accurate on the test images, and its error there.
 
-    It is chosen on the test set, so it flatters the thief; it stands here because published code reports it.
+    It is chosen on the test set, so it flatters the attacker; it is reported because published code reports it.
     """
 
     epoch: int
@@ -62,10 +62,10 @@ class BestEpoch(Settings):
 class Theft(Settings):
     """What a theft took, on the victim's own test images.
 
-    Errors and disagreement are shares in [0, 1]. `defender_error` is that of the answers as the thief and every user
+    Errors and disagreement are shares in [0, 1]. `defender_error` is that of the answers as the attacker and every user
     gets them, defences included; `adversary_error` that of the clone of the last epoch; `disagreement` the share of
     images to which the defended victim and the clone give different labels. `l1` and `l1_queries` measure what the
-    defences change, on the test images and on the thief's questions, in [0, 2] (a mean over the images);
+    defences change, on the test images and on the attacker's queries, in [0, 2] (a mean over the images);
     `divergence` is KL(victim || clone) in nats. `calibration_error` and `negative_log_likelihood` are of the defended
     answers. `spent` counts the images paid for.
     """
@@ -106,7 +106,7 @@ def open_victim(recipe: Victim, store: Store, progress: Progress) -> Build | nn.
 class ExtractRecipe(Recipe):
     """Steal a victim: `theft.json`, `clone.safetensors`, `ledger.bin`, `history.json` and `history.png`.
 
-    `images` are the victim's own, whose test images measure the theft; `queries` what the thief asks about, and
+    `images` are the victim's own, whose test images measure the theft; `queries` what the attacker queries, and
     `budget` how many answers are paid for. A run that was killed pays for no image twice and goes on from the clone's
     last epoch.
     """

@@ -41,7 +41,7 @@ def kl(logits: Tensor, answers: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
-    """Compute the loss `[N]` of a thief who sees labels: the cross-entropy with the answers' top classes."""
+    """Compute the loss `[N]` of an attacker that sees labels: the cross-entropy with the answers' top classes."""
     return F.cross_entropy(logits, answers.argmax(1), reduction="none")
 
 

@@ -23,9 +23,9 @@ _ROWS_AT_ONCE: Final = 65_536
 
 @final
 class Replay:
-    """The last `capacity` images that a thief asked about, and their answers; the oldest go first.
+    """The last `capacity` images that an attacker queried, and their answers; the oldest go first.
 
-    Images are kept as they were asked about, uint8 or float32, on `device`. With a `path` they are also written to
+    Images are kept as they were queried, uint8 or float32, on `device`. With a `path` they are also written to
     that file, from which :meth:`restore` reads them after a kill: its rows beyond the capacity let a run go back to its
     last checkpoint, as long as no more than 131,072 images, or `slack` if that is more, were added since.
     """
@@ -87,7 +87,7 @@ class Replay:
         assert self._path is not None
         expected = self._rows() * _bytes(images[:1], answers[:1]).shape[1]
         if not self._path.exists() or self._path.stat().st_size != expected:
-            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to begin anew")
+            raise StoreError(f"the replay memory {self._path} is gone or damaged; delete the checkpoint to start over")
         self._begin(images, answers, keep=True)
         assert self._images is not None
         assert self._answers is not None

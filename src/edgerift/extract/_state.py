@@ -23,7 +23,7 @@ class Parts(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How far an attack is: iterations done, images asked about and remembered, its curve, and what it saw since.
+    """How far an attack is: iterations done, images queried and remembered, its curve, and what it saw since.
 
     `curve` is JSON; `clone_losses` and `zero_shares` are those of the iterations behind the curve's last point.
     """

@@ -32,12 +32,12 @@ from edgerift.steps import let_go, require_regular, write_whole
 
 @final
 class Stream:
-    """The generated images that were paid for, batch by batch, in the order in which they were asked about.
+    """The generated images that were paid for, batch by batch, in the order in which they were queried.
 
     Each batch takes 24 bytes, whatever it holds: so 20 million answers do not fill a disk. Answers are on disk before
     they are handed out, in a second file `PATH.answers`, until they are settled; with `keep` they stay for good. An
     attack that was killed begins again at a place where it settled, and gets the batches behind that from the file: it
-    has to ask about the same images.
+    has to query the same images.
 
     Both files are appended to and cut, never rewritten. What a kill tore off at their ends is left out on opening.
     They survive a killed process. A power cut may take what was appended since the attack last settled: when it takes
@@ -48,7 +48,7 @@ class Stream:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
         self._path = None if path is None else path.resolve()
         self._identity, self._keep = identity, keep
-        # The batches from number `first` on, which may be asked about again; those before are settled.
+        # The batches from number `first` on, which may be queried again; those before are settled.
         self._batches: list[Batch] = []
         self._first, self._first_asked = 0, 0
         self._place, self._asked, self._paid = 0, 0, 0
@@ -70,7 +70,7 @@ class Stream:
 
     @property
     def asked(self) -> int:
-        """How many images the attack has asked about so far, from its beginning."""
+        """How many images the attack has queried so far, from its beginning."""
         return self._asked
 
     @property
@@ -81,24 +81,24 @@ class Stream:
     def paid_before(self, images: Tensor) -> Tensor | None:
         """Look up the answers to the next batch; None when it is new.
 
-        Raises `StoreError` when another batch was asked about at this place, or its answers are gone.
+        Raises `StoreError` when another batch was queried at this place, or its answers are gone.
         """
         if self._is_at_the_end:
             return None
         batch = self._batches[self._place - self._first]
         if batch.size != len(images) or batch.images != checksum(images):
             raise StoreError(
-                f"the ledger{self._where()} has other images at number {self._asked} than this attack asks about; give "
+                f"the ledger{self._where()} has other images at number {self._asked} than this attack queries; give "
                 "the settings, the seed, the device and the number of threads that it was begun with, since another "
-                "order of sums makes other images, or delete it to begin anew"
+                "order of sums makes other images, or delete it to start over"
             )
         if self._is_closed:
-            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to go on")
+            raise StoreError(f"the ledger{self._where()} is closed; make a new oracle with it to continue")
         answers = self._read_block(self._place)
         if answers is None:
             raise StoreError(
-                f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the attack "
-                "has to go on from its checkpoint; delete the ledger to begin anew"
+                f"the ledger{self._where()} has no more answers for images from number {self._asked} on: the "
+                "attack has to resume from its checkpoint; delete the ledger to start over"
             )
         self._place, self._asked = self._place + 1, self._asked + batch.size
         return answers
@@ -147,8 +147,8 @@ class Stream:
             place, total = place + 1, total + batch.size
         if total != asked:
             raise StoreError(
-                f"the ledger{self._where()} does not have the {asked} images that the attack has asked about; "
-                "delete the attack's checkpoint to begin anew"
+                f"the ledger{self._where()} does not have the {asked} images that the attack has queried; delete "
+                "the attack's checkpoint to start over"
             )
         self._place, self._asked = place, asked
 
@@ -209,7 +209,7 @@ class Stream:
         tail = examine_tail(file, end, self._batches) if block is None else "torn"
         if tail == "damaged":
             raise StoreError(
-                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to begin anew"
+                f"the answers {path} are damaged at byte {end}; delete them and the ledger {self._path} to start over"
             )
         if tail == "zeros":
             warn_of_zeros(path, sum(self._batches[number].size for number in self._blocks), size - end)
@@ -226,7 +226,7 @@ class Stream:
     def _written(self, path: Path, batch: Batch, block: bytes) -> tuple[int, int]:
         """Write answers and then their batch, both or neither, and return where the two files end."""
         if self._is_closed:
-            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to ask about new images")
+            raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
         if self._records is None:
             self._open(path)
         assert self._records is not None

@@ -92,7 +92,7 @@ def read_batches(path: Path, file: BinaryIO) -> list[Batch]:
         batch = Batch(size, images, answers)
         if seal != _seal(batch):
             place = start + len(batches) * _BATCH.size
-            raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to begin anew")
+            raise StoreError(f"the ledger {path} is damaged at byte {place}; delete it to start over")
         batches.append(batch)
     file.seek(start + whole)
     return batches

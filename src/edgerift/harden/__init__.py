@@ -1,4 +1,4 @@
-"""What hardening a build against theft costs and buys: variants of one original side by side, each of them stolen."""
+"""The cost and the gain of hardening a build against model extraction: variants of one original, each attacked."""
 
 from edgerift.harden._answers import TunedAnswersRecipe as TunedAnswersRecipe
 from edgerift.harden._datafree import DataFreeHardenRecipe as DataFreeHardenRecipe
@@ -25,6 +25,7 @@ from edgerift.harden._variant import Look as Look
 from edgerift.harden._variant import Variant as Variant
 from edgerift.harden._variant import VariantName as VariantName
 from edgerift.harden._variant import variant_of as variant_of
+from edgerift.harden._variants import PAPER_ANSWERS as PAPER_ANSWERS
 from edgerift.harden._variants import PAPER_VARIANTS as PAPER_VARIANTS
 from edgerift.harden._variants import MadeVariant as MadeVariant
 from edgerift.harden._variants import VariantMaker as VariantMaker

@@ -17,7 +17,7 @@ from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, Thief
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
 from edgerift.harden._variant import VARIANTS, VariantName
-from edgerift.harden._variants import MadeVariant, VariantMaker
+from edgerift.harden._variants import PAPER_ANSWERS, MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
@@ -235,7 +235,7 @@ def _sweeps(recipe: HardenRecipe, store: Store, progress: Progress) -> dict[str,
     victims = recipe.victims
     answers = validation_answers(victims.build(victims.adapted("qat")), recipe.images, store, progress)
     labels = open_splits(recipe.images).validation.labels
-    return {name: sweep(name, answers, labels) for name in ("reverse-sigmoid", "deception")}
+    return {name: sweep(name, answers, labels) for name in PAPER_ANSWERS}
 
 
 def _alpha_point(recipe: HardenRecipe, alpha: float, bench: Bench, store: Store, progress: Progress) -> AlphaPoint:

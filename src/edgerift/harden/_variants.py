@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 #: What the second paper compares, in its order.
 PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
 
+#: What changes the answers of those, by the names of the defences.
+PAPER_ANSWERS: Final[tuple[str, ...]] = tuple(
+    dict.fromkeys(one.answers for one in VARIANTS.parts() if one.in_paper and one.answers is not None)
+)
+
 #: How much of the whole budget a joint defence leaves to the training.
 _JOINT_SHARE: Final = 0.5
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edgerift.errors import DataError, first_line
 from edgerift.images._walk import printable
 
-#: An array of this size is taken from any file; a larger one has at most so many bytes for each of the file's.
+#: An array of this size is taken from any file; a larger one has at most this many bytes for each of the file's.
 _ALWAYS: Final = 2**26
 _MOST_PER_BYTE: Final = 200
 

@@ -1,4 +1,4 @@
-"""Images without a label of their own, put together from an image set: questions for a thief who has no other set."""
+"""Images without a label of their own, put together from an image set: queries for an attacker with no other set."""
 
 from __future__ import annotations
 

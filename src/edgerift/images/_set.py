@@ -45,7 +45,7 @@ class ImageSet:
     `images` is uint8 `[N,3,S,S]`, `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64
     `[N]` where images belong together (the frames of one film), which `split` never tears apart.
     `fingerprint` names the content: two sets with the same one hold the same images. `from_grey` says whether
-    the source is greyscale, so that every image has three equal channels; unless it is given the pixels tell.
+    the source is greyscale, so that every image has three equal channels; by default the pixels decide.
     `notes` say, each in one line, what was decided where the source could be read in more than one way. The
     tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
     shape, or a label is out of range.

@@ -49,7 +49,7 @@ def split(image_set: ImageSet, fraction: float, *, seed: int = 0) -> tuple[Image
 def check_fraction(fraction: float) -> None:
     """Raise `DataError` unless `fraction` lies strictly between 0 and 1."""
     if not 0 < fraction < 1:
-        raise DataError(f"split fraction is {fraction}; it lies between 0 and 1, both excluded")
+        raise DataError(f"split fraction is {fraction}; it must be above 0 and below 1")
 
 
 def _group_units(

@@ -49,7 +49,7 @@ def latency(
     for. `clock` gives seconds. Raises `InputError` without images or for counts that are too small.
     """
     if len(images) == 0:
-        raise InputError("latency was asked for 0 images; at least 1 image is needed")
+        raise InputError("latency was requested for 0 images; at least 1 image is needed")
     if repeats < 1 or warmup < 0 or batch_size < 1:
         raise InputError(
             f"latency with repeats {repeats}, warmup {warmup}, batch size {batch_size}; "

@@ -16,7 +16,7 @@ from edgerift.errors import ModelError, ProbabilitiesWarning, users_code
 Predict: TypeAlias = Callable[[Tensor], Tensor]
 """What every classifier looks like here: uint8 images `[N,3,H,W]` to scores `[N,K]`, on any device."""
 
-#: Of so many images at least all answers have to be probabilities.
+#: Of at least this many images all answers have to be probabilities.
 _SEVERAL: Final = 8
 #: How far a row of probabilities may be from adding up to 1: twice what bfloat16 rounds away.
 _ROUNDING: Final = 2.0**-8
@@ -145,7 +145,7 @@ class Logits:
     `predict` maps uint8 images `[N,3,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
     once, by the first answers that are finite and not all labels (a 1 among zeros, whose logarithms are taken until
     then): they are probabilities where :func:`are_probabilities` says so of eight images at least. Where fewer were
-    asked about and look like it, random ones are asked about as well, unless `asks_more` is false: where every question
+    queried and look like it, random ones are queried as well, unless `asks_more` is false: where every query
     is paid for, those seen decide. Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises
     `ModelError` for what `predict` raises, or an answer that is not one row of numbers for each image.
     """
@@ -235,7 +235,7 @@ def _random(count: int, like: Tensor) -> Tensor:
 
 def _say(whose: str) -> None:
     warnings.warn(
-        f"{whose} answers probabilities; their logarithms are taken for its logits", ProbabilitiesWarning, stacklevel=4
+        f"{whose} answers probabilities; their logarithms are used as its logits", ProbabilitiesWarning, stacklevel=4
     )
 
 

@@ -78,7 +78,7 @@ class Processes:
         return found
 
     def close(self) -> None:
-        """Stop the processes, at once: a step goes on where it was when it is run again."""
+        """Stop the processes, at once: a step resumes where it stopped when it is run again."""
         busy = [running.data[1] for running in (self._running.get_map() or {}).values()]
         workers = [*self._free, *busy]
         # All of them first: who is in a hurry may press Ctrl-C again while they end.

@@ -1,4 +1,4 @@
-"""Run what a study needs and does not have, in the order of what needs what, past steps that fail."""
+"""Run what a study needs and does not have, in the order of what needs what, continuing past failures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def run_steps(goals: Iterable[Recipe], store: Store, workers: Workers, progress:
     finished is not to be seen here.
     """
     try:
-        # One question to a mirror that cannot be reached, and not one a step.
+        # One request to a mirror that cannot be reached, and not one per step.
         store.refresh()
         run = _Run(Graph(goals, store), store, workers, progress)
         run.to_the_end()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgerift.errors import RecipeError
 
-#: The thief has the next one, and PyTorch takes all below 2**63.
+#: The attacker has the next one, and PyTorch takes all below 2**63.
 _LARGEST_SEED: Final = 2**63 - 2
 _MOST: Final = 10**12
 _MOST_TIMES: Final = 1_000_000
@@ -16,7 +16,7 @@ _MOST_TIMES: Final = 1_000_000
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST_SEED)]
 """What random numbers are drawn from."""
 Count: TypeAlias = Annotated[int, Field(gt=0, le=_MOST)]
-"""Of images or questions, at least one."""
+"""Of images or queries, at least one."""
 Times: TypeAlias = Annotated[int, Field(gt=0, le=_MOST_TIMES)]
 """Of passes, steps and starts, at least one."""
 TimesOrNone: TypeAlias = Annotated[int, Field(ge=0, le=_MOST_TIMES)]

@@ -138,7 +138,7 @@ def _rule(detail: ErrorDetails) -> str:
         least = detail["ctx"]["min_length"]
         return f"must have at least {least} {_THINGS[kind]}{'' if least == 1 else 's'}"
     if kind == "union_tag_not_found":
-        return f"must have the field {detail['ctx']['discriminator']}, which tells what it is"
+        return f"must have the field {detail['ctx']['discriminator']}, which says what it is"
     for opening in ("Value error, ", "Assertion failed, "):
         if text.startswith(opening):
             return f"is not allowed: {text.removeprefix(opening)}"

@@ -36,7 +36,7 @@ class Mirror:
     """
 
     def __init__(self, url: str) -> None:
-        """Use `url`, without a word to the network; raises `StoreError` when it is no URL that fsspec knows."""
+        """Use `url`, without using the network; raises `StoreError` when it is no URL that fsspec knows."""
         protocol, mark, path = url.partition("://")
         self.url = f"{protocol}{mark}{path.rstrip('/') or path}"
         self.shown = _shown(self.url)

@@ -144,8 +144,8 @@ def _finish(folder: Path) -> None:
     for name, _ in going:
         if name not in ours and os.path.lexists(folder / name):
             warnings.warn(
-                f"{folder / name} was put there after a run was killed that was about to remove its own file of that "
-                "name; it stays",
+                f"{folder / name} was put there after a run was killed that was about to remove its own file of "
+                "that name; it is kept",
                 EdgeriftWarning,
                 stacklevel=2,
             )

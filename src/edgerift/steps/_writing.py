@@ -72,7 +72,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path, *, below: bool = True) -> None:
-    """Remove what a killed `write_whole` left beside its files in `folder` and, unless told otherwise, below it."""
+    """Remove what a killed `write_whole` left beside its files in `folder` and, by default, below it."""
     pattern = f".*{UNFINISHED}"
     for leftover in folder.rglob(pattern) if below else folder.glob(pattern):
         leftover.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ class DataFreePlan(Settings):
 
     `attacks` names the attacks and changes what is published of them; those that take finite differences are run on
     builds at each of the `epsilons` too, and `controls` adds what tells training from rounding. Every victim of `data`
-    (all sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` questions, or for what
+    (all sets where none is named) and `seeds` (all of the study's) is attacked, for `budget` queries, or for what
     `budgets` says of an attack.
     """
 
@@ -49,13 +49,13 @@ class DataFreePlan(Settings):
             if attack.queries > budget:
                 place = ("budgets", attack.name) if attack.name in self.budgets else ("budget",)
                 rest = (
-                    f" is {budget}; one iteration of {attack.name} asks {attack.queries} questions: give more, or "
+                    f" is {budget}; one iteration of {attack.name} takes {attack.queries} queries: give more, or "
                     "the attack a smaller batch_size"
                 )
                 raise NotAllowedError([Problem(place, place, rest)])
         return self
 
     def thieves(self, seed: int) -> tuple[DataFree, ...]:
-        """The attacks for a seed of the study; the thief has the next one."""
+        """The attacks for a seed of the study; the attacker has the next one."""
         given = (DataFree.model_validate({"name": name, **changes}) for name, changes in self.attacks.items())
         return tuple(attack.replace(seed=seed + 1) for attack in given)

@@ -17,7 +17,7 @@ from edgerift.train import TrainSettings
 #: The longest name that is shown whole.
 _LONGEST: Final = 60
 
-#: The largest seed of a study: the thief has the next one, and every library takes both.
+#: The largest seed of a study: the attacker has the next one, and every library takes both.
 _LARGEST_SEED: Final = 2**31 - 2
 
 #: Some fields of settings: what is not given stays as it is elsewhere.
@@ -31,15 +31,15 @@ _SEED: Final = {"seed": "the study's seeds are given to every step; leave it out
 _STOLEN: Final = {
     **_SEED,
     "labels": "every victim is stolen with soft and with hard labels; leave it out",
-    "training": "a thief's training is changed by `thief`; give it there",
+    "training": "an attacker's training is changed by `thief`; give it there",
 }
 #: The same of a data-free attack.
 _ATTACKED: Final = {**_SEED, "name": "the attack's key is its name; leave it out"}
 #: The same of a named attack's search.
 SEARCHED: Final = {
     **_SEED,
-    "epsilon": "the preset depends on it; give it beside the preset",
-    "steps": "the preset depends on it; give it beside the preset",
+    "epsilon": "the preset depends on it; give it next to the preset",
+    "steps": "the preset depends on it; give it next to the preset",
 }
 
 
@@ -117,7 +117,7 @@ def _one_line(text: str) -> str:
 def _each_once(given: tuple[_Item, ...]) -> tuple[_Item, ...]:
     again = [item for place, item in enumerate(given) if item in given[:place]]
     if again:
-        raise ValueError(f"{again[0]} stands there twice; give each once")
+        raise ValueError(f"{again[0]} is listed twice; give each once")
     return given
 
 

@@ -23,16 +23,16 @@ from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Stud
 from edgerift.train import TrainRecipe
 
 COLLAGES: Final = "collages"
-#: How the kind of the cells that are thefts without images begins; the attack's name follows.
+#: How the kind of the cells that are data-free extractions begins; the attack's name follows.
 DATA_FREE: Final = "data-free"
 
 #: Says where in a file a value stands, as errors begin.
 Where: TypeAlias = Callable[[tuple[str | int, ...]], str]
 
-#: What a thief asks about who knows the victim's task alone, as in the second paper.
+#: What an attacker queries knowing only the victim's task, as in the second paper.
 _QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
 
-#: A thief chooses nothing by validation, so he holds hardly anything back.
+#: An attacker chooses nothing by validation, so hardly anything is held back.
 _HELD_BACK: Final = 0.01
 
 
@@ -231,7 +231,7 @@ class _Seed:
         )
 
     def _data_free(self, theft: HardenRecipe) -> Iterator[DataFreeHardenRecipe]:
-        """Describe the thefts by each attack, so that one that fails takes no other with it."""
+        """Describe the extractions by each attack, so that one that fails takes no other with it."""
         assert self._study.theft is not None
         plan = self._study.theft.data_free
         assert plan is not None

@@ -44,7 +44,7 @@ class TheftCell(Settings):
 
 
 class DataFreeCell(Settings):
-    """Thefts without images by one attack, where they stand in the grid, and the key of their recipe."""
+    """Data-free extractions by one attack, where they stand in the grid, and the key of their recipe."""
 
     key: Key
     data: str

@@ -40,7 +40,7 @@ from edgerift.train import TrainSettings
 
 Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 
-#: Fields of a data set that change thefts alone.
+#: Fields of a data set that change extractions alone.
 _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
 
 
@@ -52,7 +52,7 @@ def _is_none(value: object) -> bool:
 class DataChoice(Settings):
     """A data set: its source unless its name in the study is one, and what it needs otherwise than the others.
 
-    `labels` is that of `images.load`. `queries` is what thieves of it ask about, an image source or `collages` of its
+    `labels` is that of `images.load`. `queries` is what attackers query, an image source or `collages` of its
     own images, and `budget` how many they ask. `rows`, `students` and `alphas` take the place of the theft's own.
     `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
     """
@@ -160,8 +160,8 @@ class TheftPlan(Settings):
     """Who is stolen, and how: the rows of a comparison of hardened victims, on each target.
 
     `rows` are compared on the first target and `other_rows` on the others. `students` steal the rows qat and divqat
-    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the thefts
-    without images, on the first target.
+    besides the attack's own, and at `alphas` DivQAT is trained and stolen for the curves. `data_free` are the
+    data-free attacks, on the first target.
     """
 
     rows: Once[VariantName] = Field(min_length=1)
@@ -187,7 +187,7 @@ class Study(Settings):
     """A grid of experiments: every data set with every original, for every seed.
 
     `paper` says whose figures stand beside ours and whose claims are judged. A seed draws everything of its cells:
-    weights, order, splits, calibration, and with the next seed the thief. `train` trains originals, `adapt` the
+    weights, order, splits, calibration, and with the next seed the attacker. `train` trains originals, `adapt` the
     adapted models, with `calibration_images` and `observe_epochs`.
     """
 
@@ -256,7 +256,7 @@ class Study(Settings):
         )
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:
-        """How a victim is stolen; the thief has the next seed, so that his clone starts from weights of its own."""
+        """How a victim is stolen; the attacker has the next seed, so that the clone starts from weights of its own."""
         assert self.theft is not None
         attack = self.theft.knockoff
         return attack.replace(seed=seed + 1, training=changed(attack.training, data.thief, {"seed": seed + 1}))

@@ -222,7 +222,7 @@ def from_graph(
         check_program(program)
     except ProgramError as error:
         told = str(error).removesuffix("; it is damaged")
-        raise ProgramError(f"the model makes no program: {told}; write that part of it otherwise") from None
+        raise ProgramError(f"the model makes no program: {told}; write that part of it differently") from None
     return program
 
 

@@ -7,7 +7,7 @@ DATA_FREE.register(
     "dfme",
     Published(
         title="DFME",
-        about="l1 on recovered logits; the victim's gradient by one finite difference",
+        about="l1 loss on recovered logits; one finite difference per gradient of the victim",
         settings={"differences": Differences()},
     ),
     rank=1,

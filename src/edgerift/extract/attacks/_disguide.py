@@ -21,7 +21,7 @@ DATA_FREE.register(
     "disguide",
     Published(
         title="DisGUIDE",
-        about="two clones, and images on which they disagree: no gradient that rounding could mask",
+        about="two clones, queried where they disagree; needs no gradient of the victim that rounding could mask",
         settings=_SETTINGS,
     ),
     rank=4,
@@ -30,7 +30,7 @@ DATA_FREE.register(
     "disguide-hard",
     Published(
         title="DisGUIDE, labels alone",
-        about="the same, learning from labels alone",
+        about="disguide with top-1 labels only",
         settings={**_SETTINGS, "loss": "cross-entropy"},
     ),
     rank=5,

@@ -12,7 +12,7 @@ DATA_FREE.register(
     "maze",
     Published(
         title="MAZE",
-        about="KL, ten directions, replay; with `positives` MAZE-PD",
+        about="KL divergence, ten directions, replay; with `positives` it is MAZE-PD",
         settings={
             **_BOTH,
             "latent": 100,
@@ -29,8 +29,8 @@ DATA_FREE.register(
     "maze-dfme",
     Published(
         title="MAZE, DFME's code",
-        about="what the code of DFME runs under the name MAZE, and with it the DivQAT paper's tables: no replay, and "
-        "the generator's loss is summed over the batch",
+        about="MAZE as in the code of DFME and the tables of the DivQAT paper: no replay, generator loss summed over "
+        "the batch",
         settings={**_BOTH, "summed": True, "generator": Descent(learning_rate=1e-4)},
     ),
     rank=3,

@@ -23,8 +23,8 @@ ADDITIONS = {
     "a training defence": r"mislead|MisleadingTargets",
     "a runtime": r"inductor|InductorBuild",
     "an architecture": r"densenet_tiny",
-    "a study figure": r"thefts-over-queries|questions_figure|queries_figure",
-    "a measured figure of a theft": r"top_probability",
+    "a study figure": r"has_epsilon|draw_epsilon|epsilon_words",
+    "a measured figure of a theft": r"slowdown|SLOWDOWN",
 }
 
 

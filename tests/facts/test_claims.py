@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgerift.facts import claims
+from edgerift.facts import Fact, Facts, claims
+from edgerift.facts import readings as of
 from edgerift.facts._claims import _claim
 from edgerift.facts._claims_diva import EVASION, NETWORKS
 from edgerift.facts._claims_divqat import THEFT
@@ -72,24 +73,24 @@ def test_a_place_alone_has_its_own_interval_over_seeds():
     assert (claim.verdict, claim.held_in) == ("held", 1)
 
 
-def rate(value):
-    return SimpleNamespace(value=value, high=value + 0.1)
+def rate(reading, value, **place):
+    return Fact(reading, value, low=value - 0.1, high=value + 0.1, **place)
 
 
-def pair(seed, adaptation, *, build=0.8, attacks=(), embeddings=(), data="cifar10", original="ResNet"):
-    report = SimpleNamespace(
-        original_accuracy=rate(0.8),
-        build_accuracy=rate(build),
-        attacks={name: SimpleNamespace(evasive=rate(value)) for name, value in dict(attacks).items()},
-        embeddings=embeddings,
-    )
-    return SimpleNamespace(data=data, original=original, seed=seed, adaptation=adaptation, report=report)
+def pair(seed, adaptation, *, build=0.8, attacks=(), data="cifar10", original="ResNet"):
+    place = {"data": data, "original": original, "seed": seed}
+    return [
+        rate(of.ORIGINAL_ACCURACY, 0.8, **place, victim="original"),
+        rate(of.ADAPTED_ACCURACY, build, **place, victim=adaptation),
+        *(rate(of.EVASIVE, value, **place, victim=adaptation, attack=name) for name, value in dict(attacks).items()),
+    ]
 
 
-def result(paper, pairs=(), thefts=(), data_free=(), targets=("mobile", "server")):
+def result(paper, cells=(), targets=("mobile", "server")):
     plan = SimpleNamespace(targets=targets)
     study = SimpleNamespace(paper=paper, originals={"ResNet": None}, theft=plan)
-    return SimpleNamespace(study=study, pairs=pairs, thefts=thefts, data_free=data_free)
+    document = SimpleNamespace(study=study, pairs=(), thefts=(), data_free=())
+    return Facts(document, [fact for cell in cells for fact in cell])
 
 
 def found_in(result):
@@ -156,47 +157,38 @@ def test_networks_are_compared_only_when_all_are_there(cells):
 def test_features_that_move_are_compared_point_by_point():
     points = [(0.0, 0.0), (0.0, 3.0), (0.0, 0.0), (4.0, 0.0), (0.0, 1.0), (0.0, 2.0), (2.0, 0.0), (1.0, 0.0)]
     models, conditions = ["original", "original", "build", "build"] * 2, ["clean", "attacked"] * 4
-    part = SimpleNamespace(method="pca", points=points, model=models, condition=conditions)
+    part = SimpleNamespace(points=points, model=models, condition=conditions)
     # The original's features move by 3 and 1, the build's by 4 and 1.
-    values = found_in(result("diva", [pair(0, "qat", embeddings=(part,))]))
+    place = {"data": "cifar10", "original": "ResNet", "seed": 0, "victim": "qat"}
+    values = found_in(result("diva", [of.EMBEDDING.facts(part, place)]))
     assert values["features-move"] == pytest.approx([100 * (2.5 / 2 - 1)])
 
 
 def theft(target, students=(), data="svhn", seed=0, **errors):
-    victims = {
-        name.replace("_", "+"): SimpleNamespace(
-            adversary_error=SimpleNamespace(soft=rate(soft), hard=rate(hard)),
-            defender_error=rate(own),
-            l1=rate(0.1),
-        )
-        for name, (own, soft, hard) in errors.items()
-    }
+    place = {"data": data, "original": "ResNet", "seed": seed, "target": target}
+    facts = [rate(of.NOISE, 0.08, **place, victim="qat"), rate(of.CHANCE, 0.9, **place, victim="qat")]
+    for name, (own, soft, hard) in errors.items():
+        victim = {**place, "victim": name.replace("_", "+")}
+        facts += [rate(of.DEFENDER_ERROR, own, **victim), rate(of.L1, 0.1, **victim)]
+        for labels, value in (("soft", soft), ("hard", hard)):
+            facts.append(rate(of.CLONE_ERROR, value, **victim, labels=labels, student="resnet8"))
     # Not in the order of alpha.
-    points = [
-        SimpleNamespace(
-            alpha=alpha,
-            divergence=alpha / 2,
-            adversary_error=rate(alpha / 10),
-            defender_error=rate(alpha / 20),
-            disagreement=rate(0.6 - alpha / 10),
-        )
-        for alpha in (5.0, 1.0, 2.0)
-    ]
-    hardening = SimpleNamespace(
-        victim=victims,
-        noise=SimpleNamespace(test=rate(0.08)),
-        alphas=points,
-        students=tuple(students),
-        thief=SimpleNamespace(attack=SimpleNamespace(student="resnet8")),
-        data=SimpleNamespace(classes=tuple("0123456789")),
-    )
-    return SimpleNamespace(data=data, original="ResNet", seed=seed, target=target, hardening=hardening)
+    for alpha in (5.0, 1.0, 2.0):
+        point = {**place, "victim": "divqat", "labels": "soft", "student": "resnet8", "at": alpha}
+        facts += [
+            rate(of.ALPHA_KL, alpha / 2, **point),
+            rate(of.ALPHA_ERROR, alpha / 10, **point),
+            rate(of.ALPHA_DEFENDER, alpha / 20, **point),
+            rate(of.ALPHA_DISAGREEMENT, 0.6 - alpha / 10, **point),
+        ]
+    for victim, name, error, disagreement, labels in students:
+        clone = {**place, "victim": victim, "student": name, "labels": labels}
+        facts += [rate(of.STUDENT_ERROR, error, **clone), rate(of.STUDENT_DISAGREEMENT, disagreement, **clone)]
+    return facts
 
 
 def student(victim, name, error, disagreement, labels="soft"):
-    return SimpleNamespace(
-        victim=victim, student=name, labels=labels, adversary_error=rate(error), disagreement=rate(disagreement)
-    )
+    return victim, name, error, disagreement, labels
 
 
 def test_clones_of_other_networks_count_alike():
@@ -208,12 +200,12 @@ def test_clones_of_other_networks_count_alike():
         student("divqat", "mobilenet_tiny", 0.99, 0.99, "hard"),
         student("divqat", "densenet_tiny", 0.99, 0.99),
     ]
-    values = found_in(result("divqat", thefts=(theft("mobile", students, divqat=(0.1, 0.2, 0.2)),)))
+    values = found_in(result("divqat", [theft("mobile", students, divqat=(0.1, 0.2, 0.2))]))
     assert values["clones-error"] == pytest.approx([5])
     assert values["clones-disagreement"] == pytest.approx([4])
     # MobileNet errs 38 %, the others 42, 99 and, being the attack's own, 20.
     assert values["clones-light"] == pytest.approx([38 - (42 + 99 + 20) / 3])
-    values = found_in(result("divqat", thefts=(theft("mobile", divqat=(0.1, 0.2, 0.2)),)))
+    values = found_in(result("divqat", [theft("mobile", divqat=(0.1, 0.2, 0.2))]))
     assert (values["clones-error"], values["clones-light"]) == ([], [])
 
 
@@ -221,7 +213,7 @@ def test_the_second_papers_claims_compare_what_belongs_together():
     defended = {"rs": (0.1, 0.33, 0.4), "divqat_rs": (0.1, 0.4, 0.4)}
     phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39), **defended)
     server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
-    values = found_in(result("divqat", thefts=(phone, server)))
+    values = found_in(result("divqat", [phone, server]))
     assert values["divqat-soft"] == pytest.approx([5])
     assert values["divqat-hard"] == pytest.approx([-1])
     assert values["divqat-cost"] == pytest.approx([2])
@@ -240,7 +232,7 @@ def test_each_target_has_its_claim_whichever_comes_first():
     phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39))
     server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
     for targets in (("mobile", "server"), ("server", "mobile")):
-        values = found_in(result("divqat", thefts=(phone, server), targets=targets))
+        values = found_in(result("divqat", [phone, server], targets=targets))
         assert (values["server"], values["mobile"]) == (pytest.approx([20]), pytest.approx([5]))
         assert values["divqat-soft"] == values[targets[0]]
 
@@ -252,13 +244,13 @@ def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():
         )
         for seed, own in enumerate((0.12, 0.14))
     ]
-    found = {claim.name: claim for claim in claims(result("divqat", thefts=thefts))}
+    found = {claim.name: claim for claim in claims(result("divqat", thefts))}
     assert found["held-smoothing"].note == (
         "The two need not cost the same: held moves the answers by an l1 of 0.10 and adds 3.0 points to its owner's "
         "error; smoothing moves the answers by an l1 of 0.10 and adds 1.0 points to its owner's error."
     )
     alone = [theft("mobile", held=(0.1, 0.6, 0.4), smoothing=(0.1, 0.5, 0.4)), theft("mobile", qat=(0.1, 0.3, 0.4))]
-    notes = [{claim.name: claim.note for claim in claims(result("divqat", thefts=[one]))} for one in alone]
+    notes = [{claim.name: claim.note for claim in claims(result("divqat", [one]))} for one in alone]
     assert [one["held-smoothing"] for one in notes] == [
         "The two need not cost the same: held moves the answers by an l1 of 0.10; smoothing moves the answers by an l1 "
         "of 0.10.",
@@ -280,7 +272,7 @@ def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():
 def test_thieves_who_may_have_learnt_nothing_are_named(errors, told):
     thefts = [theft("mobile", seed=seed, qat=(0.1, one, 0.4), rs=(0.1, 0.9, 0.4)) for seed, one in enumerate(errors)]
     thefts += [theft("mobile", data="cifar10", qat=(0.1, 0.3, 0.4), rs=(0.1, 0.6, 0.4))]
-    notes = {claim.name: claim.note for claim in claims(result("divqat", thefts=thefts))}
+    notes = {claim.name: claim.note for claim in claims(result("divqat", thefts))}
     expected = f"Thieves with soft labels may have learnt nothing even of the plain mobile build on {told}: what"
     assert notes["rs-soft"].startswith(expected) if told else notes["rs-soft"] == ""
     assert notes["divqat-soft"] == notes["divqat-hard"] == notes["server"] == "", "nothing was compared"

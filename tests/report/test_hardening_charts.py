@@ -7,18 +7,26 @@ import numpy as np
 import pytest
 import torch
 from made_hardening import TITLES, made_defending, made_hardening, made_search
+from matplotlib.colors import to_hex
 from PIL import Image
 
-from edgerift.harden import VARIANTS
+from edgerift.facts import single
+from edgerift.harden import VARIANTS, Hardening
 from edgerift.measure import ReliabilityBin, expected_calibration_error, reliability
 from edgerift.report import hardening_charts, write_defending
-from edgerift.report.hardening._plot_alpha import alpha_png
+from edgerift.report.figures._alpha import draw_alpha
+from edgerift.report.figures._tradeoff import draw_tradeoff
 from edgerift.report.hardening._plot_reliability import Reliability, calibration_error, reliability_png
 from edgerift.report.hardening._plot_sweep import sweep_png
-from edgerift.report.hardening._plot_tradeoff import tradeoff_png
 from edgerift.report.shared._plots import Look, looks
 
 ALL = {"tradeoff.png", "alpha.png", "reliability.png", "sweep.png"}
+
+
+def drawn(hardening: Hardening, folder: Path) -> dict[str, bytes]:
+    """Draw a comparison, and read its pictures."""
+    hardening_charts(hardening, folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -50,33 +58,56 @@ def test_same_comparison_gives_the_same_bytes(tmp_path: Path) -> None:
     assert all(path.read_bytes() == (second / path.name).read_bytes() for path in first.iterdir())
 
 
-def test_pictures_show_the_figures() -> None:
+def test_pictures_show_the_figures(tmp_path: Path) -> None:
     hardening, search = made_hardening(("qat", "divqat"), alphas=False), made_search()
     parts = hardening.victim
     hidden = parts["divqat"].replace(adversary_error=parts["qat"].adversary_error)
-    assert tradeoff_png(hardening) != tradeoff_png(hardening.replace(victim={**parts, "divqat": hidden}))
-    last = search.trials[-1].replace(changed=0.5)
-    other = search.replace(trials=(*search.trials[:-1], last))
-    pictures = {
-        alpha_png(hardening),
-        alpha_png(hardening.replace(searches={"divqat": other})),
-        alpha_png(hardening.replace(closed_form=None)),
-    }
-    assert len(pictures) == 3
+    other = search.replace(trials=(*search.trials[:-1], search.trials[-1].replace(changed=0.5)))
+    whole, stolen, searched, bare = (
+        drawn(one, tmp_path)
+        for one in (
+            hardening,
+            hardening.replace(victim={**parts, "divqat": hidden}),
+            hardening.replace(searches={"divqat": other}),
+            hardening.replace(closed_form=None),
+        )
+    )
+    assert whole["tradeoff.png"] != stolen["tradeoff.png"]
+    assert len({whole["alpha.png"], searched["alpha.png"], bare["alpha.png"]}) == 3
 
 
-def test_odd_victims_are_drawn() -> None:
+def test_a_comparison_is_drawn_as_a_study_of_one_cell() -> None:
+    hardening = made_hardening(("qat", "divqat"))
+    drawing = draw_alpha(single(hardening))
+    titles = [axes.get_title(loc="left").partition(": ")[2] for axes in drawing.axes if axes.get_visible()]
+    assert titles == ["errors", "disagreement", "divergence", "distance", "accuracy", "changed labels"]
+    trials = sorted(hardening.searches["divqat"].trials, key=lambda trial: trial.strength)
+    for axes, field in ((drawing.axes[4], "accuracy"), (drawing.axes[5], "changed")):
+        (line,) = [line for line in axes.lines if line.get_linewidth() == 0.9 and len(line.get_xdata()) == len(trials)]
+        assert list(line.get_ydata()) == pytest.approx([100 * getattr(trial, field) for trial in trials])
+    form = hardening.closed_form
+    assert form is not None
+    upright = [line.get_xdata()[0] for line in drawing.axes[0].lines if to_hex(line.get_color()) == "#8b5e34"]
+    assert upright == [form.appears, form.flips]
+    keys = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert "theory: labels turn" in keys
+
+
+def test_odd_victims_are_drawn(tmp_path: Path) -> None:
     for names in (("qat",), ("ptq",), ("qat", "$x_1$", "_hidden", "another")):
-        tradeoff_png(made_hardening(names))
+        hardening_charts(made_hardening(names), tmp_path)
 
 
-def test_odd_alphas_are_drawn() -> None:
+def test_odd_alphas_are_drawn(tmp_path: Path) -> None:
     whole, search = made_hardening(("qat",)), made_search()
     only = search.replace(trials=(search.trials[0],), chosen=None, beyond_noise=False)
     known = whole.replace(closed_form=None, alpha=None)
-    alpha_png(known.replace(searches={}, alphas=whole.alphas[:1]))
-    alpha_png(known.replace(searches={"divqat": only}, alphas=(whole.alphas[0].replace(alpha=0.0),)))
-    alpha_png(whole.replace(alpha=0.0, alphas=()))
+    for odd in (
+        known.replace(searches={}, alphas=whole.alphas[:1]),
+        known.replace(searches={"divqat": only}, alphas=(whole.alphas[0].replace(alpha=0.0),)),
+        whole.replace(alpha=0.0, alphas=()),
+    ):
+        hardening_charts(odd, tmp_path)
 
 
 def test_odd_sweeps_and_bins_are_drawn() -> None:
@@ -91,7 +122,7 @@ def test_all_victims_are_drawn_and_look_different() -> None:
     assert len(set(found.values())) == len({look.colour for look in found.values()}) == len(VARIANTS.names())
     others = looks((*VARIANTS.names(), "one more", "and another"))
     assert len(set(others.values())) == len(VARIANTS.names()) + 2
-    tradeoff_png(made_hardening(tuple(TITLES)))
+    draw_tradeoff(single(made_hardening(tuple(TITLES))))
 
 
 @pytest.mark.parametrize("classes", [2, 10])

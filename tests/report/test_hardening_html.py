@@ -132,7 +132,10 @@ def test_embeds_the_pictures_and_says_what_they_show(tmp_path: Path) -> None:
     divqat = hardening.victim["divqat"]
     assert f"DivQAT: l1 {divqat.l1.value:.3f}" in images[0]["alt"]
     assert percent(divqat.adversary_error.hard.value) in images[0]["alt"]
-    assert "alpha 1.125: l1 0.116" in images[1]["alt"]
+    assert "alpha 1.125 l1 0.116" in images[1]["alt"]
+    trial = next(one for one in hardening.searches["divqat"].trials if one.strength == 1.125)
+    said = f"accuracy {percent(trial.accuracy)} changed labels {percent(trial.changed)}"
+    assert said in images[1]["alt"]
     assert f"DivQAT {percent(divqat.calibration_error)}" in images[2]["alt"]
     assert "deception: from l1 0.000" in images[3]["alt"]
 
@@ -165,7 +168,7 @@ def test_only_alphas_of_its_own_are_shown(tmp_path: Path) -> None:
     _, _, page = render(tmp_path, search=False)
     assert "Theory" not in page.text
     assert "Figures of the alphas that were stolen" in page.text
-    assert "stolen at alpha 0.3" in page.all("img")[1]["alt"]
+    assert "digits, alpha 0.3: defender's error" in page.all("img")[1]["alt"]
 
 
 def test_text_of_the_document_is_no_markup(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is told of finished thefts without images, without anything being built or fetched for it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,11 @@ from made_hardening import made_search
 
 from edgerift.adapt import TunedRecipe
 from edgerift.harden import DataFreeHardenRecipe
-from edgerift.measure import Interval, MeanInterval
 from edgerift.run import key_of
 from edgerift.steps import Recipe, Store
 from edgerift.study import Study, make_cells
 from edgerift.track._tracked import CellLog, cell_log
-from edgerift.track._tracked_datafree import data_free_points, data_free_steps
+from edgerift.track._tracked_datafree import data_free_steps
 
 STUDY = Study.model_validate(
     {
@@ -106,43 +106,51 @@ def test_the_cell_says_where_it_stands(store, cell):
     assert [file.path.name for file in log.files] == ["data-free.json", "recipe.json"]
 
 
+def name_of(entry, metric: str) -> str:
+    """Name a figure of a theft, by the words of `records.csv` without signs."""
+    attack = entry.attack if entry.epsilon is None else f"{entry.attack}, epsilon {entry.epsilon:g}"
+    attack = attack if entry.control is None else f"{attack}, {entry.control}"
+    parts = [entry.victim, attack, "resnet8", "soft", metric]
+    return ".".join(re.sub(r"[^0-9A-Za-z_ -]", "_", part) for part in parts)
+
+
 def test_each_theft_is_told_under_its_own_name(store, cell):
     found = told(cell_log(cell, STUDY, "small", store))
-    assert len(set(LABELS)) == len(FOUND.entries) == len(LABELS)
-    for label, entry in zip(LABELS, FOUND.entries, strict=True):
+    for entry in FOUND.entries:
         theft = entry.theft
-        assert found[f"{label}.spent"] == {0: theft.spent}
-        for field in ("defender_error", "adversary_error", "disagreement", "l1", "divergence"):
-            part = getattr(theft, field)
-            assert isinstance(part, Interval | MeanInterval)
-            assert found[f"{label}.{field}"] == {0: part.value}
-            assert found[f"{label}.{field}.low"] == {0: part.low}
-            assert found[f"{label}.{field}.high"] == {0: part.high}
+        assert found[name_of(entry, "questions")] == {0: theft.spent}
+        parts = {
+            "defender's error": theft.defender_error,
+            "adversary's error": theft.adversary_error,
+            "disagreement": theft.disagreement,
+            "l1 of the defence": theft.l1,
+            "KL of clone and victim": theft.divergence,
+        }
+        for metric, part in parts.items():
+            ends = [found[f"{name_of(entry, metric)}{ending}"] for ending in ("", ".low", ".high")]
+            assert ends == [{0: part.value}, {0: part.low}, {0: part.high}]
 
 
 def test_curves_are_over_the_questions(store, cell):
     found = told(cell_log(cell, STUDY, "small", store))
-    for label, entry in zip(LABELS, FOUND.entries, strict=True):
-        curve = entry.theft.curve
-        assert found[f"{label}.curve.clone_loss"] == {point.queries: point.clone_loss for point in curve}
-        for name in ("error", "disagreement", "divergence"):
-            expected = {point.queries: getattr(point.measured, name) for point in curve if point.measured}
-            assert found[f"{label}.curve.{name}"] == expected
-        if entry.epsilon is None:
-            assert not [name for name in found if name in (f"{label}.curve.zero_share", f"{label}.curve.correlation")]
-            continue
-        assert found[f"{label}.curve.zero_share"] == {point.queries: point.zero_share for point in curve}
-        masks = {point.queries: point.measured.masking for point in curve if point.measured}
-        for name in ("correlation", "ratio"):
-            known = {at: getattr(mask, name) for at, mask in masks.items() if getattr(mask, name) is not None}
-            assert found.get(f"{label}.curve.{name}", {}) == known
-
-
-def test_points_of_one_name_and_step_are_told_once():
-    points = list(data_free_points(made_thefts()))
-    assert len({(point.name, point.step) for point in points}) == len(points)
-    # As the names of metrics may be: no sign of a joint row or of a control's words is left.
-    assert not [point.name for point in points if set(point.name) & set("+ ,")]
+    for entry in FOUND.entries:
+        measured = {point.queries: point.measured for point in entry.theft.curve}
+        masks = {at: point.masking for at, point in measured.items() if point.masking}
+        expected = {
+            "clone's loss": {point.queries: point.clone_loss for point in entry.theft.curve},
+            "adversary's error": {at: point.error for at, point in measured.items()},
+            "disagreement": {at: point.disagreement for at, point in measured.items()},
+            "KL of clone and victim": {at: point.divergence for at, point in measured.items()},
+            "differences that are zero": {
+                point.queries: point.zero_share for point in entry.theft.curve if point.zero_share is not None
+            },
+            "correlation of differences and slopes": {
+                at: mask.correlation for at, mask in masks.items() if mask.correlation is not None
+            },
+            "size of differences over slopes": {at: mask.ratio for at, mask in masks.items() if mask.ratio is not None},
+        }
+        for metric, curve in expected.items():
+            assert found.get(name_of(entry, f"curve: {metric}"), {}) == curve
 
 
 def test_thefts_of_a_row_whose_search_is_elsewhere_are_left_out_and_nothing_is_built(store, cell):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from edgerift.facts._claims_datafree import Stolen, data_free_claims
-from edgerift.facts._claims_diva import EVASION, NETWORKS, Reports
+from edgerift.facts import readings as of
+from edgerift.facts._claims_datafree import data_free_claims
+from edgerift.facts._claims_diva import EVASION, NETWORKS
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
-from edgerift.facts._stated import Stated, Unit
+from edgerift.facts._facts import Facts, facts
+from edgerift.facts._stated import ClaimUnit, Stated
 from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
-from edgerift.study import DataFreeCell, PairReport, StudyResult, TheftCell
+from edgerift.study import StudyResult
 
 Verdict: TypeAlias = Literal["held", "did not hold", "no effect", "not resolved", "not measured"]
 
 #: What is too small to matter, by unit.
-NEGLIGIBLE: Final[Mapping[Unit, float]] = {"points": 1.0, "percent": 1.0, "nats": 0.01, "l1": 0.01}
+NEGLIGIBLE: Final[Mapping[ClaimUnit, float]] = {"points": 1.0, "percent": 1.0, "nats": 0.01, "l1": 0.01}
 
 
 class Finding(Settings):
@@ -46,7 +48,7 @@ class Claim(Settings):
     statement: str
     published: str
     measured: str
-    unit: Unit
+    unit: ClaimUnit
     bound: float
     together: Finding | None
     findings: tuple[Finding, ...]
@@ -64,35 +66,37 @@ class Claim(Settings):
         return sum(found.verdict == "held" for found in self.findings)
 
 
-def claims(result: StudyResult) -> tuple[Claim, ...]:
-    """Judge the claims of the study's paper; none without a paper.
+def claims(result: StudyResult | Facts) -> tuple[Claim, ...]:
+    """Judge the claims of the study's paper, given its result or the facts of it; none without a paper.
 
     Differences are between figures of the same seed, so what a seed does to both cancels out.
     """
-    if result.study.paper == "diva":
-        return _of_evasions(result)
-    if result.study.paper == "divqat":
-        return (*_of_thefts(result), *_of_thefts_without_images(result))
+    found = result if isinstance(result, Facts) else facts(result)
+    if found.study.paper == "diva":
+        return (*_judged(found, EVASION, "data", "original"), *_judged(found, NETWORKS, "data"))
+    if found.study.paper == "divqat":
+        return (*_of_thefts(found), *_of_thefts_without_images(found))
     return ()
 
 
-def _of_evasions(result: StudyResult) -> tuple[Claim, ...]:
-    """Judge the first paper's claims, those about one network and those that compare networks."""
-    networks: dict[tuple[str, int], dict[str, Reports]] = {}
-    originals: list[tuple[str, Reports]] = []
-    for (data, original, seed), reports in _by_original(result).items():
-        originals.append((f"{data}, {original}", reports))
-        networks.setdefault((data, seed), {})[original] = reports
-    return (
-        *(_claim(one, [(place, one.difference(reports)) for place, reports in originals]) for one in EVASION),
-        *(_claim(one, [(data, one.difference(found)) for (data, _), found in networks.items()]) for one in NETWORKS),
-    )
+def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Claim]:
+    """Judge claims whose figures are of places that differ in some fields."""
+    cells = [(", ".join(fields[:-1]), own) for fields, own in found.where(source="measured").by(*place, "seed").items()]
+    for one in stated:
+        yield _claim(one, [(where, one.difference(own)) for where, own in cells])
 
 
-def _of_thefts(result: StudyResult) -> Iterator[Claim]:
+def _of_thefts(found: Facts) -> Iterator[Claim]:
     """Judge the second paper's claims about thieves with images."""
+    assert found.study.theft is not None
+    first = found.study.theft.targets[0]
+    own = found.where(source="measured", attack="").by("data", "original", "target", "seed")
     for stated in THEFT:
-        cells = [(_place(cell, result), cell) for cell in _cells(stated, result)]
+        cells = [
+            (_place(found, data, original), cell)
+            for (data, original, target, _), cell in own.items()
+            if target == first or stated.every_target
+        ]
         claim = _claim(stated, [(place, stated.difference(cell)) for place, cell in cells])
         compared = [(place, cell) for place, cell in cells if stated.difference(cell) is not None]
         notes = ["" if stated.thief is None else thieves_words(compared, stated.thief)]
@@ -101,44 +105,24 @@ def _of_thefts(result: StudyResult) -> Iterator[Claim]:
         yield claim.replace(note=" ".join(filter(None, notes)))
 
 
-def _of_thefts_without_images(result: StudyResult) -> Iterator[Claim]:
+def _of_thefts_without_images(found: Facts) -> Iterator[Claim]:
     """Judge the claims about the data-free attacks that were tried."""
     cells = [
-        (
-            _place(cell, result),
-            Stolen(cell.comparison, tuple(one.comparison for one in result.data_free if _alike(one, cell))),
-        )
-        for cell in result.data_free
+        (_place(found, data, original), own)
+        for (data, original, _), own in found.of(*of.DATA_FREE.readings).by("data", "original", "seed").items()
     ]
-    for theft in data_free_claims([cell.comparison for cell in result.data_free]):
-        claim = _claim(theft.stated, [(place, theft.stated.difference(stolen)) for place, stolen in cells])
-        worth = theft.worth(cells)
+    for theft in data_free_claims(found):
+        own = [(place, cell) for place, cell in cells if cell.where(attack=theft.attack)]
+        claim = _claim(theft.stated, [(place, theft.stated.difference(cell)) for place, cell in own])
+        worth = theft.worth(own)
         yield claim.replace(note=worth.note, blind=worth.blind)
 
 
-def _alike(one: DataFreeCell, other: DataFreeCell) -> bool:
-    return (one.data, one.original) == (other.data, other.original)
+def _place(found: Facts, data: str, original: str) -> str:
+    return data if len(found.study.originals) == 1 else f"{data}, {original}"
 
 
-def _by_original(result: StudyResult) -> Mapping[tuple[str, str, int], Reports]:
-    """Put the reports of each original of each seed together, by data set, network and seed."""
-    found: dict[tuple[str, str, int], dict[str, PairReport]] = {}
-    for cell in result.pairs:
-        found.setdefault((cell.data, cell.original, cell.seed), {})[cell.adaptation] = cell.report
-    return found
-
-
-def _cells(stated: Stated[TheftCell], result: StudyResult) -> list[TheftCell]:
-    assert result.study.theft is not None
-    first = result.study.theft.targets[0]
-    return [cell for cell in result.thefts if cell.target == first or stated.every_target]
-
-
-def _place(cell: TheftCell | DataFreeCell, result: StudyResult) -> str:
-    return cell.data if len(result.study.originals) == 1 else f"{cell.data}, {cell.original}"
-
-
-def _claim(stated: Stated[Any], found: Iterable[tuple[str, float | None]]) -> Claim:
+def _claim(stated: Stated, found: Iterable[tuple[str, float | None]]) -> Claim:
     places: dict[str, list[float]] = {}
     for place, value in found:
         if value is not None:
@@ -156,14 +140,14 @@ def _claim(stated: Stated[Any], found: Iterable[tuple[str, float | None]]) -> Cl
     )
 
 
-def _together(stated: Stated[Any], findings: Sequence[Finding]) -> Finding | None:
+def _together(stated: Stated, findings: Sequence[Finding]) -> Finding | None:
     """Judge all places: by their means, however many seeds each has; a place alone by its seeds."""
     if len(findings) == 1:
         return findings[0].replace(where="all")
     return _finding(stated, "all", [found.difference.value for found in findings]) if findings else None
 
 
-def _finding(stated: Stated[Any], where: str, values: Sequence[float]) -> Finding:
+def _finding(stated: Stated, where: str, values: Sequence[float]) -> Finding:
     found = spread(values)
     verdict: Verdict = "not resolved"
     if found.low is not None and found.high is not None:

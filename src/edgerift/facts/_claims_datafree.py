@@ -6,21 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from edgerift.facts._stated import Stated
-from edgerift.harden import DataFreeComparison, DataFreeEntry, best_epsilon, published_epsilon
+from edgerift.facts import readings as of
+from edgerift.facts._data_free import data_free_places
+from edgerift.facts._facts import Facts
+from edgerift.facts._metric import Fact
+from edgerift.facts._names import PLAIN
+from edgerift.facts._stated import Stated, only
+from edgerift.harden import published_epsilon
 
-_PLAIN: Final = "qat"
 _DEFENDED: Final = "divqat"
-
-
-class Stolen(NamedTuple):
-    """The thefts of one cell, and those of its data set and original for every seed, by which an epsilon is chosen."""
-
-    comparison: DataFreeComparison
-    peers: tuple[DataFreeComparison, ...]
-
-
-_Choice: TypeAlias = Callable[[Stolen], float | None]
+#: Chooses the epsilon that counts for the facts of one place and seed.
+_Choice: TypeAlias = Callable[[Facts], float | None]
 
 
 class Worth(NamedTuple):
@@ -35,10 +31,11 @@ class Worth(NamedTuple):
 
 @dataclass(frozen=True)
 class StatedTheft:
-    """A claim of thefts, and what a difference found is worth, given the cells and the names of their places."""
+    """A claim of thefts by an attack, and what a difference found is worth, given the facts with their places."""
 
-    stated: Stated[Stolen]
-    worth: Callable[[Sequence[tuple[str, Stolen]]], Worth]
+    attack: str
+    stated: Stated
+    worth: Callable[[Sequence[tuple[str, Facts]]], Worth]
 
 
 class _Attack(NamedTuple):
@@ -63,17 +60,16 @@ _WITHOUT: Final = (
 _UNPRINTED: Final = "not in the paper"
 
 
-def data_free_claims(comparisons: Sequence[DataFreeComparison]) -> tuple[StatedTheft, ...]:
+def data_free_claims(found: Facts) -> tuple[StatedTheft, ...]:
     """State the claims about the attacks that were tried; each attack at an epsilon of its own choice if there are."""
-    tried = {entry.attack for one in comparisons for entry in one.entries}
-    varied = {
-        entry.attack for one in comparisons for entry in one.entries if entry.epsilon != published_epsilon(entry.attack)
-    }
-    found: list[StatedTheft] = []
+    tried = found.of(of.DATA_FREE_ERROR).by("attack")
+    stated: list[StatedTheft] = []
     for attack in _WITH_DIFFERENCES:
-        found += [_at_published(attack)] if attack.name in tried else []
-        found += [_at_best(attack)] if attack.name in varied else []
-    return (*found, *(_without_differences(attack) for attack in _WITHOUT if attack.name in tried))
+        if attack.name in tried:
+            stated.append(_at_published(attack))
+            varied = set(tried[attack.name].distinct("epsilon")) - {published_epsilon(attack.name)}
+            stated += [_at_best(attack, found)] if varied else []
+    return (*stated, *(_without_differences(attack) for attack in _WITHOUT if attack.name in tried))
 
 
 def _at_published(attack: _Attack) -> StatedTheft:
@@ -87,86 +83,99 @@ def _at_published(attack: _Attack) -> StatedTheft:
     )
 
 
-def _at_best(attack: _Attack) -> StatedTheft:
+def _at_best(attack: _Attack, found: Facts) -> StatedTheft:
+    best = {(place.data, place.original): place.best_epsilon(attack.name) for place in data_free_places(found)}
     return _stated(
         f"{attack.name}-best",
         f"Ours: DivQAT raises the error of {attack.title} also at the epsilon that is best against QAT.",
         attack._replace(published=None),
         f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon at which its clones of QAT err least",
-        lambda stolen: best_epsilon(stolen.peers, attack.name),
+        lambda cell: best[cell[0].data, cell[0].original],
         " The epsilon was chosen against QAT, on the validation images.",
     )
 
 
 def _without_differences(attack: _Attack) -> StatedTheft:
-    return StatedTheft(
-        Stated(
-            attack.name,
-            f"Ours: DivQAT raises the error of {attack.title}.",
-            _UNPRINTED,
-            f"clone's error, DivQAT minus QAT, {attack.name}",
-            lambda stolen: _difference(stolen, attack.name, None),
-        ),
-        lambda _: Worth(),
+    stated = Stated(
+        attack.name,
+        f"Ours: DivQAT raises the error of {attack.title}.",
+        _UNPRINTED,
+        f"clone's error, DivQAT minus QAT, {attack.name}",
+        lambda cell: _difference(cell, attack.name, None),
     )
+    return StatedTheft(attack.name, stated, lambda _: Worth())
 
 
 def _stated(
     name: str, statement: str, attack: _Attack, measured: str, choose: _Choice, remark: str = ""
 ) -> StatedTheft:
-    def difference(stolen: Stolen) -> float | None:
-        epsilon = choose(stolen)
-        return None if epsilon is None else _difference(stolen, attack.name, epsilon)
+    def difference(cell: Facts) -> float | None:
+        epsilon = choose(cell)
+        return None if epsilon is None else _difference(cell, attack.name, epsilon)
 
-    def worth(cells: Sequence[tuple[str, Stolen]]) -> Worth:
+    def worth(cells: Sequence[tuple[str, Facts]]) -> Worth:
         found = _worth(attack, cells, choose)
         if not found.note:
             return found
-        if remark and {choose(stolen) for _, stolen in cells} == {published_epsilon(attack.name)}:
+        if remark and {choose(cell) for _, cell in cells} == {published_epsilon(attack.name)}:
             found = found._replace(note=f"{attack.title} is best against QAT at its published epsilon.")
         return found._replace(note=f"{found.note}{remark}")
 
-    return StatedTheft(Stated(name, statement, attack.published or _UNPRINTED, measured, difference), worth)
+    stated = Stated(name, statement, attack.published or _UNPRINTED, measured, difference)
+    return StatedTheft(attack.name, stated, worth)
 
 
-def _difference(stolen: Stolen, attack: str, epsilon: float | None) -> float | None:
+def _difference(cell: Facts, attack: str, epsilon: float | None) -> float | None:
     """How much more a clone of the defended build errs than one of the plain one, in points."""
-    plain, defended = (stolen.comparison.find(victim, attack, epsilon) for victim in (_PLAIN, _DEFENDED))
-    if plain is None or defended is None:
+    plain, defended = (_theft(cell, attack, victim, epsilon) for victim in (PLAIN, _DEFENDED))
+    return None if plain is None or defended is None else 100 * (defended.error.value - plain.error.value)
+
+
+class _Theft(NamedTuple):
+    """What a theft took, and what its differences were worth; None where nobody measured that, or they were zero."""
+
+    error: Fact
+    blind: bool | None
+    correlation: float | None
+
+
+def _theft(cell: Facts, attack: str, victim: str, epsilon: float | None, control: str | None = None) -> _Theft | None:
+    own = cell.where(attack=attack, victim=victim, epsilon=epsilon, control=control)
+    error, blind, slopes = (only(own, one) for one in (of.DATA_FREE_ERROR, of.BLIND, of.CORRELATION))
+    if error is None:
         return None
-    return 100 * (defended.theft.adversary_error.value - plain.theft.adversary_error.value)
+    return _Theft(error, blind and bool(blind.value), slopes and slopes.value)
 
 
 class _Compared(NamedTuple):
     """The thefts of both builds at one epsilon, and of the plain one without rounding by an attack that saw there."""
 
-    plain: DataFreeEntry
-    defended: DataFreeEntry
-    seeing: DataFreeEntry | None
+    plain: _Theft
+    defended: _Theft
+    seeing: _Theft | None
 
     @property
     def needs_no_sight(self) -> bool:
         """Whether the clone of the plain build errs no more than one of an attack that sees, by their intervals."""
         if self.seeing is None:
             return False
-        return self.plain.theft.adversary_error.low <= self.seeing.theft.adversary_error.high
+        return (self.plain.error.low or 0.0) <= (self.seeing.error.high or 0.0)
 
 
-def _worth(attack: _Attack, cells: Sequence[tuple[str, Stolen]], choose: _Choice) -> Worth:
+def _worth(attack: _Attack, cells: Sequence[tuple[str, Facts]], choose: _Choice) -> Worth:
     """Say at which epsilons an attack was, whether it could see there, and what a difference is worth then."""
     epsilons: dict[str, float] = {}
     found: list[_Compared] = []
-    for place, stolen in cells:
-        epsilon = choose(stolen)
-        plain, defended = (stolen.comparison.find(victim, attack.name, epsilon) for victim in (_PLAIN, _DEFENDED))
+    for place, cell in cells:
+        epsilon = choose(cell)
+        plain, defended = (_theft(cell, attack.name, victim, epsilon) for victim in (PLAIN, _DEFENDED))
         if epsilon is not None and plain is not None and defended is not None:
             epsilons[place] = epsilon
-            control = stolen.comparison.find(_PLAIN, attack.name, published_epsilon(attack.name), "simulated")
-            sees = control is not None and control.is_blind is False
-            found.append(_Compared(plain, defended, control if sees else None))
+            control = _theft(cell, attack.name, PLAIN, published_epsilon(attack.name), "simulated")
+            found.append(_Compared(plain, defended, control if control and control.blind is False else None))
     if not found:
         return Worth()
-    blind = all(one.plain.is_blind for one in found) and not all(one.needs_no_sight for one in found)
+    blind = all(one.plain.blind for one in found) and not all(one.needs_no_sight for one in found)
     return Worth(f"{attack.title} at {_epsilons(epsilons)} {_sight(found)}", blind)
 
 
@@ -178,18 +187,18 @@ def _epsilons(by_place: dict[str, float]) -> str:
 
 def _sight(found: Sequence[_Compared]) -> str:
     """Say against how many builds the differences told nothing."""
-    known = [one for one in found if one.plain.is_blind is not None and one.defended.is_blind is not None]
+    known = [one for one in found if one.plain.blind is not None and one.defended.blind is not None]
     if not known:
         return "was not measured for what its differences are worth."
     plain_range, defended_range = _range([one.plain for one in known]), _range([one.defended for one in known])
     against = f"against QAT (correlation of its differences with the slopes {plain_range})"
-    blind = [one for one in known if one.plain.is_blind]
+    blind = [one for one in known if one.plain.blind]
     if len(blind) == len(known):
         return f"was blind {against}{_without_sight(blind)}"
     if blind:
         return f"was blind {against} in {len(blind)} of {len(known)} thefts{_without_sight(blind)}"
     clones = f"Its clones of QAT err on {_errors([one.plain for one in known])}."
-    hidden = sum(bool(one.defended.is_blind) for one in known)
+    hidden = sum(bool(one.defended.blind) for one in known)
     if hidden:
         return (
             f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {len(known)} thefts: there "
@@ -213,13 +222,13 @@ def _without_sight(blind: Sequence[_Compared]) -> str:
     )
 
 
-def _errors(entries: Sequence[DataFreeEntry]) -> str:
+def _errors(thefts: Sequence[_Theft]) -> str:
     """Say from where to where the clones' errors go."""
-    errors = sorted(100 * entry.theft.adversary_error.value for entry in entries)
+    errors = sorted(100 * one.error.value for one in thefts)
     return f"{' to '.join(dict.fromkeys(f'{end:.1f}' for end in (errors[0], errors[-1])))} %"
 
 
-def _range(entries: Sequence[DataFreeEntry]) -> str:
+def _range(thefts: Sequence[_Theft]) -> str:
     """Say from where to where the correlations go."""
-    slopes = sorted(entry.masking.correlation or 0.0 for entry in entries if entry.masking is not None)
+    slopes = sorted(one.correlation or 0.0 for one in thefts)
     return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (slopes[0], slopes[-1])))

@@ -2,95 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final
 
-from edgerift.facts._stated import Stated
-from edgerift.study import PairReport
-
-#: The reports of one original of one seed, by how it was adapted.
-Reports: TypeAlias = Mapping[str, PairReport]
-Difference: TypeAlias = Callable[[Reports], float | None]
-#: The reports of all originals of one data set and seed, by the network's name.
-Networks: TypeAlias = Mapping[str, Reports]
+from edgerift.facts import readings as of
+from edgerift.facts._facts import Facts
+from edgerift.facts._metric import Reading
+from edgerift.facts._names import ORIGINAL_VICTIM
+from edgerift.facts._stated import Difference, Stated, minus, only
 
 _BEST: Final = "resnet"
 
 
 def _better(adaptation: str) -> Difference:
     """How much more accurate an adapted model is than its original."""
-
-    def difference(reports: Reports) -> float | None:
-        if adaptation not in reports:
-            return None
-        report = reports[adaptation]
-        return 100 * (report.build_accuracy.value - report.original_accuracy.value)
-
-    return difference
+    return minus((of.ADAPTED_ACCURACY, {"victim": adaptation}), (of.ORIGINAL_ACCURACY, {"victim": ORIGINAL_VICTIM}))
 
 
 def _beats(first: tuple[str, str], second: tuple[str, str]) -> Difference:
     """How much higher the evasive rate of one attack on one adapted model is than that of another."""
-
-    def difference(reports: Reports) -> float | None:
-        rates = []
-        for attack, adaptation in (first, second):
-            if adaptation not in reports or attack not in reports[adaptation].attacks:
-                return None
-            rates.append(reports[adaptation].attacks[attack].evasive.value)
-        return 100 * (rates[0] - rates[1])
-
-    return difference
+    one, other = ({"attack": attack, "victim": adaptation} for attack, adaptation in (first, second))
+    return minus((of.EVASIVE, {**one}), (of.EVASIVE, {**other}))
 
 
-def _moved_more(reports: Reports) -> float | None:
-    """Compare how far the attack moves the adapted model's features and the original's, in the plane of the PCA.
-
-    The difference is in percent of the distance that the original's features move.
-    """
-    found = [part for part in reports["qat"].embeddings if part.method == "pca"] if "qat" in reports else []
-    for part in found:
-        moved = {}
-        for model in ("original", "build"):
-            places = {
-                condition: [
-                    point
-                    for point, whose, which in zip(part.points, part.model, part.condition, strict=True)
-                    if (whose, which) == (model, condition)
-                ]
-                for condition in ("clean", "attacked")
-            }
-            pairs = zip(places["clean"], places["attacked"], strict=True)
-            distances = [((one[0] - two[0]) ** 2 + (one[1] - two[1]) ** 2) ** 0.5 for one, two in pairs]
-            moved[model] = sum(distances) / len(distances)
-        return 100 * (moved["build"] / moved["original"] - 1) if moved["original"] > 0 else None
-    return None
+def _moved_more(found: Facts) -> float | None:
+    """How much further the QAT build's features move than the original's, in percent of the latter's way."""
+    way = only(found, of.FEATURES_MOVE, victim="qat")
+    return None if way is None else 100 * (way.value - 1)
 
 
-def _best_network(figure: Callable[[PairReport], float | None]) -> Callable[[Networks], float | None]:
-    """How much higher a figure of ResNet's QAT build, a share, is than that of the best other network."""
+def _best_network(reading: Reading[Any], **wanted: object) -> Difference:
+    """How much higher a share of ResNet's QAT build is than that of the best other network."""
 
-    def difference(networks: Networks) -> float | None:
-        own: list[float] = []
-        others: list[float] = []
-        for name, reports in networks.items():
-            value = figure(reports["qat"]) if "qat" in reports else None
-            if value is not None:
-                (own if name.casefold() == _BEST else others).append(value)
+    def difference(found: Facts) -> float | None:
+        values = {fact.original: fact.value for fact in found.of(reading, victim="qat", **wanted)}
+        own = [value for name, value in values.items() if name.casefold() == _BEST]
+        others = [value for name, value in values.items() if name.casefold() != _BEST]
         # A network that is missing may have been the best.
-        if not own or not others or len(own) + len(others) < len(networks):
+        if not own or not others or len(values) < len(found.of(of.ADAPTED_ACCURACY).distinct("original")):
             return None
         return 100 * (own[0] - max(others))
 
     return difference
 
 
-def _diva_rate(report: PairReport) -> float | None:
-    return report.attacks["diva"].evasive.value if "diva" in report.attacks else None
-
-
 #: The names of the attacks are those of the study's file.
-EVASION: Final[tuple[Stated[Reports], ...]] = (
+EVASION: Final[tuple[Stated, ...]] = (
     Stated(
         "adapted-accuracy",
         "Quantized models reach a higher accuracy than the originals.",
@@ -159,13 +115,13 @@ EVASION: Final[tuple[Stated[Reports], ...]] = (
 )
 
 #: Claims that compare the networks of a data set.
-NETWORKS: Final[tuple[Stated[Networks], ...]] = (
+NETWORKS: Final[tuple[Stated, ...]] = (
     Stated(
         "resnet-accuracy",
         '"ResNet proved better among the 3 models for both datasets", if in accuracy: the conclusion does not say.',
         "Table 1 (CIFAR-10): +7.8; Table 2 (MNIST), against the conclusion: -2.7",
         "accuracy of ResNet's QAT build minus that of the best other network's, each data set by itself",
-        _best_network(lambda report: report.build_accuracy.value),
+        _best_network(of.ADAPTED_ACCURACY),
     ),
     Stated(
         "resnet-evaded",
@@ -173,6 +129,6 @@ NETWORKS: Final[tuple[Stated[Networks], ...]] = (
         "no rate is printed",
         "evasive rate of DIVA against ResNet's QAT build minus that against the best other network's, each data set by "
         "itself",
-        _best_network(_diva_rate),
+        _best_network(of.EVASIVE, attack="diva"),
     ),
 )

@@ -2,133 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final
 
-from edgerift.facts._stated import Stated
-from edgerift.measure import spread
-from edgerift.study import TheftCell
-
-Difference: TypeAlias = Callable[[TheftCell], float | None]
+from edgerift.facts import readings as of
+from edgerift.facts._facts import Facts
+from edgerift.facts._metric import Reading
+from edgerift.facts._names import PLAIN
+from edgerift.facts._pooled import pooled
+from edgerift.facts._stated import Difference, Stated, minus, only
 
 #: How the names of the light networks begin that the paper says err more.
 _LIGHT: Final = "mobilenet"
 
 
-def _stolen(first: str, second: str, labels: Literal["soft", "hard"], target: str | None = None) -> Difference:
+def _stolen(first: str, second: str, labels: str, target: str | None = None) -> Difference:
     """How much more a thief errs who steals one victim than one who steals another."""
-
-    def difference(cell: TheftCell) -> float | None:
-        victims = cell.hardening.victim
-        if first not in victims or second not in victims or target not in (None, cell.target):
-            return None
-        errors = [getattr(victims[name].adversary_error, labels).value for name in (first, second)]
-        return 100 * float(errors[0] - errors[1])
-
-    return difference
+    where = {"labels": labels, **({} if target is None else {"target": target})}
+    return minus((of.CLONE_ERROR, {**where, "victim": first}), (of.CLONE_ERROR, {**where, "victim": second}))
 
 
-def _beyond_noise(cell: TheftCell) -> float | None:
-    victims = cell.hardening.victim
-    return victims["divqat"].l1.value - cell.hardening.noise.test.value if "divqat" in victims else None
-
-
-def _costs(cell: TheftCell) -> float | None:
-    victims = cell.hardening.victim
-    if "divqat" not in victims or "qat" not in victims:
-        return None
-    return 100 * (victims["divqat"].defender_error.value - victims["qat"].defender_error.value)
-
-
-def _other_clones(figure: Literal["adversary_error", "disagreement"]) -> Difference:
+def _other_clones(reading: Reading[Any]) -> Difference:
     """How much higher a figure is of DivQAT than of QAT, over the clones of other networks that ask for soft labels."""
 
-    def difference(cell: TheftCell) -> float | None:
-        plain, defended = (_of_clones(cell, victim, figure) for victim in ("qat", "divqat"))
+    def difference(found: Facts) -> float | None:
+        plain, defended = (_of_clones(found, victim, reading) for victim in (PLAIN, "divqat"))
         both = [student for student in defended if student in plain]
         return 100 * mean(defended[student] - plain[student] for student in both) if both else None
 
     return difference
 
 
-def _of_clones(cell: TheftCell, victim: str, figure: Literal["adversary_error", "disagreement"]) -> dict[str, float]:
+def _of_clones(found: Facts, victim: str, reading: Reading[Any]) -> dict[str, float]:
     """Give a figure of the clones of other networks than the attack's own, by network."""
-    points = [point for point in cell.hardening.students if (point.victim, point.labels) == (victim, "soft")]
-    return {point.student: float(getattr(point, figure).value) for point in points}
+    return {fact.student: fact.value for fact in found.of(reading, victim=victim, labels="soft")}
 
 
-def _light_clone(cell: TheftCell) -> float | None:
+def _light_clone(found: Facts) -> float | None:
     """How much more the clone that is a MobileNet errs on DivQAT than the others do on average."""
-    errors = _of_clones(cell, "divqat", "adversary_error")
-    if "divqat" in cell.hardening.victim:
-        errors[cell.hardening.thief.attack.student] = cell.hardening.victim["divqat"].adversary_error.soft.value
+    errors = _of_clones(found, "divqat", of.STUDENT_ERROR) | _of_clones(found, "divqat", of.CLONE_ERROR)
     light = [error for name, error in errors.items() if name.startswith(_LIGHT)]
     others = [error for name, error in errors.items() if not name.startswith(_LIGHT)]
     return 100 * (mean(light) - mean(others)) if light and others else None
 
 
-def _rises(figure: Literal["divergence", "adversary_error", "defender_error", "disagreement"]) -> Difference:
+def _rises(reading: Reading[Any]) -> Difference:
     """How much a figure rises from the least alpha to the greatest."""
 
-    def difference(cell: TheftCell) -> float | None:
-        points = sorted(cell.hardening.alphas, key=lambda point: point.alpha)
+    def difference(found: Facts) -> float | None:
+        points = sorted(found.of(reading), key=lambda fact: fact.over)
         if len(points) < 2:
             return None
-        if figure == "divergence":
-            return points[-1].divergence - points[0].divergence
-        return 100 * float(getattr(points[-1], figure).value - getattr(points[0], figure).value)
+        return (100 if reading.metric.unit == "share" else 1) * (points[-1].value - points[0].value)
 
     return difference
 
 
-def thieves_words(cells: Sequence[tuple[str, TheftCell]], labels: Literal["soft", "hard"]) -> str:
+def thieves_words(cells: Sequence[tuple[str, Facts]], labels: str) -> str:
     """Name the places in which even the plain build's thief may be no better than who guesses; nothing without any."""
-    by_place: dict[str, list[TheftCell]] = {}
+    by_place: dict[str, list[Facts]] = {}
     for place, cell in cells:
-        if "qat" in cell.hardening.victim:
-            by_place.setdefault(place, []).append(cell)
+        by_place.setdefault(place, []).append(cell)
     told = []
-    for place, found in by_place.items():
-        error, high = _of_plain(found, labels)
-        guessing = 1 - 1 / len(found[0].hardening.data.classes)
+    for place, own in by_place.items():
+        whole = pooled(fact for cell in own for fact in cell.of(of.CLONE_ERROR, victim=PLAIN, labels=labels))
+        if whole is None:
+            continue
+        _, high = whole.ends
+        guessing = own[0].of(of.CHANCE)[0].value
         if high >= guessing:
             told.append(
-                f"{place} (error {100 * error:.1f} %, interval to {100 * high:.1f} %; guessing {100 * guessing:.1f} %)"
+                f"{place} (error {100 * whole.value:.1f} %, interval to {100 * high:.1f} %; guessing "
+                f"{100 * guessing:.1f} %)"
             )
     if not told:
         return ""
+    target = cells[0][1].of(of.CLONE_ERROR)[0].target
     return (
-        f"Thieves with {labels} labels may have learnt nothing even of the plain {cells[0][1].target} build on "
-        f"{', '.join(told)}: what a defence adds there tells little of it."
+        f"Thieves with {labels} labels may have learnt nothing even of the plain {target} build on {', '.join(told)}: "
+        "what a defence adds there tells little of it."
     )
 
 
-def prices_words(cells: Sequence[TheftCell], names: tuple[str, str]) -> str:
+def prices_words(cells: Sequence[Facts], names: tuple[str, str]) -> str:
     """Say what two victims cost their owner, who may have got more for a higher price; nothing without any cell."""
     if not cells:
         return ""
     told = []
     for name in names:
-        own = [cell.hardening.victim[name] for cell in cells]
-        costs = [
-            100 * (victim.defender_error.value - cell.hardening.victim["qat"].defender_error.value)
-            for victim, cell in zip(own, cells, strict=True)
-            if "qat" in cell.hardening.victim
-        ]
-        cost = f" and adds {mean(costs):.1f} points to its owner's error" if costs else ""
-        told.append(f"{name} moves the answers by an l1 of {mean(victim.l1.value for victim in own):.2f}{cost}")
+        cost_of = minus((of.DEFENDER_ERROR, {"victim": name}), (of.DEFENDER_ERROR, {"victim": PLAIN}))
+        costs = [cost for cell in cells if (cost := cost_of(cell)) is not None]
+        distances = [fact.value for cell in cells if (fact := only(cell, of.L1, victim=name)) is not None]
+        adds = f" and adds {mean(costs):.1f} points to its owner's error" if costs else ""
+        told.append(f"{name} moves the answers by an l1 of {mean(distances):.2f}{adds}")
     return f"The two need not cost the same: {'; '.join(told)}."
 
 
-def _of_plain(cells: Sequence[TheftCell], labels: Literal["soft", "hard"]) -> tuple[float, float]:
-    """Give the mean error of the plain build's clones over the seeds, and its interval's upper end: shares."""
-    errors = [getattr(cell.hardening.victim["qat"].adversary_error, labels) for cell in cells]
-    found = spread([error.value for error in errors])
-    return found.value, min(max(error.high for error in errors) if found.high is None else found.high, 1.0)
-
-
-THEFT: Final[tuple[Stated[TheftCell], ...]] = (
+THEFT: Final[tuple[Stated, ...]] = (
     Stated(
         "divqat-soft",
         "DivQAT raises the thief's error over plain QAT.",
@@ -150,7 +121,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "DivQAT, as strong as its budget allows, moves the answers further than another seed of plain QAT does.",
         "not in the paper, which gives the budget alone (0.6)",
         "mean l1 of DivQAT's answers to QAT's, minus that between two seeds of QAT",
-        _beyond_noise,
+        minus((of.L1, {"victim": "divqat"}), (of.NOISE, {})),
         unit="l1",
     ),
     Stated(
@@ -158,7 +129,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "DivQAT costs its owner little accuracy: less than the 3.7 points that the paper calls its utmost drop.",
         "Table III: +4.5 (CIFAR-10), +6.1 (CIFAR-100), -0.4 (GTSRB), +3.5 (SVHN)",
         "defender's error, DivQAT minus QAT",
-        _costs,
+        minus((of.DEFENDER_ERROR, {"victim": "divqat"}), (of.DEFENDER_ERROR, {"victim": PLAIN})),
         bound=3.7,
         side="below",
     ),
@@ -217,14 +188,14 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "DivQAT raises the error of clones of other networks as well.",
         'figure 3 (a), by eye; "for most cases"',
         "clone's error with soft labels, DivQAT minus QAT, mean over the clones of other networks",
-        _other_clones("adversary_error"),
+        _other_clones(of.STUDENT_ERROR),
     ),
     Stated(
         "clones-disagreement",
         "DivQAT makes clones of other networks disagree more often with their victim.",
         'figure 3 (b), by eye; "for most cases"',
         "disagreement of clone and victim with soft labels, DivQAT minus QAT, mean over the clones of other networks",
-        _other_clones("disagreement"),
+        _other_clones(of.STUDENT_DISAGREEMENT),
     ),
     Stated(
         "clones-light",
@@ -238,7 +209,7 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "A larger alpha moves the quantized model further from the original.",
         "figure 6, by eye",
         "KL(quantized || original) at the greatest alpha minus that at the least",
-        _rises("divergence"),
+        _rises(of.ALPHA_KL),
         unit="nats",
     ),
     Stated(
@@ -246,21 +217,21 @@ THEFT: Final[tuple[Stated[TheftCell], ...]] = (
         "A larger alpha raises the thief's error.",
         "figure 4, by eye",
         "clone's error with soft labels at the greatest alpha minus that at the least",
-        _rises("adversary_error"),
+        _rises(of.ALPHA_ERROR),
     ),
     Stated(
         "alpha-cost",
         "A larger alpha costs its owner accuracy as well: alpha is a trade-off.",
         "figure 4, by eye",
         "defender's error at the greatest alpha minus that at the least",
-        _rises("defender_error"),
+        _rises(of.ALPHA_DEFENDER),
     ),
     Stated(
         "alpha-disagreement",
         "At a large alpha clone and victim disagree more often.",
         "figure 5, by eye",
         "disagreement with soft labels at the greatest alpha minus that at the least",
-        _rises("disagreement"),
+        _rises(of.ALPHA_DISAGREEMENT),
     ),
     Stated(
         "held-soft",

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, final
 
 from edgerift.adapt import Divqat, HardenedRecipe
-from edgerift.harden import DataFreeHardenRecipe, Hardening, HardenRecipe
-from edgerift.measure import Interval, MeanInterval
+from edgerift.errors import StoreError
+from edgerift.facts import ORIGINAL_VICTIM, Facts, facts, readings
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
 from edgerift.run import Records, key_of
-from edgerift.settings import Settings
 from edgerift.steps import RECIPE_FILE, SEAL, Recipe, silent
-from edgerift.study import Cell, EpochPart, PairRecipe, PairReport, Study
-from edgerift.track._tracked_datafree import data_free_points, data_free_steps
+from edgerift.study import Cell, PairRecipe, Study, collect
+from edgerift.track._points import Point, distinct_keys, fact_points
+from edgerift.track._tracked_datafree import data_free_steps
 from edgerift.train import read_history
 
 if TYPE_CHECKING:
@@ -25,19 +25,8 @@ if TYPE_CHECKING:
 
 #: The longest text that every tracking server takes as the value of a parameter.
 _LONGEST_VALUE: Final = 500
-_LONGEST_NAME: Final = 60
 
-#: Parts of a report that repeat settings.
-_NO_FIGURES: Final = frozenset({"attack", "allowance"})
 _THIEVES: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
-
-
-class Point(NamedTuple):
-    """One figure: a single one at step 0, or one of a curve."""
-
-    name: str
-    value: float
-    step: int = 0
 
 
 class File(NamedTuple):
@@ -66,17 +55,14 @@ class CellLog:
 def cell_log(cell: Cell, study: Study, profile: str, store: Store) -> CellLog:
     """Read what is told of a finished cell; of the steps below it only what is on this machine, nothing is fetched."""
     recipe = cell.recipe
+    result = collect(study, profile, (cell,), store)
+    if result.missing:
+        raise StoreError(result.missing[0].error or f"{cell.name} is not finished")
+    found, steps = facts(result), dict(_steps(recipe, store))
+    curves = [point for label, step in steps.items() for point in _history(label, step, store)]
     if isinstance(recipe, PairRecipe):
-        pair = recipe.open(store, silent)
-        steps = _pair_steps(recipe)
-        points = [*_pair_figures(pair), *_pair_curves(steps, pair, store)]
-    elif isinstance(recipe, DataFreeHardenRecipe):
-        steps = dict(data_free_steps(recipe, store))
-        points = [Point(*point) for point in data_free_points(recipe.open(store, silent))]
-    else:
-        steps = dict(_theft_steps(recipe, store))
-        curves = (point for label, step in steps.items() for point in _history(label, step, store))
-        points = [*_theft_figures(recipe.open(store, silent)), *curves]
+        known = {point.name.partition(".")[0] for point in curves}
+        curves += [point for label in steps if label not in known for point in _told_epochs(label, found)]
     began, ended = _times(recipe, store)
     return CellLog(
         name=cell.name,
@@ -84,7 +70,7 @@ def cell_log(cell: Cell, study: Study, profile: str, store: Store) -> CellLog:
         ended=ended,
         tags=_tags(cell, study, profile),
         settings=_coordinates(cell) | flat_settings(recipe),
-        points=tuple(points),
+        points=(*fact_points(found), *curves),
         files=(*_own_files(recipe, store), *_pictures(steps, store)),
     )
 
@@ -101,21 +87,6 @@ def flat_settings(recipe: Recipe) -> dict[str, str]:
     are the recipe's own. What is not set is left out, and a text that is too long is cut.
     """
     return _Flat(recipe).values
-
-
-def distinct_keys(names: Iterable[str]) -> dict[str, str]:
-    """Find for each name one that may be part of a metric's: letters, digits, spaces, `-` and `_`, no two equal.
-
-    >>> distinct_keys(["divqat+rs", "divqat.rs", "qat"])
-    {'divqat+rs': 'divqat_rs', 'divqat.rs': 'divqat_rs_', 'qat': 'qat'}
-    """
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(names):
-        key = re.sub(r"[^0-9A-Za-z_ -]", "_", name)[:_LONGEST_NAME] or "_"
-        while key in found.values():
-            key += "_"
-        found[name] = key
-    return found
 
 
 @final
@@ -203,23 +174,6 @@ def _pictures(steps: dict[str, Recipe], store: Store) -> Iterator[File]:
             yield File(path, f"pictures/{label}")
 
 
-def _figures(value: object, name: str) -> Iterator[Point]:
-    """The numbers in a part of a report, named by where they stand; an interval's are value, low and high."""
-    if isinstance(value, bool | int | float):
-        yield Point(name, float(value))
-    elif isinstance(value, Interval | MeanInterval):
-        yield from (Point(name, value.value), Point(f"{name}.low", value.low), Point(f"{name}.high", value.high))
-    elif isinstance(value, Settings):
-        for field in type(value).model_fields:
-            if field not in _NO_FIGURES:
-                yield from _figures(getattr(value, field), f"{name}.{field}")
-
-
-def _curve(rows: Iterable[Settings], name: str) -> Iterator[Point]:
-    for step, row in enumerate(rows, 1):
-        yield from (point._replace(step=step) for point in _figures(row, name))
-
-
 def _history(label: str, step: Recipe, store: Store) -> Iterator[Point]:
     """The epochs of a training, from 1, where its history is on this machine."""
     path = _folder(step, store) / "history.json"
@@ -230,56 +184,28 @@ def _history(label: str, step: Recipe, store: Store) -> Iterator[Point]:
                 yield Point(f"{label}.{name}", value, number)
 
 
-def _pair_steps(recipe: PairRecipe) -> dict[str, Recipe]:
-    adapted = recipe.pair.program if recipe.pair.control is None else recipe.pair.control
-    return {"original": recipe.pair.original, "adapted": adapted}
+def _told_epochs(label: str, found: Facts) -> Iterator[Point]:
+    """The epochs of a training that the report tells, as its history would."""
+    names = {
+        readings.LOSS: "train_loss",
+        readings.TRAINING: "train_accuracy",
+        readings.VALIDATION: "validation_accuracy",
+    }
+    for reading, name in names.items():
+        for fact in found.of(reading):
+            if (fact.victim == ORIGINAL_VICTIM) == (label == ORIGINAL_VICTIM):
+                yield Point(f"{label}.{name}", fact.value, round(fact.over))
 
 
-def _pair_figures(report: PairReport) -> Iterator[Point]:
-    for name in ("original_accuracy", "build_accuracy", "instability", "attacked"):
-        yield from _figures(getattr(report, name), name)
-    keys = distinct_keys(report.attacks)
-    for attack, part in report.attacks.items():
-        for field in type(part).model_fields:
-            if field not in _NO_FIGURES:
-                yield from _figures(getattr(part, field), f"{field}.{keys[attack]}")
-        calls = enumerate(part.cumulative)
-        yield from (Point(f"cumulative.{keys[attack]}", float(evasive), call) for call, evasive in calls)
-    for compared in report.comparisons:
-        yield from _figures(compared, f"comparisons.{keys[compared.first]}.{keys[compared.second]}")
-
-
-def _pair_curves(steps: dict[str, Recipe], report: PairReport, store: Store) -> Iterator[Point]:
-    told = {"original": report.original_epochs, "adapted": report.adapted_epochs}
-    for label, step in steps.items():
-        yield from list(_history(label, step, store)) or _told_epochs(label, told[label])
-
-
-def _told_epochs(label: str, epochs: Iterable[EpochPart]) -> Iterator[Point]:
-    for point in _curve(epochs, label):
-        yield point._replace(name=f"{label}.train_loss") if point.name == f"{label}.loss" else point
-
-
-def _theft_figures(report: Hardening) -> Iterator[Point]:
-    yield from _figures(report.alpha, "alpha")
-    yield from _figures(report.thief.spent, "spent")
-    yield from _figures(report.noise, "seed_noise")
-    yield from _figures(report.closed_form, "closed_form")
-    for name, key in distinct_keys(report.victim).items():
-        yield from _figures(report.victim[name], key)
-        if name in report.times:
-            yield from _figures(report.times[name], key)
-        for defence in report.victim[name].defences:
-            yield from _figures(defence, f"{key}.{defence.type}")
-    for name, key in distinct_keys(report.searches).items():
-        yield from _figures(report.searches[name], f"searches.{key}")
-        yield from _curve(report.searches[name].trials, f"searches.{key}")
-    yield from _curve(report.alphas, "alphas")
-    for name, points in report.sweeps.items():
-        yield from _curve(points, f"sweeps.{name}")
-    students = distinct_keys(point.student for point in report.students)
-    for point in report.students:
-        yield from _figures(point, f"students.{point.victim}.{students[point.student]}.{point.labels}")
+def _steps(recipe: PairRecipe | HardenRecipe | DataFreeHardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:
+    """Name the steps below a cell whose histories and pictures are told."""
+    if isinstance(recipe, PairRecipe):
+        yield ORIGINAL_VICTIM, recipe.pair.original
+        yield "adapted", recipe.pair.program if recipe.pair.control is None else recipe.pair.control
+    elif isinstance(recipe, DataFreeHardenRecipe):
+        yield from data_free_steps(recipe, store)
+    else:
+        yield from _theft_steps(recipe, store)
 
 
 def _theft_steps(recipe: HardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:

@@ -1,26 +1,16 @@
-"""What tracking tells of thefts without images: their figures, and their curves over the questions."""
+"""Which thefts without images tracking tells the pictures of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from edgerift.extract import CurvePoint
-from edgerift.harden import DataFreeComparison, DataFreeEntry, DataFreeHardenRecipe
-from edgerift.measure import Interval, MeanInterval
+from edgerift.harden import DataFreeEntry, DataFreeHardenRecipe
 from edgerift.run import key_of
 from edgerift.steps import Recipe, silent
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
-
-
-class DataFreePoint(NamedTuple):
-    """One figure: a single one at step 0, or one of a curve, whose steps are questions."""
-
-    name: str
-    value: float
-    step: int = 0
 
 
 def data_free_steps(recipe: DataFreeHardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:
@@ -33,38 +23,6 @@ def data_free_steps(recipe: DataFreeHardenRecipe, store: Store) -> Iterator[tupl
         own = (entry for entry in entries if entry.victim == name)
         for entry, (_, theft) in zip(own, thefts, strict=True):
             yield _label(entry), theft
-
-
-def data_free_points(comparison: DataFreeComparison) -> Iterator[DataFreePoint]:
-    """Give the figures of each theft, and its curve."""
-    for entry in comparison.entries:
-        label = _label(entry)
-        for name in type(entry.theft).model_fields:
-            value = getattr(entry.theft, name)
-            if isinstance(value, Interval | MeanInterval):
-                for part in ("value", "low", "high"):
-                    ending = "" if part == "value" else f".{part}"
-                    yield DataFreePoint(f"{label}.{name}{ending}", getattr(value, part))
-        yield DataFreePoint(f"{label}.spent", float(entry.theft.spent))
-        for point in entry.theft.curve:
-            for name, found in _measures(point).items():
-                if found is not None:
-                    yield DataFreePoint(f"{label}.curve.{name}", found, point.queries)
-
-
-def _measures(point: CurvePoint) -> dict[str, float | None]:
-    """Give what a point of a curve tells, by name."""
-    measured = point.measured
-    masking = None if measured is None else measured.masking
-    return {
-        "clone_loss": point.clone_loss,
-        "zero_share": point.zero_share,
-        "error": None if measured is None else measured.error,
-        "disagreement": None if measured is None else measured.disagreement,
-        "divergence": None if measured is None else measured.divergence,
-        "correlation": None if masking is None else masking.correlation,
-        "ratio": None if masking is None else masking.ratio,
-    }
 
 
 def _label(entry: DataFreeEntry) -> str:

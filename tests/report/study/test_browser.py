@@ -7,7 +7,8 @@ import chromium
 import pytest
 from made_study import made_diva, made_study
 
-from edgerift.report.figures._registry import study_charts
+from edgerift.facts import facts
+from edgerift.report import study_charts
 from edgerift.report.study._html import study_html
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, result = tmp_path_factory.mktemp("study"), made_study()
     file = folder / "report.html"
-    words = study_charts(result, lambda name, data: (folder / name).write_bytes(data))
+    words = study_charts(facts(result), lambda name, data: (folder / name).write_bytes(data))
     file.write_text(study_html(result, folder, words), encoding="utf-8")
     return file
 

@@ -16,23 +16,30 @@ from matplotlib.figure import Figure as Drawing
 from rich.console import Console
 from scipy import stats
 
-from edgerift.facts import claims
+from edgerift.facts import Theft, claims, data_free_places, facts
 from edgerift.harden import DataFreeEntry, best_epsilon, paper_clone_error
-from edgerift.report import results_markdown, study_markdown, study_text
+from edgerift.report import (
+    Cell,
+    Number,
+    StudyTable,
+    figure_of,
+    records_csv,
+    results_markdown,
+    study_charts,
+    study_markdown,
+    study_tables,
+    study_text,
+    table_csv,
+    table_latex,
+)
 from edgerift.report.figures import _epsilon as epsilon
 from edgerift.report.figures import _queries as questions
-from edgerift.report.figures._registry import figure_of, study_charts
-from edgerift.report.records._datafree import DataFreeThefts, Theft
-from edgerift.report.records._records import records_csv
 from edgerift.report.shared._markdown import escaped
 from edgerift.report.shared._words import percent
 from edgerift.report.study._claims import claim_notes, claim_rows, claims_words
 from edgerift.report.study._html import study_html
 from edgerift.report.study._words import cell_count, setting_rows
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._csv import table_csv
-from edgerift.report.tables._latex import table_latex
-from edgerift.report.tables._table import Cell, Number, StudyTable, cell_words
+from edgerift.report.tables._table import cell_words
 from edgerift.study import StudyResult
 
 DFME, MAZE = "Adversary's error (%), DFME", "Adversary's error (%), MAZE"
@@ -53,7 +60,7 @@ def result() -> StudyResult:
 
 
 def tables(result: StudyResult) -> dict[str, StudyTable]:
-    return {table.name: table for table in study_tables(result)}
+    return {table.name: table for table in study_tables(facts(result))}
 
 
 def row(table: StudyTable, *names: str | None) -> dict[str, Cell]:
@@ -231,8 +238,8 @@ def test_thefts_are_shown_without_a_comparison() -> None:
     assert tables(alone)["data-free"].rows[0][2] == "large"
     page = study_html(alone, Path("nowhere"), {})
     assert 'id="data-free"' in page
-    assert "guess" not in "".join(epsilon.epsilon_words(alone))
-    assert [line for line in keys(epsilon.draw_epsilon(alone)) if line == "guessing"] == []
+    assert "guess" not in "".join(epsilon.epsilon_words(facts(alone)))
+    assert [line for line in keys(epsilon.draw_epsilon(facts(alone))) if line == "guessing"] == []
 
 
 def test_networks_are_named_where_there_are_several() -> None:
@@ -259,7 +266,7 @@ def test_a_long_table_is_cut_into_tables_that_fit_on_a_page(result: StudyResult)
 
 
 def read(result: StudyResult) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(records_csv(result), newline="")))
+    return list(csv.DictReader(io.StringIO(records_csv(facts(result)), newline="")))
 
 
 def find(rows: Sequence[dict[str, str]], **fields: str) -> list[dict[str, str]]:
@@ -330,7 +337,7 @@ def beside(at: float, victim: str) -> float:
 
 
 def test_errors_over_epsilon(result: StudyResult) -> None:
-    axes = [one for one in epsilon.draw_epsilon(result).axes if one.get_visible()]
+    axes = [one for one in epsilon.draw_epsilon(facts(result)).axes if one.get_visible()]
     assert [one.get_title(loc="left") for one in axes] == [
         "cifar10: DFME", "cifar10: DFME, its differences",
         "cifar10: MAZE, DFME's code", "cifar10: MAZE, DFME's code, its differences",
@@ -349,7 +356,7 @@ def test_errors_over_epsilon(result: StudyResult) -> None:
 
 
 def test_a_line_joins_what_is_no_control(result: StudyResult) -> None:
-    axes = epsilon.draw_epsilon(result).axes[0]
+    axes = epsilon.draw_epsilon(facts(result)).axes[0]
     lines = [line for line in axes.lines if line.get_linewidth() == 1.4 and len(line.get_xdata()) > 1]
     assert {to_hex(line.get_color()) for line in lines} == {LOOKS["qat"], LOOKS["divqat"]}
     for line in lines:
@@ -360,7 +367,7 @@ def test_a_line_joins_what_is_no_control(result: StudyResult) -> None:
 
 
 def test_attacks_without_differences_and_guessing_are_lines_across(result: StudyResult) -> None:
-    drawing = epsilon.draw_epsilon(result)
+    drawing = epsilon.draw_epsilon(facts(result))
     for axes in drawing.axes[:3:2]:
         across = {
             (to_hex(line.get_color()), round(float(line.get_ydata()[0]), 6))
@@ -376,11 +383,11 @@ def test_attacks_without_differences_and_guessing_are_lines_across(result: Study
         assert axes.get_ylim()[1] > 90
     assert {"DisGUIDE", "DisGUIDE, labels alone", "guessing", "hollow: control"} <= set(keys(drawing))
     bare = with_data_free(plain(), attacks=("dfme",), controls=False)
-    assert not {"DisGUIDE", "hollow: control"} & set(keys(epsilon.draw_epsilon(bare)))
+    assert not {"DisGUIDE", "hollow: control"} & set(keys(epsilon.draw_epsilon(facts(bare))))
 
 
 def test_what_differences_are_worth(result: StudyResult) -> None:
-    axes = epsilon.draw_epsilon(result).axes[1]
+    axes = epsilon.draw_epsilon(facts(result)).axes[1]
     drawn = {}
     for line in axes.lines:
         if line.get_marker() != "None":
@@ -404,15 +411,15 @@ def test_what_differences_are_worth(result: StudyResult) -> None:
 @pytest.mark.parametrize("attacks", [("disguide",), ("disguide", "disguide-hard")])
 def test_epsilons_are_drawn_of_attacks_that_have_one(attacks: tuple[str, ...]) -> None:
     result = with_data_free(plain(), attacks=attacks)
-    assert not epsilon.has_epsilon(result)
-    assert questions.has_questions(result)
-    assert not epsilon.has_epsilon(plain())
-    assert not questions.has_questions(plain())
+    assert epsilon.epsilon(facts(result)) is None
+    assert questions.questions(facts(result)) is not None
+    assert epsilon.epsilon(facts(plain())) is None
+    assert questions.questions(facts(plain())) is None
 
 
 @pytest.mark.parametrize("what", ["error", "agreement"])
 def test_errors_and_agreement_over_questions(result: StudyResult, what: questions.What) -> None:
-    axes = questions.draw_questions(result, what).axes
+    axes = questions.draw_questions(facts(result), what).axes
     assert [one.get_title(loc="left").replace("\n", " ") for one in axes] == [
         "cifar10: DFME, ε=1", "cifar10: MAZE, DFME's code, ε=1", "cifar10: DisGUIDE", "cifar10: DisGUIDE, labels alone",
     ]  # fmt: skip
@@ -456,22 +463,26 @@ def test_a_victim_that_was_tried_at_one_epsilon_alone_is_shown_there(result: Stu
         )
         for cell in result.data_free
     )
-    (place,) = DataFreeThefts(result.replace(data_free=changed)).all()
+    (place,) = data_free_places(facts(result.replace(data_free=changed)))
     assert place.main("dfme", "large") == [Theft("dfme", "large", 0.1)]
     assert place.main("dfme", "qat") == [Theft("dfme", "qat", 1.0), Theft("dfme", "qat", 1e-3)]
 
 
 def test_the_mean_of_curves_is_where_all_have_a_point(result: StudyResult) -> None:
-    first, second, *_ = stolen(result, "qat", "disguide")
-    cut = second.replace(theft=second.theft.replace(curve=second.theft.curve[1:3]))
-    assert [at for at, _ in questions._mean([first, cut], "error")] == [
-        point.queries for point in second.theft.curve[1:3]
-    ]
-    assert questions._mean([], "error") == []
+    cells = [cell for cell in result.data_free if cell.attack == "disguide"]
+    (entry,) = [one for one in cells[1].comparison.entries if one.victim == "qat"]
+    cut = entry.replace(theft=entry.theft.replace(curve=entry.theft.curve[1:3]))
+    second = cells[1].replace(comparison=cells[1].comparison.replace(entries=(cut,)))
+    first = cells[0].replace(
+        comparison=cells[0].comparison.replace(entries=(cells[0].comparison.find("qat", "disguide"),))
+    )
+    (axes,) = questions.draw_questions(facts(result.replace(data_free=(first, second)))).axes
+    (thick,) = [line for line in axes.lines if line.get_linewidth() == 1.6]
+    assert list(thick.get_xdata()) == [point.queries for point in entry.theft.curve[1:3]]
 
 
 def test_words_have_the_figures(result: StudyResult) -> None:
-    said = epsilon.epsilon_words(result)
+    said = epsilon.epsilon_words(facts(result))
     entries = stolen(result, "qat", "dfme", 1.0)
     error, zero = np.mean(errors(entries)) / 100, np.mean([one.zero_share for one in entries])
     slope = np.mean([one.masking.correlation for one in entries if one.masking is not None])
@@ -480,23 +491,23 @@ def test_words_have_the_figures(result: StudyResult) -> None:
     assert "cifar10, divqat, dfme, epsilon 0.001, simulated: error" in said
     across = np.mean(errors(stolen(result, "large", "disguide"))) / 100
     assert f"cifar10, large, disguide: error {percent(float(across))};" in said
-    told = questions.questions_words(result)
+    told = questions.questions_words(facts(result))
     curve = [one.theft.curve[-1].measured for one in stolen(result, "divqat", "dfme", 1.0)]
     last = percent(float(np.mean([point.error for point in curve if point is not None])))
     assert re.search(rf"cifar10, divqat, dfme, epsilon 1: error .* after 200,000, .* {last} after 1,000,000;", told)
-    told = questions.questions_words(result, "agreement")
+    told = questions.questions_words(facts(result), "agreement")
     last = percent(float(np.mean([1 - point.disagreement for point in curve if point is not None])))
     assert re.search(rf"cifar10, divqat, dfme, epsilon 1: agreement .* {last} after 1,000,000;", told)
 
 
 def test_figures_are_drawn_named_and_explained(result: StudyResult, tmp_path: Path) -> None:
-    told = study_charts(result, lambda name, data: (tmp_path / name).write_bytes(data))
+    told = study_charts(facts(result), lambda name, data: (tmp_path / name).write_bytes(data))
     assert list(told)[-3:] == ["epsilon", "questions", "agreement"]
     assert (tmp_path / "epsilon.png").stat().st_size > 10_000
-    caption = figure_of("epsilon", result).caption
+    caption = figure_of("epsilon", facts(result)).caption
     assert "over 3 seeds (Student's t)" in caption
-    assert "one seed" in figure_of("epsilon", with_data_free(plain(), seeds=(0,))).caption
-    assert figure_of("questions", result).place == "theft"
+    assert "one seed" in figure_of("epsilon", facts(with_data_free(plain(), seeds=(0,)))).caption
+    assert figure_of("questions", facts(result)).place == "theft"
     page = study_html(result, tmp_path, told)
     shown = [told[name][:60] for name in ("epsilon", "questions", "agreement")]
     places = [page.index(part) for part in ('id="data-free"', *shown, "Its 34 rows", 'id="cost"')]

@@ -30,9 +30,7 @@ def entry(name: str, content: bytes) -> str:
 @pytest.fixture
 def figureless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: each picture is its name."""
-    monkeypatch.setattr("edgerift.report.figures._registry.png", lambda _: b"a picture")
-    for name in ("alpha", "clones", "targets", "tradeoff"):
-        monkeypatch.setattr(f"edgerift.report.figures._registry.draw_{name}", lambda *_: None)
+    monkeypatch.setattr("edgerift.report.figures._registry.drawn", lambda *_: b"a picture")
 
 
 @pytest.mark.usefixtures("figureless")

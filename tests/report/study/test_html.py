@@ -13,14 +13,11 @@ from made_audit import HOSTILE
 from made_study import FAILED, made_diva, made_divqat, made_study
 from PIL import Image
 
-from edgerift.report import study_markdown, write_study
-from edgerift.report.records._records import records_csv
+from edgerift.facts import facts
+from edgerift.report import StudyTable, records_csv, study_markdown, study_tables, table_csv, table_latex, write_study
 from edgerift.report.study._html import study_html
 from edgerift.report.study._markdown import table_markdown
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._csv import table_csv
-from edgerift.report.tables._latex import table_latex
-from edgerift.report.tables._table import StudyTable, cell_words
+from edgerift.report.tables._table import cell_words
 from edgerift.study import MissingCell, StudyResult
 
 VOID = {"br", "img", "link", "meta", "path", "circle", "wbr"}
@@ -109,7 +106,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyResult, str, Pa
 def test_every_cell_of_every_table_is_there(both: tuple[StudyResult, str, Page]) -> None:
     result, _, page = both
     assert not page.open
-    for table in study_tables(result):
+    for table in study_tables(facts(result)):
         rows = page.table(table)
         assert len(rows) == len(table.rows)
         for written, row in zip(rows, table.rows, strict=True):
@@ -122,7 +119,7 @@ def test_every_cell_of_every_table_is_there(both: tuple[StudyResult, str, Page])
 
 def test_headings_stand_above_their_columns(both: tuple[StudyResult, str, Page]) -> None:
     result, _, page = both
-    for table in study_tables(result):
+    for table in study_tables(facts(result)):
         spans = sum(int(one.get("colspan", "1")) for one in heads(page, table))
         assert spans == len(table.headings)
         names = {heading.name for heading in table.headings} | {heading.group for heading in table.headings}
@@ -233,8 +230,8 @@ def test_writes_a_whole_folder(tmp_path: Path) -> None:
     write_study(result, folder)
     assert StudyResult.model_validate_json((folder / "result.json").read_text()) == result
     assert (folder / "result.json").read_text() == result.model_dump_json(indent=2) + "\n"
-    names = [table.name for table in study_tables(result)]
-    for table in study_tables(result):
+    names = [table.name for table in study_tables(facts(result))]
+    for table in study_tables(facts(result)):
         for ending, writer in (("md", table_markdown), ("csv", table_csv), ("tex", table_latex)):
             assert (folder / "tables" / f"{table.name}.{ending}").read_bytes().decode() == writer(table)
     told = dict.fromkeys((path.stem for path in (folder / "figures").glob("*.png")), "")
@@ -245,7 +242,7 @@ def test_writes_a_whole_folder(tmp_path: Path) -> None:
     assert "Made by <code>edgerift study run studies/made-divqat.yaml --profile small</code>" in (
         (folder / "report.html").read_text(encoding="utf-8")
     )
-    assert (folder / "records.csv").read_bytes().decode() == records_csv(result)
+    assert (folder / "records.csv").read_bytes().decode() == records_csv(facts(result))
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     expected = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "tex")}
     expected |= {"result.json", "records.csv", "tables.md", "report.html", "tables/.written", "figures/.written"}

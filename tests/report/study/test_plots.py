@@ -22,7 +22,9 @@ from PIL import Image
 
 from edgerift.audit import EmbeddingPart
 from edgerift.errors import InputError
-from edgerift.measure import Interval, MeanInterval, Rate, interval, spread
+from edgerift.facts import Facts, facts
+from edgerift.measure import Interval, spread
+from edgerift.report import figure_of, study_charts
 from edgerift.report.figures import _alpha as alpha
 from edgerift.report.figures import _epsilon as epsilon
 from edgerift.report.figures import _groups as groups
@@ -34,12 +36,13 @@ from edgerift.report.figures._attacked import attacked_words, draw_attacked, mag
 from edgerift.report.figures._features import draw_features, features_words
 from edgerift.report.figures._names import Line, Named, _passed, name_marks
 from edgerift.report.figures._panels import panel_figure
-from edgerift.report.figures._registry import FIGURES, figure_of, slug, study_charts
-from edgerift.report.figures._seeds import over_seeds, whisker_words
+from edgerift.report.figures._registry import kinds, slug
+from edgerift.report.figures._seeds import whisker_words
 from edgerift.report.shared._plot_scales import decades, strengths
 from edgerift.report.shared._words import percent
 from edgerift.study import StudyResult
 
+TITLES = {name: kind.figure.title for name, kind in kinds().items()}
 LONG = "a folder of street signs as they stood in $1990_x$"
 
 
@@ -106,7 +109,7 @@ def small() -> StudyResult:
 @pytest.fixture(scope="module")
 def drawn(small: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     folder = tmp_path_factory.mktemp("figures")
-    return folder, study_charts(small, into(folder))
+    return folder, study_charts(facts(small), into(folder))
 
 
 PICTURED = [f"{kind}-cifar10-resnet-{made}" for kind in ("pca", "tsne", "attacked") for made in ("ptq", "qat")]
@@ -135,26 +138,26 @@ def test_same_result_gives_the_same_bytes_without_global_state(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     before = rcParams.copy()
-    assert study_charts(small, into(tmp_path)) == drawn[1]
+    assert study_charts(facts(small), into(tmp_path)) == drawn[1]
     assert rcParams.copy() == before
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (drawn[0] / path.name).read_bytes(), path.name
 
 
 def test_figures_have_titles_captions_and_places(small: StudyResult, drawn: tuple[Path, dict[str, str]]) -> None:
-    kinds = list(dict.fromkeys(name.partition("-")[0] for name in drawn[1]))
-    assert kinds == list(FIGURES)
-    found = {name: figure_of(name, small) for name in drawn[1]}
-    assert found["pca-cifar10-resnet-qat"].title == f"{FIGURES['pca'].title}: cifar10, QAT"
-    assert found["training"] == FIGURES["training"]
+    shown_kinds = list(dict.fromkeys(name.partition("-")[0] for name in drawn[1]))
+    assert shown_kinds == list(TITLES)
+    found = {name: figure_of(name, facts(small)) for name in drawn[1]}
+    assert found["pca-cifar10-resnet-qat"].title == f"{TITLES['pca']}: cifar10, QAT"
+    assert found["training"] == figure_of("training")
     theft = {name for name, one in found.items() if one.place == "theft"}
     assert theft == {*THEFT, "epsilon", "questions", "agreement"}
     for name in ("success", "epsilon", *THEFT):
         assert "over 2 seeds (Student's t)" in found[name].caption
         assert "over the seeds" in figure_of(name).caption
     one = diva(seeds=(4,))
-    assert "of the images (one seed)" in figure_of("success", one).caption
-    assert figure_of("attacked-a-b-qat").title == f"{FIGURES['attacked'].title}: a-b-qat"
+    assert "of the images (one seed)" in figure_of("success", facts(one)).caption
+    assert figure_of("attacked-a-b-qat").title == f"{TITLES['attacked']}: a-b-qat"
     with pytest.raises(InputError, match=r"unknown figure 'alhpa'.*alpha"):
         figure_of("alhpa")
 
@@ -199,10 +202,7 @@ def hardened(result: StudyResult, **changes: object) -> StudyResult:
 
 def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write empty files in place of pictures."""
-    monkeypatch.setattr("edgerift.report.figures._registry.png", lambda _: b"")
-    drawn = ("alpha", "attacked", "clones", "cumulative", "epsilon", "features", "questions", "success", "targets")
-    for name in (*drawn, "tradeoff", "training"):
-        monkeypatch.setattr(f"edgerift.report.figures._registry.draw_{name}", lambda *_: None)
+    monkeypatch.setattr("edgerift.report.figures._registry.drawn", lambda *_: b"")
 
 
 EVASION = {"training", "success", "cumulative", "pca", "tsne", "attacked"}
@@ -230,7 +230,7 @@ def test_draws_nothing_of_what_is_not_known(
     make: Callable[[], StudyResult], expected: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpainted(monkeypatch)
-    told = study_charts(make(), into(tmp_path))
+    told = study_charts(facts(make()), into(tmp_path))
     assert {path.stem for path in tmp_path.iterdir()} == set(told)
     assert {name.partition("-")[0] for name in told} == expected
 
@@ -238,22 +238,25 @@ def test_draws_nothing_of_what_is_not_known(
 def test_names_are_safe_and_unique(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = diva(data=("My Data", "my-data", "数字"), originals=("Größe_1",), seeds=(0, 1))
     unpainted(monkeypatch)
-    told = study_charts(result, into(tmp_path))
+    told = study_charts(facts(result), into(tmp_path))
     assert all(re.fullmatch(r"[a-z0-9-]{1,110}", name) for name in told)
     assert [name for name in told if name.startswith("pca") and name.endswith(("qat", "qat-2"))] == [
         "pca-my-data-grosse-1-qat",
         "pca-my-data-grosse-1-qat-2",
         "pca-unnamed-grosse-1-qat",
     ]
-    assert figure_of("pca-my-data-grosse-1-qat", result).title.endswith(": My Data, QAT")
-    assert figure_of("pca-my-data-grosse-1-qat-2", result).title.endswith(": my-data, QAT")
+    assert figure_of("pca-my-data-grosse-1-qat", facts(result)).title.endswith(": My Data, QAT")
+    assert figure_of("pca-my-data-grosse-1-qat-2", facts(result)).title.endswith(": my-data, QAT")
 
 
 def test_models_are_pictured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = diva(seeds=(0,))
     again = tuple(cell.replace(seed=1) for cell in result.pairs)
     unpainted(monkeypatch)
-    assert list(study_charts(result.replace(pairs=result.pairs + again), into(tmp_path))) == [*ALL[:3], *PICTURED]
+    assert list(study_charts(facts(result.replace(pairs=result.pairs + again)), into(tmp_path))) == [
+        *ALL[:3],
+        *PICTURED,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -265,22 +268,13 @@ def test_slugs(given: str, expected: str) -> None:
     assert slug(expected) == expected
 
 
-def part(value: float, trials: int = 1000) -> Interval:
-    return interval(Rate(round(value * trials), trials))
-
-
-def test_means_over_seeds() -> None:
-    alone = over_seeds([part(0.25)])
-    assert (alone.value, alone.low, alone.high, alone.seeds) == (0.25, part(0.25).low, part(0.25).high, 1)
-    found, expected = over_seeds([part(0.2), part(0.3), part(0.25)]), spread([0.2, 0.3, 0.25])
-    assert (found.value, found.low, found.high, found.seeds) == (expected.value, expected.low, expected.high, 3)
-    wide = over_seeds([part(0.01), part(0.99)])
-    assert (wide.low, wide.high) == (0, 1)
-    agreed = over_seeds([part(0.5, 100), part(0.5, 40), part(0.5, 100)])
-    assert (agreed.low, agreed.high, agreed.seeds) == (part(0.5, 40).low, part(0.5, 40).high, 3)
-    means = [MeanInterval(value=value, low=value - 0.1, high=value + 0.1, count=9) for value in (1.5, 1.9)]
-    assert over_seeds(means, 2.0).high == 2
-    assert over_seeds(means[:1], 2.0).low == 1.4
+def over_seeds(parts: Sequence[Interval], most: float = 1.0) -> Interval:
+    """The mean over seeds with Student's interval, cut where no figure can lie; a single seed's as it is."""
+    found = spread([part.value for part in parts])
+    if len({part.value for part in parts}) == 1:
+        return max(parts, key=lambda part: part.high - part.low)
+    low, high = max(0.0, found.low or 0.0), min(most, found.high or 0.0)
+    return Interval(value=found.value, low=low, high=high, successes=0, trials=1)
 
 
 def test_words_of_whiskers() -> None:
@@ -293,7 +287,7 @@ def test_words_of_whiskers() -> None:
 
 def test_training_goes_on_where_the_original_ended() -> None:
     result = diva()
-    whole, adapted = shown(training.draw_training(result))
+    whole, adapted = shown(training.draw_training(facts(result)))
     reports = {cell.seed: cell.report for cell in result.pairs if cell.adaptation == "qat"}
     for place, field in enumerate(("train_accuracy", "validation_accuracy")):
         means = [
@@ -324,16 +318,16 @@ def test_training_without_validation_or_adaptation() -> None:
         for cell in result.pairs
     )
     alone = result.replace(pairs=pairs)
-    (whole,) = shown(training.draw_training(alone))
+    (whole,) = shown(training.draw_training(facts(alone)))
     assert [len(x) for x, _ in lines(whole, "#191b1e", 1.6)] == [8, 0]
-    assert training.training_words(alone).startswith("cifar10, original: training accuracy from")
-    assert "QAT" not in training.training_words(alone)
+    assert training.training_words(facts(alone)).startswith("cifar10, original: training accuracy from")
+    assert "QAT" not in training.training_words(facts(alone))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_success_shows_rates(seeds: tuple[int, ...]) -> None:
     result = diva(seeds=seeds)
-    (axes,) = shown(success.draw_success(result))
+    (axes,) = shown(success.draw_success(facts(result)))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["PTQ", "QAT", "float control"]
     expected = []
     for adaptation in ("ptq", "qat", "finetune"):
@@ -354,23 +348,23 @@ def test_success_shows_rates(seeds: tuple[int, ...]) -> None:
 
 def test_success_says_what_is_missing_and_leaves_out_the_last_step() -> None:
     result = diva(data=("cifar10", "mnist"), originals=("ResNet", "MobileNet"), seeds=(0, 1), missing=True)
-    gone = shown(success.draw_success(result))[3]
+    gone = shown(success.draw_success(facts(result)))[3]
     assert [text.get_text() for text in gone.texts] == ["no result"]
     assert not [x for x, *_ in marks(gone) if x < 0.5]
-    assert [text.get_text() for text in shown(success.draw_cumulative(result))[9].texts] == ["no result"]
+    assert [text.get_text() for text in shown(success.draw_cumulative(facts(result)))[9].texts] == ["no result"]
     stopped = without(
         diva(seeds=(0,)),
         attacks={
             name: one.replace(evasive_last=None) for name, one in diva().pairs[0].report.attacks.items()
         },
     )  # fmt: skip
-    assert not any(hollow for _, _, hollow, _ in marks(shown(success.draw_success(stopped))[0]))
-    assert "last" not in success.success_words(stopped)
+    assert not any(hollow for _, _, hollow, _ in marks(shown(success.draw_success(facts(stopped)))[0]))
+    assert "last" not in success.success_words(facts(stopped))
 
 
 def test_cumulative_shows_shares() -> None:
     result = diva()
-    drawing = success.draw_cumulative(result)
+    drawing = success.draw_cumulative(facts(result))
     assert [axes.get_title(loc="left") for axes in shown(drawing)] == [
         "cifar10: PTQ",
         "cifar10: QAT",
@@ -386,12 +380,21 @@ def test_cumulative_shows_shares() -> None:
 
 
 def test_cumulative_of_unequal_lengths() -> None:
-    attack = diva().pairs[0].report.attacks["pgd"]
-    trials = attack.evasive.trials
-    shares = success.cumulative_shares(
-        [attack.replace(cumulative=(0, 3)), attack.replace(cumulative=(1, 2, 6)), attack.replace(cumulative=())]
-    )
-    assert shares == [[0, 300 / trials, 300 / trials], [100 / trials, 200 / trials, 600 / trials]]
+    cells = [cell for cell in diva().pairs if cell.adaptation == "qat"]
+    curves = [(0, 3), (1, 2, 6), ()]
+    changed = [
+        cell.replace(
+            report=cell.report.replace(
+                attacks={"pgd": cell.report.attacks["pgd"].replace(cumulative=curve)},
+            )
+        )
+        for cell, curve in zip(cells, curves, strict=True)
+    ]
+    trials = cells[0].report.attacks["pgd"].evasive.trials
+    (axes,) = shown(success.draw_cumulative(facts(diva().replace(pairs=tuple(changed)))))
+    found = [y for _, y in lines(axes, "#0072b2", 0.6)]
+    expected = [[0, 300 / trials, 300 / trials], [100 / trials, 200 / trials, 600 / trials]]
+    assert found == [pytest.approx(one) for one in expected]
 
 
 def embedding(method: str, labels: Sequence[int]) -> EmbeddingPart:
@@ -512,7 +515,7 @@ def test_answers_stand_beside_their_images() -> None:
 
 def test_clones_of_every_network() -> None:
     result = divqat()
-    drawing = groups.draw_clones(result)
+    drawing = groups.draw_clones(facts(result))
     hardenings = [cell.hardening for cell in result.thefts if cell.target == "mobile"]
     for axes, field in zip(shown(drawing), ("adversary_error", "disagreement"), strict=True):
         assert [label.get_text() for label in axes.get_xticklabels()] == ["resnet8", "lenet", "mobilenet_tiny"]
@@ -537,7 +540,7 @@ def test_clones_of_every_network() -> None:
 
 def test_targets_side_by_side() -> None:
     result = divqat()
-    owner, thief = shown(groups.draw_targets(result))
+    owner, thief = shown(groups.draw_targets(facts(result)))
     expected_owner, expected_thief = [], []
     for target in ("mobile", "server"):
         hardenings = [cell.hardening for cell in result.thefts if cell.target == target]
@@ -553,7 +556,7 @@ def test_targets_side_by_side() -> None:
 
 def test_groups_of_several_data_sets_stand_in_columns() -> None:
     result = divqat(data=("cifar10", "cifar100", "gtsrb", "svhn", "digits"), seeds=(0,))
-    drawing = groups.draw_targets(result)
+    drawing = groups.draw_targets(facts(result))
     assert [axes.get_title(loc="left") for axes in shown(drawing)] == [
         *("cifar10", "cifar100", "gtsrb", "svhn") * 2,
         *("digits",) * 2,
@@ -562,7 +565,7 @@ def test_groups_of_several_data_sets_stand_in_columns() -> None:
 
 def test_alpha_shows_points_and_searches() -> None:
     result = divqat()
-    errors, apart, divergence, distance = shown(alpha.draw_alpha(result))
+    errors, apart, divergence, distance = shown(alpha.draw_alpha(facts(result)))
     hardenings = [cell.hardening for cell in result.thefts if cell.target == "mobile"]
     alphas = [point.alpha for point in hardenings[0].alphas]
     for axes, field, colour, scale in (
@@ -601,7 +604,7 @@ def test_alpha_shows_points_and_searches() -> None:
 
 def test_what_a_search_did_not_allow_is_hollow() -> None:
     result = divqat(seeds=(0,))
-    distance = shown(alpha.draw_alpha(result))[3]
+    distance = shown(alpha.draw_alpha(facts(result)))[3]
     found = {
         float(line.get_xdata()[0]): to_hex(line.get_markerfacecolor()) == "#ffffff"
         for line in distance.lines
@@ -617,7 +620,7 @@ def test_two_points_are_not_joined_and_the_victim_stands_at_its_alpha() -> None:
     (cell,) = [cell for cell in result.thefts if cell.target == "mobile"]
     hardening = cell.hardening
     two = cell.replace(hardening=hardening.replace(alphas=hardening.alphas[:2]))
-    errors, apart, _, distance = shown(alpha.draw_alpha(result.replace(thefts=(two,))))
+    errors, apart, _, distance, *_ = shown(alpha.draw_alpha(facts(result.replace(thefts=(two,)))))
     assert not [line for axes in (errors, apart, distance) for line in lines(axes, "#c2410c", 1.3)]
     assert not lines(distance, "#191b1e", 1.3)
     victim, chosen = hardening.victim["divqat"], hardening.searches["divqat"].chosen
@@ -636,16 +639,17 @@ def test_alpha_of_data_sets_without_curves() -> None:
         cell.replace(hardening=cell.hardening.replace(alphas=())) if cell.data == "svhn" else cell
         for cell in result.thefts
     )
-    titles = [axes.get_title(loc="left") for axes in shown(alpha.draw_alpha(result.replace(thefts=thefts)))]
+    titles = [axes.get_title(loc="left") for axes in shown(alpha.draw_alpha(facts(result.replace(thefts=thefts))))]
     assert titles == [
         "cifar10: errors", "cifar10: disagreement", "cifar10: divergence", "cifar10: distance",
-        "svhn: divergence", "svhn: distance",
+        "cifar10: accuracy", "cifar10: changed labels",
+        "svhn: divergence", "svhn: distance", "svhn: accuracy", "svhn: changed labels",
     ]  # fmt: skip
 
 
 def test_tradeoff_places_victims() -> None:
     result = divqat()
-    over_l1, over_error = shown(tradeoff.draw_tradeoff(result))
+    over_l1, over_error = shown(tradeoff.draw_tradeoff(facts(result)))
     hardenings = [cell.hardening for cell in result.thefts if cell.target == "mobile"]
     left, right, paper = [], [], []
     for name in ("qat", "rs", "divqat"):
@@ -735,21 +739,21 @@ def test_axes_of_strengths_show_all_of_them(values: list[float], scale: str) -> 
     assert len(axes.get_xticks()) <= 11
 
 
-DRAW: list[Callable[[StudyResult], Drawing]] = [
+DRAW: list[Callable[[Facts], Drawing]] = [
     training.draw_training, success.draw_success, success.draw_cumulative, groups.draw_clones, groups.draw_targets,
     alpha.draw_alpha, tradeoff.draw_tradeoff, epsilon.draw_epsilon, questions.draw_questions,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("draw", DRAW)
-def test_texts_lie_inside_and_apart(draw: Callable[[StudyResult], Drawing]) -> None:
+def test_texts_lie_inside_and_apart(draw: Callable[[Facts], Drawing]) -> None:
     rows = ("large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp", "held", "smoothing")
     given = {"data": (LONG,), "originals": ("ResNet", "A network with a long name of its own"), "seeds": (0, 1)}
-    require_readable(draw(both(diva(**given), with_data_free(divqat(**given, rows=rows), rows=rows))))
+    require_readable(draw(facts(both(diva(**given), with_data_free(divqat(**given, rows=rows), rows=rows)))))
 
 
 def test_texts_of_narrow_columns_lie_inside_and_apart() -> None:
-    require_readable(groups.draw_clones(divqat(data=(LONG, "Street-view-house-numbers", "c", "d"), seeds=(0,))))
+    require_readable(groups.draw_clones(facts(divqat(data=(LONG, "Street-view-house-numbers", "c", "d"), seeds=(0,)))))
 
 
 def require_readable(drawing: Drawing) -> None:

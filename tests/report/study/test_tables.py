@@ -8,12 +8,12 @@ import pytest
 from made_study import ATTACKED, SEEDS, TEST, made_diva, made_divqat, made_study
 from scipy import stats
 
+from edgerift.facts import facts
 from edgerift.harden import VariantPart, paper_row
-from edgerift.measure import Interval, MeanInterval, Rate, interval, mcnemar
-from edgerift.report.figures._seeds import in_percent, over_seeds
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._spread import average, difference, interval_words, means, shares
-from edgerift.report.tables._table import OURS, PAPER, Cell, Heading, Number, StudyTable, cell_words, made_table
+from edgerift.measure import Interval, mcnemar
+from edgerift.report import Cell, Heading, Number, StudyTable, study_tables
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._table import OURS, PAPER, cell_words, made_table
 from edgerift.study import PairReport, StudyResult
 
 EVASION = ("accuracy", "success", "instability", "distances", "comparisons")
@@ -31,7 +31,7 @@ def divqat() -> StudyResult:
 
 
 def tables(result: StudyResult) -> dict[str, StudyTable]:
-    return {table.name: table for table in study_tables(result)}
+    return {table.name: table for table in study_tables(facts(result))}
 
 
 def row(table: StudyTable, *names: str) -> dict[str, Cell]:
@@ -63,66 +63,6 @@ def parts(result: StudyResult, data: str, target: str, name: str) -> list[Varian
 
 
 # Numbers
-
-
-def test_shares_are_means_over_seeds_with_students_interval() -> None:
-    values = (0.91, 0.93, 0.96)
-    found = shares([Interval(value=value, low=0.0, high=1.0, successes=1, trials=2) for value in values], 3)
-    assert found is not None
-    close(found, [100 * value for value in values])
-    assert found.note == ""
-    assert found.kind == "share"
-
-
-def test_an_interval_is_cut_where_no_share_can_lie() -> None:
-    ends = [Interval(value=value, low=0.0, high=1.0, successes=1, trials=2) for value in (0.02, 0.99)]
-    found = shares(ends, 2)
-    assert found is not None
-    assert (found.low, found.high) == (0.0, 100.0)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_seed_and_seeds_that_agree_keep_the_exact_interval_of_the_images(count: int) -> None:
-    one = Interval(value=0.0, low=0.0, high=0.0739, successes=0, trials=48)
-    found = shares([one] * count, count)
-    assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((0.0, 0.0, 7.39))
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_seeds_that_agree_have_the_interval_of_the_fewest_images_in_tables_and_figures(order: int) -> None:
-    rates = [interval(Rate(count // 2, count)) for count in (100, 40, 90)][::order]
-    found, drawn = shares(rates, 3), in_percent(over_seeds(rates))
-    assert found is not None
-    fewest = interval(Rate(20, 40))
-    assert (found.low, found.high) == (drawn.low, drawn.high) == (100 * fewest.low, 100 * fewest.high)
-    few, many = (MeanInterval(value=0.5, low=0.5 - half, high=0.5 + half, count=9) for half in (0.2, 0.1))
-    mean, mark = means([few, many][::order], 2), over_seeds([few, many][::order])
-    assert mean is not None
-    assert (mean.low, mean.high) == (mark.low, mark.high) == (few.low, few.high)
-
-
-def test_figures_over_fewer_seeds_say_so() -> None:
-    one = Interval(value=0.5, low=0.3, high=0.7, successes=5, trials=10)
-    found = shares([one, None, one.replace(value=0.7)], 3)
-    assert found is not None
-    assert (found.value, found.note) == (pytest.approx(60.0), "2 of 3 seeds")
-    assert shares([None, None], 2) is None
-    assert average([], 0) is None
-    assert means([], 0) is None
-
-
-def test_differences_are_paired_by_seed() -> None:
-    def share(value: float) -> Interval:
-        return Interval(value=value, low=0.0, high=1.0, successes=1, trials=2)
-
-    first = {0: share(0.5), 1: share(0.6), 2: share(0.9)}
-    second = {2: share(0.7), 1: share(0.3)}
-    found = difference(first, second, 3)
-    assert found is not None
-    close(found, [30.0, 20.0], low=-math.inf, high=math.inf)
-    assert (found.note, found.kind) == ("2 of 3 seeds", "points")
-    assert difference({0: share(0.5)}, {1: share(0.5)}, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -192,17 +132,17 @@ BARE = {"targets": ("mobile",), "students": False, "alphas": False}
     ],
 )
 def test_tables_are_those_that_the_result_has_figures_for(result: StudyResult, names: Sequence[str]) -> None:
-    assert tuple(table.name for table in study_tables(result)) == tuple(names)
+    assert tuple(table.name for table in study_tables(facts(result))) == tuple(names)
 
 
 def test_nothing_measured_makes_no_table() -> None:
     result = made_diva().replace(pairs=())
-    assert study_tables(result) == []
+    assert study_tables(facts(result)) == []
 
 
 @pytest.mark.parametrize("made", [made_diva, made_divqat, made_study])
 def test_every_table_says_what_it_is(made: Callable[[], StudyResult]) -> None:
-    for table in study_tables(made()):
+    for table in study_tables(facts(made())):
         assert table.title
         assert table.caption.endswith(".")
         assert not table.caption.startswith(".")
@@ -218,12 +158,12 @@ def test_every_table_says_what_it_is(made: Callable[[], StudyResult]) -> None:
 
 
 def test_titles_name_the_papers_tables_only_where_it_is_studied() -> None:
-    titles = " ".join(table.title for table in study_tables(made_divqat()))
+    titles = " ".join(table.title for table in study_tables(facts(made_divqat())))
     for name in ("table I,", "table III", "table IV", "table V", "figure 3", "figures 4 to 6"):
         assert name in titles
     assert "tables 1 and 2" in tables(made_diva())["accuracy"].title
     for made in (made_diva, made_divqat):
-        plain = study_tables(made(paper=None))
+        plain = study_tables(facts(made(paper=None)))
         assert "paper" not in " ".join(table.title + table.caption for table in plain)
         assert all(heading.name != PAPER for table in plain for heading in table.headings)
 

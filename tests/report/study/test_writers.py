@@ -13,17 +13,23 @@ from made_audit import HOSTILE
 from made_datafree import with_data_free
 from made_study import FAILED, made_diva, made_divqat, made_study
 
-from edgerift.report import study_markdown
-from edgerift.report.records._record import COLUMNS
-from edgerift.report.records._records import records_csv
+from edgerift.facts import COLUMNS, facts
+from edgerift.report import (
+    Heading,
+    Number,
+    StudyTable,
+    records_csv,
+    study_markdown,
+    study_tables,
+    table_csv,
+    table_latex,
+)
 from edgerift.report.shared._markdown import escaped as markdown_escaped
 from edgerift.report.study._markdown import table_markdown
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._csv import csv_text, table_csv
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._csv import csv_text
 from edgerift.report.tables._latex import escaped as latex_escaped
-from edgerift.report.tables._latex import table_latex
-from edgerift.report.tables._spread import interval_words
-from edgerift.report.tables._table import Heading, Number, StudyTable, cell_words
+from edgerift.report.tables._table import cell_words
 from edgerift.steps import read_document
 from edgerift.study import MissingCell, StudyResult
 
@@ -59,7 +65,7 @@ def read(text: str) -> list[dict[str, str]]:
 def test_markdown_has_every_table_and_every_cell() -> None:
     result = made_study()
     text = study_markdown(result)
-    for table in study_tables(result):
+    for table in study_tables(facts(result)):
         assert f"### {markdown_escaped(table.title)}\n\n{markdown_escaped(table.caption)}\n\n" in text
         for row in table.rows:
             line = "| " + " | ".join(markdown_escaped(cell_words(cell)) for cell in row) + " |"
@@ -87,7 +93,7 @@ def test_every_table_is_in_the_index_and_every_link_leads_somewhere() -> None:
         for heading in re.findall(r"^##+ (.*)$", text, re.M)
     }
     links = re.findall(r"^- \[.*\]\(#(.*)\)$", top, re.M)
-    assert len(links) == len(study_tables(result)) + 1
+    assert len(links) == len(study_tables(facts(result))) + 1
     assert set(links) <= headings
     assert "![Success of the attacks](figures/success.png)" in text
     single = "Of single networks, on the [page](report.html) and in the folder figures"
@@ -115,7 +121,7 @@ def test_brackets_are_explained_once_above_and_with_a_table_that_stands_alone() 
     assert "Student's t" in words
     assert text.count(words) == 1
     assert text.index(words) < text.index("## The paper's claims") < text.index("## Theft")
-    assert "Student's t" in table_markdown(study_tables(result)[0])
+    assert "Student's t" in table_markdown(study_tables(facts(result))[0])
 
 
 def test_markdown_cells_stay_in_their_columns() -> None:
@@ -178,7 +184,7 @@ def test_numbers_below_zero_stay_numbers() -> None:
 
 
 def test_every_csv_table_reads_back() -> None:
-    for table in study_tables(made_study()):
+    for table in study_tables(facts(made_study())):
         rows = read(table_csv(table))
         assert len(rows) == len(table.rows)
         for written, row in zip(rows, table.rows, strict=True):
@@ -253,7 +259,7 @@ COMMITTED = Path(__file__).parents[3] / "docs" / "studies" / "diva" / "result.js
     ids=["divqat", "data-free", "committed"],
 )
 def test_every_latex_table_fits_its_page(make: Callable[[], StudyResult], options: str, tmp_path: Path) -> None:
-    tables = study_tables(make())
+    tables = study_tables(facts(make()))
     for table in tables:
         (tmp_path / f"{table.name}.tex").write_text(table_latex(table), encoding="utf-8")
     inputs = "".join(rf"\input{{{table.name}}}" + "\n" for table in tables)
@@ -290,7 +296,7 @@ def test_names_are_no_latex() -> None:
 
 
 def test_every_latex_table_has_its_columns() -> None:
-    for table in study_tables(made_study()):
+    for table in study_tables(facts(made_study())):
         text = table_latex(table)
         assert text.count("{") == text.count("}")
         # Cells of several lines hold ends of lines, but no column marks.
@@ -309,7 +315,7 @@ def find(rows: Sequence[dict[str, str]], **fields: str) -> dict[str, str]:
 
 def test_records_have_every_figure_of_every_seed() -> None:
     result = made_diva()
-    rows = read(records_csv(result))
+    rows = read(records_csv(facts(result)))
     assert tuple(rows[0]) == COLUMNS
     for cell in result.pairs:
         place = {"data": cell.data, "original": cell.original, "victim": cell.adaptation, "seed": str(cell.seed)}
@@ -330,7 +336,9 @@ def test_records_have_every_figure_of_every_seed() -> None:
 
 def test_an_original_is_recorded_once_a_seed() -> None:
     rows = [
-        row for row in read(records_csv(made_diva())) if row["victim"] == "original" and row["metric"] == "accuracy"
+        row
+        for row in read(records_csv(facts(made_diva())))
+        if row["victim"] == "original" and row["metric"] == "accuracy"
     ]
     measured = [row for row in rows if row["source"] == "measured"]
     assert len({(row["data"], row["original"], row["seed"]) for row in measured}) == len(measured) == 12
@@ -338,7 +346,7 @@ def test_an_original_is_recorded_once_a_seed() -> None:
 
 
 def test_records_name_the_papers_place() -> None:
-    rows = read(records_csv(made_diva()))
+    rows = read(records_csv(facts(made_diva())))
     assert (
         find(rows, data="cifar10", victim="qat", seed="0", original="ResNet", metric="accuracy")["paper"] == "table 1"
     )
@@ -346,7 +354,7 @@ def test_records_name_the_papers_place() -> None:
     assert find(rows, data="mnist", victim="ptq", seed="0", original="ResNet", metric="accuracy")["paper"] == ""
     printed = find(rows, source="published", data="cifar10", original="MobileNet", victim="qat")
     assert (printed["value"], printed["paper"]) == ("0.812", "table 1")
-    rows = read(records_csv(made_divqat()))
+    rows = read(records_csv(facts(made_divqat())))
     place = {"data": "gtsrb", "seed": "1", "target": "mobile", "labels": "", "at": "", "metric": "defender's error"}
     expected = {"divqat": "table III; table V", "rs": "table III", "divqat+rs": "table IV"}
     assert {name: find(rows, **place, victim=name)["paper"] for name in expected} == expected
@@ -361,7 +369,7 @@ def test_records_name_the_papers_place() -> None:
 
 
 def test_published_figures_of_theft_are_recorded_once() -> None:
-    rows = [row for row in read(records_csv(made_divqat())) if row["source"] == "published"]
+    rows = [row for row in read(records_csv(facts(made_divqat()))) if row["source"] == "published"]
     keys = [tuple(row[name] for name in ("paper", "data", "victim", "target", "labels", "metric")) for row in rows]
     assert len(set(keys)) == len(keys)
     found = find(rows, paper="table V", data="gtsrb", victim="divqat", target="mobile", metric="adversary's error")
@@ -369,13 +377,13 @@ def test_published_figures_of_theft_are_recorded_once() -> None:
     found = find(rows, paper="table IV", data="gtsrb", victim="divqat+dcp", target="server", metric="defender's error")
     assert found["value"] == "0.0696"
     assert not [
-        row for row in read(records_csv(made_divqat(paper=None))) if row["source"] == "published" or row["paper"]
+        row for row in read(records_csv(facts(made_divqat(paper=None)))) if row["source"] == "published" or row["paper"]
     ]
 
 
 @pytest.mark.parametrize("result", [made_diva((FORMULA,), (FORMULA,)), made_divqat((FORMULA,), (FORMULA,))])
 def test_records_are_no_formulas(result: StudyResult) -> None:
-    rows = read(records_csv(result))
+    rows = read(records_csv(facts(result)))
     assert {row["data"] for row in rows} == {f"'{FORMULA}"}
     numbers = ("seed", "value", "low", "high", "count")
     assert all(not row[name] or float(row[name]) == float(row[name]) for row in rows for name in numbers)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.adapt import Search
-from edgerift.harden import AlphaPoint, VariantPart
-from edgerift.report.figures._panels import Panel, first_target, line_key, panel_figure, panel_label, panels
-from edgerift.report.figures._seeds import Measured, in_percent, mark, mean_of, over_seeds, seed_counts, whisker_key
-from edgerift.report.records._alpha_thieves import Thief, other_thieves, taken, thief_words
+from edgerift.facts import Facts, Pooled, Reading, pooled
+from edgerift.facts import readings as of
+from edgerift.report.figures._alpha_words import alpha_words, alphas_of, by_alpha, searches_of, shown_panels
+from edgerift.report.figures._panels import Panel, line_key, on_first_target, panel_figure, panel_label
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.figures._seeds import mark, seed_counts, theft_counts, whisker_key
 from edgerift.report.shared._plot_scales import decades, strengths
 from edgerift.report.shared._plots import INK, SOFT_INK, Look
-from edgerift.report.shared._words import percent
-from edgerift.study import StudyResult, TheftCell
+from edgerift.report.shared._thieves import Thief, other_thieves, thief_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +26,7 @@ _STUDENTS: Final = (Look("#b4428f", "D"), Look("#7b4fa3", "X"), Look("#3fa7e0", 
 _OWNER: Final = Look("#0072b2", "^")
 _TESTED: Final = Look(INK, "s")
 _SEARCHED: Final = "#00855f"
+_THEORY: Final = "#8b5e34"
 _DOTS: Final = (0, (1, 1.6))
 _DASHES: Final = (0, (5, 3))
 
@@ -51,184 +51,158 @@ class _Drawn(NamedTuple):
     """A figure over alpha, and the same of the victim that the tables have, at the alpha chosen for its seed."""
 
     look: Look
-    measure: Callable[[Sequence[AlphaPoint]], Measured | None]
-    chosen: Callable[[VariantPart], float] | None = None
+    reading: Reading[Any]
+    chosen: Reading[Any] | None = None
+    thief: Thief | None = None
+
+    def points(self, panel: Panel) -> dict[float, Pooled]:
+        """Average the figure at each alpha; shares are in percent."""
+        found = panel.facts.of(self.reading, **({} if self.thief is None else self.thief._asdict()))
+        return {alpha: one.times(self.scale) for alpha, own in by_alpha(found).items() if (one := pooled(own))}
+
+    @property
+    def scale(self) -> float:
+        """What a figure is multiplied with."""
+        return 100.0 if self.reading.metric.unit == "share" else 1.0
+
+    def victims(self, panel: Panel) -> list[tuple[float, float]]:
+        """Give what was measured of each seed's victim, after the alpha that was chosen for it."""
+        alphas = {seed: fact.value for seed, fact in panel.facts.of(of.CHOSEN).seeds.items()}
+        found = panel.facts.of(*([] if self.chosen is None else [self.chosen]), labels=frozenset(("", "soft"))).seeds
+        return [(alphas[seed], self.scale * fact.value) for seed, fact in found.items() if seed in alphas]
 
 
 class _Quantity(NamedTuple):
-    """What a panel shows; `search` names the field of a trial that it shows too."""
+    """What a panel shows; `search` is the figure of a trial that it shows too."""
 
     title: str
     unit: str
     drawn: tuple[_Drawn, ...]
-    search: str | None = None
+    search: Reading[Any] | None = None
 
 
 _TRIED: Final = (
-    _Quantity(
-        "divergence",
-        "KL(quantized || original), nats",
-        (
-            _Drawn(
-                _TESTED,
-                lambda points: mean_of([point.divergence for point in points]),
-                lambda part: part.divergence.value,
-            ),
-        ),
-        "divergence",
-    ),
-    _Quantity(
-        "distance",
-        "l1 to the plain QAT build",
-        (_Drawn(_TESTED, lambda points: mean_of([point.l1 for point in points], 2.0), lambda part: part.l1.value),),
-        "l1",
-    ),
+    _Quantity("divergence", "KL(quantized || original), nats", (_Drawn(_TESTED, of.ALPHA_KL, of.KL),), of.TRIAL_KL),
+    _Quantity("distance", "l1 to the plain QAT build", (_Drawn(_TESTED, of.ALPHA_L1, of.L1),), of.TRIAL_L1),
 )
 
 
-def has_alpha(result: StudyResult) -> bool:
-    """Tell whether DivQAT was trained at any alpha on the first target."""
-    return bool(_shown(result))
+#: What a panel shows of a search that is the only one, for which there is room.
+_ALONE: Final = (
+    _Quantity("accuracy", "right answers (%)", (), of.TRIAL_ACCURACY),
+    _Quantity("changed labels", "another label than QAT's (%)", (), of.TRIAL_CHANGED),
+)
+#: Where theory puts the jump, which differs from seed to seed: for one seed.
+_JUMPS: Final = (
+    (of.APPEARS, _DOTS, "theory: a poisoned optimum appears"),
+    (of.FLIPS, _DASHES, "theory: labels turn"),
+)
 
 
-def draw_alpha(result: StudyResult) -> Figure:
+@study_figure(
+    "alpha",
+    90,
+    "DivQAT over alpha",
+    "Errors, disagreement and divergence at each alpha on the test images, as in the DivQAT paper's figures 4 to "
+    "6, and each seed's search for the strongest alpha allowed, on the validation images. Crosses: the victim of "
+    "the tables, trained with the alpha chosen. Two points alone are not joined.",
+    place="theft",
+    beside="alphas",
+    whiskers=theft_counts,
+)
+def alpha(found: Facts) -> Chart | None:
+    """Draw what alpha does, where DivQAT was trained at any on the first target."""
+    return Chart(draw_alpha, alpha_words) if shown_panels(found) else None
+
+
+def draw_alpha(found: Facts) -> Figure:
     """Draw errors and disagreement where they were measured, and divergence and distance, over alpha."""
-    shown = _shown(result)
-    stolen = _stolen(_thieves(shown))
-    order = [(panel, one) for panel in shown for one in (*(stolen if points_of(panel) else ()), *_TRIED)]
-    seeds = sorted({seed for panel in shown for seed in _searches(panel)})
-    figure, axes = panel_figure(len(order), 2, 2.45, _keys(shown, seeds))
+    shown, thieves = shown_panels(found), _thieves(found)
+    stolen = _stolen(thieves)
+    seeds = sorted({seed for panel in shown for seed in searches_of(panel)})
+    alone = _ALONE if len(seeds) == 1 else ()
+    order = [(panel, one) for panel in shown for one in (*(stolen if alphas_of(panel) else ()), *_TRIED, *alone)]
+    figure, axes = panel_figure(len(order), 2, 2.45, _keys(shown, thieves, seeds))
     for one, (panel, quantity) in zip(axes, order, strict=True):
         panel_label(one, f"{panel.title}: {quantity.title}", "alpha", quantity.unit, 2)
         _draw(one, panel, quantity, dict(zip(seeds, cycle(_STYLES), strict=False)))
-        tried = [trial.strength for search in _searches(panel).values() for trial in search.trials]
-        chosen = list(_chosen(panel).values())
-        strengths(one, [*tried, *points_of(panel), *chosen])
+        jumps = _jumps(one, panel) if alone else []
+        tried = [fact.over for fact in panel.facts.of(of.TRIAL_L1)]
+        strengths(one, [*tried, *alphas_of(panel), *(fact.value for fact in panel.facts.of(of.CHOSEN)), *jumps])
     return figure
 
 
-def alpha_curve_words(result: StudyResult) -> str:
-    """Give what each alpha did, what each search tried and what it chose."""
-    told = []
-    for panel in _shown(result):
-        for alpha, points in points_of(panel).items():
-            owner, thief, apart = (
-                percent(over_seeds([getattr(point, field) for point in points]).value)
-                for field in ("defender_error", "adversary_error", "disagreement")
-            )
-            told.append(
-                f"{panel.title}, alpha {alpha:g}: defender's error {owner}, adversary's error {thief}, disagreement "
-                f"{apart}, divergence {mean_of([point.divergence for point in points]).value:.4f}"
-                f"{_others_words(points)}"
-            )
-        for seed, search in _searches(panel).items():
-            tried = ", ".join(
-                f"alpha {trial.strength:.4g} l1 {trial.l1:.3f} divergence {trial.divergence:.4f}"
-                for trial in sorted(search.trials, key=lambda trial: trial.strength)
-            )
-            chosen = "none" if search.chosen is None else f"alpha {search.chosen:.4g}"
-            told.append(f"{panel.title}, search of seed {seed}: {tried}; chosen: {chosen}")
-    return f"{'; '.join(told)}."
-
-
-def _thieves(shown: Sequence[Panel[TheftCell]]) -> dict[Thief, Look]:
+def _thieves(found: Facts) -> dict[Thief, Look]:
     """Give each of the other thieves its look."""
-    found = other_thieves(point for panel in shown for points in points_of(panel).values() for point in points)
     soft = cycle(_STUDENTS)
-    return {thief: _HARD if thief.labels == "hard" else next(soft) for thief in found}
+    thieves = other_thieves(on_first_target(found).of(of.ALPHA_THEFT_ERROR))
+    return {thief: _HARD if thief.labels == "hard" else next(soft) for thief in thieves}
 
 
 def _stolen(thieves: Mapping[Thief, Look]) -> tuple[_Quantity, _Quantity]:
     """Describe the two panels of what thieves took."""
-    errors = [
-        _Drawn(
-            _THIEF,
-            lambda points: in_percent(over_seeds([point.adversary_error for point in points])),
-            lambda part: 100 * part.adversary_error.soft.value,
-        ),
-        *(_Drawn(look, partial(_over_seeds, thief, "adversary_error")) for thief, look in thieves.items()),
-        _Drawn(
-            _OWNER,
-            lambda points: in_percent(over_seeds([point.defender_error for point in points])),
-            lambda part: 100 * part.defender_error.value,
-        ),
-    ]
-    apart = [
-        _Drawn(
-            _THIEF,
-            lambda points: in_percent(over_seeds([point.disagreement for point in points])),
-            lambda part: 100 * part.disagreement.soft.value,
-        ),
-        *(_Drawn(look, partial(_over_seeds, thief, "disagreement")) for thief, look in thieves.items()),
-    ]
+    errors = (
+        _Drawn(_THIEF, of.ALPHA_ERROR, of.CLONE_ERROR),
+        *(_Drawn(look, of.ALPHA_THEFT_ERROR, thief=thief) for thief, look in thieves.items()),
+        _Drawn(_OWNER, of.ALPHA_DEFENDER, of.DEFENDER_ERROR),
+    )
+    apart = (
+        _Drawn(_THIEF, of.ALPHA_DISAGREEMENT, of.CLONE_DISAGREEMENT),
+        *(_Drawn(look, of.ALPHA_THEFT_DISAGREEMENT, thief=thief) for thief, look in thieves.items()),
+    )
     return (
-        _Quantity("errors", "wrong answers (%)", tuple(errors)),
-        _Quantity("disagreement", "clone and victim differ (%)", tuple(apart)),
+        _Quantity("errors", "wrong answers (%)", errors),
+        _Quantity("disagreement", "clone and victim differ (%)", apart),
     )
 
 
-def _over_seeds(
-    thief: Thief, field: Literal["adversary_error", "disagreement"], points: Sequence[AlphaPoint]
-) -> Measured | None:
-    found = taken(points, thief, field)
-    return in_percent(over_seeds(found)) if found else None
-
-
-def points_of(panel: Panel[TheftCell]) -> dict[float, list[AlphaPoint]]:
-    """Give what was measured at each alpha, a point for each seed; the least alpha first."""
-    found: dict[float, list[AlphaPoint]] = {}
-    for cell in panel.cells:
-        for point in cell.hardening.alphas:
-            found.setdefault(point.alpha, []).append(point)
-    return dict(sorted(found.items()))
-
-
-def _others_words(points: Sequence[AlphaPoint]) -> str:
-    return "".join(
-        f", adversary's error with {thief_words(thief)} "
-        f"{percent(over_seeds(taken(points, thief, 'adversary_error')).value)}"
-        for thief in other_thieves(points)
-    )
-
-
-def _shown(result: StudyResult) -> list[Panel[TheftCell]]:
-    return [panel for panel in panels(result, first_target(result)) if points_of(panel) or _searches(panel)]
-
-
-def _searches(panel: Panel[TheftCell]) -> dict[int, Search]:
-    searches = {cell.seed: cell.hardening.searches.get("divqat") for cell in panel.cells}
-    return {seed: search for seed, search in searches.items() if search is not None}
-
-
-def _chosen(panel: Panel[TheftCell]) -> dict[int, float]:
-    return {seed: search.chosen for seed, search in _searches(panel).items() if search.chosen is not None}
-
-
-def _draw(axes: Axes, panel: Panel[TheftCell], quantity: _Quantity, styles: Mapping[int, _Style]) -> None:
+def _draw(axes: Axes, panel: Panel, quantity: _Quantity, styles: Mapping[int, _Style]) -> None:
     values: list[float] = []
+    searches = searches_of(panel)
     if quantity.search is not None:
-        for seed, search in _searches(panel).items():
+        for seed, search in searches.items():
             values += _trials(axes, search, quantity.search, styles[seed])
-    points = points_of(panel)
     for drawn in quantity.drawn:
-        measured = {alpha: drawn.measure(own) for alpha, own in points.items()}
-        found = {alpha: one for alpha, one in measured.items() if one is not None}
-        values += [one.value for one in found.values()]
-        _join(
-            axes, list(found), [one.value for one in found.values()], color=drawn.look.colour, linewidth=1.3, zorder=3
-        )
-        for alpha, one in found.items():
-            mark(axes, alpha, one, drawn.look, size=5)
-        values += _victims(axes, panel, drawn)
-    for seed, search in _searches(panel).items():
-        if search.chosen is not None:
-            axes.axvline(search.chosen, color=_SEARCHED, linewidth=1.1, linestyle=styles[seed].line, zorder=1)
-        if quantity.search == "l1":
-            axes.axhline(search.floor, color=SOFT_INK, linewidth=0.9, linestyle=_DASHES, zorder=1)
-            axes.axhline(search.allowance.l1, color=SOFT_INK, linewidth=0.9, linestyle=_DOTS, zorder=1)
+        values += _points(axes, panel, drawn)
+    for seed, search in searches.items():
+        for fact in search.of(of.CHOSEN):
+            axes.axvline(fact.value, color=_SEARCHED, linewidth=1.1, linestyle=styles[seed].line, zorder=1)
+        for at, dashes in _limits(search, quantity.search):
+            axes.axhline(at, color=SOFT_INK, linewidth=0.9, linestyle=dashes, zorder=1)
     axes.margins(y=0.08)
-    if quantity.search is not None:
+    if quantity.drawn and quantity.search is not None:
         decades(axes, values)
+
+
+def _limits(search: Facts, reading: Reading[Any] | None) -> list[tuple[float, Any]]:
+    """List what was allowed, and what another seed would do, each with its dashes."""
+    floor, l1, reference, drop = (
+        search.of(one)[0].value for one in (of.FLOOR, of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP)
+    )
+    if reading is of.TRIAL_L1:
+        return [(floor, _DASHES), (l1, _DOTS)]
+    return [(100 * (reference - drop), _DOTS)] if reading is of.TRIAL_ACCURACY else []
+
+
+def _jumps(axes: Axes, panel: Panel) -> list[float]:
+    """Draw where theory puts the jump."""
+    found = [(fact.value, dashes) for reading, dashes, _ in _JUMPS for fact in panel.facts.of(reading)]
+    for at, dashes in found:
+        axes.axvline(at, color=_THEORY, linewidth=1.2, linestyle=dashes, zorder=1)
+    return [at for at, _ in found]
+
+
+def _points(axes: Axes, panel: Panel, drawn: _Drawn) -> list[float]:
+    """Draw a figure at each alpha, and what was measured of each seed's victim."""
+    points, colour = drawn.points(panel), drawn.look.colour
+    values = [one.value for one in points.values()]
+    _join(axes, list(points), values, color=colour, linewidth=1.3, zorder=3)
+    for at, one in points.items():
+        mark(axes, at, one, drawn.look, size=5)
+    for at, value in drawn.victims(panel):
+        values.append(value)
+        axes.plot(at, value, "x", color=colour, markersize=6, markeredgewidth=1.5, zorder=4)
+    return values
 
 
 def _join(axes: Axes, x: Sequence[float], y: Sequence[float], **options: Any) -> None:
@@ -237,41 +211,37 @@ def _join(axes: Axes, x: Sequence[float], y: Sequence[float], **options: Any) ->
         axes.plot(x, y, **options)
 
 
-def _victims(axes: Axes, panel: Panel[TheftCell], drawn: _Drawn) -> list[float]:
-    """Draw what was measured of each seed's victim at the alpha that was chosen for it."""
-    values: list[float] = []
-    for cell in panel.cells:
-        part, alpha = cell.hardening.victim.get("divqat"), _chosen(panel).get(cell.seed)
-        if part is not None and alpha is not None and drawn.chosen is not None:
-            values.append(drawn.chosen(part))
-            axes.plot(alpha, values[-1], "x", color=drawn.look.colour, markersize=6, markeredgewidth=1.5, zorder=4)
-    return values
-
-
-def _trials(axes: Axes, search: Search, field: str, style: _Style) -> list[float]:
+def _trials(axes: Axes, search: Facts, reading: Reading[Any], style: _Style) -> list[float]:
     """Draw what a search tried; what was not allowed is hollow."""
-    trials = sorted(search.trials, key=lambda trial: trial.strength)
-    values = [float(getattr(trial, field)) for trial in trials]
-    tried = [trial.strength for trial in trials]
-    _join(axes, tried, values, color=_SEARCHED, linewidth=0.9, linestyle=style.line, zorder=2)
-    for trial, value in zip(trials, values, strict=True):
-        fill = _SEARCHED if trial.allowed else "white"
+    trials = sorted(search.of(reading), key=lambda fact: fact.over)
+    allowed = {fact.at for fact in search.of(of.TRIAL_ALLOWED) if fact.value}
+    scale = 100.0 if reading.metric.unit == "share" else 1.0
+    values = [scale * fact.value for fact in trials]
+    _join(axes, [fact.over for fact in trials], values, color=_SEARCHED, linewidth=0.9, linestyle=style.line, zorder=2)
+    for fact in trials:
+        fill = _SEARCHED if fact.at in allowed else "white"
         axes.plot(
-            trial.strength, value, style.marker, color=_SEARCHED, markerfacecolor=fill, markersize=4.6, zorder=2.5
+            fact.over,
+            scale * fact.value,
+            style.marker,
+            color=_SEARCHED,
+            markerfacecolor=fill,
+            markersize=4.6,
+            zorder=2.5,
         )
     return values
 
 
-def _keys(shown: Sequence[Panel[TheftCell]], seeds: Sequence[int]) -> list[Any]:
+def _keys(shown: Sequence[Panel], thieves: Mapping[Thief, Look], seeds: Sequence[int]) -> list[Any]:
     keys: list[Any] = []
-    stolen = [cell for panel in shown for cell in panel.cells if cell.hardening.alphas]
+    stolen = [panel.facts.of(of.ALPHA_L1) for panel in shown if alphas_of(panel)]
     if stolen:
         keys.append(line_key("adversary, soft labels", _THIEF.colour, marker=_THIEF.marker, markersize=5))
-        for thief, look in _thieves(shown).items():
-            keys.append(line_key(f"adversary, {thief_words(thief)}", look.colour, marker=look.marker, markersize=5))
+        for thief, look in thieves.items():
+            keys.append(line_key(f"adversary, {thief_title(thief)}", look.colour, marker=look.marker, markersize=5))
         keys.append(line_key("defender", _OWNER.colour, marker=_OWNER.marker, markersize=5))
         keys.append(line_key("DivQAT on the test images", _TESTED.colour, marker=_TESTED.marker, markersize=5))
-        keys.append(whisker_key(seed_counts(stolen)))
+        keys.append(whisker_key(frozenset(count for own in stolen for count in seed_counts(own))))
     for seed, style in zip(seeds, _STYLES, strict=False):
         shared: dict[str, Any] = {"linestyle": style.line, "marker": style.marker, "linewidth": 1.1, "markersize": 4.6}
         name = "search on validation images" if len(seeds) == 1 else f"search, seed {seed}"
@@ -280,6 +250,8 @@ def _keys(shown: Sequence[Panel[TheftCell]], seeds: Sequence[int]) -> list[Any]:
         keys.append(line_key("hollow: not allowed", _SEARCHED, linestyle="", marker="o", markerfacecolor="white"))
         keys.append(line_key("cross: the victim of the tables", linestyle="", marker="x", markersize=6))
         keys.append(line_key("upright: chosen alpha", _SEARCHED, linestyle="", marker="|", markersize=11))
-        keys.append(line_key("allowed l1", linestyle=_DOTS, linewidth=0.9))
+        keys.append(line_key("allowed l1" if len(seeds) > 1 else "allowed", linestyle=_DOTS, linewidth=0.9))
         keys.append(line_key("l1 of two plain QAT seeds", linestyle=_DASHES, linewidth=0.9))
+    if len(seeds) == 1 and any(panel.facts.of(of.APPEARS) for panel in shown):
+        keys += [line_key(text, _THEORY, linestyle=dashes, linewidth=1.2) for _, dashes, text in _JUMPS]
     return keys

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edgerift.harden import DataFreeEntry
-from edgerift.measure import spread
-from edgerift.report.figures._panels import line_key, panel_figure, panel_label, subject
-from edgerift.report.figures._seeds import Measured, in_percent, mark, over_seeds, seed_counts, whisker_key
-from edgerift.report.records._datafree import ATTACKS, DataFreeThefts, Place, Theft, victim_title
+from edgerift.facts import ATTACKS, Facts, Pooled, Theft, Thefts, data_free_places, pooled
+from edgerift.facts import readings as of
+from edgerift.report.figures._panels import line_key, panel_figure, panel_label
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.figures._seeds import data_free_counts, mark, whisker_key
+from edgerift.report.shared._comparisons import victim_title
 from edgerift.report.shared._plot_scales import strengths
 from edgerift.report.shared._plots import SOFT_INK, Look, looks, mark_key
+from edgerift.report.shared._study import subject
 from edgerift.report.shared._words import percent
-from edgerift.study import StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,105 +29,103 @@ _APART: Final = 1.09
 _MOST_TICKS: Final = 7
 
 
-def has_epsilon(result: StudyResult) -> bool:
-    """Tell whether any attack with finite differences was tried."""
-    return bool(_shown(result))
+@study_figure(
+    "epsilon",
+    110,
+    "Thefts without images over epsilon",
+    "The clones' error over how far the attack's finite differences go, and beside it what these are worth: the "
+    "share of them in which the victim's answer did not change at all, and their correlation with the victim's "
+    "true slopes, which no attack sees. Where the correlation is near zero the attack is blind, and what stops it "
+    "need not be the training. Hollow: the same without rounding (a build's weights in float) or with more of "
+    "it (a float victim's images in whole grey levels). Lines across: attacks that take no differences. Marks of "
+    "one epsilon stand side by side.",
+    place="theft",
+    beside="data-free",
+    whiskers=data_free_counts,
+)
+def epsilon(found: Facts) -> Chart | None:
+    """Draw the thefts by attacks with finite differences."""
+    return Chart(draw_epsilon, epsilon_words) if _shown(found) else None
 
 
-def draw_epsilon(result: StudyResult) -> Figure:
+def draw_epsilon(found: Facts) -> Figure:
     """Draw for each attack the clones' error over epsilon, and beside it what the differences were worth."""
-    shown = _shown(result)
-    look = looks(_victims(shown))
-    figure, axes = panel_figure(2 * len(shown), 2, 2.6, _keys(result, shown, look))
+    shown = _shown(found)
+    look = looks(list(dict.fromkeys(victim for place, _ in shown for victim in place.victims)))
+    figure, axes = panel_figure(2 * len(shown), 2, 2.6, _keys(found, shown, look))
     for number, (place, attack) in enumerate(shown):
         errors, worth = axes[2 * number : 2 * number + 2]
-        title = f"{subject(result, place.data, place.original)}: {ATTACKS[attack]}"
+        title = f"{subject(found.study, place.data, place.original)}: {ATTACKS[attack]}"
         panel_label(errors, title, "epsilon", "the clone's wrong answers (%)", 2)
         panel_label(worth, f"{title}, its differences", "epsilon", "correlation, share", 2)
         _errors(errors, place, attack, look)
-        _guessing(errors, result, place)
+        draw_guessing(errors, found, place)
         errors.margins(y=0.08)
         _worth(worth, place, attack, look)
         for one in (errors, worth):
-            _epsilons(one, [theft.epsilon for theft in place.thefts() if theft.attack == attack and theft.epsilon])
+            _epsilons(one, [theft.epsilon for theft in place.all() if theft.attack == attack and theft.epsilon])
     return figure
 
 
-def epsilon_words(result: StudyResult) -> str:
+def epsilon_words(found: Facts) -> str:
     """Give every clone's error, and what the differences were worth."""
-    told = []
-    for place, attack in _shown(result):
-        for theft in place.thefts():
+    shown, told = _shown(found), []
+    for place, attack in shown:
+        for theft in place.all():
             if theft.attack == attack:
-                entries = list(place.entries(theft).values())
-                error = over_seeds([entry.theft.adversary_error for entry in entries])
-                told.append(
-                    f"{subject(result, place.data, place.original)}, {theft.victim}, {theft.name}: "
-                    f"error {percent(error.value)}{_worth_words(entries)}"
-                )
-    for place in _places(result):
-        for theft in _without_differences(place):
-            error = over_seeds(list(place.errors(theft).values()))
-            told.append(
-                f"{subject(result, place.data, place.original)}, {theft.victim}, {theft.name}: "
-                f"error {percent(error.value)}"
-            )
+                told.append(f"{_told(found, place, theft)}{_worth_words(place.of(theft))}")
+    for place in dict.fromkeys(place for place, _ in shown):
+        told += [_told(found, place, theft) for theft in _without_differences(place)]
     return f"{'; '.join(told)}."
 
 
-def guessing(result: StudyResult, place: Place) -> float | None:
+def _told(found: Facts, place: Thefts, theft: Theft) -> str:
+    where = subject(found.study, place.data, place.original)
+    return f"{where}, {theft.victim}, {theft.name}: error {percent(_error(place, theft).value)}"
+
+
+def guessing(found: Facts, place: Thefts) -> float | None:
     """How often who guesses errs, a share; None where nobody compared victims, who would know the classes."""
-    found = (cell.hardening.data.classes for cell in result.thefts if cell.data == place.data)
-    classes = next(found, None)
-    return None if classes is None else 1 - 1 / len(classes)
+    return next((fact.value for fact in found.of(of.CHANCE, data=place.data)), None)
 
 
-def mean_correlation(entries: Sequence[DataFreeEntry]) -> float | None:
-    """Average the correlation of differences and slopes; None where there is none."""
-    found = [one.masking.correlation for one in entries if one.masking is not None]
-    known = [value for value in found if value is not None]
-    return spread(known).value if known else None
+def draw_guessing(axes: Axes, found: Facts, place: Thefts) -> None:
+    """Draw a line across at how often who guesses errs."""
+    share = guessing(found, place)
+    if share is not None:
+        axes.axhline(100 * share, color=SOFT_INK, linestyle=GUESSING, linewidth=1.2, zorder=1)
 
 
-def mean_zero(entries: Sequence[DataFreeEntry]) -> float | None:
-    """Average the share of differences that are zero; None where none were taken."""
-    known = [one.zero_share for one in entries if one.zero_share is not None]
-    return spread(known).value if known else None
+def _error(place: Thefts, theft: Theft) -> Pooled:
+    whole = pooled(place.of(theft).of(of.DATA_FREE_ERROR))
+    assert whole is not None
+    return whole
 
 
-def _places(result: StudyResult) -> list[Place]:
-    shown = list(dict.fromkeys((place.data, place.original) for place, _ in _shown(result)))
-    return [place for place in DataFreeThefts(result).all() if (place.data, place.original) in shown]
-
-
-def _shown(result: StudyResult) -> list[tuple[Place, str]]:
+def _shown(found: Facts) -> list[tuple[Thefts, str]]:
     """List the panels: the attacks of each place that take differences."""
     return [
         (place, attack)
-        for place in DataFreeThefts(result).all()
+        for place in data_free_places(found)
         for attack in place.attacks
         if any(place.epsilons(attack, victim) for victim in place.victims)
     ]
 
 
-def _victims(shown: Sequence[tuple[Place, str]]) -> list[str]:
-    return list(dict.fromkeys(victim for place, _ in shown for victim in place.victims))
-
-
-def _without_differences(place: Place) -> list[Theft]:
+def _without_differences(place: Thefts) -> list[Theft]:
     """List the thefts that stand as lines across: as they are, without differences."""
-    return [one for one in place.thefts() if one.epsilon is None and one.control is None]
+    return [one for one in place.all() if one.epsilon is None and one.control is None]
 
 
-def _errors(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None:
+def _errors(axes: Axes, place: Thefts, attack: str, look: dict[str, Look]) -> None:
     for theft in _without_differences(place):
-        value = 100 * over_seeds(list(place.errors(theft).values())).value
+        value = 100 * _error(place, theft).value
         style = _ACROSS.get(theft.attack, _DASHES)
         axes.axhline(value, color=look[theft.victim].colour, linestyle=style, linewidth=1.1, alpha=0.75, zorder=1)
     for number, victim in enumerate(place.victims):
-        points: list[tuple[float, Measured]] = []
-        for theft in (one for one in place.thefts() if (one.attack, one.victim) == (attack, victim)):
-            found = in_percent(over_seeds(list(place.errors(theft).values())))
+        points: list[tuple[float, Pooled]] = []
+        for theft in (one for one in place.all() if (one.attack, one.victim) == (attack, victim)):
+            found = _error(place, theft).times(100)
             assert theft.epsilon is not None
             at = theft.epsilon * _apart(number, place)
             mark(axes, at, found, look[victim], hollow=theft.control is not None, size=6)
@@ -136,22 +135,16 @@ def _errors(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> Non
         )
 
 
-def _guessing(axes: Axes, result: StudyResult, place: Place) -> None:
-    share = guessing(result, place)
-    if share is not None:
-        axes.axhline(100 * share, color=SOFT_INK, linestyle=GUESSING, linewidth=1.2, zorder=1)
-
-
-def _worth(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None:
+def _worth(axes: Axes, place: Thefts, attack: str, look: dict[str, Look]) -> None:
     """Draw the correlation with the slopes as full lines and marks, the share of zeros dashed and hollow."""
     for number, victim in enumerate(place.victims):
-        thefts = [Theft(attack, victim, epsilon) for epsilon in place.epsilons(attack, victim)]
-        entries = {theft.epsilon: list(place.entries(theft).values()) for theft in thefts}
-        for measure, style, hollow in ((mean_correlation, "-", False), (mean_zero, _DASHES, True)):
+        own = place.facts.where(attack=attack, victim=victim, control=None)
+        for reading, style, hollow in ((of.CORRELATION, "-", False), (of.ZERO, _DASHES, True)):
+            known = own.of(reading).by("epsilon")
             points = [
-                (epsilon * _apart(number, place), value)
-                for epsilon, own in entries.items()
-                if epsilon is not None and (value := measure(own)) is not None
+                (at * _apart(number, place), whole.value)
+                for at in place.epsilons(attack, victim)
+                if at in known and (whole := pooled(known[at]))
             ]
             own_look = look[victim]
             axes.plot(
@@ -162,7 +155,7 @@ def _worth(axes: Axes, place: Place, attack: str, look: dict[str, Look]) -> None
     axes.set_ylim(min(-0.09, axes.get_ylim()[0]), 1.06)
 
 
-def _apart(number: int, place: Place) -> float:
+def _apart(number: int, place: Thefts) -> float:
     """By how much the marks of a victim stand beside their epsilon."""
     return float(_APART ** (number - (len(place.victims) - 1) / 2))
 
@@ -178,23 +171,23 @@ def _epsilons(axes: Axes, values: Sequence[float]) -> None:
         axes.xaxis.set_major_locator(FixedLocator(known))
 
 
-def _worth_words(entries: Sequence[DataFreeEntry]) -> str:
-    correlation, zero = mean_correlation(entries), mean_zero(entries)
-    parts = [] if zero is None else [f"{percent(zero)} of its differences zero"]
-    parts += [] if correlation is None else [f"correlation with the slopes {correlation:.2f}"]
+def _worth_words(found: Facts) -> str:
+    zero, correlation = pooled(found.of(of.ZERO)), pooled(found.of(of.CORRELATION))
+    parts = [] if zero is None else [f"{percent(zero.value)} of its differences zero"]
+    parts += [] if correlation is None else [f"correlation with the slopes {correlation.value:.2f}"]
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _keys(result: StudyResult, shown: Sequence[tuple[Place, str]], look: dict[str, Look]) -> list[Any]:
-    keys = [mark_key(one, victim_title(result, name)) for name, one in look.items()]
-    thefts = [theft for place, _ in shown for theft in place.thefts()]
+def _keys(found: Facts, shown: Sequence[tuple[Thefts, str]], look: dict[str, Look]) -> list[Any]:
+    keys = [mark_key(one, victim_title(found, name)) for name, one in look.items()]
+    thefts = [theft for place, _ in shown for theft in place.all()]
     if any(one.control is not None and one.epsilon is not None for one in thefts):
         keys.append(line_key("hollow: control", linestyle="", marker="o", markersize=6, markerfacecolor="white"))
     for attack in dict.fromkeys(one.attack for one in thefts if one.epsilon is None):
         keys.append(line_key(ATTACKS[attack], linestyle=_ACROSS.get(attack, _DASHES), linewidth=1.1))
-    if any(guessing(result, place) is not None for place, _ in shown):
+    if any(guessing(found, place) is not None for place, _ in shown):
         keys.append(line_key("guessing", linestyle=GUESSING, linewidth=1.2))
     keys.append(line_key("correlation with the slopes", marker="o", markersize=5))
     shared: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white"}
     keys.append(line_key("share of differences that are zero", linestyle=_DASHES, **shared))
-    return [*keys, whisker_key(seed_counts(result.data_free))]
+    return [*keys, whisker_key(data_free_counts(found))]

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.harden import Hardening
-from edgerift.measure import Interval
-from edgerift.report.figures._panels import Panel, line_key, panel_figure, panel_label, panels, shortened
-from edgerift.report.figures._seeds import (
-    Measured,
-    in_percent,
-    mark,
-    over_seeds,
-    seed_counts,
-    whisker_key,
-    whisker_words,
+from edgerift.facts import Facts, Pooled, Reading, pooled
+from edgerift.facts import readings as of
+from edgerift.report.figures._panels import (
+    Panel,
+    line_key,
+    on_first_target,
+    panel_figure,
+    panel_label,
+    panels,
+    shortened,
 )
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.figures._seeds import mark, seed_counts, share_words, theft_counts, whisker_key, whisker_words
 from edgerift.report.shared._plots import INK, SOFT_INK, Look, mark_key, written
-from edgerift.report.shared._words import percent
-from edgerift.study import StudyResult, TheftCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,136 +30,160 @@ _WIDTH: Final = 0.6
 _MOST_COLUMNS: Final = 4
 _LETTER: Final = 0.075
 
-Labels = Literal["soft", "hard"]
-_LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
-
 
 class _Row(NamedTuple):
-    """One row of panels: what it shows of a victim in a group, an interval for each seed."""
+    """One row of panels: what it shows of a victim in a group, where a field of the facts names the groups."""
 
     title: str
     unit: str
-    labels: tuple[Labels, ...]
-    find: Callable[[Hardening, str, str, Labels], Interval | None]
+    labels: tuple[str, ...]
+    readings: tuple[Reading[Any], ...]
+    field: str
+
+    def find(self, panel: Panel, victim: str, group: str, labels: str) -> Pooled | None:
+        """Average a figure over the seeds."""
+        own = panel.facts.of(*self.readings, **{"victim": victim, self.field: group, "labels": frozenset((labels, ""))})
+        return pooled(own.seeds.values())
 
 
-def has_clones(result: StudyResult) -> bool:
-    """Tell whether other networks than the attack's own stole."""
-    return bool(_clone_panels(result))
+class _Sort(NamedTuple):
+    """What the panels of a figure show, and of which figure each seed that they are made of has one."""
+
+    rows: tuple[_Row, ...]
+    readings: tuple[Reading[Any], ...]
+    seeds: Reading[Any]
+
+    def counts(self, shown: Sequence[Panel]) -> frozenset[int]:
+        """Count the seeds of the panels."""
+        return frozenset(count for panel in shown for count in seed_counts(panel.facts.of(self.seeds), "target"))
 
 
-def draw_clones(result: StudyResult) -> Figure:
-    """Draw the adversary's error and the disagreement for each network that steals, a column for each data set."""
-    return _draw(result, _clone_panels(result), _CLONES, _students)
+_CLONES: Final = _Sort(
+    (
+        _Row(
+            "adversary's error",
+            "the clone's wrong answers (%)",
+            of.LABELS,
+            (of.CLONE_ERROR, of.STUDENT_ERROR),
+            "student",
+        ),
+        _Row(
+            "disagreement",
+            "clone and victim differ (%)",
+            of.LABELS,
+            (of.CLONE_DISAGREEMENT, of.STUDENT_DISAGREEMENT),
+            "student",
+        ),
+    ),
+    (*of.CLONE.readings, *of.STUDENT.readings),
+    of.STUDENT_ERROR,
+)
+_TARGETS: Final = _Sort(
+    (
+        _Row("defender's error", "the build's wrong answers (%)", ("soft",), (of.DEFENDER_ERROR,), "target"),
+        _Row("adversary's error", "the clone's wrong answers (%)", of.LABELS, (of.CLONE_ERROR,), "target"),
+    ),
+    (of.DEFENDER_ERROR, of.CLONE_ERROR),
+    of.DEFENDER_ERROR,
+)
 
 
-def clones_words(result: StudyResult) -> str:
+@study_figure(
+    "clones",
+    80,
+    "Clones of other networks",
+    "The adversary's error and the disagreement of clone and victim for each network that steals, as in the DivQAT "
+    "paper's figure 3. Higher is better for the defender.",
+    place="theft",
+    beside="students",
+    whiskers=theft_counts,
+)
+def clones(found: Facts) -> Chart | None:
+    """Draw the adversary's error and the disagreement for each network that steals."""
+    return Chart(draw_clones, clones_words) if _shown(found, _CLONES) else None
+
+
+@study_figure(
+    "targets",
+    100,
+    "Targets",
+    "The defender's and the adversary's error of builds for each target. A defender wants his own error low and "
+    "the adversary's high.",
+    place="theft",
+    beside="targets",
+    whiskers=theft_counts,
+)
+def targets(found: Facts) -> Chart | None:
+    """Draw the defender's and the adversary's error for each target."""
+    return Chart(draw_targets, targets_words) if _shown(found, _TARGETS) else None
+
+
+def draw_clones(found: Facts) -> Figure:
+    """Draw the thefts by network, a column for each data set."""
+    return _draw(found, _CLONES)
+
+
+def draw_targets(found: Facts) -> Figure:
+    """Draw the thefts by target, a column for each data set."""
+    return _draw(found, _TARGETS)
+
+
+def clones_words(found: Facts) -> str:
     """Give every clone's error and disagreement."""
-    return _words(_clone_panels(result), _CLONES, _students)
+    return _words(found, _CLONES)
 
 
-def has_targets(result: StudyResult) -> bool:
-    """Tell whether more than one target was stolen from."""
-    return bool(_target_panels(result))
-
-
-def draw_targets(result: StudyResult) -> Figure:
-    """Draw the defender's and the adversary's error for each target, a column for each data set."""
-    return _draw(result, _target_panels(result), _TARGETS, _targets)
-
-
-def targets_words(result: StudyResult) -> str:
+def targets_words(found: Facts) -> str:
     """Give both errors on every target."""
-    return _words(_target_panels(result), _TARGETS, _targets)
+    return _words(found, _TARGETS)
 
 
-def _clone_panels(result: StudyResult) -> list[Panel[TheftCell]]:
-    return panels(result, (cell for cell in result.thefts if cell.hardening.students))
+def _shown(found: Facts, sort: _Sort) -> list[Panel]:
+    """List the panels: where other networks than the attack's own stole, or where there is more than one target."""
+    if sort is _CLONES:
+        own = panels(on_first_target(found).of(*sort.readings))
+        return [panel for panel in own if panel.facts.of(of.STUDENT_ERROR)]
+    return [panel for panel in panels(found.of(*sort.readings)) if len(_groups(panel, sort)) > 1]
 
 
-def _target_panels(result: StudyResult) -> list[Panel[TheftCell]]:
-    return [panel for panel in panels(result, result.thefts) if len(_targets(panel)) > 1]
+def _groups(panel: Panel, sort: _Sort) -> list[str]:
+    """List the targets, or who steals: the attack's own network first."""
+    if sort is _TARGETS:
+        return sorted(panel.facts.distinct("target"))
+    own = panel.facts.of(of.CLONE_ERROR).distinct("student")
+    return list(dict.fromkeys([*own, *panel.facts.of(of.STUDENT_ERROR).distinct("student")]))
 
 
-def _students(panel: Panel[TheftCell]) -> list[str]:
-    """List who steals: the attack's own network first."""
-    own = [cell.hardening.thief.attack.student for cell in panel.cells]
-    return list(dict.fromkeys([*own, *(point.student for cell in panel.cells for point in cell.hardening.students)]))
-
-
-def _targets(panel: Panel[TheftCell]) -> list[str]:
-    return sorted({cell.target for cell in panel.cells})
-
-
-def _clone(field: str, hardening: Hardening, victim: str, student: str, labels: Labels) -> Interval | None:
-    """Find a figure of a network's clone; the attack's own network stole the victims themselves."""
-    own = student == hardening.thief.attack.student and victim in hardening.victim
-    found: Interval | None = getattr(getattr(hardening.victim[victim], field), labels) if own else None
-    for point in hardening.students:
-        if (point.victim, point.student, point.labels) == (victim, student, labels):
-            found = getattr(point, field)
-    return found
-
-
-def _defender(hardening: Hardening, victim: str, target: str, labels: Labels) -> Interval | None:
-    known = hardening.target == target and victim in hardening.victim
-    return hardening.victim[victim].defender_error if known else None
-
-
-def _adversary(hardening: Hardening, victim: str, target: str, labels: Labels) -> Interval | None:
-    known = hardening.target == target and victim in hardening.victim
-    return getattr(hardening.victim[victim].adversary_error, labels) if known else None
-
-
-_CLONES: Final = (
-    _Row("adversary's error", "the clone's wrong answers (%)", _LABELS, partial(_clone, "adversary_error")),
-    _Row("disagreement", "clone and victim differ (%)", _LABELS, partial(_clone, "disagreement")),
-)
-_TARGETS: Final = (
-    _Row("defender's error", "the build's wrong answers (%)", ("soft",), _defender),
-    _Row("adversary's error", "the clone's wrong answers (%)", _LABELS, _adversary),
-)
-
-
-def _over_seeds(panel: Panel[TheftCell], row: _Row, victim: str, group: str, labels: Labels) -> Measured | None:
-    found = [row.find(cell.hardening, victim, group, labels) for cell in panel.cells]
-    known = [one for one in found if one is not None]
-    return over_seeds(known) if known else None
-
-
-def _draw(
-    result: StudyResult,
-    shown: Sequence[Panel[TheftCell]],
-    rows: Sequence[_Row],
-    groups_of: Callable[[Panel[TheftCell]], list[str]],
-) -> Figure:
+def _draw(found: Facts, sort: _Sort) -> Figure:
     """Draw a column of rows for each panel; a lone one has its rows side by side."""
+    shown = _shown(found, sort)
     columns = min(len(shown), _MOST_COLUMNS)
     blocks = [shown[start : start + columns] for start in range(0, len(shown), columns)]
-    order = [(panel, row) for block in blocks for row in rows for panel in (*block, *[None] * (columns - len(block)))]
-    columns = len(rows) if len(shown) == 1 else columns
-    cells = [cell for panel in shown for cell in panel.cells]
-    figure, axes = panel_figure(len(order), columns, 2.5, _keys(seed_counts(cells)))
+    order = [
+        (panel, row) for block in blocks for row in sort.rows for panel in (*block, *[None] * (columns - len(block)))
+    ]
+    columns = len(sort.rows) if len(shown) == 1 else columns
+    figure, axes = panel_figure(len(order), columns, 2.5, _keys(sort.counts(shown)))
     for number, (one, (panel, row)) in enumerate(zip(axes, order, strict=True)):
         if panel is None:
             one.set_visible(False)
             continue
         title = f"{panel.title}: {row.title}" if len(shown) == 1 else panel.title
         panel_label(one, title, "", row.unit if number % columns == 0 or len(shown) == 1 else "", columns)
-        groups = groups_of(panel)
+        groups = _groups(panel, sort)
         for place, group in enumerate(groups):
             _group(one, place, panel, row, group)
         _name_groups(one, groups, columns)
     return figure
 
 
-def _group(axes: Axes, place: int, panel: Panel[TheftCell], row: _Row, group: str) -> None:
+def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str) -> None:
     series = [(victim, labels) for victim in _VICTIMS for labels in row.labels]
     for number, (victim, labels) in enumerate(series):
-        found = _over_seeds(panel, row, victim, group, labels)
+        found = row.find(panel, victim, group, labels)
         if found is not None:
             at = place + _WIDTH / len(series) * (number - (len(series) - 1) / 2)
-            mark(axes, at, in_percent(found), _VICTIMS[victim], hollow=labels == "hard", size=5)
+            mark(axes, at, found.times(100), _VICTIMS[victim], hollow=labels == "hard", size=5)
 
 
 def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
@@ -175,23 +197,19 @@ def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
         axes.axvline(place - 0.5, color="#e6e5df", linewidth=0.8, zorder=0)
 
 
-def _words(
-    shown: Sequence[Panel[TheftCell]], rows: Sequence[_Row], groups_of: Callable[[Panel[TheftCell]], list[str]]
-) -> str:
-    told = []
+def _words(found: Facts, sort: _Sort) -> str:
+    shown, told = _shown(found, sort), []
     for panel in shown:
-        for row in rows:
-            for group in groups_of(panel):
-                found = [
-                    f"{_TITLES[victim]}{f' with {labels} labels' if len(row.labels) > 1 else ''} "
-                    f"{percent(one.value)} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+        for row in sort.rows:
+            for group in _groups(panel, sort):
+                said = [
+                    f"{_TITLES[victim]}{f' with {labels} labels' if len(row.labels) > 1 else ''} {share_words(one)}"
                     for victim in _VICTIMS
                     for labels in row.labels
-                    if (one := _over_seeds(panel, row, victim, group, labels)) is not None
+                    if (one := row.find(panel, victim, group, labels)) is not None
                 ]
-                told.append(f"{panel.title}, {row.title}, {group}: {', '.join(found)}")
-    counts = seed_counts([cell for panel in shown for cell in panel.cells])
-    return f"{'; '.join(told)}. In brackets: {whisker_words(counts)}."
+                told.append(f"{panel.title}, {row.title}, {group}: {', '.join(said)}")
+    return f"{'; '.join(told)}. In brackets: {whisker_words(sort.counts(shown))}."
 
 
 def _keys(counts: frozenset[int]) -> list[Any]:

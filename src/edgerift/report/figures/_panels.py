@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
+from edgerift.facts import Facts
+from edgerift.facts import readings as of
 from edgerift.report.shared._plots import INK, SOFT_INK, WIDTH, label, legend, new_figure, written
-from edgerift.study import PairCell, StudyResult, TheftCell
+from edgerift.report.shared._study import networks, subject
+from edgerift.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: How the figures name what was made of an original.
-ADAPTATIONS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT", "finetune": "float control"}
 
 _TITLE: Final = 10
 _MOST_LINES: Final = 3
@@ -26,47 +26,29 @@ _KEY: Final = 0.62
 _LETTER: Final = 0.078
 _LONGEST: Final = 44
 
-_Cell = TypeVar("_Cell", PairCell, TheftCell)
-
 
 @dataclass(frozen=True)
-class Panel(Generic[_Cell]):
-    """The cells of one data set and one original; `title` says so, without the original where all have the same."""
+class Panel:
+    """The facts of one data set and one original; `title` says so, without the original where all have the same."""
 
     title: str
     data: str
     original: str
-    cells: tuple[_Cell, ...]
+    facts: Facts
 
 
-def panels(result: StudyResult, cells: Iterable[_Cell]) -> list[Panel[_Cell]]:
-    """Sort cells into panels, in the study's order; there is none without a cell."""
-    given = tuple(cells)
-    found = []
-    for data in result.study.data:
-        for original in result.study.originals:
-            own = tuple(cell for cell in given if (cell.data, cell.original) == (data, original))
-            if own:
-                found.append(Panel(subject(result, data, original), data, original, own))
-    return found
+def panels(found: Facts) -> list[Panel]:
+    """Sort facts into panels, in the study's order."""
+    own = found.where(source="measured").by("data", "original")
+    return [
+        Panel(subject(found.study, *place), *place, own[place]) for place in networks(found.where(source="measured"))
+    ]
 
 
-def subject(result: StudyResult, data: str, original: str, *others: str) -> str:
-    """Name a data set, an original unless the study has no other, and what else there is to say."""
-    return ", ".join([data, *([original] if len(result.study.originals) > 1 else []), *others])
-
-
-def first_target(result: StudyResult) -> list[TheftCell]:
-    """Give the comparisons on the study's first target, where all rows are compared."""
-    targets = [cell.target for cell in result.thefts] if result.study.theft is None else result.study.theft.targets
-    return [cell for cell in result.thefts if cell.target == targets[0]]
-
-
-def attack_titles(result: StudyResult, names: Iterable[str]) -> dict[str, str]:
-    """Name attacks as the study's file does."""
-    known = {} if result.study.evasion is None else result.study.evasion.attacks
-    titles = {name: known[name].title if name in known else None for name in names}
-    return {name: title or name for name, title in titles.items()}
+def on_first_target(found: Facts) -> Facts:
+    """Select what was measured of the comparisons on the study's first target, where all victims are compared."""
+    targets = found.of(of.NOISE).distinct("target") if found.study.theft is None else found.study.theft.targets
+    return found.where(source="measured", target=targets[0] if targets else None, attack="")
 
 
 def panel_figure(
@@ -83,9 +65,9 @@ def panel_figure(
     return figure, axes[:count]
 
 
-def columns_of(result: StudyResult, count: int) -> int:
+def columns_of(study: Study, count: int) -> int:
     """Choose how many panels stand side by side: a row a data set where that fits."""
-    originals = len(result.study.originals)
+    originals = len(study.originals)
     if originals in (2, 3) and count % originals == 0:
         return originals
     return {1: 1, 2: 2, 4: 2}.get(count, 3)

@@ -1,64 +1,37 @@
-"""What several seeds say together: means, their intervals, and the marks and whiskers that show them."""
+"""What several seeds say together in a figure: marks with whiskers, and which intervals these are."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
-from edgerift.measure import Interval, MeanInterval, spread
+from edgerift.facts import Facts, Pooled
+from edgerift.facts import readings as of
 from edgerift.report.shared._plots import SOFT_INK, Look
-from edgerift.report.tables._spread import images_interval
-from edgerift.study import DataFreeCell, PairCell, TheftCell
+from edgerift.report.shared._words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Measured(NamedTuple):
-    """A mean over `seeds` seeds with its interval, or one seed's figure with the interval of its images."""
-
-    value: float
-    low: float
-    high: float
-    seeds: int
+def seed_counts(found: Facts, *fields: str) -> frozenset[int]:
+    """Tell how many seeds the points of a figure are made of, which differ in the fields besides data and original."""
+    return frozenset(len(own.distinct("seed")) for own in found.by("data", "original", *fields).values())
 
 
-def over_seeds(parts: Sequence[Interval | MeanInterval], most: float = 1.0) -> Measured:
-    """Average what several seeds measured, between 0 and `most`, with the same interval as in the tables."""
-    found = mean_of([part.value for part in parts], most)
-    own = images_interval(parts)
-    return found if own is None else found._replace(low=own.low, high=own.high)
+def pair_counts(found: Facts) -> frozenset[int]:
+    """Count the seeds of attacked pairs."""
+    return seed_counts(found.of(of.ADAPTED_ACCURACY), "victim")
 
 
-def mean_of(values: Sequence[float], most: float = math.inf) -> Measured:
-    """Average figures that have no interval of their own; of a single one nothing is known besides its value."""
-    found = spread(values)
-    low = found.value if found.low is None else max(0.0, found.low)
-    high = found.value if found.high is None else min(most, found.high)
-    return Measured(found.value, low, high, found.count)
+def theft_counts(found: Facts) -> frozenset[int]:
+    """Count the seeds of comparisons of victims."""
+    return seed_counts(found.of(of.NOISE), "target")
 
 
-def in_percent(found: Measured) -> Measured:
-    """Write a share in percent."""
-    return Measured(100 * found.value, 100 * found.low, 100 * found.high, found.seeds)
-
-
-def seed_counts(
-    cells: Collection[PairCell] | Collection[TheftCell] | Collection[DataFreeCell],
-) -> frozenset[int]:
-    """Tell how many seeds the points of a figure are made of."""
-    places: dict[tuple[str, ...], int] = {}
-    for cell in cells:
-        key = (cell.data, cell.original, _kind(cell))
-        places[key] = places.get(key, 0) + 1
-    return frozenset(places.values())
-
-
-def _kind(cell: PairCell | TheftCell | DataFreeCell) -> str:
-    if isinstance(cell, DataFreeCell):
-        return cell.attack
-    return cell.adaptation if isinstance(cell, PairCell) else cell.target
+def data_free_counts(found: Facts) -> frozenset[int]:
+    """Count the seeds of thefts without images."""
+    return seed_counts(found.of(of.DATA_FREE_ERROR), "attack")
 
 
 def whisker_words(counts: Collection[int]) -> str:
@@ -77,16 +50,22 @@ def whisker_words(counts: Collection[int]) -> str:
     return f"95 % intervals over {span} seeds (Student's t){rest}"
 
 
-def mark(axes: Axes, x: float | Measured, y: Measured, look: Look, *, hollow: bool = False, size: float = 0.0) -> None:
+def mark(axes: Axes, x: float | Pooled, y: Pooled, look: Look, *, hollow: bool = False, size: float = 0.0) -> None:
     """Draw a mark with its whiskers; figures are drawn as they are, shares have to be in percent before."""
     reach: dict[str, Any] = {"yerr": _reach(y)}
-    if isinstance(x, Measured):
+    if isinstance(x, Pooled):
         reach["xerr"] = _reach(x)
     axes.errorbar(
-        x.value if isinstance(x, Measured) else x, y.value, **reach, color=look.colour, marker=look.marker,
+        x.value if isinstance(x, Pooled) else x, y.value, **reach, color=look.colour, marker=look.marker,
         markersize=size or look.size, markerfacecolor="white" if hollow else look.colour, markeredgewidth=1.2,
         elinewidth=1.1, capsize=0, zorder=3,
     )  # fmt: skip
+
+
+def share_words(found: Pooled) -> str:
+    """Write a share in percent with its interval."""
+    low, high = found.ends
+    return f"{percent(found.value)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def whisker_key(counts: Collection[int]) -> Any:
@@ -97,5 +76,6 @@ def whisker_key(counts: Collection[int]) -> Any:
     return Line2D([], [], label=whisker_words(counts), **shared)
 
 
-def _reach(found: Measured) -> list[list[float]]:
-    return [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
+def _reach(found: Pooled) -> list[list[float]]:
+    low, high = found.ends
+    return [[max(0.0, found.value - low)], [max(0.0, high - found.value)]]

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edgerift.audit import AttackPart
-from edgerift.report.figures._panels import (
-    ADAPTATIONS,
-    Panel,
-    absent,
-    attack_titles,
-    columns_of,
-    line_key,
-    panel_figure,
-    panel_label,
-    panels,
-)
-from edgerift.report.figures._seeds import in_percent, mark, over_seeds, seed_counts, whisker_key, whisker_words
+from edgerift.facts import ADAPTATIONS, Facts, pooled
+from edgerift.facts import readings as of
+from edgerift.report.figures._panels import absent, columns_of, line_key, panel_figure, panel_label, panels
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.figures._seeds import mark, pair_counts, share_words, whisker_key, whisker_words
 from edgerift.report.shared._plot_scales import whole_numbers
 from edgerift.report.shared._plots import GRID, Look, mark_key, palette
+from edgerift.report.shared._study import attack_titles
 from edgerift.report.shared._words import percent
-from edgerift.study import PairCell, StudyResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,29 +23,54 @@ _WIDTH: Final = 0.72
 _CONTROL: Final = "finetune"
 
 
-def has_success(result: StudyResult) -> bool:
-    """Tell whether anything was attacked."""
-    return bool(_attacks(result))
+@study_figure(
+    "success",
+    20,
+    "Success of the attacks",
+    "The share of the attacked images that the original still gets right and the build gets wrong, at any step "
+    "of the attack (filled) and at its last (hollow). Grey: the same attacks against the original and its float "
+    "control, where nothing is quantized.",
+    place="evasion",
+    beside="success",
+    whiskers=pair_counts,
+)
+def success(found: Facts) -> Chart | None:
+    """Draw the rates."""
+    return Chart(draw_success, success_words) if found.of(of.EVASIVE) else None
 
 
-def draw_success(result: StudyResult) -> Figure:
+@study_figure(
+    "cumulative",
+    30,
+    "Success over effort",
+    "The share of images evaded after so many gradient calls for each. Thick lines are means over the seeds.",
+    place="evasion",
+    beside="success",
+)
+def cumulative(found: Facts) -> Chart | None:
+    """Draw how the rates grow."""
+    return Chart(draw_cumulative, cumulative_words) if found.of(of.EVASIVE) else None
+
+
+def draw_success(found: Facts) -> Figure:
     """Draw each attack's rate for each adaptation, a panel for each data set and original."""
-    shown = panels(result, result.pairs)
-    names = _adaptations(result)
-    look = palette(_attacks(result))
-    columns = columns_of(result, len(shown))
-    figure, axes = panel_figure(len(shown), columns, 2.5, _keys(result, look), sharey=True)
+    shown, names = panels(found.of(*_DRAWN)), _adaptations(found)
+    look = palette(found.of(of.EVASIVE).distinct("attack"))
+    columns = columns_of(found.study, len(shown))
+    figure, axes = panel_figure(len(shown), columns, 2.5, _keys(found, look), sharey=True)
     for number, (one, panel) in enumerate(zip(axes, shown, strict=True)):
         panel_label(one, panel.title, "", "" if number % columns else "evasive images (%)", columns, shared=True)
+        known = panel.facts.by("victim")
         for place, name in enumerate(names):
             if name == _CONTROL:
                 one.axvspan(place - 0.5, place + 0.5, color=GRID, alpha=0.5, linewidth=0, zorder=0)
-            if not any(cell.adaptation == name for cell in panel.cells):
+            if name not in known:
                 absent(one, place)
+                continue
             step = _WIDTH / len(look)
             for order, (attack, part_look) in enumerate(look.items()):
                 at = place + step * (order - (len(look) - 1) / 2)
-                _mark(one, at, 0.22 * step, parts_of(panel, name, attack), part_look)
+                _mark(one, at, 0.22 * step, known[name].where(attack=attack), part_look)
         one.set_xticks(range(len(names)), [ADAPTATIONS[name] for name in names])
         one.set_xlim(-0.5, len(names) - 0.5)
         one.grid(visible=False, axis="x")
@@ -61,36 +78,35 @@ def draw_success(result: StudyResult) -> Figure:
     return figure
 
 
-def success_words(result: StudyResult) -> str:
+def success_words(found: Facts) -> str:
     """Give every rate."""
-    titles = attack_titles(result, _attacks(result))
+    titles = attack_titles(found.study, found.of(of.EVASIVE).distinct("attack"))
     told = []
-    for panel in panels(result, result.pairs):
-        for name in _adaptations(result):
-            rates = [
-                f"{titles[attack]} {_rate(parts)}" for attack in titles if (parts := parts_of(panel, name, attack))
-            ]
+    for panel in panels(found.of(*_DRAWN)):
+        own = panel.facts.by("victim", "attack")
+        for name in _adaptations(found):
+            rates = [f"{titles[attack]} {_rate(own[name, attack])}" for attack in titles if (name, attack) in own]
             if rates:
                 told.append(f"{panel.title}, {ADAPTATIONS[name]}: {', '.join(rates)}")
-    return f"{'; '.join(told)}. In brackets: {whisker_words(seed_counts(result.pairs))}."
+    return f"{'; '.join(told)}. In brackets: {whisker_words(pair_counts(found))}."
 
 
-def draw_cumulative(result: StudyResult) -> Figure:
+def draw_cumulative(found: Facts) -> Figure:
     """Draw the evasive share over gradient calls: a row for each data set and original, a column an adaptation."""
-    shown, names = panels(result, result.pairs), _adaptations(result)
-    look = palette(_attacks(result))
-    columns = len(names)
-    several = max(seed_counts(result.pairs)) > 1
-    keys = _curve_keys(result, look, several=several)
+    shown, names = panels(found.of(*_DRAWN)), _adaptations(found)
+    look = palette(found.of(of.EVASIVE).distinct("attack"))
+    columns, several = len(names), max(pair_counts(found)) > 1
+    keys = _curve_keys(found, look, several=several)
     figure, axes = panel_figure(len(shown) * columns, columns, 2.1, keys, sharey=True)
     for number, one in enumerate(axes):
         panel, name = shown[number // columns], names[number % columns]
         x = "gradient calls" if number // columns == len(shown) - 1 else ""
         y = "" if number % columns else "evasive images (%)"
         panel_label(one, f"{panel.title}: {ADAPTATIONS[name]}", x, y, columns, shared=True)
+        own = panel.facts.where(victim=name)
         for attack, part_look in look.items():
-            _curves(one, cumulative_shares(parts_of(panel, name, attack)), part_look)
-        if not any(cell.adaptation == name for cell in panel.cells):
+            _curves(one, cumulative_shares(own.of(of.CUMULATIVE, attack=attack)), part_look)
+        if not own:
             absent(one, 0.5)
             one.set_xticks([])
             continue
@@ -99,78 +115,68 @@ def draw_cumulative(result: StudyResult) -> Figure:
     return figure
 
 
-def cumulative_words(result: StudyResult) -> str:
+def cumulative_words(found: Facts) -> str:
     """Give each curve's share after a quarter, half and all of the calls."""
-    titles = attack_titles(result, _attacks(result))
+    titles = attack_titles(found.study, found.of(of.EVASIVE).distinct("attack"))
     told = []
-    for panel in panels(result, result.pairs):
-        for name in _adaptations(result):
+    for panel in panels(found.of(of.CUMULATIVE)):
+        own = panel.facts.by("victim", "attack")
+        for name in _adaptations(found):
             for attack, title in titles.items():
-                curves = cumulative_shares(parts_of(panel, name, attack))
+                curves = cumulative_shares(own.get((name, attack), Facts(found.result, ())))
                 if curves:
                     told.append(f"{panel.title}, {ADAPTATIONS[name]}, {title}: {_growth(_means(curves))}")
     return "; ".join(told) + "."
 
 
-def parts_of(panel: Panel[PairCell], adaptation: str, attack: str) -> list[AttackPart]:
-    """Give what an attack reached, a part for each seed."""
-    return [
-        cell.report.attacks[attack]
-        for cell in panel.cells
-        if cell.adaptation == adaptation and attack in cell.report.attacks
-    ]
-
-
-def cumulative_shares(parts: Sequence[AttackPart]) -> list[list[float]]:
+def cumulative_shares(found: Facts) -> list[list[float]]:
     """Give each seed's evasive shares in percent after 0, 1, 2, ... calls, all as long as the longest."""
-    counted = [part for part in parts if part.cumulative and part.evasive.trials]
-    longest = max((len(part.cumulative) for part in counted), default=0)
-    filled = [(part, [*part.cumulative, *part.cumulative[-1:] * (longest - len(part.cumulative))]) for part in counted]
-    return [[100 * count / part.evasive.trials for count in counts] for part, counts in filled]
+    curves = [[100 * fact.value for fact in own if fact.count] for own in found.by("seed").values()]
+    longest = max(map(len, curves), default=0)
+    return [[*curve, *curve[-1:] * (longest - len(curve))] for curve in curves if curve]
 
 
-def _attacks(result: StudyResult) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(attack for cell in result.pairs for attack in cell.report.attacks))
+#: What panels are made of.
+_DRAWN: Final = (of.ADAPTED_ACCURACY, of.EVASIVE, of.EVASIVE_LAST, of.CUMULATIVE)
 
 
-def _adaptations(result: StudyResult) -> list[str]:
-    known = {cell.adaptation for cell in result.pairs}
+def _adaptations(found: Facts) -> list[str]:
+    known = found.of(of.ADAPTED_ACCURACY).distinct("victim")
     return [name for name in ADAPTATIONS if name in known]
 
 
-def _mark(axes: Axes, place: float, apart: float, parts: Sequence[AttackPart], look: Look) -> None:
-    if not parts:
+def _mark(axes: Axes, place: float, apart: float, found: Facts, look: Look) -> None:
+    own, last = found.of(of.EVASIVE), pooled(found.of(of.EVASIVE_LAST))
+    rate = pooled(own)
+    if rate is None:
         return
-    last = [part.evasive_last for part in parts if part.evasive_last is not None]
-    at = place - (apart if last else 0.0)
-    mark(axes, at, in_percent(over_seeds([part.evasive for part in parts])), look, size=5)
-    if len(parts) > 1:
-        seeds = [100 * part.evasive.value for part in parts]
+    at = place - (0.0 if last is None else apart)
+    mark(axes, at, rate.times(100), look, size=5)
+    if len(own) > 1:
+        seeds = [100 * fact.value for fact in own]
         axes.plot([at] * len(seeds), seeds, "_", color=look.colour, markersize=7, markeredgewidth=0.9, zorder=2)
-    if last:
-        mark(axes, place + apart, in_percent(over_seeds(last)), look, hollow=True, size=4)
+    if last is not None:
+        mark(axes, place + apart, last.times(100), look, hollow=True, size=4)
 
 
-def _rate(parts: Sequence[AttackPart]) -> str:
-    found = over_seeds([part.evasive for part in parts])
-    last = [part.evasive_last for part in parts if part.evasive_last is not None]
-    at_last = f", {percent(over_seeds(last).value)} at the last step" if last else ""
-    return f"{percent(found.value)} ({100 * found.low:.1f} to {100 * found.high:.1f}){at_last}"
+def _rate(found: Facts) -> str:
+    rate, last = pooled(found.of(of.EVASIVE)), pooled(found.of(of.EVASIVE_LAST))
+    assert rate is not None
+    return share_words(rate) + ("" if last is None else f", {percent(last.value)} at the last step")
 
 
-def _keys(result: StudyResult, look: dict[str, Look]) -> list[Any]:
-    titles = attack_titles(result, look)
+def _keys(found: Facts, look: dict[str, Look]) -> list[Any]:
+    titles, counts = attack_titles(found.study, look), pair_counts(found)
     keys = [mark_key(part_look, titles[attack]) for attack, part_look in look.items()]
-    parts = [part for cell in result.pairs for part in cell.report.attacks.values()]
-    if any(part.evasive_last is not None for part in parts):
+    if found.of(of.EVASIVE_LAST):
         keys.append(line_key("hollow: at the last step", linestyle="", marker="o", markerfacecolor="white"))
-    if max(seed_counts(result.pairs)) > 1:
+    if max(counts) > 1:
         keys.append(line_key("single seeds", linestyle="", marker="_", markersize=7, markeredgewidth=0.9))
-    return [*keys, whisker_key(seed_counts(result.pairs))]
+    return [*keys, whisker_key(counts)]
 
 
-def _curve_keys(result: StudyResult, look: dict[str, Look], *, several: bool) -> list[Any]:
-    titles = attack_titles(result, look)
+def _curve_keys(found: Facts, look: dict[str, Look], *, several: bool) -> list[Any]:
+    titles = attack_titles(found.study, look)
     keys = [line_key(titles[attack], part_look.colour, linewidth=1.6) for attack, part_look in look.items()]
     return [*keys, line_key("thin: single seeds", linewidth=0.6, alpha=0.5)] if several else keys
 

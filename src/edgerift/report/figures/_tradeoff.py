@@ -2,92 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.harden import PaperRow, VariantPart, paper_row
+from edgerift.facts import Facts, Pooled, pooled
+from edgerift.facts import readings as of
+from edgerift.harden import PaperRow, paper_row
 from edgerift.report.figures._names import Line, Named, name_marks
-from edgerift.report.figures._panels import Panel, first_target, line_key, panel_figure, panel_label, panels
-from edgerift.report.figures._seeds import (
-    Measured,
-    in_percent,
-    mark,
-    over_seeds,
-    seed_counts,
-    whisker_key,
-    whisker_words,
-)
+from edgerift.report.figures._panels import line_key, panel_figure, panel_label
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.figures._seeds import mark, share_words, theft_counts, whisker_key, whisker_words
+from edgerift.report.shared._comparisons import Comparison, first_target
 from edgerift.report.shared._plots import SOFT_INK, Look, looks, mark_key
+from edgerift.report.shared._study import subject
 from edgerift.report.shared._words import percent
-from edgerift.study import StudyResult, TheftCell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BUDGET: Final = (0, (1, 1.6))
-_MOST_L1: Final = 2.0
 
 
-def has_tradeoff(result: StudyResult) -> bool:
-    """Tell whether victims were compared."""
-    return bool(_shown(result))
+@study_figure(
+    "tradeoff",
+    70,
+    "Cost and protection",
+    "The adversary's error over the mean l1 between a victim's answers and the plain QAT build's, and with soft "
+    "labels over the defender's error, where small marks are what the DivQAT paper prints. Higher is better for "
+    "the defender; further right costs him more. Names are those of the study's rows.",
+    place="theft",
+    beside="victims",
+    whiskers=theft_counts,
+)
+def tradeoff(found: Facts) -> Chart | None:
+    """Draw the adversary's error over what victims cost."""
+    return Chart(draw_tradeoff, tradeoff_words) if first_target(found) else None
 
 
-def draw_tradeoff(result: StudyResult) -> Figure:
+class _Victim(NamedTuple):
+    """What was measured of a victim over the seeds: distance and shares."""
+
+    l1: Pooled
+    owner: Pooled
+    soft: Pooled
+    hard: Pooled
+
+
+def draw_tradeoff(found: Facts) -> Figure:
     """Draw the adversary's error over l1, and with soft labels over the defender's error, with the paper's points."""
-    shown = _shown(result)
-    names = list(dict.fromkeys(name for panel in shown for cell in panel.cells for name in cell.hardening.victim))
-    look = looks(names)
-    figure, axes = panel_figure(2 * len(shown), 2, 3.1, _keys(shown, look))
+    shown = first_target(found)
+    look = looks(list(dict.fromkeys(name for one in shown for name in one.names)))
+    figure, axes = panel_figure(2 * len(shown), 2, 3.1, _keys(found, shown, look))
     scatters = []
-    for number, panel in enumerate(shown):
+    for number, one in enumerate(shown):
         over_l1, over_error = axes[2 * number : 2 * number + 2]
-        panel_label(over_l1, panel.title, "l1 to the plain QAT build's answers", "adversary's error (%)", 2)
-        panel_label(over_error, f"{panel.title}: soft labels", "defender's error (%)", "", 2)
-        scatters += [_over_l1(over_l1, panel, look), _over_error(over_error, panel, look)]
+        title = subject(found.study, one.data, one.original)
+        panel_label(over_l1, title, "l1 to the plain QAT build's answers", "adversary's error (%)", 2)
+        panel_label(over_error, f"{title}: soft labels", "defender's error (%)", "", 2)
+        scatters += [_over_l1(over_l1, one, look), _over_error(over_error, one, look)]
     figure.draw_without_rendering()
-    for one, scatter in zip(axes, scatters, strict=True):
-        name_marks(one, scatter.named, scatter.others, scatter.whiskers)
+    for panel, scatter in zip(axes, scatters, strict=True):
+        name_marks(panel, scatter.named, scatter.others, scatter.whiskers)
     return figure
 
 
-def tradeoff_study_words(result: StudyResult) -> str:
+def tradeoff_words(found: Facts) -> str:
     """Give each victim's places."""
     told = []
-    for panel in _shown(result):
-        for name, parts in victims(panel).items():
-            soft, hard = errors(parts)
-            l1, error = (
-                over_seeds([part.l1 for part in parts], _MOST_L1),
-                over_seeds([part.defender_error for part in parts]),
-            )
+    for one in first_target(found):
+        for name, victim in _victims(one).items():
             told.append(
-                f"{panel.title}, {parts[0].title}: l1 {l1.value:.3f}, defender's error {_share(error)}, adversary's "
-                f"error {_share(soft)} with soft and {_share(hard)} with hard labels"
-                f"{_paper_words(_printed(panel, name))}"
+                f"{subject(found.study, one.data, one.original)}, {one.title(name)}: l1 {victim.l1.value:.3f}, "
+                f"defender's error {share_words(victim.owner)}, adversary's error {share_words(victim.soft)} with soft "
+                f"and {share_words(victim.hard)} with hard labels{_paper_words(_printed(one, name))}"
             )
-    counts = seed_counts([cell for panel in _shown(result) for cell in panel.cells])
-    return f"{'; '.join(told)}. In brackets: {whisker_words(counts)}."
+    return f"{'; '.join(told)}. In brackets: {whisker_words(_counts(found))}."
 
 
-def victims(panel: Panel[TheftCell]) -> dict[str, list[VariantPart]]:
-    """Give each victim's figures, a part for each seed."""
-    found: dict[str, list[VariantPart]] = {}
-    for cell in panel.cells:
-        for name, part in cell.hardening.victim.items():
-            found.setdefault(name, []).append(part)
+def _counts(found: Facts) -> frozenset[int]:
+    return frozenset(len(one.documents) for one in first_target(found))
+
+
+def _victims(one: Comparison) -> dict[str, _Victim]:
+    found = {}
+    for name in one.names:
+        own = one.facts.where(victim=name)
+        parts = (
+            own.of(of.L1),
+            own.of(of.DEFENDER_ERROR),
+            own.of(of.CLONE_ERROR, labels="soft"),
+            own.of(of.CLONE_ERROR, labels="hard"),
+        )
+        l1, owner, soft, hard = map(pooled, parts)
+        if l1 and owner and soft and hard:
+            found[name] = _Victim(l1, owner, soft, hard)
     return found
-
-
-def errors(parts: Sequence[VariantPart]) -> tuple[Measured, Measured]:
-    """Average the adversary's error with soft and with hard labels."""
-    soft = over_seeds([part.adversary_error.soft for part in parts])
-    return soft, over_seeds([part.adversary_error.hard for part in parts])
-
-
-def _shown(result: StudyResult) -> list[Panel[TheftCell]]:
-    return panels(result, first_target(result))
 
 
 class _Scatter(NamedTuple):
@@ -97,38 +107,37 @@ class _Scatter(NamedTuple):
     others: list[tuple[float, float]]
     whiskers: list[Line]
 
-    def add_whiskers(self, x: Measured, y: Measured) -> None:
+    def add_whiskers(self, x: Pooled, y: Pooled) -> None:
         """Remember the whiskers of a mark."""
-        self.whiskers.append(Line((x.low, y.value), (x.high, y.value)))
-        self.whiskers.append(Line((x.value, y.low), (x.value, y.high)))
+        (left, right), (low, high) = x.ends, y.ends
+        self.whiskers.append(Line((left, y.value), (right, y.value)))
+        self.whiskers.append(Line((x.value, low), (x.value, high)))
 
 
-def _over_l1(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _Scatter:
+def _over_l1(axes: Axes, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
     found = _Scatter([], [], [])
-    for name, parts in victims(panel).items():
-        l1 = over_seeds([part.l1 for part in parts], _MOST_L1)
-        soft, hard = map(in_percent, errors(parts))
+    for name, victim in _victims(one).items():
+        l1, soft, hard = victim.l1, victim.soft.times(100), victim.hard.times(100)
         mark(axes, l1, soft, look[name], size=5.5)
         mark(axes, l1, hard, look[name], hollow=True, size=5.5)
         found.named.append(Named(l1.value, soft.value, name, look[name].colour))
         found.others.append((l1.value, hard.value))
         found.add_whiskers(l1, soft)
         found.add_whiskers(l1, hard)
-    for budget in {cell.hardening.allowance.l1 for cell in panel.cells}:
+    for budget in {document.allowance.l1 for document in one.documents.values()}:
         axes.axvline(budget, color=SOFT_INK, linewidth=1.0, linestyle=_BUDGET, zorder=1)
     axes.margins(x=0.08, y=0.08)
     return found
 
 
-def _over_error(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -> _Scatter:
+def _over_error(axes: Axes, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
     found = _Scatter([], [], [])
-    for name, parts in victims(panel).items():
-        error = in_percent(over_seeds([part.defender_error for part in parts]))
-        soft = in_percent(errors(parts)[0])
+    for name, victim in _victims(one).items():
+        error, soft = victim.owner.times(100), victim.soft.times(100)
         mark(axes, error, soft, look[name], size=5.5)
         found.named.append(Named(error.value, soft.value, name, look[name].colour))
         found.add_whiskers(error, soft)
-        paper = _printed(panel, name)
+        paper = _printed(one, name)
         if paper is not None:
             x, y = 100 * paper.defender_error, 100 * paper.adversary_error
             shared: dict[str, Any] = {"markerfacecolor": "none", "markersize": 3.6, "alpha": 0.8, "linestyle": ""}
@@ -138,9 +147,9 @@ def _over_error(axes: Axes, panel: Panel[TheftCell], look: Mapping[str, Look]) -
     return found
 
 
-def _printed(panel: Panel[TheftCell], name: str) -> PaperRow | None:
+def _printed(one: Comparison, name: str) -> PaperRow | None:
     """Give what the paper's tables III and IV print, which are of target server."""
-    return paper_row(panel.cells[0].hardening.data.source, name)
+    return paper_row(one.any.data.source, name)
 
 
 def _paper_words(paper: PaperRow | None) -> str:
@@ -149,17 +158,13 @@ def _paper_words(paper: PaperRow | None) -> str:
     )  # fmt: skip
 
 
-def _share(found: Measured) -> str:
-    return f"{percent(found.value)} ({100 * found.low:.1f} to {100 * found.high:.1f})"
-
-
-def _keys(shown: Sequence[Panel[TheftCell]], look: dict[str, Look]) -> list[Any]:
-    titles = {name: parts[0].title for panel in shown for name, parts in victims(panel).items()}
+def _keys(found: Facts, shown: list[Comparison], look: dict[str, Look]) -> list[Any]:
+    titles = {name: one.title(name) for one in shown for name in one.names}
     keys = [mark_key(one, titles[name]) for name, one in look.items()]
     shared: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6}
     keys.append(line_key("filled: soft labels", SOFT_INK, **shared))
     keys.append(line_key("hollow: hard labels", SOFT_INK, markerfacecolor="white", **shared))
-    if any(_printed(panel, name) for panel in shown for name in victims(panel)):
+    if any(_printed(one, name) for one in shown for name in one.names):
         keys.append(line_key("small: the paper's", linestyle="", marker="o", markersize=3.6, markerfacecolor="white"))
     keys.append(line_key("l1 that was allowed", linestyle=_BUDGET, linewidth=1.0))
-    return [*keys, whisker_key(seed_counts([cell for panel in shown for cell in panel.cells]))]
+    return [*keys, whisker_key(_counts(found))]

@@ -5,18 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from edgerift.facts import single
 from edgerift.harden import Defending, Hardening
-from edgerift.report.hardening._plot_alpha import alpha_png, has_alphas
+from edgerift.report.figures._alpha import draw_alpha
+from edgerift.report.figures._tradeoff import draw_tradeoff
 from edgerift.report.hardening._plot_reliability import Reliability, calibration_error, reliability_png
 from edgerift.report.hardening._plot_sweep import sweep_png
-from edgerift.report.hardening._plot_tradeoff import tradeoff_png
-from edgerift.report.shared._plots import UNDEFENDED, looks, palette
+from edgerift.report.shared._plots import UNDEFENDED, looks, palette, png
 from edgerift.steps import write_whole
 
 TRADEOFF: Final = "tradeoff.png"
 ALPHA: Final = "alpha.png"
 RELIABILITY: Final = "reliability.png"
 SWEEP: Final = "sweep.png"
+
+
+def has_alphas(hardening: Hardening) -> bool:
+    """Tell whether there is anything to draw over alpha."""
+    return "divqat" in hardening.searches or bool(hardening.alphas)
 
 
 def hardening_charts(hardening: Hardening, folder: Path) -> None:
@@ -29,10 +35,11 @@ def hardening_charts(hardening: Hardening, folder: Path) -> None:
         Reliability(part.title, look[name], part.reliability, part.calibration_error)
         for name, part in hardening.victim.items()
     ]
-    write_whole(folder / TRADEOFF, tradeoff_png(hardening))
+    found = single(hardening)
+    write_whole(folder / TRADEOFF, png(draw_tradeoff(found)))
     write_whole(folder / RELIABILITY, reliability_png(shown))
     if has_alphas(hardening):
-        write_whole(folder / ALPHA, alpha_png(hardening))
+        write_whole(folder / ALPHA, png(draw_alpha(found)))
     if hardening.sweeps:
         write_whole(folder / SWEEP, sweep_png(hardening.sweeps, hardening.allowance.l1))
 

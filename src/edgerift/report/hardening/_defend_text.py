@@ -14,8 +14,8 @@ from rich.text import Text
 from edgerift.defend import Defence
 from edgerift.harden import Defending, DefendPoint
 from edgerift.measure import Interval
-from edgerift.report.hardening._words import defence_words, figure, shares
-from edgerift.report.shared._words import percent, plain, rate
+from edgerift.report.hardening._words import defence_words, shares
+from edgerift.report.shared._words import figure, percent, plain, rate
 
 _HEADINGS: Final = ("strength", "l1", "error", "labels\nchanged", "calib.\nerror", "neg.\nlog-l.")
 _THIEF: Final = ("adversary's\nerror", "disagree-\nment")

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgerift.facts import single
 from edgerift.harden import Hardening
-from edgerift.report.hardening._alt import alpha_words, reliability_words, sweep_words, tradeoff_words
-from edgerift.report.hardening._charts import ALPHA, RELIABILITY, SWEEP, TRADEOFF
-from edgerift.report.hardening._plot_alpha import has_alphas
+from edgerift.report.figures._alpha_words import alpha_words
+from edgerift.report.figures._tradeoff import tradeoff_words
+from edgerift.report.hardening._alt import reliability_words, sweep_words
+from edgerift.report.hardening._charts import ALPHA, RELIABILITY, SWEEP, TRADEOFF, has_alphas
 from edgerift.report.hardening._words import (
     ONE_SEED,
     allowance_words,
     closed_form_words,
-    figure,
     has_paper,
     heading,
     mean_ends,
     noise_words,
-    paper_note,
     search_words,
     stealing_words,
     strength_words,
@@ -29,6 +29,7 @@ from edgerift.report.hardening._words import (
 )
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.report.shared._plots import looks
+from edgerift.report.shared._words import figure, paper_note
 
 #: In dots; a picture of fewer columns than fit is narrower.
 _SMALL_WIDTH = 1300
@@ -101,19 +102,20 @@ def _measured(hardening: Hardening) -> list[tuple[str, str]]:
 
 def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
     """Read what was drawn; None stands for what a comparison has no figures for."""
+    found = single(hardening)
     return {
         "tradeoff": read_picture(
             folder / TRADEOFF,
             "The thief's error over the distance of the answers, and over what it costs the owner",
             "With 95 % intervals.",
-            tradeoff_words(hardening),
+            tradeoff_words(found),
         ),
         "alpha": read_picture(
             folder / ALPHA,
             "What DivQAT's alpha does",
             "Trainings that the search tried, on the validation images; the axis of alpha is logarithmic, with a place "
             "for 0. Points at alphas that were stolen from are on the test images, with soft labels.",
-            alpha_words(hardening),
+            alpha_words(found),
         )
         if has_alphas(hardening)
         else None,

@@ -16,13 +16,12 @@ from edgerift.report.hardening._words import (
     heading,
     mean_ends,
     noise_words,
-    paper_note,
     search_words,
     stealing_words,
     strength_words,
 )
 from edgerift.report.shared._markdown import escaped, markdown_list, markdown_table
-from edgerift.report.shared._words import percent, rate
+from edgerift.report.shared._words import paper_note, percent, rate
 
 _MORE: Final = (
     "Victim", "l1 on the questions", "Labels changed", "KL to the original, nats", "Calibration error",

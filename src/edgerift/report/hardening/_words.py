@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from edgerift.defend import Defence
-from edgerift.deploy import Target
 from edgerift.harden import Hardening, VariantPart
 from edgerift.measure import Interval, MeanInterval
-from edgerift.report.shared._words import fixed, percent, thief_words
+from edgerift.report.shared._words import figure, fixed, percent, thief_words
 
 #: What one comparison cannot tell.
 ONE_SEED: Final = (
@@ -109,15 +108,6 @@ def has_paper(hardening: Hardening) -> bool:
     return any(part.paper is not None for part in hardening.victim.values())
 
 
-def paper_note(target: Target) -> str:
-    """Say where the paper's figures for a target come from."""
-    tables = "table V" if target == "mobile" else "tables III and IV"
-    return (
-        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
-        "and a soft-label thief."
-    )
-
-
 def distance(mean: MeanInterval) -> str:
     """Write a mean l1 distance.
 
@@ -143,12 +133,3 @@ def shares(interval: Interval) -> tuple[str, str]:
     ('90.0\\xa0%', '78.2–96.7')
     """
     return percent(interval.value), f"{fixed(100 * interval.low, 1)}–{fixed(100 * interval.high, 1)}"
-
-
-def figure(value: object) -> str:
-    """Write a setting or a strength, a number to four digits.
-
-    >>> figure(0.123412), figure(2), figure("exact")
-    ('0.1234', '2', 'exact')
-    """
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
-from edgerift.deploy import RUNTIMES
+from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
@@ -225,6 +225,24 @@ def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) ->
     path = str(folder / "findings" / f"{finding.id}.json")
     # What begins with a dash would be read as an option.
     return f"edgerift replay {shlex.quote(f'./{path}' if path.startswith('-') else path)}{trust}"
+
+
+def figure(value: object) -> str:
+    """Write a setting or a strength, a number to four digits.
+
+    >>> figure(0.123412), figure(2), figure("exact")
+    ('0.1234', '2', 'exact')
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def paper_note(target: Target) -> str:
+    """Say where the paper's figures for a target come from."""
+    tables = "table V" if target == "mobile" else "tables III and IV"
+    return (
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        "and a soft-label thief."
+    )
 
 
 def as_json(value: object) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edgerift.report.figures._registry import figure_of
+from edgerift.facts import Facts, facts
+from edgerift.report.figures._registry import Figure, figure_of
 from edgerift.report.hardening._html import Picture, read_picture
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
@@ -21,24 +22,10 @@ from edgerift.report.study._words import (
     setting_rows,
     study_words,
 )
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
 from edgerift.study import StudyResult
-
-#: Which kinds of pictures stand with a table, by the table's name.
-_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
-    "accuracy": ("training",),
-    "success": ("success", "cumulative"),
-    "victims": ("tradeoff",),
-    "targets": ("targets",),
-    "data-free": ("epsilon", "questions", "agreement"),
-    "students": ("clones",),
-    "alphas": ("alpha",),
-}
-
-#: What shows photographs, whose colours the dark page leaves as they are.
-_PHOTOGRAPHS: Final = frozenset({"attacked"})
 
 _FIRST_MISSING: Final = 12
 
@@ -104,7 +91,7 @@ def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> 
         "claims_words": claims_words(judged),
         "claim_headings": HEADINGS,
         "claim_notes": claim_notes(judged),
-        "sections": _sections(result, figures, words),
+        "sections": _sections(facts(result), figures, words),
         "places": PLACES,
         "settings": setting_rows(result.study),
         "document": json.dumps(result.study.model_dump(mode="json"), indent=2, ensure_ascii=False),
@@ -116,44 +103,44 @@ def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> 
     return made.get_template("study.html.j2").render(values)
 
 
-def _sections(result: StudyResult, figures: Path, words: Mapping[str, str]) -> list[Section]:
+def _sections(found: Facts, folder: Path, words: Mapping[str, str]) -> list[Section]:
     """Order the tables and the pictures: each table with its own, then those of no table, place by place."""
     kinds: dict[str, list[Picture]] = {}
-    places: dict[str, Place] = {}
+    figures: dict[str, Figure] = {}
     for name, said in words.items():
-        figure = figure_of(name, result)
-        kind = name.partition("-")[0]
-        kinds.setdefault(kind, []).append(read_picture(figures / f"{name}.png", figure.title, figure.caption, said))
-        places[kind] = figure.place
-    tables = study_tables(result)
-    beside = {kind for table in tables for kind in _BESIDE.get(table.name, ())}
+        figure, kind = figure_of(name, found), name.partition("-")[0]
+        kinds.setdefault(kind, []).append(read_picture(folder / f"{name}.png", figure.title, figure.caption, said))
+        figures.setdefault(kind, figure)
+    shown = {kind: _shown(pictures, figures[kind]) for kind, pictures in kinds.items()}
+    tables = study_tables(found)
+    names = {table.name for table in tables}
     sections: list[Section] = []
     for place in PLACES:
-        own = [table for table in tables if table.place == place]
-        whole = [_section(table, kinds) for table in own]
+        whole = [
+            Section(
+                table.name,
+                table.title,
+                place,
+                table,
+                tuple(shown[kind] for kind in shown if figures[kind].beside == table.name),
+            )
+            for table in tables
+            if table.place == place
+        ]
         alone = [
-            Section(kind, _kind_title(shown[0]), place, None, (_shown(kind, shown),))
-            for kind, shown in kinds.items()
-            if kind not in beside and places[kind] == place
+            Section(kind, shown[kind].first.title.partition(":")[0], place, None, (shown[kind],))
+            for kind, figure in figures.items()
+            if figure.beside not in names and figure.place == place
         ]
         open_ones = [one for one in whole if one.table is not None and (not one.table.detail or one.pictures)]
         sections += [*open_ones, *alone, *(one for one in whole if one not in open_ones)]
     return sections
 
 
-def _section(table: StudyTable, kinds: Mapping[str, list[Picture]]) -> Section:
-    shown = tuple(_shown(kind, kinds[kind]) for kind in _BESIDE.get(table.name, ()) if kind in kinds)
-    return Section(table.name, table.title, table.place, table, shown)
-
-
-def _shown(kind: str, pictures: list[Picture]) -> Shown:
+def _shown(pictures: list[Picture], figure: Figure) -> Shown:
     first, *others = pictures
     # The caption is that of the kind: once is enough.
-    return Shown(first, tuple(replace(one, caption="") for one in others), kind in _PHOTOGRAPHS)
-
-
-def _kind_title(picture: Picture) -> str:
-    return picture.title.partition(":")[0]
+    return Shown(first, tuple(replace(one, caption="") for one in others), figure.photographs)
 
 
 def _is_number(cell: object) -> bool:

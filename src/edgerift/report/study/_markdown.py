@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from edgerift.facts import Facts, facts
 from edgerift.report.figures._registry import figure_of
 from edgerift.report.shared._markdown import escaped, markdown_list, markdown_table
 from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
 from edgerift.report.study._words import PLACES, cells_words, command, missing_words, study_words
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._spread import interval_words
+from edgerift.report.tables._columns import interval_words
+from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import StudyTable, cell_words
 from edgerift.study import StudyResult
 
@@ -31,7 +32,8 @@ def study_markdown(result: StudyResult, figures: Mapping[str, str] | None = None
     """
     blocks = [f"# {escaped(result.study.title)}", escaped(study_words(result)), escaped(cells_words(result))]
     blocks.append(f"Made by `{command(result)}`.")
-    tables, judged = study_tables(result), claim_rows(result)
+    found = facts(result)
+    tables, judged = study_tables(found), claim_rows(result)
     blocks.append(_index(([CLAIMS] if judged else []) + [table.title for table in tables], bool(figures)))
     if result.missing:
         blocks += ["Without a result:", markdown_list(map(missing_words, result.missing))]
@@ -46,7 +48,7 @@ def study_markdown(result: StudyResult, figures: Mapping[str, str] | None = None
         blocks += [f"## {heading}"] if own else []
         for table in own:
             blocks += [f"### {escaped(table.title)}", escaped(table.caption), _rows(table)]
-    return "\n\n".join([*blocks, *_figures(result, figures or {})]) + "\n"
+    return "\n\n".join([*blocks, *_figures(found, figures or {})]) + "\n"
 
 
 def _index(titles: Sequence[str], figures: bool) -> str:
@@ -64,17 +66,17 @@ def _anchor(title: str) -> str:
     return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.strip().lower()))
 
 
-def _figures(result: StudyResult, words: Mapping[str, str]) -> list[str]:
+def _figures(found: Facts, words: Mapping[str, str]) -> list[str]:
     """Show the figures of the whole study, and say where those of single networks are."""
     blocks = [f"## {_FIGURES}"] if words else []
     kinds = Counter(kind for kind, single, _ in (name.partition("-") for name in words) if single)
     for name in words:
         if "-" not in name:
-            shown = figure_of(name, result)
+            shown = figure_of(name, found)
             title = escaped(shown.title)
             blocks += [f"### {title}", escaped(shown.caption), f"![{title}]({_FOLDER}/{name}.png)"]
     if kinds:
-        counts = ", ".join(f"{figure_of(kind, result).title} ({count})" for kind, count in kinds.items())
+        counts = ", ".join(f"{figure_of(kind, found).title} ({count})" for kind, count in kinds.items())
         blocks.append(f"Of single networks, on the [page]({_PAGE}) and in the folder {_FOLDER}: {escaped(counts)}.")
     return blocks
 

@@ -11,14 +11,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.report.figures._panels import ADAPTATIONS, subject
-from edgerift.report.records._comparisons import PLAIN, Comparison, Comparisons
-from edgerift.report.records._datafree import ATTACKS, DataFreeThefts, Place
-from edgerift.report.records._evasions import Evasions
+from edgerift.facts import ADAPTATIONS, ATTACKS, PLAIN, Facts, Thefts, data_free_places, facts, pooled
+from edgerift.facts import readings as of
+from edgerift.report.shared._comparisons import Comparison, first_target, target_words
+from edgerift.report.shared._study import adaptations, attack_titles, networks, subject
 from edgerift.report.shared._words import plain
 from edgerift.report.study._words import cells_words, missing_words, study_words
-from edgerift.report.tables._datafree import sight_cells
-from edgerift.report.tables._spread import difference, interval_words, means, seeds_note, shares
+from edgerift.report.tables._columns import interval_words, number, points, seeds_note, share
+from edgerift.report.tables._data_free import correlation
 from edgerift.report.tables._table import Cell, Number, cell_words, ends_words, value_words
 from edgerift.study import StudyResult
 
@@ -33,14 +33,11 @@ def study_text(result: StudyResult, folder: Path | None = None) -> RenderableTyp
 
     With the folder of :func:`write_study` it also says where the report is, which has all else.
     """
+    found = facts(result)
     parts: list[RenderableType] = [_line(result.study.title)]
-    if result.pairs:
-        evasions = Evasions(result)
-        parts += [_accuracy(evasions), _success(evasions)]
-    if result.thefts:
-        comparisons = Comparisons(result)
-        parts += [_thefts(comparisons, one) for one in comparisons.first_target()]
-    parts += [_without_images(result, place) for place in DataFreeThefts(result).all()]
+    parts += [_accuracy(found), _success(found)] if result.pairs else []
+    parts += [_thefts(found, one) for one in first_target(found)]
+    parts += [_without_images(found, place) for place in data_free_places(found)]
     has_figures = result.pairs or result.thefts or result.data_free
     lines = [interval_words(result.study, "Small figures")] if has_figures else []
     lines += [study_words(result), cells_words(result)]
@@ -50,75 +47,74 @@ def study_text(result: StudyResult, folder: Path | None = None) -> RenderableTyp
     return Group(*parts, *map(_line, lines))
 
 
-def _accuracy(found: Evasions) -> Table:
-    table = _table(
-        "Accuracy (%)", ("data", "network"), ("original", *(ADAPTATIONS[name] for name in found.adaptations))
-    )
-    for data, original in found.networks():
-        reports = found.original_reports(data, original)
-        cells: list[Cell] = [data, original, shares([one.original_accuracy for one in reports], found.seeds)]
-        for name in found.adaptations:
-            adapted = found.spot(data, original, name).reports.values()
-            cells.append(shares([one.build_accuracy for one in adapted], found.seeds))
-        table.add_row(*map(_cell, cells))
+def _accuracy(found: Facts) -> Table:
+    names, planned = adaptations(found), len(found.study.seeds)
+    headings = ("original", *(ADAPTATIONS[name] for name in names))
+    table = _table("Accuracy (%)", ("data", "network"), headings)
+    own = found.of(of.ORIGINAL_ACCURACY, of.ADAPTED_ACCURACY)
+    by_victim = own.by("data", "original", "victim")
+    for place in networks(own):
+        shares = (share(by_victim.get((*place, name), ()), planned) for name in ("original", *names))
+        table.add_row(*map(_cell, (*place, *shares)))
     return table
 
 
-def _success(found: Evasions) -> Table:
+def _success(found: Facts) -> Table:
     assert found.study.evasion is not None
-    attacks = list(found.study.evasion.attacks)
+    attacks, planned = attack_titles(found.study, found.study.evasion.attacks), len(found.study.seeds)
     title = "Evasive at any step (% of the attacked images): the original right, the adapted model wrong"
-    table = _table(title, ("data", "network", "adapted by"), tuple(map(found.title, attacks)))
-    for spot in found.spots():
-        parts = ([one.attacks[name] for one in spot.reports.values() if name in one.attacks] for name in attacks)
-        cells = (shares([part.evasive for part in own], found.seeds) for own in parts)
-        table.add_row(*map(_cell, (*spot.names, *cells)))
+    table = _table(title, ("data", "network", "adapted by"), tuple(attacks.values()))
+    own = found.of(of.EVASIVE).by("data", "original", "victim", "attack")
+    reported = found.of(of.ADAPTED_ACCURACY).by("data", "original", "victim")
+    for place in networks(found.of(of.ADAPTED_ACCURACY)):
+        for name in adaptations(found):
+            if (*place, name) in reported:
+                cells = (share(own.get((*place, name, attack), ()), planned) for attack in attacks)
+                table.add_row(*map(_cell, (*place, ADAPTATIONS[name], *cells)))
     return table
 
 
-def _thefts(found: Comparisons, one: Comparison) -> Table:
-    where = ", ".join(place for place in found.places(one) if isinstance(place, str))
+def _thefts(found: Facts, one: Comparison) -> Table:
+    where = subject(found.study, one.data, one.original)
     headings = ("l1", "defender's\nerror", "adversary's\nerror, soft", "soft minus\nQAT", "\nhard")
-    table = _table(f"{where}: victims and their clones, errors in %. {found.target_words()}", ("victim",), headings)
+    table = _table(f"{where}: victims and their clones, errors in %. {target_words(found)}", ("victim",), headings)
     for name in one.names:
-        seeds = seeds_note(len(one.parts(name)), found.seeds)
+        seeds = seeds_note(len(one.seeds(name)), len(found.study.seeds))
         title = Text.assemble(_line(one.title(name)), *([(f"\n{seeds}", "dim")] if seeds else []))
         table.add_row(title, *map(_cell, _theft_cells(one, name)))
     return table
 
 
 def _theft_cells(one: Comparison, name: str) -> list[Cell]:
-    parts = list(one.parts(name).values())
-    count = len(parts)
-    soft, base = (one.shares(row, lambda part: part.adversary_error.soft) for row in (name, PLAIN))
+    count, own = len(one.seeds(name)), one.facts.where(victim=name)
+    soft = own.of(of.CLONE_ERROR, labels="soft")
     return [
-        means([part.l1 for part in parts], count),
-        shares([part.defender_error for part in parts], count),
-        shares(list(soft.values()), count),
-        None if name == PLAIN else difference(soft, base, count),
-        shares([part.adversary_error.hard for part in parts], count),
+        number(pooled(own.of(of.L1)), count, decimals=3),
+        share(own.of(of.DEFENDER_ERROR), count),
+        share(soft, count),
+        None if name == PLAIN else points(soft, one.facts.of(of.CLONE_ERROR, victim=PLAIN, labels="soft"), count),
+        share(own.of(of.CLONE_ERROR, labels="hard"), count),
     ]
 
 
-def _without_images(result: StudyResult, place: Place) -> Table:
+def _without_images(found: Facts, place: Thefts) -> Table:
     """Lay out the thefts without images of one original, at the published epsilon and at the best one."""
     headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
-    title = f"{subject(result, place.data, place.original)}: thefts without images, errors in %"
+    title = f"{subject(found.study, place.data, place.original)}: thefts without images, errors in %"
     table = _table(title, ("attack", "victim", "epsilon"), headings)
     main = [one for attack in place.attacks for victim in place.victims for one in place.main(attack, victim)[::-1]]
     for theft in main:
-        entries = place.entries(theft)
-        count = len(entries)
-        own, base = place.errors(theft), place.errors(theft._replace(victim=PLAIN))
-        zero, correlation, _ = sight_cells(list(entries.values()))
+        own = place.of(theft)
+        errors = own.of(of.DATA_FREE_ERROR)
+        base = place.of(theft._replace(victim=PLAIN)).of(of.DATA_FREE_ERROR)
         cells: list[Cell] = [
             ATTACKS.get(theft.attack, theft.attack),
             theft.victim,
             None if theft.epsilon is None else f"{theft.epsilon:g}",
-            shares(list(own.values()), count),
-            None if theft.victim == PLAIN else difference(own, base, count),
-            zero,
-            correlation,
+            share(errors, len(errors)),
+            None if theft.victim == PLAIN else points(errors, base, len(errors)),
+            share(own.of(of.ZERO), len(errors)),
+            correlation(own),
         ]
         table.add_row(*map(_cell, cells))
     return table

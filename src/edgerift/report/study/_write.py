@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from edgerift.facts import facts
 from edgerift.report.figures._registry import study_charts
-from edgerift.report.records._records import records_csv
 from edgerift.report.study._files import ReportFiles
 from edgerift.report.study._html import study_html
 from edgerift.report.study._markdown import study_markdown, table_markdown
-from edgerift.report.tables._all import study_tables
-from edgerift.report.tables._csv import table_csv
+from edgerift.report.tables._csv import records_csv, table_csv
 from edgerift.report.tables._latex import table_latex
+from edgerift.report.tables._registry import study_tables
 from edgerift.steps import disk_errors, write_whole
 from edgerift.study import StudyResult
 
@@ -36,14 +36,15 @@ def write_study(result: StudyResult, folder: Path) -> None:
     with disk_errors(folder):
         for needed in (TABLES, FIGURES):
             (folder / needed).mkdir(parents=True, exist_ok=True)
-    write_whole(folder / RECORDS, records_csv(result))
+    found = facts(result)
+    write_whole(folder / RECORDS, records_csv(found))
     writers = {"md": table_markdown, "csv": table_csv, "tex": table_latex}
     tables, figures = ReportFiles(folder / TABLES), ReportFiles(folder / FIGURES)
-    for table in study_tables(result):
+    for table in study_tables(found):
         for ending, written in writers.items():
             tables.write(f"{table.name}.{ending}", written(table))
     tables.remove_earlier()
-    words = study_charts(result, figures.write)
+    words = study_charts(found, figures.write)
     figures.remove_earlier()
     write_whole(folder / MARKDOWN, study_markdown(result, words))
     write_whole(folder / HTML, study_html(result, folder / FIGURES, words))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from edgerift.extract import DataFree
-from edgerift.report.records._datafree import ATTACKS
+from edgerift.facts import ATTACKS
 
 #: What tables tell elsewhere, and what says how or where the same attack is computed.
 _ELSEWHERE: Final = frozenset({"student", "differences.epsilon", "seed", "precision", "devices"})

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from edgerift.facts import COLUMNS, Facts, record_rows
 from edgerift.report.shared._words import plain
 from edgerift.report.tables._table import Cell, Number, StudyTable
 
@@ -20,6 +21,11 @@ def csv_text(rows: Iterable[Sequence[str | float | None]]) -> str:
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerows([[_written(value) for value in row] for row in rows])
     return buffer.getvalue()
+
+
+def records_csv(found: Facts) -> str:
+    """Write every figure of every seed, and the published ones, a line each."""
+    return csv_text([COLUMNS, *record_rows(found)])
 
 
 def table_csv(table: StudyTable) -> str:

@@ -2,218 +2,197 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
 
-from edgerift.audit import AttackPart
+from edgerift.facts import ADAPTATIONS, Facts, Reading
+from edgerift.facts import readings as of
 from edgerift.measure import mcnemar
-from edgerift.report.figures._panels import ADAPTATIONS
-from edgerift.report.records._evasions import Evasions
-from edgerift.report.records._paper import CITATION, published_accuracies
-from edgerift.report.tables._spread import average, interval_words, seeds_words, shares
-from edgerift.report.tables._table import OURS, PAPER, Cell, Heading, Number, StudyTable, capitalised, made_table
-from edgerift.study import StudyResult
+from edgerift.report.shared._study import adaptations, attack_titles, networks
+from edgerift.report.tables._columns import Column, Row, measured, ours, published, seeds_column, table
+from edgerift.report.tables._registry import study_table
+from edgerift.report.tables._table import Cell, Heading, Number, StudyTable, capitalised
 
 _PAPER: Final = (
-    f"Paper: {CITATION}, tables 1 and 2, for its ResNet-50, DenseNet and MobileNet; it does not say on which images."
+    'Paper: A. Pyla, V. Yenugutala, G. D. Addanki: "Exploring DIVA (Differential eVasive Attack) attack on Edge '
+    'Models", tables 1 and 2, for its ResNet-50, DenseNet and MobileNet; it does not say on which images.'
 )
 _CONTROL: Final = "The float control is trained as long as QAT, but not quantized."
-_NAMES: Final = (Heading("Data"), Heading("Network"), Heading("Adapted by"))
-
-
-def evasion_tables(result: StudyResult) -> list[StudyTable]:
-    """Make the tables of the attacks on single images; none where nothing was attacked."""
-    if not result.pairs:
-        return []
-    found = Evasions(result)
-    tables = [_accuracy(found), _success(found), _instability(found), _distances(found), _comparisons(found)]
-    return [table for table in tables if table.rows]
-
-
-def _builds(found: Evasions) -> str:
-    plan = found.study.evasion
-    assert plan is not None
-    return f"PTQ and QAT are int8 builds for target {plan.target}"
-
-
-def _accuracy(found: Evasions) -> StudyTable:
-    paper = found.study.paper == "diva"
-    groups = {name: capitalised(f"{title} (%)") for name, title in ADAPTATIONS.items()}
-    headings = [Heading("Data"), Heading("Network"), Heading(OURS, "Original (%)"), Heading(PAPER, "Original (%)")]
-    for adaptation in found.adaptations:
-        headings.append(Heading(OURS, groups[adaptation]))
-        headings += [Heading(PAPER, groups[adaptation])] if adaptation == "qat" else []
-    rows = [_accuracy_row(found, data, original, paper) for data, original in found.networks()]
-    caption = (
-        f"Share of the test images that get their right label. {_builds(found)}. {_CONTROL} {found.tested_words()}."
-    )
-    return made_table(
-        "accuracy",
-        "Accuracy of originals and adapted models" + (" (the paper's tables 1 and 2)" if paper else ""),
-        caption,
-        interval_words(found.study),
-        headings,
-        rows,
-        place="evasion",
-        names=2,
-        paper=_PAPER,
-    )
-
-
-def _accuracy_row(found: Evasions, data: str, original: str, paper: bool) -> list[Cell]:
-    printed = published_accuracies(found.study.data[data].source or data, original) if paper else None
-    before = shares([report.original_accuracy for report in found.original_reports(data, original)], found.seeds)
-    row: list[Cell] = [data, original, before, _printed(printed and printed.original)]
-    for adaptation in found.adaptations:
-        reports = found.spot(data, original, adaptation).reports
-        row.append(shares([report.build_accuracy for report in reports.values()], found.seeds))
-        row += [_printed(printed and printed.adapted)] if adaptation == "qat" else []
-    return row
-
-
-def _printed(value: float | None) -> Number | None:
-    return None if value is None else Number(value, decimals=2)
-
-
-def _success(found: Evasions) -> StudyTable:
-    headings = [*_NAMES, Heading("Attack"), Heading("Seeds")]
-    headings += [Heading(name, "Evasive (%)") for name in ("at any step", "at the last step", "top five")]
-    headings += [Heading("Adapted wrong (%)"), Heading("Original wrong (%)")]
-    rows: list[list[Cell]] = []
-    for spot, attack, parts in found.attacks():
-        columns = (
-            [part.evasive for part in parts],
-            [part.evasive_last for part in parts],
-            [part.evasive_top5 for part in parts],
-            [part.fooled for part in parts],
-            [part.original_fooled for part in parts],
-        )
-        row: list[Cell] = [*spot.names, found.title(attack), seeds_words(len(parts), found.seeds)]
-        rows.append([*row, *(shares(column, len(parts)) for column in columns)])
-    return made_table(
-        "success",
-        "Success of the attacks" + (" (the paper prints no rates)" if found.study.paper == "diva" else ""),
-        f"Shares of the attacked images. {found.attacked_words()}. Evasive: the original is right and the adapted "
-        "model wrong, on an image of whole grey levels, judged by the adapted model as it ships, and again from its "
-        "PNG file. Top five: moreover, the adapted model's answer is none of the original's five likeliest. Adapted "
-        "wrong: whatever the original says; original wrong: at the image that the search kept.",
-        interval_words(found.study),
-        headings,
-        rows,
-        place="evasion",
-        names=4,
-    )
-
-
-def _instability(found: Evasions) -> StudyTable:
-    headings = [Heading("Data"), Heading("Network")]
-    headings += [Heading(capitalised(f"{ADAPTATIONS[name]} (%)")) for name in found.adaptations]
-    rows: list[list[Cell]] = []
-    for data, original in found.networks():
-        spots = (found.spot(data, original, name).reports.values() for name in found.adaptations)
-        columns = ([report.instability for report in reports] for reports in spots)
-        rows.append([data, original, *(shares(column, found.seeds) for column in columns)])
-    return made_table(
-        "instability",
-        "Instability before any attack",
-        "Share of the unchanged test images that exactly one of original and adapted model gets right. "
-        f"{found.tested_words()}.",
-        interval_words(found.study),
-        headings,
-        rows,
-        place="evasion",
-        names=2,
-        detail=True,
-    )
-
-
-class _Measure(NamedTuple):
-    """A column: its heading, its decimals, between what it lies, and what is measured."""
-
-    heading: Heading
-    decimals: int
-    within: tuple[float, float]
-    of: Callable[[AttackPart], float | None]
-
-
+_NETWORK: Final = ("Data", "Network")
+_NAMES: Final = (*_NETWORK, "Adapted by")
 _CONFIDENCE: Final = "Confidence difference (points)"
 _DISTANCE: Final = "Distance (grey levels)"
 _SUCCESS: Final = "To a success"
-_UP: Final = (0.0, math.inf)
-_MEASURES: Final = (
-    _Measure(Heading("attacked", _CONFIDENCE), 1, (0.0, 100.0), lambda part: 100 * part.confidence_delta),
-    _Measure(Heading("before", _CONFIDENCE), 1, (0.0, 100.0), lambda part: 100 * part.clean_confidence_delta),
-    _Measure(Heading("L∞", _DISTANCE), 1, _UP, lambda part: part.linf),
-    _Measure(Heading("L2", _DISTANCE), 0, _UP, lambda part: part.l2),
-    _Measure(Heading("SSIM"), 4, (-1.0, 1.0), lambda part: part.ssim),
-    _Measure(Heading("steps", _SUCCESS), 1, _UP, lambda part: part.steps),
-    _Measure(Heading("gradients", _SUCCESS), 0, _UP, lambda part: part.gradient_calls),
-)
 
 
-def _distances(found: Evasions) -> StudyTable:
-    headings = [*_NAMES, Heading("Attack"), Heading("Seeds"), *(measure.heading for measure in _MEASURES)]
-    rows: list[list[Cell]] = [
-        [
-            *spot.names,
-            found.title(attack),
-            seeds_words(len(parts), found.seeds),
-            *(
-                average([one.of(part) for part in parts], len(parts), one.decimals, within=one.within)
-                for one in _MEASURES
-            ),
-        ]
-        for spot, attack, parts in found.attacks()
+@study_table(10)
+def accuracy(found: Facts) -> StudyTable | None:
+    """Make the table of the accuracies, beside those that the paper prints."""
+    plan = found.study.evasion
+    if plan is None:
+        return None
+    columns = [
+        ours(of.ORIGINAL_ACCURACY, "Original (%)"),
+        published(of.ORIGINAL_ACCURACY, "Original (%)"),
+    ]
+    for name in adaptations(found):
+        group = capitalised(f"{ADAPTATIONS[name]} (%)")
+        columns.append(ours(of.ADAPTED_ACCURACY, group, victim=name))
+        columns += [published(of.ADAPTED_ACCURACY, group)] if name == "qat" else []
+    caption = (
+        f"Share of the test images that get their right label. PTQ and QAT are int8 builds for target {plan.target}. "
+        f"{_CONTROL} {_tested_words(found)}."
+    )
+    papers = " (the paper's tables 1 and 2)" if found.study.paper == "diva" else ""
+    title = f"Accuracy of originals and adapted models{papers}"
+    return table("accuracy", title, caption, found, _NETWORK, columns, _networks(found), place="evasion", paper=_PAPER)
+
+
+@study_table(20)
+def success(found: Facts) -> StudyTable:
+    """Make the table of the attacks' rates."""
+    columns = [
+        seeds_column(found),
+        measured(of.EVASIVE, "at any step", "Evasive (%)"),
+        measured(of.EVASIVE_LAST, "at the last step", "Evasive (%)"),
+        measured(of.EVASIVE_TOP5, "top five", "Evasive (%)"),
+        measured(of.FOOLED),
+        measured(of.ORIGINAL_FOOLED),
+    ]
+    title = "Success of the attacks" + (" (the paper prints no rates)" if found.study.paper == "diva" else "")
+    rows = list(_attacks(found))
+    caption = (
+        f"Shares of the attacked images. {_attacked_words(found)}. Evasive: the original is right and the adapted "
+        "model wrong, on an image of whole grey levels, judged by the adapted model as it ships, and again from its "
+        "PNG file. Top five: moreover, the adapted model's answer is none of the original's five likeliest. Adapted "
+        "wrong: whatever the original says; original wrong: at the image that the search kept."
+    )
+    return table("success", title, caption, found, (*_NAMES, "Attack"), columns, rows, place="evasion")
+
+
+@study_table(30)
+def instability(found: Facts) -> StudyTable:
+    """Make the table of what quantization changes before any attack."""
+    columns = [
+        measured(of.INSTABILITY, capitalised(f"{ADAPTATIONS[name]} (%)"), victim=name) for name in adaptations(found)
     ]
     caption = (
-        f"{found.attacked_words()}. Confidence difference: mean distance of the two models' probabilities of the right "
+        "Share of the unchanged test images that exactly one of original and adapted model gets right. "
+        f"{_tested_words(found)}."
+    )
+    title = "Instability before any attack"
+    return table(
+        "instability", title, caption, found, _NETWORK, columns, _networks(found), place="evasion", detail=True
+    )
+
+
+@study_table(40)
+def distances(found: Facts) -> StudyTable:
+    """Make the table of how far and how fast attacks go."""
+    columns = [
+        seeds_column(found),
+        measured(of.CONFIDENCE, "attacked", _CONFIDENCE),
+        measured(of.CLEAN_CONFIDENCE, "before", _CONFIDENCE),
+        measured(of.LINF, "L∞", _DISTANCE, decimals=1),
+        measured(of.L2, "L2", _DISTANCE, decimals=0),
+        measured(of.SSIM, decimals=4),
+        measured(of.STEPS, "steps", _SUCCESS, decimals=1),
+        measured(of.GRADIENTS, "gradients", _SUCCESS),
+    ]
+    caption = (
+        f"{_attacked_words(found)}. Confidence difference: mean distance of the two models' probabilities of the right "
         "label, over all attacked images and over the same ones unchanged. Distances of the attacked to the unchanged "
         "images are means over the evasive ones (SSIM: 1 is equal), steps are those to the first success, gradients "
         "all that were computed over the number of successes; seeds without a success have none of these."
     )
-    return made_table(
-        "distances",
-        "How far and how fast the attacks go",
-        caption,
-        interval_words(found.study),
-        headings,
-        rows,
-        place="evasion",
-        names=4,
-        detail=True,
-    )
+    title, rows = "How far and how fast the attacks go", list(_attacks(found))
+    return table("distances", title, caption, found, (*_NAMES, "Attack"), columns, rows, place="evasion", detail=True)
 
 
-def _comparisons(found: Evasions) -> StudyTable:
-    headings = [*_NAMES, Heading("First attack"), Heading("Second attack"), Heading("Seeds"), Heading("Images")]
-    headings += [Heading("first alone", "Evaded by"), Heading("second alone", "Evaded by"), Heading("McNemar's p")]
-    rows: list[list[Cell]] = []
-    for spot in found.spots():
-        pooled: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
-        for report in spot.reports.values():
-            for one in report.comparisons:
-                counts = (report.attacked, one.only_first, one.only_second)
-                pooled.setdefault((one.first, one.second), []).append(counts)
-        for (first, second), seeds in pooled.items():
-            images, only_first, only_second = (sum(column) for column in zip(*seeds, strict=True))
-            row: list[Cell] = [*spot.names, found.title(first), found.title(second)]
-            row.append(seeds_words(len(seeds), found.seeds))
-            row += [Number(count, decimals=0) for count in (images, only_first, only_second)]
-            rows.append([*row, Number(mcnemar(only_first, only_second), kind="p")])
+@study_table(50)
+def comparisons(found: Facts) -> StudyTable:
+    """Make the table of the attacks against each other."""
+    sums: dict[Reading[Any], Heading] = {
+        of.ATTACKED: Heading("Images"),
+        of.ONLY_FIRST: Heading("first alone", "Evaded by"),
+    }
+    sums[of.ONLY_SECOND] = Heading("second alone", "Evaded by")
+    columns = [seeds_column(found)]
+    columns += [Column(heading, partial(_sum_cell, reading)) for reading, heading in sums.items()]
+    columns.append(Column(Heading("McNemar's p"), _mcnemar))
     caption = (
         "Two attacks on the same images: how many only the first evaded with, and how many only the second, summed "
         "over the seeds. p: McNemar's exact two-sided test of these sums; it takes images of different seeds for "
         "different ones, which they partly are not."
     )
-    return made_table(
-        "comparisons",
-        "The attacks against each other",
-        caption,
-        "",
-        headings,
-        rows,
-        place="evasion",
-        names=5,
-        detail=True,
-    )
+    return table(
+        "comparisons", "The attacks against each other", caption, found, (*_NAMES, "First attack", "Second attack"),
+        columns, list(_compared(found)), place="evasion", detail=True, intervals="",
+    )  # fmt: skip
+
+
+def _sum(found: Facts) -> int:
+    return int(sum(fact.value for fact in found))
+
+
+def _sum_cell(reading: Reading[Any], row: Row) -> Cell:
+    return Number(_sum(row.facts.of(reading)), decimals=0)
+
+
+def _mcnemar(row: Row) -> Cell:
+    return Number(mcnemar(_sum(row.facts.of(of.ONLY_FIRST)), _sum(row.facts.of(of.ONLY_SECOND))), kind="p")
+
+
+def _networks(found: Facts) -> list[Row]:
+    """Make a row for each network; what the paper prints of its builds is of QAT."""
+    own = found.where(source="measured").by("data", "original")
+    printed = found.where(source="published").by("data", "original")
+    planned = len(found.study.seeds)
+    return [
+        Row(place, own[place], planned, printed=printed.get(place))
+        for place in networks(found.of(of.ORIGINAL_ACCURACY))
+    ]
+
+
+def _spots(found: Facts) -> Iterator[tuple[tuple[Cell, ...], Facts]]:
+    """List the adapted networks that have facts, each with its names."""
+    known = found.where(source="measured").by("data", "original", "victim")
+    for data, original in networks(found.of(of.ADAPTED_ACCURACY)):
+        for name in adaptations(found):
+            if (data, original, name) in known:
+                yield (data, original, ADAPTATIONS[name]), known[data, original, name]
+
+
+def _attacks(found: Facts) -> Iterator[Row]:
+    """Make a row for each attack on each adapted network."""
+    known = {} if found.study.evasion is None else found.study.evasion.attacks
+    for names, spot in _spots(found):
+        own = spot.by("attack", "against")
+        for attack, title in attack_titles(found.study, known).items():
+            if (attack, "") in own:
+                facts = own[attack, ""]
+                yield Row((*names, title), facts, len(facts.of(of.EVASIVE)))
+
+
+def _compared(found: Facts) -> Iterator[Row]:
+    """Make a row for each two attacks on each adapted network, with the images of the seeds that have both."""
+    for names, spot in _spots(found):
+        attacked = spot.of(of.ATTACKED)
+        for (first, second), own in spot.of(of.ONLY_FIRST, of.ONLY_SECOND).by("attack", "against").items():
+            titles = attack_titles(found.study, [first, second])
+            images = [fact for fact in attacked if fact.seed in own.seeds]
+            yield Row((*names, titles[first], titles[second]), Facts(found.result, [*own, *images]), len(images))
+
+
+def _attacked_words(found: Facts) -> str:
+    """Say how many images were attacked, of those that can be."""
+    counts = sorted(found.of(of.ATTACKED).distinct("value")) or [0]
+    words = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"Attacked: {words} test images for each seed, of those that original and adapted model both get right"
+
+
+def _tested_words(found: Facts) -> str:
+    """Say how many test images there are."""
+    own = found.of(of.ORIGINAL_ACCURACY).by("data")
+    return f"Test images: {', '.join(f'{data} {own[data][0].count:,}' for data in found.study.data if data in own)}"

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
-from edgerift.adapt import Search
-from edgerift.harden import Hardening, TimesPart, VariantPart
-from edgerift.measure import Interval
-from edgerift.report.hardening._words import figure
-from edgerift.report.records._alpha_thieves import other_thieves, taken, thief_words
-from edgerift.report.records._comparisons import PLAIN, Comparison, Comparisons, trained
-from edgerift.report.tables._spread import average, difference, interval_words, means, seeds_words, shares
-from edgerift.report.tables._table import Cell, Heading, Number, StudyTable, made_table
-from edgerift.report.tables._theft import asked_words, tested_words
+from edgerift.facts import PLAIN, Fact, Facts, Reading
+from edgerift.facts import readings as of
+from edgerift.report.shared._comparisons import Comparison, asked_words, comparisons, target_words, tested_words
+from edgerift.report.shared._thieves import Thief, other_thieves, thief_title
+from edgerift.report.shared._words import figure
+from edgerift.report.tables._columns import Column, Row, measured, points, seeds_column, share, table
+from edgerift.report.tables._registry import study_table
+from edgerift.report.tables._table import Cell, Heading, Number, StudyTable
+from edgerift.report.tables._theft import places
 
-_PLACES: Final = (Heading("Data"), Heading("Network"))
-
-
-def more_theft_tables(found: Comparisons) -> list[StudyTable]:
-    """Make the tables of what is measured beside the errors; those that nothing is known for are left out."""
-    tables = [_cost(found), _searches(found), _students(found), _alphas(found)]
-    return [table for table in tables if table.rows]
+_TIME: Final = "Time of an answer (ms)"
+_DISAGREEMENT: Final = "Disagreement (%)"
 
 
-def _cost(found: Comparisons) -> StudyTable:
-    headings = [
-        *_PLACES,
-        Heading("Target"),
-        Heading("Victim"),
-        Heading("Seeds"),
-        Heading("Defence sits in"),
-        Heading("Shipped (kB)"),
+@study_table(100)
+def cost(found: Facts) -> StudyTable:
+    """Make the table of what the defences cost."""
+    where: dict[tuple[Cell, ...], str | None] = {
+        (*places(found, one.data, one.original), one.target, one.title(name)): _where(one, name)
+        for one in comparisons(found)
+        for name in one.names
+    }
+    columns = [
+        seeds_column(found),
+        Column(Heading("Defence sits in"), lambda row: where[row.names]),
+        measured(of.SHIPPED_KILOBYTES, "Shipped (kB)"),
+        measured(of.ANSWER_TIME, "network", _TIME),
+        measured(of.DEFENCE_TIME, "defence adds", _TIME),
+        measured(of.RELATIVE_TIME, "Defence adds (%)"),
+        measured(of.SLOWDOWN),
+        measured(of.L1, "it causes", "l1"),
+        measured(of.NOISE, "another seed", "l1"),
     ]
-    headings += [Heading(name, "Time of an answer (ms)") for name in ("network", "defence adds")]
-    headings += [
-        Heading("Defence adds (%)"),
-        Heading("Whole answer over plain QAT's"),
-        Heading("it causes", "l1"),
-        Heading("another seed", "l1"),
-    ]
-    headings += [Heading("Labels changed (%)"), Heading("Calibration error (%)")]
-    rows = [[*found.places(one), one.target, *_cost_row(found, one, name)] for one in found.all() for name in one.names]
     caption = (
         "What each victim's defence costs its users, measured. Shipped: all that has to be there for an answer; an "
         "auxiliary network would add its size. Times are medians over single answers on the build's runtime, in the "
@@ -51,218 +46,177 @@ def _cost(found: Comparisons) -> StudyTable:
         "are against the plain QAT build's answers; another seed: between two plain QAT models of different training "
         f"seeds. Calibration error: expected, 15 bins. {tested_words(found)}."
     )
-    return made_table(
-        "cost",
-        "What the defences cost" + (" (the paper's table I, measured)" if found.paper() else ""),
-        caption,
-        interval_words(found.study),
-        headings,
-        rows,
-        place="theft",
-        names=4,
-    )
+    title = "What the defences cost" + (" (the paper's table I, measured)" if found.study.paper == "divqat" else "")
+    names, rows = ("Data", "Network", "Target", "Victim"), list(_cost_rows(found))
+    return table("cost", title, caption, found, names, columns, rows, place="theft")
 
 
-def _cost_row(found: Comparisons, one: Comparison, name: str) -> list[Cell]:
-    parts = one.parts(name)
-    count = len(parts)
-    own = list(parts.values())
-    times = one.times(name)
-    added = [part.defence_milliseconds for part in times]
-    return [
-        one.title(name),
-        seeds_words(count, found.seeds),
-        _where(one, name),
-        average([_kilobytes(part) for part in own], count, 0, within=(0.0, math.inf)),
-        average([part.answer_milliseconds for part in times], count, 3, within=(0.0, math.inf)),
-        average(added, count, 3, within=(0.0, math.inf)),
-        average([_relative(part) for part in times], count, 1, within=(0.0, math.inf)),
-        average([part.slowdown for part in times], count, 2, within=(0.0, math.inf)),
-        means([part.l1 for part in own], count),
-        means([one.by_seed[seed].noise.test for seed in parts], count),
-        shares([part.changed for part in own], count),
-        average([100 * part.calibration_error for part in own], count, 1, within=(0.0, 100.0)),
-    ]
+def _cost_rows(found: Facts) -> Iterator[Row]:
+    """Make a row for each victim; another seed's distance is that of its comparison."""
+    for one in comparisons(found):
+        noise, by_victim = one.facts.of(of.NOISE), one.facts.by("victim")
+        for name in one.names:
+            seeds = one.seeds(name)
+            own = [fact for fact in by_victim[name] if fact.reading is not of.NOISE]
+            facts = Facts(found.result, [*own, *noise.where(seed=frozenset(seeds))])
+            names = (*places(found, one.data, one.original), one.target, one.title(name))
+            yield Row(names, facts, len(seeds))
 
 
 def _where(one: Comparison, name: str) -> str | None:
-    hardenings = [hardening for hardening in one.by_seed.values() if name in hardening.victim]
-    places = []
-    if any(trained(hardening, name) for hardening in hardenings):
-        places.append("training")
-    if any(hardening.victim[name].defences for hardening in hardenings):
-        places.append("answers")
-    return " and ".join(places) or None
+    parts = (["training"] if one.trained(name) else []) + (["answers"] if one.defended(name) else [])
+    return " and ".join(parts) or None
 
 
-def _kilobytes(part: VariantPart) -> float | None:
-    return None if part.shipped_bytes is None else part.shipped_bytes / 1000
-
-
-def _relative(part: TimesPart) -> float | None:
-    if part.defence_milliseconds is None or not part.answer_milliseconds:
-        return None
-    return 100 * part.defence_milliseconds / part.answer_milliseconds
-
-
-def _searches(found: Comparisons) -> StudyTable:
-    headings = [*_PLACES, Heading("Target"), Heading("Victim"), Heading("Seed")]
-    headings += [Heading(name, "Strength") for name in ("chosen", "tried")]
-    headings += [Heading(name, "l1") for name in ("of the chosen", "allowed", "another seed")]
-    headings += [Heading(name, "Accuracy lost (points)") for name in ("by the chosen", "allowed")]
-    headings += [Heading("Beyond another seed")]
-    rows = [
-        [*found.places(one), one.target, one.title(name), str(seed), *_search_row(search)]
-        for one in found.all()
-        for name, seed, search in _searches_of(one)
+@study_table(120)
+def searches(found: Facts) -> StudyTable:
+    """Make the table of how the strengths of the training were chosen."""
+    columns = [
+        Column(Heading("chosen", "Strength"), lambda row: _alone(row, of.CHOSEN, kind="strength") or "none"),
+        Column(
+            Heading("tried", "Strength"), lambda row: ", ".join(figure(fact.at) for fact in row.facts.of(of.TRIAL_L1))
+        ),
+        Column(Heading("of the chosen", "l1"), lambda row: _number(_chosen(row, of.TRIAL_L1), decimals=3)),
+        Column(Heading("allowed", "l1"), lambda row: _alone(row, of.ALLOWED_L1, decimals=3)),
+        Column(Heading("another seed", "l1"), lambda row: _alone(row, of.FLOOR, decimals=3)),
+        Column(Heading("by the chosen", "Accuracy lost (points)"), _lost),
+        Column(Heading("allowed", "Accuracy lost (points)"), lambda row: _alone(row, of.ALLOWED_DROP, 100)),
+        Column(Heading("Beyond another seed"), lambda row: "yes" if row.facts.of(of.BEYOND_NOISE)[0].value else "no"),
     ]
-    return made_table(
+    rows = [
+        Row((*places(found, one.data, one.original), one.target, one.title(name), str(seed)), own, 1)
+        for one in comparisons(found)
+        for name, searched in one.facts.of(*of.SEARCH.readings, *of.TRIAL.readings).by("victim").items()
+        for seed, own in searched.by("seed").items()
+    ]
+    return table(
         "searches",
         "How the strengths of the training were chosen",
         "On the validation images, for each seed: the strongest of those tried that kept within both allowances. l1: "
         "mean distance of the answers to the plain QAT model's; another seed: between two plain QAT models of "
         "different training seeds. A strength that is not beyond it does no more than another seed would.",
-        "",
-        headings,
+        found,
+        ("Data", "Network", "Target", "Victim", "Seed"),
+        columns,
         rows,
         place="theft",
-        names=5,
         detail=True,
+        intervals="",
     )
 
 
-def _searches_of(one: Comparison) -> Iterator[tuple[str, int, Search]]:
-    names = dict.fromkeys(name for hardening in one.by_seed.values() for name in hardening.searches)
-    for name in names:
-        for seed, hardening in one.by_seed.items():
-            if name in hardening.searches:
-                yield name, seed, hardening.searches[name]
+def _tried(row: Row) -> str:
+    return ", ".join(figure(fact.at) for fact in row.facts.of(of.TRIAL_L1))
 
 
-def _search_row(search: Search) -> list[Cell]:
-    found = next((trial for trial in search.trials if trial.strength == search.chosen), None)
-    tried = ", ".join(figure(trial.strength) for trial in search.trials)
-    lost = None if found is None else Number(100 * (search.reference_accuracy - found.accuracy), kind="points")
-    return [
-        "none" if search.chosen is None else Number(search.chosen, kind="strength"),
-        tried,
-        None if found is None else Number(found.l1, decimals=3),
-        Number(search.allowance.l1, decimals=3),
-        Number(search.floor, decimals=3),
-        lost,
-        Number(100 * search.allowance.accuracy_drop),
-        "yes" if search.beyond_noise else "no",
-    ]
+def _number(fact: Fact | None, scale: float = 1.0, **options: Any) -> Number | None:
+    return None if fact is None else Number(scale * fact.value, **options)
 
 
-def _students(found: Comparisons) -> StudyTable:
-    headings = [*_PLACES, Heading("Clone"), Heading("Victim"), Heading("Seeds")]
-    for labels in ("soft", "hard"):
+def _alone(row: Row, reading: Reading[Any], scale: float = 1.0, **options: Any) -> Number | None:
+    return _number(next(iter(row.facts.of(reading)), None), scale, **options)
+
+
+def _chosen(row: Row, reading: Reading[Any]) -> Fact | None:
+    """Find the figure of the strength that was chosen."""
+    strengths = {fact.value for fact in row.facts.of(of.CHOSEN)}
+    return next((fact for fact in row.facts.of(reading) if fact.at in strengths), None)
+
+
+def _lost(row: Row) -> Cell:
+    after = _chosen(row, of.TRIAL_ACCURACY)
+    return after and Number(100 * (row.facts.of(of.REFERENCE)[0].value - after.value), kind="points")
+
+
+@study_table(130)
+def students(found: Facts) -> StudyTable:
+    """Make the table of the clones of other networks."""
+    columns = [seeds_column(found)]
+    for labels in of.LABELS:
         group = f"Adversary's error (%), {labels} labels"
-        headings += [Heading("clone", group), Heading("minus QAT (points)", group)]
-    headings += [Heading(labels, "Disagreement (%)") for labels in ("soft", "hard")]
-    rows = [
-        [*found.places(one), student, one.title(victim), *_student_row(found, one, victim, student)]
-        for one in found.all()
-        if any(hardening.students for hardening in one.by_seed.values())
-        for student in _student_names(one)
-        for victim in _stolen(one)
-    ]
-    return made_table(
-        "students",
-        "Clones of other networks" + (" (the paper's figure 3)" if found.paper() else ""),
-        f"{found.target_words()}. Error: of the clone; disagreement: clone and victim give different labels. Shares of "
-        f"the test images. {tested_words(found)}. {asked_words(found)}; the other networks are trained likewise.",
-        interval_words(found.study),
-        headings,
-        rows,
-        place="theft",
-        names=4,
-        detail=True,
+        columns += [_clone_error(group, labels), _clone_minus(group, labels)]
+    columns += [_clone_disagreement(labels) for labels in of.LABELS]
+    caption = (
+        f"{target_words(found)}. Error: of the clone; disagreement: clone and victim give different labels. Shares of "
+        f"the test images. {tested_words(found)}. {asked_words(found)}; the other networks are trained likewise."
     )
+    title = "Clones of other networks" + (" (the paper's figure 3)" if found.study.paper == "divqat" else "")
+    names = ("Data", "Network", "Clone", "Victim")
+    return table("students", title, caption, found, names, columns, list(_clones(found)), place="theft", detail=True)
 
 
-def _stolen(one: Comparison) -> list[str]:
-    """Name the victims that every student stole, the plain one first."""
-    points = {point.victim for hardening in one.by_seed.values() for point in hardening.students}
-    return [name for name in one.names if name in points]
+def _clones(found: Facts) -> Iterator[Row]:
+    """Make a row for each network's clone of each victim that others than the attack's own network stole."""
+    for one in comparisons(found):
+        stolen = one.facts.of(of.STUDENT_ERROR).distinct("victim")
+        clones = one.facts.of(*of.CLONE.readings, *of.STUDENT.readings).by("student", "victim")
+        networks = dict.fromkeys([*one.facts.of(of.CLONE_ERROR).distinct("student"), *(name for name, _ in clones)])
+        for student in networks if stolen else ():
+            for victim in (name for name in one.names if name in stolen):
+                own = clones.get((student, victim), Facts(found.result, ()))
+                base = None if victim == PLAIN else clones.get((student, PLAIN), Facts(found.result, ()))
+                names = (*places(found, one.data, one.original), student, one.title(victim))
+                yield Row(names, own, len(own.distinct("seed")), base)
 
 
-def _student_names(one: Comparison) -> list[str]:
-    """Name the networks of the clones, the attack's own first."""
-    own = {hardening.thief.attack.student: None for hardening in one.by_seed.values()}
-    others = {point.student: None for hardening in one.by_seed.values() for point in hardening.students}
-    return list(own | others)
+def _clone_error(group: str, labels: str) -> Column:
+    def cell(row: Row) -> Cell:
+        own = row.facts.of(of.CLONE_ERROR, of.STUDENT_ERROR, labels=labels)
+        return share(own, len(own))
+
+    return Column(Heading("clone", group), cell)
 
 
-def student_shares(hardening: Hardening, victim: str, student: str, labels: str) -> tuple[Interval, Interval] | None:
-    """Look up a clone's error and disagreement; None where that network did not steal that victim."""
-    if student == hardening.thief.attack.student and victim in hardening.victim:
-        part = hardening.victim[victim]
-        soft = labels == "soft"
-        error, apart = part.adversary_error, part.disagreement
-        return (error.soft, apart.soft) if soft else (error.hard, apart.hard)
-    for point in hardening.students:
-        if (point.victim, point.student, point.labels) == (victim, student, labels):
-            return point.adversary_error, point.disagreement
-    return None
-
-
-def _student_row(found: Comparisons, one: Comparison, victim: str, student: str) -> list[Cell]:
-    errors: list[Cell] = []
-    disagreements: list[Cell] = []
-    seeds = 0
-    for labels in ("soft", "hard"):
-        own, base = (_by_seed(one, name, student, labels) for name in (victim, PLAIN))
-        seeds = max(seeds, len(own))
-        error = {seed: pair[0] for seed, pair in own.items()}
-        against = (
-            None if victim == PLAIN else difference(error, {seed: pair[0] for seed, pair in base.items()}, len(own))
+def _clone_minus(group: str, labels: str) -> Column:
+    def cell(row: Row) -> Cell:
+        own, base = (
+            None if one is None else one.of(of.CLONE_ERROR, of.STUDENT_ERROR, labels=labels)
+            for one in (row.facts, row.base)
         )
-        errors += [shares(list(error.values()), len(own)), against]
-        disagreements.append(shares([pair[1] for pair in own.values()], len(own)))
-    return [seeds_words(seeds, found.seeds), *errors, *disagreements]
+        return None if own is None or base is None else points(own, base, len(own))
+
+    return Column(Heading("minus QAT (points)", group), cell)
 
 
-def _by_seed(one: Comparison, victim: str, student: str, labels: str) -> dict[int, tuple[Interval, Interval]]:
-    pairs = {seed: student_shares(hardening, victim, student, labels) for seed, hardening in one.by_seed.items()}
-    return {seed: pair for seed, pair in pairs.items() if pair is not None}
+def _clone_disagreement(labels: str) -> Column:
+    def cell(row: Row) -> Cell:
+        own = row.facts.of(of.CLONE_DISAGREEMENT, of.STUDENT_DISAGREEMENT, labels=labels)
+        return share(own, len(own))
+
+    return Column(Heading(labels, _DISAGREEMENT), cell)
 
 
-def _alphas(found: Comparisons) -> StudyTable:
-    headings = [*_PLACES, Heading("Alpha"), Heading("Seeds"), Heading("l1"), Heading("KL to the original (nats)")]
-    headings += [Heading("Defender's error (%)")]
-    thieves = other_thieves(
-        point for one in found.all() for hardening in one.by_seed.values() for point in hardening.alphas
-    )
-    headings += [Heading(name, "Adversary's error (%)") for name in ("soft labels", *map(thief_words, thieves))]
-    headings += [Heading("Disagreement (%)")]
-    rows: list[list[Cell]] = []
-    for one in found.all():
-        alphas = sorted({point.alpha for hardening in one.by_seed.values() for point in hardening.alphas})
-        for alpha in alphas:
-            points = [point for hardening in one.by_seed.values() for point in hardening.alphas if point.alpha == alpha]
-            count = len(points)
-            row: list[Cell] = [*found.places(one), figure(alpha), seeds_words(count, found.seeds)]
-            row += [average([point.l1 for point in points], count, 3, within=(0.0, 2.0))]
-            row += [average([point.divergence for point in points], count, 4, within=(0.0, math.inf))]
-            row += [
-                shares([point.defender_error for point in points], count),
-                shares([point.adversary_error for point in points], count),
-                *(shares(taken(points, thief, "adversary_error"), count) for thief in thieves),
-                shares([point.disagreement for point in points], count),
-            ]
-            rows.append(row)
-    return made_table(
-        "alphas",
-        "DivQAT over alpha" + (" (the paper's figures 4 to 6)" if found.paper() else ""),
-        f"{found.target_words()}. DivQAT trained with each alpha, without a search, and stolen with soft labels. "
+@study_table(140)
+def alphas(found: Facts) -> StudyTable:
+    """Make the table of DivQAT over alpha."""
+    thieves = other_thieves(found.of(of.ALPHA_THEFT_ERROR))
+    columns = [
+        seeds_column(found),
+        measured(of.ALPHA_L1, "l1"),
+        measured(of.ALPHA_KL),
+        measured(of.ALPHA_DEFENDER),
+        measured(of.ALPHA_ERROR, "soft labels", "Adversary's error (%)"),
+        *(_thief_column(thief) for thief in thieves),
+        measured(of.ALPHA_DISAGREEMENT),
+    ]
+    caption = (
+        f"{target_words(found)}. DivQAT trained with each alpha, without a search, and stolen with soft labels. "
         "l1: mean distance of its answers to the plain QAT build's; KL: divergence of its answers from the original's. "
-        f"Shares of the test images. {tested_words(found)}. {asked_words(found)}.",
-        interval_words(found.study),
-        headings,
-        rows,
-        place="theft",
-        names=3,
-        detail=True,
+        f"Shares of the test images. {tested_words(found)}. {asked_words(found)}."
+    )
+    title = "DivQAT over alpha" + (" (the paper's figures 4 to 6)" if found.study.paper == "divqat" else "")
+    rows = [
+        Row((*places(found, one.data, one.original), figure(alpha)), own, len(own.of(of.ALPHA_L1)))
+        for one in comparisons(found)
+        for alpha, own in sorted(
+            one.facts.of(*of.ALPHA.readings, *of.ALPHA_THEFT.readings, *of.ALPHA_ANSWERS.readings).by("at").items()
+        )
+    ]
+    names = ("Data", "Network", "Alpha")
+    return table("alphas", title, caption, found, names, columns, rows, place="theft", detail=True)
+
+
+def _thief_column(thief: Thief) -> Column:
+    return measured(
+        of.ALPHA_THEFT_ERROR, thief_title(thief), "Adversary's error (%)", student=thief.student, labels=thief.labels
     )

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-CITATION: Final = (
-    'A. Pyla, V. Yenugutala, G. D. Addanki: "Exploring DIVA (Differential eVasive Attack) attack on Edge Models"'
-)
-
 #: Accuracies in percent, original and adapted, by image set and network.
 _ACCURACIES: Final = {
     "cifar10": {"resnet": (83.17, 96.67), "densenet": (81.2, 88.83), "mobilenet": (75.7, 81.2)},

@@ -1,0 +1,24 @@
+"""How victims and attacks are called, and which of them the papers print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from edgerift.extract import DATA_FREE
+
+#: What is made of an original before it is attacked.
+ADAPTATIONS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT", "finetune": "float control"}
+#: The victim of an attack that is the original itself.
+ORIGINAL_VICTIM: Final = "original"
+#: The victim that hardened ones are measured against.
+PLAIN: Final = "qat"
+#: How tables and figures call the attacks without images.
+ATTACKS: Final[Mapping[str, str]] = {name: attack.title for name, attack in DATA_FREE.items()}
+#: The attacks of the DivQAT paper's table III, by its columns: what it calls MAZE is what DFME's code runs.
+PAPER_ATTACKS: Final[Mapping[str, str]] = {"DFME": "dfme", "MAZE": "maze-dfme"}
+
+
+def joint(victim: str) -> bool:
+    """Whether a victim has a defence of the training and one of the answers."""
+    return "+" in victim

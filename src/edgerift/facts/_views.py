@@ -1,0 +1,79 @@
+"""What stands in documents in another form than a figure: clones by their labels, counts, points and slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from edgerift.audit import EmbeddingPart
+from edgerift.extract import CurvePoint, Masking, Measured
+from edgerift.harden import TimesPart, VariantPart
+from edgerift.measure import Interval, Rate, interval
+
+LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
+
+
+class Clone(NamedTuple):
+    """What the main thief took of a victim, by what he learnt from."""
+
+    victim: VariantPart
+    labels: Literal["soft", "hard"]
+
+    @property
+    def error(self) -> Interval:
+        """The clone's error."""
+        return self.victim.adversary_error.soft if self.labels == "soft" else self.victim.adversary_error.hard
+
+    @property
+    def disagreement(self) -> Interval:
+        """How often clone and victim give different labels."""
+        return self.victim.disagreement.soft if self.labels == "soft" else self.victim.disagreement.hard
+
+
+class Evaded(NamedTuple):
+    """So many of so many attacked images: those of a class, or those evaded after so many gradients."""
+
+    evasive: int
+    attacked: int
+
+    @property
+    def share(self) -> Interval:
+        """The share that is evasive."""
+        return interval(Rate(self.evasive, self.attacked))
+
+
+def moved_more(part: EmbeddingPart) -> float | None:
+    """How far the attack moves the adapted model's features in the plane of the PCA, over how far the original's."""
+    moved = {}
+    for model in ("original", "build"):
+        kinds = list(zip(part.points, part.model, part.condition, strict=True))
+        clean, attacked = (
+            [point for point, *kind in kinds if kind == [model, condition]] for condition in ("clean", "attacked")
+        )
+        distances = [
+            ((one[0] - two[0]) ** 2 + (one[1] - two[1]) ** 2) ** 0.5 for one, two in zip(clean, attacked, strict=True)
+        ]
+        moved[model] = sum(distances) / len(distances)
+    return moved["build"] / moved["original"] if moved["original"] > 0 else None
+
+
+def relative_time(times: TimesPart) -> float | None:
+    """How long the defence takes over how long the network takes, in percent."""
+    if times.defence_milliseconds is None or not times.answer_milliseconds:
+        return None
+    return 100 * times.defence_milliseconds / times.answer_milliseconds
+
+
+def correlation(masking: Masking | None) -> float | None:
+    """How the differences follow the slopes; None where nobody measured it, or there is none."""
+    return None if masking is None else masking.correlation
+
+
+def ratio(masking: Masking | None) -> float | None:
+    """How large the differences are over the slopes."""
+    return None if masking is None else masking.ratio
+
+
+def measured(read: Callable[[Measured], float | None]) -> Callable[[CurvePoint], float | None]:
+    """Read what was measured of a clone on its way; None at a point where nothing was."""
+    return lambda point: None if point.measured is None else read(point.measured)

@@ -1,1 +1,0 @@
-"""Every measured value of a study, as one long table."""

@@ -1,0 +1,35 @@
+"""What the tables and the figures of a study share: which places of its grid have facts, and how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edgerift.facts import ADAPTATIONS, Facts, readings
+from edgerift.study import Study
+
+
+def networks(found: Facts) -> list[tuple[str, str]]:
+    """List the data sets and networks that have facts, in the study's order."""
+    known = found.by("data", "original")
+    return [
+        (data, original) for data in found.study.data for original in found.study.originals if (data, original) in known
+    ]
+
+
+def adaptations(found: Facts) -> list[str]:
+    """List what was made of the originals and attacked, in the study's order."""
+    known = found.of(readings.ADAPTED_ACCURACY).distinct("victim")
+    order = ADAPTATIONS if found.study.evasion is None else found.study.evasion.adaptations
+    return [name for name in order if name in known]
+
+
+def subject(study: Study, data: str, original: str, *others: str) -> str:
+    """Name a data set, an original unless the study has no other, and what else there is to say."""
+    return ", ".join([data, *([original] if len(study.originals) > 1 else []), *others])
+
+
+def attack_titles(study: Study, names: Iterable[str]) -> dict[str, str]:
+    """Name attacks as the study's file does."""
+    known = {} if study.evasion is None else study.evasion.attacks
+    titles = {name: known[name].title if name in known else None for name in names}
+    return {name: title or name for name, title in titles.items()}

@@ -94,6 +94,7 @@ PUBLIC = {
         "EvasionPart",
         "Examined",
         "FidelityPart",
+        "FindingFile",
         "FindingPart",
         "FlagPart",
         "GatePart",
@@ -244,6 +245,7 @@ PUBLIC = {
     "edgerift.extract": [
         "AttackName",
         "BestEpoch",
+        "COLLAGES",
         "Clone",
         "CurvePoint",
         "DATA_FREE",
@@ -256,6 +258,7 @@ PUBLIC = {
         "Estimate",
         "ExtractRecipe",
         "Generator",
+        "HELD_BACK",
         "Inversion",
         "KeptAnswers",
         "Knockoff",
@@ -264,6 +267,7 @@ PUBLIC = {
         "Oracle",
         "Positives",
         "Published",
+        "QUERY_SETS",
         "QuerySettings",
         "Rehearsal",
         "Theft",
@@ -310,20 +314,24 @@ PUBLIC = {
     ],
     "edgerift.harden": [
         "AlphaPoint",
+        "BestEpochs",
         "ClosedFormPart",
         "DataFreeComparison",
         "DataFreeEntry",
         "DataFreeHardenRecipe",
+        "DataPart",
         "DefendPoint",
         "Defending",
         "HardenRecipe",
         "Hardening",
         "Look",
         "MadeVariant",
+        "NoisePart",
         "PAPER_ANSWERS",
         "PAPER_VARIANTS",
         "PaperRow",
         "StudentPoint",
+        "ThiefPart",
         "Thieves",
         "TimesPart",
         "TunedAnswersRecipe",
@@ -453,11 +461,14 @@ PUBLIC = {
         "Outcome",
         "Place",
         "Processes",
+        "Record",
         "Records",
         "RunSummary",
+        "Watch",
         "Workers",
         "is_running",
         "key_of",
+        "likeness",
         "run_step",
         "run_steps",
     ],
@@ -509,6 +520,7 @@ PUBLIC = {
         "let_go",
         "lock_in_turn",
         "locked",
+        "pack",
         "reachable",
         "read",
         "read_document",
@@ -522,6 +534,7 @@ PUBLIC = {
         "sync_tree",
         "tidy",
         "unneeded",
+        "unpack",
         "verify",
         "write_whole",
     ],
@@ -610,6 +623,8 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
+    if module is not edgerift:  # The folders of a package hold its private modules.
+        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.

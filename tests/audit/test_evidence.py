@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from edgerift.audit._evidence import FindingFile, findings, sample_lines, write_evidence
+from edgerift.audit import FindingFile
+from edgerift.audit._evidence import findings, sample_lines, write_evidence
 from edgerift.deploy import Fingerprint
 from edgerift.measure import l2_distance, linf_distance, ssim
 

@@ -8,15 +8,20 @@ from edgerift.extract import BestEpoch, Knockoff, QuerySettings, Theft
 from edgerift.harden import (
     VARIANTS,
     AlphaPoint,
+    BestEpochs,
+    ClosedFormPart,
+    DataPart,
     Defending,
     DefendPoint,
     Hardening,
+    NoisePart,
     PaperRow,
+    StudentPoint,
+    ThiefPart,
     Thieves,
     TimesPart,
     VariantPart,
 )
-from edgerift.harden._document import BestEpochs, ClosedFormPart, DataPart, NoisePart, StudentPoint, ThiefPart
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, MeanInterval, Rate, ReliabilityBin, interval
 from edgerift.train import TrainSettings

@@ -11,8 +11,7 @@ from PIL import Image
 
 from edgerift.audit import AttackPart, ClassPart, ComparisonPart, EmbeddingPart
 from edgerift.defend import Deception, Defence, ReverseSigmoid
-from edgerift.harden import Hardening, Thieves, TimesPart, VariantPart, paper_row
-from edgerift.harden._document import StudentPoint
+from edgerift.harden import Hardening, StudentPoint, Thieves, TimesPart, VariantPart, paper_row
 from edgerift.measure import Interval, Rate, interval, mcnemar
 from edgerift.study import (
     AttackChoice,

@@ -6,8 +6,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from edgerift.run import Records, key_of
-from edgerift.run._records import Record, Watch, likeness
+from edgerift.run import Record, Records, Watch, key_of, likeness
 from edgerift.settings import Settings
 from edgerift.steps import Recipe, Store
 

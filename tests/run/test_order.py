@@ -6,8 +6,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgerift.run import Record, likeness
 from edgerift.run._order import Order
-from edgerift.run._records import Record, likeness
 from edgerift.steps import Recipe
 
 

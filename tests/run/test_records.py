@@ -14,8 +14,7 @@ from recorded_work import Images, Work, produce, record, write_many
 from tiny_steps import wait_for
 
 from edgerift.errors import StoreError
-from edgerift.run import Estimates, Records, _records, is_running, key_of
-from edgerift.run._records import Watch, likeness
+from edgerift.run import Estimates, Records, Watch, _records, is_running, key_of, likeness
 from edgerift.steps import Store
 
 ELSEWHERE = "another-machine"

@@ -10,9 +10,8 @@ import torch
 from tiny_steps import Failing, Growing, Other, Tiny, Unsure, results, said
 
 from edgerift.errors import RecipeError, StoreError
-from edgerift.run import Here, Outcome, Place, Records, key_of, run_step, run_steps
+from edgerift.run import Here, Outcome, Place, Records, Watch, key_of, run_step, run_steps
 from edgerift.run import _running as running
-from edgerift.run._records import Watch
 from edgerift.steps import Store
 
 

@@ -10,8 +10,7 @@ from recorded_work import Work, record
 from tiny_steps import Tiny
 
 from edgerift.errors import StoreError
-from edgerift.run import Records, key_of
-from edgerift.run._records import Watch, likeness
+from edgerift.run import Records, Watch, key_of, likeness
 from edgerift.steps import Store
 from edgerift.study import Cell, Plan, Study, make_cells, make_plan
 

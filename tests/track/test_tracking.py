@@ -21,8 +21,7 @@ from made_study import ATTACKED, made_comparison, made_pair
 from edgerift.adapt import Divqat, TunedRecipe
 from edgerift.errors import MissingRuntimeError, StoreError
 from edgerift.images import ImagesSettings
-from edgerift.run import Records, key_of
-from edgerift.run._records import Record, likeness
+from edgerift.run import Record, Records, key_of, likeness
 from edgerift.settings import Settings
 from edgerift.steps import Recipe, Store, silent
 from edgerift.study import Study, make_cells

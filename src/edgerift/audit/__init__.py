@@ -20,6 +20,7 @@ from edgerift.audit._document_pair import DataPart as DataPart
 from edgerift.audit._document_pair import FlagPart as FlagPart
 from edgerift.audit._document_pair import PairPart as PairPart
 from edgerift.audit._document_theft import TheftPart as TheftPart
+from edgerift.audit._evidence import FindingFile as FindingFile
 from edgerift.audit._folder import judged as judged
 from edgerift.audit._folder import run_audit as run_audit
 from edgerift.audit._folder import schema as schema

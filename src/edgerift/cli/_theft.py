@@ -7,14 +7,10 @@ from typing import Annotated, Final, Literal
 from edgerift import images, zoo
 from edgerift.cli._fields import Shown
 from edgerift.errors import DataError
-from edgerift.extract import Knockoff, QuerySettings
+from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, Knockoff, QuerySettings
 from edgerift.images import ImagesSettings
 from edgerift.settings import BatchSize, Count, LearningRate, Seed, Settings, Times
 from edgerift.train import TrainSettings
-
-#: What an attacker queries knowing only the victim's task: near the victim's images, or far from them.
-_QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
-_COLLAGES: Final = "collages"
 
 _SMALL_STUDENT: Final = "resnet8"
 _LARGE_STUDENT: Final = "resnet18"
@@ -30,9 +26,6 @@ _DIGITS_LEARNING_RATE: Final = 0.05
 _DIGITS_BATCH: Final = 32
 
 _QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
-
-#: No more than this share of a named set is held out: no model is selected by validation.
-_HELD_BACK: Final = 0.01
 
 
 class TheftOptions(Settings):
@@ -63,7 +56,7 @@ def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
     """Compute how many different images an attacker may query; `victim` describes the victim's own images."""
     if options.budget is not None:
         return options.budget
-    return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == _COLLAGES else _BUDGET
+    return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == COLLAGES else _BUDGET
 
 
 def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
@@ -74,9 +67,9 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
     without it.
     """
     source = _source(options, victim)
-    if source == _COLLAGES:
+    if source == COLLAGES:
         return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
-    described = ImagesSettings(source=source, size=victim.size, validation_fraction=_HELD_BACK, seed=victim.seed)
+    described = ImagesSettings(source=source, size=victim.size, validation_fraction=HELD_BACK, seed=victim.seed)
     try:
         return QuerySettings(images=images.resolve(described), seed=seed)
     except DataError as error:
@@ -124,4 +117,4 @@ def clone_network(options: TheftOptions, architecture: str) -> str:
 
 
 def _source(options: TheftOptions, victim: ImagesSettings) -> str:
-    return options.queries or _QUERIES.get(victim.source, _COLLAGES)
+    return options.queries or QUERY_SETS.get(victim.source, COLLAGES)

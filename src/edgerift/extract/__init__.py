@@ -32,6 +32,9 @@ from edgerift.extract._parts import Positives as Positives
 from edgerift.extract._parts import Rehearsal as Rehearsal
 from edgerift.extract._published import DATA_FREE as DATA_FREE
 from edgerift.extract._published import Published as Published
+from edgerift.extract._query_sets import COLLAGES as COLLAGES
+from edgerift.extract._query_sets import HELD_BACK as HELD_BACK
+from edgerift.extract._query_sets import QUERY_SETS as QUERY_SETS
 from edgerift.extract._recipe import BestEpoch as BestEpoch
 from edgerift.extract._recipe import ExtractRecipe as ExtractRecipe
 from edgerift.extract._recipe import QuerySettings as QuerySettings

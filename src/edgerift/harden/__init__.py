@@ -9,10 +9,14 @@ from edgerift.harden._datafree_document import published_epsilon as published_ep
 from edgerift.harden._defending import Defending as Defending
 from edgerift.harden._defending import DefendPoint as DefendPoint
 from edgerift.harden._document import AlphaPoint as AlphaPoint
+from edgerift.harden._document import BestEpochs as BestEpochs
 from edgerift.harden._document import ClosedFormPart as ClosedFormPart
+from edgerift.harden._document import DataPart as DataPart
 from edgerift.harden._document import Hardening as Hardening
+from edgerift.harden._document import NoisePart as NoisePart
 from edgerift.harden._document import PaperRow as PaperRow
 from edgerift.harden._document import StudentPoint as StudentPoint
+from edgerift.harden._document import ThiefPart as ThiefPart
 from edgerift.harden._document import Thieves as Thieves
 from edgerift.harden._document import TimesPart as TimesPart
 from edgerift.harden._document import VariantPart as VariantPart

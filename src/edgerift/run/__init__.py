@@ -6,8 +6,11 @@ from edgerift.run._graph import Key as Key
 from edgerift.run._graph import key_of as key_of
 from edgerift.run._processes import Processes as Processes
 from edgerift.run._ray import OnRay as OnRay
+from edgerift.run._records import Record as Record
 from edgerift.run._records import Records as Records
+from edgerift.run._records import Watch as Watch
 from edgerift.run._records import is_running as is_running
+from edgerift.run._records import likeness as likeness
 from edgerift.run._running import FailedStep as FailedStep
 from edgerift.run._running import RunSummary as RunSummary
 from edgerift.run._running import run_steps as run_steps

@@ -3,6 +3,8 @@
 A `Recipe` is a `Settings` that can produce its result in a folder. The store names the result after the recipe.
 """
 
+from edgerift.steps._archive import pack as pack
+from edgerift.steps._archive import unpack as unpack
 from edgerift.steps._entry import RECIPE_FILE as RECIPE_FILE
 from edgerift.steps._held_folder import HeldFolder as HeldFolder
 from edgerift.steps._held_folder import held_folder as held_folder

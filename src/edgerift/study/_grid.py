@@ -14,7 +14,7 @@ from edgerift.adapt import AdaptRecipe, FinetuneRecipe
 from edgerift.deploy import BuildRecipe, Target, default_runtime
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
-from edgerift.extract import QuerySettings
+from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, QuerySettings
 from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Problem, is_folder
@@ -22,18 +22,11 @@ from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
 
-COLLAGES: Final = "collages"
 #: How the kind of the cells that are data-free extractions begins; the attack's name follows.
 DATA_FREE: Final = "data-free"
 
 #: Says where in a file a value stands, as errors begin.
 Where: TypeAlias = Callable[[tuple[str | int, ...]], str]
-
-#: What an attacker queries knowing only the victim's task, as in the second paper.
-_QUERIES: Final = {"cifar10": "cifar100", "cifar100": "cifar10", "svhn": "cifar10", "gtsrb": "cifar10"}
-
-#: An attacker chooses nothing by validation, so hardly anything is held back.
-_HELD_BACK: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -248,13 +241,13 @@ class _Seed:
 
     def _queries(self, described: ImagesSettings, name: str, data: DataChoice) -> QuerySettings:
         assert self._study.theft is not None
-        source = data.queries or _QUERIES.get(data.source or name, COLLAGES)
+        source = data.queries or QUERY_SETS.get(data.source or name, COLLAGES)
         if source == COLLAGES:
             budget = data.budget or self._study.theft.budget
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
         with self._about("data", name, "queries"):
-            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=_HELD_BACK)
+            asked = self._sources.describe(source, described.size, described.seed, validation_fraction=HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
 
     @contextmanager

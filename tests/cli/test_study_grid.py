@@ -9,7 +9,6 @@ import pytest
 
 from edgerift import images
 from edgerift.adapt import FinetuneRecipe
-from edgerift.cli import _theft
 from edgerift.cli._audit import AttackOptions, AuditCommand
 from edgerift.cli._harden import HardenCommand, HardenOptions
 from edgerift.cli._options import DataOptions
@@ -19,7 +18,7 @@ from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.errors import DataError, InputError, RecipeError
 from edgerift.evade import SelectRecipe
 from edgerift.harden import HardenRecipe
-from edgerift.study import Cell, PairRecipe, Study, _grid, make_cells
+from edgerift.study import Cell, PairRecipe, Study, make_cells
 
 SEED = 3
 CONTENT = {
@@ -289,10 +288,6 @@ def test_where_things_run_is_no_part_of_what_they_are():
     assert [cell.recipe.digest() for cell in plain] == [cell.recipe.digest() for cell in moved]
     assert moved[3].recipe.attack.training.device == "cpu"
     assert moved[0].recipe.searching("pgd").shard == 2
-
-
-def test_thieves_ask_about_the_same_sets_as_on_the_command_line():
-    assert (_grid._QUERIES, _grid._HELD_BACK, _grid.COLLAGES) == (_theft._QUERIES, _theft._HELD_BACK, _theft._COLLAGES)
 
 
 def test_an_allowance_that_leaves_a_row_nothing_to_search_in_is_told_at_once():

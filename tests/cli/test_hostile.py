@@ -22,8 +22,7 @@ from mutations import arguments_of, bytes_of, header_of, json_of
 from program_maker import ProgramMaker
 
 from edgerift import zoo
-from edgerift.audit import judge_baseline, read_audit, read_policy, replay
-from edgerift.audit._evidence import FindingFile
+from edgerift.audit import FindingFile, judge_baseline, read_audit, read_policy, replay
 from edgerift.cli import main
 from edgerift.cli._card import _seed_of
 from edgerift.cli._study import _read_result
@@ -34,8 +33,7 @@ from edgerift.extract import Theft
 from edgerift.harden import Hardening
 from edgerift.images import ImagesSettings
 from edgerift.report import Card
-from edgerift.steps import Store, read, read_document
-from edgerift.steps._archive import pack, unpack
+from edgerift.steps import Store, pack, read, read_document, unpack
 from edgerift.study import profile_names, read_study
 from edgerift.train import Epoch, History, TrainRecipe, read_history, read_sealed, write_sealed
 

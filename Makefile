@@ -31,6 +31,7 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/mypy examples/*.py
 	$(BIN)/lint-imports
+	$(BIN)/python tools/sizes.py
 
 # The documentation, into site/.
 docs: $(INSTALLED_DOCS)

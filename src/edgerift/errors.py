@@ -10,7 +10,7 @@ EdgeriftError
 ├── QuantizationError      an operator that the target cannot run in integers, or a layer that leaves the original
 ├── MissingRuntimeError    a runtime or an extra that is not installed here
 ├── BuildError             a runtime refused a program or an input
-├── BudgetError            a question to an oracle costs more than its budget has left
+├── BudgetError            a query to an oracle costs more than the rest of its budget
 └── StoreError             a result that cannot be written, read or trusted
 ```
 
@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-#: The longest name that is shown whole.
+#: The longest name that is shown in full.
 _SHOWN: Final = 100
 # Joiners belong to the spelling of some scripts; the other invisible characters only mislead a reader.
 _KEPT: Final = frozenset("\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
@@ -74,7 +74,7 @@ class BuildError(EdgeriftError):
 
 
 class BudgetError(EdgeriftError):
-    """A question to an oracle would cost more images than its budget has left."""
+    """A query to an oracle would cost more images than the rest of its budget."""
 
 
 class StoreError(EdgeriftError):
@@ -82,20 +82,20 @@ class StoreError(EdgeriftError):
 
 
 class EdgeriftWarning(UserWarning):
-    """The root of what is said once and stops nothing; the command line shows it as a note."""
+    """The root of all warnings; the command line shows them as notes."""
 
 
 class ProbabilitiesWarning(EdgeriftWarning):
-    """A model answers probabilities where logits are asked for; their logarithms are taken."""
+    """A model answers probabilities where logits are expected; their logarithms are taken."""
 
 
 class ImagesWarning(EdgeriftWarning):
-    """Images can be read in more than one way, or hold what may surprise."""
+    """Images can be read in more than one way, or have unexpected content."""
 
 
 @contextmanager
 def users_code(whose: str, call: str, kind: type[InputError] = ModelError) -> Iterator[None]:
-    """Word what a user's own code raises in one line: whose it is, what it raised, and how edgerift calls it.
+    """Turn an error of a user's own code into one line: whose code it is, what it raised, and how edgerift calls it.
 
     What is raised inside becomes an error of `kind`; errors of this tree stay as they are.
 
@@ -114,13 +114,13 @@ def users_code(whose: str, call: str, kind: type[InputError] = ModelError) -> It
 
 
 def _told(error: Exception) -> str:
-    """Give an exception's kind and the first line of its message."""
+    """Return an exception's type and the first line of its message."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return type(error).__name__ + (f": {first}" if first else "")
 
 
 def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
-    """Word the error for a name that is not known, with the nearest one that is.
+    """Build the message for an unknown name, with the nearest known one.
 
     >>> unknown_name("model", "resnet9", ["lenet", "resnet8"])
     "unknown model 'resnet9'; did you mean 'resnet8'? Known: lenet, resnet8"
@@ -133,7 +133,7 @@ def unknown_name(kind: str, given: str, allowed: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error's text that is not empty, else the name of its class.
+    """Return the first non-empty line of an error's text, else the name of its class.
 
     >>> first_line(ValueError("\\n  too long \\nby two"))
     'too long'
@@ -156,7 +156,7 @@ def plain(text: str, kept: str = "\n\t") -> str:
 
 
 def one_line(text: str) -> str:
-    """Write text in one line that a terminal shows as it is.
+    """Return text in one line, escaped for a terminal.
 
     >>> print(one_line("a name\\nof two lines"))
     a name\\nof two lines

@@ -134,9 +134,7 @@ def test_the_most_faithful_clone_is_judged_at_its_intervals_end(audit):
         (part,) = judge(stolen, only(stolen=limit))
         assert (part.rule, part.unit, part.holds) == ("stolen", "share", holds)
         assert part.measured == pytest.approx(upper, abs=1e-9)
-    assert part.text.startswith(
-        "the upper end of the interval of the agreement between the build and its most faithful"
-    )
+    assert part.text.startswith("the upper confidence bound of the agreement between the build and its most faithful")
 
 
 def test_the_best_clone_is_judged_by_its_accuracy(audit):
@@ -182,7 +180,7 @@ def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path):
             f"errors: 0x{'f' * 5000}",
             ":1: errors is a value of type int that is too large to show; it must be",
         ),
-        (f"evasive: {'[' * 3000}", "too deep in one another"),
+        (f"evasive: {'[' * 3000}", "nested too deeply"),
         ("evasive: &a 0.1\nerrors: *a", ":1: this value is used again through an alias"),
         ('evasive: "\\UFFFFFFFF"', "this is not YAML"),
         ('evasive: "\\ud800"', ":1: "),

@@ -153,7 +153,7 @@ def test_a_theft_killed_at_every_moment_pays_for_nothing_twice(recipe, robbed, t
 def test_the_strongest_thief_agrees_most_with_the_build():
     part = summarised({"a": theft(30, 1, 1), "b": theft(29, 99, 1), "c": theft(29, 0, 0)}, 0.1)
     assert (part.strongest, part.best.disagreement.successes) == ("b", 29)
-    assert [(flag.name, flag.level) for flag in part.flags] == [("clone", "ok"), ("questions", "ok")]
+    assert [(flag.name, flag.level) for flag in part.flags] == [("clone", "ok"), ("queries", "ok")]
 
 
 @pytest.mark.parametrize(("disagreement", "level"), [(400, "warning"), (355, "warning"), (340, "ok"), (7, "ok")])

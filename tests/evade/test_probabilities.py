@@ -123,7 +123,7 @@ def test_models_of_other_kinds_are_attacked(make: Callable[[], nn.Module]) -> No
 def test_an_original_without_a_gradient_is_named(attack: str) -> None:
     blind = Changed(torch.no_grad).eval()
     pair = Pair(blind, None, StandInBuild(lambda images: twin_scores(linear(2), images)))
-    with pytest.raises(ModelError, match="the original that steers has no gradient"):
+    with pytest.raises(ModelError, match="the original of the steering has no gradient"):
         search(pair, labelled(linear(1)), attack, steering=Steering(blind, (linear(2),)))
 
 

@@ -51,7 +51,7 @@ def test_classes_are_brought_into_an_order_with_their_labels(mirrors: list[Path]
     assert torch.equal(sets[0].test.labels, 1 - sets[1].test.labels)
     assert all(own.fingerprint != other.fingerprint for own, other in zip(*sets, strict=True))
     for wrong in (("0",), ("0", "0"), ("0", "2")):
-        with pytest.raises(DataError, match="cannot be brought into an order of"):
+        with pytest.raises(DataError, match="cannot be reordered by"):
             class_names(settings.replace(classes=wrong), mirrors[0])
 
 

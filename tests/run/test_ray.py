@@ -142,7 +142,7 @@ def test_a_worker_that_is_killed_in_the_middle(cluster, store, place, capfd):
     summary = run_steps(goals, store, OnRay(place, cluster.address))
     (failed,) = summary.failed
     assert failed.key == key_of(goals[1])
-    assert failed.error == "its worker on Ray died 3 times (WorkerCrashedError); is there memory enough for it?"
+    assert failed.error == "its worker on Ray died 3 times (WorkerCrashedError); does it have enough memory?"
     assert summary.built == 5
     assert len(said(store.root, "deaths-often")) == 3
     record = Records(store).read(failed.key)

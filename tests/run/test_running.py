@@ -202,7 +202,7 @@ def test_a_step_whose_worker_died_is_tried_again_and_at_last_alone(store, place)
     assert workers.started.count("victim") == 3
     assert workers.started[-1] == "victim"
     assert workers.beside[-1] == ("victim",)
-    note = f"{key_of(victim)}: its worker was killed by SIGKILL; it is tried again"
+    note = f"{key_of(victim)}: its worker was killed by SIGKILL; retrying"
     assert [line for line in told if line] == [note, note]
 
 
@@ -221,7 +221,7 @@ def test_a_step_that_kills_three_workers_has_failed_and_no_other_is_blamed(store
     summary = run_steps([top, bystander], store, workers)
     (failed,) = summary.failed
     assert (failed.key, failed.blocks) == (key_of(deadly), (key_of(top),))
-    assert failed.error == "its worker was killed by SIGSEGV, for the third time; is there memory enough for it?"
+    assert failed.error == "its worker was killed by SIGSEGV, for the third time; does it have enough memory?"
     assert summary.built == 1
     assert workers.started.count("bystander") == 1
     record = Records(store).read(failed.key)

@@ -119,13 +119,13 @@ def test_a_link_that_leads_elsewhere_is_refused(store):
     link = store.get(Many()) / "link"
     link.unlink()
     link.symlink_to("with a blank")
-    assert "link is not as it was written" in require_refused(store.root)
+    assert "link has changed since it was written" in require_refused(store.root)
 
 
 def test_what_depends_on_a_damaged_result_is_refused_by_the_name_of_that(store):
     inner = store.get(Many())
     flip(inner / "text", 3)
-    with pytest.raises(StoreError, match=f"the result {inner.name} is damaged: text is not as it was written"):
+    with pytest.raises(StoreError, match=f"the result {inner.name} is damaged: text has changed since it was written"):
         Store(store.root).get(Many(above=(Many(),)))
     shutil.rmtree(inner)
     assert Store(store.root).get(Many(above=(Many(),))).is_dir()
@@ -154,7 +154,7 @@ def test_content_is_compared_once_unless_a_file_was_written(store, monkeypatch):
         again.get(Many())
         assert len(compared) == len(NAMES) + 1
     (folder / "text").write_text("content of 'texs'")
-    with pytest.raises(StoreError, match="text is not as it was written"):
+    with pytest.raises(StoreError, match="text has changed since it was written"):
         again.get(Many())
 
 

@@ -136,8 +136,8 @@ def test_what_cannot_be_read_is_one_line_with_its_line(write, text, line, told):
         (b"a: \xff\n", "is not text in UTF-8"),
         ("a: 1\n".encode("utf-16"), "is not text in UTF-8"),
         (b"a: 1\n" * 2_000_000, "has more than 1,000,000 bytes"),
-        (b"[" * 20_000, "lie too deep"),
-        (b"a: " + b"{b: " * 5_000, "lie too deep"),
+        (b"[" * 20_000, "nested too deeply"),
+        (b"a: " + b"{b: " * 5_000, "nested too deeply"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_quickly(write, content, told):

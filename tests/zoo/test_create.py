@@ -176,7 +176,7 @@ def test_unknown_name_has_a_near_match() -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "error", "message"),
     [
-        ("resnet8", {"stem": "imagenet"}, errors.ModelError, "small stem alone"),
+        ("resnet8", {"stem": "imagenet"}, errors.ModelError, "only has the small stem"),
         ("resnet34_8x", {"stem": "imagenet"}, errors.ModelError, "use 'resnet34' for stem='imagenet'"),
         ("resnet18", {"pretrained": True}, errors.RecipeError, "set stem='imagenet'"),
         ("lenet", {"size": 8}, errors.ModelError, "at least 12 pixels"),

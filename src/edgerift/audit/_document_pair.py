@@ -1,4 +1,4 @@
-"""The audit's result on what it starts from: the images, the pair, and the checks of the evaluation."""
+"""The audit's inputs: the images, the pair, and the checks of the evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgerift.settings import Settings
 class DataPart(Settings):
     """The test images: where they come from, and how many there are.
 
-    `grey` says whether they are grey, and so stayed grey under attack; an audit of an earlier version does not say so.
+    `grey` says whether they are greyscale, and so stayed grey under attack; None in audits of earlier versions.
     """
 
     name: str
@@ -37,7 +37,7 @@ class FlagPart(Settings):
 
 
 class PairPart(Settings):
-    """The pair: who it is, and how it answers the images before any attack.
+    """The pair: what it is, and its accuracy before any attack.
 
     `model` is the original's architecture, such as `resnet8`; None in documents that were written without it. `flags`
     are the checks of what the audit starts from: whether the parts belong together and to the images.

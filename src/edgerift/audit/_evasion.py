@@ -1,4 +1,4 @@
-"""The threat of evasion: every attack, every check and every reason, stage by stage."""
+"""The threat of evasion: every attack, check and explanation, stage by stage."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from edgerift.settings import Settings
 
 
 class Searches(NamedTuple):
-    """What an audit searches: every attack by name, the one named `main` on the control too where there is one.
+    """The attacks of an audit by name; the one named `main` also runs on the control where there is one.
 
-    `classes` are those of the embedding; all where it is empty.
+    `classes` are those of the embedding; empty means all.
     """
 
     main: str
@@ -51,7 +51,7 @@ class _Control(Settings):
 
 
 def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionPart:
-    """Run every attack, the main one first, and examine what it found."""
+    """Run every attack, the main one first, and examine its results."""
     run, main = _Run(searches, opened), searches.main
     names = (main, *sorted(searches.attacks.keys() - {main}))
     found = {name: stages.timed(f"attack {name}", functools.partial(run.found, name)) for name in names}
@@ -93,7 +93,7 @@ class _Run:
 
     def fidelity(self, first: Evasion) -> _Fidelity:
         parts = {}
-        # Of the attacked images both models knew the label, which makes twin and build agree; so all of them are asked.
+        # Both models classify the attacked images correctly, so twin and build agree there; this uses all images.
         for which, images in (("clean", self._opened.test.images), ("attacked", first.images)):
             near = fidelity(self._opened.program, self._opened.pair.build, images)
             parts[which] = FidelityPart(

@@ -1,4 +1,4 @@
-"""The evidence: a PNG pair and a description for each finding, and one JSON line for each attacked image."""
+"""The evidence: a PNG pair and a description for each finding, and one JSON line per attacked image."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SAMPLES: Final = "samples.jsonl"
 
 
 class FindingFile(Settings):
-    """What stands in `findings/ID.json`: the finding, and what is needed to judge it again.
+    """The content of `findings/ID.json`: the finding, and what is needed to reproduce it.
 
     `original` and `build` are paths from the audit's folder; `classes` names the class numbers. `original_sha256` is
-    that of the original's file; findings of before do not tell it.
+    that of the original's file; empty in findings of earlier versions.
     """
 
     type: Literal["finding"] = "finding"
@@ -101,7 +101,7 @@ def write_evidence(
 
 
 def sample_lines(found: Evasion) -> str:
-    """Write one JSON object a line for each attacked image of a search."""
+    """Write one JSON object per line for each attacked image of a search."""
     linf, l2, similar = _distances(found)
     labels = found.labels
     answers = {

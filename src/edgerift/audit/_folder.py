@@ -42,20 +42,19 @@ def run_audit(
     reports: Callable[[Audit, Path], None] | None = None,
     progress: Progress = silent,
 ) -> Audit:
-    """Audit a pair, or look a finished audit up, judge it and let what that gives take the place of `folder`'s files.
+    """Audit a pair, or load a finished audit, judge it and replace the files in `folder` with the result.
 
     The folder gets `audit.json` with its schema and copies of the models and, where evasion was examined,
-    `samples.jsonl` and the findings, so that a finding can be replayed from it alone. `reports` is called with the
+    `samples.jsonl` and the findings, so that a finding can be reproduced from it alone. `reports` is called with the
     audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them;
-    the files of an earlier audit and of this one never stand together, and those of the user stay. `baseline` is an
-    earlier audit's folder or `audit.json`; `made` is what the document tells of this run. `before` is called when the
-    checks are done and the work begins.
+    files of an earlier audit and of this one never mix, and those of the user stay. `baseline` is an earlier audit's
+    folder or `audit.json`; `made` describes this run in the document. `before` is called after the checks, before the
+    work begins.
 
-    Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a pair whose parts do not
-    belong together unless `allow_mismatch`, and for an original that does not know the images unless
-    `allow_inaccurate`; :class:`~edgerift.errors.ModelError` for classes that stand in another order;
-    :class:`~edgerift.errors.StoreError` when another audit writes into the folder or a file of the user's own is in
-    the way; and whatever the stages raise.
+    Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a mismatched pair unless
+    `allow_mismatch`, and for an original whose accuracy on the images is near chance unless `allow_inaccurate`;
+    :class:`~edgerift.errors.ModelError` for classes in another order; :class:`~edgerift.errors.StoreError` when another
+    audit is writing into the folder or a file of the user's own is in the way; and whatever the stages raise.
     """
     with held_folder(folder) as held:
         for place in (held.path, held.path / FINDINGS):
@@ -85,7 +84,7 @@ def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | No
     if baseline is None:
         return
     if recipe.main is None:
-        raise InputError("a baseline is compared by the images that evade; examine evasion too")
+        raise InputError("a baseline is compared by its evasive images; examine evasion too")
     require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)
 
 

@@ -1,4 +1,4 @@
-"""From the result of a search to the figures of a report."""
+"""Turn the result of a search into the figures of a report."""
 
 from __future__ import annotations
 
@@ -83,5 +83,5 @@ def _mean(values: Tensor) -> float | None:
 
 
 def _per_success(counts: Tensor, hits: Evasion) -> float | None:
-    """Divide what was spent on all images, successes or not, by the successes."""
+    """Divide the total cost over all images, successes or not, by the number of successes."""
     return int(counts.sum()) / len(hits) if len(hits) else None

@@ -1,4 +1,4 @@
-"""What every threat of an audit starts from: the pair, the test images, and both models' clean answers."""
+"""The inputs of every threat: the pair, the test images, and both models' clean answers."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Opened:
 
     @functools.cached_property
     def both(self) -> tuple[Pair, Steering]:
-        """The pair, and what steers an attack on it."""
+        """The pair, and the models whose gradients an attack on it uses."""
         return self.settings.open(self.store, self.progress)
 
     def seconds_to_open(self) -> float:
-        """Open the pair, made when missing, and tell how long that took."""
+        """Open the pair, made when missing, and return how long that took."""
         began = time.perf_counter()
         self.pair  # noqa: B018 - opened when it is first needed
         return time.perf_counter() - began

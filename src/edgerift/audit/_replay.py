@@ -1,4 +1,4 @@
-"""One finding, judged again from its PNG file."""
+"""Reproduce one finding from its PNG file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from edgerift.settings import Document, Settings, is_folder
 
 
 class Replay(Settings):
-    """What both models answer to a finding's file now.
+    """Both models' present answers to a finding's file.
 
-    `evasive`: the original answers the label, the build does not. `same_pixels`: the file holds the pixels that were
-    reported. `same_build`: runtime, version, processor and artefact are those of the audit. `same_original`: its file
-    is that of the audit; None where the finding does not tell. Probabilities are in [0, 1].
+    `evasive`: the original answers the label, the build does not. `same_pixels`: the file holds the reported pixels.
+    `same_build`: runtime, version, processor and artefact are those of the audit. `same_original`: its file is that of
+    the audit; None where the finding does not record it. Probabilities are in [0, 1].
     """
 
     type: Literal["replay"] = "replay"
@@ -48,12 +48,12 @@ def replay(
     trust: bool = False,
     allow_mismatch: bool = False,
 ) -> Replay:
-    """Judge a finding again: `path` is `findings/ID.json` in an audit's folder, or one of the two images beside it.
+    """Reproduce a finding: `path` is `findings/ID.json` in an audit's folder, or one of the two images beside it.
 
     `original` and `build` take the place of the audit's own files. Raises :class:`~edgerift.errors.InputError` for a
     file that is no finding, and, unless `allow_mismatch`, where a model in the audit's folder is not the one that the
     finding names; :class:`~edgerift.errors.DataError` for an image that cannot be read or has another size, and
-    :class:`~edgerift.errors.ModelError` for models of another class count.
+    :class:`~edgerift.errors.ModelError` for models with another class count.
     """
     described, folder = _described(path)
     finding = described.finding
@@ -86,7 +86,7 @@ def replay(
 
 
 def _is_file(path: Path, sha256: str) -> bool | None:
-    """Tell whether a file is the one of a digest; None where there is no digest or no file."""
+    """Return whether a file has a digest; None where there is no digest or no file."""
     if not sha256 or not path.is_file():
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest() == sha256

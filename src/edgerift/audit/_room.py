@@ -1,4 +1,4 @@
-"""What is refused before an audit begins, not hours later: files of the user's own where its results would stand."""
+"""Refuse, before an audit begins and not hours later, files of the user's own where its results would go."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPORTS: Final = ("report.html", "report.sarif", "report.junit.xml", "summary.md
 def require_room(
     pair: PairSettings, held: HeldFolder, store: Store, names: Iterable[str], known: Iterable[str]
 ) -> None:
-    """Make sure that no file of the user's own is where a model, the findings or a file of `names` would stand.
+    """Check that no file of the user's own is where a model, the findings or a file of `names` would go.
 
     A model that is the same is not in the way, and one that is not made yet is not known; `known` are the files of an
     audit whose folder does not list them. Raises `StoreError`.
@@ -33,7 +33,7 @@ def require_room(
 
 
 def _models(pair: PairSettings, folder: Path, store: Store) -> Iterator[tuple[str, str]]:
-    """Tell the SHA-256 of each model whose name is taken, where that is known."""
+    """Return the SHA-256 of each model whose name is taken, where that is known."""
     made: tuple[tuple[Recipe, str], ...] = (
         (pair.original, ORIGINAL),
         (pair.program, PROGRAM),

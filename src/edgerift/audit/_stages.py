@@ -1,4 +1,4 @@
-"""The stages of an audit on the disk: what is finished is not done again, and how long each took."""
+"""The stages of an audit on the disk: finished stages are not repeated, and each one is timed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stages:
         return result
 
     def timed(self, name: str, compute: Callable[[], Result], before: float = 0.0) -> Result:
-        """Note how long a stage took, the first time that it ran to its end, and `before`, seconds spent earlier."""
+        """Record how long a stage took when it first completed, plus `before`, seconds spent earlier."""
         path = self._folder / f"stage-time-{name}.json"
         began = time.perf_counter()
         result = compute()
@@ -46,7 +46,7 @@ class Stages:
         return result
 
     def times(self) -> dict[str, float]:
-        """Give the seconds of each stage that ran to its end."""
+        """Return the seconds of each completed stage."""
         times = {}
         for path in sorted(self._folder.glob("stage-time-*.json")):
             name = path.stem.removeprefix("stage-time-")
@@ -54,6 +54,6 @@ class Stages:
         return times
 
     def remove(self) -> None:
-        """Remove the stages, when the result that they led to is written."""
+        """Remove the stages once their result is written."""
         for path in self._folder.glob("stage-*.json"):
             path.unlink()

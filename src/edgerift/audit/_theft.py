@@ -60,7 +60,7 @@ def _asked(thieves: Mapping[str, Theft]) -> FlagPart:
     short = {name: theft for name, theft in thieves.items() if theft.spent < theft.budget}
     counts = "; ".join(f"{name}: {part.spent:,} of {part.budget:,} queries used" for name, part in thieves.items())
     return FlagPart(
-        name="questions",
+        name="queries",
         level="note" if short else "ok",
         seen=counts,
         meaning="a query set smaller than the budget leaves part of it unspent; an attacker may have more images",

@@ -19,7 +19,7 @@ else:
 #: Gradient calls for each image; a report has a figure for each.
 MOST_CALLS: Final = 1_000_000
 
-#: Nobody takes steps of less and too few of them but who thinks in shares of 255.
+#: Steps smaller than this, and too few of them, mean that the sizes were given as shares of 255.
 _TINY_STEP: Final = 0.1
 
 
@@ -30,17 +30,17 @@ class Attack(Settings):
     moves it (for `apgd`, the first ones). `steps` counts the gradient calls from each start.
 
     - `rule`: `sign` (Madry et al., 2018), `momentum` (MI-FGSM, Dong et al., 2018, with `decay`), `apgd` (Croce and
-      Hein, 2020) or `balance`, which takes the two sides of a pair margin apart: it widens their gap while it brings
-      their mean to zero, where the rift is.
-    - `schedule`: whether steps keep their size or shrink to nothing over the search; `apgd` has its own.
+      Hein, 2020) or `balance`, which follows the two sides of a pair margin separately: it widens their gap while it
+      brings their mean to zero, where the models disagree.
+    - `schedule`: whether steps keep their size or shrink to zero over the search; `apgd` has its own.
     - `start`: `clean`, `random` (anywhere in the box, on whole grey levels) or `random-sign` (each pixel half the
       epsilon up or down). `restarts` counts the starts; those after the first are random in any case.
     - `goal`: what counts as success besides the original being right: `wrong` (the build answers another class) or
-      `top5` (the build's answer is none of the original's five best).
-    - `stop`: a sample leaves the search at `goal`, once the build is wrong (`fooled`), or `never` before its budget
-      is spent, which alone tells the rate at the last iterate.
-    - `ask`: the build judges each iterate (`always`), or only those where its twin says that it may be wrong (`near`)
-      and the last.
+      `top5` (the build's answer is not in the original's top 5).
+    - `stop`: a sample leaves the search at `goal`, once the build is wrong (`fooled`), or `never` before its budget is
+      spent, which alone gives the rate at the last iterate.
+    - `ask`: the build judges each iterate (`always`), or only those where its twin is wrong or nearly so (`near`) and
+      the last.
     """
 
     objective: NamedObjective = Field(default_factory=PairMargin)
@@ -64,7 +64,7 @@ class Attack(Settings):
 
     @property
     def reads_original(self) -> bool:
-        """Tell whether the objective needs the original's logits."""
+        """Return whether the objective needs the original's logits."""
         return self.objective.reads_original
 
     @model_validator(mode="after")

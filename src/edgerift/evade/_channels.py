@@ -1,4 +1,4 @@
-"""Grey images under attack: one channel is held and moved, and every model is shown it as often as it has channels."""
+"""Grey images under attack: one channel is perturbed, and repeated for models that take several."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from torch import Tensor
 
 
 def held(images: Tensor, *, grey: bool) -> Tensor:
-    """Take the part of images `[N,C,H,W]` that an attack moves: all channels, or the one of grey images, `[N,1,H,W]`.
+    """Return the channels of images `[N,C,H,W]` that an attack perturbs: all, or one of grey images, `[N,1,H,W]`.
 
-    A camera that records grey images cannot record a coloured one, so that a change of one channel alone is no finding.
+    A greyscale camera cannot record a coloured image, so a change of a single channel is no finding.
     """
     return images[:, :1].contiguous() if grey else images
 
 
 def shown(images: Tensor, channels: int) -> Tensor:
-    """Give held images `[N,C,H,W]` as a model wants them, `[N,channels,H,W]`: one channel is repeated.
+    """Expand images `[N,C,H,W]` to the channels of a model, `[N,channels,H,W]`: one channel is repeated.
 
     The gradient of the one channel is the sum over its copies.
 

@@ -1,4 +1,4 @@
-"""A float model in the place of a build: the control that tells further training from quantization."""
+"""A float model in the place of a build: the control that separates fine-tuning from quantization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.zoo import frozen_copy
 @final
 @dataclass(frozen=True)
 class FloatBuild:
-    """A float model that answers as a build does; nothing of it is quantized."""
+    """A float model with the interface of a build; nothing of it is quantized."""
 
     model: nn.Module
     runtime: str = "float"
@@ -27,7 +27,7 @@ class FloatBuild:
         return twin_scores(self.model, images)
 
     def fingerprint(self) -> Fingerprint:
-        """Say that there is no artefact."""
+        """Return the digest of a build without an artefact."""
         return Fingerprint(runtime=self.runtime, version="", sha256="", processor="", instructions="")
 
     def integer_macs(self) -> float:
@@ -36,7 +36,7 @@ class FloatBuild:
 
 
 def float_pair(original: nn.Module, other: nn.Module) -> tuple[Pair, Steering]:
-    """Put another float model in the build's place, and make the modules that steer an attack on it."""
+    """Put another float model in the build's place, and make the modules whose gradients an attack on it uses."""
     other = frozen_copy(other)
     pair = Pair(original, None, FloatBuild(other))
     return pair, Steering(folded(frozen_copy(original)), (folded(other),))

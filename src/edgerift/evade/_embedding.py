@@ -19,15 +19,15 @@ _GROUPS: Final[tuple[Group, ...]] = (
     ("build", "clean"),
     ("build", "attacked"),
 )
-#: How many neighbours t-SNE looks at where there are points enough.
+#: The perplexity of t-SNE where there are enough points.
 _PERPLEXITY: Final = 30.0
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points float32 `[M,2]`; for each its label (`[M]`), whose features it shows and of which image.
+    """Points float32 `[M,2]`; for each its label (`[M]`), its model and its image's condition.
 
-    `explained` are the shares of variance that the two axes of a PCA hold, in [0, 1]; None for t-SNE.
+    `explained` are the shares of variance that the two axes of a PCA explain, in [0, 1]; None for t-SNE.
     """
 
     method: Literal["pca", "tsne"]
@@ -43,11 +43,11 @@ def embedding(
 ) -> Embedding:
     """Embed features in two dimensions, all groups together.
 
-    `features` gives for (model, condition) the features `[N,D]` of the same N images, whose labels are `labels`
-    (int64 `[N]`). Each feature is brought to mean 0 and deviation 1 over all groups; constant ones are left out.
+    `features` gives for (model, condition) the features `[N,D]` of the same N images, whose labels are `labels` (int64
+    `[N]`). Each feature is standardised to mean 0 and deviation 1 over all groups; constant ones are left out.
 
-    - `"pca"`: the two axes of greatest variance. Each one's largest coefficient is positive, so that the picture does
-      not turn over from one machine to the next.
+    - `"pca"`: the two axes of greatest variance. Each one's largest coefficient is positive, so that the picture is not
+      mirrored between machines.
     - `"tsne"`: t-SNE (van der Maaten and Hinton, JMLR 2008) of scikit-learn, started from the PCA, with perplexity
       min(30, (M - 1) / 3); `seed` decides its random choices.
 
@@ -93,7 +93,7 @@ def _standardised(values: Tensor) -> Tensor:
         raise InputError("the features hold NaN or infinity; check the model's weights")
     centred = values - values.mean(0)
     deviation = centred.square().mean(0).sqrt()
-    # A constant column leaves a rest of its rounding.
+    # A constant column leaves a residue of rounding.
     varies = deviation > 1e-9 * values.abs().amax(0)
     if not varies.any():
         raise InputError("every feature is the same for all images; there is nothing to embed")

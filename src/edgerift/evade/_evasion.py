@@ -1,4 +1,4 @@
-"""What a search leaves: verified images, and every count that a report needs."""
+"""The result of a search: verified images, and every count that a report needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgerift.steps import read_tensors, write_whole
 @final
 @dataclass(frozen=True)
 class Dropped:
-    """How many of the images looked at cannot be evaded, by who is wrong about them before any attack."""
+    """How many of the examined images are not eligible, by which model misclassifies them before any attack."""
 
     original_wrong: int = 0
     build_wrong: int = 0
@@ -44,8 +44,8 @@ class Evasion:
       where there was none; the last candidate.
     - `clean_original`, `clean_build`, `original`, `build`, `last_original`, `last_build` float32 `[N,K]`: logits of
       `clean`, of `images` (for evasive ones, decoded from their PNG file) and of `last`.
-    - `evasive` bool `[N]`: evasive at any iterate, and again when judged from the PNG file; `void`: found, but not
-      evasive from the file. `fooled`: the build was wrong about some candidate.
+    - `evasive` bool `[N]`: evasive at any iterate, and reproduced from the PNG file; `void`: evasive, but not from the
+      file. `fooled`: the build misclassified some candidate.
     - `first` int64 `[N]`: gradient calls before the first success, -1 where not evasive. `gradient_calls`,
       `build_questions`, `original_questions`, `zero_gradients` int64 `[N]`: counts.
     """
@@ -92,19 +92,19 @@ class Evasion:
 
     @property
     def rate_top5(self) -> Rate | None:
-        """Evasive images whose answer is none of the original's five best; None with fewer than six classes."""
+        """Evasive images whose answer is not in the original's top 5; None with fewer than six classes."""
         if self.build.shape[1] < 6:
             return None
         return self._rate(self.evasive & is_beyond_top5(self.original, self.build))
 
     @property
     def fooled_rate(self) -> Rate:
-        """Images about which the build was wrong at some candidate, whatever the original said."""
+        """Images of which the build misclassified some candidate, whatever the original answered."""
         return self._rate(self.fooled)
 
     @property
     def original_fooled_rate(self) -> Rate:
-        """Images about which the original is wrong at the reported image."""
+        """Images that the original misclassifies at the reported candidate."""
         return self._rate(self.original.argmax(1) != self.labels)
 
     def confidence_delta(self, *, clean: bool = False) -> float:
@@ -143,7 +143,7 @@ class Evasion:
 
     @staticmethod
     def load(path: Path) -> Evasion:
-        """Read a result; raises `InputError` for a file that is none."""
+        """Read a result; raises `InputError` for any other file."""
         about, tensors = read_tensors(path, lambda reason: InputError(f"{path} is no result of a search: {reason}"))
         try:
             return Evasion(

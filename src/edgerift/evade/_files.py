@@ -1,4 +1,4 @@
-"""Evidence: images as PNG files, and the judgement of what such a file holds."""
+"""Evidence: images as PNG files, and the models' answers to such a file."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def read_png(content: bytes | Path) -> Tensor:
 
 
 def judged_from_png(victim: Victim, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """Answer one uint8 image `[3,H,W]` through its PNG file, alone: the original's and the build's logits `[K]`."""
+    """Query both models with one uint8 image `[3,H,W]` through its PNG file, alone: logits `[K]` each."""
     decoded = read_png(png_bytes(image))[None]
     return victim.original_scores(decoded)[0], victim.build_scores(decoded, label[None])[0]

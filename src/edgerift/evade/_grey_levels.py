@@ -1,4 +1,4 @@
-"""Sizes in grey levels, told apart from the shares of 255 that other toolkits take."""
+"""Sizes in grey levels, distinguished from the fractions of 255 that other toolkits take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHARE: Final = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
 
 
 def meant(given: object) -> str:
-    """Word which whole grey levels a number may mean: of 255 where it is a share, else of those beside it; "" for none.
+    """Suggest the whole grey levels that a number may mean: of 255 for a fraction, else the nearest; "" for none.
 
     >>> meant(0.0314), meant("8/255"), meant(0.3), meant(8.5), meant(8), meant("far")
     ('8', '8', '76 or 77', '8 or 9', '', '')

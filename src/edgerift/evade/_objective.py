@@ -1,4 +1,4 @@
-"""What a search maximises: one number for each image, from the logits of the original and of the builds' twins."""
+"""What a search maximises: one value per image, from the logits of the original and of the builds' twins."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ObjectiveSettings(Settings, ABC):
 
     def sides(self, original: Tensor, adapted: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute `[N]` what has to stay positive for the original and become negative for the builds."""
-        raise NotImplementedError(f"{type(self).__name__} has no two sides")
+        raise NotImplementedError(f"{type(self).__name__} does not have two sides")
 
     @property
     def wanted(self) -> int | None:
@@ -53,7 +53,7 @@ def objective(cls: type[_Named]) -> type[_Named]:
 
 
 class Custom(ObjectiveSettings):
-    """Stands in an attack's description for a callable of the user's own, by its name."""
+    """Represents a user's own callable in an attack's description, by its name."""
 
     type: Literal["custom"] = "custom"
     name: str
@@ -64,13 +64,13 @@ class Custom(ObjectiveSettings):
 
 
 def name_of(objective: Objective) -> str:
-    """Give the name of a callable of the user's own."""
+    """Return the name of a user's own callable."""
     name: str = getattr(objective, "__qualname__", type(objective).__qualname__)
     return name
 
 
 def guarded(objective: Objective) -> Objective:
-    """Word what a callable of the user's own raises in one line, as an :class:`~edgerift.errors.InputError`."""
+    """Turn what a user's own callable raises into a one-line :class:`~edgerift.errors.InputError`."""
 
     def called(original: Tensor, adapted: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         call = "as objective(original, adapted, labels): logits [N,K], a tuple of such, int64 [N]; to values [N]"
@@ -81,7 +81,7 @@ def guarded(objective: Objective) -> Objective:
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute z_y - max_{k != y} z_k `[N]` of logits `[N,K]`: positive where the label wins.
+    """Compute z_y - max_{k != y} z_k `[N]` of logits `[N,K]`: positive where the label is the top class.
 
     >>> margin(torch.tensor([[1.0, 3.0, 2.5]]), torch.tensor([1]))
     tensor([0.5000])

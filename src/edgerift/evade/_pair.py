@@ -1,4 +1,4 @@
-"""What is attacked: an original and the build of it that ships, and the models whose gradients steer the search."""
+"""What is attacked: an original and its deployed build, and the models whose gradients the search follows."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from edgerift.zoo import frozen_copy
 class Steering:
     """The modules that a search takes its gradients from: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
 
-    What an attacker knows is what stands here. White box: a copy of the original and each build's twin. An attacker
-    who lacks a model puts a surrogate in its place; the judges stay the true ones. A module that is in training mode,
-    has parameters that take gradients or weights that are not float32 is copied to float32, in evaluation mode and
-    frozen. One that answers probabilities counts as one that answers their logarithms: :meth:`on_logits`.
+    They are what the attacker knows. White box: a copy of the original and each build's twin. An attacker who lacks a
+    model uses a surrogate instead; the true models still judge. A module that is in training mode, has parameters that
+    take gradients or weights that are not float32 is copied to float32, in evaluation mode and frozen. For one that
+    answers probabilities their logarithms are used: :meth:`on_logits`.
     """
 
     original: nn.Module
     adapted: tuple[nn.Module, ...]
 
     def __post_init__(self) -> None:
-        """Check that there is something to fool; raises `InputError`."""
+        """Check that there is an adapted module; raises `InputError`."""
         if not self.adapted:
             raise InputError("steering needs at least one adapted module; give a build's twin or a surrogate of it")
         object.__setattr__(self, "original", _settled(self.original))
         object.__setattr__(self, "adapted", tuple(_settled(module) for module in self.adapted))
 
     def to(self, device: torch.device | str) -> Steering:
-        """Copy every module to a device; these stay where they are."""
+        """Copy every module to a device; the originals stay where they are."""
         first, *others = (copy.deepcopy(module).to(device) for module in (self.original, *self.adapted))
         return Steering(first, tuple(others))
 
     def on_logits(self) -> Steering:
-        """Let every module answer float32 logits, and refuse one without a gradient: the same modules, read as such."""
+        """Wrap every module to answer float32 logits, and refuse one without a gradient."""
         return Steering(
-            LogitsModule(self.original, "the original that steers"),
-            tuple(LogitsModule(module, "the adapted model that steers") for module in self.adapted),
+            LogitsModule(self.original, "the original of the steering"),
+            tuple(LogitsModule(module, "the adapted model of the steering") for module in self.adapted),
         )
 
 
 class Victim(Protocol):
-    """What a search needs of a :class:`Pair` or a :class:`Fleet`: who judges, and who steers in the white box."""
+    """What a search needs of a :class:`Pair` or a :class:`Fleet`: the judges, and the white-box gradients."""
 
     @property
     def original(self) -> nn.Module:
@@ -60,13 +60,13 @@ class Victim(Protocol):
 
     @property
     def folded_original(self) -> nn.Module:
-        """The float model in a form that costs less."""
+        """The float model in a cheaper form."""
 
     def original_scores(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,3,H,W]` with the original's logits `[N,K]`."""
 
     def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the logits `[N,K]` of the build that an evasion has to fool."""
+        """Answer uint8 images `[N,3,H,W]` with the logits `[N,K]` of the build that has to be fooled."""
 
     def white_box(self) -> Steering:
         """Make the modules whose gradients a white-box attacker has."""
@@ -75,11 +75,11 @@ class Victim(Protocol):
 @final
 @dataclass(frozen=True)
 class Pair:
-    """An original, its program and the build that ships.
+    """An original, its program and its deployed build.
 
-    The original is copied to float32 and put into evaluation mode. `program` may be None when only surrogates steer.
-    An original or a build that answers probabilities is read as one that answers their logarithms, and an
-    :class:`~edgerift.errors.ProbabilitiesWarning` says so.
+    The original is copied to float32 and put into evaluation mode. `program` may be None when only surrogates give
+    gradients. For an original or a build that answers probabilities their logarithms are used, with a
+    :class:`~edgerift.errors.ProbabilitiesWarning`.
     """
 
     original: nn.Module
@@ -87,7 +87,7 @@ class Pair:
     build: Build
 
     def __post_init__(self) -> None:
-        """Keep an own copy of the original, so that nothing done to the caller's changes a verdict."""
+        """Copy the original, so that later changes to the caller's do not affect a verdict."""
         object.__setattr__(self, "original", frozen_copy(self.original).cpu())
 
     def original_scores(self, images: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class Pair:
 
     @cached_property
     def folded_original(self) -> nn.Module:
-        """The original in a form whose answers and gradients cost less, equal up to the rounding of float."""
+        """The original in a form with cheaper answers and gradients, equal up to float rounding."""
         return folded(self.original)
 
     @cached_property
@@ -131,10 +131,10 @@ class Pair:
 @final
 @dataclass(frozen=True)
 class Fleet:
-    """One original and several builds of it, all of which an evasion has to fool.
+    """One original and several builds of it, all of which an adversarial example has to fool.
 
-    `members` are pairs that share the original. For each image the fleet answers with the build that holds longest,
-    the one with the largest margin for the label: when that one is wrong, all are.
+    `members` are pairs that share the original. For each image the fleet answers with its most robust build, the one
+    with the largest margin for the label: when that one is wrong, all are.
     """
 
     members: tuple[Pair, ...]
@@ -154,10 +154,10 @@ class Fleet:
         return self.members[0].original_scores(images)
 
     def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Answer each uint8 image `[N,3,H,W]` with the logits `[N,K]` of the build most sure of its label `[N]`."""
+        """Answer each uint8 image `[N,3,H,W]` with logits `[N,K]` of the build most confident of its label `[N]`."""
         answers = torch.stack([member.build_scores(images) for member in self.members])
         margins = torch.stack([margin(scores, labels) for scores in answers])
-        # At a margin of exactly zero either is possible, and a build that is right holds longer than one that is wrong.
+        # At a margin of exactly zero a build may be right or wrong; one that is right ranks above one that is wrong.
         holding = torch.where(answers.argmax(2) == labels, margins, margins - torch.finfo(torch.float32).tiny)
         return answers[holding.argmax(0), torch.arange(len(labels))]
 

@@ -1,4 +1,4 @@
-"""Named attacks: the paper's setting, its baselines, and the strongest found here."""
+"""Named attacks: the paper's setting, its baselines, and the strongest one known here."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from edgerift.evade.objectives._pair_margin import PairMargin
 
 
 def presets(epsilon: int = 8, steps: int = 20) -> dict[str, Attack]:
-    """Describe the named attacks for an epsilon in grey levels and `steps` gradient calls; `fgsm`, `r-fgsm` make one.
+    """Describe the named attacks for an epsilon in grey levels and `steps` gradient calls; `fgsm`, `r-fgsm` use one.
 
-    - `default`: the strongest found here, the pair margin with the balance rule and shrinking steps, the first of them
-      1 grey level, or as much more as it takes to go two and a half times epsilon in all.
+    - `default`: the strongest known here, the pair margin with the balance rule and shrinking steps, the first of them
+      1 grey level, or more where needed for a total of two and a half times epsilon.
     - `diva-2022`: the setting of the paper; `diva-apgd`, `pair-margin`, `pair-margin-apgd`, `pair-margin-shrinking`:
       its objective and the clamped margin with other steps.
-    - `pgd`, `mi-fgsm`, `cw`, `apgd`, `fgsm`, `r-fgsm`: baselines that look at the build alone.
+    - `pgd`, `mi-fgsm`, `cw`, `apgd`, `fgsm`, `r-fgsm`: baselines that use the build alone.
     """
     common = Attack(epsilon=epsilon, steps=steps)
     whole = float(max(common.epsilon, 1))

@@ -1,4 +1,4 @@
-"""Where a search starts: at the image, or at a random place in its box that the image's content and a seed decide."""
+"""Where a search starts: at the image, or at a random point of its box, drawn by the image's content and a seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def box(images: Tensor, epsilon: int) -> tuple[Tensor, Tensor]:
 
 
 def project(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Bring float images to the nearest whole grey levels inside their box, as uint8.
+    """Project float images to the nearest whole grey levels inside their box, as uint8.
 
     >>> project(torch.tensor([2.5, 3.4, 99.0]), torch.tensor([0.0] * 3), torch.tensor([10.0] * 3))
     tensor([ 2,  3, 10], dtype=torch.uint8)
@@ -26,10 +26,10 @@ def project(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def starts(images: Tensor, numbers: list[int], attack: Attack) -> Tensor:
-    """Place the starts of uint8 images `[N,C,H,W]`: float32, whole grey levels or, for random-sign, half an epsilon.
+    """Draw the starts of uint8 images `[N,C,H,W]`: float32, whole grey levels or, for random-sign, half an epsilon.
 
-    `numbers` says the how manieth start of its image each is. The draw depends on the image's bytes, the number and
-    the attack's seed alone, so that neither order nor batches change it.
+    `numbers` is the number of each restart of its image. The draw depends on the image's bytes, the number and the
+    attack's seed alone, so that neither order nor batches change it.
     """
     placed = images.float()
     low, high = box(images, attack.epsilon)

@@ -1,4 +1,4 @@
-"""How a search moves: the step rules, on a batch whose samples may be at different points of their search."""
+"""The step rules of a search, on a batch whose samples may be at different steps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgerift.evade._attack import Attack
 
 State = dict[str, Tensor]
 """One row for each sample of the batch: `position`, `low` and `high` float32 `[B,C,H,W]` in grey levels, `taken` int64
-`[B]` (gradient calls since the start), and what the rule itself remembers."""
+`[B]` (gradient calls since the start), and the state of the rule itself."""
 
-#: APGD's momentum, and the share of steps that have to raise the objective for its step to stay.
+#: APGD's momentum, and the share of steps that have to raise the objective for its step size to stay.
 _MOMENTUM: Final = 0.75
 _RISING: Final = 0.75
 
-#: Beyond this multiplier a weight of one of the two gradients would change its sign.
+#: Beyond this multiplier the weight of one of the two gradients would change sign.
 _LARGEST: Final = 2.0
 _BISECTIONS: Final = 12
 
@@ -28,7 +28,7 @@ _BISECTIONS: Final = 12
 class Slope:
     """The objective where a batch is judged: `values` `[B]`, its `gradient` `[B,C,H,W]` for images in `[0,1]`.
 
-    Where both sides are told apart, `level` `[B]` is the mean of the two margins, `level_gradient` its gradient.
+    Where both sides are separate, `level` `[B]` is the mean of the two margins, `level_gradient` its gradient.
     """
 
     values: Tensor
@@ -38,10 +38,10 @@ class Slope:
 
 
 class StepRule(Protocol):
-    """What moves the positions of a batch up the objective."""
+    """A rule that moves the positions of a batch up the objective."""
 
     def remember(self, position: Tensor) -> State:
-        """Make what the rule remembers for fresh starts at `position`."""
+        """Make the initial state of the rule for starts at `position`."""
 
     def move(self, state: State, slope: Slope) -> None:
         """Replace `state["position"]`, given the slope of the objective there."""
@@ -57,7 +57,7 @@ def step_rule(attack: Attack) -> StepRule:
 
 
 def step_size(attack: Attack, state: State) -> Tensor:
-    """Say how far each sample moves now: grey levels `[B,1,1,1]`, on the linear schedule step (1 - taken / steps)."""
+    """Return each sample's current step size, grey levels `[B,1,1,1]`: linear is step (1 - taken / steps)."""
     shrinking = attack.schedule == "linear"
     share = 1 - state["taken"] / attack.steps if shrinking else torch.ones_like(state["taken"])
     return _to_rows(attack.step * share)
@@ -134,7 +134,7 @@ class _AutoStep:
         state["value"] = values
 
     def _shrink(self, state: State) -> Tensor:
-        """Halve the steps of the samples that are due, and tell which they are: bool `[B]`."""
+        """Halve the step sizes of the samples that are due, and return which: bool `[B]`."""
         due = torch.isin(state["taken"], self._checkpoints.to(state["taken"].device))
         stuck = ~state["halved"] & (state["best_at_checkpoint"] == state["best"])
         halve = due & ((state["rises"] < _RISING * state["since"]) | stuck)
@@ -148,19 +148,19 @@ class _AutoStep:
 
 @final
 class _BalanceStep:
-    """A step along the rift: raises the smaller of the two margins that an evasive image needs, as far as it can.
+    """A step along the disagreement region: raises the smaller of an evasive image's two margins as far as possible.
 
-    An image evades where m_original > 0 and m_build < 0, which is a thin sheet along the decision boundary; a sign step
-    along any fixed sum of the two gradients jumps over it. With both margins linear around the iterate, the move is the
-    solution of the linear program
+    An image evades where m_original > 0 and m_build < 0, which is a thin region along the decision boundary; a sign
+    step along any fixed sum of the two gradients jumps over it. With both margins linear around the iterate, the move
+    is the solution of the linear program
 
         maximise min(m_original, -m_build)   subject to   |move| <= step,   position + move in the box
 
     With the gap d = m_original - m_build and the level l = (m_original + m_build) / 2 that minimum is d / 2 - |l|, so
     that the best move widens the gap and brings the level to zero. Pixel by pixel it is one end of the pixel's range or
     the other, as the sign of grad d - multiplier * grad l says, with the multiplier in [-2, 2] at which the level
-    becomes zero; where it cannot, the multiplier is an end of that range, and the move is that of the one model whose
-    margin is the smaller whatever happens.
+    becomes zero; where it cannot, the multiplier is an end of that range, and the move follows the one model whose
+    margin stays the smaller one.
     """
 
     def __init__(self, attack: Attack) -> None:
@@ -202,7 +202,7 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
 
 
 def _checkpoints(steps: int) -> list[int]:
-    """Say after how many steps APGD looks back: at p_j of all, p_1 = 0.22, periods shrinking by 0.03 to 0.06.
+    """Return the steps at which APGD checks its progress: at p_j of all, p_1 = 0.22, periods shrinking by 0.03 to 0.06.
 
     >>> _checkpoints(100)
     [22, 41, 57, 70, 80, 87, 93, 99]

@@ -13,7 +13,7 @@ from edgerift import zoo
 
 @final
 class Vote(nn.Module):
-    """Clones that answer together: the logarithm of the mean of their posteriors; one alone answers its own logits."""
+    """An ensemble of clones: the logarithm of the mean of their posteriors; a single one answers its own logits."""
 
     def __init__(self, clones: Sequence[nn.Module]) -> None:
         """Take clones from images `[N,3,H,W]` in [0, 1] to logits `[N,K]`."""
@@ -39,8 +39,8 @@ def make_clones(student: str, count: int, classes: int, size: int, seed: int) ->
 def disagreement(logits: Tensor) -> Tensor:
     """Compute how far clones disagree (DisGUIDE): `[clones,N,K]` to `[N]`, the mean over classes of the deviation.
 
-    It is the standard deviation of the clones' posteriors as of a sample, as the authors' code has it: for two clones
-    their distance over the root of two.
+    It is the standard deviation of the clones' posteriors as of a sample, as in the authors' code: for two clones their
+    distance divided by the root of two.
     """
     posteriors = logits.float().softmax(2)
     return posteriors.var(0).clamp_min(1e-12).sqrt().mean(1)

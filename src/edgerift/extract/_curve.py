@@ -1,4 +1,4 @@
-"""What an attack learnt while it spent its budget."""
+"""The learning curve of an attack over its budget."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edgerift.settings import Settings
 
 
 class Measured(Settings):
-    """What somebody who has the victim measures of a clone on the way; the attack never sees it.
+    """What the victim's owner measures of a clone during the attack; the attack never sees it.
 
     `error` and `disagreement` are shares in [0, 1] of the victim's test images, `divergence` the mean KL(victim ||
-    clone) on them in nats. `masking` tells what the attack's differences are worth at that moment.
+    clone) on them in nats. `masking` is the quality of the attack's differences at that point.
     """
 
     error: float
@@ -26,10 +26,10 @@ class Measured(Settings):
 
 
 class CurvePoint(Settings):
-    """Where an attack stood after so many `queries`.
+    """The state of an attack after `queries` queries.
 
     `clone_loss` is the mean loss of the clones' steps on new images since the last point, `zero_share` the share of the
-    attack's own finite differences in which the victim's answer did not change at all; None without differences.
+    attack's own finite differences for which the victim's answer did not change at all; None without differences.
     """
 
     queries: int

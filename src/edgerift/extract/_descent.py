@@ -37,6 +37,6 @@ def learning_rate(descent: Descent, iteration: int, total: int) -> float:
 
 
 def set_learning_rate(chosen: torch.optim.Optimizer, rate: float) -> None:
-    """Give all of an optimiser's parameters a learning rate."""
+    """Set the learning rate of all of an optimiser's parameters."""
     for group in chosen.param_groups:
         group["lr"] = rate

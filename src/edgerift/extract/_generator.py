@@ -1,4 +1,4 @@
-"""The generator of the data-free attacks, and how its images are drawn."""
+"""The generator of the data-free attacks, and the images it makes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from edgerift.errors import InputError
 class Generator(nn.Module):
     """DFME's generator (Truong et al. 2021, arXiv 2011.14779): latent vectors `[N,Z]` to images before their tanh.
 
-    A linear layer to `width` channels of a quarter of the side, twice doubled and convolved (to as many channels, then
-    to half), with batch norm and leaky ReLU of 0.2, a convolution to three channels (to one for grey images) and a last
-    batch norm, which scales and shifts only where `affine` is true, as in MAZE (Kariyappa et al. 2021, arXiv
-    2005.03161).
+    A linear layer to `width` channels at a quarter of the side, two upsamplings by 2 with convolutions (to the same
+    number of channels, then to half), batch norm and leaky ReLU of 0.2, a convolution to three channels (to one for
+    grey images) and a last batch norm, which scales and shifts only where `affine` is true, as in MAZE (Kariyappa et
+    al. 2021, arXiv 2005.03161).
 
-    Raises :class:`~edgerift.errors.InputError` for images whose side is no multiple of four.
+    Raises :class:`~edgerift.errors.InputError` for images whose side is not a multiple of four.
     """
 
     def __init__(self, latent: int, size: int, *, affine: bool = False, width: int = 128, grey: bool = False) -> None:
-        """Make one for images of `size` pixels a side, its weights drawn from torch's global state."""
+        """Make one for images of `size` pixels per side; the weights come from torch's global random state."""
         super().__init__()
         if size % 4 != 0:
-            raise InputError(f"images of {size} pixels a side; the generator makes multiples of 4, give another size")
+            raise InputError(
+                f"images of {size} pixels per side; the generator needs a multiple of 4, give another size"
+            )
         self.side, self.width = size // 4, width
         channels = 1 if grey else 3
         self.linear = nn.Linear(latent, width * self.side**2)
@@ -51,7 +53,7 @@ class Generator(nn.Module):
 
 
 def squashed(points: Tensor) -> Tensor:
-    """Make images `[N,3,H,W]` in [0, 1] of points `[N,C,H,W]`: `(tanh(x) + 1) / 2`, one channel three times.
+    """Map to images `[N,3,H,W]` in [0, 1] the points `[N,C,H,W]`: `(tanh(x) + 1) / 2`, one channel three times.
 
     >>> squashed(torch.tensor([0.0, 20.0]).view(2, 1, 1, 1)).flatten(1)
     tensor([[0.5000, 0.5000, 0.5000],

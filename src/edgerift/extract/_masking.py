@@ -1,4 +1,4 @@
-"""How much of a finite difference is the victim's slope, and how much is the grid that it computes on."""
+"""How much of a finite difference is the victim's slope, and how much is gradient masking by its integer grid."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from edgerift.train import exact_float32
 Answer = Callable[[Tensor], Tensor]
 
 
-#: Below this correlation a difference tells next to nothing about the slope.
+#: Below this correlation a difference carries almost no information about the slope.
 _BLIND: Final = 0.1
-#: How many points are looked at together: a slope keeps all that the victim computes.
+#: How many points are evaluated at once: autograd keeps all activations of the victim.
 _TOGETHER: Final = 64
 
 
 class Masking(Settings):
-    """What a victim's finite differences are worth, as somebody sees who has the victim; no attack ever does.
+    """The quality of finite differences of a victim, measured with access to the victim; no attack sees it.
 
     At `points` images of the generator and one random direction each, `epsilon` wide before the tanh, along which the
     attack would take a difference of its loss, to both sides where it does: `zero_share` is the share of points where
     the victim's answer does not change at all, `correlation` that of the differences with the true slopes (of a
     differentiable model of the victim, by autograd), and `ratio` the root mean square of the differences over that of
-    the slopes: 1 where they are exact, far more where they are rounding. Correlation and ratio are None where one of
+    the slopes: 1 where they are exact, far more where rounding dominates. Correlation and ratio are None where one of
     the two is zero everywhere.
     """
 
@@ -43,7 +43,7 @@ class Masking(Settings):
 
     @property
     def correlation_low(self) -> float | None:
-        """The lower end of the correlation's 95 % interval, by Fisher's transform; None where there is none."""
+        """The lower bound of the correlation's 95 % interval, by Fisher's transform; None where there is none."""
         if self.correlation is None or self.points <= 3:
             return None
         inside = min(max(self.correlation, -1 + 1e-9), 1 - 1e-9)
@@ -51,7 +51,7 @@ class Masking(Settings):
 
     @property
     def is_blind(self) -> bool:
-        """Whether the differences are not shown to follow the slopes: the correlation's interval reaches below 0.1."""
+        """Whether the correlation with the slopes is not significant: its interval reaches below 0.1."""
         return self.correlation_low is None or self.correlation_low < _BLIND
 
 

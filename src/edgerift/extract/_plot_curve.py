@@ -1,4 +1,4 @@
-"""An attack's learning curve as a picture."""
+"""The plot of an attack's learning curve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgerift.steps import write_whole
 
 
 def plot_curve(curve: Sequence[CurvePoint], victim_error: float, path: Path) -> None:
-    """Draw error and disagreement over the queries, and beside them what the differences are worth, into a PNG file.
+    """Draw error and disagreement over the queries, and beside them the quality of the differences, into a PNG file.
 
     The same curve gives the same bytes. Raises `StoreError` when the file cannot be written.
     """
@@ -42,7 +42,7 @@ def plot_curve(curve: Sequence[CurvePoint], victim_error: float, path: Path) -> 
         masked.plot(*zip(*slopes, strict=True), label="correlation with the slopes", marker="o", markersize=3)
     masked.set_ylim(-1.05 if any(value < 0 for _, value in slopes) else -0.05, 1.05)
     if not zeros:
-        masked.text(0.5, 0.5, "takes no differences", transform=masked.transAxes, ha="center", color="0.4")
+        masked.text(0.5, 0.5, "uses no differences", transform=masked.transAxes, ha="center", color="0.4")
     for axes in (quality, masked):
         axes.set_xlabel("queries")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))

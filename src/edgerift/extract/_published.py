@@ -1,4 +1,4 @@
-"""Which data-free attacks there are: each is registered by the module that says what its publication does."""
+"""The registry of data-free attacks: each is registered by the module with its published settings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgerift.settings import Registry
 
 @dataclass(frozen=True)
 class Published:
-    """A data-free attack as its publication has it.
+    """A data-free attack as published.
 
-    `title` is what tables call it, `about` what it does, in one clause, and `settings` are the fields of
+    `title` is its name in tables, `about` its description in one clause, and `settings` are the fields of
     :class:`DataFree` where they differ from the defaults.
     """
 

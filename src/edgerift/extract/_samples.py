@@ -1,4 +1,4 @@
-"""What a generator makes, as a picture."""
+"""A sheet of generated images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.extract._generator import Generator, squashed
 from edgerift.steps import write_whole
 
 _SIDE: Final = 8
-#: Small images are enlarged to about this, so that a person sees their pixels.
+#: Small images are enlarged to about this, so that their pixels are visible.
 _PIXELS: Final = 64
 
 

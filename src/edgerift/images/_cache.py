@@ -1,4 +1,4 @@
-"""Decoded images on the disk: memory-mapped, whole or not at all, and built again when damaged."""
+"""Decoded images on the disk: memory-mapped, written atomically, and rebuilt when damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INDEX = "entry.json"
 
 
 def default_cache() -> Path:
-    """Name the folder for decoded images when the user names none.
+    """Return the default folder for decoded images.
 
     It is `$EDGERIFT_CACHE`, else `edgerift` in the user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`).
     """
@@ -28,11 +28,11 @@ def default_cache() -> Path:
 
 
 def cached(cache: Path, key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of the entry `key` and what `build` noted about it, building it where needed.
+    """Return the folder of the entry `key` and the note of `build`, building it where needed.
 
-    `build` writes files into the folder it is given and returns a note that has a JSON. An entry that misses
-    a file, or holds one that has changed since it was written, is built again. One process builds, the others
-    wait. Raises `StoreError` when the disk or the folder refuses, and whatever `build` raises.
+    `build` writes files into the folder it is given and returns a note that has a JSON. An entry that misses a file, or
+    holds one that has changed since it was written, is built again. One process builds, the others wait. Raises
+    `StoreError` when the disk or the folder cannot be written, and whatever `build` raises.
     """
     folder = cache / "images" / key
     note = _intact(folder)

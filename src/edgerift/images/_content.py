@@ -1,4 +1,4 @@
-"""What a source holds once it is decoded, and the rules that labels and groups obey."""
+"""The decoded content of a source, and the rules for labels and groups."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Part(NamedTuple):
 class Content(NamedTuple):
     """A source's splits, `"train"` and perhaps `"test"`, and the names of its classes.
 
-    Where the source has no class names, `numbers` are the labels that occur in it, in rising order, and the
-    labels count through them. `notes` say what was decided about the source, each in one line.
+    Where the source has no class names, `numbers` are the labels that occur in it, in rising order, and the labels
+    count through them. `notes` are the decisions about the source, one line each.
     """
 
     parts: Mapping[str, Part]
@@ -40,11 +40,11 @@ class Content(NamedTuple):
 
 
 class Source(ABC):
-    """Where images come from."""
+    """A source of images."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Name the content as it is now, without decoding it. Raises `DataError` for a damaged file."""
+        """Return the fingerprint of the present content, without decoding it. Raises `DataError` for a damaged file."""
 
     @abstractmethod
     def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:

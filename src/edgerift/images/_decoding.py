@@ -17,7 +17,7 @@ ASK_FOR_SIZE = "pass a size, such as 32, and all are scaled to one square"
 
 
 class Decoded(NamedTuple):
-    """What came with the images: raw labels and groups, whether any was scaled, and the side of all."""
+    """The data besides the pixels: raw labels and groups, whether any image was scaled, and the side of all."""
 
     labels: list[Any]
     groups: list[Any] | None
@@ -59,7 +59,7 @@ def _decode(name: str, source: bytes | Path | None, size: int | None) -> tuple[N
 
 
 class _GrowingArray:
-    """A `.npy` file of square colour images that does not know its length until the last one is written."""
+    """A `.npy` file of square colour images whose length is known only after the last one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.length = 0

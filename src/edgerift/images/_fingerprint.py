@@ -9,7 +9,7 @@ from edgerift.errors import DataError
 
 
 def derive(*parts: str | bytes) -> str:
-    """Name what an operation makes of its inputs: 32 hexadecimal digits of a SHA-256 over all `parts`.
+    """Name the result of an operation on its inputs: 32 hexadecimal digits of a SHA-256 over all `parts`.
 
     Each part is hashed by itself first, so that moving a byte from one part to the next changes the name.
 

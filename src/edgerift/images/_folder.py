@@ -18,7 +18,7 @@ from edgerift.images._walk import files_below
 
 @dataclass(frozen=True)
 class ParquetFiles(Source):
-    """Parquet shards by split; how the files are called and where they lie leaves the fingerprint alone."""
+    """Parquet shards by split; file names and locations do not affect the fingerprint."""
 
     origin: str
     shards: Mapping[str, tuple[Path, ...]]
@@ -56,7 +56,7 @@ class ClassFolders(Source):
         for file in files:
             yield f"{split} {file.relative_to(folder).as_posix()} {source_digest(file)}"
         members = list_members(describe(self.origin, split), folder)
-        # Version 0.1 took these for something else, so what it made of the same files has another name.
+        # Version 0.1 interpreted these differently, so its results for the same files have other names.
         for file, label in members.images:
             path = file.relative_to(folder)
             if file.parent.name != label or any(part.startswith("__") for part in path.parts):
@@ -78,11 +78,11 @@ class ClassFolders(Source):
 def open_folder(origin: str, folder: Path, config: str | None = None) -> Source:
     """Find the splits of a folder: its Parquet files, else its class folders.
 
-    The word `train`, `test` or `validation`, in any case and usual spelling, in the name of a Parquet file or
-    of a folder above it names its split, and so does the whole name of a folder of class folders; files and
-    class folders without such a word are training images where there is no other. Without `test` a
-    `validation` split takes its place. `config` is the subfolder to look in where there is one. Raises
-    `DataError` where there is nothing to read, or where it is not clear what is what.
+    The word `train`, `test` or `validation`, in any case and usual spelling, in the name of a Parquet file or of a
+    folder above it names its split, and so does the whole name of a folder of class folders; files and class folders
+    without such a word are training images where there is no other. Without `test` a `validation` split takes its
+    place. `config` is the subfolder to look in where there is one. Raises `DataError` where there is nothing to read,
+    or where the layout is ambiguous.
     """
     folder = folder / config if config and (folder / config).is_dir() else folder
     files = files_below(folder)

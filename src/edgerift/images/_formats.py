@@ -21,5 +21,5 @@ _SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suff
 
 
 def is_image(file: Path) -> bool:
-    """Tell whether a file is an image by its name."""
+    """Return whether a file is an image by its name."""
     return file.suffix.lower() in _SUFFIXES

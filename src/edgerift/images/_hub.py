@@ -8,15 +8,15 @@ from edgerift.errors import DataError
 
 CONVERTED = "refs/convert/parquet"
 SPLITS = ("train", "test", "val", "dev", "eval")
-"""How the words for splits begin that `open_folder` knows."""
+"""The prefixes of the split names that `open_folder` knows."""
 
 
 def fetch(repository: str, config: str | None, wanted: str) -> Path:
-    """Download the Parquet files of a hub dataset, or find them where they were downloaded before.
+    """Download the Parquet files of a hub dataset, or find an earlier download.
 
-    A dataset that keeps no Parquet files itself is taken from the copy that the hub converts. No code of the
-    dataset is run. `wanted` is what the user called it. Raises `DataError` where the hub cannot be reached or
-    has no such dataset.
+    A dataset that keeps no Parquet files itself is taken from the copy that the hub converts. No code of the dataset is
+    run. `wanted` is the name that the user gave. Raises `DataError` where the hub cannot be reached or has no such
+    dataset.
     """
     import huggingface_hub
     from huggingface_hub.errors import RepositoryNotFoundError

@@ -1,4 +1,4 @@
-"""Labels that are numbers without names: which classes they mean."""
+"""The classes of labels that are numbers without names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MOST_CLASSES = 65_536
 
 
 def settle_labels(origin: str, content: Content, labels: Labels | None) -> Content:
-    """Give every label its class, and say which classes have no image.
+    """Map every label to its class, and report classes without images.
 
-    Numbers without class names are taken as they are where they count from 0 without a gap. Raises `DataError`
-    where they do not and `labels` is not given, and where they cannot be taken as they are.
+    Numbers without class names are taken as they are where they are contiguous from 0. Raises `DataError` where they do
+    not and `labels` is not given, and where they cannot be taken as they are.
     """
     if labels == "renumbered":
         settled = _renumbered(content)
@@ -36,7 +36,7 @@ def reordered(origin: str, content: Content, classes: tuple[str, ...]) -> Conten
     """Give the classes the order of `classes`; raises `DataError` unless they are the same ones, each once."""
     if sorted(classes) != sorted(content.classes) or len(set(classes)) < len(classes):
         raise DataError(
-            f"the classes of '{origin}' cannot be brought into an order of {len(classes)} names: they are "
+            f"the classes of '{origin}' cannot be reordered by {len(classes)} names: they are "
             f"{len(content.classes)}, or others; name each of them once"
         )
     places = np.array([classes.index(name) for name in content.classes], dtype=np.int64)
@@ -45,7 +45,7 @@ def reordered(origin: str, content: Content, classes: tuple[str, ...]) -> Conten
 
 
 def _renumbered(content: Content) -> Content:
-    """Leave out the classes that no image has."""
+    """Drop classes without images."""
     used = np.unique(np.concatenate([part.labels for part in content.parts.values()]))
     parts = {split: part._replace(labels=np.searchsorted(used, part.labels)) for split, part in content.parts.items()}
     return content._replace(parts=parts, classes=tuple(content.classes[code] for code in used), numbers=None)

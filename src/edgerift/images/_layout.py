@@ -1,4 +1,4 @@
-"""Where the class folders of each split lie, and which image is of which class."""
+"""The class folders of each split, and the class of each image."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar")
 
 
 class Layout(NamedTuple):
-    """The folder of class folders of `"train"` and perhaps of `"test"`, and what was decided about the others."""
+    """The folder of class folders of `"train"` and perhaps of `"test"`, and the decisions about the others."""
 
     splits: Mapping[str, Path]
     notes: tuple[str, ...]
 
 
 class Members(NamedTuple):
-    """The images of a folder of class folders, in order, each with its class; all classes, and what was decided."""
+    """The images of a folder of class folders, in order, each with its class; all classes, and the decisions."""
 
     images: tuple[tuple[Path, str], ...]
     classes: tuple[str, ...]
@@ -33,8 +33,8 @@ class Members(NamedTuple):
 def find_layout(origin: str, folder: Path, files: Sequence[Path]) -> Layout:
     """Find the splits of a folder with these files below it; see `open_folder`.
 
-    A folder is a split where its whole name says so and it holds class folders. Raises `DataError` where there
-    is nothing to read, and where names and contents tell different things.
+    A folder is a split where its whole name says so and it holds class folders. Raises `DataError` where there is
+    nothing to read, and where names and contents contradict each other.
     """
     inner = _Inner(folder, files)
     found: dict[str, list[str]] = {}
@@ -90,7 +90,7 @@ def _unread(origin: str, folder: Path, files: Sequence[Path], others: Sequence[P
 
 
 class _Inner:
-    """The folders in a folder by what they hold: class folders, images themselves, or neither."""
+    """The folders in a folder by their content: class folders, images, or neither."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         parts = [file.relative_to(folder).parts for file in files if is_image(file)]

@@ -36,17 +36,15 @@ def load(
     layout, or `train/<class>/` and `test/<class>/`, or `<class>/` alone; split names are known in any case and
     usual spelling. `root` is `$EDGERIFT_DATA` where it is not given.
 
-    `size` scales all images to a square of that many pixels, bilinear and antialiased; without it they keep
-    their own size, which must then be one. A source without test images gives `test_fraction` of its images
-    to the test set by `split` with `seed`. Decoded images are kept in `cache`, else `$EDGERIFT_CACHE`, else
-    the user's cache folder. `augmentation` replaces what is known about the source, which is nothing allowed
-    for an unknown one.
+    `size` scales all images to a square of that many pixels, bilinear and antialiased; without it they keep their own
+    size, which must then be one. A source without test images gives `test_fraction` of its images to the test set by
+    `split` with `seed`. Decoded images are kept in `cache`, else `$EDGERIFT_CACHE`, else the user's cache folder.
+    `augmentation` replaces that of the source, which is none for an unknown one.
 
-    Labels that are numbers without class names have to count from 0 without a gap, unless `labels` tells what
-    they mean: `"as-is"`, where every number up to the highest is a class, or `"renumbered"`, where the numbers
-    that occur are the classes, in rising order and by their own names. Classes without images are left out
-    with `"renumbered"` from a source with class names, too. What was decided about a source that can be read
-    in more than one way is in `notes` of both sets.
+    Labels that are numbers without class names have to count from 0 without a gap, unless `labels` says what they mean:
+    `"as-is"`, where every number up to the highest is a class, or `"renumbered"`, where the numbers that occur are the
+    classes, in rising order and by their own names. Classes without images are left out with `"renumbered"` from a
+    source with class names, too. Decisions about an ambiguous source are in `notes` of both sets.
 
     Raises `DataError` for a source that is missing, damaged or ambiguous, and `StoreError` where the cache cannot be
     written.

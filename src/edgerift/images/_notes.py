@@ -1,4 +1,4 @@
-"""What is worth saying about the images of a source."""
+"""Notes about the images of a source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = re.compile("[0-9]{1,18}")
 
 
 def copies(origin: str, images: Mapping[str, NDArray[np.uint8]]) -> tuple[str, ...]:
-    """Say how many test images are training images too; without a test split, how many images are there twice.
+    """Report how many test images are training images too; without a test split, how many are duplicates.
 
     Images `[N,C,S,S]` are the same where all their pixels are.
     """
@@ -31,7 +31,7 @@ def copies(origin: str, images: Mapping[str, NDArray[np.uint8]]) -> tuple[str, .
 
 
 def about_classes(origin: str, classes: Sequence[str], labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:
-    """Say which classes have no image, or none to learn from, and where their order may surprise."""
+    """Report classes without images, or without training images, and a surprising order."""
     notes = []
     seen = {split: set(np.unique(part).tolist()) for split, part in labels.items()}
     empty = [name for code, name in enumerate(classes) if code not in set().union(*seen.values())]

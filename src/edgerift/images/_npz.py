@@ -1,4 +1,4 @@
-"""Image sets in numpy's `.npz` files, which run no code when they are read."""
+"""Image sets in numpy's `.npz` files, read without running code."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class NpzFile(Source):
 def save(image_set: ImageSet, path: Path, *, test: ImageSet | None = None) -> None:
     """Write an image set, and perhaps the test set that goes with it, as an `.npz` that `load` reads.
 
-    The images, labels, class names and groups are kept; the name and the augmentation are not. Raises
-    `DataError` for another suffix or a test set of other classes, and `StoreError` when the disk refuses.
+    The images, labels, class names and groups are kept; the name and the augmentation are not. Raises `DataError` for
+    another suffix or a test set of other classes, and `StoreError` when the disk cannot be written.
     """
     path = Path(path)
     if path.suffix != ".npz":
@@ -144,7 +144,7 @@ def _text(origin: str, classes: NDArray[Any]) -> tuple[str, ...]:
 
 
 def _images(origin: str, name: str, images: NDArray[Any], size: int | None) -> NDArray[np.uint8]:
-    """Bring images of any allowed layout to `[N,3,H,W]`."""
+    """Convert images of any allowed layout to `[N,3,H,W]`."""
     given = f"{name} of '{origin}' are {images.dtype} {list(images.shape)}"
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape[1:]:
         raise DataError(f"{given}; they are uint8 [N,H,W], [N,H,W,C] or [N,C,H,W]")

@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 EXIF_ORIENTATION = 0x0112
 
 MOST_PIXELS = 2**26
-"""What one image may have before it is scaled: 64 million, which is 192 MiB."""
+"""The maximum pixels of one image before scaling: 64 million, which is 192 MiB."""
 
 IMAGES_AT_ONCE = 1024
-"""Images that are scaled together: few calls, and a copy of no more than these."""
+"""Images scaled per batch: few calls, and a small copy."""
 
 
 def decode(file: bytes | Path, size: int | None) -> tuple[NDArray[np.uint8], bool]:
     """Decode an image file to uint8 `[3,H,W]`, scaled to `size` by `size` pixels where one is given.
 
-    The second value tells whether the image had to be scaled. Greyscale is repeated to three channels (16
-    bits keep their upper eight), palettes are looked up, transparency is dropped, and a photograph is turned
-    upright as its EXIF tag asks; of several frames the first is taken. Raises whatever Pillow raises for bytes
-    that are no whole image, and `ValueError` for pixels that are no grey levels, or too many, before any is
-    decoded.
+    The second value is whether the image was scaled. Greyscale is repeated to three channels (16 bits keep their upper
+    eight), palettes are looked up, transparency is dropped, and a photograph is turned upright as its EXIF tag asks; of
+    several frames the first is taken. Raises whatever Pillow raises for bytes that are no whole image, and `ValueError`
+    for pixels that are no grey levels, or too many, before any is decoded.
     """
     with _open(file) as image:
         native = _colour(_upright(image))

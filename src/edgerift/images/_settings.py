@@ -22,11 +22,11 @@ def _is_none(value: object) -> bool:
 
 
 class ImagesSettings(Settings):
-    """Which images a recipe uses: the source, what is done to it, and the fingerprint of its content.
+    """The images of a recipe: the source, its processing, and the fingerprint of its content.
 
-    Where the source lies and where decoded images are cached are no part of it: two recipes with equal
-    settings see equal images on every machine. `fingerprint` is empty until `resolve` fills it. `labels` is that
-    of `load`. `classes` brings the classes into another order than the source's, and their labels with them.
+    The locations of the source and of the cache are not part of it: two recipes with equal settings see equal images on
+    every machine. `fingerprint` is empty until `resolve` fills it. `labels` is that of `load`. `classes` reorders the
+    classes and their labels.
     """
 
     source: str = Field("digits", min_length=1)
@@ -41,7 +41,7 @@ class ImagesSettings(Settings):
 
 
 class ThreeWay(NamedTuple):
-    """The images to learn from, the images to choose by, and the images to be judged on."""
+    """The training, validation and test images."""
 
     train: ImageSet
     validation: ImageSet
@@ -67,7 +67,7 @@ def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path 
     if settings.fingerprint and settings.fingerprint != fingerprint:
         raise DataError(
             f"the images of '{settings.source}' have changed: fingerprint {fingerprint}, recipe made for "
-            f"{settings.fingerprint}; bring the old images back or make the recipe anew"
+            f"{settings.fingerprint}; restore the old images or make the recipe again"
         )
     full, test = open_located(
         found,
@@ -84,7 +84,7 @@ def open_splits(settings: ImagesSettings, root: Path | None = None, cache: Path 
 
 
 def class_names(settings: ImagesSettings, root: Path | None = None, cache: Path | None = None) -> tuple[str, ...]:
-    """Name the classes of the images that the settings describe, without splitting or scaling anything anew.
+    """Name the classes of the images that the settings describe, without splitting or scaling again.
 
     `root` and `cache` are those of `load`. Raises `DataError` for a source that is missing or damaged.
     """
@@ -92,7 +92,7 @@ def class_names(settings: ImagesSettings, root: Path | None = None, cache: Path 
 
 
 def notes(settings: ImagesSettings, root: Path | None = None, cache: Path | None = None) -> tuple[str, ...]:
-    """Say, each in one line, what was decided where the images can be read in more than one way.
+    """List the decisions about ambiguous images, one line each.
 
     Such as a class without images, or files that are not read. `root` and `cache` are those of `load`. Raises
     `DataError` for a source that is missing, damaged or ambiguous.

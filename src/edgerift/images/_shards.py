@@ -1,4 +1,4 @@
-"""Parquet shards by split, and whether all of them are there."""
+"""Parquet shards by split, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONVERTED = re.compile(r"\d{4}")
 
 
 class _Counted(NamedTuple):
-    """A shard with its number, how many there are where its name tells, and how a number is spelled."""
+    """A shard with its number, their total where its name has it, and the format of the number."""
 
     file: Path
     number: int
@@ -26,7 +26,7 @@ class _Counted(NamedTuple):
 
 
 class Shards(NamedTuple):
-    """The shards of `"train"` and perhaps of `"test"`, and what was decided about the others."""
+    """The shards of `"train"` and perhaps of `"test"`, and the decisions about the others."""
 
     splits: Mapping[str, tuple[Path, ...]]
     notes: tuple[str, ...]
@@ -84,7 +84,7 @@ def _not_read(origin: str, folder: Path, rest: Sequence[Path]) -> tuple[str, ...
 
 
 def _check_complete(origin: str, shards: Iterable[Path]) -> None:
-    """Refuse shards of which one is missing or there twice, where their names count them."""
+    """Refuse shards with a missing or duplicate one, where their names count them."""
     counted: dict[tuple[Path, str], list[_Counted]] = {}
     for shard in shards:
         match = _NUMBERED.match(shard.stem)

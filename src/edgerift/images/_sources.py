@@ -1,4 +1,4 @@
-"""From the name a user gives to the source it means."""
+"""From a user's name to the source it means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgerift.images._walk import LONGEST, check_text, printable
 
 
 class Known(NamedTuple):
-    """An image set with a short name: its hub dataset, the folder in it, and what leaves its labels true."""
+    """An image set with a short name: its hub dataset, the folder in it, and its label-preserving augmentation."""
 
     repository: str
     config: str | None
@@ -122,7 +122,7 @@ def _expanded(path: str | Path) -> Path | None:
 
 
 def _there(path: Path) -> bool:
-    """Tell whether a path exists; one that no file can have, such as one that is too long, does not."""
+    """Return whether a path exists; an impossible one, such as one that is too long, does not."""
     try:
         return path.exists()
     except PermissionError as error:
@@ -132,7 +132,7 @@ def _there(path: Path) -> bool:
 
 
 def _is_path(source: str) -> bool:
-    """Tell whether a name that does not exist can only have been meant as a path."""
+    """Return whether a name that does not exist can only be a path."""
     parts = source.split("/")
     if not source.isprintable() or len(source) > LONGEST:
         return True

@@ -1,4 +1,4 @@
-"""What lies in a folder: links are followed, and nothing that cannot be read is passed over in silence."""
+"""The content of a folder: links are followed, and anything unreadable is an error."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check_text(name: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text that stays in its line: what cannot be printed is escaped, and a very long one is cut."""
+    """Return a text in one line: unprintable characters are escaped, and a very long text is cut."""
     return (repr(text)[1:-1] if not text.isprintable() else text)[:LONGEST]
 
 
@@ -77,7 +77,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a file; a pipe or a device is none."""
+    """Return whether an entry is a file; a pipe or a device is not."""
     try:
         if entry.is_symlink() and not os.path.exists(entry):  # noqa: PTH110
             raise DataError(f"the link {entry.path!r} leads to nothing; bring the file back or remove the link")

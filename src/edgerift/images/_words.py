@@ -1,4 +1,4 @@
-"""Which split a file or a folder means by its name."""
+"""The split of a file or a folder, by its name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WORDS = {
     "validation": ("validation", "valid", "val", "dev", "eval", "evaluation"),
 }
 HELD_OUT = ("test", "validation")
-"""The splits that may be judged on; the first that is there is taken."""
+"""The splits usable for testing; the first existing one is taken."""
 
 _FILLERS = ("set", "data", "dataset", "images", "image", "img", "imgs", "split", "samples")
 _SPLIT_OF = {word: split for split, words in WORDS.items() for word in words}
@@ -28,7 +28,7 @@ def split_words(name: str) -> dict[str, str]:
 
 
 def split_name(name: str) -> str | None:
-    """Tell which split a whole name means, such as `Training set`, and none where it says more than that.
+    """Return which split a whole name means, such as `Training set`, or none where it says more than that.
 
     >>> split_name("Training set"), split_name("train_station"), split_name("VAL2017")
     ('train', None, 'validation')

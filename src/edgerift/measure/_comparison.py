@@ -1,4 +1,4 @@
-"""How far two classifiers differ on the same images."""
+"""The differences of two classifiers on the same images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Quadrants:
         return Rate(self.only_original_right + self.only_build_right, self.total)
 
     def as_dict(self) -> dict[str, object]:
-        """Give the counts and the instability as plain numbers for JSON."""
+        """Return the counts and the instability as plain numbers for JSON."""
         return {
             "both_right": self.both_right,
             "only_original_right": self.only_original_right,
@@ -43,7 +43,7 @@ class Quadrants:
 
 
 def quadrants(original_scores: Tensor, build_scores: Tensor, labels: Tensor) -> Quadrants:
-    """Count the images by who is right, from scores `[N,K]` of both and labels int64 `[N]`.
+    """Count the images by which model is right, from scores `[N,K]` of both and labels int64 `[N]`.
 
     Raises `ModelError` for scores that are not finite or lack a label's class, `InputError` for lengths that
     differ.
@@ -69,7 +69,7 @@ def agreement(first_scores: Tensor, second_scores: Tensor) -> Rate:
 
 
 def l1_distance(first_scores: Tensor, second_scores: Tensor) -> float:
-    """Measure how far the probabilities are apart, in [0, 2], from scores (logits) `[N,K]`.
+    """Measure the L1 distance of the probabilities, in [0, 2], from scores (logits) `[N,K]`.
 
     It is the mean over the images of sum_k |softmax(first)_k - softmax(second)_k|, twice the total variation
     distance, computed in float64. Scores of eight images or more that are probabilities are taken as such.

@@ -1,4 +1,4 @@
-"""How far two sets of images are apart, image by image."""
+"""Distances of two sets of images, per image."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
     one, two = planes
     mean_one, mean_two = averaged(one), averaged(two)
-    # Var(x) = E(x^2) - E(x)^2 loses nothing that matters: in float64 the squares of grey levels are exact.
+    # Var(x) = E(x^2) - E(x)^2 is accurate enough: in float64 the squares of grey levels are exact.
     variance_one, variance_two = averaged(one * one) - mean_one**2, averaged(two * two) - mean_two**2
     covariance = averaged(one * two) - mean_one * mean_two
     luminance_constant, structure_constant = (_K1 * _RANGE) ** 2, (_K2 * _RANGE) ** 2

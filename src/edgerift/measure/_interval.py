@@ -8,7 +8,7 @@ from edgerift.settings import Settings
 
 
 class Interval(Settings):
-    """A share in [0, 1] with its exact 95 % interval (Clopper-Pearson) and the counts that it comes from."""
+    """A share in [0, 1] with its exact 95 % interval (Clopper-Pearson) and its counts."""
 
     value: float
     low: float

@@ -1,4 +1,4 @@
-"""What posterior probabilities are worth: their distance to others, their divergence and their calibration."""
+"""Measures of posterior probabilities: distance, divergence and calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLOOR = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of one value an image, with its two-sided 95 % interval: value -+ 1.96 standard errors.
+    """The mean of one value per image, with its two-sided 95 % interval: value -+ 1.96 standard errors.
 
     `count` is the number of images. With one image the interval is the value itself.
     """
@@ -28,7 +28,7 @@ class Mean:
 
 
 class ReliabilityBin(NamedTuple):
-    """The images whose highest probability is in one bin: how many, how sure on average, and how many were right."""
+    """The images whose highest probability is in one bin: their number, mean confidence and accuracy."""
 
     images: int
     confidence: float
@@ -36,7 +36,7 @@ class ReliabilityBin(NamedTuple):
 
 
 def posterior_l1(first: Tensor, second: Tensor) -> Mean:
-    """Measure how far two sets of posteriors `[N,K]` are apart: the mean of sum_k |first_k - second_k|, in [0, 2].
+    """Measure the L1 distance of two sets of posteriors `[N,K]`: the mean of sum_k |first_k - second_k|, in [0, 2].
 
     Unlike :func:`l1_distance`, which takes logits, this takes probabilities. Computed in float64. Raises `InputError`
     for shapes that differ, rows that are not >= 0 or do not add up to 1 within 0.001, or without images.
@@ -66,7 +66,7 @@ def negative_log_likelihood(posteriors: Tensor, labels: Tensor) -> float:
 
 
 def reliability(posteriors: Tensor, labels: Tensor, bins: int = 15) -> tuple[ReliabilityBin, ...]:
-    """Cut [0, 1] into equal bins, and compare in each how sure posteriors `[N,K]` are with how often they are right.
+    """Cut [0, 1] into equal bins, and compare in each the confidence of posteriors `[N,K]` with their accuracy.
 
     A highest probability p is in bin i of n, counted from 0, when i/n < p <= (i+1)/n. An empty bin has confidence and
     accuracy 0. The first of equal highest probabilities is the answer. Raises `InputError` for no bins, and as
@@ -113,7 +113,7 @@ def _check(posteriors: Tensor) -> None:
     sums = posteriors.double().sum(1)
     # A comparison with NaN is false, so this refuses NaN too.
     if not bool(((sums - 1).abs() < 1e-3).all()) or not bool((posteriors >= 0).all()):
-        raise InputError("rows that are no probabilities: each must be >= 0 and add up to 1; take softmax(1) of logits")
+        raise InputError("rows that are not probabilities: each must be >= 0 and sum to 1; take softmax(1) of logits")
 
 
 def _check_both(first: Tensor, second: Tensor) -> None:

@@ -42,14 +42,14 @@ class Rate:
 
     @property
     def low(self) -> float:
-        """The lower end of the interval, in [0, 1]."""
+        """The lower confidence bound, in [0, 1]."""
         if self.successes == 0:
             return 0.0
         return _beta_quantile((1 - self.confidence) / 2, self.successes, self.trials - self.successes + 1)
 
     @property
     def high(self) -> float:
-        """The upper end of the interval, in [0, 1]."""
+        """The upper confidence bound, in [0, 1]."""
         if self.successes == self.trials:
             return 1.0
         return _beta_quantile((1 + self.confidence) / 2, self.successes + 1, self.trials - self.successes)
@@ -65,7 +65,7 @@ class Rate:
         return f"{100 * self.value:.1f} % {interval} ({self.successes} of {self.trials})"
 
     def as_dict(self) -> dict[str, float]:
-        """Give the counts, the value and the interval as plain numbers for JSON."""
+        """Return the counts, the value and the interval as plain numbers for JSON."""
         return {
             "value": self.value,
             "low": self.low,
@@ -77,7 +77,7 @@ class Rate:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Tell how likely so uneven a split of the differing images is when neither side is better.
+    """Test whether one side is better on paired images: the probability of a split at least this uneven.
 
     `only_first` and `only_second` count the images that only the first or only the second side got right. The
     two-sided exact p in (0, 1] is min(1, 2 P(X <= min(only_first, only_second))) with X ~ Binomial(only_first
@@ -95,7 +95,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def fisher(first: Rate, second: Rate) -> float:
-    """Tell how likely two rates over different images differ by so much when they are equal: p in (0, 1].
+    """Test whether two rates over different images differ: the p-value in (0, 1].
 
     Fisher's exact two-sided test of the counts, https://doi.org/10.2307/2340521.
 

@@ -1,4 +1,4 @@
-"""Scores of a whole image set, and what they say about the labels."""
+"""Scores of a whole image set, and their accuracy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def accuracy(scores: Tensor, labels: Tensor) -> Rate:
 
 
 def right(scores: Tensor, labels: Tensor) -> Tensor:
-    """Tell for each image whether its highest score is at its label: bool `[N]`.
+    """Return for each image whether its highest score is at its label: bool `[N]`.
 
     Raises `ModelError` for scores that are not finite or lack a label's class, `InputError` for lengths that
     differ.

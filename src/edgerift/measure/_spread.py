@@ -1,4 +1,4 @@
-"""What several seeds tell: a mean with the interval that so few values allow."""
+"""Means over seeds, with the confidence interval for few values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edgerift.settings import Settings
 
 
 class Spread(Settings):
-    """A mean over `count` trainings with its 95 % interval of Student's t, and the values it is made of.
+    """A mean over `count` trainings with its 95 % interval of Student's t, and its values.
 
-    `low` and `high` are None for a single value, which says nothing of how far another would lie.
+    `low` and `high` are None for a single value, which gives no variance between seeds.
     """
 
     value: float
@@ -24,7 +24,7 @@ class Spread(Settings):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Average values that differ in their seed alone: mean +- t(0.975, n - 1) s / sqrt(n), s of n - 1 degrees.
+    """Average values that differ only in their seed: mean +- t(0.975, n - 1) s / sqrt(n), s of n - 1 degrees.
 
     Differences of two victims of the same seed are averaged in the same way, which is the paired t-interval. Raises
     :class:`~edgerift.errors.InputError` without values, and for values that are not finite.

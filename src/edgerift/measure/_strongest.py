@@ -1,4 +1,4 @@
-"""The strongest setting that a budget allows, when each trial is dear and the cost may jump."""
+"""The strongest setting within a budget, when each trial is expensive and the cost may jump."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def strongest(
     steps: int,
     geometric: bool = False,
 ) -> float | None:
-    """Find the largest strength in [`low`, `high`] that was seen to cost at most `budget`.
+    """Find the largest tried strength in [`low`, `high`] that costs at most `budget`.
 
-    `cost` is thought to grow with the strength, smoothly or in a jump. Both ends are tried, then `steps` times the
-    middle of the bracket (its geometric middle when `geometric`). What is returned was itself tried and kept the
-    budget, whatever the shape of `cost`; None when not even `low` keeps it, and then nothing else is tried. A `high`
-    that keeps it ends the search too. Raises `InputError` for a bracket that is empty or not finite, or steps below 0.
+    `cost` is assumed to increase with the strength, smoothly or in a jump. Both ends are tried, then `steps` times the
+    midpoint of the bracket (the geometric one when `geometric`). The result was itself tried and within the budget,
+    whatever the shape of `cost`; None when not even `low` is, and then nothing else is tried. A `high` within the
+    budget ends the search too. Raises `InputError` for a bracket that is empty or not finite, or steps below 0.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high) or (geometric and low <= 0) or steps < 0:
         needed = "0 < low < high" if geometric else "low < high"
         raise InputError(f"a search from {low} to {high} in {steps} steps; needed: finite {needed}, steps >= 0")
-    # A cost that is NaN keeps no budget.
+    # A cost that is NaN exceeds every budget.
     if not cost(low) <= budget:
         return None
     if cost(high) <= budget:

@@ -1,4 +1,4 @@
-"""How long a step will take, as earlier runs tell."""
+"""Estimates of the duration of steps, from earlier runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.steps import Recipe
 
 @final
 class Estimates:
-    """The median of steps that differ in their seeds alone, else of all steps of that type, else nothing."""
+    """The median of steps that differ only in their seeds, else of all steps of that type, else none."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._alike: defaultdict[str, list[float]] = defaultdict(list)
@@ -22,13 +22,13 @@ class Estimates:
             self.add(record)
 
     def add(self, record: Record) -> None:
-        """Learn from one more step, if it finished."""
+        """Add the duration of one more step, if it finished."""
         if record.state == "finished":
             self._alike[record.likeness].append(record.seconds)
             self._typed[record.step].append(record.seconds)
 
     def seconds(self, recipe: Recipe) -> float | None:
-        """Estimate a step's seconds; None when nothing like it ever ran."""
+        """Estimate a step's seconds; None when no similar step ever ran."""
         return self.of(recipe.type, likeness(recipe))
 
     def of(self, step: str, alike: str) -> float | None:

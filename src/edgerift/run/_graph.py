@@ -1,4 +1,4 @@
-"""The steps that a study still needs: which are finished, which can run now, which wait."""
+"""The steps that a study still needs: finished, ready and waiting."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def key_of(recipe: Recipe) -> Key:
 
 @final
 class Graph:
-    """The unfinished steps below some goals, each once, found by asking the store what is there.
+    """The unfinished steps below some goals, each once, found by querying the store.
 
-    A finished step is not looked below. A step that names more of what it needs once other results are there is asked
-    again when what it named before is finished, so the graph grows while a study runs. A step that cannot tell what it
-    needs, or whose result is damaged, waits for nothing: it fails for that reason, and by itself, when it runs.
+    The dependencies of a finished step are not examined. A step that can name more dependencies once other results
+    exist is examined again when those it named before are finished, so the graph grows while a study runs. A step whose
+    dependencies cannot be determined, or whose result is damaged, waits for nothing: it fails for that reason, and on
+    its own, when it runs.
     """
 
     def __init__(self, goals: Iterable[Recipe], store: Store) -> None:
@@ -48,7 +49,7 @@ class Graph:
 
     @property
     def finished(self) -> dict[Key, Recipe]:
-        """The steps that were found finished, or finished since; what lies below a finished one is not looked for."""
+        """The steps that were found finished, or finished since; dependencies of a finished one are not included."""
         return self._finished
 
     @property
@@ -57,7 +58,7 @@ class Graph:
         return self._failed
 
     def ready(self) -> list[Key]:
-        """List the steps that can run now: all that they need is finished, and they did not fail."""
+        """List the steps that can run now: their dependencies are finished, and they did not fail."""
         return [key for key, waits in self._waits_for.items() if not waits and key not in self._failed]
 
     def waits_for(self, key: Key) -> set[Key]:
@@ -69,13 +70,13 @@ class Graph:
         return self._needed_by.get(key, set())
 
     def needs(self, key: Key) -> tuple[Key, ...]:
-        """Name the steps that one needs directly, finished or not; of a finished one only after `look_below`."""
+        """Name the direct dependencies of a step, finished or not; of a finished one only after `look_below`."""
         return self._needs.get(key, ())
 
     def look_below(self) -> None:
-        """Look below the finished steps too, which costs as much again and tells nothing of what is to be done.
+        """Examine the dependencies of finished steps too, which doubles the cost and adds no work to do.
 
-        What is not there below a finished step is not needed, and left out.
+        A missing dependency of a finished step is not needed, and left out.
         """
         open_steps = list(self._finished)
         while open_steps:
@@ -88,7 +89,7 @@ class Graph:
             self._needs[key] = tuple(dict.fromkeys(step for step, _ in below if step in self._finished))
 
     def blocked(self) -> dict[Key, Key]:
-        """Name for each step that can never run the failed one that it waits for, directly or not."""
+        """Map each step that can never run to the failed one that blocks it, directly or not."""
         found: dict[Key, Key] = {}
         open_steps = [(key, key) for key in sorted(self._failed)]
         while open_steps:
@@ -100,7 +101,7 @@ class Graph:
         return found
 
     def finish(self, key: Key) -> None:
-        """Note that a step is finished; those that waited for it alone are asked what else they need."""
+        """Mark a step as finished; those that waited for it alone are examined for further dependencies."""
         self._finished[key] = self._recipes.pop(key)
         self._waits_for.pop(key)
         self._failed.discard(key)
@@ -110,12 +111,12 @@ class Graph:
                 self._explore([above])
 
     def fail(self, key: Key) -> None:
-        """Note that a step failed."""
+        """Mark a step as failed."""
         self._failed.add(key)
 
     def key(self, recipe: Recipe) -> Key:
-        """Name a step, as `key_of` does, and quickly where this was asked of the same object before."""
-        # The same recipe object stands in many places, and its digest costs more than this look. It is kept with its
+        """Name a step as `key_of` does, cached by object."""
+        # The same recipe object is used in many places, and its digest costs more than this lookup. It is kept with its
         # key, so that no other object ever has its id.
         known = self._known.get(id(recipe))
         if known is None:
@@ -123,7 +124,7 @@ class Graph:
         return known[1]
 
     def _explore(self, open_steps: list[Key]) -> None:
-        """Ask steps what they need, and what they name likewise; not by recursion, for chains may be long."""
+        """Add the dependencies of steps, transitively; not by recursion, because chains may be long."""
         while open_steps:
             key = open_steps.pop()
             named = self._named_by(key, self._recipes[key])
@@ -138,7 +139,7 @@ class Graph:
         try:
             return () if key in self._damaged else recipe.needs(self._store)
         except EdgeriftError:
-            # It meets the same error when it runs, which is where a study tells errors and goes on.
+            # It raises the same error when it runs, where a study reports errors and continues.
             return ()
 
     def _is_finished(self, key: Key, recipe: Recipe) -> bool:
@@ -155,7 +156,7 @@ class Graph:
             return False
 
     def _add(self, recipes: Iterable[Recipe]) -> tuple[set[Key], list[Key]]:
-        """Look whether steps are finished: those that are not, and which of them nobody named before."""
+        """Return the unfinished steps, and those of them that are new."""
         unfinished: set[Key] = set()
         found: list[Key] = []
         for recipe in recipes:

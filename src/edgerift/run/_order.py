@@ -1,4 +1,4 @@
-"""Which of the steps that can run come first."""
+"""The scheduling order of ready steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edgerift.run._records import Record, likeness
 
 @final
 class Order:
-    """Longest way first: a step's estimated seconds, and those of the longest chain of steps that wait for it.
+    """Critical path first: a step's estimated seconds plus those of the longest chain of steps that wait for it.
 
-    What starts last decides when a run ends, so it should be short. A step that nothing is known about takes as long
-    as the middle one of those known.
+    The last step to start determines the end of a run, so it should be short. A step without an estimate counts as the
+    median of the known ones.
     """
 
     def __init__(self, graph: Graph, records: Iterable[Record]) -> None:
@@ -27,18 +27,18 @@ class Order:
         self._likeness: dict[Key, str] = {}
 
     def learn(self, record: Record) -> None:
-        """Take note of a step that finished."""
+        """Record a finished step."""
         self._estimates.add(record)
         self._known.append(record.seconds)
 
     def first(self, keys: Iterable[Key]) -> list[Key]:
-        """Sort steps; equal ones stay as they are."""
+        """Sort steps; the sort is stable."""
         ways: dict[Key, float] = {}
         middle = statistics.median(self._known) if self._known else 1.0
         return sorted(keys, key=lambda key: -self._way(key, middle, ways))
 
     def _way(self, key: Key, middle: float, ways: dict[Key, float]) -> float:
-        """Add up the longest way from a step; not by recursion, for chains may be long."""
+        """Compute the longest path from a step; not by recursion, because chains may be long."""
         open_steps = [key]
         while open_steps:
             step = open_steps[-1]

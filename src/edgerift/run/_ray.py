@@ -22,13 +22,13 @@ from edgerift.run._step import Outcome, Place, packed, run_packed
 from edgerift.steps import Recipe
 from edgerift.train import keep_freed_memory
 
-#: How often Ray tries a step again whose worker or node died.
+#: How often Ray retries a step whose worker or node died.
 _RETRIES: Final = 2
 
-#: Ray tries again without end what its memory monitor killed, unless told before it is imported.
+#: By default Ray retries without limit what its memory monitor killed; this has to be set before the import.
 _SETTINGS: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(_RETRIES)}
 
-#: How long a cluster may have no node at all that is large enough for a step: one that grows has got one by then.
+#: How long a cluster may have no node large enough for a step: an autoscaling one has added one by then.
 _PATIENCE_SECONDS: Final = 900.0
 _LOOK_SECONDS: Final = 10.0
 
@@ -36,10 +36,10 @@ _CLIENT: Final = "ray://"
 _KNOCK_SECONDS: Final = 10.0
 _LONGEST_REASON: Final = 300
 
-#: How the names of the variables begin that Ray sets for the whole process.
+#: The prefix of the environment variables that Ray sets.
 _CHANGED: Final = ("RAY_", "PYTHONBREAKPOINT")
 
-#: Steps hand over a few thousand bytes; results go through the store.
+#: Steps transfer a few thousand bytes; results go through the store.
 _OBJECT_BYTES: Final = 128 * 2**20
 
 
@@ -47,17 +47,17 @@ _OBJECT_BYTES: Final = 128 * 2**20
 class OnRay:
     """A Ray cluster: each step is a task with its share of a node's CPUs and GPUs.
 
-    What Ray knows to be dead, a worker or a whole node, costs the steps that ran there, which Ray starts again; after
-    three times they have failed. Unless the place names a mirror, its store must be a folder that all nodes share.
+    When a worker or a whole node dies, Ray restarts the steps that ran there, up to three times. Without a mirror the
+    store must be a folder that all nodes share.
     """
 
     def __init__(self, place: Place, address: str | None = None, cpus: float = 1, gpus: float = 0) -> None:
-        """Connect to the cluster at `address`, or start a Ray of this machine alone, which ends with the run.
+        """Connect to the cluster at `address`, or start Ray on this machine alone, for the duration of the run.
 
-        `address` is "auto" on a node of the cluster, "HOST:PORT", or "ray://HOST:PORT" for its client server; where
-        this process is connected already, that connection is used and kept. `cpus` and `gpus` are what each step
-        takes; a share of a GPU is allowed. Raises `InputError` for needs that cannot be met and a cluster that cannot
-        be reached, and `MissingRuntimeError` when Ray is not installed.
+        `address` is "auto" on a node of the cluster, "HOST:PORT", or "ray://HOST:PORT" for its client server; an
+        existing connection of this process is used and kept. `cpus` and `gpus` are what each step takes; a share of a
+        GPU is allowed. Raises `InputError` for needs that cannot be met and a cluster that cannot be reached, and
+        `MissingRuntimeError` when Ray is not installed.
         """
         if cpus <= 0 or gpus < 0:
             raise InputError(f"a step cannot take {cpus:g} CPUs and {gpus:g} GPUs; give cpus above 0 and gpus from 0")
@@ -80,15 +80,15 @@ class OnRay:
 
     @property
     def capacity(self) -> int:
-        """How many steps fit on the nodes that are there now; on a cluster one more waits, so that it can grow."""
+        """How many steps fit on the present nodes; on a cluster one more waits, so that it can scale up."""
         return max(1, self._fitting() + self._spare)
 
     def start(self, key: Key, recipe: Recipe) -> None:
-        """Hand a step to Ray."""
+        """Submit a step to Ray."""
         self._running[self._task.options(name=key).remote(packed(recipe, self._place), sys.path)] = key
 
     def collect(self) -> Mapping[Key, Outcome]:
-        """Wait until a step ends, or until the cluster has had no node for one for fifteen minutes: then all fail."""
+        """Wait until a step ends, or until the cluster has had no suitable node for fifteen minutes: then all fail."""
         while True:
             ended, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
             if ended:
@@ -100,7 +100,7 @@ class OnRay:
                 return self._given_up()
 
     def close(self) -> None:
-        """Stop what runs and leave the cluster, which ends if this run started it."""
+        """Stop the running steps and disconnect; a cluster that this run started ends."""
         try:
             for task in self._running:
                 with contextlib.suppress(self._ray.exceptions.RayError):
@@ -129,7 +129,7 @@ class OnRay:
         try:
             found = self._ray.get(task)
         except self._ray.exceptions.RayTaskError as error:
-            # The step's own errors are outcomes; this is a node without edgerift, or with another one.
+            # The step's own errors are outcomes; this is a node without edgerift, or with another version.
             reason = str(error).strip().rpartition("\n")[2]
             told = f"a worker on Ray cannot run the step: {reason}; is the same edgerift installed on all nodes?"
             return Outcome(seconds=0.0, error=told, log=str(error))
@@ -144,12 +144,12 @@ class OnRay:
         errors = self._ray.exceptions
         name = type(error).__name__
         if isinstance(error, errors.WorkerCrashedError | errors.NodeDiedError | errors.OutOfMemoryError):
-            return f"its worker on Ray died {_RETRIES + 1} times ({name}); is there memory enough for it?"
+            return f"its worker on Ray died {_RETRIES + 1} times ({name}); does it have enough memory?"
         return f"Ray cannot run the step: {name}: {first_line(error)}"
 
 
 def _run_task(step: bytes, places: list[str]) -> Outcome | StoreError:
-    # A module of the user's own is found where the process that reads the study finds it.
+    # User modules are found on the path of the process that reads the study.
     sys.path += [place for place in places if place not in ("", *sys.path)]
     keep_freed_memory()
     return run_packed(step)
@@ -157,7 +157,7 @@ def _run_task(step: bytes, places: list[str]) -> Outcome | StoreError:
 
 @contextlib.contextmanager
 def _connected(address: str | None) -> Iterator[ModuleType]:
-    """Import Ray and connect it, unless this process is connected; at the end all is as before."""
+    """Import Ray and connect, unless already connected; the previous state is restored at the end."""
     with _restored():
         ray = _imported(address)
         if ray.is_initialized():
@@ -167,13 +167,13 @@ def _connected(address: str | None) -> Iterator[ModuleType]:
             _connect(ray, address)
             yield ray
         finally:
-            # Messages that Ray held back, to tell them once, are printed by the thread that shuts it down.
+            # Messages that Ray deduplicates are printed by the thread that shuts it down.
             with contextlib.redirect_stdout(io.StringIO()):
                 ray.shutdown()
 
 
 def _imported(address: str | None) -> ModuleType:
-    # Without gRPC Ray's client fails with an error that tells nobody why.
+    # Without gRPC Ray's client fails with an unhelpful error.
     lacks_client = address is not None and address.startswith(_CLIENT) and importlib.util.find_spec("grpc") is None
     try:
         if not lacks_client:
@@ -196,15 +196,15 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         told = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
         reason = textwrap.shorten(told, _LONGEST_REASON, placeholder=" ...").rstrip(".")
         if address is None:
-            raise InputError(f"a Ray of this machine cannot be started: {reason}") from error
+            raise InputError(f"Ray cannot be started on this machine: {reason}") from error
         raise InputError(
             f"the Ray cluster at {address} cannot be reached: {reason}; "
-            "give the address of one that runs, or none for a Ray of this machine"
+            "give the address of a running one, or none to start Ray on this machine"
         ) from error
 
 
 def _knock(address: str) -> None:
-    """Raise `OSError` when nobody listens at an address with a port: Ray itself tries for minutes."""
+    """Raise `OSError` when nothing listens at an address with a port: Ray itself retries for minutes."""
     host, mark, port = address.removeprefix(_CLIENT).rpartition(":")
     if mark and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
@@ -212,7 +212,7 @@ def _knock(address: str) -> None:
 
 @contextlib.contextmanager
 def _restored() -> Iterator[None]:
-    """Put back what Ray changes for the whole process: variables, what SIGTERM does, and who writes to the terminal."""
+    """Restore what Ray changes for the whole process: variables, the SIGTERM handler, and terminal output."""
     before = {name: value for name, value in os.environ.items() if name.startswith(_CHANGED)}
     handler = signal.getsignal(signal.SIGTERM)
     for name, value in _SETTINGS.items():
@@ -230,7 +230,7 @@ def _restored() -> Iterator[None]:
 
 @final
 class _WithoutRay:
-    """Standard output without what Ray's own threads print there when a worker dies; no setting keeps them quiet."""
+    """Standard output without the messages of Ray's threads when a worker dies; no setting silences them."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What is known of the steps that ran: how long each took, whether it failed and why, what it is doing now."""
+"""Records of steps: duration, failure and its reason, current progress."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from edgerift.steps import Store
 
 _FOLDER: Final = ".runs"
-#: A record of another machine that is older than this is of a run that is no more: a step writes more often.
+#: A record of another machine older than this belongs to a dead run: a step writes more often.
 _STALE_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 2.0
-#: A step that tells nothing of its progress says so often that it lives.
+#: The heartbeat interval of a step that reports no progress.
 _QUIET_SECONDS: Final = 15.0
 
-#: What differs between two runs of the same work: another seed takes as long.
+#: The fields that do not affect the duration: another seed takes equally long.
 _UNLIKE: Final = frozenset({"seed", "init_seed", "draw", "fingerprint"})
 
 
 class Record(Settings):
     """One step's last run: its state, the seconds it took so far over all runs, and where it runs or ran.
 
-    `likeness` is the digest of the recipe without its seeds: steps alike take equally long. `beat` is the time, in
-    seconds since 1970, when the run last said that it lives. `error` is the line about a failure.
+    `likeness` is the digest of the recipe without its seeds: such steps take equally long. `beat` is the time of the
+    last heartbeat, in seconds since 1970. `error` is the one-line failure.
     """
 
     key: Key
@@ -82,7 +82,7 @@ class Records:
 
 @final
 class Watch:
-    """The record of a step while it runs, as the progress that the step reports to."""
+    """The record of a running step, as the progress callback of the step."""
 
     def __init__(self, recipe: Recipe, records: Records) -> None:
         self._records, self._began = records, time.perf_counter()
@@ -90,7 +90,7 @@ class Watch:
         self._lock = threading.Lock()
         key = key_of(recipe)
         earlier = records.read(key)
-        # A finished step that runs again starts anew, or was finished by another run just now, which takes no time.
+        # A finished step that runs again starts from zero, or was just finished by another run, which takes no time.
         again = earlier is not None and earlier.state == "finished"
         self._spent = 0.0 if earlier is None or again else earlier.seconds
         self._least = earlier.seconds if earlier is not None and again else 0.0
@@ -107,25 +107,25 @@ class Watch:
         records.write(self._record)
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        """Note how far a task is; written every few seconds."""
-        # Not by the time of day, which may jump.
+        """Record the progress of a task; written every few seconds."""
+        # Monotonic, because the wall clock may jump.
         if time.perf_counter() - self._written >= _BEAT_SECONDS:
             self._write(task=task, done=done, total=total)
 
     @property
     def seconds(self) -> float:
-        """What the step took so far, earlier runs that were killed included."""
+        """The seconds of the step so far, including killed runs."""
         return self._spent + time.perf_counter() - self._began
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Say now and then that the step lives, also while it tells nothing: what it does may take minutes."""
+        """Write heartbeats, also while the step reports no progress, which may be minutes."""
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.wait(_QUIET_SECONDS):
                 if time.perf_counter() - self._written >= _QUIET_SECONDS:
-                    # A disk that refuses is the step's own to find.
+                    # The step itself reports disk errors.
                     with contextlib.suppress(OSError, StoreError):
                         self._write()
 
@@ -138,11 +138,11 @@ class Watch:
             thread.join()
 
     def finish(self) -> None:
-        """Note the end."""
+        """Record the end."""
         self._write(state="finished", task="", done=0, total=0, seconds=max(self.seconds, self._least))
 
     def fail(self, error: str) -> None:
-        """Note a failure, with a line about it."""
+        """Record a failure, with a one-line reason."""
         self._write(state="failed", error=error)
 
     def _write(self, **changes: Any) -> None:
@@ -153,7 +153,7 @@ class Watch:
 
 
 def is_running(record: Record | None, recipe: Recipe, store: Store) -> bool:
-    """Tell whether a step runs now: on this machine by its lock, elsewhere by its last sign of life."""
+    """Return whether a step runs now: on this machine by its lock, elsewhere by its last heartbeat."""
     if record is None or record.state != "running":
         return False
     if record.host == socket.gethostname():
@@ -162,7 +162,7 @@ def is_running(record: Record | None, recipe: Recipe, store: Store) -> bool:
 
 
 def likeness(recipe: Recipe) -> str:
-    """Name what steps have in common that differ in their seeds alone."""
+    """Return the common name of steps that differ only in their seeds."""
     import hashlib
 
     text = json.dumps(_without_seeds(json.loads(recipe.canonical_json())), sort_keys=True)

@@ -14,14 +14,14 @@ from typing import IO, Final
 from edgerift.run._step import run_packed
 from edgerift.train import keep_freed_memory
 
-#: What a new Python runs to become a worker. The modules of the process that started it are found where that one finds
-#: them, and that is known before the first of them is imported.
+#: The code that turns a new Python into a worker. It uses the module path of the parent process, which is set before
+#: the first import.
 START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import edgerift.run._serving as s; s.serve()"
 
 
 def serve() -> None:
-    """Run what comes in on standard input, one step after another, until it is closed."""
-    # Ctrl-C is for the process that started this one, which stops it.
+    """Run the steps from standard input, one after another, until it is closed."""
+    # Ctrl-C is for the parent process, which stops this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     keep_freed_memory()
@@ -34,7 +34,7 @@ def serve() -> None:
 
 
 def _pipes() -> tuple[IO[bytes], IO[bytes]]:
-    """Take standard input and output for the steps alone: nothing that a library reads or writes disturbs them."""
+    """Reserve standard input and output for the steps: libraries that read or write do not interfere."""
     came = os.fdopen(os.dup(0), "rb")
     told = os.fdopen(os.dup(1), "wb")
     with Path(os.devnull).open("rb") as nothing:
@@ -44,10 +44,10 @@ def _pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _listen(came: IO[bytes], steps: queue.SimpleQueue[bytes]) -> None:
-    """Pass on what comes in; when the pipe ends the process that started this one is gone, and all ends here."""
+    """Forward the input; when the pipe closes the parent is gone, and this process ends."""
     try:
         while True:
             steps.put(pickle.load(came))
     except (EOFError, OSError, pickle.UnpicklingError):
-        # The group is this process and what its steps have started.
+        # The group is this process and its steps' children.
         os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -21,17 +21,17 @@ from edgerift.steps import Recipe, Store, write_whole
 
 _DATA: Final = "EDGERIFT_DATA"
 
-#: So much of a log's end goes to a driver on another machine: the traceback is there.
+#: This much of a log's end goes to a driver on another machine: it holds the traceback.
 _SENT_BYTES: Final = 20_000
 
 
 @final
 class Place(Settings):
-    """Where steps run and keep things: the store, its mirror, the images, the threads of a step.
+    """Where steps run: the store, its mirror, the images, the threads of a step.
 
     `threads` 0 leaves the number to PyTorch where steps run in this process, and divides the cores of a machine among
-    its workers elsewhere. On many machines `store` and `data_root` are paths that each of them has: the same folder
-    behind them, or a folder of its own with a `mirror` for all.
+    its workers elsewhere. On many machines `store` and `data_root` are paths on each of them: one shared folder, or a
+    folder of its own with a common `mirror`.
     """
 
     store: Path
@@ -45,7 +45,7 @@ class Place(Settings):
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Set what is one for a whole process, the threads and where images lie, and set it back."""
+        """Set process-wide state, the threads and the image root, and restore it."""
         import torch
 
         threads, data = torch.get_num_threads(), os.environ.get(_DATA)
@@ -65,10 +65,10 @@ class Place(Settings):
 
 
 class Outcome(Settings):
-    """What became of a step: the seconds it took this time, and a line about the error when it failed.
+    """The outcome of a step: the seconds it took this time, and a one-line error when it failed.
 
-    `again` says that not the step failed but its worker, so that it may be tried again. `log` is the end of the log of
-    a step that failed in another process.
+    `again` says that not the step but its worker failed, so that it may be retried. `log` is the end of the log of a
+    step that failed in another process.
     """
 
     seconds: float
@@ -78,10 +78,9 @@ class Outcome(Settings):
 
 
 def run_step(recipe: Recipe, place: Place) -> Outcome:
-    """Run one step to its end, with its record and its log; an error of the step is told, not raised.
+    """Run one step to its end, with its record and its log; an error of the step is returned, not raised.
 
-    Raises `StoreError` when the disk of the store is full or nothing can be written there, which is the end of all
-    other steps too.
+    Raises `StoreError` when the disk of the store is full or not writable, which stops all other steps too.
     """
     return _run(recipe, place, alone=False)
 
@@ -92,14 +91,14 @@ def packed(recipe: Recipe, place: Place) -> bytes:
 
 
 def run_packed(step: bytes) -> Outcome | StoreError:
-    """Like `run_step`, for a process that does nothing else, and for an answer that goes to another one.
+    """Like `run_step`, for a dedicated process that returns its outcome to another one.
 
-    What libraries write in C++ is in the log as well, and what `run_step` raises is an answer.
+    Output of C++ libraries is in the log as well, and errors of `run_step` are returned.
     """
     try:
         recipe, place = pickle.loads(step)
     except Exception as error:
-        told = f"a worker cannot read the step: {_line(error)}; has it the same modules?"
+        told = f"a worker cannot read the step: {_line(error)}; does it have the same modules?"
         return Outcome(seconds=0.0, error=told, log=traceback.format_exc())
     try:
         outcome = _run(recipe, place, alone=True)
@@ -111,7 +110,7 @@ def run_packed(step: bytes) -> Outcome | StoreError:
 
 
 def settle(recipe: Recipe, outcome: Outcome, records: Records) -> Record:
-    """Read the record of a step that ended, and write it and its log where the step's own are elsewhere or lost."""
+    """Read the record of a finished step, and write it and its log where the step's own are elsewhere or lost."""
     key = key_of(recipe)
     record = records.read(key)
     state = "finished" if outcome.error is None else "failed"
@@ -148,7 +147,7 @@ def _run(recipe: Recipe, place: Place, *, alone: bool) -> Outcome:
             try:
                 with watch.beating():
                     store.get(recipe, watch)
-            except (Exception, SystemExit) as error:  # Whatever it is: the other steps of the study go on.
+            except (Exception, SystemExit) as error:  # Any error: the other steps of the study continue.
                 log.write(traceback.format_exc())
                 told = _line(error)
                 if _is_full(error):
@@ -175,7 +174,7 @@ def _line(error: BaseException) -> str:
 
 
 def _is_full(error: BaseException) -> bool:
-    """Tell whether the disk of the store refused: an answer that every other step would get too."""
+    """Return whether the disk of the store failed, as it would for every other step too."""
     cause = error.__cause__
     full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     return isinstance(error, StoreError) and full
@@ -183,7 +182,7 @@ def _is_full(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def _logged(path: Path, *, alone: bool) -> Iterator[TextIO]:
-    """Send what is written to standard output and error to a file."""
+    """Redirect standard output and error to a file."""
     try:
         with (
             path.open("w", encoding="utf-8", buffering=1, errors="backslashreplace") as log,

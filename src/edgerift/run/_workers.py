@@ -1,4 +1,4 @@
-"""Who runs the steps, as the scheduler sees it; and the simplest of them, this process."""
+"""The interface of workers for the scheduler, and the simplest one, this process."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Workers(Protocol):
         """Start a step."""
 
     def collect(self) -> Mapping[Key, Outcome]:
-        """Wait for steps to end, and tell what became of them.
+        """Wait for steps to end, and return their outcomes.
 
-        Raises `StoreError` when no step can go on, such as for a disk that is full.
+        Raises `StoreError` when no step can continue, such as for a full disk.
         """
 
     def close(self) -> None:
-        """Let go of the workers; what still runs is stopped, and a later run goes on with it."""
+        """Release the workers; running steps are stopped, and a later run resumes them."""
 
 
 @final
@@ -42,7 +42,7 @@ class Here:
         self._steps: deque[tuple[Key, Recipe]] = deque()
 
     def start(self, key: Key, recipe: Recipe) -> None:
-        """Note a step."""
+        """Queue a step."""
         self._steps.append((key, recipe))
 
     def collect(self) -> Mapping[Key, Outcome]:
@@ -51,5 +51,5 @@ class Here:
         return {key: run_step(recipe, self._place)}
 
     def close(self) -> None:
-        """Forget what did not run."""
+        """Drop steps that did not run."""
         self._steps.clear()

@@ -1,4 +1,4 @@
-"""Documents that anybody may have written: read within a size, parsed within a depth, refused in one line."""
+"""Untrusted documents: read up to a size, parsed up to a depth, refused in one line."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _Values = TypeVar("_Values", bound=Settings)
 @final
 @dataclass(frozen=True)
 class Document:
-    """A file that anybody may have written: what errors call it, what they advise and their class, and its most bytes.
+    """An untrusted file: its name in errors, their advice and class, and its maximum size in bytes.
 
-    Reading takes no more memory than `most` bytes and what they are parsed to, runs no code of the file, and raises
+    Reading takes no more memory than `most` bytes and their parsed content, runs no code of the file, and raises
     nothing but `error`. With `may_be_pipe` it may be a pipe, which is read once and to its end.
 
     >>> Document(Path("/nowhere"), "policy", "give a YAML file").content()
@@ -69,7 +69,7 @@ class Document:
             raise self.refused(str(failure)) from None
 
     def require_regular(self) -> int:
-        """Tell how large the file is; raises `error` for one that is missing, special or too large."""
+        """Return the size of the file; raises `error` for one that is missing, special or too large."""
         try:
             found = self.path.stat()
         except (OSError, ValueError) as failure:
@@ -82,11 +82,11 @@ class Document:
         return found.st_size
 
     def refused(self, told: str) -> EdgeriftError:
-        """Word the error for content that is not allowed."""
+        """Build the error for content that is not allowed."""
         return self.error(f"{self.path} is no {self.kind} of this version ({told}); {self.advice}")
 
     def _chunks(self, file: Any) -> Iterator[bytes]:
-        # A file may grow while it is read, and one of the system tells no size.
+        # A file may grow while it is read, and a special file has no size.
         total = 0
         while chunk := file.read(_CHUNK):
             total += len(chunk)
@@ -103,7 +103,7 @@ class Document:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse JSON of at most some 200 values in one another, without NaN; raises `ValueError` of one line.
+    """Parse JSON with a nesting depth of at most about 200, without NaN; raises `ValueError` of one line.
 
     >>> parse_json('{"steps": [20, 1e-3]}')
     {'steps': [20, 0.001]}
@@ -112,10 +112,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a path leads to a regular file; where that cannot be told, as for a name too long, it does not."""
+    """Return whether a path leads to a regular file; False where that is unknown, as for a name that is too long."""
     return os.path.isfile(path)  # noqa: PTH113 - `Path.is_file` raises for such names
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path leads to a folder; where that cannot be told, as for a name too long, it does not."""
+    """Return whether a path leads to a folder; False where that is unknown, as for a name that is too long."""
     return os.path.isdir(path)  # noqa: PTH112 - `Path.is_dir` raises for such names

@@ -1,4 +1,4 @@
-"""Descriptions of several kinds, told apart by their field `type`."""
+"""Descriptions of several kinds, distinguished by their field `type`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def typed(content: Any) -> Any:
-    """Give a description whose kind stands in the field `name`, as documents of before have it, its `type`.
+    """Add the `type` to a description with its kind in the field `name`, as in documents of earlier versions.
 
     >>> typed({"name": "top-k", "k": 3})
     {'type': 'top-k', 'k': 3}

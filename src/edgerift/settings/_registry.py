@@ -1,4 +1,4 @@
-"""Parts that register themselves: each stands in a module of its own, and is known by its name everywhere."""
+"""Parts that register themselves: each is a module of its own, and is known by its name everywhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Part = TypeVar("Part")
 
 @final
 class Registry(Generic[Part]):
-    """Parts of one kind by name, such as runtimes or attacks; options, messages and schemas list what is here.
+    """Parts of one kind by name, such as runtimes or attacks; options, messages and schemas list them.
 
     `kind` is what a message calls one of them. `folder` is the package whose modules register their parts: they are
-    imported in alphabetical order when somebody first looks, so that a new part is a new module in it and nothing else.
-    Parts are listed by their `rank`, those of one rank by their names, whatever was imported first.
+    imported in alphabetical order on first use, so that adding a part only takes a new module. Parts are listed by
+    their `rank`, then by name, independent of the import order.
 
     >>> colours: Registry[str] = Registry("colour")
     >>> colours.register("red", "#f00"), colours.register("green", "#0f0", rank=-1)
@@ -39,14 +39,14 @@ class Registry(Generic[Part]):
         self._parts: dict[str, tuple[float, Part]] = {}
 
     def register(self, name: str, part: Part, *, rank: float = 0) -> Part:
-        """Enter a part and return it; raises `RecipeError` for a name that another part has."""
+        """Register a part and return it; raises `RecipeError` for a name that another part has."""
         if self._parts.get(name, (rank, part))[1] != part:
             raise RecipeError(f"there is a {self.kind} '{name}' already; register this one under another name")
         self._parts[name] = (rank, part)
         return part
 
     def named(self, name: str, *, rank: float = 0) -> Callable[[Part], Part]:
-        """Decorate a class or a function that is itself the part."""
+        """Decorate a class or a function to register it."""
         return lambda part: self.register(name, part, rank=rank)
 
     def names(self) -> tuple[str, ...]:
@@ -62,11 +62,11 @@ class Registry(Generic[Part]):
         yield from zip(self.names(), self.parts(), strict=True)
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether a part of this name is registered."""
+        """Return whether a part of this name is registered."""
         return name in self._known()
 
     def __getitem__(self, name: str) -> Part:
-        """Look a part up; raises the registry's error, with the nearest name, for one that is not known."""
+        """Look a part up; raises the registry's error, with the nearest name, for an unknown one."""
         known = self._known()
         if name not in known:
             raise self._error(unknown_name(self.kind, name, known))

@@ -1,4 +1,4 @@
-"""YAML whose every value remembers its line: what a file of settings needs of it, and no more."""
+"""YAML with the line of every value: the subset that settings files need."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_YAML: Final = 1_000_000
 _SHOWN: Final = 40
 _SHOWN_PROBLEMS: Final = 5
 
-#: Where a value stands: the keys and places that lead to it.
+#: The place of a value: the keys and indices that lead to it.
 Place: TypeAlias = tuple[str | int, ...]
 
 _Values = TypeVar("_Values", bound=Settings)
@@ -33,7 +33,7 @@ class Node:
     line: int
 
     def plain(self) -> Any:
-        """Give the value without its lines."""
+        """Return the value without its lines."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -41,7 +41,7 @@ class Node:
         return self.value
 
     def line_at(self, place: Place) -> int:
-        """Name the line of the value at a place, or of the innermost one around it that the file has."""
+        """Return the line of the value at a place, or of the innermost enclosing one in the file."""
         inner = self.value
         for depth, step in enumerate(place, 1):
             found = None
@@ -59,11 +59,11 @@ class Node:
 
 
 def read_yaml(document: Document, example: str) -> Node:
-    """Read a mapping of settings; `example` is told for a file that holds none.
+    """Read a mapping of settings; `example` is shown in the error for any other file.
 
-    Values are read as YAML 1.2's core schema has them: `no` and dates are text, `1e-3` is a number, `010` is ten.
-    Raises the document's error with the line for a file that cannot be read, is no YAML mapping, names a key twice, or
-    has tags or aliases.
+    Values follow YAML 1.2's core schema: `no` and dates are text, `1e-3` is a number, `010` is ten. Raises the
+    document's error with the line for a file that cannot be read, is no YAML mapping, names a key twice, or has tags or
+    aliases.
     """
     text = _text(document)
     try:
@@ -82,7 +82,7 @@ def read_yaml(document: Document, example: str) -> Node:
         # PyYAML's scanner does not look whether an escape such as "\UFFFFFFFF" is a character.
         raise document.error(f"{document.path}: this is not YAML: {first_line(error)}") from None
     except RecursionError:
-        told = f"its lists and mappings lie too deep in one another; a {document.kind} needs few"
+        told = f"its lists and mappings are nested too deeply; a {document.kind} needs few levels"
         raise document.error(f"{document.path}: {told}") from None
     if node is None or not isinstance(node.value, dict):
         raise _refused(document, 1, f"a {document.kind} is a mapping of settings; {example}")

@@ -1,4 +1,4 @@
-"""A result as one file: packed the same everywhere, unpacked without trust."""
+"""A result as one file: packed deterministically, unpacked without trust."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from edgerift.errors import StoreError, first_line
 def pack(folder: Path, file: Path, last: str) -> None:
     """Write what is below `folder` to `file` as an uncompressed tar: equal folders give equal bytes.
 
-    The names are in order, without dates, owners and permissions; the entry `last` comes after all others, so
-    that a tar that was cut short lacks it. Raises `StoreError` for an entry that is no file and no folder, and
-    `OSError` when the disk refuses.
+    The names are in order, without dates, owners and permissions; the entry `last` comes after all others, so that a
+    truncated tar lacks it. Raises `StoreError` for an entry that is no file and no folder, and `OSError` when the disk
+    refuses.
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
     with tarfile.open(file, "w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
@@ -23,7 +23,7 @@ def pack(folder: Path, file: Path, last: str) -> None:
 
 
 def unpack(file: Path, folder: Path, title: str) -> None:
-    """Write the entries of the tar `file`, which may come from anybody, into the new folder `folder`.
+    """Write the entries of the tar `file`, which is untrusted, into the new folder `folder`.
 
     Entries are files and folders with names below `folder`, each once; anything else is refused before the
     first is written. Raises `StoreError`, which calls the tar `title`, for what is refused and for a file that
@@ -40,7 +40,7 @@ def unpack(file: Path, folder: Path, title: str) -> None:
 
 
 def damaged(title: str, verdict: str) -> StoreError:
-    """Word the error for the packed result `title` that cannot be used."""
+    """Build the error for the packed result `title` that cannot be used."""
     return StoreError(f"{title} {verdict}; delete it and run again")
 
 

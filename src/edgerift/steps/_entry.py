@@ -1,4 +1,4 @@
-"""A finished result's folder: its recipe, its seal, and what can be wrong with them."""
+"""A finished result's folder: its recipe, its seal, and their errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RECIPE_FILE: Final = "recipe.json"
 
 
 def name_of(recipe: Recipe) -> str:
-    """Name the folder of a recipe's result."""
+    """Return the name of a recipe's result folder."""
     return f"{recipe.type}-{recipe.digest()}"
 
 
@@ -23,14 +23,14 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def require_own(folder: Path, recipe: Recipe) -> None:
-    """Make sure that a folder is the recipe's, and that no file of it is missing; raises `DamageError`."""
+    """Check that a folder is the recipe's, and that no file of it is missing; raises `DamageError`."""
     if _recipe(folder) != recipe_text(recipe).encode():
         raise _not_its_own()
     require_whole(folder)
 
 
 def require_named(folder: Path) -> None:
-    """Make sure that the recipe in a folder is the one that it is named after; raises `DamageError`."""
+    """Check that the recipe in a folder is the one that it is named after; raises `DamageError`."""
     digest = hashlib.sha256(_recipe(folder).removesuffix(b"\n")).hexdigest()
     named = folder.name.rpartition("-")[2]
     if not named or not digest.startswith(named):
@@ -38,7 +38,7 @@ def require_named(folder: Path) -> None:
 
 
 def require_whole(folder: Path) -> None:
-    """Make sure, without a look into them, that all sealed files are there; raises `DamageError`."""
+    """Check that all sealed files exist, without reading them; raises `DamageError`."""
     digests = read_seal(folder)
     missing = None if digests is None else missing_file(folder, digests)
     if missing is not None:
@@ -46,10 +46,10 @@ def require_whole(folder: Path) -> None:
 
 
 def require_unaltered(folder: Path, digests: Digests) -> None:
-    """Make sure that the sealed files are as they were written; raises `DamageError`."""
+    """Check that the sealed files are unchanged; raises `DamageError`."""
     altered = altered_file(folder, digests)
     if altered is not None:
-        raise DamageError(f"is damaged: {_shown(altered)} is not as it was written")
+        raise DamageError(f"is damaged: {_shown(altered)} has changed since it was written")
 
 
 def examined(folder: Path, recipe: Recipe) -> tuple[Digests, bool]:

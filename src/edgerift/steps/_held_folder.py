@@ -1,4 +1,4 @@
-"""A folder of results that changes as a whole and has one writer at a time."""
+"""A folder of results that is replaced as a whole and has one writer at a time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class HeldFolder:
         self._descriptors = [_locked(path)]
 
     def close(self) -> None:
-        """Let go."""
+        """Release the folder."""
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors.clear()
 
     def require_room(self, expected: Mapping[str, str | None], *, known: Iterable[str] = ()) -> None:
-        """Make sure that files of these names can come: none is a file of the user's own, or behind one.
+        """Check that files of these names can be written: none is a file of the user's own, or below one.
 
         A name comes with the SHA-256 that its file will have, where that is known, since the user's own file of the
         same content is not in the way. `known` is that of :meth:`replaced`. Raises `StoreError`.
@@ -40,21 +40,21 @@ class HeldFolder:
 
     @contextmanager
     def replaced(self, *, last: str, known: Iterable[str] = ()) -> Iterator[Path]:
-        """Give an empty folder; at the end of the block its files take the place of those that were written before.
+        """Yield an empty folder; at the end of the block its files replace those that were written before.
 
-        A reader sees all old files or all new ones, also after a kill at any moment. Where the folder itself cannot
-        change in one step (the user keeps files of his own in it, it is a mount, the system has no such step) the old
-        files go first, and for a moment some of either are missing; `last` is the one that goes first and comes last.
-        What was written before is listed in the folder; of one without a list it is what is `known`. All other files
-        are the user's own and stay. When the block raises, nothing changes. Raises `StoreError` for a file of the
-        user's own that is in the way and differs.
+        A reader sees all old files or all new ones, also after a kill at any moment. Where the folder cannot be swapped
+        atomically (it holds user files, it is a mount, the system lacks the operation) the old files are removed first,
+        and for a moment some of either are missing; `last` is removed first and written last. The files written before
+        are listed in the folder; for one without a list they are `known`. All other files are the user's own and stay.
+        When the block raises, nothing changes. Raises `StoreError` for a file of the user's own that is in the way and
+        differs.
         """
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             owned = owned_files(self.path, known)
             staged = new_stage(self.path, owned)
         try:
-            # When the two have changed places, this is the folder that another process may want to hold.
+            # After the swap this is the folder that another process may want to hold.
             self._descriptors.append(_locked(staged))
             yield staged
             with disk_errors(self.path):
@@ -69,10 +69,10 @@ class HeldFolder:
 def held_folder(path: Path) -> Iterator[HeldFolder]:
     """Hold a folder, made when it is missing, so that one process alone writes into it.
 
-    The operating system lets go of it when the process ends, however that is, and no file is left for it. What a killed
-    process began is finished first. A folder that was made and is still empty at the end is removed. Raises
-    `StoreError` when another process holds the folder, or when it cannot be used. Where the file system locks no
-    folders, nobody is kept out.
+    The operating system releases it when the process ends in any way, and no lock file remains. An unfinished switch of
+    a killed process is completed first. A folder that was created and is still empty at the end is removed. Raises
+    `StoreError` when another process holds the folder, or when it cannot be used. On file systems without folder locks
+    there is no exclusion.
     """
     path = Path(path)
     is_new = not path.exists()
@@ -104,5 +104,5 @@ def _locked(path: Path) -> int:
             return descriptor
         if os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
-        # Between the two steps another folder took this one's place.
+        # Between the two steps another folder replaced this one.
         os.close(descriptor)

@@ -12,8 +12,8 @@ from filelock import BaseFileLock, FileLock, Timeout, UnixFileLock
 def let_go(lock: BaseFileLock) -> None:
     """Release a lock that is held, and remove its file.
 
-    The file goes while the lock is held. Whoever waits has opened a file without a name then, which `filelock` tells
-    after it got it, and asks again. Where a lock is the file itself, releasing it is what removes it.
+    The file is removed while the lock is held. A waiting process then holds an unlinked file, which `filelock` detects,
+    and it retries. Where a lock is the file itself, releasing it removes it.
     """
     if isinstance(lock, UnixFileLock):
         with suppress(OSError):
@@ -32,7 +32,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def lock_in_turn(path: Path, waiting: Callable[[], None] = lambda: None) -> BaseFileLock:
-    """Take the lock `path`; call `waiting` first when somebody else holds it."""
+    """Take the lock `path`; call `waiting` first when another process holds it."""
     lock = try_lock(path)
     if lock is None:
         waiting()
@@ -42,7 +42,7 @@ def lock_in_turn(path: Path, waiting: Callable[[], None] = lambda: None) -> Base
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Take the lock `path` if nobody holds it; raises `OSError` when its folder cannot be written."""
+    """Take the lock `path` if it is free; raises `OSError` when its folder cannot be written."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -52,7 +52,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether a process or thread on this machine holds the lock `path`; a file that nobody holds is removed."""
+    """Return whether a process or thread on this machine holds the lock `path`; a stale file is removed."""
     if not path.exists():
         return False
     lock = try_lock(path)

@@ -13,8 +13,8 @@ from edgerift.steps._recipe import Recipe
 def read(json_text: str | bytes, known: Iterable[type[Recipe]]) -> Recipe:
     """Read a recipe of one of the `known` classes, the recipes inside it too.
 
-    Raises `RecipeError` for text that is no JSON, a type that is not known, a version this edgerift does not
-    read, and every value that is not allowed.
+    Raises `RecipeError` for text that is not JSON, an unknown type, a version that this edgerift does not read, and
+    every invalid value.
     """
     classes = {cls.model_fields["type"].default: cls for cls in known}
     try:

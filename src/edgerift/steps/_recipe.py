@@ -1,4 +1,4 @@
-"""The description of one step, and what names its result."""
+"""The description of one step, which names its result."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ DIGEST_CHARACTERS = 32
 class Recipe(Settings, ABC):
     """A frozen description of one step (train, adapt, build, ...) and of the steps it starts from.
 
-    A recipe that is not abstract fixes its `type` and `version` with a literal and its default, and raises
-    the version when the same fields come to mean another result:
+    A recipe that is not abstract fixes its `type` and `version` with a literal and its default, and increments the
+    version when the same fields give a different result:
 
     ```python
     class Training(Recipe):
@@ -45,11 +45,11 @@ class Recipe(Settings, ABC):
 
     @abstractmethod
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Write the result into `folder`, starting from what an earlier, killed call left there.
+        """Write the result into `folder`, resuming from what a killed call left there.
 
-        The folder is this recipe's own and nobody else writes to it. It becomes the finished result when this
-        method returns; the names `recipe.json` and `SHA256SUMS` in it belong to the store. Results of other
-        recipes come from `store.get(recipe, progress)`.
+        The folder is exclusive to this recipe. It becomes the finished result when this method returns; the names
+        `recipe.json` and `SHA256SUMS` in it belong to the store. Results of other recipes come from `store.get(recipe,
+        progress)`.
         """
 
     def canonical_json(self) -> str:
@@ -57,7 +57,7 @@ class Recipe(Settings, ABC):
         return canonical_json(self)
 
     def digest(self) -> str:
-        """Name this recipe: the first 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
+        """Return the name of this recipe: the first 32 hexadecimal digits of the SHA-256 of its canonical JSON."""
         text = self.canonical_json().encode()
         return hashlib.sha256(text).hexdigest()[:DIGEST_CHARACTERS]
 
@@ -70,23 +70,22 @@ class Recipe(Settings, ABC):
         return tuple(found.values())
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the steps that this one asks the store for, as far as the results that `store` holds tell.
+        """List the steps that this one depends on, as far as the results in `store` determine them.
 
-        These are its inputs, unless a step says otherwise. A step that learns from one result which others it takes
-        names more as soon as that result is there; when all it names are finished and it names no more, only its own
-        work is left.
+        The default is its inputs. A step whose dependencies follow from another result names more as soon as that
+        result exists; when all are finished and it names no more, only its own work is left.
         """
         return self.inputs()
 
     def asked(self, store: Store) -> tuple[Recipe, ...]:
-        """List the steps, of those that `store` holds, that this one asks for in its own work, beyond what it needs.
+        """List the steps in `store` that this one uses in its own work, beyond those it needs.
 
-        They cannot be told from the description, or were cut out of its own work; there are none unless a step says so.
+        They do not follow from the description, or are parts of its own work; there are none by default.
         """
         return ()
 
     def named_files(self) -> Mapping[str, str]:
-        """Tell the SHA-256, in hexadecimal, of those files of the result whose content the recipe itself names."""
+        """Return the SHA-256, in hexadecimal, of result files whose content the recipe determines."""
         return {}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The seal of a result: the SHA-256 of every file, written with the result and compared when it is opened."""
+"""The seal of a result: the SHA-256 of every file, written with the result and verified when it is opened."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LINE: Final = re.compile(r"(\\?)([0-9a-f]{64})  ([^\n]+)")
 
 
 class DamageError(Exception):
-    """What is wrong with a result, as the end of a sentence about it."""
+    """A damaged result; the message completes a sentence about it."""
 
 
 def digest_files(folder: Path) -> Digests:
-    """Compute the SHA-256 of every file below `folder` but the seal, by its name; of a link, that of where it leads.
+    """Compute the SHA-256 of every file below `folder` but the seal, by its name; of a link, that of its target.
 
     Raises `StoreError` for what is no file, no folder and no link.
     """
@@ -54,17 +54,17 @@ def read_seal(folder: Path) -> Digests | None:
 
 
 def missing_file(folder: Path, digests: Digests) -> str | None:
-    """Name a sealed file that is not there; looks at no content."""
+    """Return a sealed file that is missing; reads no content."""
     return next((name for name in digests if not os.path.lexists(folder / name)), None)
 
 
 def altered_file(folder: Path, digests: Digests) -> str | None:
-    """Name a sealed file whose content is not what was sealed."""
+    """Return a sealed file whose content has changed."""
     return next((name for name, digest in digests.items() if _digest(folder / name) != digest), None)
 
 
 def stamp(folder: Path, names: Iterable[str]) -> Stamp:
-    """Tell what changes when the seal or one of its files is written again: size, time and inode of each."""
+    """Return size, time and inode of the seal and its files, which change when one is rewritten."""
     found = ((name, (folder / name).lstat()) for name in (SEAL, *names) if os.path.lexists(folder / name))
     return tuple((name, status.st_size, status.st_mtime_ns, status.st_ino) for name, status in found)
 
@@ -85,7 +85,7 @@ def _digest(path: Path) -> str:
 
 
 def _text(digests: Digests) -> bytes:
-    """Write the lines, in their order, behind one with their own digest: a seal that is cut short is no seal."""
+    """Write the lines, in their order, after a line with their digest: a truncated seal is invalid."""
     lines = "".join(_line(name, digest) for name, digest in sorted(digests.items())).encode(errors="surrogateescape")
     return f"{_HEAD}{hashlib.sha256(lines).hexdigest()}\n".encode() + lines
 

@@ -30,31 +30,30 @@ MIRRORED_FOLDER = ".mirrored"
 class Store:
     """The folder where each recipe's result is kept once, named by the recipe.
 
-    A finished result is `root/<type>-<digest>/` with its `recipe.json` and its seal `SHA256SUMS`, the SHA-256 of
-    every file. A result whose files are not what was sealed is refused; it is compared when it is opened, once for
-    each `Store` unless a file was written since. Work in progress is
-    `root/.work/<type>-<digest>/`; it stays there when a run is killed or fails, so that the next run of the
-    recipe can go on from it, and becomes the finished folder in one step. A lock for each recipe, which the
-    operating system releases with the process that holds it, lets one process or thread build while the
-    others wait.
+    A finished result is `root/<type>-<digest>/` with its `recipe.json` and its seal `SHA256SUMS`, the SHA-256 of every
+    file. A result whose files have changed is refused; it is verified when it is opened, once for each `Store` unless a
+    file was written since. Work in progress is `root/.work/<type>-<digest>/`; it stays there when a run is killed or
+    fails, so that the next run of the recipe can resume, and becomes the finished folder in one step. A lock for each
+    recipe, which the operating system releases with the process that holds it, lets one process or thread build while
+    the others wait.
 
     Machines without a shared disk share results through a mirror, any URL that fsspec knows, such as
-    `s3://bucket/prefix` or `file:///mnt/share`. What is built is put there as one object,
-    `<type>-<digest>.tar`, and what is missing here is fetched from there; a result is the same with a mirror
-    and without. Credentials are those of the protocol's own client library. The locks are those of one
-    machine: two machines that are asked for the same recipe at the same time both build it, which costs time
-    and nothing else, since both put the same result. A store can be pickled for another process.
+    `s3://bucket/prefix` or `file:///mnt/share`. What is built is put there as one object, `<type>-<digest>.tar`, and
+    what is missing here is fetched from there; a result is the same with a mirror and without. Credentials are those of
+    the protocol's own client library. The locks are those of one machine: two machines that need the same recipe at the
+    same time both build it, which only costs time, since both upload the same result. A store can be pickled for
+    another process.
     """
 
     def __init__(self, root: Path | str, mirror: str | None = None) -> None:
         """Use the folder `root`, which is made when the first result is built, and the URL `mirror`, if any.
 
-        The mirror is not asked yet. Raises `StoreError` when it is not a URL with a protocol that fsspec knows.
+        The mirror is not contacted yet. Raises `StoreError` when it is not a URL with a protocol that fsspec knows.
         """
         self.root = Path(root).expanduser().absolute()
         self._mirror = None if mirror is None else Mirror(mirror)
         self._producing: frozenset[str] = frozenset()
-        # What each result looked like when its content was compared with its seal.
+        # The file stamps of each result when it was verified against its seal.
         self._compared: dict[str, Stamp] = {}
 
     def __repr__(self) -> str:
@@ -68,27 +67,27 @@ class Store:
         return None if self._mirror is None else self._mirror.url
 
     def has(self, recipe: Recipe) -> bool:
-        """Tell whether the result of `recipe` is here or on the mirror.
+        """Return whether the result of `recipe` is here or on the mirror.
 
-        The mirror is listed at the first call that needs it; what other machines put there later is seen
-        after `refresh`, while `get` always finds it. Raises `StoreError` when the result here lacks a file, has
-        another's recipe or a damaged seal, or the mirror cannot be read; content is compared by `find` and `get`.
+        The mirror is listed at the first call that needs it; later uploads of other machines are visible after
+        `refresh`, while `get` always finds them. Raises `StoreError` when the result here lacks a file, has another's
+        recipe or a damaged seal, or the mirror cannot be read; content is verified by `find` and `get`.
         """
         return self._is_finished(recipe) or (self._mirror is not None and self._mirror.holds(name_of(recipe)))
 
     def refresh(self) -> None:
-        """List the mirror anew for `has`: one request, however many recipes; raises `StoreError`."""
+        """List the mirror again for `has`: one request for any number of recipes; raises `StoreError`."""
         if self._mirror is not None:
             self._mirror.refresh()
 
     def running(self, recipe: Recipe) -> bool:
-        """Tell whether a process on this machine, this one included, builds, fetches or puts `recipe` now."""
+        """Return whether a process on this machine, including this one, builds, fetches or uploads `recipe` now."""
         path = self._lock_file(recipe)
         with disk_errors(path):
             return is_held(path)
 
     def find(self, recipe: Recipe) -> Path | None:
-        """Return the finished folder of `recipe` when it is here, every file as it was written, else None.
+        """Return the finished folder of `recipe` when it is here, verified, else None.
 
         Raises `StoreError` when the result is damaged.
         """
@@ -96,7 +95,7 @@ class Store:
             return None
         folder = self.root / name_of(recipe)
         self._require_sealed(folder, recipe)
-        # When a result was of use last decides what goes first.
+        # The time of last use determines what is removed first.
         with suppress(OSError):
             os.utime(folder)
         return folder
@@ -104,16 +103,16 @@ class Store:
     def get(self, recipe: Recipe, progress: Progress = silent) -> Path:
         """Return the finished folder of `recipe`, fetching it from the mirror or producing it when it is not here.
 
-        A result that is here but not yet on the mirror, since an earlier call could not put it there, is put
-        there now. An error of the recipe itself passes unchanged and keeps the work folder. Raises `StoreError`
-        when the store cannot be written, the disk is full, the result is damaged, or the mirror cannot be used.
+        A result that is here but not yet on the mirror, because an earlier upload failed, is uploaded now. An error of
+        the recipe itself passes unchanged and keeps the work folder. Raises `StoreError` when the store cannot be
+        written, the disk is full, the result is damaged, or the mirror cannot be used.
         """
         folder = self.root / name_of(recipe)
         if self.find(recipe) is not None and self._is_shared(folder.name):
             return folder
         if folder.name in self._producing:
             raise StoreError(
-                f"{folder.name} asks for its own result while it is produced; a recipe may ask for its inputs only"
+                f"{folder.name} asks for its own result while it is produced; a recipe may only ask for its inputs"
             )
         with self._lock(recipe, progress):
             if self.find(recipe) is None and not self._fetch(recipe, progress):
@@ -123,17 +122,17 @@ class Store:
         return folder
 
     def _build(self, recipe: Recipe, progress: Progress) -> None:
-        """Produce in the work folder, then make that the finished folder. The caller holds the lock."""
+        """Produce in the work folder, then rename it to the finished folder. The caller holds the lock."""
         folder = self.root / name_of(recipe)
         work = self.root / WORK_FOLDER / folder.name
         if self._mirror is not None:
             self._mirror.prepare()
         with disk_errors(work):
-            # A mark can be there from a result that has been deleted since.
+            # A marker may remain from a result that has been deleted since.
             self._mark(folder.name).unlink(missing_ok=True)
             work.mkdir(exist_ok=True)
             remove_unfinished(work)
-        # What a run needs is known while it runs.
+        # The dependencies of a run are known while it runs.
         write_whole(work / RECIPE_FILE, recipe_text(recipe))
         inner = copy.copy(self)
         inner._producing = self._producing | {folder.name}
@@ -158,7 +157,7 @@ class Store:
             sync(self.root)
 
     def _fetch(self, recipe: Recipe, progress: Progress) -> bool:
-        """Bring the result from the mirror, if it is there. The caller holds the lock."""
+        """Fetch the result from the mirror, if it is there. The caller holds the lock."""
         name = name_of(recipe)
         if self._mirror is None or not self._mirror.find(name):
             return False
@@ -178,13 +177,13 @@ class Store:
         finally:
             _discard(packed)
             shutil.rmtree(fetched, ignore_errors=True)
-        # What a killed run left is of no use any more.
+        # Leftovers of a killed run are no longer of use.
         shutil.rmtree(work / name, ignore_errors=True)
         self._set_mark(name)
         return True
 
     def _share(self, recipe: Recipe, progress: Progress) -> None:
-        """Put the finished result on the mirror, unless it is there. The caller holds the lock."""
+        """Upload the finished result to the mirror, unless it is there. The caller holds the lock."""
         name = name_of(recipe)
         if self._mirror is None:
             return
@@ -203,11 +202,11 @@ class Store:
         self._set_mark(name)
 
     def _is_shared(self, name: str) -> bool:
-        """Tell, without asking the mirror, whether the result is known to be there; true when there is no mirror."""
+        """Return, without contacting the mirror, whether the result is known to be there; true without a mirror."""
         return self._mirror is None or self._mark(name).exists()
 
     def _mark(self, name: str) -> Path:
-        """The empty file that says that the result is on this mirror; results themselves do not depend on it."""
+        """The empty marker file for a result that is on this mirror; results themselves do not depend on it."""
         mirror = hashlib.sha256((self.mirror or "").encode()).hexdigest()[:16]
         return self.root / MIRRORED_FOLDER / mirror / name
 
@@ -218,7 +217,7 @@ class Store:
             mark.touch()
 
     def _is_finished(self, recipe: Recipe) -> bool:
-        """Tell whether the finished folder is there; raises `StoreError` when it is not this recipe's, or not whole."""
+        """Return whether the finished folder exists; raises `StoreError` when it is another recipe's or incomplete."""
         folder = self.root / name_of(recipe)
         with disk_errors(folder), _named(folder):
             if not folder.exists():
@@ -227,14 +226,14 @@ class Store:
         return True
 
     def _require_sealed(self, folder: Path, recipe: Recipe) -> None:
-        """Compare a finished folder with its seal; what an earlier edgerift left without one is sealed now."""
+        """Verify a finished folder against its seal; a result of an earlier edgerift without one is sealed now."""
         with disk_errors(folder), _named(folder):
             sealed = read_seal(folder)
             if sealed is not None and self._compared.get(folder.name) == stamp(folder, sealed):
                 return
             digests, is_sealed = examined(folder, recipe)
             if not is_sealed:
-                # A store that cannot be written to is of use all the same.
+                # A read-only store is useful too.
                 with suppress(StoreError):
                     write_seal(folder, digests)
             self._compared[folder.name] = stamp(folder, digests)
@@ -244,7 +243,7 @@ class Store:
 
     @contextmanager
     def _lock(self, recipe: Recipe, progress: Progress) -> Iterator[None]:
-        """Hold the recipe's lock; say so while another process holds it."""
+        """Hold the recipe's lock; report waiting while another process holds it."""
         path = self._lock_file(recipe)
         if self.root.exists() and not self.root.is_dir():
             raise StoreError(f"the store {self.root} is a file; give a folder")
@@ -273,14 +272,14 @@ def default_root() -> Path:
 
 
 def _discard(file: Path) -> None:
-    """Remove a file that was for one step only; left behind it would do no harm."""
+    """Remove a temporary file; a leftover would be harmless."""
     with suppress(OSError):
         file.unlink()
 
 
 @contextmanager
 def _named(folder: Path) -> Iterator[None]:
-    """Turn what is wrong with a finished result into a `StoreError` that names it and the remedy."""
+    """Turn damage of a finished result into a `StoreError` with its name and the remedy."""
     try:
         yield
     except DamageError as damage:

@@ -1,4 +1,4 @@
-"""Tensors from safetensors files that anybody may have written."""
+"""Tensors from untrusted safetensors files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgerift.settings import is_file
 
 
 class Tensors(NamedTuple):
-    """What a safetensors file holds: texts by name, and tensors by name, on the CPU."""
+    """The content of a safetensors file: texts by name, and tensors by name, on the CPU."""
 
     metadata: dict[str, str]
     tensors: dict[str, Tensor]

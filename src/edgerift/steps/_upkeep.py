@@ -1,4 +1,4 @@
-"""What a store holds, whether it is intact, what of it is needed, and taking the rest away."""
+"""Maintenance of a store: its content, integrity, dependencies, and removal of the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgerift.steps._writing import UNFINISHED, disk_errors, write_whole
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]*-[0-9a-f]{32}")
 _REMOVED: Final = ".removed"
-#: What a killed run or removal leaves in the work folder, and no later one goes on from.
+#: Leftovers of a killed run or removal in the work folder that no later one resumes from.
 _LEFTOVERS: Final = (".lock", ".tar", ".fetched", _REMOVED)
 
 _Kind = TypeVar("_Kind", bound=Recipe)
@@ -33,10 +33,10 @@ _Kind = TypeVar("_Kind", bound=Recipe)
 
 @dataclass(frozen=True)
 class Entry:
-    """A result in a store, or the work that a run which ended before its end left for the next one.
+    """A result in a store, or the unfinished work of an interrupted run.
 
     `size` is in bytes; `used` is when the result was made or opened last, or the work was changed last, in seconds
-    since 1970; `running` says that a process on this machine works on it now.
+    since 1970; `running` says that a process on this machine is working on it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a result is as it was written.
+    """Whether a result is unchanged.
 
     `unsealed` is one of an earlier edgerift, sealed when it is opened, and `gone` one that was removed since it was
     listed.
@@ -61,9 +61,9 @@ class Verdict:
 
 
 def entries(store: Store) -> tuple[Entry, ...]:
-    """List what a store holds, what was used last at the end; raises `StoreError` when it cannot be read."""
+    """List the entries of a store, the most recently used last; raises `StoreError` when it cannot be read."""
     with disk_errors(store.root):
-        # Work becomes a result by a rename, so that this order misses none.
+        # Work becomes a result by a rename, so this order misses none.
         found = [*_entries(store, "unfinished"), *_entries(store, "finished")]
     there = [entry for entry in found if os.path.lexists(entry.folder)]
     return tuple(sorted(there, key=lambda entry: (entry.used, entry.name)))
@@ -108,9 +108,9 @@ def _compared(entry: Entry) -> Verdict:
 
 
 def reachable(recipes: Iterable[Recipe], store: Store) -> frozenset[str]:
-    """Name the results of some recipes, of all that these need, and of what they asked for, as far as the store tells.
+    """Return the results of some recipes, of their dependencies, and of the steps they used, as far as the store knows.
 
-    Raises :class:`~edgerift.errors.EdgeriftError` where a step cannot tell what it needs.
+    Raises :class:`~edgerift.errors.EdgeriftError` where the dependencies of a step cannot be determined.
     """
     found: set[str] = set()
     open_steps = list(recipes)
@@ -132,10 +132,10 @@ def unneeded(
     max_size: int | None = None,
     unfinished: bool = False,
 ) -> tuple[Entry, ...]:
-    """Choose what can go: never what runs, what was used since the first step that runs began, or what `keep` names.
+    """Choose what to remove: never what runs, what was used since the first running step began, or what is in `keep`.
 
-    Of the rest, what was not used for `older_than` seconds goes, and of what remains, what was used longest ago until
-    all is at most `max_size` bytes; without these two all of it. Unfinished work goes where `unfinished` says so.
+    Of the rest, entries unused for `older_than` seconds are removed, then the least recently used until the total is at
+    most `max_size` bytes; without these two all of it. Unfinished work is removed with `unfinished`.
     """
     began = min((_began(entry) for entry in found if entry.running), default=now)
     free = [
@@ -156,10 +156,10 @@ def unneeded(
 
 
 def remove(store: Store, entry: Entry) -> bool:
-    """Remove a result or unfinished work in one step; tells whether it did, which it does not for one in use.
+    """Remove a result or unfinished work in one step; returns whether it did, which is false for one in use.
 
-    That is one that a process works on, or that was used since it was listed. Raises `StoreError` when the disk
-    refuses.
+    In use means that a process works on it, or that it was used since it was listed. Raises `StoreError` on a disk
+    error.
     """
     work = store.root / WORK_FOLDER
     with disk_errors(entry.folder):
@@ -182,7 +182,7 @@ def remove(store: Store, entry: Entry) -> bool:
 
 
 def tidy(store: Store) -> None:
-    """Remove lock files that nobody holds, and what killed runs left that no later one goes on from."""
+    """Remove stale lock files, and leftovers of killed runs that no later one resumes from."""
     work = store.root / WORK_FOLDER
     if not work.is_dir():
         return
@@ -214,7 +214,7 @@ def _folders(place: Path) -> Iterator[Path]:
 
 def _entries(store: Store, state: Literal["finished", "unfinished"]) -> Iterator[Entry]:
     for folder in _folders(store.root if state == "finished" else store.root / WORK_FOLDER):
-        # A step at work beside this one renames folders, and removes what it needs no more.
+        # A concurrent step renames folders and removes what it no longer needs.
         with suppress(FileNotFoundError):
             yield _entry(store, folder, state)
 
@@ -237,7 +237,7 @@ def _used(folder: Path, state: Literal["finished", "unfinished"]) -> float:
 
 
 def _below(folder: Path) -> Iterator[os.stat_result]:
-    """Look at all that lies in a folder, links as such, except what vanishes meanwhile."""
+    """Stat everything in a folder, without following links, except entries that vanish meanwhile."""
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             with suppress(FileNotFoundError):
@@ -245,7 +245,7 @@ def _below(folder: Path) -> Iterator[os.stat_result]:
 
 
 def _began(entry: Entry) -> float:
-    """When the run that works on an entry began to open others; an earlier edgerift does not tell."""
+    """When the run that works on an entry began to open others; unknown for an earlier edgerift."""
     if entry.state == "finished":
         return math.inf
     try:

@@ -1,4 +1,4 @@
-"""One adapted model and every attack on it, measured: what the tables and figures of the first paper are made of."""
+"""One adapted model and every attack on it, measured: the data of the tables and figures of the first paper."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EpochPart(Settings):
 
 
 def _picture(text: str) -> str:
-    """Return a PNG file in base64; raises `ValueError` for what is none."""
+    """Return a PNG file in base64; raises `ValueError` for anything else."""
     try:
         read_png(base64.b64decode(text, validate=True))
     except (binascii.Error, DataError) as error:
@@ -50,7 +50,7 @@ Picture: TypeAlias = Annotated[str, AfterValidator(_picture)]
 
 
 class ExamplePart(Settings):
-    """One evasive image: both files as PNG in base64, and what the models answer to the attacked one.
+    """One evasive image: both files as PNG in base64, and the models' answers to the attacked one.
 
     Labels are class numbers, probabilities are in [0, 1].
     """
@@ -65,11 +65,11 @@ class ExamplePart(Settings):
 
 
 class PairReport(Settings):
-    """An original, what was made of it, and how each attack fared, on the test images.
+    """An original, its adapted model, and the results of each attack, on the test images.
 
     `instability` is the share of test images that exactly one of both gets right. `attacked` images were drawn from
-    those that both get right. `original_epochs` and `adapted_epochs` tell how both were trained; the second are none
-    after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were asked for.
+    those that both get right. `original_epochs` and `adapted_epochs` are both training histories; the second is empty
+    after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were requested.
     """
 
     type: Literal["pair-report"] = "pair-report"
@@ -90,8 +90,8 @@ class PairReport(Settings):
 class PairRecipe(Recipe):
     """Attack an adapted model and report: `pair.json`.
 
-    Every attack is a step of its own on the same `count` images, drawn by `draw` of those that both models get right.
-    `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings.
+    Every attack is a step of its own on the same `count` images, drawn with the seed `draw` from those that both models
+    get right. `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings.
     """
 
     type: Literal["pair"] = "pair"
@@ -124,7 +124,7 @@ class PairRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the pair, what it answers, and the searches."""
+        """List the pair, its clean answers, and the searches."""
         return (*self.pair.opened, self._selecting, *(self.searching(name) for name in self.attacks))
 
     @property
@@ -132,7 +132,7 @@ class PairRecipe(Recipe):
         return SelectRecipe(pair=self.pair, images=self.images)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search what is not searched yet, measure it, and write the report into `folder`."""
+        """Run the missing searches, measure them, and write the report into `folder`."""
         test = open_splits(self.images).test
         original, build = self._selecting.open(store, progress)
         found = {name: self.searching(name).open(store, progress) for name in self.attacks}

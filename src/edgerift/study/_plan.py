@@ -1,4 +1,4 @@
-"""What a study still has to do, and how long that may take."""
+"""The remaining steps of a study, and the estimated time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class StepState(Settings):
-    """A step of a study: what it is called, how many cells need it, and how it stands.
+    """A step of a study: its name, the number of cells that need it, and its state.
 
-    `needs` are the steps that it needs directly, and `waits_for` those of them that are not finished. `seconds` is the
-    estimate of its time, None where nothing like it ever ran, and `spent` what it took so far; of a finished one both
-    are what it took, None and 0 where no record tells. While it runs, `task`, `done` and `total` tell how far it is and
-    `where` it runs; a failed one has an `error` and a `log`, and one that it blocks names it in `blocked_by`.
+    `needs` are its direct dependencies, and `waits_for` the unfinished ones. `seconds` is its estimated time, None
+    where no similar step ever ran, and `spent` the time so far; for a finished one both are its time, None and 0
+    without a record. While it runs, `task`, `done` and `total` give its progress and `where` its place; a failed one
+    has an `error` and a `log`, and one that it blocks names it in `blocked_by`.
     """
 
     key: Key
@@ -46,12 +46,11 @@ class StepState(Settings):
 
 
 class Plan(Settings):
-    """A study at one moment: its cells, the steps that it needs and lacks, and those that it has.
+    """The state of a study: its cells, its missing steps, and its finished ones.
 
-    Both lists of steps are in the order in which they can run: each after all that it needs. `finished` are the steps
-    whose results are there; what is not there below a finished one is not needed. `seconds` is the estimate of all
-    missing steps together on one worker, `unknown` the number of those that nothing is known about. `grows` says that
-    some steps will name more of what they need when others are finished.
+    Both lists of steps are in topological order. `finished` are the steps with results; missing dependencies of a
+    finished one are not needed. `seconds` is the estimate for all missing steps on one worker, `unknown` the number of
+    steps without an estimate. `grows` says that some steps will name more dependencies when others are finished.
     """
 
     type: Literal["plan"] = "plan"
@@ -75,7 +74,7 @@ class Plan(Settings):
 def make_plan(
     name: str, profile: str, cells: tuple[Cell, ...], store: Store, known: Collection[Key] = frozenset()
 ) -> Plan:
-    """Look at a study: what is there, what is missing, what runs, what failed.
+    """Examine a study: its finished, missing, running and failed steps.
 
     A cell whose key is `known` was finished elsewhere: it counts as such, and none of its steps are listed. Raises
     :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
@@ -102,7 +101,7 @@ def make_plan(
 
 
 def _in_order(graph: Graph, steps: Mapping[Key, Recipe]) -> list[Key]:
-    """Put steps behind all that they need, and otherwise leave them in their order; not by recursion."""
+    """Sort steps topologically, otherwise keeping their order; not by recursion."""
     placed: dict[Key, None] = {}
     for goal in steps:
         open_steps = [goal]
@@ -117,7 +116,7 @@ def _in_order(graph: Graph, steps: Mapping[Key, Recipe]) -> list[Key]:
 
 
 def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
-    """Tell whether a step waits for results that tell which others it needs."""
+    """Return whether a step waits for results that determine its other dependencies."""
     waits = {graph.missing[step].type for step in graph.waits_for(key)}
     if isinstance(recipe, EvadeRecipe):
         return recipe.shard is not None and "select" in waits
@@ -126,7 +125,7 @@ def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
 
 @final
 class _States:
-    """Tells of each step of a graph how it stands."""
+    """Describes the state of each step of a graph."""
 
     def __init__(self, cells: tuple[Cell, ...], graph: Graph, store: Store) -> None:
         self._graph, self._store, self._records = graph, store, Records(store)
@@ -140,13 +139,13 @@ class _States:
         self._blocked = graph.blocked()
 
     def finished(self, key: Key) -> StepState:
-        """Tell of a finished step."""
+        """Describe a finished step."""
         record = self._known.get(key)
         seconds = record.seconds if record is not None and record.state == "finished" else None
         return self._step(key, self._graph.finished[key], state="finished", seconds=seconds, spent=seconds or 0.0)
 
     def missing(self, key: Key) -> StepState:
-        """Tell of a step that is not finished."""
+        """Describe an unfinished step."""
         recipe, record = self._graph.missing[key], self._known.get(key)
         waits = self._graph.waits_for(key)
         blocked_by = self._blocked.get(key)

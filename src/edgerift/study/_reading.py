@@ -1,4 +1,4 @@
-"""From a file and a profile to a study, with the line of everything that is wrong."""
+"""From a file and a profile to a study, with the line of every error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USUAL = "small"
 @final
 @dataclass(frozen=True)
 class StudyFile:
-    """A study, and the file that it was read from: what turns out to be wrong later is told with its line too."""
+    """A study and its file: later errors are reported with the line too."""
 
     study: Study
     path: Path
@@ -29,7 +29,7 @@ class StudyFile:
     profile: str
 
     def where(self, place: Place) -> str:
-        """Say where a value of the study stands, as errors begin."""
+        """Return where a value of the study is, as a prefix of errors."""
         return f"{self.path}:{self.tree.line_at(place)}: "
 
     def cells(self, data_root: Path | None = None) -> tuple[Cell, ...]:
@@ -37,14 +37,14 @@ class StudyFile:
         return make_cells(self.study, data_root, self.where)
 
     def require_networks(self) -> None:
-        """Raise :class:`~edgerift.errors.ModelError` for a `module:factory` whose package is not there.
+        """Raise :class:`~edgerift.errors.ModelError` for a `module:factory` whose package is missing.
 
-        Only the package of all is looked for, which runs none of its code. What is wrong inside of it is found by the
-        step that imports it.
+        Only the top-level package is searched for, which runs none of its code. Errors inside it are raised by the step
+        that imports it.
         """
         for place, name in _networks(self.study):
             if not zoo.is_users_own(name) or zoo.is_file(name):
-                continue  # A file is looked for by the step that imports it.
+                continue  # The step that imports a file searches for it.
             package = name.partition(":")[0].partition(".")[0]
             if not _is_there(package):
                 rest = f" is '{name}'; there is no '{package}' here: install it, or name its folder in PYTHONPATH"
@@ -66,10 +66,10 @@ def read_study(path: Path, profile: str | None = None) -> Study:
 def open_study(path: Path, profile: str | None = None) -> StudyFile:
     """Read one profile of a study's file, and keep the lines of its values.
 
-    Without a name it is the profile `small`, or the only one that the file has.
+    The default is the profile `small`, or the only one in the file.
 
-    Raises :class:`~edgerift.errors.RecipeError` of one line: for each value that is not allowed the file's line, where
-    it stands, what was given and what is allowed.
+    Raises :class:`~edgerift.errors.RecipeError` of one line: for each invalid value the file's line, its place, the
+    given value and what is allowed.
     """
     profile = _usual_profile(Path(path)) if profile is None else profile
     tree = read_profile(Path(path), profile)
@@ -84,7 +84,7 @@ def _usual_profile(path: Path) -> str:
 
 
 def _networks(study: Study) -> Iterator[tuple[Place, str]]:
-    """List the networks that a study names itself, with their places."""
+    """List the user networks that a study names, with their places."""
     for name, network in study.originals.items():
         yield ("originals", name, "model"), network.model
     for name, data in study.data.items():

@@ -1,4 +1,4 @@
-"""What people call the steps of a study: by what they do, and by where in the grid they are needed."""
+"""Readable names of a study's steps: by what they do, and by their place in the grid."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from edgerift.study._grid import DATA_FREE, Cell
 from edgerift.study._pairs import PairRecipe
 from edgerift.train import TrainRecipe
 
-#: More values of one coordinate than this are no name.
+#: More values of one coordinate than this are left out of a name.
 _MOST: Final = 3
 
-#: Letters of a digest that tell steps apart which have everything else in common.
+#: Digits of a digest that distinguish otherwise equal names.
 _DIGEST: Final = 8
 
 _METHODS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT"}
@@ -42,7 +42,7 @@ def cells_of_steps(cells: Iterable[Cell], graph: Graph) -> dict[Key, list[Cell]]
 
 
 def step_names(graph: Graph, needed_by: Mapping[Key, list[Cell]]) -> dict[Key, str]:
-    """Name every step of a graph, each differently.
+    """Give every step of a graph a unique name.
 
     A name has the type of the step, the data set, the original and the seed that the cells which need it have in
     common, and what it does: `build: cifar10, ResNet, QAT for mobile on executorch, seed 0`.
@@ -67,13 +67,13 @@ def _name(recipe: Recipe, cells: list[Cell]) -> str:
 
 
 def _together(values: list[str]) -> str:
-    """Say a coordinate of several cells; nothing where it has too many values to tell a step by."""
+    """Format a coordinate of several cells; empty where it has too many values."""
     different = list(dict.fromkeys(values))
     return " and ".join(different) if len(different) <= _MOST else ""
 
 
 def described(recipe: Recipe) -> str:
-    """Say what a step does, besides what its type and its cells tell; nothing for a step that is not known."""
+    """Describe what a step does, beyond its type and its cells; empty for an unknown step."""
     match recipe:
         case AdaptRecipe() | FinetuneRecipe() | HardenedRecipe() | TunedRecipe():
             return _adapted(recipe)
@@ -99,11 +99,11 @@ def _adapted(recipe: AdaptRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe
     if isinstance(recipe, HardenedRecipe):
         return f"{_variant(recipe)} {recipe.defence.strength:g} for {recipe.target}"
     if isinstance(recipe, TunedRecipe):
-        # Beside a defence of the answers a training has a part of the allowance.
+        # Combined with an output defence a training has a part of the allowance.
         share = f" within l1 {recipe.allowance.l1:g}"
         return f"strongest {_variant(recipe.hardened)}{share} for {recipe.hardened.target}"
     seed = recipe.settings.train.seed
-    # The second model, which tells how far two trainings lie apart, has a seed that its cells do not have.
+    # The second model, which measures the variance between trainings, has a seed that its cells do not have.
     again = f" of training seed {seed}" if recipe.method == "qat" and seed != recipe.images.seed else ""
     return f"{_METHODS[recipe.method]}{again} for {recipe.target}"
 
@@ -127,7 +127,7 @@ def _evaded(recipe: Recipe) -> str:
 
 
 def _pair(pair: PairSettings) -> str:
-    """Say what is attacked: a program, or the float control that stands in its place."""
+    """Name what is attacked: a program, or the float control in its place."""
     return "float control" if pair.control is not None else described(pair.program)
 
 

@@ -1,4 +1,4 @@
-"""A study's file: profiles laid over the rest."""
+"""A study's file: profiles override the rest."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ PROFILES: Final = "profiles"
 
 
 def document(path: Path) -> Document:
-    """Name a study's file as errors do."""
+    """Describe a study's file for errors."""
     return Document(path, "study", "give the path of a YAML file", RecipeError, LARGEST_YAML)
 
 
 def read_profile(path: Path, profile: str) -> Node:
-    """Read a study's file and lay one of its profiles over the rest.
+    """Read a study's file and apply one of its profiles.
 
-    A profile's mappings are laid over those of the rest key by key, and a null in it removes a key of the rest; every
-    other value takes the place of the rest's. Values are read as YAML 1.2's core schema has them: `no` and dates are
-    text, `1e-3` is a number, `010` is ten. Raises :class:`~edgerift.errors.RecipeError` with the line for a file that
-    cannot be read, is no YAML mapping, names a key twice, has tags or aliases, or has no such profile.
+    A profile's mappings are merged into those of the rest key by key, and a null removes a key of the rest; any other
+    value replaces the rest's. Values follow YAML 1.2's core schema: `no` and dates are text, `1e-3` is a number, `010`
+    is ten. Raises :class:`~edgerift.errors.RecipeError` with the line for a file that cannot be read, is no YAML
+    mapping, names a key twice, has tags or aliases, or has no such profile.
     """
     whole = _parsed(path)
     profiles = _profiles(whole, path)

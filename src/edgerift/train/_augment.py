@@ -21,8 +21,7 @@ def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generat
         return images
     count, channels, height, width = images.shape
     crop = augmentation.crop
-    # The number of draws does not depend on what is allowed, so that one switch does not move the other's
-    # draws.
+    # The number of draws does not depend on what is allowed, so that one switch does not affect the other's draws.
     draws = torch.rand(3, count, generator=generator)
     top, left = (draws[:2] * (2 * crop + 1)).long()
     mirrored = (draws[2] < 0.5) & augmentation.flip

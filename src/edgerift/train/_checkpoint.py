@@ -21,7 +21,7 @@ FORMAT = "edgerift-training-2"
 
 
 class Progressed(NamedTuple):
-    """How far a run is: epochs done and what they measured."""
+    """The progress of a run: epochs done and their measurements."""
 
     epochs: int
     history: History
@@ -34,9 +34,9 @@ def run_key(
     targets: Tensor | None,
     settings: TrainSettings,
 ) -> str:
-    """Name a run by all that decides its result: settings, images, targets and the weights it starts from.
+    """Identify a run by all that determines its result: settings, images, targets and initial weights.
 
-    The loss and the hooks are code and cannot be part of the name.
+    The loss and the hooks are code and cannot be part of it.
     """
     digest = hashlib.sha256()
     facts = [
@@ -68,9 +68,9 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path, key: str, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed | None:
-    """Bring model and optimizer to where a checkpoint left them; None where there is none.
+    """Restore model and optimizer from a checkpoint; None where there is none.
 
-    Raises `StoreError` when the file is damaged or belongs to another run: it is never overwritten unasked.
+    Raises `StoreError` when the file is damaged or belongs to another run: it is never overwritten.
     """
     content = read_sealed(path, FORMAT)
     if content is None:

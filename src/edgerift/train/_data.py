@@ -1,4 +1,4 @@
-"""An image set that lies whole on the device as uint8 and is cut into batches there."""
+"""An image set that is held on the device as uint8 and cut into batches there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DeviceData:
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield each image once, in an order and an augmentation that the seed and `epoch` decide."""
+        """Yield each image once, in an order and an augmentation determined by the seed and `epoch`."""
         order = torch.randperm(len(self.images), generator=generator(self.seed, epoch, "order"))
         draws = generator(self.seed, epoch, "augment")
         for chosen in torch.split(order.to(self.images.device), self.batch_size):
@@ -60,7 +60,7 @@ class DeviceData:
 
 
 def on_device(image_set: ImageSet, targets: Tensor | None, settings: TrainSettings, device: torch.device) -> DeviceData:
-    """Put a set on the device; `targets` take the place of the labels in the loss where they are given."""
+    """Put a set on the device; `targets` replace the labels in the loss where they are given."""
     labels = image_set.labels.to(device)
     return DeviceData(
         images=image_set.images.to(device),

@@ -17,13 +17,13 @@ def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise MissingRuntimeError("device='cuda' is not there; use device='cpu', or install a CUDA build of torch")
+        raise MissingRuntimeError("device='cuda' is not available; use device='cpu', or install a CUDA build of torch")
     return torch.device("cuda", torch.cuda.current_device())
 
 
 @contextmanager
 def placed(model: nn.Module, device: torch.device, memory_format: torch.memory_format) -> Iterator[None]:
-    """Keep a model on `device` in a memory layout; then bring it home, contiguous and without gradients."""
+    """Keep a model on `device` in a memory layout; then move it back, contiguous and without gradients."""
     home = next(model.parameters()).device
     model.to(device).to(memory_format=memory_format)  # type: ignore[call-overload]
     try:
@@ -41,7 +41,7 @@ def exact_float32() -> Iterator[None]:
     try:
         before, switch = cudnn.allow_tf32, (cudnn, "allow_tf32", False)
     except RuntimeError:
-        # A process that has set the newer switch may not look at the older one any more.
+        # A process that has set the newer switch may no longer read the older one.
         before, switch = cudnn.conv.fp32_precision, (cudnn.conv, "fp32_precision", "ieee")  # type: ignore[attr-defined]
     owner, name, exact = switch
     setattr(owner, name, exact)

@@ -25,7 +25,7 @@ STEPS_BETWEEN_CHECKS = 50
 
 @dataclass(frozen=True)
 class Work:
-    """What an epoch works with; `runner` is `model` or its compiled form, `read` makes logits of its answers."""
+    """The state of an epoch; `runner` is `model` or its compiled form, `read` makes logits of its answers."""
 
     model: nn.Module
     runner: nn.Module
@@ -38,14 +38,14 @@ class Work:
     classes: int
 
     def autocast(self) -> torch.autocast:
-        """Run in bfloat16 what can run in it, where the settings say so."""
+        """Run in bfloat16 autocast, where the settings say so."""
         reduced = self.settings.precision == "bfloat16"
         return torch.autocast(self.data.images.device.type, dtype=torch.bfloat16, enabled=reduced)
 
 
 @final
 class Watch:
-    """A forward hook that keeps the first answer of a step, whatever else the loss does with the model."""
+    """A forward hook that keeps the first answer of a step, independent of other uses in the loss."""
 
     def __init__(self, classes: int) -> None:
         """Expect logits `[B, classes]`."""
@@ -71,7 +71,7 @@ def require_width(logits: Tensor, classes: int) -> None:
     if logits.ndim != 2 or logits.shape[1] != classes:
         raise ModelError(
             f"the model answers {list(logits.shape)} for a batch; "
-            f"with {classes} classes in the data it has to answer logits [N, {classes}]"
+            f"with {classes} classes in the data it has to return logits [N, {classes}]"
         )
 
 
@@ -92,7 +92,7 @@ def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch
                 try:
                     losses[step] = _step(work, batch, epoch * len(work.data) + step)
                 except Exception:
-                    # With weights that are not finite a model may stumble over itself; then that is the reason.
+                    # With weights that are not finite a model may raise any error; then that is the reason.
                     _require_finite(losses[:step], epoch, work.settings)
                     raise
                 correct[step] = watch.correct(batch.labels)
@@ -110,8 +110,7 @@ def evaluate(work: Work, data: DeviceData) -> tuple[float, float]:
     """Measure the mean cross-entropy and the accuracy of the model on all images, in evaluation mode."""
     work.model.eval()
     total = torch.zeros(2, dtype=torch.float64, device=data.images.device)
-    # Not in inference mode: what observers of a quantized model keep from here has to serve the next
-    # backward pass.
+    # Not in inference mode: tensors that observers of a quantized model keep here are used in the next backward pass.
     with torch.no_grad(), work.autocast():
         for batch in data.in_order():
             answers = work.model(batch.images)
@@ -143,7 +142,7 @@ def _require_finite(losses: Tensor, epoch: int, settings: TrainSettings) -> None
 
 
 def _require_finite_weights(work: Work, epoch: int) -> None:
-    """Look at what the last step left: no loss has been computed with it yet."""
+    """Check the weights after the last step: no loss has been computed with them yet."""
     for name, parameter in work.model.named_parameters():
         if not bool(torch.isfinite(parameter.detach()).all()):
             value = float(parameter.detach()[~torch.isfinite(parameter.detach())].flatten()[0])

@@ -1,4 +1,4 @@
-"""What a training run measured, epoch by epoch."""
+"""The measurements of a training run per epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class History:
     epochs: tuple[Epoch, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the history as plain values: `{"epochs": [{"train_loss": ..., ...}, ...]}`."""
+        """Return the history as plain values: `{"epochs": [{"train_loss": ..., ...}, ...]}`."""
         return {"epochs": [asdict(epoch) for epoch in self.epochs]}
 
     def as_json(self) -> str:

@@ -28,7 +28,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class Trained(NamedTuple):
-    """The trained model, in evaluation mode, and what was measured on the way."""
+    """The trained model, in evaluation mode, and its history."""
 
     model: nn.Module
     history: History
@@ -53,9 +53,8 @@ def fit(
 ) -> AnyModule:
     """Train a model on images and labels, and return it (the same object) in evaluation mode.
 
-    A float `validation` holds out that share of `train`, drawn with the seed of the settings; None holds
-    out nothing. `settings_fields` are fields of `TrainSettings` and go before those of `settings`. See
-    `run` for what is raised.
+    A float `validation` holds out that share of `train`, drawn with the seed of the settings; None holds out nothing.
+    `settings_fields` are fields of `TrainSettings` and override those of `settings`. See `run` for what is raised.
     """
     chosen = (settings or TrainSettings()).replace(**settings_fields)
     held: ImageSet | None
@@ -80,20 +79,20 @@ def run(
     progress: Progress = silent,
     task: str = "train",
 ) -> Trained:
-    """Train a model in place and tell what each epoch measured.
+    """Train a model in place and return the history of its epochs.
 
-    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one it is
-    the cross-entropy with the settings' label smoothing. For that, and for the validation, a model that answers
-    probabilities counts as one that answers their logarithms, and a `ProbabilitiesWarning` says so; a loss that is
-    given has the model as it is. `targets` holds a row for each training image that the loss gets in place of its
-    label (posterior probabilities `[N, K]`, say). `on_epoch(model, epoch)` is called before each epoch, counted
-    from 0, with the model in training mode; a resumed run does not call it for epochs already done, so it has to
-    act on the number alone. With `checkpoint` the state is written after each epoch, and a run that finds its own
-    checkpoint goes on from there, to the same weights as if it had never stopped; the file is the caller's to
-    remove. The last epoch's weights are the result: validation is measured, nothing is selected by it.
+    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one it is the
+    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of a model that
+    answers probabilities are used, with a `ProbabilitiesWarning`; a given loss gets the model as it is. `targets` holds
+    a row for each training image that the loss gets in place of its label (posterior probabilities `[N, K]`, say).
+    `on_epoch(model, epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run
+    does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
+    written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
+    uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
+    nothing is selected by it.
 
-    `progress` hears of each step, with a line about the last epoch as its note; the step that ends an epoch is told
-    after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
+    `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
+    reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
     Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
@@ -114,7 +113,7 @@ def run(
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
     if isinstance(model, zoo.Classifier):
-        # What is learned from rows of targets are somebody's answers, whose classes the labels do not name.
+        # Rows of targets are another model's answers, whose classes the labels do not name.
         model.learned = _learned(train, validation, history) if targets is None else None
     return Trained(model, history)
 

@@ -1,4 +1,4 @@
-"""What a process does with the memory that it frees."""
+"""How a process reuses freed memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ _CHOICES: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TU
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees, and say whether its allocator can.
+    """Let this process keep freed memory, and return whether its allocator can.
 
     The C library of Linux hands the memory of a large tensor back to the system as soon as it is freed, and each
-    iteration of a training loop on the processor then fetches it anew, page by page. Here blocks of up to 256 MiB are
-    kept, and what is free at the end of the heap goes back from 1 GiB on: the peak stays what it was, and afterwards
-    the process stays nearer to it. It is for the whole process, so it is for a program to call, as `edgerift` does, and
-    not for a library. A process whose environment already chooses (`MALLOC_TRIM_THRESHOLD_` and the like) is left as it
-    is.
+    iteration of a training loop on the CPU then page-faults it in again. Here blocks of up to 256 MiB are kept, and
+    what is free at the end of the heap goes back from 1 GiB on: the peak is unchanged, and afterwards the process stays
+    closer to it. It affects the whole process, so it is for a program to call, as `edgerift` does, and not for a
+    library. A process whose environment already chooses (`MALLOC_TRIM_THRESHOLD_` and the like) is left as it is.
     """
     if sys.platform != "linux" or any(choice in os.environ for choice in _CHOICES):
         return False

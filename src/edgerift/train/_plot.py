@@ -1,4 +1,4 @@
-"""The history as a picture."""
+"""The plot of the history."""
 
 from __future__ import annotations
 

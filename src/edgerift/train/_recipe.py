@@ -27,10 +27,10 @@ CHECKPOINT = "checkpoint.pt"
 class TrainRecipe(Recipe):
     """Train an original from images: `original.safetensors`, `history.json` and `history.png`.
 
-    `init_seed` draws the first weights, `settings.seed` the order and the augmentation of the images. Where
-    the images lie is no part of it: the folder that the environment variable `EDGERIFT_DATA` names is
-    looked at. A run that was killed goes on from its last epoch. `own_factory` follows from the architecture:
-    a factory of your own may answer probabilities, which are read as logits, and has a name of its own for that.
+    `init_seed` seeds the initial weights, `settings.seed` shuffling and augmentation. The location of the images is not
+    part of it: it is the folder in the environment variable `EDGERIFT_DATA`. A run that was killed resumes after its
+    last epoch. `own_factory` follows from the architecture: a factory of your own may answer probabilities, which are
+    read as logits, and its results are named differently for that reason.
     """
 
     type: Literal["train"] = "train"
@@ -60,7 +60,7 @@ class TrainRecipe(Recipe):
         return self
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Train, or go on training, and write the original and its history into `folder`.
+        """Train, or resume, and write the original and its history into `folder`.
 
         Raises `DataError` for images that cannot be opened, `ModelError` when the architecture does not fit
         them or the training diverges.

@@ -1,4 +1,4 @@
-"""Checkpoints: what changes while something trains, in one file with a checksum."""
+"""Checkpoints: the state of a training in one file with a checksum."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_sealed(path: Path, mark: str, content: dict[str, Any]) -> None:
 def read_sealed(path: Path, mark: str) -> dict[str, Any] | None:
     """Read what :func:`write_sealed` wrote, without running any code of it, onto the CPU; None where there is none.
 
-    Raises :class:`~edgerift.errors.StoreError` when the file is damaged, of another format, or no regular file.
+    Raises :class:`~edgerift.errors.StoreError` when the file is damaged, of another format, or not a regular file.
     """
     require_regular(path)
     if not os.path.lexists(path):

@@ -10,13 +10,12 @@ from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone
 
 
 class TrainSettings(Settings):
-    """Gradient descent with Nesterov momentum and cosine annealing, as the papers of the field train.
+    """Gradient descent with Nesterov momentum and cosine annealing, as in the papers of the field.
 
-    `learning_rate` is the highest one: it rises linearly over `warmup_steps` batches and then falls to zero
-    along a half cosine, or stays with the `constant` schedule. Weight decay applies to every parameter.
-    `label_smoothing` belongs to the default loss. `augment` allows the image set's own augmentation.
-    `device` is not part of what the settings stand for: the same recipe trained on another device is the
-    same recipe.
+    `learning_rate` is the highest one: it rises linearly over `warmup_steps` batches and then falls to zero along a
+    half cosine, or stays with the `constant` schedule. Weight decay applies to every parameter. `label_smoothing`
+    belongs to the default loss. `augment` allows the image set's own augmentation. `device` is not part of the recipe's
+    name: the same recipe trained on another device is the same recipe.
 
     Raises `RecipeError` for a value out of range.
     """

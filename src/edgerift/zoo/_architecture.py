@@ -1,4 +1,4 @@
-"""What a model is: the settings that, with its weights, are all of it."""
+"""The architecture of a model: the settings that define it together with its weights."""
 
 from __future__ import annotations
 

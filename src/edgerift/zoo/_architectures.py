@@ -1,4 +1,4 @@
-"""Which architectures there are: each is registered by the module that makes it."""
+"""The registry of architectures: each is registered by its own module."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Maker: TypeAlias = Callable[[Architecture], nn.Module]
 
 @dataclass(frozen=True)
 class Known:
-    """An architecture of the zoo: what makes it, and whether it is made for small images alone.
+    """An architecture of the zoo: its factory, and whether it is for small images only.
 
-    A small one has the small stem alone, and trains on a laptop in minutes.
+    A small one only has the small stem, and trains on a laptop in minutes.
     """
 
     make: Maker
@@ -40,5 +40,5 @@ def architecture(name: str, *, small: bool = False) -> Callable[[Maker], Maker]:
 
 
 def is_small(name: str) -> bool:
-    """Tell whether a network trains on a laptop in minutes; a user's own factory is taken for one that does."""
+    """Return whether a network trains on a laptop in minutes; assumed for a user's own factory."""
     return name not in ARCHITECTURES or ARCHITECTURES[name].is_small

@@ -28,10 +28,10 @@ def names() -> tuple[str, ...]:
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
     """Make a classifier by its name in the zoo, or by `module:factory` or `path/file.py:factory` for a user's own.
 
-    `architecture_fields` are the further fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`,
-    `std`). A factory is called as `factory(classes)` and answers an `nn.Module` from normalised images `[N,
-    3, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust. Of a network
-    that ends in softmax the classifier takes the logarithms, and says so with a `ProbabilitiesWarning`.
+    `architecture_fields` are the further fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`, `std`). A
+    factory is called as `factory(classes)` and answers an `nn.Module` from normalised images `[N, 3, H, W]` to logits
+    `[N, classes]`; its module is imported, so name only code that you trust. For a network that ends in softmax the
+    classifier takes the logarithms, with a `ProbabilitiesWarning`.
 
     The same seed gives the same weights; the global random state is left as it was.
 
@@ -69,7 +69,7 @@ def check(model: nn.Module, classes: int) -> None:
 
 
 def is_users_own(name: str) -> bool:
-    """Tell whether a name is a user's `module:factory`, which runs code when it is created."""
+    """Return whether a name is a user's `module:factory`, which runs code when it is created."""
     return ":" in name
 
 
@@ -84,7 +84,7 @@ def _body(architecture: Architecture) -> nn.Module:
         raise ModelError(f"{unknown_name('model', architecture.name, names())}, or module:factory for your own")
     known = ARCHITECTURES[architecture.name]
     if known.is_small and architecture.stem != "small":
-        raise ModelError(f"'{architecture.name}' has the small stem alone; leave out stem='{architecture.stem}'")
+        raise ModelError(f"'{architecture.name}' only has the small stem; leave out stem='{architecture.stem}'")
     return known.make(architecture)
 
 
@@ -94,13 +94,13 @@ def _users_own(architecture: Architecture) -> nn.Module:
         body = find_factory(name)(classes)
     if not isinstance(body, nn.Module):
         raise ModelError(
-            f"'{name}' answered a {type(body).__name__}; a factory(classes) has to answer a torch.nn.Module"
+            f"'{name}' answered a {type(body).__name__}; a factory(classes) has to return a torch.nn.Module"
         )
     return body.to(torch.float32)
 
 
 def _answers_probabilities(body: nn.Module, architecture: Architecture) -> bool:
-    """Ask a user's network about blank images: whether it answers as it should, and probabilities for logits."""
+    """Query a user's network with blank images: check its answer, and detect probabilities."""
     name, size, training = architecture.name, architecture.size, body.training
     call = (
         f"with normalised float32 images [N,3,{size},{size}], three equal channels for grey ones, for logits "

@@ -17,7 +17,7 @@ _FILE = ".py"
 
 
 def is_file(name: str) -> bool:
-    """Tell whether a user's own name is `path/file.py:factory`, and not `module:factory`."""
+    """Return whether a user's own name is `path/file.py:factory`, and not `module:factory`."""
     return name.rpartition(":")[0].endswith(_FILE)
 
 
@@ -51,8 +51,7 @@ def _from_name(module: str, name: str) -> ModuleType:
 def _from_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ModelError(f"no file at {path} for '{name}'; write path/file.py:factory, or module:factory")
-    # Under the stem of the file, a module of that name would be hidden from everybody else, and a file of that name
-    # elsewhere would be taken for this one.
+    # Under the stem of the file, it would hide a module of that name, and be confused with other files of that name.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     spec = importlib.util.spec_from_file_location(f"edgerift_file_{path.stem}_{digest}", path)
     assert spec is not None
@@ -82,7 +81,7 @@ def _registered(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """Let a file import those beside it, as when it is run by its path."""
+    """Let a file import its siblings, as when it is run by its path."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:

@@ -21,7 +21,7 @@ FORMAT = "edgerift-original-1"
 
 
 def save(model: Classifier, path: Path) -> None:
-    """Write a classifier's weights, its architecture and what it learned to one safetensors file, whole or not at all.
+    """Write a classifier's weights, architecture and training facts to one safetensors file, atomically.
 
     The same weights give the same bytes. Raises `ModelError` when a weight is NaN or infinite.
     """
@@ -36,8 +36,8 @@ def save(model: Classifier, path: Path) -> None:
 def load(path: Path, *, trust: bool = False) -> Classifier:
     """Read a classifier that `save` wrote, in evaluation mode and on the CPU.
 
-    No code from the file runs. An architecture `module:factory` imports that module from this machine,
-    which is done with `trust=True` alone.
+    No code from the file runs. An architecture `module:factory` imports that module from this machine, which is only
+    done with `trust=True`.
 
     Raises `ModelError` when the file is missing, cut short or not an original, when its tensors do not fit
     its architecture, or when one of them holds NaN or infinity.
@@ -70,7 +70,7 @@ def _read(path: Path) -> tuple[Architecture, Learned | None, dict[str, Tensor]]:
         )
     try:
         architecture = Architecture.model_validate_json(metadata["architecture"])
-        # Files of before say nothing of what they learned.
+        # Files of earlier versions do not record what they learned.
         learned = Learned.model_validate_json(metadata["learned"]) if "learned" in metadata else None
     except RecipeError as error:
         raise ModelError(f"{path} holds a description that is not allowed: {error}") from error
@@ -82,7 +82,7 @@ def _read(path: Path) -> tuple[Architecture, Learned | None, dict[str, Tensor]]:
 
 
 def _require_rows(architecture: Architecture, tensors: dict[str, Tensor], path: Path) -> None:
-    """Refuse a class count that no tensor has as its rows, before a network of that size is made."""
+    """Refuse a class count that matches the rows of no tensor, before a network of that size is made."""
     if is_users_own(architecture.name):
         return
     if all(tensor.dim() == 0 or len(tensor) != architecture.classes for tensor in tensors.values()):
@@ -113,9 +113,8 @@ def _canonical(described: Settings) -> str:
 
 
 def _sorted_header(data: bytes) -> bytes:
-    # The library writes the metadata in an arbitrary order, and the same model has to give the same bytes.
-    # The format: eight bytes of header length, the header as JSON padded with spaces to a multiple of
-    # eight, the tensors.
+    # The library writes the metadata in an arbitrary order, but the same model has to give the same bytes. The format:
+    # eight bytes of header length, the header as JSON padded with spaces to a multiple of eight, the tensors.
     length = int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)

@@ -1,4 +1,4 @@
-"""A model of a user's own, copied so that nothing done to the one changes the other."""
+"""Independent copies of a user's models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def frozen_copy(model: nn.Module, dtype: torch.dtype | None = torch.float32) -> 
     """
     try:
         copied = copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in _kept(model)})
-    except Exception as error:  # What a user's model holds may raise anything when it is copied.
+    except Exception as error:  # A user's model may raise anything when it is copied.
         first = (str(error).splitlines() or [""])[0]
         raise ModelError(
             f"model '{type(model).__name__}' cannot be copied ({type(error).__name__}: {first}); "

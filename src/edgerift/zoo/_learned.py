@@ -1,4 +1,4 @@
-"""What a classifier was trained on, and whether the classes of images are the ones that it knows."""
+"""What a classifier was trained on, and whether its classes match those of images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgerift.settings import Settings
 
 
 class Learned(Settings):
-    """What a classifier was trained on: the images' name, and the classes that its answers stand for, in order.
+    """What a classifier was trained on: the images' name, and the classes of its outputs, in order.
 
     `accuracy` is that after the last epoch, in [0, 1], on `images` that were held out; None where none were.
     """
@@ -30,11 +30,10 @@ class Learned(Settings):
 
 
 def check_classes(known: Sequence[str], given: Sequence[str], data: str) -> None:
-    """Check that the classes of `data` have the places that a model knows them at.
+    """Check that the classes of `data` are in the order of a model.
 
-    What has no name cannot be compared: a model without names, and names that are nothing but their own numbers where
-    the other side has other names. Raises :class:`~edgerift.errors.ModelError`, which names the first class that stands
-    elsewhere.
+    Unnamed classes cannot be compared: a model without names, and names that are just their own numbers where the other
+    side has other names. Raises :class:`~edgerift.errors.ModelError`, which names the first class at another position.
 
     >>> check_classes(("cat", "dog", "owl"), ("cat", "dog", "crow"), "photos")
     >>> check_classes(("cat", "dog"), ("dog", "cat"), "photos")
@@ -45,7 +44,7 @@ bring the images' classes into the model's order: an .npz file has them in any (
     """
     if set(known) != set(given) and (_are_numbers(known) or _are_numbers(given)):
         return
-    # A name that stands for two classes says nothing of the order.
+    # A name of two classes does not determine the order.
     places = {name: place for place, name in enumerate(given) if list(given).count(name) == 1}
     moved = [(name, place) for place, name in enumerate(known) if places.get(name, place) != place]
     moved = [(name, place) for name, place in moved if list(known).count(name) == 1]

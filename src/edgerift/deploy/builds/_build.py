@@ -27,13 +27,13 @@ LARGEST_BATCH: Final = 64
 def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
-    `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. What it answers to the first of
-    `images`, uint8 `[N,3,H,W]`, one at a time and in the largest batch, has to be what the program answers but for
-    rounding; without them, random images are compared.
+    `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
+    uint8 `[N,3,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by default
+    random images are compared.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
     :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
-    it refuses the program or answers otherwise; then nothing is written.
+    it refuses the program or gives other answers; then nothing is written.
     """
     chosen = find_runtime(runtime)
     if program.target not in chosen.targets:
@@ -51,7 +51,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
 
 
 def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
-    """Compile a program in a folder of its own and make sure that it answers as the program does."""
+    """Compile a program in a folder of its own and check that its answers are the program's."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{chosen.suffix}"
 
@@ -79,7 +79,7 @@ def _raises(answer: Answer, part: Program) -> bool:
 
 
 def _try_batches(build: Build, program: Program, images: Tensor) -> Tensor:
-    """Answer images in the largest batch, and make sure that a single one gets the same answer, up to two levels."""
+    """Answer images in the largest batch, and check that a single one gets the same answer, up to two levels."""
     batch = images.repeat(-(-LARGEST_BATCH // len(images)), 1, 1, 1)[:LARGEST_BATCH]
     answers = build.predict(batch)[: len(images)]
     alone = build.predict(images[:1])
@@ -94,12 +94,12 @@ def _try_batches(build: Build, program: Program, images: Tensor) -> Tensor:
 
 
 def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = False) -> Build:
-    """Open an artefact that was built before; the runtime follows from the suffix unless it is named.
+    """Open an artefact that was built before; the default runtime follows from the suffix.
 
-    An Inductor package holds machine code, which opening it runs: that asks for `trust=True`. An artefact that this
-    process has not made is opened by a child process first, which a damaged one may end. Raises
-    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it ended the child, the child
-    could not try it, or it changed meanwhile.
+    An Inductor package holds machine code, which runs on opening: that requires `trust=True`. An artefact that this
+    process has not made is opened by a child process first, which a damaged one may crash. Raises
+    :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it crashed the child, the
+    child could not try it, or it changed meanwhile.
     """
     path = Path(path)
     if not is_file(path):
@@ -107,14 +107,14 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
-        raise BuildError(f"cannot tell the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
+        raise BuildError(f"cannot determine the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
     if find_runtime(name).runs_code and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
     return _opened(name, path)
 
 
 def _opened(runtime: str, path: Path) -> Build:
-    """Open an artefact, after a child process where its content is not known, and make sure that it stayed the same."""
+    """Open an artefact, after a child process where its content is not known, and check that it did not change."""
     digest = artefact_digest(runtime, path)
     if not has_survived(runtime, digest):
         require_survival(runtime, path)

@@ -1,4 +1,4 @@
-"""Whether answers are a program's: how far from its twin's they are, and the one rule of what rounding explains.
+"""Whether answers are a program's: their distance from its twin's, and the rule of what rounding explains.
 
 A runtime rounds otherwise than the converted graph, by a level here and there, and a twin follows it. What that does
 to the answers is measured: between the twin and the converted graph. The rule allows several times as much, since a
@@ -92,7 +92,7 @@ def departure(program: Program, answers: Tensor, images: Tensor, model: Twin) ->
 
 
 def leaves_program(near: Fidelity) -> bool:
-    """Tell whether what is `near` a program's twin is no build of the program: rounding cannot explain it.
+    """Return whether a build with the distance `near` is not of the program: rounding cannot explain it.
 
     Its logits are further from the twin's than four times what rounding does and 3 % of their spread (or a level of
     their grid, where that is more); or they are on another grid than the program's; or many images get a label that

@@ -1,6 +1,6 @@
-"""Whether a build computes its program: compared on a batch of images before its file is written, and where it leaves.
+"""Whether a build computes its program: compared on images before its file is written, and the first deviation.
 
-What is too far is told by the rule of :func:`~edgerift.deploy.leaves_program`.
+The threshold is the rule of :func:`~edgerift.deploy.leaves_program`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edgerift.deploy.twins._twin import twin
 from edgerift.errors import BuildError
 
 Answer = Callable[[Program], Tensor]
-"""Build a program for the runtime in question and answer the images that are compared."""
+"""Build a program for the examined runtime and answer the compared images."""
 
 #: How many pixels are compared at most, in images of three channels.
 _PIXELS: Final = 64 * 64 * 64
@@ -51,7 +51,7 @@ def require_faithful(program: Program, answer: Answer, answers: Tensor, images: 
         try:
             return leaves_program(departure(part, answer(part), images, twin(part, arithmetic)))
         except BuildError:
-            return False  # The whole program can be built, so this tells nothing.
+            return False  # The whole program can be built, so this is inconclusive.
 
     near = departure(program, answers, images, twin(program, arithmetic))
     if leaves_program(near):
@@ -93,7 +93,7 @@ def first_wrong(program: Program, is_wrong: Callable[[Program], bool]) -> str:
 
 
 def _is_before(node: fx.Node, culprit: fx.Node) -> bool:
-    """Tell whether a node rounds a computed value and comes before another one."""
+    """Return whether a node rounds a computed value and comes before another one."""
     return is_dequantize(node) and node.all_input_nodes[0].op != "get_attr" and node < culprit
 
 

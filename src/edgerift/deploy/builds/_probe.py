@@ -1,8 +1,8 @@
-"""Opens an artefact and asks it once, in a process of its own: `python _probe.py OPENING FILE THREADS FOLDER...`.
+"""Opens an artefact and queries it once, in a process of its own: `python _probe.py OPENING FILE THREADS FOLDER...`.
 
-A damaged file may end the process that opens it. This one stands alone, imports what opening takes and no more, and
-opens as a build does: with the functions in the file OPENING, which builds use too. FOLDERs are where modules are
-looked for. Its exit status tells how far it came.
+A damaged file may crash the process that opens it. This module stands alone, imports only what opening needs, and opens
+as a build does: with the functions in the file OPENING, which builds use too. FOLDERs are where modules are looked for.
+Its exit status says how far it came.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _module(path: str) -> Any:
 
 
 def probe(opening: str, path: str, threads: int) -> int:
-    """Import a runtime and try an artefact; what the runtime raises about it is for who opens it to tell."""
+    """Import a runtime and try an artefact; errors of the runtime are reported by the process that opens it."""
     try:
         module = _module(opening)
         module.import_runtime()

@@ -1,4 +1,4 @@
-"""Building as a step that the store keeps, and the files of a program or a build that the user brings."""
+"""Building as a step that the store keeps, and programs and builds given as files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _training_images(program: Recipe) -> Tensor | None:
 
 
 class GivenProgram(Recipe):
-    """A program that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count.
+    """A program given as a file, identified by the SHA-256 of its bytes; its location does not matter.
 
     A recipe that was read from its JSON has no `path`, and is of use where the store has the file.
     """
@@ -91,7 +91,7 @@ class GivenProgram(Recipe):
 
 
 class GivenBuild(Recipe):
-    """A build that the user brings as a file, known by its runtime and the SHA-256 of its bytes.
+    """A build given as a file, identified by its runtime and the SHA-256 of its bytes.
 
     An ONNX model that keeps weights in files beside itself counts and is kept as one file with all of them. A recipe
     that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor

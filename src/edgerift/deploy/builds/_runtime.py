@@ -1,4 +1,4 @@
-"""Which runtimes there are: each is registered by the folder that compiles for it and opens what it runs."""
+"""The registry of runtimes: each is registered by the folder that compiles for it and opens its artefacts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.settings import Registry, Settings
 
 
 class Fingerprint(Settings):
-    """What decides a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
+    """What determines a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
 
     runtime: str
     version: str
@@ -40,7 +40,7 @@ class Build(Protocol):
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
 
     def fingerprint(self) -> Fingerprint:
-        """Say what decides this build's answers."""
+        """Return what determines this build's answers."""
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
@@ -52,7 +52,7 @@ def _nothing_missing() -> str | None:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What edgerift knows of one runtime.
+    """The description of one runtime.
 
     `packages` are those that it needs, its own first, and `extra` is the pip extra that installs them; `missing` names
     what else this machine lacks, if anything. `compile` writes a program's artefact, whole or not at all, and `open`
@@ -84,7 +84,7 @@ RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtim
 
 
 def find_runtime(name: str) -> Runtime:
-    """Look a runtime up and make sure that it is installed.
+    """Look a runtime up and check that it is installed.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown name and
     :class:`~edgerift.errors.MissingRuntimeError` for one whose packages are missing.
@@ -96,7 +96,7 @@ def find_runtime(name: str) -> Runtime:
 
 
 def default_runtime(target: Target) -> str:
-    """Name the runtime that a target's programs are built for where none is chosen.
+    """Return the default runtime of a target's programs.
 
     >>> default_runtime("mobile")
     'executorch'

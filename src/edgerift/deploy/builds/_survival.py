@@ -1,4 +1,4 @@
-"""Whether opening an artefact leaves the process alive: tried in another one, once for each content."""
+"""Whether opening an artefact crashes the process: tried in another one, once for each content."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def note_survival(runtime: str, digest: str) -> None:
 
 
 def has_survived(runtime: str, digest: str) -> bool:
-    """Tell whether an artefact with this SHA-256 has been opened before, by this process or a child of it."""
+    """Return whether an artefact with this SHA-256 has been opened before, by this process or a child of it."""
     return (runtime, digest) in _SURVIVED
 
 
 def require_survival(runtime: str, path: Path) -> None:
     """Open an artefact in a child process.
 
-    Raises :class:`~edgerift.errors.BuildError` when that ends the child, and when it could not be tried; what else is
-    wrong with the file tells who opens it.
+    Raises :class:`~edgerift.errors.BuildError` when that crashes the child, and when it could not be tried; other
+    errors of the file are raised on opening it.
     """
     arguments = [str(RUNTIMES[runtime].opening), str(path), str(torch.get_num_threads())]
     # What this process can import, the child can: also from folders that were put into `sys.path` by hand.
@@ -59,15 +59,15 @@ def require_survival(runtime: str, path: Path) -> None:
             f"{runtime} opens {path} for more than {_SECONDS} s; the file is damaged: build again"
         ) from None
     except OSError as error:
-        raise _untried(path, f"no other process starts ({error.strerror})", "start edgerift anew") from None
+        raise _untried(path, f"no other process starts ({error.strerror})", "start edgerift again") from None
     if child.returncode not in (_probe.OPENED, _probe.REFUSED):
         raise _failure(runtime, path, child.returncode, child.stderr)
 
 
 def _failure(runtime: str, path: Path, code: int, told: str) -> BuildError:
-    """Word how a child ended that did not come to its end: by the file, from outside, or before it began."""
+    """Describe how a child ended early: by the file, from outside, or before it began."""
     if code == _probe.NOT_IMPORTED:
-        return _untried(path, f"{runtime} cannot be imported: {_last_line(told)}", "install it anew")
+        return _untried(path, f"{runtime} cannot be imported: {_last_line(told)}", "install it again")
     if -code in _OWN_FAULTS:
         return BuildError(
             f"{path} ends the process that opens it ({_name(-code)} in {runtime}); the file is damaged: build again"
@@ -75,7 +75,7 @@ def _failure(runtime: str, path: Path, code: int, told: str) -> BuildError:
     if code < 0:
         memory = ", as the system does where memory is short" if _name(-code) == "SIGKILL" else ""
         return _untried(path, f"{_name(-code)} ended it from outside{memory}", "open it again")
-    return _untried(path, f"it ended with status {code}: {_last_line(told)}", "build again, or install it anew")
+    return _untried(path, f"it ended with status {code}: {_last_line(told)}", "build again, or install it again")
 
 
 def _untried(path: Path, reason: str, action: str) -> BuildError:

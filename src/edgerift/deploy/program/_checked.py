@@ -1,4 +1,4 @@
-"""Whether a program from a file makes sense, found out before anything of it is computed."""
+"""Validation of a program from a file before any of it is computed."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _outcome(operation: Operation, values: Mapping[str, Any], tensors: Mapping[s
 
 
 def _is_plain(argument: object) -> bool:
-    """Tell whether arithmetic on sizes may take an argument: numbers, and what items are taken from."""
+    """Return whether arithmetic on sizes may take an argument: numbers, and what items are taken from."""
     return _is_whole(argument) or isinstance(argument, Tensor | tuple | list | torch.Size)
 
 

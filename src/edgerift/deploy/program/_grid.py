@@ -60,12 +60,12 @@ def grid_of(node: fx.Node) -> Grid:
 
 
 def is_quantize(node: Any) -> bool:
-    """Tell whether a graph argument is a per-tensor quantize node."""
+    """Return whether a graph argument is a per-tensor quantize node."""
     return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) == QUANTIZE
 
 
 def is_dequantize(node: Any) -> bool:
-    """Tell whether a graph argument is a per-tensor dequantize node."""
+    """Return whether a graph argument is a per-tensor dequantize node."""
     return isinstance(node, fx.Node) and node.op == "call_function" and operator_name(node.target) == DEQUANTIZE
 
 

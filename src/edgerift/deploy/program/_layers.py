@@ -19,7 +19,7 @@ def regions_of(graph: fx.Graph) -> dict[fx.Node, Region]:
 
 
 def is_layer(node: fx.Node) -> bool:
-    """Tell whether a node is a convolution or a linear layer of quantized values and weights."""
+    """Return whether a node is a convolution or a linear layer of quantized values and weights."""
     if node.op != "call_function" or operator_name(node.target) not in WEIGHTED:
         return False
     weight: Any = node.args[1]
@@ -27,7 +27,7 @@ def is_layer(node: fx.Node) -> bool:
 
 
 def is_global_average(node: fx.Node) -> bool:
-    """Tell whether a node is a mean over height and width."""
+    """Return whether a node is a mean over height and width."""
     if node.op != "call_function" or node.kwargs or operator_name(node.target) not in (ADAPTIVE_AVERAGE, MEAN):
         return False
     extent: Any = node.args[1]

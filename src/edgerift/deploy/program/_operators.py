@@ -1,7 +1,7 @@
 """The operators that a program may hold, and how their names turn into PyTorch's own.
 
 A program file names operators; it never carries code. Only the names listed here are resolved, all of them pure
-functions of their arguments, so that a file from a stranger cannot open, write or run anything.
+functions of their arguments, so that an untrusted file cannot open, write or run anything.
 """
 
 from __future__ import annotations
@@ -167,12 +167,12 @@ def operator_name(target: Callable[..., Any] | str) -> str:
 
 
 def is_allowed(name: str) -> bool:
-    """Tell whether a program may hold an operator."""
+    """Return whether a program may hold an operator."""
     return name in ALLOWED
 
 
 def multiplies(name: str) -> bool:
-    """Tell whether an operator's cost is multiply-accumulates: convolutions, linear layers, matrix products."""
+    """Return whether an operator's cost is multiply-accumulates: convolutions, linear layers, matrix products."""
     return name in WEIGHTED or name in _FLOAT_MULTIPLYING
 
 

@@ -70,7 +70,7 @@ def find_region(quantize: fx.Node) -> Region | None:
 
 
 def reads_integers(node: fx.Node) -> bool:
-    """Tell whether all values that an operator computes with come from integers: dequantize nodes, stored weights."""
+    """Return whether all values that an operator computes with come from integers: dequantize nodes, stored weights."""
     nodes = [value for value in _flattened(node.args) if isinstance(value, fx.Node)]
     tensors = [value for value in nodes if value.op == "call_function"]
     return bool(tensors) and all(
@@ -79,7 +79,7 @@ def reads_integers(node: fx.Node) -> bool:
 
 
 def is_layer_weight(node: fx.Node) -> bool:
-    """Tell whether a node dequantizes a stored weight that has a scale for each of a layer's output channels."""
+    """Return whether a node dequantizes a stored weight that has a scale for each of a layer's output channels."""
     if operator_name(node.target) != DEQUANTIZE_CHANNELS:
         return False
     stored: list[Any] = list(node.args[:3])
@@ -87,7 +87,7 @@ def is_layer_weight(node: fx.Node) -> bool:
 
 
 def is_activation(node: Any) -> bool:
-    """Tell whether a graph argument is a ReLU or a clamp."""
+    """Return whether a graph argument is a ReLU or a clamp."""
     if not isinstance(node, fx.Node) or node.op != "call_function" or node.kwargs:
         return False
     return operator_name(node.target) in (RELU, HARDTANH)

@@ -1,8 +1,7 @@
-"""One spelling for what a graph may say in several ways, so that whoever matches operators sees all that they are told.
+"""A canonical form of graphs, so that operator matching sees all arguments.
 
-A matcher reads positional arguments. What stands by name, or in a form that a runtime does not read, would be dropped
-without a word; so it is brought into its place first, and what still stands by name afterwards has a meaning that no
-plain operator has.
+A matcher reads positional arguments. Keyword arguments, or forms that a runtime does not read, would be dropped
+silently; so they are made positional first, and a remaining keyword has a meaning that no plain operator has.
 """
 
 from __future__ import annotations

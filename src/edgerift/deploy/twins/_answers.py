@@ -17,7 +17,7 @@ def answers_of(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tens
 
 
 def is_on_grid(program: Program) -> bool:
-    """Tell whether a program's logits are levels of a grid."""
+    """Return whether a program's logits are levels of a grid."""
     return any(each.name == program.output and each.operator == DEQUANTIZE for each in program.operations)
 
 

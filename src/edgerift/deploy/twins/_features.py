@@ -1,4 +1,4 @@
-"""What a classifier sees before it decides: the input of its last linear layer."""
+"""Penultimate features: the input of a classifier's last linear layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A float classifier made cheap to attack: the same values, and input gradients for less time and memory."""
+"""A float classifier that is cheap to attack: the same values, and input gradients with less time and memory."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _bounds(module: fx.GraphModule, node: Any) -> Bounds | None:
 
 
 def _is_own_memory(module: fx.GraphModule, node: Any) -> bool:
-    """Tell whether a node answers with memory that nothing else holds, not even for its own gradient."""
+    """Return whether a node answers with memory that nothing else holds, not even for its own gradient."""
     if isinstance(_called(module, node), (FrozenConvolution, nn.BatchNorm2d, nn.Linear)):
         return True
     return isinstance(node, fx.Node) and node.op == "call_function" and node.target in _ADDS

@@ -21,7 +21,7 @@ from edgerift.deploy.twins._straight_through import inside
 
 Context = Any
 
-#: From this many elements on, oneDNN convolves images of at most so many pixels 1.2 to 3 times as fast in contiguous
+#: From this many elements on, oneDNN convolves images of at most this many pixels 1.2 to 3 times as fast in contiguous
 #: layout as in channels-last (measured with AVX-512: 3x3 kernels, 256 and 512 channels, 2x2 and 4x4 pixels).
 _LARGE_WEIGHT: Final = 2**19
 _FEW_PIXELS: Final = 4
@@ -64,7 +64,7 @@ class FrozenConvolution(nn.Module):
     """A convolution with a fixed weight, and what comes before it: a batch normalisation, then an activation, if any.
 
     With `bounds` but without `norm` it clamps its input in place, which may then have no other reader. The gradient by
-    the input is a tensor of its own, which whoever receives it may write over.
+    the input is a tensor of its own, which its receiver may write over.
     """
 
     weight: Tensor
@@ -151,7 +151,7 @@ def slope_of(norm: nn.BatchNorm2d) -> Tensor:
 
 
 def _is_its_own_transpose(weight: Tensor, geometry: Geometry) -> bool:
-    """Tell whether the input's gradient is the same depthwise convolution with the kernel turned around.
+    """Return whether the input's gradient is the same depthwise convolution with the kernel turned around.
 
     oneDNN runs it up to twice as fast as its own backward pass.
     """
@@ -193,7 +193,7 @@ class _Fork(torch.autograd.Function):
 class Fork(nn.Module):
     """An activation in place, if any, for several readers: gives each the same values, and adds their gradients.
 
-    `fresh` tells for each reader whether its gradient is a tensor of its own, which the sum may be written over.
+    `fresh` says for each reader whether its gradient is a tensor of its own, which the sum may be written over.
     """
 
     def __init__(self, bounds: Bounds | None, fresh: tuple[bool, ...]) -> None:

@@ -54,7 +54,7 @@ class Kernels:
     real_layer: Callable[[Translation, fx.Node, fx.Node], fx.Node] | None = None
 
     def takes(self, region: Region) -> bool:
-        """Tell whether the runtime computes a region in integers."""
+        """Return whether the runtime computes a region in integers."""
         if region.name in (ADD, SUBTRACT) and len(region.inputs) != 2:
             return False
         if region.name in GLOBAL_AVERAGES and not is_global_average(region.operator):
@@ -111,7 +111,7 @@ def per_channel(layer: fx.Node, values: Tensor) -> Tensor:
 
 
 def keeps_extent(region: Region) -> bool:
-    """Tell whether a global average leaves height and width of 1 in its result."""
+    """Return whether a global average leaves height and width of 1 in its result."""
     return region.name != MEAN or region.operator.args[2:] == (True,)
 
 

@@ -39,7 +39,7 @@ def make_pure(module: fx.GraphModule) -> None:
 
 
 def _rewrite(node: fx.Node, writing: set[str]) -> bool:
-    """Let one node write no more; tell whether it did."""
+    """Replace the in-place write of one node; returns whether there was one."""
     if node.op == "call_module":
         return str(node.target) in writing
     if node.op == "call_method":

@@ -1,4 +1,4 @@
-"""The twin that learns: a program's graph with float weights, rounded anew at each step."""
+"""The twin that learns: a program's graph with float weights, rounded again at each step."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def _rounded_convolution(twin: Translation, node: fx.Node) -> fx.Node:
 
 
 def stays_on_grid(quantize: fx.Node) -> bool:
-    """Tell whether a quantize node rounds what is on its very grid already, so that it changes nothing."""
+    """Return whether a quantize node rounds what is on its very grid already, so that it changes nothing."""
     source = quantize_arguments(quantize)["input"]
     if not isinstance(source, fx.Node) or source.op != "call_function":
         return False
@@ -111,7 +111,7 @@ def stays_on_grid(quantize: fx.Node) -> bool:
 
 
 def _counts_places(node: fx.Node) -> bool:
-    """Tell whether a node takes the places of an adaptive maximum, which are no values."""
+    """Return whether a node takes the places of an adaptive maximum, which are no values."""
     if operator_name(node.target) != "operator.getitem":
         return False
     source: Any = node.args[0]

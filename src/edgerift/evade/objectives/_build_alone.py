@@ -1,4 +1,4 @@
-"""Baselines that look at the build alone."""
+"""Baselines that use the build alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.evade._objective import ObjectiveSettings, margin, objective, tota
 
 @objective
 class CrossEntropy(ObjectiveSettings):
-    """CE(y, p_build), summed over the builds; the original is not looked at (PGD, Madry et al., ICLR 2018)."""
+    """CE(y, p_build), summed over the builds; the original is ignored (PGD, Madry et al., ICLR 2018)."""
 
     type: Literal["cross-entropy"] = "cross-entropy"
     reads_original: ClassVar[bool] = False
@@ -27,7 +27,7 @@ class CrossEntropy(ObjectiveSettings):
 class Margin(ObjectiveSettings):
     """max_{k != y} z_k - z_y of the builds' logits, clamped at `confidence` (Carlini and Wagner, S&P 2017).
 
-    The original is not looked at.
+    The original is ignored.
     """
 
     type: Literal["margin"] = "margin"

@@ -38,8 +38,8 @@ class Diva(ObjectiveSettings):
 class TargetedDiva(ObjectiveSettings):
     """p_original[y] - c * p_build[y] - weight * CE(target, p_build), summed over the builds: towards one wrong class.
 
-    The targeted variant that the DIVA authors run on faces, with weight 100; success then asks that the build answers
-    `target`.
+    The targeted variant that the DIVA authors run on faces, with weight 100; success then requires that the build
+    answers `target`.
     """
 
     type: Literal["targeted-diva"] = "targeted-diva"

@@ -29,6 +29,6 @@ class PairMargin(ObjectiveSettings):
         return kept - sum(margin(logits, labels).clamp(min=-self.fool) for logits in adapted)
 
     def sides(self, original: Tensor, adapted: tuple[Tensor, ...], labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute both margins `[N]`, the original's and that of the build that holds longest, without clamps."""
+        """Compute both margins `[N]`, the original's and the most robust build's, without clamps."""
         holding = torch.stack([margin(logits, labels) for logits in adapted]).amax(0)
         return margin(original, labels), holding

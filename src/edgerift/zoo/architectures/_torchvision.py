@@ -1,4 +1,4 @@
-"""The one door to torchvision, and its architectures with a stem for small images."""
+"""The only import of torchvision, and its architectures with a stem for small images."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def import_torchvision() -> ModuleType:
 
 def _import_quietly() -> ModuleType:
     with warnings.catch_warnings():
-        # Pillow decodes the images here; that torchvision's own decoder did not load concerns nobody.
+        # Pillow decodes the images here; torchvision's own decoder is not needed.
         warnings.filterwarnings("ignore", message=r"Failed to load .*extension", category=UserWarning)
         import torchvision
     module: ModuleType = torchvision
@@ -104,7 +104,7 @@ def torchvision_body(architecture: Architecture) -> nn.Module:
     if architecture.stem == "imagenet":
         if variant.only_small:
             raise ModelError(
-                f"'{architecture.name}' has the small stem alone; use '{variant.builder}' for stem='imagenet'"
+                f"'{architecture.name}' only has the small stem; use '{variant.builder}' for stem='imagenet'"
             )
         return _with_imagenet_stem(models, variant, architecture)
     fields: dict[str, Any] = {"weights": None, "num_classes": architecture.classes}

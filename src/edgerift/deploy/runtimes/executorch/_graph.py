@@ -44,7 +44,7 @@ def executorch_graph(program: Program) -> fx.GraphModule:
 
 
 def _is_fused(region: Region) -> bool:
-    """Tell whether XNNPACK has an integer kernel for an operator together with its activation."""
+    """Return whether XNNPACK has an integer kernel for an operator together with its activation."""
     if region.name == ADD:
         return region.activation is not None and operator_name(region.activation.target) == RELU
     return region.name not in (SUBTRACT, MULTIPLY)

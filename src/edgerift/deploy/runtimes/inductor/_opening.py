@@ -13,5 +13,5 @@ def import_runtime() -> Any:
 
 
 def ask_once(path: str, threads: int) -> None:
-    """Open a `.pt2`, which says nothing of the images that it takes."""
+    """Open a `.pt2`, which does not record the images that it takes."""
     import_runtime().aoti_load_package(path)

@@ -38,7 +38,7 @@ def weight_files(path: Path) -> tuple[str, ...]:
 
 
 def files_beside(path: Path) -> tuple[str, ...]:
-    """Name the weight files of an artefact; none for what is no model, of which whoever opens it hears."""
+    """Name the weight files of an artefact; none for a file that is not a model, which fails on opening."""
     try:
         return weight_files(path)
     except UnreadableModelError:

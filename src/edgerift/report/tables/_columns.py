@@ -1,4 +1,4 @@
-"""The columns of a study's tables as questions to its facts: what was measured, what is printed, and differences."""
+"""The columns of a study's tables as queries on its facts: what was measured, what is printed, and differences."""
 
 from __future__ import annotations
 

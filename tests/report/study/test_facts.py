@@ -32,7 +32,7 @@ from edgerift.report.tables import _registry as tables
 from edgerift.steps import read_document
 from edgerift.study import StudyResult
 
-DOCS = Path(__file__).parents[2] / "docs" / "studies"
+DOCS = Path(__file__).parents[3] / "docs" / "studies"
 
 
 @pytest.fixture(scope="module")

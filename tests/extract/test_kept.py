@@ -54,7 +54,7 @@ def test_a_theft_that_kept_nothing_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"lacks the answers to batch 0 of 3.*--keep-answers"):
         list(kept_answers(path))
     (tmp_path / "ledger.stream.answers").unlink()
-    with pytest.raises(StoreError, match="this attack kept no answers; run it with --keep-answers, or keep=True"):
+    with pytest.raises(StoreError, match="this theft kept no answers; steal with --keep-answers, or keep=True"):
         list(kept_answers(path))
 
 

@@ -177,7 +177,7 @@ def test_a_last_block_is_torn_where_its_end_is_zeros_from_a_page_on_and_damaged_
     for page in range(0, len(whole) - 64, 4096):
         kept = max(page, start)
         path.write_bytes(whole[:kept] + bytes(len(whole) - kept))
-        told = f"behind the answers to 0 images, .* the last {len(whole) - start + 12} bytes are dropped"
+        told = f"behind the answers to 0 images, .* the last {len(whole) - start + 12} bytes are left out"
         with pytest.warns(EdgeriftWarning, match=told), opened(path) as ledger:
             assert len(ledger) == 0
         assert path.stat().st_size == start - 12
@@ -366,7 +366,7 @@ def largest_file(size: int) -> Iterator[None]:
 def test_a_write_that_does_not_fit_leaves_the_file_whole(tmp_path: Path, whole: bytes, room: int) -> None:
     path = tmp_path / "whole"
     with opened(path) as ledger:
-        with largest_file(len(whole) + room), pytest.raises(StoreError, match="no answer was returned") as caught:
+        with largest_file(len(whole) + room), pytest.raises(StoreError, match="no answer was handed out") as caught:
             fill(ledger, (6, 8))
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
@@ -440,7 +440,7 @@ def test_a_ledger_that_somebody_shortened_or_removed_takes_no_more(tmp_path: Pat
     path = tmp_path / "whole"
     with opened(path) as ledger:
         os.truncate(path, len(whole) - 5)
-        with pytest.raises(StoreError, match="truncated by another program"):
+        with pytest.raises(StoreError, match="cut short by somebody else"):
             fill(ledger, (6, 8))
         assert path.read_bytes() == whole[:-5]
         path.unlink()

@@ -125,39 +125,39 @@ MADE = Made(
     folder="results/audit",
 )
 QUESTIONS = FlagPart(
-    name="queries",
+    name="questions",
     level="ok",
-    seen="soft queried 2,000 of 2,000 images",
-    meaning="a query set smaller than the budget leaves part of it unspent; a real attacker may have more images",
+    seen="soft asked about 2,000 of 2,000 images",
+    meaning="a query set that is smaller than the budget leaves a part of it unspent; a thief may have more images",
     action="none",
 )
 ERROR = FlagPart(
     name="black-box",
     level="error",
-    seen="110 of 350 images evade at one of 20 random points of their box, 101 under the attack",
-    meaning="a white-box attack must not lose to random search; one that does follows wrong gradients",
-    action="raise the steps, use another objective, and check the fidelity above",
+    seen="110 of 350 images evade at one of 20 random places of their box, 101 under the attack",
+    meaning="an attack that sees the gradients must not lose to chance; one that does is steered wrongly",
+    action="raise the steps, take another objective, and look at the fidelity above",
 )
 FLAGS = (
     FlagPart(
         name="zero-gradients",
         level="ok",
         seen="0.00% of 7,000 gradients were zero everywhere",
-        meaning="a zero gradient gives no direction: the rate is then too low, however robust the build looks",
+        meaning="a zero gradient steers nothing: the rate is then too low, however robust the build looks",
         action="none",
     ),
     FlagPart(
         name="more-steps",
         level="warning",
-        seen="12 of 341 images first evaded in the last fifth of the gradient calls",
-        meaning="a curve that still rises means that more steps would give a higher rate",
+        seen="12 of 341 images were found in the last fifth of the gradient calls",
+        meaning="a curve that still rises says that an attacker with more steps gets more",
         action="raise --steps until the curve is flat",
     ),
     FlagPart(
         name="sample-size",
         level="note",
-        seen="350 images were attacked; 50 could not be, because original or build misclassify them unperturbed",
-        meaning="few images give wide intervals; many dropped images mean that the rest are the easy ones",
+        seen="350 images were attacked; 50 could not be, for original or build get them wrong as they are",
+        meaning="few images give wide intervals; many dropped ones say that the rest are the easy ones",
         action="give more test images",
     ),
 )
@@ -241,7 +241,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         GatePart(
             rule="evasive",
             unit="share",
-            text=f"the upper confidence bound of the evasive rate is at most {limit:g}",
+            text=f"the upper end of the interval of the evasive rate is at most {limit:g}",
             measured=evasive.high,
             limit=limit,
             holds=holds,
@@ -249,7 +249,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         GatePart(
             rule="stolen",
             unit="share",
-            text="the upper confidence bound of the agreement between the build and its most faithful clone is at "
+            text="the upper end of the interval of the agreement between the build and its most faithful clone is at "
             "most 99.9 %",
             measured=0.993,
             limit=0.999,

@@ -27,7 +27,7 @@ def test_ends_with_the_verdict(tmp_path: Path, verdict: str, last: str) -> None:
 
 def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
     text = shown(audit_text(made_audit(tmp_path, findings=3), Path("out")))
-    assert "warning more-steps: 12 of 341 images first evaded in the last fifth" in text
+    assert "warning more-steps: 12 of 341 images were found in the last fifth" in text
     assert "zero-gradients" not in text
     assert (
         "Further training alone opens a wider rift than the build has: 0.9 % on the build, 11.8 % on the control"

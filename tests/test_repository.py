@@ -101,3 +101,13 @@ def test_sizes_lists_what_is_too_long(lines: int, nested: bool, told: list[str],
     listed = [line.removeprefix(f"{tmp_path}/") for line in done.stdout.splitlines()[2:]]
     assert sorted(listed) == sorted(told), json.dumps(done.stdout)
     assert done.returncode == (1 if told else 0), done.stderr
+
+
+def test_contributing_counts_what_an_addition_touches() -> None:
+    """The table is what `tools/additions.py` prints, with a column for 0.1 between."""
+    script = ROOT / "tools" / "additions.py"
+    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+    counted = [[cell.strip() for cell in line.strip("|").split("|")] for line in printed.splitlines()[2:]]
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for addition, now in counted:
+        assert re.search(rf"^\| {re.escape(addition)} \| \d+ \| {now} \|$", text, flags=re.MULTILINE)

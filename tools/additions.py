@@ -29,7 +29,7 @@ ADDITIONS = {
 
 
 def names_in(source: str) -> set[str]:
-    """Collect the names, attributes and strings of a module's code, without its docstrings."""
+    """Collect the names, attributes and strings of a module's code, without its docstrings and its imports."""
     tree = ast.parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     texts = set()
@@ -42,7 +42,7 @@ def names_in(source: str) -> set[str]:
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
             found.add(node.attr)
-        elif isinstance(node, ast.alias | ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.arg | ast.keyword) and node.arg is not None:
             found.add(node.arg)
@@ -52,12 +52,11 @@ def names_in(source: str) -> set[str]:
 
 
 def touched(expression: str, source: Path) -> list[Path]:
-    """List the modules whose code names what the expression matches as a whole, re-exports left out."""
+    """List the modules whose code names what the expression matches as a whole."""
     known = re.compile(expression)
     return sorted(
         path
         for path in source.rglob("*.py")
-        if path.name != "__init__.py"
         if any(known.fullmatch(name) for name in names_in(path.read_text(encoding="utf-8")))
     )
 

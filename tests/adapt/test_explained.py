@@ -51,7 +51,7 @@ def wrong_bounds(module):
 def test_a_step_that_changes_the_answers_is_named(model, noise, monkeypatch, target):
     monkeypatch.setattr(_export, "spell_means_as_poolings", wrong_bounds)
     with pytest.raises(
-        errors.QuantizationError, match=r"'Small' .* the step 'wrong bounds' moves scores by up to"
+        errors.QuantizationError, match=r"'Small' .* the step 'wrong bounds' changes scores by up to"
     ) as found:
         ptq(model, noise, target=target)
     assert "\n" not in str(found.value)
@@ -68,7 +68,7 @@ class Coin(nn.Module):
 
 @pytest.mark.parametrize("target", ["mobile", "server"])
 def test_an_original_that_draws_is_refused(noise, target):
-    with pytest.raises(errors.ModelError, match=r"the original does not answer twice alike: .*training=self\.training"):
+    with pytest.raises(errors.ModelError, match=r"the original is not deterministic: .*training=self\.training"):
         ptq(Coin(0.5).eval(), noise, target=target)
     ptq(Coin(0.0).eval(), noise, target=target)
 
@@ -96,7 +96,7 @@ def test_a_model_is_asked_twice_in_evaluation_mode_and_stays_as_it_is(training):
     settled = nn.Sequential(nn.Dropout(), nn.Flatten()).train(training)
     adapt.require_repeatable(settled, images)
     assert settled.training == training
-    with pytest.raises(errors.ModelError, match="does not answer twice alike"):
+    with pytest.raises(errors.ModelError, match="is not deterministic"):
         adapt.require_repeatable(Coin(0.5).train(training), images)
 
 
@@ -178,7 +178,7 @@ def small_grid(program):
 def test_a_layer_that_leaves_the_original_is_named(model, noise, monkeypatch, fault, layer):
     honest = _convert.from_graph
     monkeypatch.setattr(_convert, "from_graph", lambda *given, **named: fault(honest(*given, **named)))
-    with pytest.raises(errors.QuantizationError, match=f"leaves its original at layer '{layer}") as found:
+    with pytest.raises(errors.QuantizationError, match=f"deviates from its original at layer '{layer}") as found:
         ptq(model, noise)
     assert "\n" not in str(found.value)
 

@@ -192,7 +192,7 @@ def test_nothing_is_allowed(world, tmp_path):
     assert not search.beyond_noise
     assert [trial.strength for trial in search.trials] == [3.0]
     assert search.verdict == (
-        "no strength stays within the allowance; the plain quantization-aware model stands in its place"
+        "no strength stays within the allowance; the plain quantization-aware model is used instead"
     )
 
 

@@ -180,7 +180,7 @@ def test_a_row_that_is_over_1_by_rounding_is_taken(defence: Defence) -> None:
         (torch.tensor([0.5, 0.5]), r"type float32 and shape \[2\]; needed: float32 \[N, classes\], at least 2 classes"),
         (torch.ones(3, 1), r"shape \[3, 1\]"),
         (torch.tensor([[0.5, 0.5]], dtype=torch.float64), "type float64"),
-        (torch.tensor([[0.5, 0.5], [3.0, -1.0]]), "1 of 2 answers are no probabilities: each must be >= 0"),
+        (torch.tensor([[0.5, 0.5], [3.0, -1.0]]), "1 of 2 answers are not probabilities: each must be >= 0"),
         (torch.tensor([[0.5, 1.5], [-0.5, 1.5]]), "2 of 2 answers"),
         (torch.tensor([[0.5, 0.499]]), r"a row must add up to 1; take softmax\(1\) of logits"),
         (torch.tensor([[float("nan"), 0.5]]), "1 of 1 answers"),
@@ -245,5 +245,5 @@ def test_a_chain_refuses_rows_that_one_link_left_off_the_simplex() -> None:
     answers = torch.tensor([[0.5, 0.3, 0.2]])
     unfinished = TopK(k=1, renormalise=False)
     assert torch.equal(defended(answers, [unfinished]), torch.tensor([[0.5, 0.0, 0.0]]))
-    with pytest.raises(InputError, match="no probabilities"):
+    with pytest.raises(InputError, match="not probabilities"):
         defended(answers, [unfinished, LabelOnly()])

@@ -65,7 +65,7 @@ def test_other_fields_are_passed_on(name: str, strength: float, fields: dict[str
             "reverse-sigmoid",
             1,
             {"beta": 2},
-            "'beta' of 'reverse-sigmoid' is its strength; give it once, as the strength",
+            "'beta' of 'reverse-sigmoid' is its strength; pass it once, as the strength",
         ),
         ("reverse-sigmoid", 1, {"sigma": 2}, "unknown field 'sigma'"),
         ("reverse-sigmoid", -1, {}, "beta is -1"),
@@ -107,7 +107,7 @@ def test_a_sweep_needs_answers_and_labels_that_fit(confident: Answered) -> None:
     answers, labels = confident
     with pytest.raises(InputError, match="one label each"):
         sweep("label-only", answers, labels[:-1])
-    with pytest.raises(InputError, match="no probabilities"):
+    with pytest.raises(InputError, match="not probabilities"):
         sweep("label-only", answers * 2, labels)
     with pytest.raises(InputError, match="0"):
         sweep("label-only", answers[:0], labels[:0])

@@ -99,7 +99,7 @@ def test_a_program_is_built_where_its_training_images_are_gone(files, store, tmp
     gone = ImagesSettings(source=str(tmp_path / "gone"), size=16)
     program = Adapted(sha256=given_program(path).sha256, path=path, images=gone)
     recipe = BuildRecipe(program=program, runtime="onnxruntime")
-    with pytest.warns(ImagesWarning, match="compared on made images, not on training images: .*gone"):
+    with pytest.warns(ImagesWarning, match="compared on generated images, not on training images: .*gone"):
         built = store.get(recipe) / recipe.artefact
     given = BuildRecipe(program=given_program(path), runtime="onnxruntime")
     assert built.read_bytes() == (store.get(given) / given.artefact).read_bytes()

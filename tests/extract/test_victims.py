@@ -130,8 +130,8 @@ class Own(Settings):
     ("wrong", "message"),
     [
         ("raises", "defence Own raised IndexError: .* edgerift calls it with answers float32"),
-        ("none", r"defence Own answered no float32 \[4, 5\]"),
-        ("shape", r"defence Own answered no float32 \[4, 5\]"),
+        ("none", r"defence Own did not return float32 \[4, 5\]"),
+        ("shape", r"defence Own did not return float32 \[4, 5\]"),
     ],
 )
 def test_a_broken_defence_is_told_in_one_line_and_costs_nothing(wrong: str, message: str) -> None:
@@ -142,7 +142,7 @@ def test_a_broken_defence_is_told_in_one_line_and_costs_nothing(wrong: str, mess
 
 
 def test_a_function_is_no_defence() -> None:
-    with pytest.raises(InputError, match=r"is no defence; give one of edgerift\.defend"):
+    with pytest.raises(InputError, match=r"is not a defence; pass one of edgerift\.defend"):
         Oracle(CountedVictim(), budget=9, defence=lambda answers: answers)  # type: ignore[arg-type]
 
 

@@ -11,11 +11,11 @@ PLAIN = (
     .victim["qat"]
     .replace(defender_error=share(10, 1000), adversary_error=Thieves(soft=share(100, 1000), hard=share(150, 1000)))
 )
-NOTHING = "It holds back neither thief measurably."
-HARD = "The thief with hard labels gets round it: it costs that thief nothing that can be shown."
-SOFT = "The thief with soft labels gets round it: it costs that thief nothing that can be shown."
-DEAR = "It costs its owner as much as the thief with hard labels, or more."
-WORTH = "Both thieves pay more than its owner does."
+NOTHING = "It hinders neither attacker significantly."
+HARD = "The attacker with hard labels is not significantly hindered."
+SOFT = "The attacker with soft labels is not significantly hindered."
+DEAR = "It costs the defender at least as much as the attacker with hard labels."
+WORTH = "It costs both attackers more than the defender."
 
 
 def victim(owner: int, soft: int, hard: int) -> VariantPart:
@@ -44,19 +44,19 @@ def test_conclusion_follows_from_the_figures(figures: tuple[int, int, int], conc
 
 def test_differences_are_in_points_with_their_direction() -> None:
     said = variant_verdict(victim(35, 400, 145), PLAIN)
-    assert "Its owner's error is 2.5 points higher at l1 0.000;" in said
-    assert "30.0 points more with soft labels (p < 0.001)" in said
-    assert "0.5 points less with hard labels (no difference shown, p = 0.8" in said
+    assert "The defender's error is 2.5 points higher at l1 0.000;" in said
+    assert "30.0 points higher with soft labels (p < 0.001)" in said
+    assert "0.5 points lower with hard labels (not significant, p = 0.8" in said
     same = variant_verdict(victim(10, 100, 150), PLAIN)
-    assert "Its owner's error is the same" in same
-    assert "errs as often with soft labels (no difference shown, p = 1)" in same
+    assert "The defender's error is the same" in same
+    assert "the clone's error is the same with soft labels (not significant, p = 1)" in same
 
 
 def test_lines_of_the_whole() -> None:
     parts = {"ptq": PLAIN, "qat": PLAIN, "rs": PLAIN.replace(title="RS", verdict="It does not help.")}
     lines = overall_verdict(parts, made_search()).splitlines()
     assert lines[0] == (
-        "Undefended, the QAT build errs on 1.0 % of the test images and its clones on 10.0 % (soft labels) and "
+        "Undefended, the QAT build has a test error of 1.0 % and its clones 10.0 % (soft labels) and "
         "15.0 % (hard labels)."
     )
     assert lines[1:] == [f"The search for DivQAT's alpha: {made_search().verdict}.", "RS: It does not help."]

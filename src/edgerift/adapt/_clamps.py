@@ -14,7 +14,7 @@ from edgerift.adapt._nodes import arguments_of, attribute, call, replace
 _ATEN: Final = torch.ops.aten
 _RELU: Final = _ATEN.relu.default
 _HARDTANH: Final = _ATEN.hardtanh.default
-#: Stands for a bound that is not there: no activation reaches it, and any grid's levels of it are finite.
+#: Stands for a missing bound: no activation reaches it, and its level on any grid is finite.
 _FAR: Final = 2.0**64
 _BY_BOUNDS: Final[Mapping[Any, tuple[str, str]]] = {
     _ATEN.clamp.default: ("min", "max"),
@@ -39,7 +39,7 @@ _COPIES: Final = (_ATEN.lift_fresh_copy.default, _ATEN.clone.default)
 
 
 class _Clamp(NamedTuple):
-    """The values of `source`, held between two bounds."""
+    """The values of `source`, clamped between two bounds."""
 
     source: fx.Node
     low: float

@@ -1,4 +1,4 @@
-"""What the loss of DivQAT has at its optimum, image by image, when the model may answer anything."""
+"""The optimum of DivQAT's loss per image, for an unconstrained model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ _HALVINGS = 1100
 def poisoned_share(margin: float, alpha: float) -> float:
     """Find the probability, in [0, 1], that the optimum of DivQAT's loss takes from the label.
 
-    For one image let `margin` = M = log(l_y / l_j) >= 0, in nats, be how far the original L puts the label y before its
-    least likely class j, and let the answer Q be free. The best Q for CE(Q, y) - alpha KL(Q || L) gives 1 - s to y and
-    s to j, and s minimises -log(1 - s) - alpha (s M + s log s + (1 - s) log(1 - s)), which is 0 at s = 0. A second
-    minimum, where logit(s) + M = 1 / (alpha (1 - s)), exists only when M > 1 + 1/alpha - log(alpha). Returned is the
-    lower of the two: 0 when it is the first. In between lies a barrier, so training that starts at L need not get
-    there. Only the paper's loss is meant (arXiv:2512.23948, equation 4; forward, temperature 1, nothing held).
+    For one image let `margin` = M = log(l_y / l_j) >= 0, in nats, be the margin of the label y over the least likely
+    class j in the original L, and let the answer Q be unconstrained. The best Q for CE(Q, y) - alpha KL(Q || L) gives
+    1 - s to y and s to j, and s minimises -log(1 - s) - alpha (s M + s log s + (1 - s) log(1 - s)), which is 0 at
+    s = 0. A second minimum, where logit(s) + M = 1 / (alpha (1 - s)), exists only when M > 1 + 1/alpha - log(alpha).
+    The lower of the two is returned: 0 if it is the first. A barrier lies between them, so training that starts at L
+    need not reach it. This holds only for the paper's loss (arXiv:2512.23948, equation 4; forward, temperature 1, no
+    bounds).
 
     Raises `InputError` for a margin or an alpha that is negative or not finite.
 
@@ -32,7 +33,7 @@ def poisoned_share(margin: float, alpha: float) -> float:
         return 0.0
     odds = _second_minimum(margin, alpha)
     share = odds / (1 + odds)
-    # The objective from above, written in the odds.
+    # The objective above, in terms of the odds.
     objective = (1 + alpha) * math.log1p(odds) - alpha * share * (margin + math.log(odds))
     return share if objective < 0 else 0.0
 
@@ -41,7 +42,7 @@ def flip_alpha(margin: float) -> float:
     """Compute the alpha, 2 / `margin`, above which the poisoned minimum gives the label less than half.
 
     No smaller alpha makes :func:`poisoned_share` exceed 1/2. From a margin of 2 log 2 / (1 - log 2), about 4.52 nats,
-    every larger one does; below it the minimum starts to be the lower one at a larger alpha, past 1/2 already. Raises
+    every larger one does; below it the minimum becomes the lower one at a larger alpha, already past 1/2. Raises
     `InputError` for a margin that is not positive or not finite.
 
     >>> flip_alpha(10.0)

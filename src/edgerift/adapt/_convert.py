@@ -32,7 +32,7 @@ from edgerift.deploy import (
 from edgerift.errors import ModelError, QuantizationError
 
 _BATCH_NORMALISATION = "aten.batch_norm.default"
-#: How many calibration images, and as many random ones, the comparisons with the original are made on.
+#: The number of calibration images, and of random ones, used for the comparisons with the original.
 _COMPARED: Final = 4
 _WEIGHTED = (torch.ops.aten.conv1d.default, torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 
@@ -56,9 +56,10 @@ def quantize(
     """Export, observe and convert a float model.
 
     `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once. Raises
-    :class:`~edgerift.errors.ModelError` for a model that does not answer logits `[N,classes]` or not twice alike, and
-    :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program or that multiplies and
-    accumulates in float, and where the exported graph or a layer of the program leaves the model by more than rounding.
+    :class:`~edgerift.errors.ModelError` for a model that does not return logits `[N,classes]` or is not deterministic,
+    and :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program or that multiplies and
+    accumulates in float, and if the exported graph or a layer of the program deviates from the model by more than
+    rounding.
     """
     remaining = iter(batches)
     first = next(remaining)
@@ -117,7 +118,7 @@ def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor], target: Tar
 
 
 def _require_logits(graph: fx.GraphModule, classes: int) -> None:
-    """Refuse a model that does not answer one tensor with a number for each class."""
+    """Refuse a model that does not return one tensor with one number per class."""
     output: Any = next(iter(reversed(graph.graph.nodes)))
     (answers,) = output.args
     values = list(answers) if isinstance(answers, (list, tuple)) else [answers]
@@ -125,8 +126,8 @@ def _require_logits(graph: fx.GraphModule, classes: int) -> None:
     if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] != classes:
         given = " and ".join(f"[{', '.join(['N', *map(str, shape[1:])])}]" for shape in shapes)
         raise ModelError(
-            f"the model answers {given} for N images; with {classes} classes in the data it has to "
-            f"answer logits [N, {classes}]"
+            f"the model returns {given} for N images; with {classes} classes in the data it has to "
+            f"return logits [N, {classes}]"
         )
 
 
@@ -158,7 +159,7 @@ def _require_integers(converted: fx.GraphModule, target: Target) -> None:
     for node in converted.graph.nodes:
         if node.op != "call_function" or not multiplies(operator_name(node.target)):
             continue
-        # A matrix product that reads integers is computed in float all the same: only layers have integer kernels.
+        # A matrix product of integers is still computed in float: only layers have integer kernels.
         if node.target not in _WEIGHTED or not reads_integers(node):
             raise QuantizationError(
                 f"operator '{operator_name(node.target)}' (node '{node.name}') stays in float on target '{target}': "

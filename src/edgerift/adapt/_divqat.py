@@ -1,4 +1,4 @@
-"""DivQAT as a user calls it, and the search for the strength of a training-time defence without a store."""
+"""The user's entry to DivQAT, and the search for a training-time defence's strength without a store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgerift.steps import Progress, silent
 
 
 class TunedProgram(NamedTuple):
-    """The program of the strongest allowed strength, or the plain one where none is, and what was tried."""
+    """The program at the strongest allowed strength (the plain one if there is none), and the trials."""
 
     program: Program
     search: Search
@@ -44,9 +44,9 @@ def divqat(
 
     `alpha` and `divqat_fields` (`cap`, `gate`, ...) are fields of :class:`Divqat` and go before those of `defence`. The
     original is frozen, in evaluation mode, and sees the same augmented images. With alpha 0 the result is that of
-    :func:`qat`, bit for bit. A float `validation` holds out that share of `train`; it is measured, and nothing is
-    chosen by it unless alpha is `"auto"`, which finds the strongest setting that the `allowance` allows; see
-    :func:`tune`, which also tells what was tried. Raises what :func:`qat` raises.
+    :func:`qat`, bit for bit. A float `validation` holds out that share of `train`; it is only measured, not used
+    for selection, unless alpha is `"auto"`, which finds the strongest setting within the `allowance`; see :func:`tune`,
+    which also returns the trials. Raises what :func:`qat` raises.
     """
     chosen = settings or QatSettings()
     described = (defence or Divqat()).replace(**divqat_fields)
@@ -87,9 +87,9 @@ def tune(
     allowance: Allowance | None = None,
     progress: Progress = silent,
 ) -> TunedProgram:
-    """Train a defence at several strengths and keep the strongest that the allowance allows on the validation images.
+    """Train a defence at several strengths and keep the strongest within the allowance on the validation images.
 
-    The defence's own strength is left aside. Each trial is a whole training at the final learning rate and number of
+    The defence's own strength is ignored. Each trial is a whole training at the final learning rate and number of
     epochs, since what a strength does depends on both; :class:`TunedRecipe` does the same and keeps every trial in the
     store. A float `validation` holds out that share of `train`. Raises what :func:`qat` raises.
     """

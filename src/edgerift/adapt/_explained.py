@@ -1,4 +1,4 @@
-"""Whether a program computes what its float graph does, layer by layer, but for rounding."""
+"""Whether a program matches its float graph, layer by layer, up to rounding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Q: Final = "quantized_decomposed"
 _QUANTIZE: Final = f"{_Q}.quantize_per_tensor.default"
 _DEQUANTIZE: Final = f"{_Q}.dequantize_per_tensor.default"
 _DEQUANTIZE_CHANNELS: Final = f"{_Q}.dequantize_per_channel.default"
-#: Half a level, and a little for float32.
+#: Half a level, plus a margin for float32.
 _HALF: Final = 0.501
 #: How many levels of the whole range a grid may lose at its ends, root mean square. A calibration that cuts an outlier
 #: loses less than one over all its images; an outlier among the few images compared here weighs more.
@@ -26,11 +26,11 @@ _CUT: Final = 8
 
 
 def require_explained(graph: fx.GraphModule, program: Program, images: Tensor, layers: Mapping[str, str]) -> None:
-    """Check that rounding alone lies between a float graph and the program made from it.
+    """Check that a program deviates from its float graph by rounding alone.
 
-    Each operator of the program, given the program's own inputs to it, has to give what the float operator with the
-    float weights gives for them, up to what half a level in each weight can move; each grid has to hold what the float
-    graph computes there. `images` is float32 `[N,3,H,W]`, seen in the calibration; `layers` names nodes after the
+    Each operator of the program, on the program's own inputs, has to give the result of the float operator with the
+    float weights, up to an error of half a level in each weight; each grid has to cover the values that the float graph
+    computes there. `images` is float32 `[N,3,H,W]`, seen in the calibration; `layers` names nodes after the
     model's layers. Raises :class:`~edgerift.errors.QuantizationError` with the name of the first layer that fails.
     """
     module = program.module()
@@ -75,7 +75,7 @@ class _Comparison:
         for quantize in twin.users:
             if operator_name(quantize.target) == _QUANTIZE and not _holds(quantize, self.wanted[node]):
                 self._fail(
-                    node, f"writes on a grid that does not hold values of up to {largest(self.wanted[node]):.3g}"
+                    node, f"writes on a grid that does not cover values of up to {largest(self.wanted[node]):.3g}"
                 )
 
     def _inputs(self, node: fx.Node, arguments: Any, others: Any) -> list[Any]:
@@ -103,7 +103,7 @@ class _Comparison:
         wanted = attribute(self.graph, str(argument.target)) if isinstance(argument, fx.Node) else argument
         real = torch.as_tensor(wanted, dtype=value.dtype)
         if not self._is_rounded(other, real, value):
-            self._fail(node, "holds numbers that are further from the model's than half a level")
+            self._fail(node, "holds numbers that differ from the model's by more than half a level")
         return real.expand_as(value) if operator_name(other.target) == _DEQUANTIZE_CHANNELS else value
 
     def _is_rounded(self, other: fx.Node, real: Tensor, value: Tensor) -> bool:
@@ -114,7 +114,7 @@ class _Comparison:
         return is_same(real.expand_as(value), value, _HALF * self._steps(other, value))
 
     def _steps(self, other: fx.Node, value: Tensor) -> Tensor | float:
-        """The distance of neighbouring levels of a stored tensor, 0 where it is not rounded."""
+        """The step between neighbouring levels of a stored tensor, 0 if it is not rounded."""
         if operator_name(other.target) != _DEQUANTIZE_CHANNELS:
             return 0.0
         values = arguments_of(other)
@@ -124,7 +124,7 @@ class _Comparison:
         return scales.float().view(shape).expand_as(value)
 
     def _slack(self, node: fx.Node, twin: fx.Node, inputs: list[Any]) -> Tensor | float:
-        """How far half a level in each weight can move the results of a layer."""
+        """The largest change of a layer's results from half a level in each weight."""
         if node.target not in LAYERS:
             return 0.0
         steps = self._steps(arguments_of(twin)["weight"], inputs[1])
@@ -136,7 +136,7 @@ class _Comparison:
     def _fail(self, node: fx.Node, what: str) -> NoReturn:
         name = self.layers.get(node.name, node.name)
         raise QuantizationError(
-            f"the program leaves its original at layer '{name}' ({operator_name(node.target)}), which {what}; "
+            f"the program deviates from its original at layer '{name}' ({operator_name(node.target)}), which {what}; "
             "write that layer with other operators, or try the other target"
         )
 
@@ -154,7 +154,7 @@ def _origin(node: fx.Node) -> fx.Node:
 
 
 def _holds(quantize: fx.Node, values: Tensor) -> bool:
-    """Tell whether a grid rounds values without cutting off more of them than a calibration does."""
+    """Return whether a grid rounds values without clipping more of them than a calibration does."""
     grid = arguments_of(quantize)
     scale, zero = grid["scale"], grid["zero_point"]
     levels = (values / scale + zero).round().clamp(grid["quant_min"], grid["quant_max"])

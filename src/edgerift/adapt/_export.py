@@ -30,9 +30,9 @@ _Pass: TypeAlias = Callable[[fx.GraphModule], None]
 def export(model: nn.Module, example: Tensor, target: Target, *, training: bool = False) -> fx.GraphModule:
     """Export a model as a graph of PyTorch's core operators, in inference form unless `training`.
 
-    `example` is float32 `[N,3,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. Operators
-    that write in place are replaced by those that do not, and what does nothing is removed, dropout among it. What a
-    target's quantizer has no rule for takes an equal form that can run in integers: every clamp by constants becomes a
+    `example` is float32 `[N,3,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. In-place
+    operators are replaced by functional ones, and no-ops are removed, dropout among them. Operators without a rule in
+    the target's quantizer get an equivalent form that can run in integers: every clamp by constants becomes a
     ReLU or a hardtanh, a padding with the image's own pixels a concatenation, a batch normalisation a part of its layer
     or a 1x1 depthwise convolution, a mean over height and width a pooling, and for `mobile` an average pooling without
     padding a depthwise convolution with equal weights, for `server` a sum with a number a difference. Raises
@@ -46,10 +46,10 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
 
 
 def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target: Target) -> None:
-    """Check that an exported graph answers as its model, in evaluation mode, to images float32 `[N,3,H,W]`.
+    """Check that an exported graph gives the answers of its model, in evaluation mode, on images float32 `[N,3,H,W]`.
 
     Raises :class:`~edgerift.errors.QuantizationError`, which names the step of the export that changed the answers,
-    when they differ by more than the rounding of float32.
+    if they differ by more than the rounding of float32.
     """
     with torch.no_grad():
         expected, answers = logits_of(model(images)), logits_of(graph(images))
@@ -59,9 +59,9 @@ def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target
         step, moved = next((entry for entry in steps if not is_same(expected, entry[1])), ("export", answers))
     apart = f"by up to {largest(moved - expected):.3g}" if moved.shape == expected.shape else "in their shape"
     raise QuantizationError(
-        f"model '{_name(model)}' answers otherwise once it is rewritten for target '{target}': the step '{step}' moves "
-        f"scores {apart}, where the largest is {largest(expected):.3g}; write that part of the model with other "
-        "operators"
+        f"model '{_name(model)}' gives other answers once it is rewritten for target '{target}': the step '{step}' "
+        f"changes scores {apart}, where the largest is {largest(expected):.3g}; write that part of the model with "
+        "other operators"
     )
 
 

@@ -1,4 +1,4 @@
-"""A network up to its logits: a softmax at its end is left out, which changes no label, no posterior and no margin."""
+"""A network up to its logits: a final softmax is removed, which changes no label, posterior or margin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import fx
 _SOFTMAX: Final = torch.ops.aten.softmax.int
 _LOG_SOFTMAX: Final = torch.ops.aten.log_softmax.int
 _LOGARITHM: Final = torch.ops.aten.log.default
-#: What export puts before a cast: it stops where a type is another one than in the example.
+#: Inserted by export before a cast: it fails if a type differs from that of the example.
 _CHECK: Final = torch.ops.aten._assert_tensor_metadata.default
 _CASTS: Final = (torch.ops.aten.to.dtype, torch.ops.aten._to_copy.default)
 _BOUNDS: Final = (
@@ -23,11 +23,11 @@ _LARGEST_FLOOR: Final = 1e-6
 
 
 def leave_out_final_softmax(module: fx.GraphModule) -> None:
-    """Let a graph `[N,...]` to `[N,K]` answer what goes into the softmax over its classes, where it ends in one.
+    """Make a graph `[N,...]` to `[N,K]` that ends in a softmax over its classes return the softmax's input.
 
-    Softmax, log-softmax and the logarithm of a softmax (with a floor of at most 1e-6) are all left out, for an int8
-    grid of probabilities has no room for what tells small ones apart. A softmax of a softmax is kept: left out, it
-    would leave probabilities that are no answer of the model's.
+    Softmax, log-softmax and the logarithm of a softmax (with a floor of at most 1e-6) are all removed, since an int8
+    grid of probabilities cannot resolve small ones. A softmax of a softmax is kept: removing it would leave
+    probabilities that the model does not return.
     """
     output = next(node for node in reversed(module.graph.nodes) if node.op == "output")
     (answers,) = output.args
@@ -45,7 +45,7 @@ def leave_out_final_softmax(module: fx.GraphModule) -> None:
 
 
 def _logits_behind(last: fx.Node) -> fx.Node | None:
-    """Find what goes into the softmax that a graph ends in."""
+    """Find the input of a graph's final softmax."""
     if _is_over_classes(last, _SOFTMAX, _LOG_SOFTMAX):
         return _source(last)
     if last.target is not _LOGARITHM:
@@ -64,7 +64,7 @@ def _source(node: fx.Node) -> fx.Node | None:
 
 
 def _uncast(node: fx.Node) -> fx.Node:
-    """Find what stands behind casts that change no type."""
+    """Skip casts that change no type."""
     while node.target in _CASTS:
         before = node.args[0]
         if not isinstance(before, fx.Node) or before.meta["val"].dtype != node.meta["val"].dtype:
@@ -78,7 +78,7 @@ def _is_over_classes(node: fx.Node, *operators: Any) -> bool:
 
 
 def _has_small_floor(node: fx.Node) -> bool:
-    """Tell whether a node keeps probabilities off zero and changes nothing else of them."""
+    """Return whether a node only keeps probabilities away from zero."""
     given = (*node.args, *node.kwargs.values())[1:]
     bounds = [bound for bound in given if isinstance(bound, float | int)]
     if node.target not in _BOUNDS or not bounds or len(bounds) < len(given):

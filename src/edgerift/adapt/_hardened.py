@@ -33,13 +33,13 @@ else:
     TrainedDefence = Annotated[
         Union[(*TRAINING_DEFENCES.parts(),)], Field(discriminator="type"), BeforeValidator(typed)
     ]
-"""What goes into the loss of a training; in JSON the field `type` tells which it is."""
+"""Any training defence, which changes the loss; in JSON it is identified by the field `type`."""
 
 Stage: TypeAlias = Literal["quantized", "float"]
 
 
 class DefendedTraining(NamedTuple):
-    """A program trained with a defence, and what was measured on the way."""
+    """A program trained with a defence, and the history of the training."""
 
     program: Program
     history: History
@@ -59,9 +59,9 @@ def run_hardened(
 ) -> DefendedTraining:
     """Train with a defence's loss: the quantized model itself, or a float copy that is quantized afterwards.
 
-    The second, `stage="float"`, is the baseline that tells whether the quantization in the training matters. The
-    program's provenance names the defence as its method, and holds the settings and the defence's fields; of the second
-    it says `"stage": "float"`. Raises what :func:`qat` raises.
+    The second, `stage="float"`, is the baseline that shows whether quantization during training matters. The program's
+    provenance names the defence as its method, and holds the settings and the defence's fields; for the second also
+    `"stage": "float"`. Raises what :func:`qat` raises.
     """
     if stage not in get_args(Stage):
         raise RecipeError(unknown_name("stage", stage, get_args(Stage)))
@@ -100,16 +100,16 @@ def run_hardened(
 def _from_float(
     original: nn.Module, defence: TrainedDefence, settings: QatSettings, classes: tuple[str, ...]
 ) -> Provenance:
-    """Say where a program comes from that `ptq` made of other weights than the original's."""
+    """Describe the provenance of a program that `ptq` made from other weights than the original's."""
     told = settings.model_dump(mode="json") | {defence.type: defence.model_dump(mode="json"), "stage": "float"}
     return Provenance(method=defence.type, settings=told, original=weights_digest(original), classes=classes)
 
 
 def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSettings) -> Loss:
-    """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with the original frozen beside it.
+    """Make the loss of a defence for `train.run`: `loss(model, images, labels)`, with a frozen copy of the original.
 
-    The original beside it is a folded copy in evaluation mode, so the one given is never touched; it answers logits,
-    whatever the one given answers.
+    The copy is folded and in evaluation mode, so `original` itself is never changed; it returns logits, whatever
+    `original` returns.
     """
     reference = LogitsModule(folded(zoo.frozen_copy(original)), "the original")
 
@@ -123,7 +123,7 @@ def defence_loss(original: nn.Module, defence: TrainedDefence, settings: TrainSe
 class HardenedRecipe(Recipe):
     """Adapt an original with a defence in the training: `program.safetensors`, `history.json` and `history.png`.
 
-    A run that was killed goes on from its last epoch.
+    A run that was killed resumes from its last epoch.
     """
 
     type: Literal["hardened"] = "hardened"
@@ -136,7 +136,7 @@ class HardenedRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Train, or go on training, and write the program into `folder`."""
+        """Train, or resume training, and write the program into `folder`."""
         splits = open_splits(self.images)
         checkpoint = folder / _CHECKPOINT
         program, history = run_hardened(

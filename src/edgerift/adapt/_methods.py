@@ -37,19 +37,19 @@ def ptq(
 
     `settings_fields` are fields of :class:`PtqSettings` and go before those of `settings`. The original is not
     changed. Raises :class:`~edgerift.errors.RecipeError` for an unknown target, :class:`~edgerift.errors.ModelError`
-    for weights that are not finite, a class count that is not the images', or an original that does not answer twice
-    alike, and :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in integers, and
-    where what was rewritten or quantized leaves the original by more than rounding explains.
+    for weights that are not finite, a class count that is not the images', or an original that is not
+    deterministic, and :class:`~edgerift.errors.QuantizationError` for an operator that the target cannot run in
+    integers, and if the rewritten or quantized model deviates from the original by more than rounding explains.
     """
     chosen = (settings or PtqSettings()).replace(**settings_fields)
     return _converted(original, train, target, chosen, "ptq", chosen.model_dump(mode="json"), progress).program
 
 
 def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
-    """Name the weights `[C,...]` that post-training quantization of an original rounds, by the layers of its program.
+    """Return the weights `[C,...]` that post-training quantization of an original rounds, by the layers of its program.
 
-    They are the original's with its batch normalisations folded in. Of a program that was trained further they are not
-    what was rounded; :func:`edgerift.deploy.restored_twin` sees that. Raises as :func:`ptq` does.
+    They are the original's with its batch normalisations folded in. For a program that was trained further they are not
+    the rounded ones; :func:`edgerift.deploy.restored_twin` detects that. Raises as :func:`ptq` does.
     """
     blank = torch.zeros(1, 3, program.size, program.size)
     converted = quantize(
@@ -77,8 +77,8 @@ def qat(
     """Train the quantized model: start as :func:`ptq`, then train its twin and convert.
 
     `train_fields` are fields of :class:`~edgerift.train.TrainSettings` (`epochs`, `learning_rate`, ...). A float
-    `validation` holds out that share of `train`; it is measured, nothing is chosen by it. Raises what :func:`ptq` and
-    `train.run` raise.
+    `validation` holds out that share of `train`; it is measured only, not used for selection. Raises what :func:`ptq`
+    and `train.run` raise.
     """
     chosen = settings or QatSettings()
     chosen = chosen.replace(train=chosen.train.replace(**train_fields))
@@ -138,7 +138,7 @@ def finetune(
     progress: Progress = silent,
     **train_fields: Any,
 ) -> nn.Module:
-    """Train a copy of the original further in float, as long as qat does: the control for what rounding does.
+    """Fine-tune a copy of the original in float, for as long as qat: the control for the effect of rounding.
 
     The original is not changed; the copy is returned in evaluation mode.
     """
@@ -174,7 +174,7 @@ def weights_digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}{list(tensor.shape)}{tensor.dtype}".encode())
-        # As bytes, for numpy knows no bfloat16.
+        # As bytes, since numpy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]
 
@@ -208,7 +208,7 @@ def _converted(
 
 
 def require_fit(original: nn.Module, train: ImageSet, target: Target) -> None:
-    """Check what every adaptation is given; raises what :func:`ptq` names."""
+    """Check the inputs of an adaptation; raises what :func:`ptq` names."""
     if target not in TARGETS:
         raise RecipeError(unknown_name("target", target, TARGETS))
     if len(train) == 0:
@@ -219,7 +219,7 @@ def require_fit(original: nn.Module, train: ImageSet, target: Target) -> None:
 
 
 def known_classes(original: nn.Module) -> tuple[str, ...]:
-    """Name the classes that a model's answers stand for; none where its file did not say."""
+    """Return the class names of a model's answers; empty if its file does not name them."""
     learned = original.learned if isinstance(original, zoo.Classifier) else None
     return () if learned is None else learned.classes
 

@@ -18,7 +18,7 @@ LAYERS: Final = (
 
 
 def arguments_of(node: fx.Node) -> dict[str, Any]:
-    """Read all arguments of an operator by their names, in its order, those that were left out too."""
+    """Read all arguments of an operator by name, in its order, including omitted ones."""
     target: Any = node.target
     schema = target._schema.arguments
     given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
@@ -66,7 +66,7 @@ def call(module: fx.GraphModule, target: Any, arguments: tuple[Any, ...], functi
 
 
 def replace(module: fx.GraphModule, node: fx.Node, replacement: Any) -> None:
-    """Let all that reads a node read another one, and drop the node."""
+    """Redirect all readers of a node to another one, and remove the node."""
     node.replace_all_uses_with(replacement, delete_user_cb=lambda user: user is not replacement)
     module.graph.erase_node(node)
 

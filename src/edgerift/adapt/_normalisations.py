@@ -68,7 +68,7 @@ def _copied(module: fx.GraphModule, layer: fx.Node, node: fx.Node) -> fx.Node:
 
 
 class _Figures:
-    """What a batch normalisation knows of each channel, each `[C]`; weights of 1 and biases of 0 where it has none."""
+    """The per-channel parameters of a batch normalisation, each `[C]`; weights of 1 and biases of 0 if it has none."""
 
     def __init__(self, module: fx.GraphModule, values: dict[str, Any]) -> None:
         self.mean, self.variance = (attribute(module, values[name].target) for name in ("running_mean", "running_var"))

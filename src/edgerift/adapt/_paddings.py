@@ -15,7 +15,7 @@ _MODES: Final = ("reflect", "replicate", "circular")
 
 
 def spell_paddings_as_numbers(module: fx.GraphModule) -> None:
-    """Give convolutions with `padding="same"` or `"valid"` their number of pixels, where both sides get as many."""
+    """Replace `padding="same"` or `"valid"` of convolutions by numbers of pixels, where both sides get as many."""
     for node in calls(module, _ATEN.conv2d.padding):
         values = arguments_of(node)
         extents = values["weight"].meta["val"].shape[2:]

@@ -35,7 +35,7 @@ def spell_means_as_poolings(module: fx.GraphModule) -> None:
 
 
 def spell_poolings_plainly(module: fx.GraphModule) -> None:
-    """Give windows two numbers an axis each, drop a `ceil_mode` that changes nothing, and name adaptive maxima."""
+    """Give windows one number per axis, drop a `ceil_mode` that changes nothing, and name adaptive maxima."""
     for node in calls(module, _ATEN.adaptive_max_pool2d.default):
         _spell_adaptive_maximum(module, node)
     for node in calls(module, *_WINDOWED):
@@ -49,7 +49,7 @@ def spell_poolings_plainly(module: fx.GraphModule) -> None:
 
 
 def _divides_evenly(values: dict[str, Any]) -> bool:
-    """Tell whether the last window ends where the padded image ends, so that there is nothing to round up."""
+    """Return whether the last window ends with the padded image, so that `ceil_mode` changes nothing."""
     reach = [
         (window - 1) * step
         for window, step in zip(values["kernel_size"], values.get("dilation") or [1, 1], strict=True)
@@ -87,7 +87,7 @@ def turn_poolings_into_convolutions(module: fx.GraphModule) -> None:
 
 
 def turn_odd_divisors_into_convolutions(module: fx.GraphModule) -> None:
-    """Do the same only where a pooling divides by another number than its window's size, which ONNX cannot say."""
+    """Do the same only where a pooling's divisor is not its window's size, which ONNX cannot express."""
     for node in calls(module, _ATEN.avg_pool2d.default):
         if arguments_of(node)["divisor_override"]:
             _turn_into_convolution(module, node)

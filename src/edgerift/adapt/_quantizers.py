@@ -19,10 +19,10 @@ _MOST_NAMED: Final = 3
 
 @contextmanager
 def quantizer_passes(target: Target) -> Iterator[None]:
-    """Run passes of torchao and of a target's quantizer, which walk a model by patterns and raise what does not fit.
+    """Run passes of torchao and of a target's quantizer, which match patterns in a model and may raise.
 
-    What they raise, often without a text, becomes a :class:`~edgerift.errors.QuantizationError` that names the pass and
-    the operators that it looked at.
+    Their errors, often without a message, become a :class:`~edgerift.errors.QuantizationError` that names the pass and
+    the operators that it matched.
     """
     try:
         with quiet():
@@ -43,7 +43,7 @@ def _told(error: Exception) -> str:
 
 
 def _where(error: Exception) -> str:
-    """Name the pass that raised, and the operators that it held."""
+    """Name the pass that raised, and the operators that it was matching."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     frames = [frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith(_QUANTIZERS)]
     if not frames:
@@ -114,7 +114,7 @@ def _with_fused_clamps(base: Any) -> Any:
 def _patterns_for(model: fx.GraphModule, patterns: list[Any]) -> list[Any]:
     """Leave out the patterns with a batch normalization that the model cannot hold.
 
-    The XNNPACK quantizer exports every such pattern anew for each model, which takes longer than all the rest.
+    The XNNPACK quantizer exports every such pattern again for each model, which takes longer than everything else.
     """
     found = {node.target for node in model.graph.nodes if node.op == "call_function"}
     normalized = any("batch_norm" in str(target) for target in found)

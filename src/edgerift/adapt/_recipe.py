@@ -28,9 +28,9 @@ _CHECKPOINT = "checkpoint.pt"
 
 
 class GivenOriginal(Recipe):
-    """An original that the user brings as a file, known by the SHA-256 of its bytes; where it lies does not count.
+    """An original given as a file, identified by the SHA-256 of its bytes; its location does not matter.
 
-    A recipe that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an
+    A recipe that was read from its JSON has no `path`, and is usable if the store has the file. `trust` allows an
     architecture that is the user's own `module:factory`, which is imported to open it.
     """
 
@@ -45,7 +45,7 @@ class GivenOriginal(Recipe):
         return {ORIGINAL: self.sha256}
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Copy the file; raises :class:`~edgerift.errors.ModelError` when its content is no longer what was named."""
+        """Copy the file; raises :class:`~edgerift.errors.ModelError` when its content has changed."""
         content = read_original(self.path)
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ModelError(f"{self.path} has changed since it was named; start again with the present file")
@@ -67,7 +67,7 @@ Original = Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
 
 
 def open_original(recipe: TrainRecipe | GivenOriginal, store: Store, progress: Progress) -> zoo.Classifier:
-    """Open an original, made when it is missing; a recipe of training names the code that it runs, and so trusts it."""
+    """Open an original, trained if it is missing; a training recipe names the code that it runs, and so trusts it."""
     trust = isinstance(recipe, TrainRecipe) or recipe.trust
     return zoo.load(store.get(recipe, progress) / ORIGINAL, trust=trust)
 
@@ -75,8 +75,8 @@ def open_original(recipe: TrainRecipe | GivenOriginal, store: Store, progress: P
 class AdaptRecipe(Recipe):
     """Adapt an original: `program.safetensors`, and for qat `history.json` and `history.png`.
 
-    `settings.calibration` serves both methods, `settings.train` and `settings.observe_epochs` serve qat. A run that was
-    killed goes on from its last epoch.
+    `settings.calibration` applies to both methods, `settings.train` and `settings.observe_epochs` to qat only. A run
+    that was killed resumes from its last epoch.
     """
 
     type: Literal["adapt"] = "adapt"
@@ -88,7 +88,7 @@ class AdaptRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Adapt, or go on adapting, and write the program into `folder`."""
+        """Adapt, or resume, and write the program into `folder`."""
         original = open_original(self.original, store, progress)
         splits = open_splits(self.images)
         if self.method == "ptq":
@@ -116,13 +116,13 @@ class AdaptRecipe(Recipe):
 
 
 def write_history(history: History, folder: Path) -> None:
-    """Write what a training measured: `history.json` and `history.png`."""
+    """Write the history of a training: `history.json` and `history.png`."""
     write_whole(folder / "history.json", history.as_json())
     plot_history(history, folder / "history.png")
 
 
 class FinetuneRecipe(Recipe):
-    """Train an original further in float, as long as qat does: the control; same files as training."""
+    """Fine-tune an original in float, for as long as qat: the control; same files as training."""
 
     type: Literal["finetune"] = "finetune"
     version: Literal[1] = 1
@@ -131,7 +131,7 @@ class FinetuneRecipe(Recipe):
     settings: TrainSettings = Field(default_factory=lambda: QatSettings().train)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Train, or go on training, and write the control into `folder`."""
+        """Train, or resume training, and write the control into `folder`."""
         original = open_original(self.original, store, progress)
         splits = open_splits(self.images)
         checkpoint = folder / _CHECKPOINT

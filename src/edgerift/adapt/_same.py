@@ -1,4 +1,4 @@
-"""Whether two answers are the same up to the rounding of float32, and whether a model answers twice alike."""
+"""Whether two answers are equal up to the rounding of float32, and whether a model is deterministic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edgerift.errors import ModelError, users_code
 from edgerift.measure import MODULE_CALL
 from edgerift.zoo import frozen_copy
 
-#: How far scores may move by the order of summation alone, as a share of the largest one.
+#: The change of scores from the order of summation alone, relative to the largest one.
 _ROUNDING: Final = 1e-4
 
 
 def logits_of(answer: Any) -> Tensor:
-    """Unpack the one tensor that a model answers, be it in a tuple or not."""
+    """Unpack the one tensor that a model returns, in a tuple or not."""
     while isinstance(answer, (list, tuple)):
         answer = answer[0]
     tensor: Tensor = answer
@@ -29,7 +29,7 @@ def largest(values: Tensor) -> float:
 
 
 def is_same(expected: Tensor, found: Tensor, slack: Tensor | float = 0.0) -> bool:
-    """Tell whether two results differ by no more than the rounding of float32, and `slack` where some is allowed."""
+    """Return whether two results differ by at most the rounding of float32, plus `slack`."""
     if expected.shape != found.shape:
         return False
     allowed = _ROUNDING * largest(expected) + slack
@@ -39,10 +39,10 @@ def is_same(expected: Tensor, found: Tensor, slack: Tensor | float = 0.0) -> boo
 
 
 def require_repeatable(original: nn.Module, images: Tensor) -> None:
-    """Check that an original, in evaluation mode, answers the same twice.
+    """Check that an original is deterministic in evaluation mode.
 
-    `images` is float32 `[N,3,H,W]` in `[0,1]`. A model in training mode is copied, so that it stays as it is. Raises
-    :class:`~edgerift.errors.ModelError` when the scores differ: a comparison with it would compare with a coin.
+    `images` is float32 `[N,3,H,W]` in `[0,1]`. A model in training mode is copied, not changed. Raises
+    :class:`~edgerift.errors.ModelError` if two passes give different scores: a comparison with it would be random.
 
     >>> require_repeatable(nn.Flatten(), torch.rand(2, 3, 8, 8))
     """
@@ -51,7 +51,7 @@ def require_repeatable(original: nn.Module, images: Tensor) -> None:
         first, second = (logits_of(model(images)) for _ in range(2))
     if not is_same(first, second):
         raise ModelError(
-            "the original does not answer twice alike: on the same images its scores differ by up to "
-            f"{largest(first - second):.3g}; something in it draws at random in evaluation mode, as F.dropout(x, p) "
+            "the original is not deterministic: on the same images its scores differ by up to "
+            f"{largest(first - second):.3g}; something in it samples at random in evaluation mode, as F.dropout(x, p) "
             "does without training=self.training"
         )

@@ -1,4 +1,4 @@
-"""How fine the grids of a program may be: as fine as the values ask for, as far as the runtimes' arithmetic goes."""
+"""How fine the grids of a program may be: as fine as the values need, within the limits of the runtimes' arithmetic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from edgerift.adapt._nodes import LAYERS, attribute
 
-#: No grid is finer: below it the products of scales leave the range that XNNPACK's arithmetic is made for.
+#: The finest grid: below it the products of scales leave the range that XNNPACK's arithmetic supports.
 _FINEST: Final = 2.0**-24
 #: XNNPACK multiplies sums by less than 2^8; this leaves room for ranges that the observers cut.
 _LARGEST_FACTOR: Final = 2.0**4
@@ -23,9 +23,9 @@ _LARGEST_BIAS: Final = 2.0**20
 def lower_floors(prepared: fx.GraphModule) -> None:
     """Let the observers of a calibrated graph choose scales below the quantizers' floor of 2^-12.
 
-    A layer whose weights or results are small as a whole, because the model counts in small units, would be left with
-    a handful of levels. The floor stays where a finer grid would break a kernel's arithmetic: a layer's result has to
-    be coarse enough for the factor of its sums, an addend for its sum, a weight for its bias in int32.
+    A layer whose weights or results are all small would otherwise be left with a handful of levels. The
+    floor stays where a finer grid would break a kernel's arithmetic: a layer's result has to be coarse enough for the
+    factor of its sums, an addend for its sum, a weight for its bias in int32.
     """
     floors: dict[Any, float] = {}
     for node in prepared.graph.nodes:
@@ -42,12 +42,12 @@ def lower_floors(prepared: fx.GraphModule) -> None:
 
 
 def _set_floor(observer: Any, floor: Tensor) -> None:
-    # Never coarser than the quantizer itself wants it.
+    # Never coarser than the quantizer's own floor.
     observer.eps = torch.minimum(floor.to(observer.eps), observer.eps)
 
 
 def _demands(prepared: fx.GraphModule, node: fx.Node) -> Iterator[tuple[Any, float]]:
-    """Say how coarse the grids around an operator have to be at least."""
+    """Return lower bounds on the scales of the grids around an operator."""
     results = [observer for observer in _readers(prepared, node) if observer is not None]
     if node.op != "call_function" or not results:
         return
@@ -69,7 +69,7 @@ def _weight_floor(prepared: fx.GraphModule, layer: fx.Node, weights: Any) -> Ten
 
 
 def _readers(prepared: fx.GraphModule, node: fx.Node) -> Iterator[Any]:
-    """The observers of an operator's result, behind an activation too."""
+    """The observers of an operator's result, also behind an activation."""
     for user in node.users:
         if user.op == "call_function" and user.target in (torch.ops.aten.relu.default, torch.ops.aten.hardtanh.default):
             yield from (_observer(prepared, reader) for reader in user.users)
@@ -92,7 +92,7 @@ def _is_per_channel(observer: Any) -> bool:
 
 
 def _scale(observer: Any) -> float:
-    """The scale over all that an observer has seen, of the coarsest channel; its own may be finer."""
+    """The scale over the full range that an observer has seen, for the coarsest channel; its own may be finer."""
     least, greatest = observer.min_val, observer.max_val
     if not least.numel() or not bool(torch.isfinite(least).all() and torch.isfinite(greatest).all()):
         return 0.0

@@ -15,7 +15,7 @@ _ATEN: Final = torch.ops.aten
 def spell_sums_with_numbers_as_differences(module: fx.GraphModule) -> None:
     """Write `values + number` as `values - -number`, the same to the bit.
 
-    The quantizer of target `server` takes whatever is added to a layer's result for another tensor.
+    The quantizer of target `server` assumes that any addend of a layer's result is a tensor.
     """
     for node in calls(module, _ATEN.add.Tensor):
         values = arguments_of(node)

@@ -46,7 +46,7 @@ def torchao_qat(
 ) -> Program:
     """Do what `qat` does with torchao's `prepare_qat_pt2e`: the reference, slower and without resume.
 
-    `settings.calibration` has no part in it: torchao's observers start from nothing.
+    `settings.calibration` is not used: torchao's observers start empty.
     """
     chosen = settings or QatSettings()
     require_fit(original, train, target)

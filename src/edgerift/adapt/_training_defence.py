@@ -1,4 +1,4 @@
-"""What a training defence is, and which there are: each is registered by the module that defines it."""
+"""The interface of training defences, and their registry: each is registered by the module that defines it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.settings import Registry, Settings
 class TrainingDefence(Settings, ABC):
     """A loss that makes a model hard to steal: `type` is a literal of one value, and the module registers it.
 
-    `strength_field` names the field that a search turns. `plain_at_zero` tells whether a strength of 0 is training
+    `strength_field` names the field that a search varies. `plain_at_zero` says whether a strength of 0 is training
     without the defence.
     """
 
@@ -23,7 +23,7 @@ class TrainingDefence(Settings, ABC):
 
     @property
     def strength(self) -> float:
-        """The one number that a search turns."""
+        """The strength that a search varies."""
         return float(getattr(self, self.strength_field))
 
     def with_strength(self, strength: float) -> Self:
@@ -36,7 +36,7 @@ class TrainingDefence(Settings, ABC):
     ) -> Tensor:
         """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar.
 
-        `original` is used as it is, so it has to be in evaluation mode; it gets no gradient.
+        `original` is used as is, so it has to be in evaluation mode; it gets no gradient.
         """
 
 

@@ -1,4 +1,4 @@
-"""The strongest training-time defence that a budget allows, found by training at several strengths."""
+"""The strongest training-time defence within a budget, found by training at several strengths."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 SEARCH: Final = "search.json"
 
-#: A distance this many times that between two seeds is clearly more; below, one more seed might reach it.
+#: A distance this many times that between two seeds is clearly larger; below, another seed might reach it.
 _CLEARLY: Final = 1.5
 
 
 class Allowance(Settings):
-    """What a defence may cost, on the validation images.
+    """The budget of a defence, on the validation images.
 
     `l1` bounds the mean l1 distance, in [0, 2], of its answers to those of the plain quantization-aware model;
-    `accuracy_drop` how far its accuracy may lie below that model's. The strengths tried lie between `low` and `high`:
+    `accuracy_drop` bounds the loss of top-1 accuracy against it. The strengths tried lie between `low` and `high`:
     `low`, then `high` if `low` is allowed, then `steps` bisections if `high` is not. Raises
     :class:`~edgerift.errors.RecipeError` when `low` is not below `high`.
     """
@@ -49,10 +49,10 @@ class Allowance(Settings):
 
 
 class Trial(Settings):
-    """One strength as it came out of its training, on the validation images.
+    """The result of training at one strength, on the validation images.
 
     `l1` is to the plain quantization-aware model, `divergence` is KL(answers || original) in nats, `changed` the share
-    of images with another label than the plain model gives; `top1` and `top2` are the mean two highest probabilities.
+    of images whose label differs from the plain model's; `top1` and `top2` are the mean two highest probabilities.
     """
 
     strength: float
@@ -66,11 +66,11 @@ class Trial(Settings):
 
 
 class Search(Settings):
-    """What a search tried and chose.
+    """The trials and the choice of a search.
 
     `floor` is the l1 between two plain quantization-aware models that differ in their training seed alone.
-    `chosen` is the strongest setting seen to be allowed, None when not even the weakest was. `beyond_noise` says
-    whether it moves the answers further than another seed would.
+    `chosen` is the strongest allowed setting, None if not even the weakest was. `beyond_noise` says whether it moves
+    the answers further than another seed would.
     """
 
     allowance: Allowance
@@ -82,13 +82,13 @@ class Search(Settings):
 
     @property
     def verdict(self) -> str:
-        """Say in one sentence what came of it."""
+        """Summarise the result in one sentence."""
         if self.chosen is None:
-            return "no strength stays within the allowance; the plain quantization-aware model stands in its place"
+            return "no strength stays within the allowance; the plain quantization-aware model is used instead"
         found = next(trial for trial in self.trials if trial.strength == self.chosen)
         moved = f"strength {self.chosen:g} moves the answers by l1 {found.l1:.3f}"
         if self.beyond_noise:
-            hardly = ", hardly less" if found.l1 < _CLEARLY * self.floor else ""
+            hardly = ", nearly as much" if found.l1 < _CLEARLY * self.floor else ""
             return f"{moved}, of {self.allowance.l1:g} allowed; two seeds differ by {self.floor:.3f}{hardly}"
         noise = f"{moved}, no more than the {self.floor:.3f} between two seeds"
         if any(trial.allowed and trial.l1 > self.floor for trial in self.trials):
@@ -99,8 +99,8 @@ class Search(Settings):
 class TunedRecipe(Recipe):
     """Train a defence at several strengths, keep the strongest allowed: `program.safetensors` and `search.json`.
 
-    `hardened` describes the training; its own strength is left aside. Each trial is a step of its own in the store, at
-    the final learning rate and number of epochs, since what a strength does depends on both. When no strength is
+    `hardened` describes the training; its own strength is ignored. Each trial is a step of its own in the store, at
+    the final learning rate and number of epochs, since the effect of a strength depends on both. When no strength is
     allowed, the program is that of the plain quantization-aware model. Raises
     :class:`~edgerift.errors.RecipeError` when the defence has no strength as low or as high as the allowance's.
     """
@@ -112,20 +112,20 @@ class TunedRecipe(Recipe):
 
     @model_validator(mode="after")
     def _has_its_strengths(self) -> Self:
-        # Refused here, not after the hours that the trials before it take.
+        # Refused here, not after hours of trials.
         for strength in (self.allowance.low, self.allowance.high):
             self.hardened.defence.with_strength(strength)
         return self
 
     def at(self, strength: float) -> AdaptRecipe | HardenedRecipe:
-        """Describe the training at one strength: the plain one where the defence does nothing at 0."""
+        """Describe the training at one strength: the plain one if the defence has no effect at 0."""
         nothing = strength == 0 and self.hardened.defence.plain_at_zero
         if nothing and self.hardened.stage == "quantized":
             return self.plain()
         return self.hardened.replace(defence=self.hardened.defence.with_strength(strength))
 
     def plain(self, seed_shift: int = 0) -> AdaptRecipe:
-        """Describe the plain quantization-aware model that distances are taken to, or one of another seed."""
+        """Describe the plain quantization-aware model that distances are measured to, or one of another seed."""
         settings = self.hardened.settings
         train = settings.train.replace(seed=settings.train.seed + seed_shift)
         return AdaptRecipe(
@@ -137,11 +137,11 @@ class TunedRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the models that every trial is compared with; the trials depend on one another and are its own work."""
+        """List the models that trials are compared with; the trials depend on one another and are run by this step."""
         return (self.hardened.original, self.plain(), self.plain(1))
 
     def asked(self, store: Store) -> tuple[Recipe, ...]:
-        """List the trials in the store, of whatever strength."""
+        """List the trials in the store, at any strength."""
         found = stored_recipes(store, HardenedRecipe, self.hardened.original.canonical_json())
         return tuple(step for step in found if self._is_trial(step))
 
@@ -153,14 +153,14 @@ class TunedRecipe(Recipe):
         return step.defence.with_strength(low) == own.with_strength(low)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search, and write the chosen program and what was tried into `folder`."""
+        """Search, and write the chosen program and the trials into `folder`."""
         search = _search(self, store, progress)
         chosen = self.plain() if search.chosen is None else self.at(search.chosen)
         write_whole(folder / PROGRAM, (store.get(chosen, progress) / PROGRAM).read_bytes())
         write_whole(folder / SEARCH, search.model_dump_json(indent=2) + "\n")
 
     def search(self, store: Store, progress: Progress) -> Search:
-        """Read what was tried, searched for when missing; raises `StoreError` for a file that is damaged."""
+        """Read the search, run if it is missing; raises `StoreError` for a damaged file."""
         return read_document(Search, store.get(self, progress) / SEARCH)
 
 

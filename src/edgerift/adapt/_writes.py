@@ -19,13 +19,13 @@ _SAME_VALUE: Final = (torch.ops.aten.alias.default, torch.ops.aten.detach.defaul
 
 
 def drop_dropouts(module: fx.GraphModule) -> None:
-    """Remove dropout that draws too, for quantization-aware training, which has noise of its own."""
+    """Remove active dropout too, for quantization-aware training, which has noise of its own."""
     for node in calls(module, *_DROPOUTS):
         replace(module, node, node.args[0])
 
 
 def drop_what_does_nothing(module: fx.GraphModule) -> None:
-    """Remove what hands its input on: views of all of it, casts to its own type, dropout in evaluation mode."""
+    """Remove no-ops: full views, casts to the same type, dropout in evaluation mode."""
     for node in calls(module, torch.ops.aten._assert_tensor_metadata.default):
         module.graph.erase_node(node)
     for node in list(module.graph.nodes):
@@ -49,7 +49,7 @@ def _does_nothing(node: fx.Node) -> bool:
 
 
 def leave_no_writes(module: fx.GraphModule) -> None:
-    """Replace operators that write in place by those that do not, where nothing else sees what was written."""
+    """Replace in-place operators by functional ones, where nothing else sees the write."""
     for node in module.graph.nodes:
         if node.op != "call_function":
             continue
@@ -60,7 +60,7 @@ def leave_no_writes(module: fx.GraphModule) -> None:
 
 
 def _is_seen(write: fx.Node) -> bool:
-    """Tell whether something reads what a node wrote in place otherwise than through the node's own result."""
+    """Return whether anything reads an in-place write other than through the node's own result."""
     value: Any = write.args[0]
     through = write
     while True:
@@ -79,7 +79,7 @@ def _is_view(node: fx.Node) -> bool:
 
 
 def untie_layers(module: fx.GraphModule) -> None:
-    """Give each use of a layer weights of its own, since folding a normalisation into one use would change the others.
+    """Give each use of a layer its own weights, since folding a normalisation into one use would change the others.
 
     The copies for the node NODE are named `NODE_weight` and `NODE_bias`.
     """

@@ -1,8 +1,8 @@
 """Defences that perturb a victim's answers, so that an attacker learns less from them than its users do.
 
 Each is a frozen description, registered by the module that defines it, and a function from answers float32 `[N,K]`
-(rows of probabilities) to perturbed ones. It depends on one row at a time and on nothing else: the same answer is
-always perturbed in the same way. `keeps_argmax` says whether the label is guaranteed to stay.
+(rows of probabilities) to perturbed ones. Each row is perturbed on its own and deterministically: the same answer
+is always perturbed in the same way. `keeps_argmax` says whether the top-1 label is guaranteed to stay the same.
 """
 
 from edgerift.defend._answer_defence import DEFENCES as DEFENCES

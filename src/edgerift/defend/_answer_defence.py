@@ -1,4 +1,4 @@
-"""What a defence of the answers is, and which there are: each is registered by the module that defines it."""
+"""The interface of output defences, and their registry: each is registered by the module that defines it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from edgerift.settings import Registry, Settings
 
 
 class AnswerDefence(Settings, ABC):
-    """A defence of the answers: `type` is a literal of one value, and the module registers it with :func:`defence`.
+    """An output defence: `type` is a literal of one value, and the module registers it with :func:`defence`.
 
-    `title` is what tables call it. `strength_field` names the field that says how strong it is, None where it is all
-    or nothing, and `grid` lists the strengths to sweep, the weakest first.
+    `title` is its name in tables. `strength_field` names the field that sets its strength, None if it is all or
+    nothing, and `grid` lists the strengths to sweep, the weakest first.
     """
 
     type: str
@@ -24,25 +24,25 @@ class AnswerDefence(Settings, ABC):
 
     @abstractmethod
     def __call__(self, answers: Tensor) -> Tensor:
-        """Change answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
+        """Perturb answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row of any number of classes."""
+        """Whether every row keeps its top-1 label, for any number of classes."""
         return False
 
     def keeps_argmax_among(self, classes: int) -> bool:
-        """Whether the label is the same for every row of that many classes."""
+        """Whether every row of `classes` classes keeps its top-1 label."""
         return self.keeps_argmax
 
     @property
     def sums_to_one(self) -> bool:
-        """Whether the changed answers are probabilities again, which others can be compared with."""
+        """Whether the perturbed answers are probabilities, which can be compared with others."""
         return True
 
     @classmethod
     def is_whole(cls) -> bool:
-        """Tell whether the strength is a whole number."""
+        """Return whether the strength is an integer."""
         return cls.strength_field is not None and cls.model_fields[cls.strength_field].annotation is int
 
 
@@ -52,6 +52,6 @@ _Defence = TypeVar("_Defence", bound=AnswerDefence)
 
 
 def defence(cls: type[_Defence]) -> type[_Defence]:
-    """Register a defence of the answers under the default of its `type`."""
+    """Register an output defence under the default of its `type`."""
     DEFENCES.register(cls.model_fields["type"].default, cls)
     return cls

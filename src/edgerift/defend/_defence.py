@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     Defence: TypeAlias = AnswerDefence
 else:
     Defence = Annotated[Union[(*DEFENCES.parts(),)], Field(discriminator="type"), BeforeValidator(typed)]
-"""What changes answers float32 `[N,K]` into others; in JSON the field `type` tells which it is."""
+"""Any output defence, which perturbs answers float32 `[N,K]`; in JSON it is identified by the field `type`."""
 
 
 def checked_chain(defence: Defence | Sequence[Defence]) -> tuple[Defence, ...]:
-    """Make a chain of one defence or several; raises `InputError` for anything that is no defence.
+    """Make a chain of one defence or several; raises `InputError` for anything that is not a defence.
 
     >>> from edgerift.defend import TopK
     >>> checked_chain(TopK(k=2))
@@ -31,17 +31,17 @@ def checked_chain(defence: Defence | Sequence[Defence]) -> tuple[Defence, ...]:
     for one in chain:
         if not (isinstance(one, Settings) and callable(one)):
             raise InputError(
-                f"{_named(one)} is no defence; give one of edgerift.defend, or a frozen Settings of your own "
-                "that is called with answers float32 [N,K]"
+                f"{_named(one)} is not a defence; pass one of edgerift.defend, or a frozen Settings of your own "
+                "that can be called with answers float32 [N,K]"
             )
     return chain
 
 
 def defended(answers: Tensor, defences: Sequence[Defence]) -> Tensor:
-    """Pass answers float32 `[N,K]` through the defences in their order; none is the identity.
+    """Apply the defences to answers float32 `[N,K]`, in order; an empty chain is the identity.
 
-    Raises `InputError` for other shapes, for rows off the simplex, those between two defences included, and for what a
-    defence of the user's own raises or answers instead of answers.
+    Raises `InputError` for other shapes, for rows off the simplex (also between two defences), and for a user-defined
+    defence that raises or returns anything but answers.
 
     >>> import torch
     >>> from edgerift.defend import Rounding, TopK
@@ -54,7 +54,9 @@ def defended(answers: Tensor, defences: Sequence[Defence]) -> Tensor:
         with users_code(f"defence {_named(defence)}", "with answers float32 [N,K], for others like them", InputError):
             answers = defence(given)
         if not isinstance(answers, Tensor) or answers.shape != given.shape or answers.dtype != given.dtype:
-            raise InputError(f"defence {_named(defence)} answered no float32 {list(given.shape)}, as it was given")
+            raise InputError(
+                f"defence {_named(defence)} did not return float32 {list(given.shape)}, the shape of its input"
+            )
     return answers
 
 

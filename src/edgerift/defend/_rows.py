@@ -1,4 +1,4 @@
-"""Rows of probabilities: what a defence takes, and what it gives back."""
+"""Rows of probabilities: the input and the output of a defence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from edgerift.errors import InputError
 
-#: How far a row that is given may be from adding up to 1.
+#: The tolerance of an input row's sum around 1.
 TOLERANCE = 1e-4
 
 
@@ -23,26 +23,26 @@ def checked(answers: Tensor) -> Tensor:
     good = ((rows.sum(1) - 1).abs() <= TOLERANCE) & (rows.amin(1) >= 0)
     if not bool(good.all()):
         raise InputError(
-            f"{int((~good).sum())} of {len(rows)} answers are no probabilities: each must be >= 0 and a row must add "
+            f"{int((~good).sum())} of {len(rows)} answers are not probabilities: each must be >= 0 and a row must add "
             "up to 1; take softmax(1) of logits"
         )
     return rows
 
 
 def normalised(values: Tensor) -> Tensor:
-    """Divide float64 values `[N,K]`, at least 0, by the sum of their row, and give them as float32.
+    """Divide float64 values `[N,K]`, at least 0, by the sum of their row; the result is float32.
 
-    A row of zeros stays one.
+    A row of zeros stays zero.
     """
     total = values.sum(1, keepdim=True)
     return (values / torch.where(total > 0, total, 1.0)).float()
 
 
 def with_top(defended: Tensor, clean: Tensor) -> Tensor:
-    """Give each row of `defended` the first largest class of `clean` again where rounding made another its equal.
+    """Restore the top-1 class of `clean` in each row of `defended` where rounding made another class its equal.
 
     Two values that differ may have the same float32 after a defence, and the first of equal ones counts. The class
-    is then lifted to the next float32, by less than 1e-7.
+    is then raised to the next float32, by less than 1e-7.
     """
     top = clean.argmax(1, keepdim=True)
     lost = defended.argmax(1, keepdim=True) != top

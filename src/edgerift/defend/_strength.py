@@ -1,4 +1,4 @@
-"""The one number of each defence that says how strong it is."""
+"""The strength of each defence, as one number."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def strengths(name: str) -> tuple[float, ...]:
     """List the strengths to sweep, the weakest first.
 
     The strength is the defence's `strength_field`, such as `beta` of "reverse-sigmoid" (the grid of GRAD2) and of
-    "deception" (its authors' grid). Of "rounding" and "top-k" the smaller are stronger. One without such a field, as
-    "label-only", is all or nothing: its only strength is 1. Raises `RecipeError` for an unknown name.
+    "deception" (its authors' grid). For "rounding" and "top-k", smaller is stronger. A defence without such a field,
+    e.g. "label-only", is all or nothing: its only strength is 1. Raises `RecipeError` for an unknown name.
 
     >>> strengths("rounding")
     (6, 5, 4, 3, 2, 1, 0)
@@ -33,7 +33,7 @@ def with_strength(name: str, strength: float, **fields: Any) -> Defence:
     chosen = DEFENCES[name]
     field = chosen.strength_field
     if field in fields:
-        raise RecipeError(f"'{field}' of '{name}' is its strength; give it once, as the strength")
+        raise RecipeError(f"'{field}' of '{name}' is its strength; pass it once, as the strength")
     if field is None:
         if strength != 1:
             raise RecipeError(f"'{name}' with strength {strength!r}; it is all or nothing, so its strength is 1")
@@ -42,7 +42,7 @@ def with_strength(name: str, strength: float, **fields: Any) -> Defence:
 
 
 def strength_of(defence: Defence) -> float:
-    """Tell the strength that :func:`with_strength` gave a defence.
+    """Return a defence's strength, as passed to :func:`with_strength`.
 
     >>> from edgerift.defend import TopK
     >>> strength_of(TopK(k=3))

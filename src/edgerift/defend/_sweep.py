@@ -1,4 +1,4 @@
-"""What a defence costs at each strength, and the strongest that a budget allows."""
+"""The cost of a defence at each strength, and the strongest setting within a budget."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from edgerift.measure import (
 )
 from edgerift.settings import Settings
 
-#: A bracket between two strengths of the grid is halved this often.
+#: The number of bisections between two strengths of the grid.
 _HALVINGS = 20
 
 
 class SweepPoint(Settings):
-    """What the answers of a defence of one strength are worth.
+    """The effect of a defence at one strength.
 
-    `l1` is their mean distance to the clean answers, in [0, 2]; `error` the share of images whose label is wrong, the
-    defender's error; `changed` the share whose label differs from that of the clean answer; `ece` the expected
-    calibration error with 15 bins, `nll` the negative log-likelihood in nats, a probability counting as at least 1e-12.
+    `l1` is their mean distance to the clean answers, in [0, 2]; `error` the top-1 error (the defender's
+    error); `changed` the share of images whose label differs from that of the clean answer; `ece` the expected
+    calibration error with 15 bins, `nll` the negative log-likelihood in nats, probabilities clipped to at least 1e-12.
     """
 
     strength: float
@@ -44,10 +44,10 @@ class SweepPoint(Settings):
 def sweep(
     name: str, answers: Tensor, labels: Tensor, strengths: Sequence[float] | None = None, **fields: Any
 ) -> tuple[SweepPoint, ...]:
-    """Measure a defence at each strength (those of :func:`strengths` unless given) on answers `[N,K]`, labels `[N]`.
+    """Measure a defence at each strength (default: those of :func:`strengths`) on answers `[N,K]`, labels `[N]`.
 
     `fields` are the defence's other fields. Raises `RecipeError` for an unknown name or a value that is not allowed,
-    `InputError` for answers that are no probabilities, without images, or with labels that do not fit.
+    `InputError` for answers that are not probabilities, are empty, or do not match the labels.
     """
     grid = DEFENCES[name].grid if strengths is None else strengths
     chosen = [_comparable(name, strength, **fields) for strength in grid]
@@ -61,13 +61,13 @@ def tuned(
 ) -> Defence | None:
     """Find the strongest defence of that name whose answers are at most `budget` from `reference` in mean l1.
 
-    `reference` are answers `[N,K]` like `answers`, which they are unless given; `fields` the defence's other fields.
-    The strongest of :func:`strengths` that keeps the budget is found first, then the gap to the next is halved 20
-    times, so a cliff such as Deception's at 1 is approached from below. The one returned was itself measured and keeps
-    the budget on these answers; None when no strength of the grid does.
+    `reference` are answers `[N,K]` (default: `answers` themselves); `fields` are the defence's other fields. The
+    strongest of :func:`strengths` within the budget is found first, then 20 bisections towards the next follow, so a
+    cliff such as Deception's at 1 is approached from below. The one returned was itself measured and is within the
+    budget on these answers; None if no strength of the grid is.
 
     Raises `RecipeError` for a budget below 0, an unknown name or a value that is not allowed, `InputError` for answers
-    that are no probabilities or without images.
+    that are not probabilities or are empty.
 
     >>> import torch
     >>> tuned("top-k", torch.tensor([[0.5, 0.25, 0.125, 0.125]]), budget=0.6)
@@ -90,7 +90,7 @@ def tuned(
 
 
 def _refined(cost: Callable[[float], float], weaker: float, stronger: float, budget: float, whole: bool) -> float:
-    """Find the strongest between a strength that keeps the budget and one that does not, which may be the smaller."""
+    """Find the strongest between a strength within the budget and one beyond it, which may be the smaller."""
 
     def between(share: float) -> float:
         strength = weaker + share * (stronger - weaker)
@@ -104,7 +104,9 @@ def _refined(cost: Callable[[float], float], weaker: float, stronger: float, bud
 def _comparable(name: str, strength: float, **fields: Any) -> Defence:
     defence = with_strength(name, strength, **fields)
     if not defence.sums_to_one:
-        raise RecipeError(f"{defence!r} answers no probabilities to compare; choose settings whose rows add up to 1")
+        raise RecipeError(
+            f"{defence!r} does not return probabilities to compare; choose settings whose rows add up to 1"
+        )
     return defence
 
 

@@ -1,4 +1,4 @@
-"""From a program to what runs: the differentiable twin, builds for three runtimes, and the differences between them."""
+"""From a program to its deployment: differentiable twin, builds for three runtimes, and their differences."""
 
 from edgerift.deploy.builds._build import build as build
 from edgerift.deploy.builds._build import open_build as open_build

@@ -22,7 +22,7 @@ _CHOSEN: Final = "defences.json"
 
 
 class ChosenDefences(Settings):
-    """What the budget allows, nothing where it allows none; `keeps_labels` says that every label is certain to stay."""
+    """The defences that the budget allows, empty if none; `keeps_labels`: no label can change."""
 
     defences: tuple[Defence, ...]
     keeps_labels: bool
@@ -44,7 +44,7 @@ class TunedAnswersRecipe(Recipe):
     budget_l1: float = Field(gt=0, le=2)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Search, and write what was found into `folder`."""
+        """Search, and write the result into `folder`."""
         reference = validation_answers(self.reference, self.images, store, progress)
         answers = validation_answers(self.build, self.images, store, progress)
         found = tuned(self.defence, answers, self.budget_l1, reference=reference)
@@ -54,10 +54,10 @@ class TunedAnswersRecipe(Recipe):
         write_whole(folder / _CHOSEN, chosen.model_dump_json(indent=2) + "\n")
 
     def open(self, store: Store, progress: Progress) -> ChosenDefences:
-        """Read what was found, searched for when missing."""
+        """Read the result; run the search if it is missing."""
         return read_document(ChosenDefences, store.get(self, progress) / _CHOSEN)
 
 
 def validation_answers(build: BuildRecipe, images: ImagesSettings, store: Store, progress: Progress) -> Tensor:
-    """Ask a build about the validation images: posteriors float32 `[N,K]`."""
+    """Query a build with the validation images: posteriors float32 `[N,K]`."""
     return posteriors(open_victim(build, store, progress), open_splits(images).validation.images)

@@ -1,4 +1,4 @@
-"""Victims of one original, each stolen without images, and what tells training from rounding."""
+"""Data-free extraction from victims of one original, with controls that separate training from rounding."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ DATA_FREE: Final = "data-free.json"
 
 
 class DataFreeHardenRecipe(Recipe):
-    """Steal victims of one original without images: `data-free.json`.
+    """Extract victims of one original without images: `data-free.json`.
 
     A float victim answers float images, as in the publications; a build answers whole grey levels. Attacks that take
     finite differences are run on builds at each of the `epsilons` as well. With `controls` they also attack a float
-    victim through whole grey levels, and a build's weights in float without rounding: between them these tell what
-    training protects from what rounding hides. Each has `budget` questions. Every theft is a step of its own in the
-    store.
+    victim through whole grey levels, and a build's weights in float without rounding: the two separate the protection
+    due to training from the gradient masking due to rounding. Each has a budget of `budget` queries. Every attack is
+    a step of its own in the store.
     """
 
     type: Literal["data-free-harden"] = "data-free-harden"
@@ -43,7 +43,7 @@ class DataFreeHardenRecipe(Recipe):
     points: Parts = 20
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the victims, the searches and, of each variant whose searches are finished, the thefts."""
+        """List the victims, the searches and the attacks on each variant whose searches are finished."""
         found: list[Recipe] = [self.victims.original]
         for name in self.compared:
             choosing = self.victims.choosing(name)
@@ -60,12 +60,12 @@ class DataFreeHardenRecipe(Recipe):
     def thefts(
         self, variant: MadeVariant
     ) -> Iterator[tuple[Literal["whole pixels", "simulated"] | None, DataFreeRecipe]]:
-        """Describe the thefts of a variant, each with the control that it is."""
+        """Describe the attacks on a variant; each comes with its control, None if it is not one."""
         is_build = isinstance(variant.victim, BuildRecipe)
         for attack in self.attacks:
             for varied in self._varied(attack) if is_build else (attack,):
                 yield None, self._theft(variant, varied, pixels="whole" if is_build else "float")
-            # There is nothing to tell from rounding where no differences are taken.
+            # Without finite differences, rounding hides nothing.
             if not self.controls or attack.differences is None:
                 continue
             if is_build:
@@ -74,7 +74,7 @@ class DataFreeHardenRecipe(Recipe):
                 yield "whole pixels", self._theft(variant, attack, pixels="whole")
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Make, search and steal what is not finished, and write all thefts into `folder`."""
+        """Run the missing trainings, searches and attacks, and write all results into `folder`."""
         entries = []
         for name in self.compared:
             for control, recipe in self.thefts(self.victims.made(name, store, progress)):
@@ -91,11 +91,11 @@ class DataFreeHardenRecipe(Recipe):
         write_whole(folder / DATA_FREE, DataFreeComparison(entries=tuple(entries)).model_dump_json(indent=2) + "\n")
 
     def open(self, store: Store, progress: Progress) -> DataFreeComparison:
-        """Read the thefts, made when missing."""
+        """Read the results; run the attacks that are missing."""
         return read_document(DataFreeComparison, store.get(self, progress) / DATA_FREE)
 
     def _varied(self, attack: DataFree) -> Iterator[DataFree]:
-        """The attack as it is, and with every other epsilon where it takes differences."""
+        """The attack itself, then with every other epsilon if it uses finite differences."""
         yield attack
         if attack.differences is None:
             return
@@ -108,7 +108,7 @@ class DataFreeHardenRecipe(Recipe):
         sees_labels_alone = attack.loss == "cross-entropy"
         return DataFreeRecipe(
             victim=variant.victim,
-            # A thief of labels alone cannot see a defence that keeps every label: that theft is the undefended one's.
+            # With hard labels, a defence that keeps every label is invisible: the attack equals the undefended one.
             defences=() if sees_labels_alone and variant.keeps_labels else variant.defences,
             images=self.victims.images,
             budget=self.budget,

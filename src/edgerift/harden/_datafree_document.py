@@ -1,4 +1,4 @@
-"""What thefts without images took from several victims, and whether the thief could see."""
+"""Results of data-free extraction from several victims, and whether the attacks suffered from gradient masking."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edgerift.settings import Settings
 
 
 class DataFreeEntry(Settings):
-    """One theft without images: which attack, of which victim, and what it took.
+    """One data-free attack: its name, its victim and its result.
 
-    `epsilon` is how far its finite differences go, None for an attack without. `control` tells the attack as it is
-    published or chosen (None) from what it is compared with: float images rounded to whole grey levels for a float
+    `epsilon` is the step of its finite differences, None for an attack without. `control` is None for the attack as
+    published or configured; otherwise it names the control: float images rounded to whole grey levels for a float
     victim (`whole pixels`), and a build's quantized weights computed in float (`simulated`).
     """
 
@@ -27,7 +27,7 @@ class DataFreeEntry(Settings):
 
     @property
     def masking(self) -> Masking | None:
-        """What the differences were worth when the budget was spent; None where nobody measured it."""
+        """The quality of the gradient estimates when the budget was spent; None if it was not measured."""
         last = self.theft.curve[-1].measured if self.theft.curve else None
         return None if last is None else last.masking
 
@@ -38,13 +38,13 @@ class DataFreeEntry(Settings):
 
     @property
     def is_blind(self) -> bool | None:
-        """Whether the differences told nothing of the victim's slopes; None where nobody measured it."""
+        """Whether the estimates carried no information on the victim's gradients; None if it was not measured."""
         found = self.masking
         return None if found is None else found.is_blind
 
 
 class DataFreeComparison(Settings):
-    """Thefts without images of several victims of one original, in a table's order."""
+    """Data-free attacks on several victims of one original, in table order."""
 
     type: Literal["data-free-comparison"] = "data-free-comparison"
     version: Literal[1] = 1
@@ -57,23 +57,23 @@ class DataFreeComparison(Settings):
         epsilon: float | None = None,
         control: Literal["whole pixels", "simulated"] | None = None,
     ) -> DataFreeEntry | None:
-        """Find a theft; None where it was not tried."""
+        """Find an attack's entry; None if it was not run."""
         wanted = (victim, attack, epsilon, control)
         return next((one for one in self.entries if (one.victim, one.attack, one.epsilon, one.control) == wanted), None)
 
 
 def published_epsilon(attack: str) -> float | None:
-    """How far an attack's differences go in its publication; None for an attack without differences."""
+    """The step of an attack's finite differences in its publication; None for an attack without."""
     differences = DataFree.model_validate({"name": attack}).differences
     return None if differences is None else differences.epsilon
 
 
 def best_epsilon(comparisons: Sequence[DataFreeComparison], attack: str, victim: str = "qat") -> float | None:
-    """Choose the epsilon at which an attack's clones of one victim err least on the validation images, on average.
+    """Choose the epsilon at which an attack's clones of one victim have the lowest mean validation error.
 
-    Comparisons without the attack do not count. The smaller of two that are equal; None where that victim was not
-    attacked with the same differences in all of the others, or the clones were not asked about the validation images.
-    Nothing is chosen against a defence by it as long as `victim` has none.
+    Comparisons without the attack do not count. Of equal ones the smaller is taken; None if that victim was not
+    attacked with the same epsilon in all of the others, or the clones were not evaluated on the validation images.
+    As long as `victim` is undefended, the choice cannot be tuned against a defence.
     """
     errors: dict[float, list[float]] = {}
     with_attack = [one for one in comparisons if any(entry.attack == attack for entry in one.entries)]

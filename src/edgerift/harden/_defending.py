@@ -1,4 +1,4 @@
-"""What defences of answers cost at each strength, and what a budget allows."""
+"""The cost of output defences at each strength, and the strongest setting within a budget."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from edgerift.settings import Settings
 
 
 class DefendPoint(Settings):
-    """What the answers of a defence of one strength are worth, to their users and to a thief.
+    """The effect of a defence at one strength, for its users and for an attacker.
 
-    The first six figures are those of :class:`~edgerift.defend.SweepPoint`. `adversary_error` and `disagreement` are a
-    thief's who asked for these answers; None where nobody stole.
+    The first six figures are those of :class:`~edgerift.defend.SweepPoint`. `adversary_error` and `disagreement` are
+    those of a clone trained on these answers; None without an attack.
     """
 
     strength: float
@@ -31,8 +31,8 @@ class Defending(Settings):
     """Defences of a build's answers, each over its strengths; the weakest strength comes first.
 
     `chosen` has the strongest of each name whose mean l1 distance to the clean answers is at most `budget_l1`, None
-    where none is. `reliability` has the bins of the clean answers under "clean", and those of each chosen defence under
-    its name. `milliseconds` is what a defence adds to a single answer (median; another run does not repeat it).
+    if there is none. `reliability` has the bins of the clean answers under "clean", and those of each chosen defence
+    under its name. `milliseconds` is what a defence adds per image (median; it varies between runs).
     """
 
     type: Literal["defending"] = "defending"

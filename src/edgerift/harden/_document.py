@@ -1,4 +1,4 @@
-"""What hardening costs and buys: the victims side by side, each attacked with soft and with hard labels."""
+"""The cost and the benefit of hardening: the victims side by side, each attacked with soft and with hard labels."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from edgerift.settings import Settings
 
 
 class Thieves(Settings):
-    """One share for each thief: the one who trains on the answers, and the one who trains on the labels alone."""
+    """One share per attacker: trained on soft labels, and on hard labels."""
 
     soft: Interval
     hard: Interval
 
 
 class BestEpochs(Settings):
-    """Each thief's best epoch, chosen on the test images, which flatters the thief; the clones are the last epoch's."""
+    """Each attacker's best epoch, chosen on the test images, so optimistic; clones are those of the last epoch."""
 
     soft: BestEpoch
     hard: BestEpoch
 
 
 class PaperRow(Settings):
-    """What the paper prints for a victim: the defender's and KnockoffNets' error, shares in [0, 1]."""
+    """The paper's figures for a victim: the defender's and KnockoffNets' error, shares in [0, 1]."""
 
     defender_error: float
     adversary_error: float
 
 
 class VariantPart(Settings):
-    """One victim and what thieves took from it, on the victim's test images.
+    """One victim and the attacks on it, measured on the victim's test images.
 
     `strength` is that of its training-time defence and `defences` what changes its answers afterwards.
-    `defender_error` is of the answers as everybody gets them; `l1` their mean distance, in [0, 2], to those of the
-    plain quantization-aware build, `l1_queries` the same on the thief's questions, and `changed` the share of test
+    `defender_error` is that of the answers as users get them; `l1` their mean distance, in [0, 2], to those of the
+    plain quantization-aware build, `l1_queries` the same on the attacker's queries, and `changed` the share of test
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
     are the mean two highest probabilities.
 
-    `shipped_bytes` is the size of the build, which is all that has to be there for an answer; None for an original,
-    which nobody deploys so.
+    `shipped_bytes` is the size of the build, which is all that inference needs; None for an original, which is
+    not deployed.
     """
 
     title: str
@@ -70,10 +70,10 @@ class VariantPart(Settings):
 
 
 class TimesPart(Settings):
-    """How long a victim's answers take: medians, which another run does not repeat.
+    """The latency of a victim's answers: medians, which vary between runs.
 
-    `answer_milliseconds` is how long a build's single answer takes without defences, `defence_milliseconds` what they
-    add to it, None without any, and `slowdown` the time of a whole answer over the plain build's in the same moments.
+    `answer_milliseconds` is a build's latency per image without defences, `defence_milliseconds` the time that they
+    add, None without any, and `slowdown` the total latency relative to the plain build's, measured in turns with it.
     """
 
     answer_milliseconds: float | None = None
@@ -89,12 +89,12 @@ class NoisePart(Settings):
 
 
 class ClosedFormPart(Settings):
-    """Where theory puts DivQAT's jump, for a free answer to an image of the original's median margin.
+    """Where theory predicts DivQAT's jump, for an unconstrained answer to an image of the original's median margin.
 
     `margin` is log(L_y / L_min), the median over validation images that the original gets right, `low_margin` and
-    `high_margin` its 10th and 90th percentiles. A poisoned optimum appears at `appears` and turns the label at `flips`
+    `high_margin` its 10th and 90th percentiles. A poisoned optimum appears at `appears` and flips the label at `flips`
     = 2 / margin. `first_beyond_noise` is the least alpha tried whose answers moved further than two seeds do, and
-    `first_flip` the least that cost more accuracy than was allowed; None where none did. Theory says when such an
+    `first_flip` the least that cost more accuracy than was allowed; None if none did. Theory predicts when such an
     optimum exists, not when training from the original reaches it: that takes several times the alpha.
     """
 
@@ -108,7 +108,7 @@ class ClosedFormPart(Settings):
 
 
 class DataPart(Settings):
-    """The victim's images: their source, and how many of them choose and judge."""
+    """The victim's images: their source, and the sizes of the validation and test sets."""
 
     name: str
     source: str
@@ -121,7 +121,7 @@ class DataPart(Settings):
 
 
 class ThiefPart(Settings):
-    """Who steals: the attack with soft labels, what is asked about, and how many answers are paid for."""
+    """The attacker: the attack with soft labels, the query images and the number of queries spent."""
 
     attack: Knockoff
     queries: QuerySettings
@@ -131,7 +131,7 @@ class ThiefPart(Settings):
 
 
 class StudentPoint(Settings):
-    """A theft of one victim by one network, with soft or with hard labels, as in the paper's figure 3."""
+    """An attack on one victim with one student network, with soft or with hard labels, as in the paper's figure 3."""
 
     victim: str
     student: str
@@ -157,12 +157,12 @@ class AlphaPoint(Settings):
 
 
 class Hardening(Settings):
-    """The whole comparison. `searches` tell how each training-time strength was found, on the validation images.
+    """The whole comparison. `searches` say how each training-time strength was found, on the validation images.
 
     `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
-    strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds what was asked
-    for of the figures 4 to 6, `students` of figure 3. `times` holds what was timed of each build, by its victim's name;
-    all else is the same for the same recipe.
+    strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds the
+    points requested for figures 4 to 6, `students` those for figure 3. `times` holds the latencies of each build, by
+    its victim's name; everything else is the same for the same recipe.
 
     A document of version 1, which has the times among the victims, is read as one of this version.
     """

@@ -1,4 +1,4 @@
-"""From a victim and its thefts to the figures of a comparison."""
+"""From a victim and the attacks on it to the figures of a comparison."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Thefts: TypeAlias = dict[Literal["soft", "hard"], Theft]
 
 @final
 class Bench:
-    """What every variant is measured with, each thing made once: images, questions, and the answers to compare with."""
+    """What every variant is measured with, each made once: images, queries and the reference answers."""
 
     def __init__(
         self,
@@ -60,12 +60,12 @@ class Bench:
 
     @cached_property
     def queries(self) -> ImageSet:
-        """What thieves may ask about."""
+        """The images that attackers may query."""
         return self._queries.open()
 
     @cached_property
     def reference(self) -> tuple[Tensor, Tensor]:
-        """The reference's answers `[N,K]` to the test images and to the questions."""
+        """The reference's answers `[N,K]` to the test images and to the queries."""
         return self.answers(self._reference)
 
     @cached_property
@@ -79,16 +79,16 @@ class Bench:
         return posteriors(open_victim(self._original, self._store, self._progress), self.splits.validation.images)
 
     def answers(self, victim: Victim, defences: Sequence[Defence] = ()) -> tuple[Tensor, Tensor]:
-        """Ask a victim about the test images and the questions."""
+        """Query a victim with the test images and the attacker's queries."""
         opened = open_victim(victim, self._store, self._progress)
         test = posteriors(opened, self.splits.test.images)
         questions = posteriors(opened, self.queries.images)
         return defended(test, defences), defended(questions, defences)
 
     def times(self, variant: MadeVariant) -> TimesPart | None:
-        """Time single answers to test images: the variant's own, and what is shipped in turns with the plain build's.
+        """Measure the latency per test image: the variant's own, and the deployed one in turns with the plain build's.
 
-        None comes back for an original, which nobody deploys so.
+        Returns None for an original, which is not deployed.
         """
         if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
@@ -100,7 +100,7 @@ class Bench:
 
         ways = {"plain": partial(ask, plain, ()), "defended": partial(ask, own, variant.defences)}
         times = in_turns(ways, len(images))
-        # Not among the others: a build that is asked twice in a variant answers the second time from its cache.
+        # Timed separately: a build queried twice in a variant answers the second time from its cache.
         bare = in_turns({"answer": partial(ask, own, ())}, len(images))["answer"]
         return TimesPart(
             answer_milliseconds=statistics.median(bare),
@@ -109,13 +109,13 @@ class Bench:
         )
 
     def shipped_bytes(self, variant: MadeVariant) -> int | None:
-        """Tell the size of a variant's build; None for an original."""
+        """Return the size of a variant's build; None for an original."""
         if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
         return (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
 
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
-        """Ask a program's twin, where no build is needed."""
+        """Query a program's twin, where no build is needed."""
         path = self._store.get(program, self._progress) / "program.safetensors"
         model = twin(Program.load(path))
         test, questions = (twin_scores(model, asked.images).softmax(1) for asked in (self.splits.test, self.queries))
@@ -127,7 +127,7 @@ def victim_part(
 ) -> VariantPart:
     """Measure one variant against the plain quantization-aware one, `plain`, which is None for that variant itself.
 
-    `printed` is what the paper prints for the variant.
+    `printed` holds the paper's figures for the variant.
     """
     test, questions = bench.answers(variant.victim, variant.defences)
     near_test, near_questions = bench.reference
@@ -159,7 +159,7 @@ def victim_part(
 
 
 def noise_part(victims: VariantMaker, bench: Bench) -> NoisePart:
-    """Measure how far two plain quantization-aware models of different seeds are apart."""
+    """Measure the distance between two plain quantization-aware models of different seeds."""
     first, second = (bench.twin_answers(victims.adapted("qat", shift)) for shift in (0, 1))
     return NoisePart(
         test=mean_interval(posterior_l1(first[0], second[0])),

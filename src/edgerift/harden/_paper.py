@@ -38,7 +38,7 @@ _MOBILE: Final = {
     "svhn": {"qat": (5.74, 9.22), "divqat": (9.37, 14.92)},
 }
 
-#: The clones that thieves without images got of those victims, errors in percent: Table III, in the order of `_ROWS`.
+#: Data-free attacks on those victims, clone errors in percent: Table III, in the order of `_ROWS`.
 #: What the paper calls MAZE is what the code of DFME runs under that name.
 _DATA_FREE: Final = {
     "dfme": {
@@ -57,7 +57,7 @@ _DATA_FREE: Final = {
 
 
 def paper_row(data: str, row: str, target: Target = "server") -> PaperRow | None:
-    """Look up what the paper prints for a victim on a data set; None where it prints nothing."""
+    """Look up the paper's figures for a victim on a data set; None if it has none."""
     if target == "mobile":
         found = _MOBILE.get(data, {}).get(row)
     else:
@@ -69,7 +69,7 @@ def paper_row(data: str, row: str, target: Target = "server") -> PaperRow | None
 
 
 def paper_clone_error(data: str, row: str, attack: str) -> float | None:
-    """Look up the clone's error, a share in [0, 1], that the paper prints for a thief without images; None for none."""
+    """Look up the paper's clone error of a data-free attack, a share in [0, 1]; None if it has none."""
     printed = _DATA_FREE.get(attack, {}).get(data, ())
     place = _ROWS.index(row) if row in _ROWS else len(_ROWS)
     return round(printed[place] / 100, 6) if place < len(printed) else None

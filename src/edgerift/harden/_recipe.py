@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 HARDENING: Final = "hardening.json"
 LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
 
-#: Whom every one of the students steals.
+#: The victims that each of the students attacks.
 _STUDENTS_STEAL: Final = ("qat", "divqat")
 
 
 class HardenRecipe(Recipe):
-    """Compare victims of one original, each stolen with soft and with hard labels: `hardening.json`.
+    """Compare victims of one original, each attacked with soft and with hard labels: `hardening.json`.
 
-    `rows` names them; `qat` is always among them, for the others are measured against it. DivQAT's alpha is searched
-    for within the `allowance` unless `alpha` gives it. `alphas` are values for which DivQAT is trained and stolen as
-    well, with soft and with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that
-    steal the variants `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training,
-    search and theft is a step of its own in the store, so that a run that was killed goes on in the middle of one.
+    `rows` names them; `qat` is always among them, as the baseline. By default DivQAT's alpha is searched for within the
+    `allowance`; `alpha` fixes it. `alphas` are values for which DivQAT is trained and attacked as well, with soft and
+    with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that attack the variants
+    `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training, search and attack
+    is a step of its own in the store, so a run that was killed resumes in the middle of one.
     """
 
     type: Literal["harden"] = "harden"
@@ -75,7 +75,7 @@ class HardenRecipe(Recipe):
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
-        """List the builds, the searches and, of each variant whose searches are finished, the thefts."""
+        """List the builds, the searches and the attacks on each variant whose searches are finished."""
         victims = self.victims
         found: list[Recipe] = [self.original, victims.adapted("qat"), victims.adapted("qat", 1)]
         for name in self.compared:
@@ -94,13 +94,13 @@ class HardenRecipe(Recipe):
 
     @property
     def others(self) -> tuple[tuple[str, Literal["soft", "hard"]], ...]:
-        """Who steals DivQAT at one alpha besides the attack's own student with soft labels."""
+        """The attackers on DivQAT at one alpha, besides the attack's own student with soft labels."""
         own = self.attack.student
         return ((own, "hard"), *((student, "soft") for student in dict.fromkeys(self.students) if student != own))
 
     @property
     def compared(self) -> tuple[VariantName, ...]:
-        """The variants, the one that the others are measured against among them, in a table's order."""
+        """The variants, baseline included, in table order."""
         return tuple(name for name in VARIANTS.names() if name == "qat" or name in self.rows)
 
     def alpha_variant(self, alpha: float) -> MadeVariant:
@@ -111,9 +111,9 @@ class HardenRecipe(Recipe):
     def stealing(
         self, variant: MadeVariant, labels: Literal["soft", "hard"], student: str | None = None
     ) -> ExtractRecipe:
-        """Describe the theft of a variant, by the attack's own student or by another.
+        """Describe the attack on a variant, by the attack's own student or by another.
 
-        A thief of labels alone cannot see a defence that keeps every label, so that theft is the undefended one's.
+        With hard labels, a defence that keeps every label is invisible, so the attack equals the undefended one.
         """
         seen = () if labels == "hard" and variant.keeps_labels else variant.defences
         attack = self.attack.replace(labels=labels)
@@ -127,12 +127,12 @@ class HardenRecipe(Recipe):
         )
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
-        """Make, search, steal and compare what is not finished, and write the result into `folder`."""
+        """Run the missing trainings, searches and attacks, compare, and write the result into `folder`."""
         hardening = _compared(self, store, progress)
         write_whole(folder / HARDENING, hardening.model_dump_json(indent=2) + "\n")
 
     def open(self, store: Store, progress: Progress) -> Hardening:
-        """Read the comparison, made when missing."""
+        """Read the comparison; run it if it is missing."""
         return read_document(Hardening, store.get(self, progress) / HARDENING)
 
 
@@ -171,7 +171,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
 def _variants(
     recipe: HardenRecipe, bench: Bench, store: Store, progress: Progress
 ) -> tuple[dict[str, VariantPart], int]:
-    """Make, steal and measure every variant; and say how many images the last thief paid for."""
+    """Make, attack and measure every variant; also return the number of queries that the last attack spent."""
     parts: dict[str, VariantPart] = {}
     spent = 0
     for name in sorted(recipe.compared, key=lambda name: name != "qat"):

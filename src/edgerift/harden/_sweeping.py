@@ -1,4 +1,4 @@
-"""What defences of a victim's answers cost at each strength, and what they cost a thief."""
+"""The cost of output defences at each strength, and their effect on an attacker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edgerift.train import TrainRecipe
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-#: The fields of a defence, its strength left out, by its name.
+#: The fields of a defence, without its strength, by its name.
 Fields: TypeAlias = Mapping[str, Any]
 
 
@@ -43,12 +43,12 @@ def sweep_defences(
     """Measure defences of a victim's answers on its validation images, each at its published strengths or at `grid`.
 
     `defences` has the fields of each defence, without its strength, by its name. The strongest of each whose mean l1
-    distance to the clean answers is at most `budget_l1` is one of the points. With `theft`, a theft of this victim
-    without a defence, the victim is stolen behind every strength, and the clones are measured on the test images.
+    distance to the clean answers is at most `budget_l1` is one of the points. With `theft`, an attack on this
+    undefended victim, the victim is attacked at every strength, and the clones are measured on the test images.
     Raises `RecipeError` for an unknown name or a value that is not allowed.
     """
     if theft is not None and (theft.victim != victim or theft.images != images or theft.defences):
-        raise RecipeError("the theft is of another victim or of one with a defence; give that of this one, undefended")
+        raise RecipeError("the attack is on another or a defended victim; pass the attack on this victim, undefended")
     _require_allowed(defences, grid)
     opened = open_victim(victim, store, progress)
     splits = open_splits(images)
@@ -87,7 +87,7 @@ def _require_allowed(defences: Mapping[str, Fields], grid: Sequence[float] | Non
 
 @final
 class _Thief:
-    """Steals the victim behind one defence after the other."""
+    """Attacks the victim behind one defence after another."""
 
     def __init__(
         self, theft: ExtractRecipe, opened: Build | nn.Module, test: Tensor, store: Store, progress: Progress
@@ -96,7 +96,7 @@ class _Thief:
         self._answers = posteriors(opened, torch.cat([test, theft.queries.open().images]))
 
     def theft(self, defence: Defence) -> Theft:
-        # What changes no answer is the undefended victim, which is stolen once for all of them.
+        # A defence that changes no answer equals the undefended victim, which is attacked once for all of them.
         changes = not torch.equal(defence(self._answers), self._answers)
         return self._theft.replace(defences=(defence,) if changes else ()).theft(self._store, self._progress)
 

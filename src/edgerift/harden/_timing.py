@@ -1,4 +1,4 @@
-"""How long an answer takes, against the plain build's in the same moments."""
+"""The latency of answers, in turns with the plain build's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgerift.defend import Defence, defended
 
-#: So many answers are timed.
+#: The number of answers timed.
 TIMED: Final = 200
 _WARM: Final = 20
 
@@ -20,8 +20,8 @@ _WARM: Final = 20
 def in_turns(works: Mapping[str, Callable[[int], None]], count: int) -> dict[str, list[float]]:
     """Time each work for each of `count` places, in milliseconds, all of them at one place before the next place.
 
-    So what else the machine does slows all of them alike. Every other place has them in the opposite order, since the
-    first one has to fetch what the others find in the cache. The first calls are made twice and counted once.
+    Other load on the machine thus slows all of them alike. Every other place has the opposite order, since the first
+    one warms the cache for the others. The first calls are made twice and counted once.
     """
     found: dict[str, list[float]] = {name: [] for name in works}
     with torch.inference_mode():
@@ -49,7 +49,7 @@ def _of_two(times: list[float]) -> list[float]:
 
 
 def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
-    """Time the defences on single ones of at most 200 answers `[N,K]`: the median; None where there are none."""
+    """Time the defences on single ones of at most 200 answers `[N,K]`: the median; None without defences."""
     if not defences:
         return None
 

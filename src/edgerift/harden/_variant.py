@@ -12,7 +12,7 @@ from edgerift.settings import Registry
 
 
 class Look(NamedTuple):
-    """How pictures show a variant: the colour as `#rrggbb`, and the marker as matplotlib names it."""
+    """How figures show a variant: the colour as `#rrggbb`, and the marker as matplotlib names it."""
 
     colour: str
     marker: str
@@ -22,11 +22,11 @@ class Look(NamedTuple):
 class Variant:
     """One way to ship a model: what is trained and how, and what changes its answers.
 
-    `name` is what options and documents call it, `title` what tables do; without a `look` pictures choose one. It is
-    the `original` itself, its `ptq` build or its `qat` build. A `training` defence, in the quantized model or in the
-    `float` stage before it, is searched for its strength up to `highest` (the allowance's own unless given), or has the
-    alpha that a comparison is given where it `takes_alpha`. `answers` names what changes the answers, whose strength is
-    searched for too. `in_paper` says whether the second paper compares it.
+    `name` is used in options and documents, `title` in tables; without a `look` figures choose one. `base` is the
+    `original` itself, its `ptq` build or its `qat` build. The strength of a `training` defence, in the quantized model
+    or in the `float` stage before it, is searched for up to `highest` (default: the allowance's own), or is the
+    comparison's alpha if it `takes_alpha`. `answers` names an output defence, whose strength is searched for too.
+    `in_paper` says whether the second paper compares it.
     """
 
     name: str
@@ -42,21 +42,21 @@ class Variant:
 
     @property
     def is_defended(self) -> bool:
-        """Whether anything defends it."""
+        """Whether it has a defence."""
         return self.training is not None or self.answers is not None
 
     @property
     def is_joint(self) -> bool:
-        """Whether it has a training defence and one of its answers."""
+        """Whether it has both a training defence and an output defence."""
         return self.training is not None and self.answers is not None
 
     def behind(self, answers: str, name: str, look: Look | None = None, *, in_paper: bool = False) -> Variant:
-        """Describe the same model behind a defence of its answers."""
+        """Describe the same model behind an output defence."""
         title = f"{self.title} + {DEFENCES[answers].title}"
         return replace(self, name=name, title=title, look=look, answers=answers, in_paper=in_paper)
 
     def is_trained_as(self, hardened: HardenedRecipe) -> bool:
-        """Tell whether a training is this variant's, at whatever strength."""
+        """Return whether a training is this variant's, at any strength."""
         own, other = self.training, hardened.defence
         if own is None or type(own) is not type(other) or self.stage != hardened.stage:
             return False
@@ -67,12 +67,12 @@ VARIANTS: Final[Registry[Variant]] = Registry("variant", "edgerift.harden.varian
 
 
 def variant(described: Variant, *, rank: float = math.inf) -> Variant:
-    """Register a variant under its name, in the order of the ranks, which is that of a table."""
+    """Register a variant under its name, ordered by rank, as in tables."""
     return VARIANTS.register(described.name, described, rank=rank)
 
 
 def variant_of(hardened: HardenedRecipe) -> Variant | None:
-    """Find the variant that has a training, at whatever strength; None for a training that no variant has."""
+    """Find the variant that uses a training, at any strength; None if there is none."""
     return next((one for one in VARIANTS.parts() if one.is_trained_as(hardened)), None)
 
 

@@ -1,4 +1,4 @@
-"""How each variant of a comparison is made: its program, and what changes its answers."""
+"""How each variant of a comparison is made: its program and its output defence."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from edgerift.train import TrainRecipe
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-#: What the second paper compares, in its order.
+#: The variants that the second paper compares, in its order.
 PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
 
-#: What changes the answers of those, by the names of the defences.
+#: Their output defences, by name.
 PAPER_ANSWERS: Final[tuple[str, ...]] = tuple(
     dict.fromkeys(one.answers for one in VARIANTS.parts() if one.in_paper and one.answers is not None)
 )
 
-#: How much of the whole budget a joint defence leaves to the training.
+#: The share of the budget that a joint defence gives to the training.
 _JOINT_SHARE: Final = 0.5
 
 
@@ -76,7 +76,7 @@ class VariantMaker(Settings):
         )
 
     def tuned(self, name: VariantName) -> TunedRecipe | None:
-        """Describe the search for a variant's training-time strength; None for a variant that needs none."""
+        """Describe the search for a variant's training-time strength; None if there is none."""
         variant = VARIANTS[name]
         if variant.training is None or self._given_alpha(variant) is not None:
             return None
@@ -92,7 +92,7 @@ class VariantMaker(Settings):
         return BuildRecipe(program=program, runtime=self.runtime)
 
     def victim(self, name: VariantName) -> TrainRecipe | GivenOriginal | BuildRecipe:
-        """Describe what stands behind a variant's answers: a build, or the original itself."""
+        """Describe the model of a variant: a build, or the original itself."""
         variant = VARIANTS[name]
         if variant.base == "original":
             return self.original
@@ -104,7 +104,7 @@ class VariantMaker(Settings):
         return self.build(self.adapted(variant.base))
 
     def choosing(self, name: VariantName) -> tuple[TunedRecipe | TunedAnswersRecipe, ...]:
-        """Describe the steps that choose a variant's strengths: its training's, then that of what comes after."""
+        """Describe the steps that choose a variant's strengths: of the training, then of the output defence."""
         search, answers = self.tuned(name), VARIANTS[name].answers
         steps: tuple[TunedRecipe | TunedAnswersRecipe, ...] = () if search is None else (search,)
         if answers is None:
@@ -120,10 +120,10 @@ class VariantMaker(Settings):
         )
 
     def made(self, name: VariantName, store: Store, progress: Progress) -> MadeVariant:
-        """Make a variant: search for its training-time strength, then for that of the defence of its answers.
+        """Make a variant: search for its training-time strength, then for that of its output defence.
 
-        A variant of both has half of the l1 budget for the training; the defence of the answers then takes what is left
-        of the whole, measured to the plain quantization-aware build on the validation images.
+        A joint variant gives half of the l1 budget to the training; the output defence then takes what is left of the
+        whole, measured against the plain quantization-aware build on the validation images.
         """
         variant = VARIANTS[name]
         made = MadeVariant(
@@ -142,9 +142,9 @@ class VariantMaker(Settings):
 
 
 class MadeVariant(Settings):
-    """A variant that is ready to be stolen; `victim` is the original where it is not a build.
+    """A variant that is ready to be attacked; `victim` is a build or the original.
 
-    `keeps_labels` says that its defences of the answers are certain to leave every label as it is.
+    `keeps_labels`: its output defences cannot change any label.
     """
 
     name: VariantName

@@ -1,4 +1,4 @@
-"""What the figures say in words, and where theory puts the jump."""
+"""Verdicts in words, and where theory predicts the jump."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.harden._document import ClosedFormPart, VariantPart
 from edgerift.harden._variant import VARIANTS
 from edgerift.measure import Interval, fisher, rate_of
 
-#: Two shares differ here when chance explains so large a difference less often than this.
+#: The significance level of a difference between two shares.
 SIGNIFICANT: Final = 0.05
 
 Labels: TypeAlias = Literal["soft", "hard"]
@@ -21,27 +21,27 @@ _LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
 
 
 def variant_verdict(part: VariantPart, plain: VariantPart | None) -> str:
-    """Say what a victim costs and buys against the plain quantization-aware one.
+    """State the cost and the benefit of a victim against the plain quantization-aware baseline.
 
-    Fisher's exact test compares the errors as if they were on different images, which is on the safe side; it knows
-    nothing of other training seeds.
+    Fisher's exact test treats the errors as if they were on different images, which is conservative; it does not
+    account for the variance between training seeds.
     """
     if plain is None:
-        return "The plain quantization-aware model that the others are measured against."
-    clones = {name: _more(_gain(part, plain, name), "more", "less", "as often") for name in _LABELS}
+        return "The plain quantization-aware model, the baseline for the others."
+    clones = {name: _more(_gain(part, plain, name), "higher", "lower", "the same") for name in _LABELS}
     sides = [f"{more} with {name} labels ({_judged(part, plain, name)})" for name, more in clones.items()]
     return (
-        f"Its owner's error is {_more(_cost(part, plain), 'higher', 'lower', 'the same')} at l1 {part.l1.value:.3f}; "
-        f"the clone errs {' and '.join(sides)}. {_worth(part, plain)}"
+        f"The defender's error is {_more(_cost(part, plain), 'higher', 'lower', 'the same')} at l1 "
+        f"{part.l1.value:.3f}; the clone's error is {' and '.join(sides)}. {_worth(part, plain)}"
     )
 
 
 def overall_verdict(parts: dict[str, VariantPart], search: Search | None) -> str:
-    """Say in plain words what the defences were worth: a line for the undefended build, the search and each defence."""
+    """Summarise the defences: a line for the undefended build, the search and each defence."""
     plain = parts["qat"]
     lines = [
-        f"Undefended, the QAT build errs on {100 * plain.defender_error.value:.1f} % of the test images and its clones "
-        f"on {100 * plain.adversary_error.soft.value:.1f} % (soft labels) and "
+        f"Undefended, the QAT build has a test error of {100 * plain.defender_error.value:.1f} % and its clones "
+        f"{100 * plain.adversary_error.soft.value:.1f} % (soft labels) and "
         f"{100 * plain.adversary_error.hard.value:.1f} % (hard labels)."
     ]
     if search is not None:
@@ -51,7 +51,7 @@ def overall_verdict(parts: dict[str, VariantPart], search: Search | None) -> str
 
 
 def closed_form(posteriors: Tensor, labels: Tensor, search: Search) -> ClosedFormPart | None:
-    """Compare where DivQAT jumped with where a free answer would; None when the original gets no image right.
+    """Compare where DivQAT jumped with where an unconstrained answer would; None if the original gets no image right.
 
     `posteriors` `[N,K]` are the original's answers to the validation images, whose labels are `labels` `[N]`.
     """
@@ -102,8 +102,8 @@ def _p(part: VariantPart, plain: VariantPart, labels: Labels) -> float:
 def _more(share: float, more: str, less: str, same: str) -> str:
     """Write a difference of two shares in points.
 
-    >>> [_more(share, "more", "less", "as often") for share in (0.0251, -0.003, 0.0001)]
-    ['2.5 points more', '0.3 points less', 'as often']
+    >>> [_more(share, "higher", "lower", "the same") for share in (0.0251, -0.003, 0.0001)]
+    ['2.5 points higher', '0.3 points lower', 'the same']
     """
     points = f"{abs(100 * share):.1f}"
     return same if points == "0.0" else f"{points} points {less if share < 0 else more}"
@@ -112,17 +112,17 @@ def _more(share: float, more: str, less: str, same: str) -> str:
 def _judged(part: VariantPart, plain: VariantPart, labels: Labels) -> str:
     p = _p(part, plain, labels)
     written = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    return written if p < SIGNIFICANT else f"no difference shown, {written}"
+    return written if p < SIGNIFICANT else f"not significant, {written}"
 
 
 def _worth(part: VariantPart, plain: VariantPart) -> str:
     gains = {name: _gain(part, plain, name) for name in _LABELS}
     unhindered = [name for name in _LABELS if gains[name] <= 0 or _p(part, plain, name) >= SIGNIFICANT]
     if len(unhindered) == len(_LABELS):
-        return "It holds back neither thief measurably."
+        return "It hinders neither attacker significantly."
     if unhindered:
-        return f"The thief with {unhindered[0]} labels gets round it: it costs that thief nothing that can be shown."
+        return f"The attacker with {unhindered[0]} labels is not significantly hindered."
     worst = min(_LABELS, key=lambda name: gains[name])
     if gains[worst] <= _cost(part, plain):
-        return f"It costs its owner as much as the thief with {worst} labels, or more."
-    return "Both thieves pay more than its owner does."
+        return f"It costs the defender at least as much as the attacker with {worst} labels."
+    return "It costs both attackers more than the defender."

@@ -1,1 +1,1 @@
-"""The training defences that come with edgerift, one a module; each registers itself."""
+"""The training defences that come with edgerift, one per module; each registers itself."""

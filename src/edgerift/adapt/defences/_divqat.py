@@ -1,4 +1,4 @@
-"""How far a quantized model's answers are driven from the original's: the divergence that DivQAT raises."""
+"""The divergence of a quantized model's answers from the original's, which DivQAT increases."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Divqat(TrainingDefence):
     """The loss of DivQAT: CE(Q, y) - alpha KL(Q || L), Q the quantized model and L the frozen original.
 
     Khaled et al. 2025, arXiv:2512.23948, equation 4; the divergence is summed over the classes and averaged over the
-    batch. With every other field at its default this is the paper's loss. The other fields are ways to hold it:
+    batch. With every other field at its default this is the paper's loss. The other fields bound it:
 
     - `direction`: `forward` is KL(Q || L), the paper's; `reverse` is KL(L || Q), which has no bound; `jensen-shannon`
       is at most log 2.
     - `temperature`: both models' logits are divided by it and the divergence is multiplied by its square, as Nasty
       Teacher does (Ma et al. 2021, arXiv:2105.07381).
     - `floor`: L becomes (1 - floor) L + floor / K, which bounds the forward divergence by log(K / floor).
-    - `cap`: an image whose divergence, times the temperature's square, is above so many nats has no gradient from it.
+    - `cap`: an image whose divergence, times the temperature's square, is above this many nats gets no gradient of it.
     - `gate`: the term counts only for images whose label is ahead of every other class by more than this in
       probability; 0 asks only that the label alone is the highest.
     - `hinge`: the term counts only for images whose answer is nearer to the original's than this in l1.
@@ -49,7 +49,7 @@ class Divqat(TrainingDefence):
 
     @property
     def strength(self) -> float:
-        """The one number that a search turns: the hinge where there is one, else alpha."""
+        """The strength that a search varies: the hinge if there is one, else alpha."""
         return self.alpha if self.hinge is None else self.hinge
 
     def with_strength(self, strength: float) -> Divqat:
@@ -61,7 +61,7 @@ class Divqat(TrainingDefence):
     ) -> Tensor:
         """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar.
 
-        `original` is used as it is, so it has to be in evaluation mode; it gets no gradient.
+        `original` is used as is, so it has to be in evaluation mode; it gets no gradient.
         """
         with torch.no_grad():
             reference = original(images)
@@ -88,7 +88,7 @@ class Divqat(TrainingDefence):
         return term if counts is None else term * counts
 
     def _counting(self, logits: Tensor, original: Tensor, labels: Tensor) -> Tensor | None:
-        """Tell for which images the term counts: float32 `[B]`; None means all."""
+        """Return the mask of the images that count: float32 `[B]`; None means all."""
         if self.gate is None and self.hinge is None:
             return None
         answer = logits.softmax(1)

@@ -1,4 +1,4 @@
-"""Training towards misleading answers: a fixed part of the probability goes to a wrong class, the label stays first."""
+"""Training towards misleading answers: a fixed share of the probability moves to a wrong class, the label stays."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class MisleadingTargets(TrainingDefence):
     """Cross-entropy to the label, and `weight` times the cross-entropy to a misleading target made of the original.
 
     The target t = (1 - s) L + s e_j moves a share s of the original's answer L to one wrong class j: its `second`
-    class, or its `least` likely one. s is the largest that keeps both promises: |t - L|_1 = 2 s (1 - L_j) <= `l1`, and
+    class, or its `least` likely one. s is the largest that meets both bounds: |t - L|_1 = 2 s (1 - L_j) <= `l1`, and
     t's first class stays ahead of j by at least `margin`, which gives s <= (L_top - L_j - margin) / (1 + L_top - L_j).
-    An answer without room for the margin is left as it is. Unlike a divergence that is pushed up without aim, the
-    target is a fixed one: `l1` is a dial, not a jump.
+    An answer without room for the margin is unchanged. Unlike with an increased divergence, the target is fixed: the
+    effect follows `l1` gradually, without a jump.
     """
 
     type: Literal["mislead"] = "mislead"
@@ -39,7 +39,7 @@ class MisleadingTargets(TrainingDefence):
     ) -> Tensor:
         """Compute the loss of a model on images float32 `[B,3,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar.
 
-        `original` is used as it is, so it has to be in evaluation mode; it gets no gradient.
+        `original` is used as is, so it has to be in evaluation mode; it gets no gradient.
         """
         with torch.no_grad():
             target = self.target(original(images).float().softmax(1))

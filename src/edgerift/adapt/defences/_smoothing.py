@@ -1,4 +1,4 @@
-"""Label smoothing as a training-time defence: the baseline that only makes a model less sure."""
+"""Label smoothing as a training-time defence: the baseline that only makes a model less confident."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edgerift.adapt._training_defence import TrainingDefence, training_defence
 class LabelSmoothing(TrainingDefence):
     """The cross-entropy to (1 - share) y + share / K: it moves the answers in no particular direction.
 
-    Szegedy et al. 2016, arXiv:1512.00567. What a defence reaches beyond it at the same l1 distance is owed to where
-    the defence moves the answers, not to how far.
+    Szegedy et al. 2016, arXiv:1512.00567. A defence's gain over it at the same l1 distance is due to the direction in
+    which it moves the answers, not to the distance.
     """
 
     type: Literal["smoothing"] = "smoothing"

@@ -1,1 +1,1 @@
-"""The defences of the answers that come with edgerift, by topic; each registers itself."""
+"""The output defences that come with edgerift, by topic; each registers itself."""

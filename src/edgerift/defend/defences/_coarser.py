@@ -1,4 +1,4 @@
-"""Defences that say less: rounded, cut to the top classes, the label alone, or a changed temperature."""
+"""Defences that reveal less: rounding, top-K, label only, or a changed temperature."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgerift.settings import Count
 class Rounding(AnswerDefence):
     """Answer probabilities rounded to `decimals` places (halves to even) and divided by their sum.
 
-    The label is kept: where rounding leaves the most likely class equal to one before it, or every class at 0, that
-    class gets one unit of the last place more. So a row of zeros becomes the label alone, and 0 decimals always is.
+    The top-1 label is kept: where rounding leaves the most likely class equal to one before it, or every class at 0,
+    that class gets one more unit in the last place. So a row of zeros becomes one-hot, and with 0 decimals every row.
 
     >>> Rounding(decimals=1)(torch.tensor([[0.93, 0.04, 0.03], [0.33, 0.34, 0.33]]))
     tensor([[1.0000, 0.0000, 0.0000],
@@ -34,7 +34,7 @@ class Rounding(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: always."""
+        """Whether every row keeps its top-1 label: always."""
         return True
 
     def __call__(self, answers: Tensor) -> Tensor:
@@ -49,10 +49,10 @@ class Rounding(AnswerDefence):
 @final
 @defence
 class TopK(AnswerDefence):
-    """Answer the `k` most likely classes, the first of equal ones, and 0 for the rest.
+    """Answer with the top-`k` classes (the first of equal ones), and 0 for the rest.
 
     With `renormalise` the kept ones are divided by their sum. Without it they stay as they are, and the row adds up to
-    less than 1: it is no distribution, so this must be the last defence of a chain. A `k` of at least the number of
+    less than 1: it is not a distribution, so this must be the last defence of a chain. A `k` of at least the number of
     classes is the identity. The label is kept.
 
     >>> TopK(k=2)(torch.tensor([[0.5, 0.25, 0.125, 0.125]]))
@@ -73,11 +73,11 @@ class TopK(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: always."""
+        """Whether every row keeps its top-1 label: always."""
         return True
 
     def __call__(self, answers: Tensor) -> Tensor:
-        """Cut answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
+        """Truncate answers float32 `[N,K]`; raises `InputError` for other shapes and rows off the simplex."""
         rows = checked(answers)
         if self.k >= rows.shape[1]:
             return answers
@@ -100,7 +100,7 @@ class LabelOnly(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: always."""
+        """Whether every row keeps its top-1 label: always."""
         return True
 
     def __call__(self, answers: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class LabelOnly(AnswerDefence):
 class Temperature(AnswerDefence):
     """Answer p^(1/value) / sum p^(1/value): the softmax of the logits divided by `value`.
 
-    A control rather than a defence: it tells nothing false, and a thief who knows `value` undoes it. Over 1 it softens,
+    A control rather than a defence: it is invertible, and an attacker who knows `value` can undo it. Over 1 it softens,
     below 1 it sharpens, 1 is the identity; a probability of 0 stays 0. The label is kept.
 
     >>> Temperature(value=2)(torch.tensor([[0.8, 0.2]]))
@@ -129,7 +129,7 @@ class Temperature(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: always."""
+        """Whether every row keeps its top-1 label: always."""
         return True
 
     def __call__(self, answers: Tensor) -> Tensor:
@@ -137,6 +137,6 @@ class Temperature(AnswerDefence):
         rows = checked(answers)
         if self.value == 1:
             return answers
-        # Relative to the largest, which is at 0 at any temperature, nothing overflows.
+        # Relative to the largest, which is 0 at any temperature, nothing overflows.
         logits = rows.log() - rows.amax(1, keepdim=True).log()
         return with_top(normalised((logits / self.value).exp()), rows)

@@ -19,14 +19,14 @@ _GOLDEN = 0x9E3779B97F4A7C15
 @final
 @defence
 class GaussianNoise(AnswerDefence):
-    """Answer p + sigma n with n standard normal, cut at 0 and divided by its sum.
+    """Answer p + sigma n with n standard normal, clipped at 0 and divided by its sum.
 
-    Where nothing is over 0, the class with the highest value is answered alone. `sigma` is the strength, 0 the
+    If nothing is over 0, the answer is one-hot at the class with the highest value. `sigma` is the strength, 0 the
     identity. The label may change.
 
-    n is a function of the row and `seed`, not of the batch or the order: the same image asked twice has the same
-    answer, so asking again does not average the noise away. Images that differ, a flipped copy say, have noise of
-    their own unless their answers are equal bit by bit.
+    n is a function of the row and `seed`, not of the batch or the order: repeated queries of an image get the same
+    answer, so repetition does not average the noise out. Different images, such as a flipped copy, get different
+    noise unless their answers are bit-equal.
 
     It is drawn from SplitMix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195), started at a hash of the
     row's bits and the seed, and made normal after Box and Muller.
@@ -46,7 +46,7 @@ class GaussianNoise(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: only for sigma = 0."""
+        """Whether every row keeps its top-1 label: only for sigma = 0."""
         return self.sigma == 0
 
     def __call__(self, answers: Tensor) -> Tensor:

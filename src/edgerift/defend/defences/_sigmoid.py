@@ -12,7 +12,7 @@ from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised, with_top
 
 Form: TypeAlias = Literal["exact", "clamped-odds"]
-"""How the logit of a probability is taken: as it is, or with its odds held in [1e-12, 1 - 1e-12]."""
+"""How the logit of a probability is computed: exactly, or with its odds clipped to [1e-12, 1 - 1e-12]."""
 
 Amplitude: TypeAlias = Annotated[float, Field(ge=0, le=1000)]
 
@@ -26,13 +26,13 @@ class ReverseSigmoid(AnswerDefence):
 
     Lee et al. 2018, "Defending Against Machine Learning Model Stealing Attacks Using Deceptive Perturbations",
     https://arxiv.org/abs/1806.00054. `beta` is the strength, 0 the identity; a `gamma` below 1 flattens r, so that
-    answers of very different confidence come out alike.
+    answers of very different confidence become similar.
 
     p - r is at least 0 for every row when beta <= 1, and for gamma <= 1 when beta <= 2. Beyond that, negative values
     count as 0 before the division; the least likely class always stays positive.
 
-    The form "clamped-odds" is what the code published with GRAD2 and Deception runs: it holds the odds p / (1 - p)
-    in [1e-12, 1 - 1e-12], so a probability over 1/2 is not reduced, only divided by a larger sum.
+    The form "clamped-odds" is that of the code published with GRAD2 and Deception: it clips the odds p / (1 - p)
+    to [1e-12, 1 - 1e-12], so a probability over 1/2 is not reduced, only divided by a larger sum.
 
     >>> ReverseSigmoid(beta=0.5)(torch.tensor([[0.97, 0.02, 0.01]]))
     tensor([[0.7939, 0.1009, 0.1052]])
@@ -48,20 +48,20 @@ class ReverseSigmoid(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row of any number of classes: beta = 0, or gamma >= 1 > beta gamma.
+        """Whether every row keeps its top-1 label for any number of classes: beta = 0, or gamma >= 1 > beta gamma.
 
         For a gamma below 1 it depends on the number of classes: :meth:`keeps_argmax_among`.
         """
         return self.beta == 0 or (self.gamma >= 1 and self.beta * self.gamma < 1)
 
     def keeps_argmax_among(self, classes: int) -> bool:
-        """Whether the label is the same for every row of that many classes.
+        """Whether every row of `classes` classes keeps its top-1 label.
 
-        All of a row is divided by one number, so the label is kept when h(q) = q - beta s(q), s(q) = sigmoid(gamma
+        A row is divided by one number, so the label is kept when h(q) = q - beta s(q), s(q) = sigmoid(gamma
         logit(q)), is largest at the largest probability m. For gamma >= 1, s is steepest at 1/2, with slope gamma, so h
         grows everywhere when beta gamma < 1. For gamma < 1, s is concave below 1/2 and infinitely steep at 0, where h
         falls: a class of probability 0 may overtake. It is nearest to that on the smallest m beside a 0, which is
-        1 / (classes - 1), or 1/2 for two classes; there h(0) < h(m) asks for beta < m / s(m). For the exact form a
+        1 / (classes - 1), or 1/2 for two classes; there h(0) < h(m) requires beta < m / s(m). For the exact form a
         larger beta does change the label of some row; the clamped odds only make r smaller.
         """
         if self.keeps_argmax or self.gamma >= 1:
@@ -84,8 +84,8 @@ class ReverseSigmoid(AnswerDefence):
 class Deception(AnswerDefence):
     """Answer (p - a r) / sum(p - a r), where a = sigmoid(nu * (beta - max p)) picks the answers to perturb.
 
-    r is that of :class:`ReverseSigmoid` with the same `beta`, which is amplitude and threshold at once: an answer whose
-    highest probability is over `beta` stays as it is, one below is perturbed in full, `nu` says how hard the step is.
+    r is that of :class:`ReverseSigmoid` with the same `beta`, which is both amplitude and threshold: an answer whose
+    highest probability is over `beta` is unchanged, one below is perturbed in full; `nu` sets the steepness.
     Every answer is below a beta over 1, so the distance jumps there. 0 is the identity. Negative values count as 0
     before the division. The label may change.
 
@@ -108,7 +108,7 @@ class Deception(AnswerDefence):
 
     @property
     def keeps_argmax(self) -> bool:
-        """Whether the label is the same for every row: only for beta = 0."""
+        """Whether every row keeps its top-1 label: only for beta = 0."""
         return self.beta == 0
 
     def __call__(self, answers: Tensor) -> Tensor:
@@ -121,8 +121,8 @@ class Deception(AnswerDefence):
 
 
 def _reverse(rows: Tensor, beta: float, gamma: float, form: Form) -> Tensor:
-    """r of the reverse sigmoid, float64 `[N,K]` in [-beta/2, beta/2]; the odds of 0 and 1 are 0 and infinite, r not."""
-    rows = rows.clamp_max(1)  # The checked rows may be over 1 by their tolerance.
+    """r of the reverse sigmoid, float64 `[N,K]` in [-beta/2, beta/2]: finite, though the odds of 1 are infinite."""
+    rows = rows.clamp_max(1)  # The checked rows may exceed 1 within the tolerance.
     odds = rows / (1 - rows)
     if form == "clamped-odds":
         odds = odds.clamp(_ODDS_FLOOR, 1 - _ODDS_FLOOR)

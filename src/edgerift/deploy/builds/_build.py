@@ -28,8 +28,8 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
     `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
-    uint8 `[N,3,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by default
-    random images are compared.
+    uint8 `[N,3,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
+    default random images are compared.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
     :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
@@ -51,7 +51,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
 
 
 def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
-    """Compile a program in a folder of its own and check that its answers are the program's."""
+    """Compile a program in a temporary folder and check that its answers are the program's."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{chosen.suffix}"
 
@@ -87,8 +87,8 @@ def _try_batches(build: Build, program: Program, images: Tensor) -> Tensor:
     allowed = max(levels, 1e-2 * float(answers.nan_to_num().std()))
     if not torch.allclose(answers[:1], alone, rtol=1e-3, atol=allowed, equal_nan=True):
         raise BuildError(
-            f"the build answers an image otherwise when it comes alone than among {LARGEST_BATCH}: "
-            f"{build.runtime} fixes the batch size somewhere; choose another runtime, or another spelling in the model"
+            f"the build's answer to an image depends on the batch size (1 or {LARGEST_BATCH}): "
+            f"{build.runtime} fixes the batch size somewhere; choose another runtime, or rewrite the model"
         )
     return answers
 
@@ -142,7 +142,7 @@ def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
 
 
 def artefact_digest(runtime: str, path: Path) -> str:
-    """The SHA-256 of an artefact, of an ONNX model that keeps weights in files beside itself with all of them inside.
+    """The SHA-256 of an artefact; an ONNX model with external weight files is hashed with all of them inside.
 
     Raises :class:`~edgerift.errors.BuildError` when a file is missing or lies outside the artefact's folder.
     """
@@ -150,7 +150,7 @@ def artefact_digest(runtime: str, path: Path) -> str:
 
 
 def whole_artefact(runtime: str, path: Path) -> bytes:
-    """Read an artefact as one file: a model together with the weights that it keeps beside itself."""
+    """Read an artefact as one file: a model together with its external weights."""
     found = RUNTIMES[runtime]
     try:
         return found.whole(path) if found.files(path) else path.read_bytes()
@@ -159,9 +159,9 @@ def whole_artefact(runtime: str, path: Path) -> bytes:
 
 
 def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
-    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, contiguous as C is.
+    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, C-contiguous.
 
-    A runtime that is given memory in another order (channels last) may read it as if it were in this one.
+    A runtime that gets memory in another layout (channels last) may read it as if it were in this one.
 
     Raises :class:`~edgerift.errors.BuildError` for another type or shape.
     """

@@ -1,9 +1,9 @@
-"""Whether answers are a program's: their distance from its twin's, and the rule of what rounding explains.
+"""Whether answers are a program's: their distance from its twin's, and the threshold of what rounding explains.
 
-A runtime rounds otherwise than the converted graph, by a level here and there, and a twin follows it. What that does
-to the answers is measured: between the twin and the converted graph. The rule allows several times as much, since a
-processor may round otherwise than the twin knows, and a small share of the answers' spread. It judges a build when it
-is made, before its file is written, and a file that is brought as a program's build.
+A runtime rounds differently from the converted graph, by a level in places, and a twin follows it. The effect on the
+answers is measured between the twin and the converted graph. The threshold is several times that, since a CPU may
+round in ways that the twin does not model, plus a small share of the answers' standard deviation. It applies to a build
+when it is made, before its file is written, and to a file that is given as a program's build.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.twins._answers import answers_of, is_on_grid, output_step
 from edgerift.deploy.twins._twin import Twin
 
-#: How many times what rounding does answers may be away; beside that, a level of their grid or this share of their
-#: spread. Builds that answer rightly equal their twin, or are 1 % of the spread away; those that lost an argument 13 %.
+#: The allowed multiple of the effect of rounding; besides, a level of their grid or this share of their standard
+#: deviation. Correct builds equal their twin or are 1 % of it away; those that lost an argument 13 %.
 _TIMES: Final = 4.0
 _SHARE: Final = 0.03
-#: Levels that an answer may be off its program's grid: the last bits of float32 move it by 2e-5, the grid of a program
-#: that was calibrated on other images, or trained by another epoch, by 0.01 and more.
+#: The allowed distance from the program's grid, in levels: the last bits of float32 shift an answer by 2e-5, the grid
+#: of a program calibrated on other images, or trained for another epoch, by 0.01 and more.
 _OFF_GRID: Final = 1e-3
-#: More labels that rounding does not explain are another program's, of few images as many more as chance brings: where
-#: there are many classes, the best of them can change while the scores as a whole hardly do.
+#: A larger share of labels that rounding does not explain means another program; with few images more are allowed, as
+#: chance requires. With many classes the top-1 class can change while the scores as a whole hardly do.
 _OTHER_LABELS: Final = 0.05
 _CHANCE: Final = 3.0
-#: How many images the rounding is measured on: the converted graph is slower than a twin.
+#: The number of images for measuring the rounding: the converted graph is slower than a twin.
 _ROUNDED: Final = 64
-#: Answers that are all alike spread by their last bits.
+#: Constant answers vary only in their last bits.
 _LAST_BITS: Final = 1e-5
 _SMALLEST_SPREAD: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How far a build is from a twin, over `images` images.
+    """The distance of a build from a twin, over `images` images.
 
-    `equal_logits`: share of logits that are the same to the bit, in [0, 1]. `max_lsb`: the largest difference in
-    levels of the output's grid. `label_disagreement`: share of images whose top class differs, in [0, 1]. `rms`: the
-    root of the mean square of the differences, in standard deviations of the twin's logits. `explained`: how far
-    rounding may bring them, in the same unit. `off_grid`: the most that a logit of the build is away from the program's
-    output grid, in its levels; 0 without a grid. `other_labels`: share of images whose top class differs and is, for
-    the twin, further behind than rounding explains, in [0, 1].
+    `equal_logits`: share of logits that are bit-equal, in [0, 1]. `max_lsb`: the largest difference in
+    levels of the output's grid. `label_disagreement`: share of images whose top-1 class differs, in [0, 1]. `rms`: the
+    root of the mean square of the differences, in standard deviations of the twin's logits. `explained`: the
+    distance that rounding explains, in the same unit. `off_grid`: the largest distance of a logit of the build from the
+    program's output grid, in its levels; 0 without a grid. `other_labels`: share of images whose top-1 class differs by
+    a larger margin of the twin than rounding explains, in [0, 1].
     """
 
     arithmetic: str
@@ -67,7 +67,7 @@ class Fidelity:
 def departure(program: Program, answers: Tensor, images: Tensor, model: Twin) -> Fidelity:
     """Compare answers to uint8 images with those of a program's twin.
 
-    The program may be a part of one, which answers a feature map; that has no labels.
+    The program may be a part of one, which returns a feature map; that has no labels.
     """
     expected = answers_of(model, images)
     difference = (answers - expected).abs()
@@ -96,7 +96,7 @@ def leaves_program(near: Fidelity) -> bool:
 
     Its logits are further from the twin's than four times what rounding does and 3 % of their spread (or a level of
     their grid, where that is more); or they are on another grid than the program's; or many images get a label that
-    the twin has far behind. What is no number is never explained.
+    the twin ranks far behind. NaN is never explained.
     """
     return (
         not near.rms <= near.explained
@@ -110,7 +110,7 @@ def _label_disagreement(expected: Tensor, answers: Tensor) -> float:
 
 
 def _behind(expected: Tensor, answers: Tensor) -> Tensor:
-    """How far the class that answers have on top is behind the expected one, by the expected logits."""
+    """The margin of the expected top-1 class over the one of the answers, in the expected logits."""
     return expected.amax(1) - expected.gather(1, answers.argmax(1, keepdim=True)).squeeze(1)
 
 

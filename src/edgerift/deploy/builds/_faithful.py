@@ -1,4 +1,4 @@
-"""Whether a build computes its program: compared on images before its file is written, and the first deviation.
+"""Whether a build reproduces its program: compared on images before its file is written, with the first deviation.
 
 The threshold is the rule of :func:`~edgerift.deploy.leaves_program`.
 """
@@ -24,13 +24,13 @@ from edgerift.errors import BuildError
 Answer = Callable[[Program], Tensor]
 """Build a program for the examined runtime and answer the compared images."""
 
-#: How many pixels are compared at most, in images of three channels.
+#: The maximum number of pixels compared, in images of three channels.
 _PIXELS: Final = 64 * 64 * 64
 _LEAST_IMAGES: Final = 4
 
 
 def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
-    """Take the first of the given images uint8 `[N,3,H,W]`, or make some: patches of random colours under noise."""
+    """Take the first of the given images uint8 `[N,3,H,W]`; without any, generate patches of noisy random colours."""
     count = max(_LEAST_IMAGES, min(64, _PIXELS // program.size**2))
     if given is not None and len(given):
         return given[:count]
@@ -42,7 +42,7 @@ def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
 
 
 def require_faithful(program: Program, answer: Answer, answers: Tensor, images: Tensor, arithmetic: str) -> None:
-    """Raise :class:`~edgerift.errors.BuildError`, with the layer where it begins, for answers that leave the program's.
+    """Raise :class:`~edgerift.errors.BuildError`, with the first wrong layer, for answers unlike the program's.
 
     `answer` builds a part of the program, which is done only when the answers are wrong.
     """
@@ -56,19 +56,19 @@ def require_faithful(program: Program, answer: Answer, answers: Tensor, images: 
     near = departure(program, answers, images, twin(program, arithmetic))
     if leaves_program(near):
         raise BuildError(
-            f"the build answers otherwise than its program: {near.label_disagreement:.0%} of labels differ on "
-            f"{len(images)} images, scores by {near.rms:.3g} of their spread where rounding explains "
+            f"the build's answers deviate from its program's: {near.label_disagreement:.0%} of labels differ on "
+            f"{len(images)} images, scores by {near.rms:.3g} standard deviations where rounding explains "
             f"{near.explained:.3g}; it begins at {first_wrong(program, is_wrong)}: write that part of the model "
-            "otherwise, or choose another runtime"
+            "differently, or choose another runtime"
         )
 
 
 def first_wrong(program: Program, is_wrong: Callable[[Program], bool]) -> str:
-    """Name an operation whose rounded result is wrong although the rounded values that it reads are right.
+    """Name an operation whose rounded result is wrong although the rounded values that it reads are correct.
 
-    `is_wrong` judges a program that ends with some rounded value of this one, which is itself wrong. The order of the
-    operations is halved until a wrong result follows a right one; where the wrong one reads another wrong one, the
-    search goes on from that.
+    `is_wrong` tests a program that ends in a rounded value of this one, which is itself wrong. The operations are
+    bisected until a wrong result follows a correct one; if the wrong one reads another wrong one, the search continues
+    from that.
     """
     nodes = {node.name: node for node in read_program(program).graph.nodes}
     known: dict[str, bool] = {program.output: True}
@@ -103,7 +103,7 @@ def _rounded_inputs(node: fx.Node) -> list[fx.Node]:
 
 
 def _behind(node: fx.Node) -> Iterator[fx.Node]:
-    """Walk back from a node as far as the rounded values it starts from, which are given too."""
+    """Walk back from a node to the rounded values it starts from, which are included."""
     waiting = list(node.all_input_nodes)
     while waiting:
         source = waiting.pop()
@@ -126,7 +126,7 @@ def _described(program: Program, node: fx.Node) -> str:
 
 
 def _words(operation: Operation) -> list[str]:
-    """What an operation is told beside numbers and tensors, such as a kind of padding."""
+    """An operation's arguments other than numbers and tensors, such as a kind of padding."""
     named = [f"{keyword}={value}" for keyword, value in operation.keywords.items() if not isinstance(value, dict)]
     return [value for value in operation.arguments if isinstance(value, str)] + named
 

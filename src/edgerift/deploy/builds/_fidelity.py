@@ -1,4 +1,4 @@
-"""How far a twin and a build are apart: the check that gradients belong to what the device computes."""
+"""The distance between a twin and a build: the check that gradients belong to what the device computes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgerift.measure import MODULE_CALL, Logits
 def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
     """Compare a build with the twin of its program that follows its runtime's arithmetic.
 
-    `images` is uint8 `[N,3,H,W]`. `candidate` compares with another twin instead. Raises
+    `images` is uint8 `[N,3,H,W]`. `candidate` is another twin to compare with. Raises
     :class:`~edgerift.errors.RecipeError` when there are no images.
     """
     if len(images) == 0:
@@ -29,14 +29,14 @@ def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin 
 
 
 def twin_scores(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Compute a module's logits float32 `[N,K]` of uint8 images, in batches and without gradients.
+    """Compute a module's logits float32 `[N,K]` for uint8 images, in batches and without gradients.
 
-    Where it answers probabilities these are their logarithms, as :class:`~edgerift.measure.Logits` takes them. Raises
-    :class:`~edgerift.errors.ModelError` for what the module raises, or an answer that is no `[N,K]`.
+    If it returns probabilities, these are their logarithms, as :class:`~edgerift.measure.Logits` takes them. Raises
+    :class:`~edgerift.errors.ModelError` for what the module raises, or an answer that is not `[N,K]`.
     """
     return module_logits(model, "the model", batch)(images)
 
 
 def module_logits(model: torch.nn.Module, whose: str, batch: int = 256) -> Logits:
-    """Make what answers uint8 images with a module's logits; messages name it as `whose`. See :func:`twin_scores`."""
+    """Make a function from uint8 images to a module's logits; messages name it as `whose`. See :func:`twin_scores`."""
     return Logits(functools.partial(answers_of, model, batch=batch), whose, MODULE_CALL)

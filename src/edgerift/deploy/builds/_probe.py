@@ -2,7 +2,7 @@
 
 A damaged file may crash the process that opens it. This module stands alone, imports only what opening needs, and opens
 as a build does: with the functions in the file OPENING, which builds use too. FOLDERs are where modules are looked for.
-Its exit status says how far it came.
+Its exit status says how far it got.
 """
 
 from __future__ import annotations

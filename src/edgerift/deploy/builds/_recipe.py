@@ -54,9 +54,9 @@ class BuildRecipe(Recipe):
 
 
 def _training_images(program: Recipe) -> Tensor | None:
-    """Draw some of the images that a program was adapted on, where its recipe says which, to compare the build on.
+    """Draw some of the images that a program was adapted on, if its recipe names them, to compare the build on.
 
-    Where they cannot be read that is said, and there are none: the program is there, and needs them no more.
+    If they cannot be read, a warning is given and there are none: the finished program does not need them.
     """
     settings = getattr(program, "images", None)
     if not isinstance(settings, ImagesSettings):
@@ -64,7 +64,7 @@ def _training_images(program: Recipe) -> Tensor | None:
     try:
         images = open_splits(settings).train.images
     except EdgeriftError as error:
-        warnings.warn(f"the build was compared on made images, not on training images: {error}", ImagesWarning, 2)
+        warnings.warn(f"the build was compared on generated images, not on training images: {error}", ImagesWarning, 2)
         return None
     generator = torch.Generator().manual_seed(settings.seed)
     return images[torch.randperm(len(images), generator=generator)[:LARGEST_BATCH]]
@@ -93,7 +93,7 @@ class GivenProgram(Recipe):
 class GivenBuild(Recipe):
     """A build given as a file, identified by its runtime and the SHA-256 of its bytes.
 
-    An ONNX model that keeps weights in files beside itself counts and is kept as one file with all of them. A recipe
+    An ONNX model with external weight files is identified and kept as one file with all of them. A recipe
     that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor
     package, which is machine code.
     """
@@ -123,7 +123,7 @@ class GivenBuild(Recipe):
 
 
 def given_program(path: Path) -> GivenProgram:
-    """Describe a program's file; raises :class:`~edgerift.errors.ProgramError` when it is missing or no program."""
+    """Describe a program's file; raises :class:`~edgerift.errors.ProgramError` when it is missing or not a program."""
     Program.load(path)
     return GivenProgram(sha256=_digest(path, ProgramError), path=path)
 

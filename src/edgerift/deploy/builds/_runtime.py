@@ -56,13 +56,13 @@ class Runtime:
 
     `packages` are those that it needs, its own first, and `extra` is the pip extra that installs them; `missing` names
     what else this machine lacks, if anything. `compile` writes a program's artefact, whole or not at all, and `open`
-    opens one for answering. `suffix` is an artefact's, `arithmetic` the twin's that computes as it does, `targets` are
+    opens one for answering. `suffix` is an artefact's, `arithmetic` that of the matching twin, `targets` are
     the targets of the programs that it takes, and it is the default for those in `default_for`.
 
     `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
-    runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs what is in it.
-    `files` lists what an artefact keeps beside itself, by names relative to its folder, and `whole` reads it as one
-    file; by default there is nothing beside it.
+    runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs code in it.
+    `files` lists an artefact's external files, by names relative to its folder, and `whole` reads it as one file; by
+    default there are none.
     """
 
     packages: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Whether opening an artefact crashes the process: tried in another one, once for each content."""
+"""Whether opening an artefact crashes the process: tried in a child process, once per content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgerift.deploy.builds._runtime import RUNTIMES
 from edgerift.errors import BuildError
 
 _SECONDS: Final = 300
-#: The signals that a process gets for what it does itself; every other one comes from outside.
+#: The signals that a process causes itself; every other one comes from outside.
 _OWN_FAULTS: Final = frozenset(
     getattr(signal, name) for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL") if hasattr(signal, name)
 )

@@ -23,9 +23,9 @@ from edgerift.errors import ProgramError, first_line, unknown_name
 if TYPE_CHECKING:
     from edgerift.deploy.program._program import Operation, Program
 
-#: Images that the shapes are tried with: no layer may fix their number.
+#: The batch size for checking shapes: no layer may fix it.
 _IMAGES: Final = 2
-#: No value may have more elements for an image, nor a number of the sizes be larger.
+#: The maximum number of elements of a value per image, and of any size.
 _MOST_ELEMENTS: Final = 2**28
 _GRIDS: Final = frozenset({QUANTIZE, DEQUANTIZE, DEQUANTIZE_CHANNELS})
 _LIMITS: Final = {

@@ -43,7 +43,7 @@ def _is_empty(value: object) -> bool:
 class Provenance(Settings):
     """Where a program came from: the method and its settings, and the digest of the original's weights.
 
-    `classes` names what its answers stand for, in order; there are none where the original's file did not say.
+    `classes` names the classes of its answers, in order; empty if the original's file does not name them.
     """
 
     method: str
@@ -53,7 +53,7 @@ class Provenance(Settings):
 
 
 class _Header(Settings):
-    """What stands in a program file beside its tensors."""
+    """The contents of a program file besides its tensors."""
 
     format: Literal["edgerift-program-1"]
     target: Target

@@ -1,4 +1,4 @@
-"""Imports and compilations of heavy libraries without what they leave behind: chatter, and source code in memory."""
+"""Imports and compilations of heavy libraries without their side effects: warnings, and source code in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def quiet() -> Iterator[None]:
     """Hide the warnings that torchao, ExecuTorch and torch.export give while they import and compile.
 
     They make hundreds of graph modules on the way, and PyTorch keeps the source of each for tracebacks as long as the
-    process lives; what is made inside is let go of at the end. The modules themselves go on working.
+    process lives; what is made inside is freed at the end. The modules themselves keep working.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""What a module answers to images, and how fine the answers of a program are."""
+"""A module's answers to images, and the resolution of a program's answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edgerift.images import to_float
 
 
 def answers_of(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Compute a module's answers to uint8 images as they are, in batches and without gradients."""
+    """Compute a module's raw answers to uint8 images, in batches and without gradients."""
     with torch.inference_mode():
         return torch.cat([model(to_float(part)) for part in images.split(batch)])
 

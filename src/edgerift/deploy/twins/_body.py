@@ -1,4 +1,4 @@
-"""A twin's computation as data: a list of steps that is interpreted, so that it can be pickled and leaves no code."""
+"""A twin's computation as data: a list of interpreted steps, so that it can be pickled and generates no code."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Body(nn.Module):
         return body
 
     def forward(self, images: Tensor) -> Any:
-        """Run the steps; a result is let go when nothing reads it any more, as memory is what a gradient costs most."""
+        """Run the steps; a result is freed after its last use, as memory dominates a gradient's cost."""
         values: dict[int, Any] = {_IMAGES: images}
         for step in self.steps:
             function = getattr(self, step.function) if isinstance(step.function, str) else step.function

@@ -45,10 +45,10 @@ class Folded(nn.Module):
 
 
 def folded(model: nn.Module) -> nn.Module:
-    """Copy a float classifier into a frozen form whose gradient by the image costs less.
+    """Copy a float classifier into a frozen form whose gradient w.r.t. the image is cheaper.
 
-    The copy is in evaluation mode, has no parameters that learn, takes images in any memory format and answers what
-    `model` answers, up to the rounding of float. Batch normalisations are folded into the convolutions before them,
+    The copy is in evaluation mode, has no parameters that learn, takes images in any memory format and returns the
+    answers of `model`, up to the rounding of float. Batch normalisations are folded into the convolutions before them,
     a division by a constant into the convolution after it, and activations work in place. Its gradient cannot be
     differentiated again. `model` itself stays as it is.
 
@@ -61,7 +61,7 @@ def folded(model: nn.Module) -> nn.Module:
     True
     """
     if model._forward_pre_hooks or model._forward_hooks:
-        return _unfolded(model)  # A trace would leave the hooks of the whole out.
+        return _unfolded(model)  # A trace would omit the model's own hooks.
     body = frozen_copy(model, None)
     try:
         module = fx.symbolic_trace(body)

@@ -1,10 +1,10 @@
 """Layers whose weights never learn: equal in value to the usual ones, with less memory behind their gradients.
 
-New memory is what a gradient by the image costs most beside its convolutions. So an activation is applied where its
+Besides convolutions, allocation dominates the cost of an image gradient. So an activation is applied where its
 input lies, nothing is kept that only the gradient of a weight would read, and a gradient that a layer has just made is
 masked, scaled and added to in place. None of them can be differentiated twice.
 
-The graph in which these layers stand makes sure that nobody else reads what they write over; see
+The graph in which these layers stand makes sure that nothing else reads what they overwrite; see
 :func:`edgerift.deploy.folded`.
 """
 

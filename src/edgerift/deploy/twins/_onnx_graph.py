@@ -61,7 +61,7 @@ def runtime_graph(program: Program) -> fx.GraphModule:
 
 
 def onnx_form(program: Program) -> fx.GraphModule:
-    """Build a program's graph as the runtime reads it, without poolings and factors that ONNX has no like of.
+    """Build a program's graph as the runtime reads it, without poolings and factors that ONNX cannot express.
 
     Raises :class:`~edgerift.errors.BuildError` for arguments that the exporter would drop.
     """
@@ -73,7 +73,7 @@ def onnx_form(program: Program) -> fx.GraphModule:
         elif name == _ELU:
             _place_factors(node)
         elif name == _AVERAGE_LINE and node.args[4:5] == (True,):
-            raise BuildError(f"ONNX counts otherwise with 'ceil_mode' of {name} (node '{node.name}'); leave it out")
+            raise BuildError(f"ONNX counts differently with 'ceil_mode' of {name} (node '{node.name}'); leave it out")
     return module
 
 

@@ -20,11 +20,11 @@ _VIEWING_MODULES: Final = (nn.Flatten, nn.Unflatten, nn.Identity)
 
 
 class NotPureError(Exception):
-    """A write in place may be seen through a view, or has no like that does not write."""
+    """A write in place may be seen through a view, or has no functional form."""
 
 
 def make_pure(module: fx.GraphModule) -> None:
-    """Replace each write in place by its like that does not write; raises `NotPureError` where that changes a value."""
+    """Replace each in-place operator by its functional form; raises `NotPureError` where that changes a value."""
     writing = {name for name, part in module.named_modules(remove_duplicate=False) if getattr(part, "inplace", False)}
     for node in list(module.graph.nodes):
         if not _rewrite(node, writing):

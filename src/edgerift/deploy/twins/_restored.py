@@ -1,4 +1,4 @@
-"""Twins in which one layer is back in float: what its quantization does is what they lack."""
+"""Twins in which one layer is restored to float, to isolate the effect of its quantization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.deploy.twins._twin import Twin
 from edgerift.deploy.twins._twin_graph import graph_twin
 from edgerift.errors import RecipeError, unknown_name
 
-#: How far a weight may lie from its level, in scales: half of one, and a little for float32.
+#: The largest distance of a weight from its level, in scales: a half, plus a margin for float32.
 _HALF: Final = 0.501
 
 
@@ -34,7 +34,7 @@ def layers(program: Program) -> tuple[str, ...]:
 
 
 def restored_twin(program: Program, layer: str, original_weights: Mapping[str, Tensor] | None = None) -> Twin:
-    """Make the twin of a program with graph arithmetic in which one layer is back in float.
+    """Make the twin of a program with graph arithmetic in which one layer is restored to float.
 
     What the layer writes is neither rounded nor clipped, beyond what its own activation (a ReLU) clips. The rounding
     of its weight is left out too where `original_weights[layer]` is given and really is that weight before rounding:
@@ -51,14 +51,14 @@ def restored_twin(program: Program, layer: str, original_weights: Mapping[str, T
 def unrounded_twin(program: Program) -> Twin:
     """Make the twin of a program that neither rounds nor clips any activation: its quantized weights, in float.
 
-    It is the smooth function around which the program's answers lie: its slopes are what integer arithmetic hides.
+    It is the smooth function that the program's answers approximate: its gradients are what integer arithmetic masks.
     """
     names = {node.name for node in read_program(program).graph.nodes if is_quantize(node)}
     return Twin(graph_twin(program, names), "graph")
 
 
 def restore(program: Program, names: Collection[str], original_weights: Mapping[str, Tensor] | None = None) -> Twin:
-    """Make the twin in which several layers are back in float; see :func:`restored_twin`."""
+    """Make the twin in which several layers are restored to float; see :func:`restored_twin`."""
     chosen = [layer for layer in _find(program) if layer.name in names]
     weights = {
         layer.weight.name: original_weights[layer.name].detach().cpu().float().clone()

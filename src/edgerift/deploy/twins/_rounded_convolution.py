@@ -42,8 +42,8 @@ class _RoundAndConvolve(torch.autograd.Function):
 class RoundedConvolution(nn.Module):
     """Round to a grid, then convolve: the same values and gradients as one after the other, at less memory.
 
-    What was rounded is not kept for the backward pass, which saves a tensor in three; new memory is what a twin's
-    gradient costs most beside its convolutions.
+    What was rounded is not kept for the backward pass, which saves a tensor in three; allocation dominates a
+    twin's gradient besides its convolutions.
     """
 
     def __init__(self, rounding: FakeQuantize, geometry: Geometry) -> None:

@@ -1,4 +1,4 @@
-"""The twin that learns: a program's graph with float weights, rounded again at each step."""
+"""The trainable twin: a program's graph with float weights, rounded again at each step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrainableTwin(nn.Module):
     """A program that learns: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`, with float weights as parameters.
 
     Each forward pass rounds weights and activations as the converted program would, so that training sees the
-    quantization that ships. In training mode the activations' ranges follow the batches while `ranges.observing`.
+    quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`.
     """
 
     def __init__(self, program: Program, weights: Mapping[str, FloatWeight] | None = None) -> None:
@@ -59,7 +59,7 @@ class TrainableTwin(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits `[N,K]` of images `[N,3,H,W]` in `[0,1]`."""
-        # The grids follow from the ranges alone, so that a run which goes on from a checkpoint has the same ones.
+        # The grids follow from the ranges alone, so that a run which resumes from a checkpoint has the same ones.
         self.ranges.refresh()
         logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
         return logits

@@ -48,7 +48,7 @@ class Twin(nn.Module):
 def twin(program: Program, arithmetic: str = "graph") -> Twin:
     """Make the differentiable twin of a program.
 
-    `arithmetic` says whose rounding it follows:
+    `arithmetic` selects the rounding that it follows:
 
     - `"graph"`: the converted graph's own, quantize and dequantize in float32; bit-equal to `program.module()`.
     - `"xnnpack"`: the integer kernels of XNNPACK, which ExecuTorch runs: int32 biases, fixed-point residual adds,

@@ -1,4 +1,4 @@
-"""DivQAT as published, alone and behind defences of its answers, and the ways to hold it."""
+"""DivQAT as published, alone and behind defences of its answers, and ways to bound it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ variant(
         title="DivQAT held by a hinge (Jensen-Shannon, gated)",
         look=Look("#12a594", "<"),
         training=Divqat(alpha=20.0, direction="jensen-shannon", gate=0.2, hinge=0.3),
-        # The hinge is a distance, which has an end of its own.
+        # The hinge is a distance, bounded by itself.
         highest=1.2,
     ),
     rank=9,

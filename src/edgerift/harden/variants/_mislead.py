@@ -11,7 +11,7 @@ variant(
         title="Misleading targets (ours)",
         look=Look("#d6246e", "*"),
         training=MisleadingTargets(),
-        # A distance, which has an end of its own.
+        # A distance, bounded by itself.
         highest=1.2,
     ),
     rank=10,

@@ -1,4 +1,4 @@
-"""The baseline that only makes a build less sure."""
+"""The baseline that only makes a build less confident."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ variant(
         title="QAT with label smoothing",
         look=Look("#7b4fa3", "p"),
         training=LabelSmoothing(),
-        # A share, which has an end of its own.
+        # A share, bounded by itself.
         highest=0.9,
     ),
     rank=13,

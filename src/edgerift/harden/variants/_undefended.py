@@ -1,4 +1,4 @@
-"""What nobody defends: the original and its plain builds."""
+"""The undefended variants: the original and its plain builds."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class ExecuTorchBuild:
         """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
         parts = in_batches(images, self._largest)
         if list(images.shape[1:]) != self._image:
-            # ExecuTorch would take any shape that fits into the planned memory, and answer nonsense.
+            # ExecuTorch would take any shape that fits into the planned memory, and return garbage.
             raise BuildError(f"{self.path.name} takes images {self._image}; got {list(images.shape[1:])}")
         try:
             answers = [self._method.call([to_float(part)])[0].clone() for part in parts]
@@ -81,7 +81,7 @@ class ExecuTorchBuild:
         return torch.cat(answers)
 
     def fingerprint(self) -> Fingerprint:
-        """Say what decides this build's answers."""
+        """Return what determines this build's answers."""
         return fingerprint(self.runtime, importlib.metadata.version("executorch"), self.path)
 
     def integer_macs(self) -> float:

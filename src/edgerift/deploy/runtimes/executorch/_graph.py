@@ -19,7 +19,7 @@ _PAD: Final = "aten.pad.default"
 
 
 def executorch_graph(program: Program) -> fx.GraphModule:
-    """Rewrite a program for ExecuTorch; the module computes what the program computes, to the bit.
+    """Rewrite a program for ExecuTorch; the module is bit-equal to the program.
 
     Raises :class:`~edgerift.errors.BuildError` for a padding that would fix the batch size.
     """
@@ -69,7 +69,7 @@ def _clamp_levels(graph: fx.Graph, region: Region) -> None:
 
 
 def _give_each_reader_its_own(graph: fx.Graph, dequantize: fx.Node) -> None:
-    """Copy a dequantization for each reader, since the lowering gives it away with the first one's kernel."""
+    """Copy a dequantization for each reader, since the lowering consumes it with the first one's kernel."""
     for reader in list(dequantize.users)[1:]:
         with graph.inserting_before(reader):
             reader.replace_input_with(dequantize, graph.node_copy(dequantize))

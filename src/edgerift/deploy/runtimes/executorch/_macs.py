@@ -104,7 +104,7 @@ def _payload(program: Json, delegate: Json, segments: bytes) -> bytes:
 
 
 def _xnnpack_graph(payload: bytes, path: Path) -> bytes:
-    """Cut the graph out of what XNNPACK is given: a header, the graph, then the constants.
+    """Extract the graph from XNNPACK's data: a header, the graph, then the constants.
 
     Source: `XNNHeader` in executorch/backends/xnnpack/serialization/xnnpack_graph_serialize.py.
     """
@@ -115,12 +115,12 @@ def _xnnpack_graph(payload: bytes, path: Path) -> bytes:
 
 
 def _parse(root: Path, schema: Path, data: bytes, path: Path) -> Json:
-    """Turn a flatbuffer into JSON with the compiler that ExecuTorch brings along."""
+    """Turn a flatbuffer into JSON with the compiler that ExecuTorch ships."""
     bundled = root / "data" / "bin" / "flatc"
     compiler = str(bundled) if bundled.is_file() else shutil.which("flatc")
     if compiler is None:
         raise MissingRuntimeError(
-            "reading a .pte needs `flatc`, which ExecuTorch brings: pip install 'edgerift[executorch]'"
+            "reading a .pte needs `flatc`, which ExecuTorch ships: pip install 'edgerift[executorch]'"
         )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "data.bin"

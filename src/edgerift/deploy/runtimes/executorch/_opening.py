@@ -1,4 +1,4 @@
-"""Opens a `.pte`, with what that takes and no more; a child process that tries a file imports this alone."""
+"""Opens a `.pte` with the fewest imports; a child process that tries a file imports this alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def import_runtime() -> Any:
-    """Import ExecuTorch's runtime alone; `executorch.runtime` imports the whole compiler for the sake of a warning."""
+    """Import ExecuTorch's runtime alone; `executorch.runtime` imports the whole compiler to give a warning."""
     import torch  # noqa: F401 -- Its libraries have to be loaded before the extension's.
     from executorch.extension.pybindings import _portable_lib
 

@@ -22,15 +22,15 @@ from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import to_float
 from edgerift.steps import write_whole
 
-#: On processors with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
-#: logits differ in the last bit. In pieces of this many, images get the same answers however many are asked at once.
+#: On CPUs with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
+#: logits differ in the last bit. In pieces of this many, the answers do not depend on the batch size.
 _LARGEST_PIECE: Final = 16
-#: Inductor takes an example batch that equals the bound or a count of channels for one that never changes.
+#: Inductor treats an example batch size that equals the bound or a number of channels as a constant.
 _EXAMPLE_BATCH: Final = 13
 
 
 def compile_program(program: Program, path: Path) -> None:
-    """Compile a program to machine code for this processor and write the `.pt2`.
+    """Compile a program to machine code for this CPU and write the `.pt2`.
 
     Raises :class:`~edgerift.errors.MissingRuntimeError` without a C++ compiler and
     :class:`~edgerift.errors.BuildError` when Inductor refuses the program.
@@ -60,7 +60,7 @@ def open_artefact(path: Path) -> InductorBuild:
 
 
 def missing_compiler() -> str | None:
-    """Say what this machine lacks: the C++ compiler that Inductor calls (`g++`, or what `CXX` names), or nothing."""
+    """Name what this machine lacks: the C++ compiler that Inductor calls (`g++`, or `CXX`), or nothing."""
     from torch._inductor import config
 
     if any(shutil.which(name) is not None for name in config.cpp.cxx if name):
@@ -103,7 +103,7 @@ class InductorBuild:
         return answer
 
     def fingerprint(self) -> Fingerprint:
-        """Say what decides this build's answers."""
+        """Return what determines this build's answers."""
         return fingerprint(self.runtime, torch.__version__, self.path)
 
     def integer_macs(self) -> float:
@@ -114,7 +114,7 @@ class InductorBuild:
 def _options(total_macs: int) -> dict[str, Any]:
     return {
         "freezing": True,  # Only frozen weights are packed for the int8 kernels.
-        "cpp.dynamic_threads": True,  # Else the number of threads of this process is compiled in.
+        "cpp.dynamic_threads": True,  # Otherwise this process's number of threads is compiled in.
         "aot_inductor.compile_wrapper_opt_level": "O0",  # The wrapper only calls kernels, which keep their own level.
         "aot_inductor.metadata": {TOTAL_MACS: str(total_macs)},
     }
@@ -127,7 +127,7 @@ def _inductor() -> Any:
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    """Lay images out as the machine code reads them; it does not look."""
+    """Lay images out as the machine code reads them, which does not check."""
     return images.contiguous(memory_format=torch.channels_last)
 
 

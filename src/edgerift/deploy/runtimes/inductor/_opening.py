@@ -1,4 +1,4 @@
-"""Opens a `.pt2`, with what that takes and no more; a child process that tries a file imports this alone."""
+"""Opens a `.pt2` with the fewest imports; a child process that tries a file imports this alone."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def import_runtime() -> Any:
 
 
 def ask_once(path: str, threads: int) -> None:
-    """Open a `.pt2`, which does not record the images that it takes."""
+    """Open a `.pt2`, which does not record its input size."""
     import_runtime().aoti_load_package(path)

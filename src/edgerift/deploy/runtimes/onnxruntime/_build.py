@@ -72,7 +72,7 @@ class OnnxRuntimeBuild:
         return torch.cat([torch.from_numpy(answer) for answer in answers])
 
     def fingerprint(self) -> Fingerprint:
-        """Say what decides this build's answers."""
+        """Return what determines this build's answers."""
         return fingerprint(self.runtime, importlib.metadata.version("onnxruntime"), self.path)
 
     def integer_macs(self) -> float:
@@ -105,7 +105,7 @@ def _export(program: Program) -> bytes:
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause: the exporter wraps it in advice on its own steps."""
+    """The innermost cause: the exporter wraps it in its own advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     return first_line(error)

@@ -1,4 +1,4 @@
-"""The files that an ONNX model keeps its weights in, beside itself."""
+"""The external weight files of an ONNX model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UnreadableModelError(BuildError):
 
 
 def weight_files(path: Path) -> tuple[str, ...]:
-    """Name the files that an ONNX model's tensors lie in, as the model names them; none for one that is whole.
+    """List the external files of an ONNX model's tensors, as the model names them; none for a self-contained one.
 
     Raises :class:`~edgerift.errors.BuildError` for a model that cannot be read, and for a file that is missing or lies
     outside the model's folder.

@@ -47,7 +47,7 @@ def _optimised(path: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    # A graph that is saved after optimisation fits this machine alone, which is meant and would be warned of.
+    # A graph that is saved after optimisation fits this machine alone: intended, but it would give a warning.
     options.log_severity_level = 3
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "optimised.onnx"

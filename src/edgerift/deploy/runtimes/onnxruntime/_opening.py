@@ -1,4 +1,4 @@
-"""Opens an `.onnx`, with what that takes and no more; a child process that tries a file imports this alone."""
+"""Opens an `.onnx` with the fewest imports; a child process that tries a file imports this alone."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _verdict(card: Card) -> str:
         part = card.quadrants[name]
         changed = percent((part["only_original_right"] + part["only_build_right"]) / card.images, 2)
         lines.append(
-            f"{name}: {part['only_original_right']} of {card.images} images are right on the original but wrong on this "
-            f"build, {part['only_build_right']} the other way round (correctness differs on {changed})."
+            f"{name}: {part['only_original_right']} of {card.images} images are right on the original but wrong on "
+            f"this build, {part['only_build_right']} the other way round ({changed} differ in correctness)."
         )
     return "\n".join(lines)

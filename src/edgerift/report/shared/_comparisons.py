@@ -113,7 +113,7 @@ def _each(found: Facts, words: Callable[[Hardening], str]) -> str:
 
 
 def victim_title(found: Facts, victim: str) -> str:
-    """Name a victim as the tables of comparisons do; a bare name where it was not compared."""
+    """Name a victim as the tables of comparisons do; a bare name where no document compares it."""
     return next(
         (cell.hardening.victim[victim].title for cell in found.result.thefts if victim in cell.hardening.victim), victim
     )

@@ -240,7 +240,7 @@ def paper_note(target: Target) -> str:
     """Say where the paper's results for a target come from."""
     tables = "table V" if target == "mobile" else "tables III and IV"
     return (
-        f"The paper's results are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
         "and a soft-label attacker."
     )
 

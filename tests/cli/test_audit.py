@@ -219,7 +219,7 @@ def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tm
     audit = read_audit(tmp_path / "out")
     assert (audit.evasion, list(audit.theft.thieves)) == (None, ["soft", "hard"])
     assert held.out.splitlines()[0].strip() == (
-        "lenet on digits, ptq for server on onnxruntime, 48 questions about digits collages"
+        "lenet on digits, ptq for server on onnxruntime, 48 queries from digits collages"
     )
     assert held.out.splitlines()[-1] == "The gate holds."
     page = (tmp_path / "out" / "report.html").read_text()
@@ -431,7 +431,7 @@ def test_a_card_says_what_does_not_belong_together(run, small_pair, tmp_path):
     zoo.save(original, tmp_path / "pair" / "original.safetensors")
     told = " ".join(run(*asked).out.split())
     assert "The program was made from another original than this one." in told
-    assert "The onnxruntime build was not compiled from this program; build it anew." in told
+    assert "The onnxruntime build was not compiled from this program; rebuild it." in told
 
 
 def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):

@@ -26,7 +26,7 @@ def described(small_pair, **fields):
 def test_it_writes_what_was_stolen_and_says_when_it_was_blind(run, given, tmp_path):
     done = run(*given, "--attack", "dfme", "--budget", 120, "--out", tmp_path / "out")
     assert (done.code, {path.name for path in (tmp_path / "out").iterdir()}) == (0, FILES)
-    assert "112 questions to the victim about whole grey levels" in " ".join(done.out.split())
+    assert "112 queries of the victim with generated whole grey levels" in " ".join(done.out.split())
     assert "The attack was blind: its finite differences (epsilon 0.001)" in " ".join(done.out.split())
     theft = DataFreeTheft.model_validate_json((tmp_path / "out" / "theft.json").read_text())
     assert (theft.spent, theft.curve[-1].zero_share) == (112, pytest.approx(1, abs=0.3))

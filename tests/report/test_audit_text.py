@@ -21,7 +21,7 @@ def shown(text: RenderableType) -> str:
 def test_ends_with_the_verdict(tmp_path: Path, verdict: str, last: str) -> None:
     text = shown(audit_text(made_audit(tmp_path, findings=3, verdict=verdict)))
     assert text.splitlines()[-1] == last
-    assert "3 of 350 images that both models get right could be changed" in text
+    assert "3 of 350 images that both models classify correctly could be perturbed" in text
     assert ("fails │" in text) == (verdict == "fail")
 
 
@@ -30,10 +30,10 @@ def test_tells_what_speaks_and_where_to_look(tmp_path: Path) -> None:
     assert "warning more-steps: 12 of 341 images were found in the last fifth" in text
     assert "zero-gradients" not in text
     assert (
-        "Further training alone opens a wider rift than the build has: 0.9 % on the build, 11.8 % on the control"
+        "Fine-tuning alone opens a larger gap than the build has: 0.9 % on the build, 11.8 % on the control"
         in " ".join(text.split())
     )
-    assert "Layer that matters most: body.stage3.block0.conv2" in text
+    assert "Most important layer: body.stage3.block0.conv2; restoring it to float fixes" in text
     assert "Report: out/report.html" in text
     assert "Replay a finding: edgerift replay out/findings/00002.json" in text
 
@@ -47,9 +47,9 @@ def test_names_are_neither_markup_nor_commands(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
-def test_tells_what_each_thief_took(tmp_path: Path) -> None:
+def test_tells_the_result_of_each_attacker(tmp_path: Path) -> None:
     text = shown(audit_text(made_audit(tmp_path)))
-    assert "resnet8 on digits, qat for mobile on executorch, 2,000 questions about digits collages" in text
+    assert "resnet8 on digits, qat for mobile on executorch, 2,000 queries from digits collages" in text
     rows = {
         line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]]
         for line in text.splitlines()
@@ -58,7 +58,7 @@ def test_tells_what_each_thief_took(tmp_path: Path) -> None:
     assert rows["soft"] == ["98.2 %", "96.4 % to 99.3 %", "4.2 %", "10.2 %", "0.8 %"]
     assert rows["hard"] == ["95.2 %", "92.7 % to 97.1 %", "7.5 %", "10.2 %", "2.8 %"]
     assert (
-        "A thief who asks 2,000 questions gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
+        "An attacker with 2,000 queries gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
         in text
     )
 
@@ -66,7 +66,7 @@ def test_tells_what_each_thief_took(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left_out", ["evasion", "theft"])
 def test_only_what_was_examined_is_told(tmp_path: Path, left_out: str) -> None:
     text = shown(audit_text(made_audit(tmp_path).replace(**{left_out: None}), Path("out")))
-    assert ("could be changed" in text) == (left_out == "theft")
+    assert ("could be perturbed" in text) == (left_out == "theft")
     assert ("Replay a finding" in text) == (left_out == "theft")
-    assert ("A thief who asks" in text) == (left_out == "evasion")
+    assert ("An attacker with" in text) == (left_out == "evasion")
     assert text.splitlines()[-1] == "The gate fails."

@@ -272,7 +272,7 @@ def test_the_text_tells_every_number_whole(card):
         f"{found.max_lsb:.1f}",
     ]
     assert text.startswith(f"ptq for mobile, {COUNT} test images of made")
-    assert f"onnxruntime: {part['only_original_right']} of {COUNT} images that the original gets right" in " ".join(
+    assert f"onnxruntime: {part['only_original_right']} of {COUNT} images are right on the original" in " ".join(
         text.split()
     )
 

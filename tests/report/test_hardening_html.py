@@ -101,11 +101,11 @@ def test_says_how_it_was_measured(tmp_path: Path) -> None:
     for said in (
         "Undefended, the clones are good.",
         "DivQAT: it holds back both thieves.",
-        "each asked 2,000 questions about digits collages, of a budget of 2,500",
+        "each made 2,000 queries from digits collages, of a budget of 2,500",
         "l1 0.6 from the QAT build and a loss of 5 points of accuracy",
-        "l1 0.006 apart on the test images and 0.026 on the questions",
-        "one clone with one seed: a difference of a point or two is within another seed's reach",
-        "appears at alpha 0.071 and turns the label at 0.113",
+        "l1 0.006 apart on the test images and 0.026 on the queries",
+        "one clone with one seed: a difference of a point or two is within seed-to-seed variation",
+        "appears at alpha 0.071 and flips the label at 0.113",
         "2512.23948",
     ):
         assert said in page.text
@@ -167,7 +167,7 @@ def test_what_is_not_known_has_no_section(tmp_path: Path, paper: bool) -> None:
 def test_only_alphas_of_its_own_are_shown(tmp_path: Path) -> None:
     _, _, page = render(tmp_path, search=False)
     assert "Theory" not in page.text
-    assert "Figures of the alphas that were stolen" in page.text
+    assert "Results of the alphas that were attacked" in page.text
     assert "digits, alpha 0.3: defender's error" in page.all("img")[1]["alt"]
 
 

@@ -45,7 +45,7 @@ def test_main_table_has_the_documents_figures_and_the_papers_beside_them() -> No
 def test_second_table_has_what_the_defences_do() -> None:
     hardening = made_hardening()
     _, (headings, *rows), *_ = tables(hardening_markdown(hardening))
-    assert headings[1] == "l1 on the questions"
+    assert headings[1] == "l1 on the queries"
     for row, (name, part) in zip(rows, hardening.victim.items(), strict=True):
         assert row[1].startswith(f"{part.l1_queries.value:.3f} [")
         assert row[2] == rate(part.changed)
@@ -77,7 +77,7 @@ def test_what_is_not_known_leaves_no_trace(paper: bool) -> None:
     assert "Theory" not in text
     assert len(tables(text)) == 2
     assert "None" not in text
-    assert "Two plain QAT models" in text
+    assert "two plain QAT models" in text
 
 
 def test_text_of_the_document_ends_no_cell_and_is_no_markup() -> None:

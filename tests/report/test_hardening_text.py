@@ -64,12 +64,12 @@ def test_verdict_comes_first_and_a_search_that_it_tells_of_is_not_told_twice() -
 def test_says_how_it_was_measured_and_what_it_cannot_tell(tmp_path: Path) -> None:
     text = words(shown(made_hardening(), folder=tmp_path))
     for said in (
-        "2,000 questions about digits collages, of a budget of 2,500",
+        "2,000 queries from digits collages, of a budget of 2,500",
         "one clone with one seed",
         "l1 0.006 apart",
     ):
         assert said in text
-    assert "appears at alpha 0.071 and turns the label at 0.113" in text
+    assert "appears at alpha 0.071 and flips the label at 0.113" in text
     assert "first to cost more accuracy than allowed: none" in text
     assert str(tmp_path / "report.html") in text.replace(" ", "")
     assert "Theory" not in shown(made_hardening(search=False))

@@ -35,10 +35,10 @@ def test_theft_has_its_figures(tmp_path: Path) -> None:
         assert found[name] == f"{percent(one.value)} {bounds(one)}".replace("\N{NO-BREAK SPACE}", " ")
     assert found["At its best epoch, 13"].startswith("18.4 %")
     assert found["l1 of the defence, test images"].startswith("0.432 [0.420, 0.444]")
-    assert found["l1 of the defence, questions"].startswith("0.543")
+    assert found["l1 of the defence, queries"].startswith("0.543")
     assert found["KL(victim || clone), nats"].startswith("0.654")
     words = " ".join(text.split())
-    assert "2,000 questions about collages, of a budget of 2,500. Defence: reverse-sigmoid, beta 0.1235" in words
+    assert "2,000 queries from collages, of a budget of 2,500. Defence: reverse-sigmoid, beta 0.1235" in words
     assert str(tmp_path / "clone.safetensors") in words.replace(" ", "")
 
 

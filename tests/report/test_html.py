@@ -71,7 +71,7 @@ def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str,
     _, _, document = render(tmp_path, findings=3 if verdict == "fail" else 0, verdict=verdict)
     assert not document.open
     main = document.text.split("Checks Reproduce", 1)[1]
-    gate = main.split("images that both models get right", 1)[0]
+    gate = main.split("images that both models classify correctly", 1)[0]
     assert gate.index(heading) < gate.index("Measured") < gate.index("The upper end of the interval")
     assert gate.count("Fails:") == failed
     assert gate.count("Holds:") == 4 - failed
@@ -81,7 +81,7 @@ def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str,
 def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
     audit, _, document = render(tmp_path, findings=3)
     text = document.text.replace("\xa0", " ")
-    assert "3 of 350 images that both models get right could be changed, by at most 8 grey levels" in text
+    assert "3 of 350 images that both models classify correctly could be perturbed, by at most 8 grey levels" in text
     assert "0.9 % [0.2, 2.5]." in text
     assert "Of 400 test images 350 were attacked" in text
     for part in (*audit.flags, *audit.evasion.layers):
@@ -91,7 +91,7 @@ def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
     assert "p = 0.688" in text
     assert audit.pair.fingerprint.sha256 in text
     assert "11.8 %" in text
-    assert "the two axes hold 41.2 % and 18.7 % of the variance" in text
+    assert "the two axes explain 41.2 % and 18.7 % of the variance" in text
 
 
 def test_shows_every_finding_with_its_replay(tmp_path: Path) -> None:
@@ -120,9 +120,9 @@ def test_says_what_a_finding_at_even_odds_means(tmp_path: Path) -> None:
     leads = [one.build_probability - one.build_right_probability for one in audit.evasion.findings]
     sure, undecided = sum(lead >= 0.5 for lead in leads), sum(lead < 0.1 for lead in leads)
     text = document.text.replace("\xa0", " ")
-    assert re.search(rf"Sure of the wrong class by 50 points and more {sure} findings", text)
+    assert re.search(rf"Confident in the wrong class by 50 points and more {sure} findings", text)
     assert re.search(rf"Undecided by less than 10 points {undecided} finding", text)
-    assert "At about 50/50 the build has no opinion" in text
+    assert "At about 50/50 the build is undecided" in text
     unknown = tuple(one.replace(build_right_probability=None) for one in audit.evasion.findings)
     assert "no opinion" not in audit_html(change_evasion(audit, findings=unknown), tmp_path)
 
@@ -247,19 +247,19 @@ def test_the_theft_has_its_section(tmp_path: Path) -> None:
     audit, _, document = render(tmp_path)
     text = document.text.replace("\xa0", " ")
     sentence = (
-        "A thief who asks 2,000 questions gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
+        "An attacker with 2,000 queries gets a clone that agrees with the build on 98.2 % [96.4, 99.3] of the test"
     )
     assert text.count(sentence) == 2
-    section = text.split("A thief sees nothing but the build's answers.", 1)[1]
+    section = text.split("The attacker has black-box access to the build", 1)[1]
     assert section.index(
         "a resnet8 trained 15 epochs on probabilities 10.2 % [7.5, 13.6] 4.2 % [2.5, 6.7] 0.8 % epoch 12"
     )
     assert section.index(
         "a resnet8 trained 15 epochs on labels alone 10.2 % [7.5, 13.6] 7.5 % [5.1, 10.5] 2.8 % epoch 12"
     )
-    assert "the dashed line is one class for all images, 10.5 %" in section
+    assert "the dashed line is a constant prediction, 10.5 %" in section
     assert "2,000 images of digits collages, of a budget of 2,000" in section
-    assert "none: the build answers with all its probabilities" in section
+    assert "none: the build returns all class probabilities" in section
     assert audit.theft is not None
 
 
@@ -278,7 +278,7 @@ def test_a_page_about_one_threat_is_whole(tmp_path: Path, left_out: str, section
     links = [one["href"] for one in document.all("a") if one["href"] != "#main"]
     assert links == [f"#{name}" for name in sections]
     assert sum(one.get("class") == "outcome" for one in document.all("p")) == 1
-    for word in {"evasion": ("evasive", "attacked"), "theft": ("clone", "thief")}[left_out]:
+    for word in {"evasion": ("evasive", "attacked"), "theft": ("clone", "extraction")}[left_out]:
         body = document.text.split("Checks Reproduce", 1)[1]
         gate, rest = body.split("Limit", 1)[0], body.split("Accuracy of the build", 1)[1]
         assert word not in gate.lower() + rest.lower(), word

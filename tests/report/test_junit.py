@@ -77,8 +77,8 @@ def test_tells_of_the_threats_that_were_examined(tmp_path: Path) -> None:
     cases = cases_of(suite_of(audit))
     assert "edgerift.audit.check.questions" in cases
     assert cases["edgerift.audit.gate.stolen"].is_passed
-    assert "could be changed" in said(audit)
-    assert "A thief who asks 2,000 questions" in said(audit)
-    assert "thief" not in said(audit.replace(theft=None))
-    assert said(audit.replace(evasion=None)).startswith("A thief")
+    assert "could be perturbed" in said(audit)
+    assert "An attacker with 2,000 queries" in said(audit)
+    assert "An attacker" not in said(audit.replace(theft=None))
+    assert said(audit.replace(evasion=None)).startswith("An attacker")
     assert "edgerift.audit.check.black-box" not in cases_of(suite_of(audit.replace(evasion=None)))

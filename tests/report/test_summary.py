@@ -27,7 +27,7 @@ def test_tells_the_verdict_the_gate_the_attacks_and_the_thefts(tmp_path: Path) -
     lines = text.splitlines()
     assert lines[0] == "# edgerift audit: fail"
     assert lines[2] == "resnet8 on digits, qat for mobile on executorch"
-    assert "30 of 350 images that both models get right could be changed" in text
+    assert "30 of 350 images that both models classify correctly could be perturbed" in text
     gate, attacks, thefts = tables(text)
     assert [row[-1] for row in gate[1:]] == ["fails", "holds", "fails", "holds"]
     assert gate[1][1:3] == ["12.0 %", "5.0 %"]
@@ -64,7 +64,7 @@ def test_a_replay_that_runs_code_asks_for_trust(tmp_path: Path, model: str, runt
 def test_a_threat_that_was_not_examined_is_not_there(tmp_path: Path, left_out: str) -> None:
     text = audit_summary(made_audit(tmp_path).replace(**{left_out: None}))
     assert ("## Attacks" in text, "## Replay" in text) == (left_out != "evasion",) * 2
-    assert ("## Theft" in text) == (left_out != "theft")
+    assert ("## Model extraction" in text) == (left_out != "theft")
 
 
 def test_names_are_no_markup(tmp_path: Path) -> None:
@@ -126,7 +126,10 @@ def test_counts_how_sure_the_build_is(tmp_path: Path) -> None:
     # Leads of 0.5, which is sure, 0.75, 0.4375, 0.09375 and 0.
     given = [(0.75, 0.25), (0.875, 0.125), (0.6875, 0.25), (0.5, 0.40625), (0.5, 0.5)]
     text = audit_summary(leads(made_audit(tmp_path), *given))
-    assert "The build is sure of the wrong class in 2, leaning to it in 1, undecided in 2 of the 5 findings." in text
+    assert (
+        "The build is confident in the wrong class in 2, leaning towards it in 1, undecided in 2 of the 5 findings."
+        in text
+    )
 
 
 def test_an_audit_without_the_leads_says_nothing_of_them(tmp_path: Path) -> None:

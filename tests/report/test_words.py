@@ -1,4 +1,4 @@
-"""What the reports say of the control and of the thief."""
+"""What the reports say of the control and of the attacker."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ SHARES = st.floats(-1, 1)
 @pytest.mark.parametrize(
     ("evasive", "p", "said"),
     [
-        (10, 1e-9, "Quantization opens the rift wider"),
-        (348, 0.01, "Further training alone opens a wider rift"),
-        (300, 0.05, "Further training alone opens as wide a rift"),
+        (10, 1e-9, "Quantization opens a larger gap"),
+        (348, 0.01, "Fine-tuning alone opens a larger gap"),
+        (300, 0.05, "Not significant: fine-tuning alone can explain"),
     ],
 )
 def test_the_control_is_read_by_its_test(tmp_path: Path, evasive: int, p: float, said: str) -> None:
@@ -29,9 +29,9 @@ def test_the_control_is_read_by_its_test(tmp_path: Path, evasive: int, p: float,
 
 
 @pytest.mark.parametrize(
-    ("spent", "said"), [(1, "A thief who asks 1 question gets"), (50_000, "asks 50,000 questions gets")]
+    ("spent", "said"), [(1, "An attacker with 1 query gets"), (50_000, "with 50,000 queries gets")]
 )
-def test_the_thief_pays_by_the_question(spent: int, said: str) -> None:
+def test_the_attacker_pays_per_query(spent: int, said: str) -> None:
     part = made_theft()
     part = part.replace(thieves={"soft": theft(7, 17, 3, spent=spent)})
     assert said in str(theft_outcome(part))

@@ -1,7 +1,7 @@
-"""Facts: every figure of a study as one long table, and what of a paper's claims they bear out.
+"""Facts: every figure of a study as one long table, and which of a paper's claims they support.
 
 A figure is declared once, in the registry `readings`: its metric and how it is read from a part of a document. Tables,
-pictures, claims and tracking ask the facts for it.
+figures, claims and tracking select it from the facts.
 """
 
 from edgerift.facts import readings as readings

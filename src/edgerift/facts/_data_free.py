@@ -1,4 +1,4 @@
-"""The thefts without images of one original: which there are, and at which epsilon they count."""
+"""The data-free extraction attacks on one original, and the epsilon at which each is reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgerift.harden import best_epsilon, published_epsilon
 
 
 class Theft(NamedTuple):
-    """What a theft is of, besides data set, original and seed."""
+    """The fields that identify an extraction, besides data set, original and seed."""
 
     attack: str
     victim: str
@@ -22,13 +22,13 @@ class Theft(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The attack with its epsilon and the control that it is."""
+        """The attack with its epsilon and its control."""
         return theft_name(self.attack, self.epsilon, self.control)
 
 
 @dataclass(frozen=True)
 class Thefts:
-    """The thefts without images of the victims of one original, over the seeds."""
+    """The data-free extraction attacks on the victims of one original, over the seeds."""
 
     data: str
     original: str
@@ -45,7 +45,7 @@ class Thefts:
         return self.facts.distinct("victim")
 
     def all(self) -> list[Theft]:
-        """List what was stolen: attack by attack and victim by victim, by rising epsilon, the controls last."""
+        """List the extractions by attack, victim and rising epsilon, the controls last."""
         attacks, victims = self.attacks, self.victims
         return sorted(
             (Theft(*fields) for fields in self.facts.by("attack", "victim", "epsilon", "control")),
@@ -58,37 +58,37 @@ class Thefts:
         )
 
     def of(self, theft: Theft) -> Facts:
-        """Select the facts of a theft."""
+        """Select the facts of an extraction."""
         return self.facts.where(**theft._asdict())
 
     def epsilons(self, attack: str, victim: str) -> list[float]:
-        """List the epsilons that an attack was tried at, as it is."""
+        """List the epsilons of an attack, controls excluded."""
         tried = self.facts.where(attack=attack, victim=victim, control=None).distinct("epsilon")
         return sorted(epsilon for epsilon in tried if epsilon is not None)
 
     def best_epsilon(self, attack: str) -> float | None:
-        """Choose the epsilon at which an attack's clones of the plain build err least on the validation images."""
+        """Choose the epsilon with the lowest validation error of an attack's clones of the plain build."""
         cells = self.facts.result.data_free
         own = [cell.comparison for cell in cells if (cell.data, cell.original) == (self.data, self.original)]
         return best_epsilon(own, attack)
 
     def as_published(self, attack: str, victim: str) -> Theft:
-        """Name the theft by an attack whose differences go as far as in its publication."""
+        """Name the extraction by an attack at its published epsilon."""
         return Theft(attack, victim, published_epsilon(attack))
 
     def at_best(self, attack: str, victim: str) -> Theft:
-        """Name the theft at the epsilon that is best against the plain build, or at the only one."""
+        """Name the extraction at the epsilon that is best against the plain build, or at the only one."""
         own, best = self.epsilons(attack, victim), self.best_epsilon(attack)
         return Theft(attack, victim, best if best in own or not own else own[0])
 
     def main(self, attack: str, victim: str) -> list[Theft]:
-        """List the thefts of a victim at the epsilon best against the plain build, and at the published one."""
+        """List the extractions of a victim at the epsilon best against the plain build, and at the published one."""
         thefts = dict.fromkeys((self.at_best(attack, victim), self.as_published(attack, victim)))
         return [theft for theft in thefts if self.of(theft)]
 
 
 def data_free_places(found: Facts) -> list[Thefts]:
-    """List the places of the grid that any seed has thefts without images of, in the study's order."""
+    """List the cells of the grid with data-free extraction for any seed, in the study's order."""
     own = found.of(*of.DATA_FREE.readings, *of.CURVE.readings).by("data", "original")
     study = found.study
     places = ((data, original) for data in study.data for original in study.originals)
@@ -96,7 +96,7 @@ def data_free_places(found: Facts) -> list[Thefts]:
 
 
 def published_attacks(found: Facts) -> dict[str, str]:
-    """List the columns of the DivQAT paper's table III that there are thefts for, with the names of their attacks."""
+    """List the columns of the DivQAT paper's table III with results, and the names of their attacks."""
     return {
         column: attack
         for place in data_free_places(found)

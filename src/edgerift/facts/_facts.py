@@ -1,4 +1,4 @@
-"""The facts of a study: which there are, and how they are asked for."""
+"""The facts of a study, and how to select them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edgerift.study import Study, StudyResult
 class Facts(Sequence[Fact]):
     """Facts of one study, in the order of its documents; a selection of them is of the same kind.
 
-    `result` is the document, for what is no figure: titles, settings, pictures.
+    `result` is the document, for everything that is not a value: titles, settings, pictures.
     """
 
     def __init__(self, result: StudyResult, found: Iterable[Fact]) -> None:
         self.result = result
         self._all = tuple(found)
-        # Tables and figures ask the same again and again.
+        # Tables and figures repeat the same selections.
         self._sorted: dict[tuple[str, ...], dict[tuple[Any, ...], Facts]] = {}
         self._selected: dict[tuple[tuple[str, object], ...], Facts] = {}
 
@@ -35,16 +35,16 @@ class Facts(Sequence[Fact]):
         return iter(self._all)
 
     def of(self, *readings: Reading[Any], **wanted: object) -> Facts:
-        """Select the measured facts of some readings, whose fields are as wanted.
+        """Select the measured facts of some readings, whose fields have the given values.
 
-        A field may be wanted to be one of several values, given as a frozen set. Published facts come with
+        Several values of a field are given as a frozen set. Published facts come with
         `source="published"`.
         """
         one_of = readings[0] if len(readings) == 1 else frozenset(readings)
         return self.where(**{"reading": one_of, "source": "measured", **wanted})
 
     def where(self, **wanted: object) -> Facts:
-        """Select the facts whose fields are as wanted, whatever they measure."""
+        """Select the facts whose fields have the given values, of any metric."""
         key = tuple(sorted(wanted.items(), key=lambda entry: entry[0]))
         if key not in self._selected:
             self._selected[key] = self._matching(key)
@@ -64,7 +64,7 @@ class Facts(Sequence[Fact]):
         return list(dict.fromkeys(getattr(fact, field) for fact in self._all))
 
     def by(self, *fields: str) -> dict[Any, Facts]:
-        """Sort the facts by the values of a field, or by those of several together."""
+        """Group the facts by the values of a field, or of several fields."""
         found = self._index(fields)
         return {values[0]: own for values, own in found.items()} if len(fields) == 1 else {**found}
 
@@ -88,7 +88,7 @@ class Facts(Sequence[Fact]):
 
 
 def facts(result: StudyResult) -> Facts:
-    """Read every figure of a study's documents; where its paper prints the same, that too."""
+    """Read every figure of a study's documents; with the paper's value where it reports the same."""
     return Facts(result, _walk(result))
 
 
@@ -103,5 +103,5 @@ def _walk(result: StudyResult) -> Iterator[Fact]:
 
 
 def record_rows(found: Facts) -> Iterator[tuple[str | float | None, ...]]:
-    """Give the rows of `records.csv`: all facts but those that are made of others."""
+    """Give the rows of `records.csv`: all facts except derived ones."""
     return (fact.cells() for fact in found if fact.reading.recorded)

@@ -1,4 +1,4 @@
-"""What can be measured, and how it is read from the parts of documents: each figure declares itself once."""
+"""The metrics, and how each is read from the parts of documents: every figure is declared once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Better: TypeAlias = Literal["owner", "attacker", "neither"]
 Value: TypeAlias = Interval | MeanInterval | float | None
 Document = TypeVar("Document")
 
-#: Between what the figures of a unit lie.
+#: The range of each unit.
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {"share": (0.0, 1.0), "l1": (0.0, 2.0), "p": (0.0, 1.0)}
 
 #: How headings write a unit, where that is another word.
@@ -32,10 +32,10 @@ ITS_TABLES: Final = "its tables"
 @final
 @dataclass(frozen=True)
 class Metric:
-    """A quantity: its name in `records.csv`, its unit, between what it lies, and for whom a high one is better.
+    """A quantity: its name in `records.csv`, its unit, its range, and for whom higher is better.
 
-    Braces in a name stand for what it is about, a defence for instance. `range` is that of the unit unless it is given.
-    `title` is what a table's heading says; the name with a capital unless it is given.
+    Braces in a name are placeholders, for a defence for instance. `range` defaults to that of the unit.
+    `title` is the heading in a table, by default the capitalized name.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Metric:
 
     @property
     def within(self) -> tuple[float, float]:
-        """The least and the greatest value that there can be."""
+        """The lowest and the highest possible value."""
         return self.range or _RANGES.get(self.unit, (0.0, math.inf))
 
     @property
@@ -62,7 +62,7 @@ class Metric:
 @final
 @dataclass(frozen=True, eq=False)
 class Reading(Generic[Document]):
-    """A figure that a part of a document has: what it measures and how it is read; None is no figure.
+    """A figure that a part of a document has: what it measures and how it is read; None for a missing value.
 
     `at` reads what the figure is over. `paper` names the tables and figures of the study's paper that have the same.
     What is not `recorded` is left out of `records.csv`, being made of what is there. `tables` name those that get a
@@ -83,9 +83,10 @@ class Reading(Generic[Document]):
 class Fact:
     """A figure, where it stands in the grid and in the paper, its interval and the number of images behind it.
 
-    `victim` is the adaptation or the row, `original` for the original itself. An attack may go without images, with an
-    `epsilon` and as a `control`, or be held `against` another one. `at` is what the figure is over: an epoch, a number
-    of gradients, an alpha, a strength, a class. `about` fills the braces of the metric's name. Shares are in [0, 1].
+    `victim` is the adaptation or the row, `original` for the original itself. An attack may be data-free, with an
+    `epsilon` and as a `control`, or be compared `against` another one. `at` is what the figure is over: an epoch, a
+    number of gradients, an alpha, a strength, a class. `about` fills the braces of the metric's name. Shares are in [0,
+    1].
     """
 
     reading: Reading[Any]
@@ -136,7 +137,7 @@ COLUMNS: Final = (
 
 
 def theft_name(attack: str, epsilon: float | None, control: str | None = None) -> str:
-    """Name an attack with its epsilon and the control that it is.
+    """Name an attack with its epsilon and its control.
 
     >>> theft_name("dfme", 0.001, "simulated"), theft_name("disguide", None)
     ('dfme, epsilon 0.001, simulated', 'disguide')

@@ -1,4 +1,4 @@
-"""How victims and attacks are called, and which of them the papers print."""
+"""The names of victims and attacks, and those that the papers report."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 from edgerift.extract import DATA_FREE
 
-#: What is made of an original before it is attacked.
+#: The adaptations of an original.
 ADAPTATIONS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT", "finetune": "float control"}
 #: The victim of an attack that is the original itself.
 ORIGINAL_VICTIM: Final = "original"
-#: The victim that hardened ones are measured against.
+#: The baseline of the hardened victims.
 PLAIN: Final = "qat"
-#: How tables and figures call the attacks without images.
+#: The names of the data-free attacks in tables and figures.
 ATTACKS: Final[Mapping[str, str]] = {name: attack.title for name, attack in DATA_FREE.items()}
 #: The attacks of the DivQAT paper's table III, by its columns: what it calls MAZE is what DFME's code runs.
 PAPER_ATTACKS: Final[Mapping[str, str]] = {"DFME": "dfme", "MAZE": "maze-dfme"}

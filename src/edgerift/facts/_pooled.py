@@ -1,4 +1,4 @@
-"""What several seeds say together: their mean, its interval, and how many they are."""
+"""Pooling over seeds: the mean, its interval, and the number of seeds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Pooled:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The interval, or the value twice where nothing is known of one."""
+        """The interval, or the value twice where there is none."""
         return self.value if self.low is None else self.low, self.value if self.high is None else self.high
 
     def times(self, factor: float) -> Pooled:
@@ -36,7 +36,7 @@ class Pooled:
 
 
 def pooled(found: Iterable[Fact], over: str = "seed", scale: float = 1.0) -> Pooled | None:
-    """Average facts that differ in their seed alone, each times `scale`; None comes back of none.
+    """Average facts that differ in their seed alone, each times `scale`; None without facts.
 
     The interval is Student's t over the seeds, cut where no figure of the metric can lie. A single seed, and seeds that
     agree exactly, whose spread is no measure of anything, have the interval of their images where they have one: the

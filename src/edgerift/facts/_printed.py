@@ -1,4 +1,4 @@
-"""What the first paper prints: the accuracies of its tables 1 and 2."""
+"""The results of the first paper: the accuracies of its tables 1 and 2."""
 
 from __future__ import annotations
 

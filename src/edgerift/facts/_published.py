@@ -1,4 +1,4 @@
-"""What the papers print, as facts beside those that were measured."""
+"""The papers' results, as facts beside the measured ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def published_theft_facts(result: StudyResult) -> Iterator[Fact]:
 
 
 def published_clone_facts(result: StudyResult) -> Iterator[Fact]:
-    """List the errors of the DivQAT paper's table III for the thefts without images that were tried as published."""
+    """List the errors of the DivQAT paper's table III for the data-free attacks run as published."""
     if result.study.paper != "divqat":
         return
     seen: set[tuple[str, str, str]] = set()

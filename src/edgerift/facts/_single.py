@@ -1,4 +1,4 @@
-"""A document of one run as the result of a study of one cell, so that whoever asks a study's facts may ask its."""
+"""A document of one run as the result of a study of one cell, so that its facts can be selected like a study's."""
 
 from __future__ import annotations
 

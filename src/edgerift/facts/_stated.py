@@ -20,9 +20,9 @@ class Stated:
 
     `difference` is of the facts of one place and seed, None where they lack one of its figures; `unit` is that of the
     difference (percentage points, percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`,
-    or below it. A claim about thefts is of the study's first target unless it looks at `every_target`; `thief` is what
-    the thieves read whose clones it compares with those of the plain build; `priced` are two victims who need not cost
-    their owner the same.
+    or below it. A claim about extraction is on the study's first target by default, or on `every_target`; `thief` is
+    the kind of labels of the attackers whose clones it compares with those of the plain build; `priced` are two victims
+    whose cost to the owner may differ.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What stands in documents in another form than a figure: clones by their labels, counts, points and slopes."""
+"""Other forms of results in documents: clones by their labels, counts, points and slopes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
 
 
 class Clone(NamedTuple):
-    """What the main thief took of a victim, by what he learnt from."""
+    """The main attacker's result on a victim, by the kind of labels."""
 
     victim: VariantPart
     labels: Literal["soft", "hard"]
@@ -26,12 +26,12 @@ class Clone(NamedTuple):
 
     @property
     def disagreement(self) -> Interval:
-        """How often clone and victim give different labels."""
+        """Disagreement of clone and victim."""
         return self.victim.disagreement.soft if self.labels == "soft" else self.victim.disagreement.hard
 
 
 class Evaded(NamedTuple):
-    """So many of so many attacked images: those of a class, or those evaded after so many gradients."""
+    """A count out of the attacked images: of a class, or evaded within a number of gradients."""
 
     evasive: int
     attacked: int
@@ -65,15 +65,15 @@ def relative_time(times: TimesPart) -> float | None:
 
 
 def correlation(masking: Masking | None) -> float | None:
-    """How the differences follow the slopes; None where nobody measured it, or there is none."""
+    """Correlation of the finite differences with the slopes; None where it was not measured or is undefined."""
     return None if masking is None else masking.correlation
 
 
 def ratio(masking: Masking | None) -> float | None:
-    """How large the differences are over the slopes."""
+    """Ratio of the finite differences to the slopes."""
     return None if masking is None else masking.ratio
 
 
 def measured(read: Callable[[Measured], float | None]) -> Callable[[CurvePoint], float | None]:
-    """Read what was measured of a clone on its way; None at a point where nothing was."""
+    """Read the intermediate measurements of a clone; None at a point without any."""
     return lambda point: None if point.measured is None else read(point.measured)

@@ -1,4 +1,4 @@
-"""The walk over a study's documents: every figure that they have, as facts."""
+"""The walk over a study's documents: all their figures, as facts."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _alphas(hardening: Hardening, place: dict[str, Any], paper: str | None) -> I
 
 
 def data_free_facts(result: StudyResult) -> Iterator[Fact]:
-    """List the figures of the thefts without images, and their curves over the questions."""
+    """List the figures of the data-free attacks, and their curves over the queries."""
     target = "" if result.study.theft is None else result.study.theft.targets[0]
     for cell in result.data_free:
         for entry in cell.comparison.entries:
@@ -155,6 +155,6 @@ def data_free_facts(result: StudyResult) -> Iterator[Fact]:
 
 
 def is_printed(entry: DataFreeEntry) -> bool:
-    """Whether the DivQAT paper has a column for such a theft."""
+    """Whether the DivQAT paper has a column for such an attack."""
     known = entry.attack in PAPER_ATTACKS.values() and entry.control is None
     return known and entry.epsilon == published_epsilon(entry.attack)

@@ -1,4 +1,4 @@
-"""The facts of a cell as points of curves: named by where they stand, in the words of `records.csv`."""
+"""The facts of a cell as points of curves: named by their place, in the words of `records.csv`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def distinct_keys(names: Iterable[str]) -> dict[str, str]:
 
 
 def _segments(fact: Fact) -> tuple[str, ...]:
-    """List what tells where a fact stands in its cell, and its metric."""
+    """List what identifies a fact within its cell, and its metric."""
     attack = theft_name(fact.attack, fact.epsilon, fact.control)
     place = [fact.victim, attack, fact.against, fact.student, fact.labels]
     place += [fact.about, fact.reading.part] if isinstance(fact.at, float) else []

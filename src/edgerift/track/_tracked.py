@@ -1,4 +1,4 @@
-"""What tracking tells of a finished cell: its settings, figures, curves and files, whoever is told."""
+"""What tracking logs of a finished cell: its settings, figures, curves and files, for any tracker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _THIEVES: Final[tuple[Literal["soft", "hard"], ...]] = ("soft", "hard")
 
 
 class File(NamedTuple):
-    """A file of the store, and the folder that it is told of in; "" for none."""
+    """A file of the store, and the folder under which it is logged; "" for none."""
 
     path: Path
     folder: str
@@ -38,7 +38,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class CellLog:
-    """All that is told of a cell; times are in milliseconds since 1970.
+    """All that is logged of a cell; times are in milliseconds since 1970.
 
     `settings` are those of its recipe and of the steps below it, each step once under its type.
     """
@@ -53,7 +53,7 @@ class CellLog:
 
 
 def cell_log(cell: Cell, study: Study, profile: str, store: Store) -> CellLog:
-    """Read what is told of a finished cell; of the steps below it only what is on this machine, nothing is fetched."""
+    """Read what is logged of a finished cell; of the steps below it only what is on this machine."""
     recipe = cell.recipe
     result = collect(study, profile, (cell,), store)
     if result.missing:
@@ -76,7 +76,7 @@ def cell_log(cell: Cell, study: Study, profile: str, store: Store) -> CellLog:
 
 
 def cell_tags(cell: Cell) -> dict[str, str]:
-    """Name what tells a cell's log from all others."""
+    """Name what identifies a cell's log."""
     return {"edgerift.recipe": cell.recipe.digest(), "edgerift.cell": cell.name}
 
 
@@ -148,7 +148,7 @@ def _tags(cell: Cell, study: Study, profile: str) -> dict[str, str]:
 
 
 def _times(recipe: Recipe, store: Store) -> tuple[int, int]:
-    """When the cell's own step began and ended: as its record tells, else when its recipe was written."""
+    """When the cell's own step began and ended: as its record says, else when its recipe was written."""
     record = Records(store).read(key_of(recipe))
     if record is not None and record.state == "finished":
         return round(1000 * (record.beat - record.seconds)), round(1000 * record.beat)
@@ -185,7 +185,7 @@ def _history(label: str, step: Recipe, store: Store) -> Iterator[Point]:
 
 
 def _told_epochs(label: str, found: Facts) -> Iterator[Point]:
-    """The epochs of a training that the report tells, as its history would."""
+    """The epochs of a training that the report holds, in the form of its history."""
     names = {
         readings.LOSS: "train_loss",
         readings.TRAINING: "train_accuracy",
@@ -198,7 +198,7 @@ def _told_epochs(label: str, found: Facts) -> Iterator[Point]:
 
 
 def _steps(recipe: PairRecipe | HardenRecipe | DataFreeHardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:
-    """Name the steps below a cell whose histories and pictures are told."""
+    """Name the steps below a cell whose histories and pictures are logged."""
     if isinstance(recipe, PairRecipe):
         yield ORIGINAL_VICTIM, recipe.pair.original
         yield "adapted", recipe.pair.program if recipe.pair.control is None else recipe.pair.control

@@ -1,4 +1,4 @@
-"""Which thefts without images tracking tells the pictures of."""
+"""The data-free attacks whose pictures tracking logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def data_free_steps(recipe: DataFreeHardenRecipe, store: Store) -> Iterator[tuple[str, Recipe]]:
-    """Give the thefts of a finished comparison, each under its name; not those of a row whose search is elsewhere."""
+    """Give the data-free attacks of a finished comparison by name; not those of a row whose search is elsewhere."""
     entries = recipe.open(store, silent).entries
     for name in recipe.compared:
         if not all((store.root / key_of(step)).is_dir() for step in recipe.victims.choosing(name)):

@@ -64,7 +64,7 @@ def track(
     Without a `uri`, which may be all that MLflow knows as a tracking URI, the runs are in the SQLite file `mlflow.db`
     in `folder`. Their files are in `mlflow-artefacts` there, for that file and for every other database; a server
     knows where to put them itself. A run is complete as soon as its status is FINISHED; one that a kill left half is
-    deleted and written anew. MLflow's telemetry is off while it works here, and for the rest of the process if MLflow
+    deleted and written again. MLflow's telemetry is off while it works here, and for the rest of the process if MLflow
     was not imported before; its global state is left alone. Raises
     :class:`~edgerift.errors.MissingRuntimeError` without the extra `tracking`, and
     :class:`~edgerift.errors.StoreError`, which shows no password, when MLflow cannot be reached or refuses.
@@ -90,7 +90,7 @@ def track(
 
 
 def _log_of(cell: Cell, study: Study, profile: str, store: Store) -> CellLog | None:
-    """Read what a finished cell logs; None for one that is not there, or damaged, which its report tells."""
+    """Read what a finished cell logs; None for one that is not there, or damaged, which its report says."""
     try:
         return cell_log(cell, study, profile, store) if store.has(cell.recipe) else None
     except StoreError:
@@ -98,7 +98,7 @@ def _log_of(cell: Cell, study: Study, profile: str, store: Store) -> CellLog | N
 
 
 def _name(tags: Mapping[str, str]) -> tuple[str | None, ...]:
-    """What tells a cell's runs from those of others."""
+    """What identifies a cell's runs."""
     return tags.get("edgerift.recipe"), tags.get("edgerift.cell")
 
 
@@ -220,7 +220,7 @@ def _check_sqlite(uri: str) -> None:
 
 @contextlib.contextmanager
 def _as_guest() -> Iterator[None]:
-    """Let MLflow work without a word to its makers, to the terminal or to a log, and put everything back."""
+    """Silence MLflow's telemetry, terminal output and logs, and restore everything afterwards."""
     loggers = [logging.getLogger(name) for name in _NOISY]
     levels = [logger.level for logger in loggers]
     with _environment(_GUEST), warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The audit as one HTML file: nothing is loaded from anywhere, and it reads offline, in the light and in the dark."""
+"""The audit as one HTML file: self-contained, readable offline, with a light and a dark theme."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
     """Render an audit as a self-contained HTML page.
 
     `folder` is the audit's folder; the PNG files of the findings are read from it and embedded, up to 200 findings or
-    16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is said so in its place.
+    16 MB. A file that is missing, or that does not hold the pixels that the audit recorded, is reported in its place.
     """
     style, script = asset("report.css"), asset("report.js")
     values = {
@@ -53,7 +53,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
 
 
 def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]:
-    """Gather what the sections about the attacks on single images show."""
+    """Collect the values of the sections about attacks on single images."""
     shown, others = pictures(evasion, folder)
     control = evasion.control
     return {
@@ -75,7 +75,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
 
 
 def _theft(theft: TheftPart) -> dict[str, Any]:
-    """Gather what the section about the stolen clones shows."""
+    """Collect the values of the section about model extraction."""
     return {
         "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
         "thieves_chart": thieves_chart(theft),

@@ -53,7 +53,7 @@ class IntervalChart:
 
 @dataclass(frozen=True)
 class Curve:
-    """One attack's way up: an SVG path in a box of 1000 by 1000, and its last value."""
+    """One attack's curve: an SVG path in a box of 1000 by 1000, and its last value."""
 
     name: str
     colour: int
@@ -96,13 +96,13 @@ def attacks_chart(evasion: EvasionPart) -> IntervalChart:
 
 
 def control_chart(evasion: EvasionPart, control: ControlPart) -> IntervalChart:
-    """Place what the main attack reaches on the build beside what it reaches on the control."""
+    """Place the main attack's evasive rate on the build beside that on the control."""
     rows = [("Quantized build", 0, evasion.main.evasive), ("Control in float", 7, control.evasive)]
     return interval_chart(rows)
 
 
 def thieves_chart(theft: TheftPart) -> IntervalChart:
-    """Place how often each thief's clone agrees with the build, beside what one class for all images reaches."""
+    """Place each attacker's clone-build agreement beside that of a constant prediction."""
     rows = ((name, number % COLOURS, agreed(one)) for number, (name, one) in enumerate(theft.thieves.items()))
     return interval_chart(rows, theft.chance)
 

@@ -28,7 +28,7 @@ Pixels = NDArray[np.uint8]
 class Picture:
     """A finding with its three pictures as `data:` addresses; None where a file is missing or not an image.
 
-    `genuine` tells whether the attacked file holds the pixels that the audit recorded.
+    `genuine` says whether the attacked file holds the pixels that the audit recorded.
     """
 
     finding: FindingPart
@@ -42,7 +42,7 @@ class Picture:
 def pictures(evasion: EvasionPart, folder: Path) -> tuple[list[Picture], list[FindingPart]]:
     """Read the findings' files: those to show, and the findings for which the page has no room.
 
-    The main attack's come first, and of these the ones in which the build is surest of its wrong answer.
+    The main attack's come first, ordered by the confidence of the build in its wrong prediction.
     """
     ordered = surest_first(evasion)
     shown: list[Picture] = []

@@ -14,7 +14,7 @@ _MARGIN = 10
 _LEAST_HEIGHT, _MOST_HEIGHT = 240, 400
 _RADIUS = 2.8
 _LONGEST_NAME = 12
-#: The marks from the back to the front: what attacks did lies over what was there before.
+#: The marks from the back to the front: attacked points are drawn over clean ones.
 KINDS = (("original", "clean"), ("build", "clean"), ("original", "attacked"), ("build", "attacked"))
 
 Place = tuple[float, float]
@@ -55,7 +55,7 @@ class Scatter:
 def scatter(part: EmbeddingPart, names: Sequence[str]) -> Scatter:
     """Place an embedding's points, both axes to the same scale.
 
-    The ten classes with the most points have colours.
+    The ten classes with the most points have colours of their own.
     """
     height, places = _fit(part.points)
     counts = Counter(part.label)

@@ -12,8 +12,8 @@ from edgerift.report.shared._words import gate_numbers, outcomes, plain, sentenc
 def audit_junit(audit: Audit) -> str:
     """Write an audit as JUnit XML with one suite, `edgerift audit`.
 
-    A rule of the gate that does not hold is a failure, and so is a check at level error; what any other check saw
-    stands in its output.
+    A rule of the gate that does not hold is a failure, and so is a check at level error; the observation of any other
+    check is in its output.
     """
     cases = [_rule_case(rule) for rule in audit.gate] + [_flag_case(flag) for flag in by_level(audit.flags)]
     counts = {

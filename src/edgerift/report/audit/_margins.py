@@ -1,4 +1,4 @@
-"""How far the build's wrong answers lie from its right ones, and what that means for a release."""
+"""By what margin the build's wrong predictions lead, and what that means for a release."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 from edgerift.audit import FindingPart
 from edgerift.measure import Interval, Rate, interval
 
-#: A lead of the wrong class, in the build's probabilities, below which it is undecided, and from which on it is sure.
+#: Lead of the wrong class in the build's probabilities: undecided below the first, confident from the second on.
 _UNDECIDED: Final = 0.1
 _SURE: Final = 0.5
 
 
 class Band(NamedTuple):
-    """Findings whose wrong answer leads by about as much: their share, and what it means to who decides."""
+    """Findings with a similar lead of the wrong class: their share, and what it means for a release."""
 
     name: str
     lead: str
@@ -32,9 +32,9 @@ def lead(finding: FindingPart) -> float | None:
 
 
 def bands(findings: Sequence[FindingPart]) -> tuple[Band, ...]:
-    """Sort findings by how sure the build is of its wrong answer, the surest first.
+    """Sort findings by the confidence of the build in its wrong prediction, the highest first.
 
-    None come back without findings, or where an audit was written without the leads.
+    Empty without findings, or where an audit was written without the leads.
     """
     leads = [gap for gap in map(lead, findings) if gap is not None]
     if not leads or len(leads) < len(findings):
@@ -49,28 +49,28 @@ def bands(findings: Sequence[FindingPart]) -> tuple[Band, ...]:
 
 
 def bands_words(findings: Sequence[FindingPart]) -> str:
-    """Say in a line in how many findings the build is sure; nothing where there is nothing to say."""
+    """Say in one line in how many findings the build is confident; empty without bands."""
     parts = [f"{band.name} in {band.share.successes}" for band in bands(findings)]
     return f"The build is {', '.join(parts)} of the {len(findings)} findings." if parts else ""
 
 
 _BANDS: Final = (
     (
-        "sure of the wrong class",
+        "confident in the wrong class",
         "50 points and more",
-        "The build is wrong and confident. A threshold on its confidence has to be strict to stop the answer; what "
-        "mends it is another build.",
+        "The build is wrong and confident. Only a strict confidence threshold rejects the prediction; fixing it takes "
+        "another build.",
     ),
     (
-        "leaning to it",
+        "leaning towards it",
         "10 to 50 points",
-        "The wrong class leads clearly. A threshold on the confidence can stop the answer, together with right answers "
-        "that are as unsure.",
+        "The wrong class leads clearly. A confidence threshold can reject the prediction, along with correct ones of "
+        "similarly low confidence.",
     ),
     (
         "undecided",
         "less than 10 points",
-        "At about 50/50 the build has no opinion: the rounding of another device, or the next frame, may turn the "
-        "answer back. To abstain where the two best scores are close stops it.",
+        "At about 50/50 the build is undecided: the rounding of another device, or the next frame, may flip the "
+        "prediction back. Abstaining where the top-2 scores are close rejects it.",
     ),
 )

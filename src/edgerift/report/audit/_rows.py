@@ -1,4 +1,4 @@
-"""What the reports list, in the order in which it is read."""
+"""What the reports list, in reading order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgerift.audit import EvasionPart, FindingPart, FlagPart, LayerPart
 from edgerift.measure import Interval, Rate, interval
 from edgerift.report.shared._words import class_name
 
-#: How grave a flag is, the gravest first.
+#: Levels of a flag, the most severe first.
 LEVELS = ("error", "warning", "note", "ok")
 
 
@@ -18,7 +18,7 @@ LEVELS = ("error", "warning", "note", "ok")
 class ClassRow:
     """One class under the main attack; `rate` is None when none of its images was attacked.
 
-    `instead` is the wrong answer that the build gives most often, `instead_count` how often.
+    `instead` is the most common wrong prediction of the build, `instead_count` its count.
     """
 
     name: str
@@ -35,7 +35,7 @@ def attack_order(evasion: EvasionPart) -> tuple[str, ...]:
 
 
 def class_rows(evasion: EvasionPart, classes: Sequence[str]) -> list[ClassRow]:
-    """List the classes, the most evasive share first."""
+    """List the classes by evasive share, the highest first."""
     answers: dict[str, Counter[int]] = {}
     for finding in evasion.findings:
         if finding.attack == evasion.main_attack:
@@ -55,7 +55,7 @@ def layer_rows(evasion: EvasionPart) -> list[LayerPart]:
 
 
 def surest_first(evasion: EvasionPart) -> list[FindingPart]:
-    """Order the findings: the main attack's first, and those first in which the build is surest of its wrong answer."""
+    """Order the findings: the main attack's first, then by the build's confidence in its wrong prediction."""
     attacks = attack_order(evasion)
     places = {name: place for place, name in enumerate(attacks)}
     return sorted(
@@ -65,5 +65,5 @@ def surest_first(evasion: EvasionPart) -> list[FindingPart]:
 
 
 def by_level(flags: Sequence[FlagPart]) -> list[FlagPart]:
-    """Order flags, the gravest first."""
+    """Order flags, the most severe first."""
     return sorted(flags, key=lambda flag: LEVELS.index(flag.level))

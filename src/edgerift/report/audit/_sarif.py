@@ -55,12 +55,12 @@ class _Folder(NamedTuple):
 
 
 def audit_sarif(audit: Audit) -> str:
-    """Write an audit as a SARIF 2.1.0 log: a result for each failed rule, the best theft, finding and raised check.
+    """Write an audit as a SARIF 2.1.0 log: a result for each failed rule, extraction, finding and raised check.
 
     Each result has a place in a file of the audit's folder, relative to the root of the repository, and a fingerprint
-    that another run of the same audit repeats. The log holds at most 25,000 results, of the findings those of which
-    the build is surest. The run was successful whatever the verdict is: that stands in its exit code and its
-    properties.
+    that another run of the same audit repeats. The log holds at most 25,000 results, of the findings those with
+    the highest confidence of the build. The run counts as successful whatever the verdict, which is in its exit code
+    and its properties.
     """
     known = rules(audit)
     numbers = {str(rule["id"]): number for number, rule in enumerate(known)}
@@ -85,7 +85,7 @@ def audit_sarif(audit: Audit) -> str:
 
 
 def _results(audit: Audit) -> tuple[list[Object], int]:
-    """List the results, and count the findings for which there is no room."""
+    """List the results, and count the findings left out."""
     path = PurePosixPath("" if audit.made is None else audit.made.folder)
     folder = _Folder(path, audit.model_dump_json(indent=2).splitlines())
     leading = _failures(audit, folder)
@@ -101,7 +101,7 @@ def _finding(audit: Audit, finding: FindingPart, folder: _Folder) -> Object:
     classes = audit.data.classes
     original, build = class_name(classes, finding.original_label), class_name(classes, finding.build_label)
     message = (
-        f"Image {finding.index} of class '{class_name(classes, finding.label)}': the original answers '{original}' "
+        f"Image {finding.index} of class '{class_name(classes, finding.label)}': the original predicts '{original}' "
         f"({percent(finding.original_probability)}), the build '{build}' ({percent(finding.build_probability)}), after "
         f"a change of at most {levels(finding.linf)} by attack '{finding.attack}'. "
         f"Replay it in the audit's folder: {replay_command(audit, finding)}"
@@ -137,7 +137,7 @@ def _failures(audit: Audit, folder: _Folder) -> list[Object]:
 
 
 def _checks(audit: Audit, folder: _Folder) -> list[Object]:
-    """List the checks that were raised, the gravest first."""
+    """List the checks that were raised, the most severe first."""
     parts = ((name, getattr(audit, name)) for name in type(audit).model_fields)
     raised = [
         (flag, (name, "flags", number))
@@ -153,7 +153,7 @@ def _checks(audit: Audit, folder: _Folder) -> list[Object]:
 
 
 def _result(rule: str, level: str, message: str, place: Object, *marks: str) -> Object:
-    """Write a result; `marks` tell it from others of its rule, in this run and in every other."""
+    """Write a result; `marks` identify it among those of its rule, in this run and in every other."""
     digest = hashlib.sha256("\n".join((rule, *marks)).encode()).hexdigest()
     return {
         "ruleId": rule,

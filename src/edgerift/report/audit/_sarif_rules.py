@@ -58,7 +58,7 @@ def _rule(name: str, short: str, full: str, todo: str, level: str) -> Object:
 
 def _check(flag: FlagPart) -> Object:
     short = f"Check of the evaluation: {flag.name}."
-    full, todo = sentence(flag.meaning) or short, sentence(flag.action) or "Nothing has to be done."
+    full, todo = sentence(flag.meaning) or short, sentence(flag.action) or "No action is needed."
     return _rule(flag.name, short, full, todo, flag.level)
 
 
@@ -66,22 +66,22 @@ _SECURITY: Final = (
     _rule(
         EVASIVE,
         "Original and build disagree on this image.",
-        "The original gives this image the right label and the build a wrong one, replayed from the PNG file.",
+        "The original classifies this image correctly and the build does not, as replayed from the PNG file.",
         "Harden the build, or adapt it by another method, and audit again.",
         "warning",
     ),
     _rule(
         STOLEN,
         "A clone of the build was trained on its answers.",
-        "An attacker who sees nothing but the build's answers trained a clone; the gate says how faithful it may be.",
-        "Train a build whose answers mislead an attacker, put a defence before it, or limit the queries of one user.",
+        "An attacker with black-box access to the build trained a clone; the gate limits its fidelity.",
+        "Train a build whose answers mislead an attacker, add a defence of the answers, or limit the queries per user.",
         "warning",
     ),
     _rule(
         GATE,
         "A rule of the gate does not hold.",
         "What was measured lies outside what the policy allows.",
-        "Look at the measured value in the report, harden the build, and audit again.",
+        "Check the measured value in the report, harden the build, and audit again.",
         "error",
     ),
 )

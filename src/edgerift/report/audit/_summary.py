@@ -1,4 +1,4 @@
-"""The audit as a page of Markdown: what a CI shows beside the log."""
+"""The audit as a Markdown page: what a CI shows beside the log."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from edgerift.report.shared._words import (
     subject,
 )
 
-#: The file to which GitHub Actions, and those who speak its language, take Markdown for the page of a run.
+#: The file whose Markdown GitHub Actions, and compatible CI systems, show on the page of a run.
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 
 
 def audit_summary(audit: Audit) -> str:
     """Write an audit as Markdown: verdict, gate, attacks, attackers, raised checks, and how to replay a finding.
 
-    It holds nothing that another run of the same audit would write otherwise.
+    It is the same for every run of the same audit.
     """
     parts = [f"# edgerift audit: {audit.verdict}", escaped(subject(audit)), *map(escaped, map(str, outcomes(audit)))]
     parts += _gate(audit)
@@ -87,7 +87,7 @@ def _thieves(theft: TheftPart) -> list[str]:
         errors = (one.adversary_error, one.defender_error)
         rows.append((name, percent(same.value), bounds(same), *(percent(error.value) for error in errors)))
     headings = ("Attacker", "Clone agrees", "95 % interval", "Clone's error", "Build's error")
-    return ["## Theft", markdown_table(headings, rows)]
+    return ["## Model extraction", markdown_table(headings, rows)]
 
 
 def _checks(audit: Audit) -> list[str]:

@@ -33,7 +33,7 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
-    """Lay an audit out for rich: attacks and thieves, the checks that speak, the gate and the verdict.
+    """Lay an audit out for rich: attacks and attackers, the raised checks, the gate and the verdict.
 
     With the audit's folder it also says where the report is and how to replay a finding.
     """
@@ -52,7 +52,7 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts: list[RenderableType] = [_attacks(audit, evasion), _text(str(evasion_outcome(evasion)))]
     parts += map(_text, filter(None, [bands_words(evasion.findings)]))
     parts += [
-        _text(f"{one.first} against {one.second}: {one.only_first} to {one.only_second} images, {p_value(one.p)}.")
+        _text(f"{one.only_first} found only by {one.first}, {one.only_second} only by {one.second}, {p_value(one.p)}.")
         for one in evasion.comparisons
     ]
     if evasion.control is not None:
@@ -68,7 +68,7 @@ def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
         "at the last step",
         "build wrong",
         "original wrong",
-        "gradients a find",
+        "gradients per success",
     ):
         table.add_column(heading, justify="right")
     for name in attack_order(evasion):
@@ -81,7 +81,7 @@ def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
 
 
 def _thieves(audit: Audit, theft: TheftPart) -> Table:
-    table = _table(f"{subject(audit)}, {theft.best.spent:,} questions about {theft.best.queries}")
+    table = _table(f"{subject(audit)}, {theft.best.spent:,} queries from {theft.best.queries}")
     for heading in ("clone agrees", "95 % interval", "clone's error", "build's error", "best epoch's error"):
         table.add_column(heading, justify="right")
     for name, one in theft.thieves.items():
@@ -100,7 +100,9 @@ def _table(title: str) -> Table:
 
 def _layers(evasion: EvasionPart) -> Text:
     first = max(evasion.layers, key=lambda layer: layer.healed.value)
-    return _text(f"Layer that matters most: {first.layer}; in float it heals {rate(first.healed)} of the findings.")
+    return _text(
+        f"Most important layer: {first.layer}; restoring it to float fixes {rate(first.healed)} of the findings."
+    )
 
 
 def _gate(audit: Audit) -> Table:

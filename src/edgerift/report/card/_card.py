@@ -1,4 +1,4 @@
-"""The card: how far an edge build drifted from its original, measured on the test images."""
+"""The card: the disagreement of an edge build with its original on the test images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from edgerift.steps import Progress, silent
 _TIMED_IMAGES = 256
 Predict: TypeAlias = Callable[[Tensor], Tensor]
 
-#: How many images the original is asked about twice.
+#: Images on which the original runs twice.
 _REPEATED = 4
 
 
@@ -49,9 +49,9 @@ class Card(Settings):
 
     Every mapping is keyed by `original`, `twin` or a runtime's name. Accuracies, agreements and instabilities are in
     [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
-    count images by who is right. `mismatches` say which parts were not made from each other. `seed` drew the test
-    images where the set has none of its own. `l1` is the mean distance of the probabilities from the original's, in
-    [0, 2].
+    count images by which model is right. `mismatches` say which parts were not made from each other. `seed` selects the
+    test images where the set has no test split. `l1` is the mean distance of the probabilities from the original's,
+    in [0, 2].
     """
 
     type: Literal["card"] = "card"
@@ -91,7 +91,7 @@ def make_card(
     """Measure an original, its program's twin and its builds on test images.
 
     `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
-    Raises :class:`~edgerift.errors.ModelError` for an original that does not answer twice alike.
+    Raises :class:`~edgerift.errors.ModelError` for an original whose outputs are not repeatable.
     """
     measured_original = zoo.frozen_copy(original).cpu()
     require_repeatable(measured_original, to_float(test.images[:_REPEATED].contiguous()))
@@ -136,11 +136,11 @@ def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fideli
         yield "the program was made from another original than this one"
     for name, found in near.items():
         if leaves_program(found):
-            yield f"the {name} build was not compiled from this program; build it anew"
+            yield f"the {name} build was not compiled from this program; rebuild it"
 
 
 def _scores(predicts: Mapping[str, Predict], test: ImageSet, progress: Progress) -> dict[str, Tensor]:
-    """Answer the test images with each of the models."""
+    """Predict the test images with each of the models."""
     scores = {}
     for number, (name, predict) in enumerate(predicts.items()):
         progress("measure", number, len(predicts), name)

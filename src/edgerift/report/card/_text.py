@@ -11,7 +11,7 @@ from edgerift.report.shared._words import percent
 
 
 def card_text(card: Card) -> RenderableType:
-    """Lay a card out as tables for rich: a row for each of original, twin and builds, then what changed."""
+    """Lay a card out as tables for rich: a row for each of original, twin and builds, then what differs."""
     title = f"{card.provenance.method} for {card.target}, {card.images} test images of {card.data}"
     mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
     return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *mismatches)
@@ -20,7 +20,7 @@ def card_text(card: Card) -> RenderableType:
 def _answers(card: Card, title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for heading in ("accuracy", "95 % interval", "same label", "only original right", "only it right", "l1"):
+    for heading in ("accuracy", "95 % interval", "agreement", "only original right", "only build right", "l1"):
         table.add_column(heading, justify="right")
     for name, value in card.accuracy.items():
         low, high = card.accuracy_interval[name]
@@ -40,7 +40,7 @@ def _answers(card: Card, title: str) -> Table:
 def _machines(card: Card) -> Table:
     table = Table()
     table.add_column("")
-    for heading in ("kB", "ms an image", "images/s", "integer MACs", "logits equal to twin", "largest LSB"):
+    for heading in ("kB", "ms/image", "images/s", "integer MACs", "logits equal to twin", "largest LSB"):
         table.add_column(heading, justify="right")
     for name in ("original", *card.fidelity):
         row = [name, f"{card.size_bytes[name] / 1000:.1f}", f"{card.latency_ms[name]:.3f}"]
@@ -58,7 +58,7 @@ def _verdict(card: Card) -> str:
         part = card.quadrants[name]
         changed = percent((part["only_original_right"] + part["only_build_right"]) / card.images, 2)
         lines.append(
-            f"{name}: {part['only_original_right']} of {card.images} images that the original gets right are wrong "
-            f"on this build, {part['only_build_right']} the other way round ({changed} changed side)."
+            f"{name}: {part['only_original_right']} of {card.images} images are right on the original but wrong on "
+            f"this build, {part['only_build_right']} the other way round ({changed} differ in correctness)."
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What the pictures show, in words, for those who do not see them."""
+"""Text alternatives of the pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def reliability_words(hardening: Hardening) -> str:
 
 
 def sweep_words(sweeps: Mapping[str, Sequence[SweepPoint | DefendPoint]]) -> str:
-    """Give each defence's reach."""
+    """Give each defence's range."""
     rows = (
         f"{name}: from l1 {points[0].l1:.3f} and error {percent(points[0].error)} at strength "
         f"{figure(float(points[0].strength))} to l1 {points[-1].l1:.3f} and error {percent(points[-1].error)} at "

@@ -21,7 +21,7 @@ SWEEP: Final = "sweep.png"
 
 
 def has_alphas(hardening: Hardening) -> bool:
-    """Tell whether there is anything to draw over alpha."""
+    """Return whether there is anything to draw over alpha."""
     return "divqat" in hardening.searches or bool(hardening.alphas)
 
 

@@ -1,4 +1,4 @@
-"""A theft without images as a person reads it in a terminal."""
+"""A data-free extraction attack as shown in a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgerift.report.shared._words import bounds, percent, plain
 
 
 def data_free_text(theft: DataFreeTheft, folder: Path | None = None) -> RenderableType:
-    """Lay a theft out for rich: figures with intervals, the curve, and what the differences were worth."""
+    """Lay an extraction attack out for rich: results with intervals, the curve, and the finite differences."""
     table = Table(title=Text(plain(_title(theft))), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, name in enumerate(("", "", "95 % interval")):
         table.add_column(name, justify="right" if number == 1 else "left")
@@ -31,18 +31,18 @@ def _files(theft: DataFreeTheft, folder: Path) -> str:
         folder / "clone.safetensors",
         *(folder / f"clone-{n}.safetensors" for n in range(2, theft.attack.clones + 1)),
     ]
-    title = "Clone" if len(clones) == 1 else "Clones that vote"
+    title = "Clone" if len(clones) == 1 else "Ensemble of clones"
     pictures = f"curve: {folder / 'curve.png'}; the generator's images: {folder / 'samples.png'}"
     return f"{title}: {', '.join(map(str, clones))}; {pictures}"
 
 
 def _title(theft: DataFreeTheft) -> str:
     defences = " and then ".join(map(defence_words, theft.defences)) or "none"
-    victim = "the victim's quantized weights, computed in float" if theft.simulated else "the victim"
+    victim = "the victim's quantized weights, run in float" if theft.simulated else "the victim"
     images = "whole grey levels" if theft.pixels == "whole" else "float images"
     return (
-        f"Thief without images: {theft.attack.name}, {theft.attack.student}; {theft.spent:,} questions to {victim} "
-        f"about {images} that he generated, of a budget of {theft.budget:,}. Defence: {defences}"
+        f"Data-free attacker: {theft.attack.name}, {theft.attack.student}; {theft.spent:,} queries of {victim} with "
+        f"generated {images}, of a budget of {theft.budget:,}. Defence: {defences}"
     )
 
 
@@ -80,24 +80,24 @@ def _curve(curve: tuple[CurvePoint, ...]) -> Table:
 
 def _outcome(theft: DataFreeTheft) -> str:
     return (
-        f"For {theft.spent:,} answers the thief has a clone that errs on {percent(theft.adversary_error.value)} of the "
-        f"test images, where the victim errs on {percent(theft.defender_error.value)}, and that gives another label "
-        f"than the victim on {percent(theft.disagreement.value)}."
+        f"With {theft.spent:,} queries the clone reaches a test error of {percent(theft.adversary_error.value)}, "
+        f"against {percent(theft.defender_error.value)} of the victim, and disagrees with the victim on "
+        f"{percent(theft.disagreement.value)} of the test images."
     )
 
 
 def _masking(theft: DataFreeTheft) -> list[str]:
-    """Say when the attack was blind, so that nobody takes rounding for a defence."""
+    """Say when the attack was blind, so that rounding is not mistaken for a defence."""
     found = [point.measured.masking for point in theft.curve if point.measured and point.measured.masking]
     if not found:
         return []
     last = found[-1]
     if not last.is_blind:
         return []
-    known = "nothing at all" if last.correlation is None else f"a correlation of no more than {last.correlation:.2f}"
+    known = "no measurable correlation" if last.correlation is None else f"a correlation of only {last.correlation:.2f}"
     return [
         f"The attack was blind: its finite differences (epsilon {last.epsilon:g}) have {known} with the victim's "
-        f"slopes and {percent(last.zero_share)} of them are zero. What it did not take need not be the doing of the "
-        "victim's training: compare with a larger --epsilon, with --simulated, or with an attack that takes no "
+        f"gradient and {percent(last.zero_share)} of them are zero. What it missed may not be due to the "
+        "victim's training: compare with a larger --epsilon, with --simulated, or with an attack without finite "
         "differences (--attack disguide)."
     ]

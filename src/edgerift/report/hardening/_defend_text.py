@@ -1,4 +1,4 @@
-"""Defences of answers over their strengths, as a person reads them in a terminal."""
+"""Defences of answers over their strengths, as shown in a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _THIEF: Final = ("adversary's\nerror", "disagree-\nment")
 def sweep_text(
     points_by_name: dict[str, tuple[DefendPoint, ...]], budget_l1: float, chosen: dict[str, Defence | None]
 ) -> RenderableType:
-    """Lay sweeps out for rich: a table for each defence, the strengths within the budget marked, and what is chosen."""
+    """Lay sweeps out for rich: a table for each defence, the strengths within the budget marked, and the choice."""
     parts: list[RenderableType] = []
     for name, points in points_by_name.items():
         parts.append(_table(name, points, budget_l1))
@@ -34,10 +34,10 @@ def sweep_text(
 
 
 def defend_text(swept: Defending, folder: Path | None = None) -> RenderableType:
-    """Lay out what defences cost at each strength; with the folder, where the pictures are."""
+    """Lay out the cost of defences at each strength; with the folder, where the pictures are."""
     where = [] if folder is None else [f"Pictures: {folder / 'sweep.png'} and {folder / 'reliability.png'}"]
     added = ", ".join(f"{name} {value:.3f}" for name, value in swept.milliseconds.items())
-    lines = [f"Added to a single answer, in milliseconds: {added}."] if added else []
+    lines = [f"Latency added per query, in milliseconds: {added}."] if added else []
     return Group(
         Text(plain(defending_heading(swept))),
         sweep_text(swept.sweeps, swept.budget_l1, swept.chosen),
@@ -51,19 +51,19 @@ def defending_heading(swept: Defending) -> str:
 
 
 def choice_words(name: str, chosen: Defence | None, budget_l1: float) -> str:
-    """Say which strength of a defence is the strongest that the budget allows."""
+    """Say which is the largest strength of a defence within the budget."""
     if chosen is None:
         return f"{name}: no strength stays within l1 {figure(budget_l1)}."
     return f"The strongest within l1 {figure(budget_l1)}: {defence_words(chosen)}."
 
 
 def was_stolen(points: Sequence[DefendPoint]) -> bool:
-    """Tell whether any of the strengths was stolen from."""
+    """Return whether any of the strengths was attacked."""
     return any(point.adversary_error is not None or point.disagreement is not None for point in points)
 
 
 def point_cells(point: DefendPoint, stolen: bool) -> list[str]:
-    """Write a strength and its figures, those of a thief too where there was one."""
+    """Write a strength and its results, with those of an attacker where there was one."""
     thief = ["–" if one is None else rate(one) for one in _thief(point)]
     return _owner_cells(point) + (thief if stolen else [])
 

@@ -1,4 +1,4 @@
-"""A comparison of hardened victims as one HTML file: nothing is loaded from anywhere, in the light and in the dark."""
+"""A comparison of hardened victims as one self-contained HTML file, with a light and a dark theme."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Picture:
 def hardening_html(hardening: Hardening, folder: Path) -> str:
     """Render a comparison as a self-contained HTML page.
 
-    The pictures that :func:`hardening_charts` drew into `folder` are embedded; one that is missing is said so in its
+    The pictures that :func:`hardening_charts` drew into `folder` are embedded; one that is missing is reported in its
     place.
     """
     colours = (look.colour for look in looks(tuple(hardening.victim)).values())
@@ -82,21 +82,27 @@ def hardening_html(hardening: Hardening, folder: Path) -> str:
 
 
 def _emphasised(line: str) -> tuple[str, str]:
-    """Split a line of the verdict into what it is about and what it says."""
+    """Split a line of the verdict into its subject and its statement."""
     about, colon, said = line.partition(": ")
     return (about + colon, said) if colon else ("", line)
 
 
 def _measured(hardening: Hardening) -> list[tuple[str, str]]:
-    """List how the figures were got, each with a name."""
+    """List how the results were measured, each with a name."""
     return [
-        ("Thieves", stealing_words(hardening)),
+        ("Attackers", stealing_words(hardening)),
         ("Allowance", allowance_words(hardening)),
         ("Noise floor", noise_words(hardening)),
         ("Intervals", "95 %, exact (Clopper-Pearson) for shares, 1.96 standard errors for means."),
         ("Seeds", ONE_SEED),
-        ("p", "Fisher's exact test, as if the errors compared were on different images, which is on the safe side."),
-        ("Best epoch", "Chosen on the test images, which flatters the thief; every other figure is the last epoch's."),
+        (
+            "p",
+            "Fisher's exact test, treating the compared errors as if on different images, which is conservative.",
+        ),
+        (
+            "Best epoch",
+            "Chosen on the test images, which favours the attacker; all other results are from the last epoch.",
+        ),
     ]
 
 
@@ -106,30 +112,30 @@ def _pictures(hardening: Hardening, folder: Path) -> dict[str, Picture | None]:
     return {
         "tradeoff": read_picture(
             folder / TRADEOFF,
-            "The thief's error over the distance of the answers, and over what it costs the owner",
+            "The attacker's error over the distance of the answers, and over the cost to the owner",
             "With 95 % intervals.",
             tradeoff_words(found),
         ),
         "alpha": read_picture(
             folder / ALPHA,
-            "What DivQAT's alpha does",
-            "Trainings that the search tried, on the validation images; the axis of alpha is logarithmic, with a place "
-            "for 0. Points at alphas that were stolen from are on the test images, with soft labels.",
+            "Effect of DivQAT's alpha",
+            "Training runs of the search, on the validation images; the axis of alpha is logarithmic, with a place for "
+            "0. Points at alphas that were attacked are on the test images, with soft labels.",
             alpha_words(found),
         )
         if has_alphas(hardening)
         else None,
         "reliability": read_picture(
             folder / RELIABILITY,
-            "How sure the answers are, and how often they are right",
+            "Confidence and accuracy of the answers",
             "Test images in 15 bins of the highest probability; a dot's area grows with the images it stands for. ECE: "
             "expected calibration error.",
             reliability_words(hardening),
         ),
         "sweep": read_picture(
             folder / SWEEP,
-            "What each strength costs",
-            "Hollow marks lie beyond the distance that was allowed.",
+            "Cost of each strength",
+            "Hollow marks exceed the allowed distance.",
             sweep_words(hardening.sweeps),
         )
         if hardening.sweeps

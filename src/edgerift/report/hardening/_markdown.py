@@ -24,15 +24,15 @@ from edgerift.report.shared._markdown import escaped, markdown_list, markdown_ta
 from edgerift.report.shared._words import paper_note, percent, rate
 
 _MORE: Final = (
-    "Victim", "l1 on the questions", "Labels changed", "KL to the original, nats", "Calibration error",
-    "Neg. log-likelihood", "Top two probabilities", "Best epoch's error, soft", "hard", "Added ms",
+    "Victim", "l1 on the queries", "Labels changed", "KL to the original, nats", "Calibration error",
+    "Neg. log-likelihood", "Top-2 probabilities", "Best epoch's error, soft", "hard", "Added ms",
 )  # fmt: skip
 _ALPHAS: Final = ("Alpha", "l1", "KL to the original, nats", "Defender's error", "Adversary's error", "Disagreement")
 _SWEEP: Final = ("Strength", "l1", "Error", "Labels changed", "Calibration error", "Neg. log-likelihood")
 
 
 def hardening_markdown(hardening: Hardening) -> str:
-    """Write a comparison as Markdown: its tables, the paper's figures beside ours, and how the strengths were found."""
+    """Write a comparison as Markdown: its tables, the paper's results beside ours, and how the strengths were found."""
     paper = has_paper(hardening)
     parts = hardening.victim.values()
     blocks = [
@@ -49,7 +49,7 @@ def hardening_markdown(hardening: Hardening) -> str:
 
 
 def defending_markdown(swept: Defending) -> str:
-    """Write sweeps of defences as Markdown: a table for each, and what the budget allows."""
+    """Write sweeps of defences as Markdown: a table for each, and the choice within the budget."""
     blocks = [f"**{escaped(defending_heading(swept))}**"]
     for name, points in swept.sweeps.items():
         stolen = was_stolen(points)

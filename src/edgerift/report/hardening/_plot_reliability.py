@@ -1,4 +1,4 @@
-"""How sure answers are, and how often they are right."""
+"""Reliability diagrams: confidence and accuracy of the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defences of answers over their strengths: what they do to an owner, and to a thief, at each distance."""
+"""Defences of answers over their strengths: the cost to the owner and the effect on an attacker, by distance."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _THIEF: Final = (
 
 
 def sweep_png(sweeps: Mapping[str, Sequence[SweepPoint | DefendPoint]], budget_l1: float) -> bytes:
-    """Draw what each defence does at each mean l1 distance; where strengths were stolen from, the thief's figures too.
+    """Draw the effect of each defence by mean l1 distance; where strengths were attacked, the attacker's results too.
 
-    What a strength within `budget_l1` does is a filled mark.
+    Strengths within `budget_l1` have filled marks.
     """
     look = palette(tuple(sweeps))
     every = [point for points in sweeps.values() for point in points]

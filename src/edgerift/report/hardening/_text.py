@@ -1,4 +1,4 @@
-"""A comparison of hardened victims as a person reads it in a terminal."""
+"""A comparison of hardened victims as shown in a terminal."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from edgerift.report.hardening._words import (
 )
 from edgerift.report.shared._words import percent, plain
 
-#: So many columns of text hold every figure and names that can still be read.
+#: Columns of text that hold every value and legible names.
 _ROOM: Final = 86
 _ROOM_FOR_PAPER: Final = 20
 
 
 def hardening_text(hardening: Hardening, folder: Path | None = None) -> RenderableType:
-    """Lay a comparison out for rich: a row for each victim, then what that means and how the strengths were found.
+    """Lay a comparison out for rich: a row for each victim, then the verdict and how the strengths were found.
 
-    Where the paper prints figures for a victim, they stand in columns of their own. With the folder of
+    Results that the paper reports for a victim are in columns of their own. With the folder of
     :func:`write_hardening` it also says where the report is.
     """
     lines = [hardening.verdict, *search_words(hardening), closed_form_words(hardening), noise_words(hardening)]

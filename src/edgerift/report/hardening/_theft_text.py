@@ -1,4 +1,4 @@
-"""A theft as a person reads it in a terminal."""
+"""An extraction attack as shown in a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgerift.report.shared._words import bounds, percent, plain, thief_words
 
 
 def theft_text(theft: Theft, folder: Path | None = None) -> RenderableType:
-    """Lay a theft out for rich: figures with intervals, and what they mean; with the folder, where the clone is."""
+    """Lay an extraction attack out for rich: results with intervals; with the folder, where the clone is."""
     table = Table(title=Text(plain(_title(theft))), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("")
     table.add_column("", justify="right")
@@ -30,7 +30,7 @@ def theft_text(theft: Theft, folder: Path | None = None) -> RenderableType:
 def _title(theft: Theft) -> str:
     defences = " and then ".join(map(defence_words, theft.defences)) or "none"
     return (
-        f"Thief: {thief_words(theft.attack)}; {theft.spent:,} questions about {theft.queries}, of a budget of "
+        f"Attacker: {thief_words(theft.attack)}; {theft.spent:,} queries from {theft.queries}, of a budget of "
         f"{theft.budget:,}. Defence: {defences}"
     )
 
@@ -43,7 +43,7 @@ def _rows(theft: Theft) -> list[tuple[str, str, str]]:
         (f"At its best epoch, {best.epoch}", percent(best.error), "chosen on the test images"),
         ("Disagreement", percent(theft.disagreement.value), bounds(theft.disagreement)),
         _mean("l1 of the defence, test images", theft.l1),
-        _mean("l1 of the defence, questions", theft.l1_queries),
+        _mean("l1 of the defence, queries", theft.l1_queries),
         _mean("KL(victim || clone), nats", theft.divergence),
         ("Calibration error of the answers", percent(theft.calibration_error), ""),
         ("Negative log-likelihood", f"{theft.negative_log_likelihood:.3f}", ""),
@@ -56,7 +56,7 @@ def _mean(name: str, mean: MeanInterval) -> tuple[str, str, str]:
 
 def _outcome(theft: Theft) -> str:
     return (
-        f"For {theft.spent:,} answers the thief has a clone that errs on {percent(theft.adversary_error.value)} of the "
-        f"test images, where the victim errs on {percent(theft.defender_error.value)}, and that gives another label "
-        f"than the victim on {percent(theft.disagreement.value)}."
+        f"With {theft.spent:,} queries the clone reaches a test error of {percent(theft.adversary_error.value)}, "
+        f"against {percent(theft.defender_error.value)} of the victim, and disagrees with the victim on "
+        f"{percent(theft.disagreement.value)} of the test images."
     )

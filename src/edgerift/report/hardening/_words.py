@@ -1,4 +1,4 @@
-"""What the reports of a comparison say beside its figures."""
+"""The sentences of a comparison's reports."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from edgerift.harden import Hardening, VariantPart
 from edgerift.measure import Interval, MeanInterval
 from edgerift.report.shared._words import figure, fixed, percent, thief_words
 
-#: What one comparison cannot tell.
+#: What one comparison cannot show.
 ONE_SEED: Final = (
-    "The intervals are those of the images. Each thief trained one clone with one seed: a difference of a point or two "
-    "is within another seed's reach."
+    "The intervals cover the sampling of images only. Each attacker trained one clone with one seed: a difference of a "
+    "point or two is within seed-to-seed variation."
 )
 
 
 def defence_words(defence: Defence) -> str:
-    """Describe a defence by its name, its strength and those that are not the usual ones.
+    """Describe a defence by its name, its strength and its non-default settings.
 
     >>> from edgerift.defend import ReverseSigmoid
     >>> defence_words(ReverseSigmoid(beta=0.3125, form="clamped-odds"))
@@ -27,14 +27,14 @@ def defence_words(defence: Defence) -> str:
 
 
 def setting_words(defence: Defence) -> str:
-    """Write a defence's strength and those that are not the usual ones; nothing for one without settings."""
+    """Write a defence's strength and its non-default settings; empty for one without settings."""
     usual = {field: known.default for field, known in type(defence).model_fields.items() if field != "type"}
     said = [field for field in usual if field == defence.strength_field or getattr(defence, field) != usual[field]]
     return ", ".join(f"{field} {figure(getattr(defence, field))}" for field in said)
 
 
 def strength_words(part: VariantPart) -> str:
-    """Say which strengths a victim has, whose title names the defences; nothing for one without a defence."""
+    """Say which strengths a victim has, whose title names the defences; empty for one without a defence."""
     trained = [] if part.strength is None else [f"strength {figure(part.strength)}"]
     return "; ".join([*trained, *filter(None, map(setting_words, part.defences))])
 
@@ -48,20 +48,20 @@ def heading(hardening: Hardening) -> str:
 
 
 def stealing_words(hardening: Hardening) -> str:
-    """Say who stole, and what with."""
+    """Describe the attackers and their queries."""
     thief = hardening.thief
     return (
-        f"Stolen by {thief_words(thief.attack)}, and by another on the labels alone; each asked {thief.spent:,} "
-        f"questions about {thief.name}, of a budget of {thief.budget:,}."
+        f"Attacked by {thief_words(thief.attack)}, and by another on labels alone; each made {thief.spent:,} queries "
+        f"from {thief.name}, of a budget of {thief.budget:,}."
     )
 
 
 def noise_words(hardening: Hardening) -> str:
-    """Say how far two seeds are apart."""
+    """Give the distance between two seeds."""
     noise = hardening.noise
     return (
-        f"Two plain QAT models of different training seeds are l1 {distance(noise.test)} apart on the test images and "
-        f"{distance(noise.queries)} on the questions: the noise floor."
+        f"Noise floor: two plain QAT models of different training seeds are l1 {distance(noise.test)} apart on the "
+        f"test images and {distance(noise.queries)} on the queries."
     )
 
 
@@ -75,7 +75,7 @@ def allowance_words(hardening: Hardening) -> str:
 
 
 def search_words(hardening: Hardening) -> list[str]:
-    """Say what each search for a training's strength found, but for one that the verdict tells of."""
+    """Say what each search for a training's strength found, except for those in the verdict."""
     found = {name: one.verdict for name, one in hardening.searches.items()}
     return [
         f"{victim_title(hardening, name)}: {said}." for name, said in found.items() if said not in hardening.verdict
@@ -83,7 +83,7 @@ def search_words(hardening: Hardening) -> list[str]:
 
 
 def closed_form_words(hardening: Hardening) -> str | None:
-    """Compare where theory puts DivQAT's jump with where it was; None where it was not searched for."""
+    """Compare the predicted alpha of DivQAT's jump with the measured one; None without a search."""
     form = hardening.closed_form
     if form is None:
         return None
@@ -91,10 +91,10 @@ def closed_form_words(hardening: Hardening) -> str | None:
         "none" if alpha is None else f"alpha {figure(alpha)}" for alpha in (form.first_beyond_noise, form.first_flip)
     )
     return (
-        f"Theory, for a free answer to an image of the median margin ({form.margin:.1f}, from {form.low_margin:.1f} to "
-        f"{form.high_margin:.1f} for four images in five): a poisoned optimum appears at alpha {form.appears:.3f} and "
-        f"turns the label at {form.flips:.3f}. Of those tried, the first to move the answers further than another "
-        f"seed does: {beyond}; the first to cost more accuracy than allowed: {flip}."
+        f"Theory, for an unconstrained output on an image of the median margin ({form.margin:.1f}, from "
+        f"{form.low_margin:.1f} to {form.high_margin:.1f} for 80 % of the images): a poisoned optimum appears at alpha "
+        f"{form.appears:.3f} and flips the label at {form.flips:.3f}. Of the alphas tried, the first whose distance "
+        f"exceeds the noise floor: {beyond}; the first to cost more accuracy than allowed: {flip}."
     )
 
 
@@ -104,7 +104,7 @@ def victim_title(hardening: Hardening, name: str) -> str:
 
 
 def has_paper(hardening: Hardening) -> bool:
-    """Tell whether the paper prints figures for any of the victims."""
+    """Return whether the paper reports results for any of the victims."""
     return any(part.paper is not None for part in hardening.victim.values())
 
 
@@ -127,7 +127,7 @@ def mean_ends(mean: MeanInterval, decimals: int = 3) -> str:
 
 
 def shares(interval: Interval) -> tuple[str, str]:
-    """Write a share in percent, and its interval as short as it goes.
+    """Write a share in percent, and its interval in short form.
 
     >>> shares(Interval(value=0.9, low=0.782, high=0.967, successes=45, trials=50))
     ('90.0\\xa0%', '78.2–96.7')

@@ -1,4 +1,4 @@
-"""A study's comparisons of hardened victims: the facts of each, and what its documents say besides."""
+"""A study's comparisons of hardened victims: the facts of each, and further values from its documents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparison:
 
     @property
     def any(self) -> Hardening:
-        """The document of the first seed, for what all of them say."""
+        """The document of the first seed, for values common to all."""
         return next(iter(self.documents.values()))
 
     @property
@@ -43,7 +43,7 @@ class Comparison:
         return next((one.victim[name].title for one in self.documents.values() if name in one.victim), name)
 
     def trained(self, name: str) -> bool:
-        """Whether a victim has a defence of the training, be it one that the allowance left nothing of."""
+        """Whether a victim has a training-time defence, even if no strength was allowed."""
         own = self.facts.where(victim=name)
         return bool(own.of(of.FLOOR) or own.of(of.STRENGTH))
 
@@ -98,14 +98,14 @@ def tested_words(found: Facts) -> str:
 
 
 def asked_words(found: Facts) -> str:
-    """Say who stole, and what with."""
+    """Describe the attackers and their queries."""
     thief = _each(found, lambda one: thief_words(one.thief.attack))
-    asked = _each(found, lambda one: f"{one.thief.spent:,} questions about {one.thief.name}")
-    return f"The thief: {thief} (soft labels), or on the labels alone (hard labels); asked: {asked}"
+    asked = _each(found, lambda one: f"{one.thief.spent:,} queries from {one.thief.name}")
+    return f"Attacker: {thief} (soft labels), or on labels alone (hard labels); {asked}"
 
 
 def _each(found: Facts, words: Callable[[Hardening], str]) -> str:
-    """Say something of each data set, once where it is the same of all."""
+    """Write a sentence per data set, or one where all are the same."""
     said = {one.data: words(one.any) for one in comparisons(found)}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
@@ -113,14 +113,14 @@ def _each(found: Facts, words: Callable[[Hardening], str]) -> str:
 
 
 def victim_title(found: Facts, victim: str) -> str:
-    """Name a victim as the tables of comparisons do; a bare name where nobody compared it."""
+    """Name a victim as the tables of comparisons do; a bare name where no document compares it."""
     return next(
         (cell.hardening.victim[victim].title for cell in found.result.thefts if victim in cell.hardening.victim), victim
     )
 
 
 def range_words(values: Sequence[float | None], name: str = "") -> str:
-    """Write values of several seeds as a range; None among them found nothing that is allowed.
+    """Write values of several seeds as a range; None stands for a seed without an allowed value.
 
     >>> range_words([0.5, 0.25, None]), range_words([1.0], "beta"), range_words([None, None])
     ('0.25 to 0.5 (none for 1 of 3 seeds)', 'beta 1', 'none allowed')

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def policy(style: str, script: str) -> str:
-    """Write the content security policy: this style, this script and embedded images; nothing else, from nowhere."""
+    """Write the content security policy: this style, this script and embedded images, nothing else."""
     parts = ("default-src 'none'", "img-src data:", f"style-src {_hash(style)}", f"script-src {_hash(script)}")
     return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
 

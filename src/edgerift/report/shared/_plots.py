@@ -1,4 +1,4 @@
-"""How the pictures look: colours that the colour-blind tell apart, thin axes, and the same bytes each time."""
+"""The style of the pictures: a colour-blind-safe palette, thin axes, and reproducible bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 INK: Final = "#191b1e"
 SOFT_INK: Final = "#595d64"
 GRID: Final = "#e6e5df"
-#: How wide a picture is, in inches: on a page its smallest text is as large as that of the page's own charts.
+#: Width of a picture in inches: on a page its smallest text is as large as that of the page's own charts.
 WIDTH: Final = 8.8
 _DOTS: Final = 160
 _SMALL: Final = 8.5
 
 
 class Look(NamedTuple):
-    """A colour and a marker; two things differ in both where there are many."""
+    """A colour and a marker; where there are many, two of them differ in both."""
 
     colour: str
     marker: str
@@ -35,7 +35,7 @@ class Look(NamedTuple):
         return {"*": 9.5, "P": 7.5, "X": 7.5, "D": 5.8, "s": 6.0}.get(self.marker, 6.5)
 
 
-#: What nobody defended, where only defences have looks of their own.
+#: The undefended victim, where only defences have looks of their own.
 UNDEFENDED: Final = Look(INK, "o")
 
 _PALETTE: Final = (
@@ -68,7 +68,7 @@ def palette(names: Sequence[str]) -> dict[str, Look]:
 
 
 def new_figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, list[Axes]]:
-    """Make a figure of so many inches and its axes, row by row; `options` go to `Figure.subplots`."""
+    """Make a figure of the given size in inches and its axes, row by row; `options` go to `Figure.subplots`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -1,4 +1,4 @@
-"""What the tables and the figures of a study share: which places of its grid have facts, and how they are called."""
+"""What the tables and the figures of a study share: the cells of its grid that have facts, and their names."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def networks(found: Facts) -> list[tuple[str, str]]:
 
 
 def adaptations(found: Facts) -> list[str]:
-    """List what was made of the originals and attacked, in the study's order."""
+    """List the adaptations that were attacked, in the study's order."""
     known = found.of(readings.ADAPTED_ACCURACY).distinct("victim")
     order = ADAPTATIONS if found.study.evasion is None else found.study.evasion.adaptations
     return [name for name in order if name in known]
 
 
 def subject(study: Study, data: str, original: str, *others: str) -> str:
-    """Name a data set, an original unless the study has no other, and what else there is to say."""
+    """Name a data set, an original unless the study has no other, and further parts."""
     return ", ".join([data, *([original] if len(study.originals) > 1 else []), *others])
 
 

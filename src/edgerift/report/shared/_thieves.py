@@ -1,4 +1,4 @@
-"""Who stole DivQAT at given alphas, besides the main thief with soft labels."""
+"""The attackers of DivQAT at given alphas, besides the main one with soft labels."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from edgerift.facts import Facts
 
 
 class Thief(NamedTuple):
-    """A network that learnt from answers (`soft`) or from labels alone (`hard`)."""
+    """A clone network trained on probabilities (`soft`) or on labels alone (`hard`)."""
 
     student: str
     labels: str
 
 
 def other_thieves(found: Facts) -> list[Thief]:
-    """List the thieves of some facts, the one of labels alone first."""
+    """List the attackers in some facts, the one with labels alone first."""
     return sorted((Thief(*fields) for fields in found.by("student", "labels")), key=lambda one: one.labels == "soft")
 
 
 def thief_title(thief: Thief) -> str:
-    """Name a thief; the one of labels alone has the main thief's network."""
+    """Name an attacker; the one with labels alone has the main attacker's network."""
     return "hard labels" if thief.labels == "hard" else f"{thief.student}, soft labels"

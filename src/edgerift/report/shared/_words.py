@@ -22,7 +22,7 @@ _SIGNIFICANT = 0.05
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """Write a share in percent; what is neither nothing nor all never reads as such, and a loss has a minus sign.
+    """Write a share in percent; only exact 0 and 1 are written as 0 % and 100 %; a loss has a minus sign.
 
     >>> percent(0.97428), percent(0.0001), percent(1.0), percent(-0.0)
     ('97.4\\xa0%', '<\\xa00.1\\xa0%', '100.0\\xa0%', '0.0\\xa0%')
@@ -39,7 +39,7 @@ def percent(share: float, decimals: int = 1) -> str:
 
 
 def points(difference: float) -> str:
-    """Write a difference of two shares in percentage points, with its sign unless it reads as nothing.
+    """Write a difference of two shares in percentage points, with its sign unless it rounds to zero.
 
     >>> points(0.0321), points(-0.0321), points(-0.0001)
     ('+3.2', '−3.2', '0.0')
@@ -49,7 +49,7 @@ def points(difference: float) -> str:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Write a figure with so many decimals; zero has no sign.
+    """Write a value with the given number of decimals; zero has no sign.
 
     >>> fixed(0.91249, 3), fixed(-0.0001, 3), fixed(-0.25, 1)
     ('0.912', '0.000', '−0.2')
@@ -82,7 +82,7 @@ def p_value(p: float) -> str:
 
 
 def gate_numbers(rule: GatePart) -> tuple[str, str]:
-    """Write what a rule measured and what it allows: counts as they are, shares in percent, the baseline's p as one."""
+    """Write what a rule measured and what it allows: counts as integers, shares in percent, a p-value."""
     if rule.unit == "p" and rule.measured is not None and rule.limit is not None:
         return p_value(rule.measured), _number(rule.limit)
     write = percent if rule.unit == "share" else _number
@@ -104,7 +104,7 @@ def attack_words(attack: Attack) -> str:
 
 
 def thief_words(thief: Knockoff) -> str:
-    """Describe a thief in a few words.
+    """Describe an extraction attack in a few words.
 
     >>> thief_words(Knockoff(student="resnet8", labels="hard", top_k=3))
     'a resnet8 trained 50 epochs on labels alone; 3 highest answers'
@@ -140,21 +140,21 @@ def sentence(text: str) -> str:
 
 
 def spoken(flag: FlagPart) -> str:
-    """Say what a check saw, and what to do about it."""
+    """Say what a check observed, and what to do about it."""
     return " ".join(filter(None, (sentence(flag.seen), sentence(flag.action))))
 
 
 def control_words(evasion: EvasionPart, control: ControlPart) -> str:
-    """Say how much of what the main attack reaches is quantization's, and how much further training's alone."""
+    """Say whether the main attack's success is due to quantization or to fine-tuning alone."""
     found = evasion.main.evasive
     apart = (
         f"{percent(found.value)} on the build, {percent(control.evasive.value)} on the control, {p_value(control.p)}"
     )
     if control.p >= _SIGNIFICANT:
-        return f"Further training alone opens as wide a rift as quantization and training together: {apart}."
+        return f"Not significant: fine-tuning alone can explain the gap: {apart}."
     if found.value > control.evasive.value:
-        return f"Quantization opens the rift wider than further training alone: {apart}."
-    return f"Further training alone opens a wider rift than the build has: {apart}."
+        return f"Quantization opens a larger gap than fine-tuning alone: {apart}."
+    return f"Fine-tuning alone opens a larger gap than the build has: {apart}."
 
 
 def class_name(classes: Sequence[str], label: int) -> str:
@@ -163,7 +163,7 @@ def class_name(classes: Sequence[str], label: int) -> str:
 
 
 class Outcome(NamedTuple):
-    """The sentence about what was found, in three parts; the first and the last are its figures."""
+    """The sentence about what was found, in three parts; the first and the last hold its numbers."""
 
     counts: str
     middle: str
@@ -186,21 +186,21 @@ def evasion_outcome(evasion: EvasionPart) -> Outcome:
     found = evasion.main
     count, total = found.evasive.successes, found.evasive.trials
     middle = (
-        f"images that both models get right could be changed, by at most {levels(found.attack.epsilon)} in any pixel, "
-        "so that the original stays right and the build goes wrong:"
+        f"images that both models classify correctly could be perturbed, by at most {levels(found.attack.epsilon)} "
+        "in any pixel, so that the original stays right and the build is wrong:"
     )
     return Outcome(f"{count or 'None'} of {total}", middle, f"{rate(found.evasive)}.")
 
 
 def theft_outcome(theft: TheftPart) -> Outcome:
-    """Say in one sentence what the strongest thief took."""
+    """Say in one sentence what the strongest attacker achieved."""
     best = theft.best
-    asked = f"A thief who asks {best.spent:,} question{'' if best.spent == 1 else 's'}"
+    asked = f"An attacker with {best.spent:,} quer{'y' if best.spent == 1 else 'ies'}"
     return Outcome(asked, "gets a clone that agrees with the build on", f"{rate(agreed(best))} of the test images.")
 
 
 def agreed(theft: Theft) -> Interval:
-    """Give the share of the test images to which build and clone give the same label."""
+    """Give the share of the test images on which build and clone agree."""
     return interval(rate_of(theft.disagreement).complement)
 
 
@@ -217,7 +217,7 @@ def subject(audit: Audit) -> str:
 def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) -> str:
     """Write the command that judges a finding of the audit in `folder` again, as a shell takes it.
 
-    It asks for `--trust` where replaying runs code: machine code in the build, or a factory of the user's own.
+    It has `--trust` where replaying runs code: machine code in the build, or a factory of the user's own.
     """
     own = audit.pair.model is not None and ":" in audit.pair.model
     runtime = audit.pair.fingerprint.runtime
@@ -237,11 +237,11 @@ def figure(value: object) -> str:
 
 
 def paper_note(target: Target) -> str:
-    """Say where the paper's figures for a target come from."""
+    """Say where the paper's results for a target come from."""
     tables = "table V" if target == "mobile" else "tables III and IV"
     return (
         f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
-        "and a soft-label thief."
+        "and a soft-label attacker."
     )
 
 

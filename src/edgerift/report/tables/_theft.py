@@ -26,7 +26,7 @@ _DEFENDER: Final = "Defender's error (%)"
 _SOFT: Final = "Adversary's error (%), soft labels"
 _HARD: Final = "Adversary's error (%), hard labels"
 _TARGETS_NOTE: Final = (
-    "The paper's figures are those of table V of arXiv:2512.23948, for a ResNet-18 victim and a soft-label thief."
+    "The paper's figures are those of table V of arXiv:2512.23948, for a ResNet-18 victim and a soft-label attacker."
 )
 
 

@@ -100,7 +100,7 @@ def test_both_threats_in_one_audit_are_those_of_each_alone(recipe, robbed, audit
 
 
 def test_a_baseline_needs_evasion(recipe, audited, store, tmp_path):
-    with pytest.raises(InputError, match="a baseline is compared by the images that evade; examine evasion too"):
+    with pytest.raises(InputError, match="a baseline is compared by its evasive images; examine evasion too"):
         run_audit(recipe, tmp_path / "out", Store(tmp_path / "new"), baseline=audited.folder)
     assert list(tmp_path.iterdir()) == []
 

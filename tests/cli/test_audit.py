@@ -228,7 +228,7 @@ def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tm
     failed = run(*theft, "--policy", policy(stolen=0.0), "--out", tmp_path / "out")
     assert failed.code == 1
     line = run(*theft, "--baseline", tmp_path / "out", "--out", tmp_path / "never").line()
-    assert line == "a baseline is compared by the images that evade; examine evasion too"
+    assert line == "a baseline is compared by its evasive images; examine evasion too"
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--adapted", "BAD"], "no program file at BAD/program.safetensors"),
         (["--original", "BAD/none.safetensors"], "cannot read the original at BAD/none.safetensors"),
         (["--build", "BAD/none.onnx"], "no build at BAD/none.onnx"),
-        (["--build", "BAD/policy.yaml"], "cannot tell the runtime of policy.yaml"),
+        (["--build", "BAD/policy.yaml"], "cannot determine the runtime of policy.yaml"),
         (["--build", "BAD/model.pt2"], "pass --trust if you made it yourself"),
         (["--runtime", "executorch"], "does not take target 'server'; choose onnxruntime or inductor"),
         (["--policy", "BAD/none.yaml"], "cannot read the policy BAD/none.yaml"),

@@ -119,7 +119,7 @@ def test_images_that_no_generator_makes_are_refused_before_anything_is_trained(r
     done = run("extract", "--data", "digits", "--size", 14, "--attack", "dfme", "--out", tmp_path / "out")
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
-    assert "images of 14 pixels a side; the generator makes multiples of 4" in line
+    assert "images of 14 pixels per side; the generator needs a multiple of 4" in line
 
 
 def test_counter_attacks_belong_to_knockoff(small_pair):

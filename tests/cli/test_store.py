@@ -51,7 +51,7 @@ def test_verify_finds_a_flipped_byte_and_the_same_command_refuses_it(run, traine
     flip(folder / first / "original.safetensors")
     again = (*TRAIN, "--seed", "0", "--store", folder, "--out", tmp_path / "again")
     message = run(*again).line()
-    assert f"the result {first} is damaged: original.safetensors is not as it was written" in message
+    assert f"the result {first} is damaged: original.safetensors has changed since it was written" in message
     assert f"delete {folder / first} and run again" in message
     found = run("store", "verify", "--store", folder, "--json")
     assert found.code == 1

@@ -63,7 +63,7 @@ def test_the_epochs_are_those_given_or_the_sets_own():
         (["--model", "lennet"], "unknown model 'lennet'; did you mean 'lenet'?"),
         (["--epochs", "0"], "--epochs is 0; it must be greater than 0"),
         (["--data", "/no/such/folder"], "'/no/such/folder'; check the path"),
-        (["--stem", "imagenet"], "'lenet' has the small stem alone"),
+        (["--stem", "imagenet"], "'lenet' only has the small stem"),
         (["--learning-rate", "1e9", "--epochs", "1"], "loss"),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_victim_of_grey_images_is_asked_about_nothing_else(name: str, grey: bo
     [
         ({"points": 0}, "points=0"),
         ({"positives": POSITIVES}, "the attack uses none"),
-        ({"size": 14}, "multiples of 4"),
+        ({"size": 14}, "multiple of 4"),
         ({"student": "lenett"}, "did you mean 'lenet'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
     ],

@@ -140,7 +140,7 @@ def test_every_image_is_held_out_as_often_as_the_others() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
 def test_fractions_lie_between_nought_and_one(fraction: float) -> None:
-    with pytest.raises(DataError, match="between 0 and 1"):
+    with pytest.raises(DataError, match="above 0 and below 1"):
         split(make([0] * 10), fraction)
 
 

@@ -133,8 +133,8 @@ class _Run:
         if outcome.again:
             self._deaths[key] += 1
             if self._deaths[key] < _TRIES:
-                return f"{key}: {outcome.error}; it is tried again"
-            told = f"{outcome.error}, for the third time; is there memory enough for it?"
+                return f"{key}: {outcome.error}; retrying"
+            told = f"{outcome.error}, for the third time; does it have enough memory?"
             outcome = outcome.replace(error=told, again=False)
         record = settle(recipe, outcome, self._records)
         if outcome.error is not None:

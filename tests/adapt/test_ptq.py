@@ -182,9 +182,9 @@ class Answers(nn.Module):
     ("model", "target", "kind", "text"),
     [
         (zoo.create("lenet", 7), "mobile", errors.ModelError, "'lenet' has 7 classes, the data has 10"),
-        (Answers(nn.Identity(), 5), "mobile", errors.ModelError, r"answers \[N, 5\] .* logits \[N, 10\]"),
-        (Answers(lambda x: (x, x)), "mobile", errors.ModelError, r"answers \[N, 10\] and \[N, 10\]"),
-        (Answers(lambda x: x[:, :, None]), "mobile", errors.ModelError, r"answers \[N, 10, 1\]"),
+        (Answers(nn.Identity(), 5), "mobile", errors.ModelError, r"returns \[N, 5\] .* logits \[N, 10\]"),
+        (Answers(lambda x: (x, x)), "mobile", errors.ModelError, r"returns \[N, 10\] and \[N, 10\]"),
+        (Answers(lambda x: x[:, :, None]), "mobile", errors.ModelError, r"returns \[N, 10, 1\]"),
         (Answers(nn.Identity()), "mobil", errors.RecipeError, "unknown target 'mobil'; did you mean 'mobile'"),
     ],
 )

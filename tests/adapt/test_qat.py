@@ -128,6 +128,7 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_twice_goes_on_to_the_same_program(original, digits, qat_result, settings, tmp_path):
     told = []
 

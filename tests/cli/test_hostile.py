@@ -338,7 +338,7 @@ def nothing_computed(tmp_path, monkeypatch):
 
 
 def test_a_command_line_with_something_wrong_in_it(nothing_computed):
-    @settings(max_examples=60, derandomize=True, database=None)
+    @settings(max_examples=30, derandomize=True, database=None)
     @given(st.integers(0, 2**32))
     def examine(seed: int) -> None:
         require_refused(seed, *nothing_computed)

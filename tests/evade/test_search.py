@@ -206,8 +206,15 @@ def test_neither_batch_size_nor_order_changes_what_is_found(attack: Attack) -> N
     require_same(shuffled.select(places), found, tuple(name for name in ROWS if name != "index"))
 
 
-@pytest.mark.parametrize("attack", ["default", "diva-2022"])
-@pytest.mark.parametrize("runtime", ["executorch", "onnxruntime"])
+@pytest.mark.parametrize(
+    ("runtime", "attack"),
+    [
+        pytest.param("executorch", "default", marks=pytest.mark.slow),
+        ("executorch", "diva-2022"),
+        ("onnxruntime", "default"),
+        pytest.param("onnxruntime", "diva-2022", marks=pytest.mark.slow),
+    ],
+)
 def test_neither_batch_size_nor_order_changes_what_is_found_on_a_real_runtime(real_pair, runtime, attack) -> None:
     pytest.importorskip(runtime)
     pair, everything = real_pair(runtime)

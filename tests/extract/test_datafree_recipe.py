@@ -198,6 +198,7 @@ def test_a_float_victim_is_its_own_smooth_counterpart(theft_of, small_pair, stor
     assert found.ratio == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_theft_that_is_killed_ends_as_one_that_is_not(theft_of, tmp_path) -> None:
     recipe = theft_of()
     whole, killed = Store(tmp_path / "whole"), Store(tmp_path / "killed")

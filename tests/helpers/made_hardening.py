@@ -76,7 +76,7 @@ def made_hardening(
         victim={name: _victim(name, number, paper) for number, name in enumerate(names)},
         alphas=tuple(_alpha(number, alpha) for number, alpha in enumerate((0.1, 0.3, 1.0, 2.0))) if alphas else (),
         sweeps={"reverse-sigmoid": _sweep(0), "deception": _sweep(1)} if sweeps else {},
-        verdict="Undefended, the clones are good.\nDivQAT: it holds back both thieves.",
+        verdict="Undefended, the clones are good.\nDivQAT: it hinders both attackers.",
         times={name: TimesPart(defence_milliseconds=0.0514 if name in DEFENCES else None) for name in names},
     )
 

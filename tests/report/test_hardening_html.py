@@ -100,7 +100,7 @@ def test_says_how_it_was_measured(tmp_path: Path) -> None:
     _, _, page = render(tmp_path)
     for said in (
         "Undefended, the clones are good.",
-        "DivQAT: it holds back both thieves.",
+        "DivQAT: it hinders both attackers.",
         "each made 2,000 queries from digits collages, of a budget of 2,500",
         "l1 0.6 from the QAT build and a loss of 5 points of accuracy",
         "l1 0.006 apart on the test images and 0.026 on the queries",

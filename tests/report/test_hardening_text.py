@@ -56,7 +56,7 @@ def test_row_has_its_own_figures() -> None:
 def test_verdict_comes_first_and_a_search_that_it_tells_of_is_not_told_twice() -> None:
     hardening = made_hardening()
     text = words(shown(hardening))
-    assert "holds back both thieves. DivQAT: strength 1.125 moves the answers by l1 0.116" in text
+    assert "hinders both attackers. DivQAT: strength 1.125 moves the answers by l1 0.116" in text
     told = words(shown(hardening.replace(verdict=f"Search: {made_search().verdict}.")))
     assert told.count("moves the answers by") == 1
 

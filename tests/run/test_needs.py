@@ -85,7 +85,9 @@ def store(tmp_path_factory) -> WatchedStore:
     return WatchedStore(tmp_path_factory.mktemp("store"))
 
 
-@pytest.mark.parametrize("name", GOALS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "harden" else []) for name in GOALS]
+)
 def test_a_step_asks_for_what_it_needs_and_for_nothing_else(store, tmp_path, monkeypatch, name):
     monkeypatch.setattr(evade_recipe, "_PART", 4)
     require_needs(GOALS[name], store, tmp_path)

@@ -85,9 +85,7 @@ def test_a_worker_that_cannot_start_says_why(store, monkeypatch):
     monkeypatch.setattr("edgerift.run._processes.START", "import a_module_that_is_missing")
     summary = run_steps([Tiny(name="a")], store, Processes(Place(store=store.root), 2))
     told = "its worker ended with exit code 1 (ModuleNotFoundError: No module named 'a_module_that_is_missing')"
-    assert [failed.error for failed in summary.failed] == [
-        f"{told}, for the third time; does it have enough memory?"
-    ]
+    assert [failed.error for failed in summary.failed] == [f"{told}, for the third time; does it have enough memory?"]
     assert summary.deaths == 3
 
 

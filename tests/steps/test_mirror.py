@@ -535,6 +535,7 @@ def test_killed_in_the_middle_of_a_put(tmp_path):
     assert result.is_dir()
 
 
+@pytest.mark.slow
 def test_a_run_with_a_mirror_killed_anywhere_and_started_again_ends_the_same(tmp_path):
     done = subprocess.run(
         [*PROGRAM, "mirrored-kills", str(tmp_path / "kills")], capture_output=True, text=True, timeout=120

@@ -145,7 +145,7 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
         ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): its clones have an error"),
         ((0.01, 0.01), (0.5, 0.5), True, "; no non-blind extraction was measured, so no difference there is"),
         ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 extractions: its"),
-        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 extractions: there an attack without"),
+        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 extractions: there an attack"),
         ((0.5, 0.5), (0.4, 0.4), False, "0.50), nor against DivQAT (0.40). Its clones of QAT have an error of 27.9"),
     ],
 )  # fmt: skip

@@ -263,9 +263,9 @@ def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():
     [
         ((0.3, 0.4, 0.5), None),
         # The means are 70 %, and Student's t for three values is 4.303 standard errors wide.
-        ((0.6, 0.7, 0.8), "svhn (error 70.0 %, interval to 94.8 %; guessing 90.0 %)"),
+        ((0.6, 0.7, 0.8), "svhn (error 70.0 %, interval to 94.8 %; chance 90.0 %)"),
         ((0.69, 0.7, 0.71), None),
-        ((0.88,), "svhn (error 88.0 %, interval to 98.0 %; guessing 90.0 %)"),
+        ((0.88,), "svhn (error 88.0 %, interval to 98.0 %; chance 90.0 %)"),
         ((0.5,), None),
     ],
 )
@@ -273,7 +273,7 @@ def test_thieves_who_may_have_learnt_nothing_are_named(errors, told):
     thefts = [theft("mobile", seed=seed, qat=(0.1, one, 0.4), rs=(0.1, 0.9, 0.4)) for seed, one in enumerate(errors)]
     thefts += [theft("mobile", data="cifar10", qat=(0.1, 0.3, 0.4), rs=(0.1, 0.6, 0.4))]
     notes = {claim.name: claim.note for claim in claims(result("divqat", thefts))}
-    expected = f"Thieves with soft labels may have learnt nothing even of the plain mobile build on {told}: what"
+    expected = f"Attackers with soft labels may be at chance even on the plain mobile build on {told}: what"
     assert notes["rs-soft"].startswith(expected) if told else notes["rs-soft"] == ""
     assert notes["divqat-soft"] == notes["divqat-hard"] == notes["server"] == "", "nothing was compared"
 

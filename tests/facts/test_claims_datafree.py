@@ -142,11 +142,11 @@ def test_what_was_not_tried_against_both_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("plain", "defended", "blind", "said"),
     [
-        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): its clones err on 27.9 %"),
-        ((0.01, 0.01), (0.5, 0.5), True, "; no theft with sight was measured, so that no difference there tells"),
-        ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 thefts: its"),
-        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 thefts: there an attack without"),
-        ((0.5, 0.5), (0.4, 0.4), False, "0.50), nor against DivQAT (0.40). Its clones of QAT err on 27.9 %."),
+        ((0.01, None), (0.02, 0.0), True, "was blind against QAT (correlation 0.00 to 0.01): its clones have an error"),
+        ((0.01, 0.01), (0.5, 0.5), True, "; no non-blind extraction was measured, so no difference there is"),
+        ((0.01, 0.5), (0.5, 0.5), False, "was blind against QAT (correlation 0.01 to 0.50) in 1 of 2 extractions: its"),
+        ((0.5, 0.6), (0.05, 0.5), False, "but against DivQAT (0.05 to 0.50) in 1 of 2 extractions: there an attack"),
+        ((0.5, 0.5), (0.4, 0.4), False, "0.50), nor against DivQAT (0.40). Its clones of QAT have an error of 27.9"),
     ],
 )  # fmt: skip
 def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(
@@ -171,18 +171,18 @@ def test_what_a_difference_is_worth_hangs_on_what_the_attack_saw(
             (40, 40),
             1.0,
             True,
-            "err on 27.9 to 33.4 % there, and on 11.1 % where nothing is rounded. What stops it there",
+            "have an error of 27.9 to 33.4 % there, and of 11.1 % without rounding. What stops it there",
         ),
-        ((40, 95), 1.0, True, "on 11.1 to 26.5 % where nothing is rounded. What stops it there is the arithmetic"),
+        ((40, 95), 1.0, True, "of 11.1 to 26.5 % without rounding. What stops it there is the arithmetic"),
         (
             (95, 110),
             1.0,
             False,
-            "on 26.5 to 30.6 % where nothing is rounded. It steals as much without its differences",
+            "of 26.5 to 30.6 % without rounding. It extracts as much without its differences",
         ),
-        ((190, 200), 1.0, False, "It steals as much without its differences, so that both builds' answers are put to"),
+        ((190, 200), 1.0, False, "It extracts as much without its differences, so both builds' answers are"),
         # Blind without rounding too: that tells nothing of what sight is worth.
-        ((95, 110), 0.0, True, "; no theft with sight was measured"),
+        ((95, 110), 0.0, True, "; no non-blind extraction was measured"),
     ],
 )
 def test_a_blind_attack_is_held_against_one_that_sees(
@@ -209,7 +209,7 @@ def test_what_nobody_measured_is_not_called_blind() -> None:
     ]
     claim = judged(cell(*entries))["dfme-published"]
     assert not claim.blind
-    assert claim.note == "DFME at epsilon 0.001 was not measured for what its differences are worth."
+    assert claim.note == "DFME at epsilon 0.001 has no measurement of its differences' quality."
 
 
 def test_an_attack_without_differences_cannot_be_blind() -> None:

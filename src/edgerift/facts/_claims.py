@@ -1,4 +1,4 @@
-"""What a paper claims, and what the same experiment found here."""
+"""A paper's claims, and the results of the same experiments here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgerift.study import StudyResult
 
 Verdict: TypeAlias = Literal["held", "did not hold", "no effect", "not resolved", "not measured"]
 
-#: What is too small to matter, by unit.
+#: Negligible differences, by unit.
 NEGLIGIBLE: Final[Mapping[ClaimUnit, float]] = {"points": 1.0, "percent": 1.0, "nats": 0.01, "l1": 0.01}
 
 
@@ -35,13 +35,13 @@ class Claim(Settings):
     `findings` are of each place of the grid over its seeds; a place is a pair of a data set and a network, or a data
     set where a claim compares networks. `together` is over the means of the places, whose seeds are no independent
     values, and with one place alone it is that place over its seeds. It takes the places for independent, which those
-    that share a data set are not quite, and says nothing of any one of them: `held_in` does.
+    that share a data set are not quite, and gives no verdict on any one of them: `held_in` does.
 
     A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
     other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
-    within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` says what a
-    verdict's worth hangs on; a claim is `blind` whose attack saw nothing of the undefended model either, unless it is
-    known to steal as much from it without sight: its verdict tells nothing of the defence.
+    within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` states the
+    caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it is known to
+    extract as much from it when blind: its verdict is no evidence about the defence.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Claim(Settings):
 def claims(result: StudyResult | Facts) -> tuple[Claim, ...]:
     """Judge the claims of the study's paper, given its result or the facts of it; none without a paper.
 
-    Differences are between figures of the same seed, so what a seed does to both cancels out.
+    Differences are between figures of the same seed, so effects of a seed on both cancel out.
     """
     found = result if isinstance(result, Facts) else facts(result)
     if found.study.paper == "diva":
@@ -87,7 +87,7 @@ def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Cla
 
 
 def _of_thefts(found: Facts) -> Iterator[Claim]:
-    """Judge the second paper's claims about thieves with images."""
+    """Judge the second paper's claims about attackers with images."""
     assert found.study.theft is not None
     first = found.study.theft.targets[0]
     own = found.where(source="measured", attack="").by("data", "original", "target", "seed")

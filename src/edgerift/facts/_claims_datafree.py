@@ -1,4 +1,4 @@
-"""What the second paper claims of thieves without images, and how much of a difference is the training's doing."""
+"""The second paper's claims about data-free attackers, and how much of a difference is due to the training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Choice: TypeAlias = Callable[[Facts], float | None]
 
 
 class Worth(NamedTuple):
-    """What a difference found is worth: in words, and whether it tells nothing, for the attack should have seen more.
+    """What a difference is worth: in words, and whether it shows nothing because the attack was blind.
 
     `blind` says that the attack was blind against every plain build, and did not steal as much there as where it sees.
     """
@@ -31,7 +31,7 @@ class Worth(NamedTuple):
 
 @dataclass(frozen=True)
 class StatedTheft:
-    """A claim of thefts by an attack, and what a difference found is worth, given the facts with their places."""
+    """A claim about extraction by an attack, and what a difference is worth, given the facts with their places."""
 
     attack: str
     stated: Stated
@@ -126,13 +126,13 @@ def _stated(
 
 
 def _difference(cell: Facts, attack: str, epsilon: float | None) -> float | None:
-    """How much more a clone of the defended build errs than one of the plain one, in points."""
+    """The error of the defended build's clone minus that of the plain one's, in points."""
     plain, defended = (_theft(cell, attack, victim, epsilon) for victim in (PLAIN, _DEFENDED))
     return None if plain is None or defended is None else 100 * (defended.error.value - plain.error.value)
 
 
 class _Theft(NamedTuple):
-    """What a theft took, and what its differences were worth; None where nobody measured that, or they were zero."""
+    """The result of an extraction, and the quality of its differences; None where not measured, or all zero."""
 
     error: Fact
     blind: bool | None
@@ -148,7 +148,7 @@ def _theft(cell: Facts, attack: str, victim: str, epsilon: float | None, control
 
 
 class _Compared(NamedTuple):
-    """The thefts of both builds at one epsilon, and of the plain one without rounding by an attack that saw there."""
+    """The extractions of both builds at one epsilon, and of the plain one without rounding, where not blind."""
 
     plain: _Theft
     defended: _Theft
@@ -156,7 +156,7 @@ class _Compared(NamedTuple):
 
     @property
     def needs_no_sight(self) -> bool:
-        """Whether the clone of the plain build errs no more than one of an attack that sees, by their intervals."""
+        """Whether the plain build's clone is no worse than that of a non-blind attack, by their intervals."""
         if self.seeing is None:
             return False
         return (self.plain.error.low or 0.0) <= (self.seeing.error.high or 0.0)
@@ -186,49 +186,52 @@ def _epsilons(by_place: dict[str, float]) -> str:
 
 
 def _sight(found: Sequence[_Compared]) -> str:
-    """Say against how many builds the differences told nothing."""
+    """Say against how many builds the attack was blind."""
     known = [one for one in found if one.plain.blind is not None and one.defended.blind is not None]
     if not known:
-        return "was not measured for what its differences are worth."
+        return "has no measurement of its differences' quality."
     plain_range, defended_range = _range([one.plain for one in known]), _range([one.defended for one in known])
     against = f"against QAT (correlation of its differences with the slopes {plain_range})"
     blind = [one for one in known if one.plain.blind]
     if len(blind) == len(known):
         return f"was blind {against}{_without_sight(blind)}"
     if blind:
-        return f"was blind {against} in {len(blind)} of {len(known)} thefts{_without_sight(blind)}"
-    clones = f"Its clones of QAT err on {_errors([one.plain for one in known])}."
+        return f"was blind {against} in {len(blind)} of {len(known)} extractions{_without_sight(blind)}"
+    clones = f"Its clones of QAT have an error of {_errors([one.plain for one in known])}."
     hidden = sum(bool(one.defended.blind) for one in known)
     if hidden:
         return (
-            f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {len(known)} thefts: there "
-            f"an attack without differences tells more. {clones}"
+            f"was not blind {against}, but against DivQAT ({defended_range}) in {hidden} of {len(known)} extractions: "
+            f"there an attack without differences shows more. {clones}"
         )
     return f"was not blind {against}, nor against DivQAT ({defended_range}). {clones}"
 
 
 def _without_sight(blind: Sequence[_Compared]) -> str:
-    """Say what blind thefts took beside those that nothing was rounded for, and so what they tell."""
-    clones = f": its clones err on {_errors([one.plain for one in blind])} there"
+    """Compare blind extractions with those without rounding, and say what follows."""
+    clones = f": its clones have an error of {_errors([one.plain for one in blind])} there"
     seeing = [one.seeing for one in blind if one.seeing is not None]
     if len(seeing) < len(blind):
-        return f"{clones}; no theft with sight was measured, so that no difference there tells of DivQAT's training."
-    clones = f"{clones}, and on {_errors(seeing)} where nothing is rounded"
+        return (
+            f"{clones}; no non-blind extraction was measured, so no difference there is "
+            "evidence about DivQAT's training."
+        )
+    clones = f"{clones}, and of {_errors(seeing)} without rounding"
     if all(one.needs_no_sight for one in blind):
-        return f"{clones}. It steals as much without its differences, so that both builds' answers are put to the test."
+        return f"{clones}. It extracts as much without its differences, so both builds' answers are tested."
     return (
-        f"{clones}. What stops it there is the arithmetic, which QAT has as well, so that no difference there, held or "
-        "not, tells of DivQAT's training."
+        f"{clones}. What stops it there is the arithmetic, which QAT has as well, so no difference there, held or "
+        "not, is evidence about DivQAT's training."
     )
 
 
 def _errors(thefts: Sequence[_Theft]) -> str:
-    """Say from where to where the clones' errors go."""
+    """Give the range of the clones' errors."""
     errors = sorted(100 * one.error.value for one in thefts)
     return f"{' to '.join(dict.fromkeys(f'{end:.1f}' for end in (errors[0], errors[-1])))} %"
 
 
 def _range(thefts: Sequence[_Theft]) -> str:
-    """Say from where to where the correlations go."""
+    """Give the range of the correlations."""
     slopes = sorted(one.correlation or 0.0 for one in thefts)
     return " to ".join(dict.fromkeys(f"{end:.2f}" for end in (slopes[0], slopes[-1])))

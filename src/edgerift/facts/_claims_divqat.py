@@ -1,4 +1,4 @@
-"""What the second paper claims of thefts, and what is ours beside it."""
+"""The second paper's claims about extraction, and ours beside them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LIGHT: Final = "mobilenet"
 
 
 def _stolen(first: str, second: str, labels: str, target: str | None = None) -> Difference:
-    """How much more a thief errs who steals one victim than one who steals another."""
+    """The attacker's error on one victim minus that on another."""
     where = {"labels": labels, **({} if target is None else {"target": target})}
     return minus((of.CLONE_ERROR, {**where, "victim": first}), (of.CLONE_ERROR, {**where, "victim": second}))
 
 
 def _other_clones(reading: Reading[Any]) -> Difference:
-    """How much higher a figure is of DivQAT than of QAT, over the clones of other networks that ask for soft labels."""
+    """How much higher a figure is of DivQAT than of QAT, over the clones of other networks with soft labels."""
 
     def difference(found: Facts) -> float | None:
         plain, defended = (_of_clones(found, victim, reading) for victim in (PLAIN, "divqat"))
@@ -40,7 +40,7 @@ def _of_clones(found: Facts, victim: str, reading: Reading[Any]) -> dict[str, fl
 
 
 def _light_clone(found: Facts) -> float | None:
-    """How much more the clone that is a MobileNet errs on DivQAT than the others do on average."""
+    """The error on DivQAT of the MobileNet clone minus the mean of the others."""
     errors = _of_clones(found, "divqat", of.STUDENT_ERROR) | _of_clones(found, "divqat", of.CLONE_ERROR)
     light = [error for name, error in errors.items() if name.startswith(_LIGHT)]
     others = [error for name, error in errors.items() if not name.startswith(_LIGHT)]
@@ -48,7 +48,7 @@ def _light_clone(found: Facts) -> float | None:
 
 
 def _rises(reading: Reading[Any]) -> Difference:
-    """How much a figure rises from the least alpha to the greatest."""
+    """The increase of a figure from the smallest alpha to the largest."""
 
     def difference(found: Facts) -> float | None:
         points = sorted(found.of(reading), key=lambda fact: fact.over)
@@ -60,7 +60,7 @@ def _rises(reading: Reading[Any]) -> Difference:
 
 
 def thieves_words(cells: Sequence[tuple[str, Facts]], labels: str) -> str:
-    """Name the places in which even the plain build's thief may be no better than who guesses; nothing without any."""
+    """Name the places in which even the plain build's attacker may be at chance; empty without any."""
     by_place: dict[str, list[Facts]] = {}
     for place, cell in cells:
         by_place.setdefault(place, []).append(cell)
@@ -73,20 +73,20 @@ def thieves_words(cells: Sequence[tuple[str, Facts]], labels: str) -> str:
         guessing = own[0].of(of.CHANCE)[0].value
         if high >= guessing:
             told.append(
-                f"{place} (error {100 * whole.value:.1f} %, interval to {100 * high:.1f} %; guessing "
+                f"{place} (error {100 * whole.value:.1f} %, interval to {100 * high:.1f} %; chance "
                 f"{100 * guessing:.1f} %)"
             )
     if not told:
         return ""
     target = cells[0][1].of(of.CLONE_ERROR)[0].target
     return (
-        f"Thieves with {labels} labels may have learnt nothing even of the plain {target} build on {', '.join(told)}: "
-        "what a defence adds there tells little of it."
+        f"Attackers with {labels} labels may be at chance even on the plain {target} build on {', '.join(told)}: "
+        "what a defence adds there says little about it."
     )
 
 
 def prices_words(cells: Sequence[Facts], names: tuple[str, str]) -> str:
-    """Say what two victims cost their owner, who may have got more for a higher price; nothing without any cell."""
+    """Say what two victims cost their owner, since their costs may differ; empty without any cell."""
     if not cells:
         return ""
     told = []
@@ -102,7 +102,7 @@ def prices_words(cells: Sequence[Facts], names: tuple[str, str]) -> str:
 THEFT: Final[tuple[Stated, ...]] = (
     Stated(
         "divqat-soft",
-        "DivQAT raises the thief's error over plain QAT.",
+        "DivQAT raises the attacker's error over plain QAT.",
         "Table III, KnockoffNets: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
         "clone's error with soft labels, DivQAT minus QAT",
         _stolen("divqat", "qat", "soft"),
@@ -110,8 +110,8 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "divqat-hard",
-        "The thief of labels alone, whom the paper leaves out.",
-        "not in the paper, which names him as a limit",
+        "The attacker with labels alone, not tested in the paper.",
+        "not in the paper, which names it as a limitation",
         "clone's error with hard labels, DivQAT minus QAT",
         _stolen("divqat", "qat", "hard"),
         thief="hard",
@@ -135,7 +135,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "rs-soft",
-        "Reverse Sigmoid raises the thief's error over plain QAT.",
+        "Reverse Sigmoid raises the attacker's error over plain QAT.",
         "Table III: +1.4 (CIFAR-10), -0.8 (CIFAR-100), -3.9 (GTSRB), +0.3 (SVHN)",
         "clone's error with soft labels, QAT + Reverse Sigmoid minus QAT",
         _stolen("rs", "qat", "soft"),
@@ -143,7 +143,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "dcp-soft",
-        "Deception raises the thief's error over plain QAT.",
+        "Deception raises the attacker's error over plain QAT.",
         "Table III: +3.8 (CIFAR-10), +6.8 (CIFAR-100), +1.5 (GTSRB), +9.2 (SVHN)",
         "clone's error with soft labels, QAT + Deception minus QAT",
         _stolen("dcp", "qat", "soft"),
@@ -214,7 +214,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "alpha-error",
-        "A larger alpha raises the thief's error.",
+        "A larger alpha raises the attacker's error.",
         "figure 4, by eye",
         "clone's error with soft labels at the greatest alpha minus that at the least",
         _rises(of.ALPHA_ERROR),
@@ -235,7 +235,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "held-soft",
-        "Ours: DivQAT held by a hinge raises the thief's error over plain QAT.",
+        "Ours: DivQAT held by a hinge raises the attacker's error over plain QAT.",
         "not in the paper",
         "clone's error with soft labels, held minus QAT",
         _stolen("held", "qat", "soft"),
@@ -243,7 +243,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "held-hard",
-        "Ours, against the thief of labels alone.",
+        "Ours, against the attacker with labels alone.",
         "not in the paper",
         "clone's error with hard labels, held minus QAT",
         _stolen("held", "qat", "hard"),
@@ -251,7 +251,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "held-smoothing",
-        "Ours raises the thief's error more than label smoothing, both within the same allowance.",
+        "Ours raises the attacker's error more than label smoothing, both within the same allowance.",
         "not in the paper",
         "clone's error with soft labels, held minus label smoothing",
         _stolen("held", "smoothing", "soft"),

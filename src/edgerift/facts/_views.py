@@ -65,7 +65,7 @@ def relative_time(times: TimesPart) -> float | None:
 
 
 def correlation(masking: Masking | None) -> float | None:
-    """Correlation of the finite differences with the slopes; None where it was not measured or is undefined."""
+    """Correlation of the finite differences with the slopes; None if not measured or undefined."""
     return None if masking is None else masking.correlation
 
 

@@ -38,7 +38,7 @@ _L1: Final = Metric("l1", "l1")
 _KL: Final = Metric("KL to the original", "nats", title="KL to the original")
 _SLOPES: Final = Metric("correlation of differences and slopes", "", "attacker", _COSINE, title="correlation")
 
-# Pairs of an original and what was made of it.
+# Pairs of an original and an adapted model.
 ORIGINAL: Final[Part[PairReport]] = Part("original")
 ORIGINAL_ACCURACY: Final = ORIGINAL.measure(_ACCURACY, lambda one: one.original_accuracy, paper=[ITS_TABLES])
 
@@ -160,9 +160,7 @@ NOISE: Final = COMPARISON.measure(Metric("l1 of another seed", "l1"), lambda one
 NOISE_QUESTIONS: Final = COMPARISON.measure(
     Metric("l1 of another seed on the questions", "l1"), lambda one: one.noise.queries
 )
-CHANCE: Final = COMPARISON.measure(
-    Metric("error of who guesses"), lambda one: 1 - 1 / len(one.data.classes), recorded=False
-)
+CHANCE: Final = COMPARISON.measure(Metric("error at chance"), lambda one: 1 - 1 / len(one.data.classes), recorded=False)
 SPENT: Final = COMPARISON.measure(Metric("questions asked", "count"), lambda one: one.thief.spent, recorded=False)
 
 SEARCH: Final[Part[Search]] = Part("search")
@@ -232,7 +230,7 @@ SWEEP_LIKELIHOOD: Final = SWEEP.measure(
     Metric("sweep of {}: negative log-likelihood", "nats", "attacker"), lambda one: one.nll, recorded=False
 )
 
-# Thefts without images.
+# Data-free extraction.
 DATA_FREE: Final[Part[DataFreeEntry]] = Part("theft without images")
 DATA_FREE_DEFENDER: Final = DATA_FREE.measure(_DEFENDER, lambda one: one.theft.defender_error)
 DATA_FREE_ERROR: Final = DATA_FREE.measure(_ADVERSARY, lambda one: one.theft.adversary_error, paper=[ITS_TABLES])

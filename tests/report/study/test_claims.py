@@ -80,7 +80,10 @@ def test_page_and_markdown_have_every_claim_above_the_tables(make: object, tmp_p
     assert [(row.statement, row.verdict) for row in rows] == [(claim.statement, claim.verdict) for claim in judged]
     page = study_html(result, tmp_path, {})
     shown = page_rows(page)
-    assert shown == [["Claim", "The paper", "Here", "Verdict", "Held alone in"], *(list(row.cells()) for row in rows)]
+    assert shown == [
+        ["Claim", "The paper", "Here", "Verdict", "Holds individually in"],
+        *(list(row.cells()) for row in rows),
+    ]
     assert page.index('id="claims"') < page.index('<p class="place">')
     assert '<a href="#claims">' in page
     text = study_markdown(result)

@@ -571,7 +571,7 @@ def test_a_blind_verdict_is_marked_everywhere(result: StudyResult) -> None:
 def test_the_page_of_results_says_what_verdicts_are_worth(result: StudyResult) -> None:
     text = results_markdown([result], ["studies/x"])
     assert "![Thefts without images](studies/x/figures/questions.png)" in text
-    assert "thieves without images with 1,000,000 questions" in text
+    assert "data-free attackers with 1,000,000 queries" in text
     assert text.count("(blind)** |") == 2
     for claim in claims(result):
         if claim.note:

@@ -32,7 +32,7 @@ _DASHES: Final = (0, (5, 3))
 
 
 class _Style(NamedTuple):
-    """What tells one seed's search from another's."""
+    """What identifies a seed's search."""
 
     marker: str
     line: Any
@@ -133,14 +133,14 @@ def draw_alpha(found: Facts) -> Figure:
 
 
 def _thieves(found: Facts) -> dict[Thief, Look]:
-    """Give each of the other thieves its look."""
+    """Give each of the other attackers its look."""
     soft = cycle(_STUDENTS)
     thieves = other_thieves(on_first_target(found).of(of.ALPHA_THEFT_ERROR))
     return {thief: _HARD if thief.labels == "hard" else next(soft) for thief in thieves}
 
 
 def _stolen(thieves: Mapping[Thief, Look]) -> tuple[_Quantity, _Quantity]:
-    """Describe the two panels of what thieves took."""
+    """Describe the two panels of the attackers' results."""
     errors = (
         _Drawn(_THIEF, of.ALPHA_ERROR, of.CLONE_ERROR),
         *(_Drawn(look, of.ALPHA_THEFT_ERROR, thief=thief) for thief, look in thieves.items()),

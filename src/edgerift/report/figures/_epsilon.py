@@ -1,4 +1,4 @@
-"""Thefts without images over epsilon: what the clones got, and what the finite differences were worth."""
+"""Data-free extraction over epsilon: the clones' error, and the quality of the finite differences."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _MOST_TICKS: Final = 7
     whiskers=data_free_counts,
 )
 def epsilon(found: Facts) -> Chart | None:
-    """Draw the thefts by attacks with finite differences."""
+    """Draw the attacks with finite differences."""
     return Chart(draw_epsilon, epsilon_words) if _shown(found) else None
 
 
 def draw_epsilon(found: Facts) -> Figure:
-    """Draw for each attack the clones' error over epsilon, and beside it what the differences were worth."""
+    """Draw for each attack the clones' error over epsilon, and beside it the quality of the differences."""
     shown = _shown(found)
     look = looks(list(dict.fromkeys(victim for place, _ in shown for victim in place.victims)))
     figure, axes = panel_figure(2 * len(shown), 2, 2.6, _keys(found, shown, look))
@@ -68,7 +68,7 @@ def draw_epsilon(found: Facts) -> Figure:
 
 
 def epsilon_words(found: Facts) -> str:
-    """Give every clone's error, and what the differences were worth."""
+    """Give every clone's error, and the quality of the differences."""
     shown, told = _shown(found), []
     for place, attack in shown:
         for theft in place.all():
@@ -85,12 +85,12 @@ def _told(found: Facts, place: Thefts, theft: Theft) -> str:
 
 
 def guessing(found: Facts, place: Thefts) -> float | None:
-    """How often who guesses errs, a share; None where nobody compared victims, who would know the classes."""
+    """The error at chance, a share; None without a comparison of victims, which knows the classes."""
     return next((fact.value for fact in found.of(of.CHANCE, data=place.data)), None)
 
 
 def draw_guessing(axes: Axes, found: Facts, place: Thefts) -> None:
-    """Draw a line across at how often who guesses errs."""
+    """Draw a horizontal line at the error of chance."""
     share = guessing(found, place)
     if share is not None:
         axes.axhline(100 * share, color=SOFT_INK, linestyle=GUESSING, linewidth=1.2, zorder=1)
@@ -113,7 +113,7 @@ def _shown(found: Facts) -> list[tuple[Thefts, str]]:
 
 
 def _without_differences(place: Thefts) -> list[Theft]:
-    """List the thefts that stand as lines across: as they are, without differences."""
+    """List the attacks drawn as horizontal lines: no controls, without differences."""
     return [one for one in place.all() if one.epsilon is None and one.control is None]
 
 

@@ -1,4 +1,4 @@
-"""Thefts side by side: by the network that steals (the second paper's figure 3), and by the target stolen from."""
+"""Extraction attacks by clone network (the second paper's figure 3), and by target."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ _TARGETS: Final = _Sort(
     whiskers=theft_counts,
 )
 def clones(found: Facts) -> Chart | None:
-    """Draw the adversary's error and the disagreement for each network that steals."""
+    """Draw the adversary's error and the disagreement for each clone network."""
     return Chart(draw_clones, clones_words) if _shown(found, _CLONES) else None
 
 
@@ -119,12 +119,12 @@ def targets(found: Facts) -> Chart | None:
 
 
 def draw_clones(found: Facts) -> Figure:
-    """Draw the thefts by network, a column for each data set."""
+    """Draw the extraction attacks by network, a column for each data set."""
     return _draw(found, _CLONES)
 
 
 def draw_targets(found: Facts) -> Figure:
-    """Draw the thefts by target, a column for each data set."""
+    """Draw the extraction attacks by target, a column for each data set."""
     return _draw(found, _TARGETS)
 
 
@@ -139,7 +139,7 @@ def targets_words(found: Facts) -> str:
 
 
 def _shown(found: Facts, sort: _Sort) -> list[Panel]:
-    """List the panels: where other networks than the attack's own stole, or where there is more than one target."""
+    """List the panels: where there are clones of other networks, or more than one target."""
     if sort is _CLONES:
         own = panels(on_first_target(found).of(*sort.readings))
         return [panel for panel in own if panel.facts.of(of.STUDENT_ERROR)]
@@ -147,7 +147,7 @@ def _shown(found: Facts, sort: _Sort) -> list[Panel]:
 
 
 def _groups(panel: Panel, sort: _Sort) -> list[str]:
-    """List the targets, or who steals: the attack's own network first."""
+    """List the targets, or the clone networks, the attack's own first."""
     if sort is _TARGETS:
         return sorted(panel.facts.distinct("target"))
     own = panel.facts.of(of.CLONE_ERROR).distinct("student")

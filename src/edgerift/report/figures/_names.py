@@ -140,7 +140,7 @@ def _tone(group: Sequence[Named]) -> Any:
 
 
 def _mistaken(box: Bbox, own: tuple[float, float], marks: Sequence[tuple[float, float]]) -> bool:
-    """Tell whether a text stands nearer to another mark than to its own."""
+    """Return whether a text stands nearer to another mark than to its own."""
 
     def away(place: tuple[float, float]) -> float:
         return math.dist(place, _nearest(box, place))

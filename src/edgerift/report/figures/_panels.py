@@ -54,7 +54,7 @@ def on_first_target(found: Facts) -> Facts:
 def panel_figure(
     count: int, columns: int, height: float, keys: Sequence[Any], **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of `count` panels in so many columns, each of so many inches, and a legend of `keys` below them."""
+    """Make a figure of `count` panels in the given columns and inches, and a legend of `keys` below them."""
     rows = -(-count // columns)
     key_columns = _key_columns(keys)
     height = 0.35 + 0.19 * -(-len(keys) // key_columns) + height * rows
@@ -74,7 +74,7 @@ def columns_of(study: Study, count: int) -> int:
 
 
 def panel_label(axes: Axes, title: str, x: str, y: str, columns: float, *, shared: bool = False) -> None:
-    """Name a panel, in as many lines as one of so many columns needs; a shared axis leaves the title more room."""
+    """Name a panel, in as many lines as the number of columns needs; a shared axis leaves the title more room."""
     label(axes, "", x, y)
     room = WIDTH / columns - (_BESIDE_SHARED if shared else _BESIDE)
     text = "\n".join(_wrapped(title, 72 * room))
@@ -106,7 +106,7 @@ def line_key(text: str, colour: str = SOFT_INK, **options: Any) -> Any:
 
 
 def _wrapped(title: str, room: float) -> list[str]:
-    """Break a title into lines of at most so many points, cut after the last that there is room for."""
+    """Break a title into lines of at most the given points, cut after the last that there is room for."""
     lines: list[str] = []
     rest = title.split()
     while rest and len(lines) < _MOST_LINES:

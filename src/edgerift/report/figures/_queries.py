@@ -1,4 +1,4 @@
-"""Thefts without images over the questions asked: how fast the clones learn."""
+"""Data-free extraction over queries: how fast the clones learn."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MOST_COLUMNS: Final = 4
     beside="data-free",
 )
 def questions(found: Facts) -> Chart | None:
-    """Draw the clones' error over the questions."""
+    """Draw the clones' error over the queries."""
     return Chart(draw_questions, questions_words) if _shown(found) else None
 
 
@@ -57,13 +57,13 @@ def questions(found: Facts) -> Chart | None:
     beside="data-free",
 )
 def agreement(found: Facts) -> Chart | None:
-    """Draw how often clones agree with their victim over the questions."""
+    """Draw the agreement of clones with their victim over the queries."""
     what: What = "agreement"
     return Chart(partial(draw_questions, what=what), partial(questions_words, what=what)) if _shown(found) else None
 
 
 def draw_questions(found: Facts, what: What = "error") -> Figure:
-    """Draw the clones' error or agreement over the questions, a panel for each attack of each place."""
+    """Draw the clones' error or agreement over the queries, a panel for each attack of each place."""
     shown = _shown(found)
     look = looks(list(dict.fromkeys(victim for place, _ in shown for victim in place.victims)))
     columns = _columns(shown)
@@ -139,7 +139,7 @@ def _draw(axes: Axes, place: Thefts, attack: str, look: dict[str, Look], what: W
 
 
 def _curves(place: Thefts, theft: Theft, what: What) -> list[dict[int, float]]:
-    """Give each seed's error or agreement in percent, by the questions asked."""
+    """Give each seed's error or agreement in percent, by queries."""
     own = place.of(theft)
     points = own.of(of.CURVE_ERROR if what == "error" else of.CURVE_DISAGREEMENT)
     by_seed: dict[int, dict[int, float]] = {seed: {} for seed in own.distinct("seed")}

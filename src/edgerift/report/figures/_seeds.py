@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def seed_counts(found: Facts, *fields: str) -> frozenset[int]:
-    """Tell how many seeds the points of a figure are made of, which differ in the fields besides data and original."""
+    """Count the seeds that the points of a figure are made of, which differ in the fields besides data and original."""
     return frozenset(len(own.distinct("seed")) for own in found.by("data", "original", *fields).values())
 
 
@@ -30,7 +30,7 @@ def theft_counts(found: Facts) -> frozenset[int]:
 
 
 def data_free_counts(found: Facts) -> frozenset[int]:
-    """Count the seeds of thefts without images."""
+    """Count the seeds of data-free attacks."""
     return seed_counts(found.of(of.DATA_FREE_ERROR), "attack")
 
 

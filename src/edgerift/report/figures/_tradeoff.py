@@ -1,4 +1,4 @@
-"""What each victim costs its owner against what it costs its thieves, over a study's data sets."""
+"""The cost of each victim to its owner against its effect on attackers, over a study's data sets."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from edgerift.study import StudyResult
 CLAIMS: Final = "The paper's claims"
 
 #: The columns of the table.
-HEADINGS: Final = ("Claim", "The paper", "Here", "Verdict", "Held alone in")
+HEADINGS: Final = ("Claim", "The paper", "Here", "Verdict", "Holds individually in")
 
 #: How the places of a study are put together, and how far that goes.
 POOLED: Final = (
@@ -21,7 +21,7 @@ POOLED: Final = (
     "compares networks). Brackets: the 95 % interval of the mean of these values (Student's t, one degree of freedom "
     "less than there are values); with one value alone, its own interval over its seeds. The interval takes the pairs "
     "for independent, though they share data sets and networks, and speaks of their mean, not of each of them: the "
-    "last column says in how many the claim held alone, over the seeds of that one."
+    "last column says in how many the claim holds individually, over the seeds of that one."
 )
 
 _DECIMALS: Final[Mapping[str, int]] = {"points": 1, "percent": 1, "nats": 3, "l1": 3}
@@ -78,7 +78,7 @@ def claim_rows(result: StudyResult) -> list[ClaimRow]:
 
 
 def claim_row(claim: Claim) -> ClaimRow:
-    """Give what stands in the table of one claim: the difference over all places, and in how many it held alone."""
+    """Give a claim's row: the difference over all places, and in how many it holds individually."""
     found = None if claim.together is None else claim.together.difference
     here = None if found is None else claim_number(claim.unit, found.value, found.low, found.high)
     unit, alone = _UNITS[claim.unit], alone_words(claim)

@@ -102,9 +102,9 @@ def _scale(result: StudyResult) -> str:
         count = study.evasion.count
         parts.append(f"{'all' if count is None else count} images attacked for each")
     if study.theft is not None:
-        parts.append(f"thieves with {study.theft.budget:,} questions and {study.theft.knockoff.student} clones")
+        parts.append(f"attackers with {study.theft.budget:,} queries and {study.theft.knockoff.student} clones")
     if study.theft is not None and study.theft.data_free is not None:
-        parts.append(f"thieves without images with {data_free_budget_words(study.theft.data_free)}")
+        parts.append(f"data-free attackers with {data_free_budget_words(study.theft.data_free)}")
     return plain("; ".join(parts)) + "."
 
 

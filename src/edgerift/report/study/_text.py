@@ -29,7 +29,7 @@ _NAME: Final = 13
 
 
 def study_text(result: StudyResult, folder: Path | None = None) -> RenderableType:
-    """Lay a study out for rich: accuracies, success of the attacks and thefts, then what the brackets and gaps are.
+    """Lay a study out for rich: accuracies, success of the attacks and extraction, then what the brackets and gaps are.
 
     With the folder of :func:`write_study` it also says where the report is, which has all else.
     """
@@ -98,7 +98,7 @@ def _theft_cells(one: Comparison, name: str) -> list[Cell]:
 
 
 def _without_images(found: Facts, place: Thefts) -> Table:
-    """Lay out the thefts without images of one original, at the published epsilon and at the best one."""
+    """Lay out the data-free attacks on one original, at the published epsilon and at the best one."""
     headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
     title = f"{subject(found.study, place.data, place.original)}: thefts without images, errors in %"
     table = _table(title, ("attack", "victim", "epsilon"), headings)

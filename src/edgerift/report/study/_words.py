@@ -73,9 +73,9 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
 
 
 def data_free_budget_words(plan: DataFreePlan) -> str:
-    """Say how many questions thieves without images may ask."""
+    """Give the query budget of data-free attackers."""
     own = ", ".join(f"{budget:,} for {name}" for name, budget in plan.budgets.items())
-    return f"{plan.budget:,} questions{f' ({own})' if own else ''}"
+    return f"{plan.budget:,} queries{f' ({own})' if own else ''}"
 
 
 def _data_free_words(plan: DataFreePlan) -> str:

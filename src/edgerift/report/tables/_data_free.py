@@ -1,4 +1,4 @@
-"""The table of a study's thefts without images."""
+"""The table of a study's data-free extraction attacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIFFERENCES: Final = "Finite differences"
 
 @study_table(90)
 def data_free(found: Facts) -> StudyTable | None:
-    """Make the table of the thefts without images."""
+    """Make the table of the data-free extraction attacks."""
     places = data_free_places(found)
     if not places:
         return None
@@ -45,14 +45,14 @@ def data_free(found: Facts) -> StudyTable | None:
 
 
 def correlation(found: Facts) -> Cell:
-    """Say how the differences of a theft follow the slopes; `none` where all of them were zero."""
+    """Give the correlation of an attack's differences with the slopes; `none` where all of them were zero."""
     own = pooled(found.of(of.CORRELATION))
     known = found.of(of.BLIND)
     return "none" if known and own is None else number(own, len(found.distinct("seed")), decimals=2)
 
 
 def blind(found: Facts) -> str | None:
-    """Say whether a theft's attack was blind, or for how many seeds."""
+    """Say whether an attack was blind, or for how many seeds."""
     known = [bool(fact.value) for fact in found.of(of.BLIND)]
     return None if not known else "yes" if all(known) else "no" if not any(known) else f"{sum(known)} of {len(known)}"
 
@@ -86,7 +86,7 @@ def _caption(found: Facts, places: Iterable[Thefts]) -> str:
 
 
 def budgets_words(found: Facts, attacks: Iterable[str]) -> str:
-    """Say which clones learn from how many questions, once for attacks that have the same."""
+    """Name the clones and their queries, once for attacks with the same."""
     said: dict[str, list[str]] = {}
     for attack in attacks:
         own = [theft for theft in _documents(found) if theft.attack.name == attack]
@@ -100,7 +100,7 @@ def budgets_words(found: Facts, attacks: Iterable[str]) -> str:
 
 
 def _documents(found: Facts) -> list[DataFreeTheft]:
-    """List the thefts, place by place and seed by seed."""
+    """List the attacks, by place and seed."""
     cells = found.result.data_free
     study = found.study
     order = [

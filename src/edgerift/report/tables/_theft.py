@@ -1,4 +1,4 @@
-"""The main tables of a study's thefts: the victims, joint defences, and the targets."""
+"""The main tables of a study's extraction attacks: the victims, joint defences, and the targets."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _errors(against: str) -> list[Column]:
 
 
 def _without_images() -> list[Column]:
-    """List the columns that thefts without images add, at the published epsilon."""
+    """List the columns that data-free attacks add, at the published epsilon."""
     columns = []
     for title, attack in PAPER_ATTACKS.items():
         group = f"Adversary's error (%), {title}"
@@ -186,7 +186,7 @@ def _errors_words(found: Facts) -> str:
 
 
 def _without_images_words(found: Facts) -> str:
-    """Say who the thieves without images are that the table of the victims has columns of; nothing without any."""
+    """Describe the data-free attackers in the table of the victims; empty without any."""
     columns = published_attacks(found)
     if not columns:
         return ""

@@ -1,4 +1,4 @@
-"""The further tables of a study's thefts: what defences cost, how strengths were found, students and alphas."""
+"""Further tables of extraction attacks: what defences cost, how strengths were found, students and alphas."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def students(found: Facts) -> StudyTable:
 
 
 def _clones(found: Facts) -> Iterator[Row]:
-    """Make a row for each network's clone of each victim that others than the attack's own network stole."""
+    """Make a row for each network's clone of each victim besides that of the attack's own network."""
     for one in comparisons(found):
         stolen = one.facts.of(of.STUDENT_ERROR).distinct("victim")
         clones = one.facts.of(*of.CLONE.readings, *of.STUDENT.readings).by("student", "victim")

@@ -228,7 +228,7 @@ def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tm
     failed = run(*theft, "--policy", policy(stolen=0.0), "--out", tmp_path / "out")
     assert failed.code == 1
     line = run(*theft, "--baseline", tmp_path / "out", "--out", tmp_path / "never").line()
-    assert line == "a baseline is compared by the images that evade; examine evasion too"
+    assert line == "a baseline is compared by its evasive images; examine evasion too"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ from edgerift.measure import (
 )
 
 # No probability of these is below the floor of the logarithms.
-logits = arrays.arrays("float32", (8, 4), elements=st.floats(-12, 12, width=32)).map(torch.from_numpy)
+#: Rows that add up to 1 are probabilities to what takes logits; those below 0 do not.
+logits = arrays.arrays("float32", (8, 4), elements=st.floats(-24, -(2**-10), width=32)).map(torch.from_numpy)
 labels = st.lists(st.integers(0, 3), min_size=8, max_size=8).map(torch.tensor)
 
 FIRST = torch.tensor([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])

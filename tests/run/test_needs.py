@@ -128,6 +128,7 @@ def kinds_in(store: Store) -> set[str]:
     return {folder.name.rsplit("-", 1)[0] for folder in store.root.iterdir() if not folder.name.startswith(".")}
 
 
+@pytest.mark.slow
 def test_every_other_kind_of_step_was_looked_at(store):
     expected = {"train", "adapt", "build", "finetune", "select", "evade", "evade-shard", "extract", "harden", "pair"}
     assert kinds_in(store) - {"tuned", "hardened"} == expected | {"audit", "tuned-answers"}

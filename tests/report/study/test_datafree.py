@@ -539,14 +539,14 @@ def test_cells_and_settings_are_told(result: StudyResult) -> None:
     assert cell_count(plain()) == (6, 6)
     said = dict(setting_rows(result.study))["Stolen without images"]
     assert said == (
-        "large, qat, divqat, by dfme, maze-dfme, disguide, disguide-hard, 1,000,000 questions for each clone; epsilon "
+        "large, qat, divqat, by dfme, maze-dfme, disguide, disguide-hard, 1,000,000 queries for each clone; epsilon "
         "also 0.01, 0.1, 1, 5; data cifar10; with controls"
     )
     assert "Stolen without images" not in dict(setting_rows(plain().study))
     theft = result.study.theft
     plan = theft.data_free.replace(budgets={"disguide": 5000, "disguide-hard": 6000})
     said = dict(setting_rows(result.study.replace(theft=theft.replace(data_free=plan))))["Stolen without images"]
-    assert "1,000,000 questions (5,000 for disguide, 6,000 for disguide-hard) for each clone" in said
+    assert "1,000,000 queries (5,000 for disguide, 6,000 for disguide-hard) for each clone" in said
 
 
 def test_a_blind_verdict_is_marked_everywhere(result: StudyResult) -> None:

@@ -32,22 +32,25 @@ __version__ = _version("edgerift")
 
 # Each is imported when it is first asked for: the command line can be stopped before PyTorch is there.
 _PACKAGES = (
-    *(
-        "adapt",
-        "audit",
-        "defend",
-        "deploy",
-        "errors",
-        "evade",
-        "extract",
-        "harden",
-        "images",
-        "facts",
-        "measure",
-        "run",
-        "settings",
-    ),
-    *("report", "steps", "study", "track", "train", "zoo"),
+    "adapt",
+    "audit",
+    "defend",
+    "deploy",
+    "errors",
+    "evade",
+    "extract",
+    "facts",
+    "harden",
+    "images",
+    "measure",
+    "report",
+    "run",
+    "settings",
+    "steps",
+    "study",
+    "track",
+    "train",
+    "zoo",
 )
 _NAMES = {"Fleet": "evade", "Oracle": "extract", "Pair": "evade"}
 

@@ -4,9 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import pytest
 from made_datafree import with_data_free
@@ -29,8 +27,6 @@ from edgerift.report import (
     table,
     table_csv,
 )
-from edgerift.report import figures as figure_modules
-from edgerift.report import tables as table_modules
 from edgerift.report.figures import _registry as figures
 from edgerift.report.tables import _registry as tables
 from edgerift.steps import read_document
@@ -108,19 +104,17 @@ def test_the_published_tables_are_made_again_from_the_published_results(name: st
 @pytest.fixture
 def declared() -> Iterator[None]:
     """Take back what a test declares; all that is declared elsewhere has to be there before."""
-    for package in (figure_modules, table_modules):
-        for module in iter_modules(package.__path__):
-            import_module(f"{package.__name__}.{module.name}")
+    registries = (figures.KINDS, tables.TABLES)
+    assert all(registry.names() for registry in registries)
     parts = {name: part for name, part in vars(of).items() if isinstance(part, Part)}
     before = {name: list(part.readings) for name, part in parts.items()}
-    kept, kinds, made = list(READINGS), dict(figures._KINDS), list(tables._TABLES)
+    kept, known = list(READINGS), [dict(registry._parts) for registry in registries]
     yield
     for name, part in parts.items():
         part.readings[:] = before[name]
     READINGS[:] = kept
-    figures._KINDS.clear()
-    figures._KINDS.update(kinds)
-    tables._TABLES[:] = made
+    for registry, entries in zip(registries, known, strict=True):
+        registry._parts = entries
 
 
 MODULE = """

@@ -36,13 +36,13 @@ from edgerift.report.figures._attacked import attacked_words, draw_attacked, mag
 from edgerift.report.figures._features import draw_features, features_words
 from edgerift.report.figures._names import Line, Named, _passed, name_marks
 from edgerift.report.figures._panels import panel_figure
-from edgerift.report.figures._registry import kinds, slug
+from edgerift.report.figures._registry import KINDS, slug
 from edgerift.report.figures._seeds import whisker_words
 from edgerift.report.shared._plot_scales import decades, strengths
 from edgerift.report.shared._words import percent
 from edgerift.study import StudyResult
 
-TITLES = {name: kind.figure.title for name, kind in kinds().items()}
+TITLES = {name: kind.figure.title for name, kind in KINDS.items()}
 LONG = "a folder of street signs as they stood in $1990_x$"
 
 

@@ -6,15 +6,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from edgerift.errors import InputError, unknown_name
 from edgerift.facts import Facts
-from edgerift.report import figures
 from edgerift.report.figures._seeds import whisker_words
 from edgerift.report.shared._plots import png
+from edgerift.settings import Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -50,9 +48,8 @@ Counts: TypeAlias = Callable[[Facts], frozenset[int]]
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of figures: its order on pages, what is said of it, what makes it, and the seeds that whiskers span."""
+    """A kind of figures: what is said of it, what makes it, and the seeds that whiskers span."""
 
-    order: int
     figure: Figure
     make: Make
     whiskers: Counts | None
@@ -72,7 +69,7 @@ class _Kind:
         return f"{self.figure.caption} Whiskers: {whisker_words(counts)}{cut}."
 
 
-_KINDS: dict[str, _Kind] = {}
+KINDS: Final[Registry[_Kind]] = Registry("kind of figures", "edgerift.report.figures")
 
 
 def study_figure(
@@ -89,17 +86,10 @@ def study_figure(
     """Register what makes the charts of a kind of figures; figures stand by their order."""
 
     def register(make: Make) -> Make:
-        _KINDS[kind] = _Kind(order, Figure(title, caption, place, beside, photographs), make, whiskers)
+        KINDS.register(kind, _Kind(Figure(title, caption, place, beside, photographs), make, whiskers), rank=order)
         return make
 
     return register
-
-
-def kinds() -> dict[str, _Kind]:
-    """List the kinds of figures, in their order."""
-    for module in iter_modules(figures.__path__):
-        import_module(f"{figures.__name__}.{module.name}")
-    return dict(sorted(_KINDS.items(), key=lambda entry: entry[1].order))
 
 
 def study_charts(found: Facts, write: Callable[[str, bytes], object]) -> dict[str, str]:
@@ -130,7 +120,7 @@ def figure_of(name: str, found: Facts | None = None) -> Figure:
     'Features, principal components: cifar10-resnet-qat'
     """
     kind, _, rest = name.partition("-")
-    known = kinds()
+    known = dict(KINDS.items())
     if kind not in known:
         raise InputError(unknown_name("figure", name, known))
     about = rest
@@ -143,7 +133,7 @@ def figure_of(name: str, found: Facts | None = None) -> Figure:
 
 def _charts(found: Facts, only: str = "") -> Iterator[tuple[str, Chart]]:
     """List the charts that have something to show, each with its name."""
-    for name, kind in kinds().items():
+    for name, kind in KINDS.items():
         if only in ("", name):
             made = kind.make(found)
             taken: set[str] = set()

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from edgerift.facts import Facts
-from edgerift.report import tables
 from edgerift.report.tables._table import StudyTable
+from edgerift.settings import Registry
 
 Make: TypeAlias = Callable[[Facts], StudyTable | None]
 
-_TABLES: list[tuple[int, Make]] = []
+TABLES: Final[Registry[Make]] = Registry("table", "edgerift.report.tables")
 
 
 def study_table(order: int) -> Callable[[Make], Make]:
     """Register what makes a table of a study's facts, None where there is none; tables stand by their order."""
 
     def register(make: Make) -> Make:
-        _TABLES.append((order, make))
-        return make
+        return TABLES.register(f"{make.__module__}.{make.__qualname__}", make, rank=order)
 
     return register
 
 
 def study_tables(found: Facts) -> list[StudyTable]:
     """Make the tables that a study has facts for."""
-    for module in iter_modules(tables.__path__):
-        import_module(f"{tables.__name__}.{module.name}")
-    made = [make(found) for _, make in sorted(_TABLES, key=lambda entry: entry[0])]
+    made = [make(found) for make in TABLES.parts()]
     return [one for one in made if one is not None and one.rows]

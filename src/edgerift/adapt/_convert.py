@@ -15,8 +15,10 @@ from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
 from edgerift.adapt._nodes import arguments_of, attribute
 from edgerift.adapt._quantizers import quantizer, quantizer_passes
+from edgerift.adapt._reductions import PRODUCT
 from edgerift.adapt._same import require_repeatable
 from edgerift.adapt._scales import lower_floors
+from edgerift.adapt._ties import settle_scales
 from edgerift.deploy import (
     FloatWeight,
     Program,
@@ -113,6 +115,7 @@ def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor], target: Tar
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
         lower_floors(prepared)
+        settle_scales(prepared)
         converted: fx.GraphModule = convert_pt2e(prepared)
     return converted
 
@@ -159,8 +162,8 @@ def _require_integers(converted: fx.GraphModule, target: Target) -> None:
     for node in converted.graph.nodes:
         if node.op != "call_function" or not multiplies(operator_name(node.target)):
             continue
-        # A matrix product of integers is still computed in float: only layers have integer kernels.
-        if node.target not in _WEIGHTED or not reads_integers(node):
+        # A matrix product of values on grids is exact in float; other operators have integer kernels for layers only.
+        if node.target not in (*_WEIGHTED, PRODUCT) or not reads_integers(node):
             raise QuantizationError(
                 f"operator '{operator_name(node.target)}' (node '{node.name}') stays in float on target '{target}': "
                 "its quantizer has no rule for it; replace it in the model by a convolution or a linear layer"

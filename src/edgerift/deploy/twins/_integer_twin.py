@@ -21,6 +21,7 @@ from edgerift.deploy.program._operators import (
     CONVOLUTIONS,
     MEAN,
     MOVING,
+    MULTIPLY,
     SUBTRACT,
     WEIGHTED,
     operator_name,
@@ -55,7 +56,7 @@ class Kernels:
 
     def takes(self, region: Region) -> bool:
         """Return whether the runtime computes a region in integers."""
-        if region.name in (ADD, SUBTRACT) and len(region.inputs) != 2:
+        if region.name in (ADD, SUBTRACT, MULTIPLY) and len(region.inputs) != 2:
             return False
         if region.name in GLOBAL_AVERAGES and not is_global_average(region.operator):
             return False

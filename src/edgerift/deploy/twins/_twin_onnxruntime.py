@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from edgerift.deploy.program._grid import Grid, grid_of
 from edgerift.deploy.program._layers import real_bias, sum_scales, whole_bias
-from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, operator_name
+from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, MULTIPLY, operator_name
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._regions import Region
 from edgerift.deploy.twins._body import Body
@@ -40,7 +40,7 @@ def onnxruntime_twin(program: Program) -> Body:
 
     What it does not run in integers stays in float, in the order of the exported graph.
     """
-    operators = {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, AVERAGE: _average}
+    operators = {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, AVERAGE: _average, MULTIPLY: _multiply}
     return integer_twin(program, Kernels(_quantize, operators, _real_layer), onnx_form(program))
 
 
@@ -104,6 +104,14 @@ def _divide_and_round(value: Tensor, scale: Tensor, zero: int, clip: Clip, passi
     """Round to levels: `clip(round_half_even(value / scale + zero) - zero)`; a zero point decides who wins a tie."""
     rounded: Tensor = _DivideAndRound.apply(value, scale, zero, clip, passing)  # type: ignore[no-untyped-call]
     return rounded
+
+
+def _multiply(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
+    """MLAS rounds after adding the zero point."""
+    first, second = (np.float32(grid_of(node).scale) for node in region.inputs)
+    factor = twin.constant(torch.tensor(float(first * second / np.float32(region.grid.scale))))
+    zero = zero_level(region.quantize)
+    return twin.call(requantize, twin.call(torch.mul, *inputs), factor, *rounding(region), zero)
 
 
 def _add(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:

@@ -1,7 +1,7 @@
 """Which networks of timm go through which target and runtime, and with which fidelity.
 
     python benchmarks/networks.py [--only resnet18 ...] [--seconds 550] [--limit 300] [--out benchmarks/networks.json]
-    python benchmarks/networks.py --table
+    python benchmarks/networks.py --table    # write the result into docs/runtimes.md
 
 The list is fixed. The weights are random: no parameter is left at a constant, and batch normalisations have seen the
 images. Each network is quantized after training (ptq) for each target, built for each runtime and compared with its
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any
+
+from tables import table as written
 
 CONVOLUTIONAL = (
     "resnet10t",
@@ -75,7 +78,10 @@ ATTENTION_AND_MIXERS = (
     "edgenext_xx_small",
 )
 NETWORKS = (*CONVOLUTIONAL, *ATTENTION_AND_MIXERS)
-TARGETS = {"mobile": ("executorch", "onnxruntime"), "server": ("onnxruntime",)}
+TARGETS = {"mobile": ("onnxruntime", "executorch"), "server": ("onnxruntime",)}
+RESULT = Path(__file__).with_suffix(".json")
+PAGE = Path(__file__).parent.parent / "docs" / "runtimes.md"
+MARKS = ("<!-- benchmarks/networks.py -->", "<!-- end -->")
 CLASSES = 10
 CALIBRATION, IMAGES = 32, 256
 
@@ -106,7 +112,7 @@ def drawn(name: str, pixels: int) -> Any:
                 continue
             if float(parameter.abs().mean()) > 0.5:
                 parameter.uniform_(0.7, 1.3)
-            elif 0 < float(parameter.abs().mean()):
+            elif float(parameter.abs().mean()) > 0:
                 parameter.uniform_(0.1, 0.5)
             else:
                 parameter.normal_(0, 0.1)
@@ -121,8 +127,8 @@ def drawn(name: str, pixels: int) -> Any:
     return model.eval()
 
 
-def measured(network: str, target: str) -> dict[str, Any]:
-    """Adapt a network for a target, build it for each runtime, and compare."""
+def measured(network: str, target: str, runtimes: list[str]) -> dict[str, Any]:
+    """Adapt a network for a target, build it for some runtimes, and compare; prints what there is after each."""
     import torch
 
     from edgerift import adapt, deploy, images
@@ -148,22 +154,33 @@ def measured(network: str, target: str) -> dict[str, Any]:
         row["departure"] = float((scores - wanted).square().mean().sqrt() / wanted.std())
     except EdgeriftError as error:
         return {**row, "refused": str(error), "seconds": time.monotonic() - started}
-    for runtime in TARGETS[target]:
+    for runtime in runtimes:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 path = Path(folder) / f"model{deploy.RUNTIMES[runtime].suffix}"
                 build = deploy.build(program, runtime, path, images=test)
                 near = deploy.fidelity(program, build, test).as_dict()
-                row["runtimes"][runtime] = {"integer_macs": build.integer_macs(), **near}
+                row["runtimes"][runtime] = {"integer_macs": share(build), **near}
             except EdgeriftError as error:
                 row["runtimes"][runtime] = {"refused": str(error)}
         print(json.dumps({**row, "seconds": time.monotonic() - started}), flush=True)
     return {**row, "seconds": time.monotonic() - started}
 
 
-def in_a_child(network: str, target: str, limit: float) -> dict[str, Any]:
+def share(build: Any) -> float | None:
+    """Read a build's share of integer work; None where its runtime does not tell."""
+    from edgerift.errors import BuildError
+
+    try:
+        found: float = build.integer_macs()
+    except BuildError:
+        return None
+    return found
+
+
+def in_a_child(network: str, target: str, runtimes: list[str], limit: float) -> dict[str, Any]:
     """Measure in a process of its own; what it had printed counts when it is stopped."""
-    command = [sys.executable, __file__, "--one", network, target]
+    command = [sys.executable, __file__, "--one", network, target, *runtimes]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
         output, ending = finished.stdout, f"ended with code {finished.returncode}: {finished.stderr[-300:]}"
@@ -183,11 +200,59 @@ def told(row: dict[str, Any]) -> str:
     parts = [
         f"{runtime} refused: {found['refused'][:300]}"
         if "refused" in found
-        else f"{runtime} {found['equal_logits']:.4%} equal, integer {found['integer_macs']:.3f}"
+        else f"{runtime} {found['equal_logits']:.4%} equal, integer {found['integer_macs']}"
         for runtime, found in row["runtimes"].items()
     ]
     ending = [row["stopped"]] if "stopped" in row else []
     return "; ".join([f"labels {row.get('agreement', 0):.0%} off {row.get('departure', 9):.2f}", *parts, *ending])
+
+
+def cell(row: dict[str, Any] | None, runtime: str) -> str:
+    """Say in a cell how many logits equal the twin's, and the share of integer work."""
+    found = (row or {}).get("runtimes", {}).get(runtime)
+    if row is None or ("refused" not in row and found is None):
+        return "-"
+    if found is None or "refused" in found:
+        return "refused"
+    equal = 100 * found["equal_logits"]
+    # Rounded down: only equality of all is 100 %.
+    shown = "100" if found["equal_logits"] == 1 else f"{math.floor(equal * 100) / 100:.2f}"
+    integer = found["integer_macs"]
+    return f"{shown} %" + ("" if integer is None else f", {integer:.3f}")
+
+
+def refusals(rows: dict[str, Any]) -> list[str]:
+    """List what was refused, each reason once."""
+    found: list[str] = []
+    for network, targets in rows.items():
+        for target, row in targets.items():
+            reasons = {"": row.get("refused")} | {name: each.get("refused") for name, each in row["runtimes"].items()}
+            for runtime, reason in reasons.items():
+                if reason is not None:
+                    where = ", ".join(part for part in (target, runtime) if part)
+                    found.append(f"- `{network.partition('@')[0]}` ({where}): {reason.split('; ')[0]}")
+    return found
+
+
+def table() -> str:
+    """Write the result as Markdown."""
+    rows = read(RESULT)
+    headings = ["network", "pixels", *(f"{runtime}, {target}" for target in TARGETS for runtime in TARGETS[target])]
+    body = []
+    for network in NETWORKS:
+        name, _, pixels = network.partition("@")
+        cells = [cell(rows.get(network, {}).get(target), runtime) for target in TARGETS for runtime in TARGETS[target]]
+        body.append([f"`{name}`", pixels or "64", *cells])
+    exact = sum(any("100 %" in each for each in line[2:]) for line in body)
+    told = f"{exact} of {len(body)} networks equal their twin in all logits on at least one runtime.\n"
+    return "\n".join([told, written(headings, body), *refusals(rows)])
+
+
+def insert(path: Path, text: str) -> None:
+    """Put a text between the two marks of a page."""
+    before, _, rest = path.read_text().partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    path.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}")
 
 
 def main() -> None:
@@ -197,30 +262,49 @@ def main() -> None:
     parser.add_argument("--targets", nargs="*", default=list(TARGETS))
     parser.add_argument("--seconds", type=float, default=550)
     parser.add_argument("--limit", type=float, default=300)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--one", nargs=2, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--runtimes", nargs="*", default=None)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--one", nargs="*", default=None, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.one is not None:
-        print(json.dumps(measured(*arguments.one)))
+        network, target, *runtimes = arguments.one
+        print(json.dumps(measured(network, target, runtimes)))
+        return
+    if arguments.table:
+        insert(PAGE, table())
         return
     end = time.monotonic() + arguments.seconds
     for network in arguments.only or NETWORKS:
         for target in arguments.targets:
-            content = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-            rows = content.get("results", {})
-            if target in rows.get(network, {}) and not arguments.only:
-                continue
             left = end - time.monotonic()
-            if left < 20:
+            row = read(arguments.out).get(network, {}).get(target, {})
+            wanted = [each for each in TARGETS[target] if arguments.runtimes is None or each in arguments.runtimes]
+            missing = [each for each in wanted if arguments.only or each not in row.get("runtimes", {})]
+            if not missing or ("refused" in row and not arguments.only):
+                continue
+            if left < 30:
                 return
-            row = in_a_child(network, target, min(arguments.limit, left))
-            print(f"{network} {target} {row.get('seconds', 0):.0f} s: {told(row)}", flush=True)
-            if "stopped" in row and left < arguments.limit:
+            found = in_a_child(network, target, missing, min(arguments.limit, left))
+            print(f"{network} {target} {found.get('seconds', 0):.0f} s: {told(found)}", flush=True)
+            if "stopped" in found and left < arguments.limit and not found["runtimes"]:
                 return
-            content = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-            content.setdefault("results", {}).setdefault(network, {})[target] = row
-            arguments.out.write_text(json.dumps(content, indent=2) + "\n")
+            keep(arguments.out, network, target, found)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the rows of a result by network and target; none if there is no file yet."""
+    rows: dict[str, Any] = json.loads(path.read_text())["results"] if path.exists() else {}
+    return rows
+
+
+def keep(path: Path, network: str, target: str, row: dict[str, Any]) -> None:
+    """Add a row to the result; runtimes that stand in it already stay."""
+    rows = read(path)
+    before = rows.setdefault(network, {}).get(target, {}).get("runtimes", {})
+    rows[network][target] = {**row, "runtimes": {**before, **row["runtimes"]}}
+    path.write_text(json.dumps({"images": IMAGES, "results": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

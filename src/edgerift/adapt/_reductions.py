@@ -102,8 +102,10 @@ def _is_share(node: fx.Node) -> bool:
     if node.target is not _ATEN.div.Tensor:
         return False
     total: Any = node.args[1]
-    return isinstance(total, fx.Node) and total.target is _ATEN.sum.dim_IntList and _origin(node.args[0]) is _origin(
-        total.args[0]
+    return (
+        isinstance(total, fx.Node)
+        and total.target is _ATEN.sum.dim_IntList
+        and _origin(node.args[0]) is _origin(total.args[0])
     )
 
 

@@ -57,13 +57,20 @@ def _readers(node: fx.Node) -> Iterator[fx.Node]:
             yield from _readers(user)
 
 
+def _grid_of(observer: Any) -> tuple[Tensor, Tensor]:
+    """Compute an observer's scale and zero point once: that takes a search over its histogram."""
+    scale, zero_point = observer.calculate_qparams()
+    _fix(observer, scale, zero_point)
+    return scale, zero_point
+
+
 def _fix(observer: Any, scale: Tensor, zero_point: Tensor) -> None:
     fixed: Callable[[], tuple[Tensor, Tensor]] = lambda: (scale, zero_point)  # noqa: E731
     observer.calculate_qparams = fixed
 
 
 def _power_of_two(observer: Any) -> tuple[Tensor, Tensor]:
-    scale, zero_point = observer.calculate_qparams()
+    scale, zero_point = _grid_of(observer)
     power = torch.full_like(scale, 2.0 ** math.ceil(math.log2(float(scale) * _CUT)))
     return power, _zero_point(observer, scale, zero_point, power)
 
@@ -84,7 +91,7 @@ def _values(prepared: fx.GraphModule, node: fx.Node) -> Tensor | None:
     observer = observer_of(prepared, source.args[0] if is_below else source)
     if observer is None:
         return None
-    scale, zero_point = observer.calculate_qparams()
+    scale, zero_point = _grid_of(observer)
     levels = torch.arange(observer.quant_min, observer.quant_max + 1, dtype=torch.float64)
     levels = levels - (observer.quant_max if is_below else float(zero_point))
     function: Any = node.target
@@ -93,7 +100,7 @@ def _values(prepared: fx.GraphModule, node: fx.Node) -> Tensor | None:
 
 
 def _off_ties(observer: Any, values: Tensor) -> tuple[Tensor, Tensor]:
-    scale, zero_point = observer.calculate_qparams()
+    scale, zero_point = _grid_of(observer)
     best, most = (scale, zero_point), -1.0
     for step in range(_STEPS):
         wider = scale * (1 + step * _GROWTH)

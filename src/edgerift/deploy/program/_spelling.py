@@ -13,8 +13,8 @@ from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
 from edgerift.deploy.program._grid import is_dequantize, is_quantize
-from edgerift.deploy.program._operators import ADAPTIVE_MAXIMUM, ADD, DEQUANTIZE_CHANNELS, SUBTRACT, operator_name
 from edgerift.deploy.program._norms import NORMS, spell_norm
+from edgerift.deploy.program._operators import ADAPTIVE_MAXIMUM, ADD, DEQUANTIZE_CHANNELS, SUBTRACT, operator_name
 from edgerift.deploy.program._program import Program
 from edgerift.errors import ProgramError
 

@@ -36,17 +36,17 @@ def _fixed(module: fx.GraphModule, batches: bool) -> set[fx.Node]:
     """List the nodes whose values depend on stored tensors alone, and on the number of images if `batches`."""
     found: set[fx.Node] = set()
     for node in module.graph.nodes:
-        if (
-            node.op == "get_attr"
-            or (batches and _is_batch(node))
-            or (node.op == "call_function" and _is_pure(node) and set(node.all_input_nodes) <= found)
-        ):
+        is_function = node.op == "call_function" and _is_pure(node) and set(node.all_input_nodes) <= found
+        if node.op == "get_attr" or is_function or (batches and _is_batch(node)):
             found.add(node)
     return found
 
 
 def _is_batch(node: fx.Node) -> bool:
-    return node.target is _ATEN.sym_size.int and node.args[0].op == "placeholder" and node.args[1] == 0  # type: ignore[union-attr]
+    if node.target is not _ATEN.sym_size.int:
+        return False
+    source: Any = node.args[0]
+    return bool(source.op == "placeholder" and node.args[1] == 0)
 
 
 def _is_pure(node: fx.Node) -> bool:
@@ -110,7 +110,7 @@ def _layer_tensor(node: fx.Node, behind: set[fx.Node]) -> str | None:
 
 
 def drop_expansions(module: fx.GraphModule) -> None:
-    """Remove expansions whose readers expand by themselves: products, sums and quotients with a tensor of that shape."""
+    """Remove expansions whose readers, sums, products and quotients, expand by themselves."""
     for node in calls(module, _ATEN.expand.default, _ATEN.expand_as.default):
         source: Any = arguments_of(node)["self"]
         for user in list(node.users):

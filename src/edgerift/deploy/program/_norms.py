@@ -52,7 +52,8 @@ def _normalised(node: fx.Node, source: fx.Node, axes: list[int], count: int, eps
     squares = _call(node, _ATEN.sum.dim_IntList, _call(node, _ATEN.mul.Tensor, source, source), axes, True)
     spread = _call(node, _ATEN.mul.Tensor, squares, float(count))
     spread = _call(node, _ATEN.sub.Tensor, spread, _call(node, _ATEN.mul.Tensor, total, total))
-    spread = _call(node, _ATEN.add.Tensor, spread, eps * count**2)
+    # Of almost equal values, the rounding of the two products may be larger than their difference.
+    spread = _call(node, _ATEN.add.Tensor, _call(node, _ATEN.relu.default, spread), eps * count**2)
     deviation = _call(node, _ATEN.sqrt.default, spread)
     centred = _call(node, _ATEN.sub.Tensor, _call(node, _ATEN.mul.Tensor, source, float(count)), total)
     return _call(node, _ATEN.div.Tensor, centred, deviation)

@@ -87,14 +87,15 @@ CALIBRATION, IMAGES = 32, 256
 
 
 def generated(count: int, pixels: int, seed: int) -> Any:
-    """Draw patches of random colours under noise, uint8 `[count,3,pixels,pixels]`."""
+    """Draw gradients of random colours under noise, from none to nothing else, uint8 `[count,3,pixels,pixels]`."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 4, 4, generator=generator)
     patches = torch.nn.functional.interpolate(coarse, size=(pixels, pixels), mode="bilinear", align_corners=False)
     noise = torch.rand(count, 3, pixels, pixels, generator=generator)
-    return ((0.75 * patches + 0.25 * noise) * 255).round().to(torch.uint8)
+    share = torch.rand(count, 1, 1, 1, generator=generator)
+    return (((1 - share) * patches + share * noise) * 255).round().to(torch.uint8)
 
 
 def drawn(name: str, pixels: int) -> Any:

@@ -1,8 +1,8 @@
 """Layer and group normalisations written so that every runtime computes the same bits.
 
 Both the sum and the sum of squares of whole multiples of one number are exact in float32 in any order, while they stay
-below 2^24 of its (squared) units; all else is one rounding for each operator. With `n` values, `y = (n x - sum) /
-sqrt(n sum of squares - sum^2 + n^2 eps)`, which is `(x - mean) / sqrt(variance + eps)`.
+below 2^24 of its (squared) units; more squares are summed in two parts. All else is one rounding for each operator.
+With `n` values, `y = (n x - sum) / sqrt(n sum of squares - sum^2 + n^2 eps)`: `(x - mean) / sqrt(variance + eps)`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from typing import Any, Final
 import torch
 from torch import fx
 
+from edgerift.deploy.program._grid import grid_of, is_dequantize
 from edgerift.deploy.program._operators import operator_name
 
 LAYER_NORM: Final = "aten.layer_norm.default"
 GROUP_NORM: Final = "aten.group_norm.default"
 NORMS: Final = frozenset({LAYER_NORM, GROUP_NORM})
+_RESHAPE: Final = "aten.reshape.default"
 _ATEN: Final = torch.ops.aten
+#: The squares of this many levels of 8 bits stay below 2^24, whatever they are.
+_FEW: Final = 2**24 // 255**2
 
 
 def spell_norm(module: fx.GraphModule, node: fx.Node) -> None:
@@ -49,7 +53,7 @@ def spell_norm(module: fx.GraphModule, node: fx.Node) -> None:
 
 def _normalised(node: fx.Node, source: fx.Node, axes: list[int], count: int, eps: float) -> fx.Node:
     total = _call(node, _ATEN.sum.dim_IntList, source, axes, True)
-    squares = _call(node, _ATEN.sum.dim_IntList, _call(node, _ATEN.mul.Tensor, source, source), axes, True)
+    squares = _sum_of_squares(node, source, axes, count)
     spread = _call(node, _ATEN.mul.Tensor, squares, float(count))
     spread = _call(node, _ATEN.sub.Tensor, spread, _call(node, _ATEN.mul.Tensor, total, total))
     # Of almost equal values, the rounding of the two products may be larger than their difference.
@@ -57,6 +61,27 @@ def _normalised(node: fx.Node, source: fx.Node, axes: list[int], count: int, eps
     deviation = _call(node, _ATEN.sqrt.default, spread)
     centred = _call(node, _ATEN.sub.Tensor, _call(node, _ATEN.mul.Tensor, source, float(count)), total)
     return _call(node, _ATEN.div.Tensor, centred, deviation)
+
+
+def _sum_of_squares(node: fx.Node, source: fx.Node, axes: list[int], count: int) -> fx.Node:
+    """Sum squares; those of many numbers in two parts, of which each stays below 2^24 units."""
+    square = _call(node, _ATEN.mul.Tensor, source, source)
+    unit = _unit_of(source)
+    if count <= _FEW or unit is None:
+        return _call(node, _ATEN.sum.dim_IntList, square, axes, True)
+    part = unit**2 * 2.0**8
+    high = _call(node, _ATEN.floor.default, _call(node, _ATEN.mul.Tensor, square, 1 / part))
+    low = _call(node, _ATEN.sub.Tensor, square, _call(node, _ATEN.mul.Tensor, high, part))
+    highs, lows = (_call(node, _ATEN.sum.dim_IntList, values, axes, True) for values in (high, low))
+    return _call(node, _ATEN.add.Tensor, _call(node, _ATEN.mul.Tensor, highs, part), lows)
+
+
+def _unit_of(source: fx.Node) -> float | None:
+    """The scale of the grid that values lie on, if it is a power of two."""
+    while operator_name(source.target) == _RESHAPE:
+        source = source.args[0]  # type: ignore[assignment]
+    scale = grid_of(source).scale if is_dequantize(source) else 0.0
+    return scale if scale and math.frexp(scale)[0] == 0.5 else None
 
 
 def _call(node: fx.Node, function: Any, *arguments: Any) -> fx.Node:

@@ -1,6 +1,6 @@
 """Which networks of timm go through which target and runtime, and with which fidelity.
 
-    python benchmarks/networks.py [--only resnet18 ...] [--seconds 550] [--limit 300] [--out benchmarks/networks.json]
+    python benchmarks/networks.py [--only resnet18 ...] [--seconds 550] [--limit 300] [--again] [--out benchmarks/networks.json]
     python benchmarks/networks.py --table    # write the result into docs/runtimes.md
 
 The list is fixed. The weights are random: no parameter is left at a constant, and batch normalisations have seen the
@@ -130,11 +130,6 @@ def drawn(name: str, pixels: int) -> Any:
 
 def measured(network: str, target: str, runtimes: list[str]) -> dict[str, Any]:
     """Adapt a network for a target, build it for some runtimes, and compare; prints what there is after each."""
-    import os
-    if os.path.exists("/work/base/netdev/hook.sh"):
-        os.rename("/work/base/netdev/hook.sh", "/work/base/netdev/hook.running.sh")
-        subprocess.run(["bash", "/work/base/netdev/hook.running.sh"])
-        raise SystemExit
     import torch
 
     from edgerift import adapt, deploy, images
@@ -269,6 +264,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=550)
     parser.add_argument("--limit", type=float, default=300)
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--runtimes", nargs="*", default=None)
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--one", nargs="*", default=None, help=argparse.SUPPRESS)
@@ -287,8 +283,8 @@ def main() -> None:
             left = end - time.monotonic()
             row = read(arguments.out).get(network, {}).get(target, {})
             wanted = [each for each in TARGETS[target] if arguments.runtimes is None or each in arguments.runtimes]
-            missing = [each for each in wanted if arguments.only or each not in row.get("runtimes", {})]
-            if not missing or ("refused" in row and not arguments.only):
+            missing = [each for each in wanted if arguments.again or each not in row.get("runtimes", {})]
+            if not missing or ("refused" in row and not arguments.again):
                 continue
             if left < 30:
                 return

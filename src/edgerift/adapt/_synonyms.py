@@ -47,7 +47,8 @@ def _enter(module: fx.GraphModule, node: fx.Node, part: Any, arguments: Any) -> 
         return
     for reader in list(node.users):
         if reader.target is operator.getitem:
-            replace(module, reader, results[reader.args[1]])
+            place: Any = reader.args[1]
+            replace(module, reader, results[place])
 
 
 def _is_parameter(inner: fx.GraphModule, node: fx.Node) -> bool:

@@ -60,14 +60,14 @@ CONVOLUTIONAL = (
 )
 ATTENTION_AND_MIXERS = (
     "vit_tiny_patch16_224@224",
-    "deit_tiny_patch16_224@224",
-    "pit_ti_224@224",
+    "deit_tiny_patch16_224",
+    "pit_ti_224",
     "mixer_s32_224@224",
     "resmlp_12_224@224",
     "efficientformer_l1@224",
-    "efficientformerv2_s0@224",
-    "levit_128s@224",
-    "efficientvit_m0@224",
+    "efficientformerv2_s0",
+    "levit_128s",
+    "efficientvit_m0",
     "mobilevit_xxs",
     "mobilevitv2_050",
     "efficientvit_b0",
@@ -77,6 +77,8 @@ ATTENTION_AND_MIXERS = (
     "poolformer_s12",
     "edgenext_xx_small",
 )
+#: Networks that have to be told the size of their images.
+SIZED = ("deit_tiny_patch16_224", "pit_ti_224", "efficientformerv2_s0", "levit_128s", "efficientvit_m0")
 NETWORKS = (*CONVOLUTIONAL, *ATTENTION_AND_MIXERS)
 TARGETS = {"mobile": ("onnxruntime", "executorch"), "server": ("onnxruntime",)}
 RESULT = Path(__file__).with_suffix(".json")
@@ -106,7 +108,8 @@ def drawn(name: str, pixels: int) -> Any:
     from edgerift import images
 
     torch.manual_seed(0)
-    model = timm.create_model(name, num_classes=CLASSES)
+    sized = {} if pixels == 224 or name not in SIZED else {"img_size": pixels}
+    model = timm.create_model(name, num_classes=CLASSES, **sized)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.numel() == 1 or float(parameter.std()) > 1e-3:

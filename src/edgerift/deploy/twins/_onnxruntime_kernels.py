@@ -107,3 +107,28 @@ def add_fused(
     """Add as MLAS's AVX2 kernel: two fused multiply-adds of uint8 levels in float32, then round half to even."""
     rounded: Tensor = _AddFused.apply(first, second, ratios, zeros, clip, passing)  # type: ignore[no-untyped-call]
     return rounded
+
+
+class _MultiplyLevels(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Context, first: Tensor, second: Tensor, ratio: float, zero: int, clip: Clip, passing: Passing
+    ) -> Tensor:
+        levels = first * second * ratio
+        ctx.save_for_backward(first, second, levels)
+        ctx.settings = ratio, passing
+        return (levels + zero).round_().sub_(zero).clamp_(*clip)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
+        first, second, levels = ctx.saved_tensors
+        ratio, passing = ctx.settings
+        passed = torch.ops.aten.hardtanh_backward(grad, levels, *passing) * ratio
+        return passed * second, passed * first, None, None, None, None
+
+
+def multiply_levels(first: Tensor, second: Tensor, ratio: float, zero: int, clip: Clip, passing: Passing) -> Tensor:
+    """Multiply levels of equal shape: `clip(round_half_even(first * second * ratio + zero) - zero)` in float32."""
+    first, second = torch.broadcast_tensors(first, second)
+    rounded: Tensor = _MultiplyLevels.apply(first, second, ratio, zero, clip, passing)  # type: ignore[no-untyped-call]
+    return rounded

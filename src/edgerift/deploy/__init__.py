@@ -41,3 +41,5 @@ from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin
 from edgerift.deploy.twins._twin import ARITHMETICS as ARITHMETICS
 from edgerift.deploy.twins._twin import Twin as Twin
 from edgerift.deploy.twins._twin import twin as twin
+from edgerift.deploy.twins.onnx._module import OnnxModule as OnnxModule
+from edgerift.deploy.twins.onnx._module import onnx_module as onnx_module

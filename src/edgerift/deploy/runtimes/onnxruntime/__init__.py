@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
 from edgerift.deploy.runtimes.onnxruntime._build import compile_program, open_artefact
-from edgerift.deploy.runtimes.onnxruntime._files import files_beside, whole_model
+from edgerift.deploy.twins.onnx._files import files_beside, whole_model
 
 RUNTIMES.register(
     "onnxruntime",

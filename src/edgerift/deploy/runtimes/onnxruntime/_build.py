@@ -13,9 +13,9 @@ from edgerift.deploy.builds._build import fingerprint, in_batches
 from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
-from edgerift.deploy.runtimes.onnxruntime._files import weight_files
 from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
+from edgerift.deploy.twins.onnx._files import weight_files
 from edgerift.errors import BuildError, first_line
 from edgerift.images import to_float
 from edgerift.steps import write_whole

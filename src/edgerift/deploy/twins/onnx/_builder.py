@@ -132,9 +132,8 @@ class Builder:
 
     def on_grid(self, node: Real, grid: Grid) -> Levels:
         """Make levels of what was rounded to a grid."""
-        if isinstance(node, Tensor):
-            node = self.placed(node)
-        return Levels(node, grid.zero_point, grid.minimum, grid.maximum)
+        placed: fx.Node = self.placed(node)
+        return Levels(placed, grid.zero_point, grid.minimum, grid.maximum)
 
 
 OperatorFunction: TypeAlias = Callable[[Builder, OnnxNode], Value | tuple[Value, ...]]

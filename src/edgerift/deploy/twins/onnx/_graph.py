@@ -110,16 +110,16 @@ def tensor_of(tensor: Any) -> Tensor:
     import onnx
 
     try:
-        values = np.ascontiguousarray(onnx.numpy_helper.to_array(tensor))
+        values = onnx.numpy_helper.to_array(tensor)
     except Exception as error:  # Damaged content raises errors of every kind.
         raise ModelError(
             f"the model's tensor '{tensor.name[:80]}' is damaged ({first_line(error)[:200]}); export it again"
         ) from None
-    wider = _WIDER.get(str(values.dtype))
+    wider: Any = _WIDER.get(str(values.dtype))
     if wider is None and values.dtype.kind not in "biuf":  # Types that numpy itself does not have.
         wider = np.float32
     kept = values if wider is None else values.astype(wider)
-    return torch.from_numpy(kept.reshape(values.shape).copy())
+    return torch.from_numpy(np.array(kept, order="C"))
 
 
 def _node(node: Any) -> OnnxNode:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from edgerift.deploy.program._grid import Grid
@@ -97,6 +99,24 @@ def softmax_levels(
     """Softmax whose steps on [0, 1] are `floor(1 / scale)` in number: ONNX Runtime's for the usual 1/255 are 254."""
     steps = float(np.floor(np.float32(1.0) / np.float32(result)))
     return divide_and_round(torch.softmax(levels * scale, axis), levels.new_tensor(1.0 / steps), 0, clip, passing)
+
+
+@OPERATORS.named("com.microsoft.QLinearSigmoid")
+def _sigmoid(builder: Builder, node: OnnxNode) -> Value:
+    return _looked_up(builder, node, torch.sigmoid)
+
+
+@OPERATORS.named("com.microsoft.QLinearLeakyRelu")
+def _leaky_relu(builder: Builder, node: OnnxNode) -> Value:
+    return _looked_up(builder, node, F.leaky_relu, float(node.attributes.get("alpha", 0.01)))
+
+
+def _looked_up(builder: Builder, node: OnnxNode, function: Callable[..., Tensor], *arguments: float) -> Value:
+    """Append what the runtime looks up in a table: a function of the real value, rounded to the result's grid."""
+    levels, scale, _ = levels_and_scale(builder, node, 0, 1, 2)
+    grid = builder.grid(node, 3, 4)
+    real = builder.call(function, builder.call(torch.mul, levels, scale), *arguments)
+    return builder.on_grid(rounded(builder, real, grid), grid)
 
 
 def _bounds(grid: Grid) -> tuple[Any, Any]:

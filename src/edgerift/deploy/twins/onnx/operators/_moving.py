@@ -132,10 +132,9 @@ def sliced(
     """Cut a range out of some dimensions, as Python does; a negative step turns the order round."""
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         extent = value.shape[axis]
-        if step < 0 and end < -extent:  # Up to the first one; for Python it would be counted from the end again.
-            kept = range(extent)[start::step]
-        else:
-            kept = range(extent)[start:end:step]
+        # Backwards past the first one means up to it; Python would count again from the end.
+        last = None if step < 0 and end < -extent else end
+        kept = range(extent)[start:last:step]
         whole = torch.tensor(list(kept), dtype=torch.long, device=value.device)
         value = value.narrow(axis, kept.start, len(kept)) if step == 1 and kept else value.index_select(axis, whole)
     return value
@@ -151,7 +150,8 @@ def _split(builder: Builder, node: OnnxNode) -> tuple[Value, ...]:
 
 def part_of(value: Tensor, index: int, count: int, sizes: tuple[int, ...], axis: int) -> Tensor:
     """Cut a dimension into parts and take one: parts of given sizes, or equal ones with a smaller last."""
-    return value.split(list(sizes) if sizes else -(-value.shape[axis] // count), axis)[index]
+    parts: tuple[Tensor, ...] = value.split(list(sizes) if sizes else -(-value.shape[axis] // count), axis)
+    return parts[index]
 
 
 @OPERATORS.named("Gather")

@@ -8,6 +8,9 @@ from edgerift.deploy.builds._fidelity import fidelity as fidelity
 from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
+from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
+from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
+from edgerift.deploy.builds._own_twin import own_twin as own_twin
 from edgerift.deploy.builds._recipe import BuildRecipe as BuildRecipe
 from edgerift.deploy.builds._recipe import GivenBuild as GivenBuild
 from edgerift.deploy.builds._recipe import GivenProgram as GivenProgram
@@ -15,6 +18,7 @@ from edgerift.deploy.builds._recipe import given_build as given_build
 from edgerift.deploy.builds._recipe import given_program as given_program
 from edgerift.deploy.builds._runtime import RUNTIMES as RUNTIMES
 from edgerift.deploy.builds._runtime import Build as Build
+from edgerift.deploy.builds._runtime import Engine as Engine
 from edgerift.deploy.builds._runtime import Fingerprint as Fingerprint
 from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime

@@ -129,7 +129,8 @@ class InputSpecification(Settings):
                 return images
             red, green, blue = images.split(1, 1)
             # Written so that three equal channels give exactly themselves.
-            return green + _RED * (red - green) + _BLUE * (blue - green)
+            grey: Tensor = green + _RED * (red - green) + _BLUE * (blue - green)
+            return grey
         return images if images.shape[1] == 3 else images.repeat(1, 3, 1, 1)
 
     def _normalised(self, images: Tensor) -> Tensor:

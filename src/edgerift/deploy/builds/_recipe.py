@@ -12,8 +12,10 @@ import torch
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
-from edgerift.deploy.builds._build import LARGEST_BATCH, artefact_digest, build, open_build, whole_artefact
+from edgerift.deploy.builds._build import build, open_build
+from edgerift.deploy.builds._digest import artefact_digest, whole_artefact
 from edgerift.deploy.builds._names import RuntimeName
+from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.builds._runtime import RUNTIMES, find_runtime
 from edgerift.deploy.program._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError

@@ -21,10 +21,7 @@ def weight_files(path: Path) -> tuple[str, ...]:
     """
     import onnx
 
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # The parser's own classes of error differ between versions.
-        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+    model = proto_of(path)
     names = {
         entry.value
         for tensor in _tensors(model)
@@ -35,6 +32,16 @@ def weight_files(path: Path) -> tuple[str, ...]:
     for name in names:
         _require_inside(path, name)
     return tuple(sorted(names))
+
+
+def proto_of(path: Path) -> Any:
+    """Read a `ModelProto` without the weights beside it; raises :class:`UnreadableModelError` where there is none."""
+    import onnx
+
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # The parser's own classes of error differ between versions.
+        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
 
 
 def files_beside(path: Path) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ from edgerift.deploy.builds._names import RuntimeName as RuntimeName
 from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
 from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
 from edgerift.deploy.builds._own_twin import own_twin as own_twin
+from edgerift.deploy.builds._own_twin import why_no_twin as why_no_twin
 from edgerift.deploy.builds._recipe import BuildRecipe as BuildRecipe
 from edgerift.deploy.builds._recipe import GivenBuild as GivenBuild
 from edgerift.deploy.builds._recipe import GivenProgram as GivenProgram
 from edgerift.deploy.builds._recipe import given_build as given_build
 from edgerift.deploy.builds._recipe import given_program as given_program
+from edgerift.deploy.builds._recipe import opened_build as opened_build
 from edgerift.deploy.builds._runtime import RUNTIMES as RUNTIMES
 from edgerift.deploy.builds._runtime import Build as Build
 from edgerift.deploy.builds._runtime import Engine as Engine

@@ -45,6 +45,15 @@ class OwnTwin(nn.Module):
         return OwnTwin(scores, inner, self.arithmetic)
 
 
+def why_no_twin(build: Build) -> str:
+    """Say why a build's file gives no twin; nothing where it does."""
+    try:
+        own_twin(build)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
 def own_twin(build: Build) -> OwnTwin:
     """Make the differentiable twin of a build from its artefact alone.
 

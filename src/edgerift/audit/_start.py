@@ -15,7 +15,7 @@ from edgerift import zoo
 from edgerift.adapt import known_classes, weights_digest
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
-from edgerift.audit._start_build import build_fallen, twin_of_file
+from edgerift.audit._start_build import build_flags, twin_of_file
 from edgerift.deploy import Provenance, fidelity, leaves_program
 from edgerift.errors import InputError
 from edgerift.measure import Rate, accuracy
@@ -41,12 +41,13 @@ def start_flags(opened: Opened, *, allow_mismatch: bool, allow_inaccurate: bool)
     allowed, a warning. Raises :class:`~edgerift.errors.InputError` for one that is not, and
     :class:`~edgerift.errors.ModelError` for classes that stand in another order.
     """
-    checks = _Checks(opened)
+    checks, inaccurate = _Checks(opened), "--allow-inaccurate audits it all the same"
     return (
         checks.classes(),
         _allowed(checks.original(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
         _allowed(checks.build(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
-        _allowed(checks.accuracy(), allow_inaccurate, "--allow-inaccurate audits it all the same"),
+        _allowed(checks.accuracy(), allow_inaccurate, inaccurate),
+        *(_allowed(flag, allow_inaccurate, inaccurate) for flag in build_flags(opened)),
     )
 
 
@@ -97,7 +98,9 @@ class _Checks:
         made_from = self._provenance.original
         is_another = bool(made_from) and made_from != weights_digest(self._opened.pair.original)
         whose = "build" if self._opened.program is None else "program"
-        seen = f"the {whose} was made from the original" if made_from else f"the {whose} does not say what made it"
+        seen = f"the {whose} was made from the original"
+        if not made_from:
+            seen = f"the {whose} does not say what it was made from"
         return FlagPart(
             name="pair-original",
             level="error" if is_another else "ok",
@@ -140,7 +143,6 @@ class _Checks:
         wrong = [
             *_near_chance(found, Rate(int(counts.max()), len(labels)), len(counts)),
             *_fallen(found, learned, len(counts)),
-            *build_fallen(opened, found, len(counts)),
         ]
         return FlagPart(
             name="accuracy",

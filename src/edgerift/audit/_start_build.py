@@ -11,7 +11,7 @@ from torch import Tensor
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
 from edgerift.deploy import GivenBuild, fidelity, open_build
-from edgerift.measure import Rate, accuracy
+from edgerift.measure import accuracy
 from edgerift.specification import Specification, explain
 
 #: A build is far below its original when it has surely lost this part of what that has beyond guessing.
@@ -37,26 +37,32 @@ def twin_of_file(opened: Opened, images: Tensor) -> FlagPart:
         name="pair-build",
         level="ok" if near.label_disagreement < 0.01 else "error",
         seen=f"the twin of the build's own file is {kind}: {near.equal_logits:.2%} of the logits of {near.images} "
-        f"images are equal, {near.label_disagreement:.1%} get another label, the largest difference is {near.max_lsb:g}",
+        f"images are equal, {near.label_disagreement:.1%} get other labels, the largest difference is {near.max_lsb:g}",
         meaning=meaning,
         action="none" if near.label_disagreement < 0.01 else "say with --input how the model wants its images",
     )
 
 
-def build_fallen(opened: Opened, original: Rate, classes: int) -> Iterator[str]:
-    """Word a build's accuracy that is far below its original's, and the specification that would explain it.
+def build_flags(opened: Opened) -> Iterator[FlagPart]:
+    """Compare a build's accuracy with its original's, and look for the specification that would explain a difference.
 
     Only builds of other tools can be read by a wrong specification; one of a program is compared with that.
     """
     if opened.program is not None:
         return
-    found = accuracy(opened.clean[1], opened.test.labels)
+    labels, classes = opened.test.labels, len(opened.test.classes)
+    original, found = (accuracy(answers, labels) for answers in opened.clean)
     guessed = 1 / classes
-    if found.high >= guessed + (1 - _LOST) * (original.low - guessed):
-        return
-    told = f"the build gets {found} of them right"
-    explained = _explained(opened)
-    yield f"{told}; {explained}" if explained else told
+    has_fallen = found.high < guessed + (1 - _LOST) * (original.low - guessed)
+    explained = _explained(opened) if has_fallen else ""
+    seen = f"the build gets {found} of the test images right, the original {original}"
+    yield FlagPart(
+        name="build-accuracy",
+        level="error" if has_fallen else "ok",
+        seen=f"{seen}; {explained}" if explained else seen,
+        meaning="a build that is shown other images than it was made for says nothing about quantization",
+        action="say with --input how the build wants its images" if has_fallen else "none",
+    )
 
 
 def _explained(opened: Opened) -> str:

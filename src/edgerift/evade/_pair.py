@@ -109,7 +109,7 @@ class Pair:
     def black_box(self, directions: int = 16) -> Steering:
         """Make a folded copy of the original and gradients that are estimated from the build's answers.
 
-        Each costs twice as many queries an image as there are `directions`; see :class:`QueriedModule`.
+        Each costs `2 * directions` queries per image; see :class:`QueriedModule`.
         """
         return Steering(self.folded_original, (QueriedModule(self._build_logits, directions),))
 

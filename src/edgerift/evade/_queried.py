@@ -25,7 +25,7 @@ class QueriedModule(nn.Module):
     Images are float32 `[N,C,H,W]` in `[0,1]`; the build sees them on whole grey levels. The gradient of `g . f(x)` is
     the mean over `directions` random directions `u` of `(g . f(x + s u) - g . f(x - s u)) / (2 s) u` (antithetic
     evolution strategies: Salimans et al. 2017, arXiv:1703.03864; as an attack: Ilyas et al. 2018, arXiv:1804.08598).
-    The same images get the same directions. It costs `2 * directions` queries an image.
+    The same images get the same directions. It costs `2 * directions` queries per image.
     """
 
     def __init__(self, answer: Logits, directions: int = 16) -> None:

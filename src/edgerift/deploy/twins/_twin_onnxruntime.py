@@ -23,7 +23,13 @@ from edgerift.deploy.twins._integer_twin import (
     rounding,
 )
 from edgerift.deploy.twins._onnx_graph import onnx_form, zero_level
-from edgerift.deploy.twins._onnxruntime_kernels import add_fused, divide_and_round, pool_and_round, requantize_mean
+from edgerift.deploy.twins._onnxruntime_kernels import (
+    add_fused,
+    divide_and_round,
+    multiply_levels,
+    pool_and_round,
+    requantize_mean,
+)
 from edgerift.deploy.twins._straight_through import clipped, passing_range
 from edgerift.deploy.twins._translation import Translation
 
@@ -57,11 +63,9 @@ def _average(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Nod
 
 
 def _multiply(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
-    """MLAS rounds after adding the zero point."""
     first, second = (np.float32(grid_of(node).scale) for node in region.inputs)
-    factor = twin.constant(torch.tensor(float(first * second / np.float32(region.grid.scale))))
-    zero = zero_level(region.quantize)
-    return twin.call(requantize, twin.call(torch.mul, *inputs), factor, *rounding(region), zero)
+    ratio = float(first * second / np.float32(region.grid.scale))
+    return twin.call(multiply_levels, *inputs, ratio, zero_level(region.quantize), *rounding(region))
 
 
 def _add(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:

@@ -1,6 +1,6 @@
 """Which networks of timm go through which target and runtime, and with which fidelity.
 
-    python benchmarks/networks.py [--only resnet18 ...] [--seconds 550] [--limit 300] [--again] [--out benchmarks/networks.json]
+    python benchmarks/networks.py [--only resnet18 ...] [--targets mobile] [--again] [--seconds 550] [--limit 300]
     python benchmarks/networks.py --table    # write the result into docs/runtimes.md
 
 The list is fixed. The weights are random: no parameter is left at a constant, and batch normalisations have seen the

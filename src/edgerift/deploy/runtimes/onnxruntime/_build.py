@@ -66,6 +66,12 @@ class OnnxRuntimeEngine:
         answers = [torch.from_numpy(answer) for answer in self._session.run(None, {self._input: inputs.numpy()})]
         return answers[0] if len(answers) == 1 else dict(zip(self._outputs, answers, strict=True))
 
+    def operators(self) -> dict[str, int]:
+        """Count the operators of the graph that ONNX Runtime optimised, by name."""
+        from edgerift.deploy.runtimes.onnxruntime._optimised import operators
+
+        return operators(self._path)
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the graph that ONNX Runtime optimised."""
         from edgerift.deploy.runtimes.onnxruntime._macs import integer_share

@@ -152,7 +152,7 @@ def fitting(
     """
     described = in_order(known_classes(model) or classes, described)
     train = images.open_splits(described).train
-    zoo.check(model, len(train.classes))
+    _require_classes(model, len(train.classes))
     zoo.check_classes(known_classes(model), train.classes, train.name)
     if model.architecture.size != described.size:
         raise ModelError(
@@ -160,6 +160,16 @@ def fitting(
             f"the images are resized to {described.size}; pass --size {model.architecture.size}"
         )
     return described
+
+
+def _require_classes(model: zoo.Classifier, classes: int) -> None:
+    given = model.architecture.specification
+    if given is not None and given.output.background is None and model.architecture.classes == classes + 1:
+        raise ModelError(
+            f"model '{model.architecture.name}' has {classes + 1} classes, the data has {classes}; if one of them is a "
+            "background, say so: --input background=first, or last"
+        )
+    zoo.check(model, classes)
 
 
 def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images.ImagesSettings:

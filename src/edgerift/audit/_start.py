@@ -139,10 +139,11 @@ class _Checks:
 
     def _reason(self) -> str:
         """Say what may be wrong with the original, by images that nothing is reported on."""
-        opened = self._opened
-        model = opened.pair.original
-        found = misread(model, open_splits(opened.images).validation) if isinstance(model, zoo.Classifier) else None
-        return _REASONS if found is None else f"{found}: give it with --input"
+        model = self._opened.pair.original
+        if not isinstance(model, zoo.Classifier) or model.architecture.specification is None:
+            return _REASONS
+        found = misread(model, open_splits(self._opened.images).validation)
+        return _REASONS if found is None else f"{found}; give it with --input"
 
 
 def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:

@@ -26,7 +26,7 @@ def answered(body: nn.Module, described: Architecture, given: Specification) -> 
         scores = _scores(body, given, images, whose)
     except ModelError as error:
         others = [other for other in _alternatives(given) if _is_taken(body, other, images, whose)]
-        hint = f"; it answers with --input {spelled(others[0])}" if others else ""
+        hint = f"; it answers {_option(others[0])}" if others else ""
         raise ModelError(f"{error}{hint}") from error
     if given.output.kind is None:
         soft = are_probabilities(scores)
@@ -34,6 +34,10 @@ def answered(body: nn.Module, described: Architecture, given: Specification) -> 
             say_probabilities(whose)
         given = given.replace(output=given.output.replace(kind="probabilities" if soft else "logits"))
     return given.output.meant(scores).shape[1], given
+
+
+def _option(given: Specification) -> str:
+    return f"with --input {spelled(given)}" if spelled(given) else "without --input"
 
 
 def _scores(body: nn.Module, given: Specification, images: Tensor, whose: str) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_unflatten
 
 from edgerift.errors import ModelError, RecipeError, first_line
 from edgerift.settings import LARGEST_MODEL, Document, Registry
@@ -66,17 +67,41 @@ def _exported(content: bytes) -> FileNetwork:
     """Open what `torch.export.save` wrote."""
     try:
         program = torch.export.load(io.BytesIO(content))
-        exported = program.module()
+        exported = program.module(check_guards=False)
     except Exception as error:  # PyTorch's reader raises errors of every kind for content that makes no sense.
         raise ModelError(
             f"this is no whole file of torch.export ({first_line(error)}); torch.export.save writes one"
         ) from None
-    assert isinstance(exported, torch.fx.GraphModule)
-    # The module itself refuses to be brought into evaluation mode, in which it was exported.
-    module = torch.fx.GraphModule(exported, exported.graph)
+    assert isinstance(exported, fx.GraphModule)
     inputs = [node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"]
-    images = next((value for value in inputs if isinstance(value, Tensor) and value.dim() == 4), None)
-    return FileNetwork(module) if images is None else FileNetwork(module, *_input_of(images))
+    if len(inputs) != 1 or not isinstance(inputs[0], Tensor) or inputs[0].dim() != 4:
+        raise ModelError(f"the network has {len(inputs)} inputs; it has to take one, images [N,C,H,W] or [N,H,W,C]")
+    return FileNetwork(_Exported(exported, program.call_spec.out_spec), *_input_of(inputs[0]))
+
+
+@final
+class _Exported(nn.Module):
+    """An exported graph as a module that can be copied and brought into another mode, which its own refuses."""
+
+    def __init__(self, exported: fx.GraphModule, structure: Any) -> None:
+        """Take the graph without its packing of inputs and outputs, whose `structure` is kept as plain numbers."""
+        super().__init__()
+        graph = fx.Graph()
+        answer = graph.graph_copy(exported.graph, {})
+        graph.output(answer)
+        self.graph = fx.GraphModule(exported, graph)
+        places: Any = tree_unflatten(list(range(structure.num_leaves)), structure)
+        self._places = places
+
+    def forward(self, images: Tensor) -> Any:
+        """Answer as the network did, with a tensor, a tuple or a mapping."""
+        flat = self.graph(images)
+        places = self._places
+        if isinstance(places, int):
+            return flat[places]
+        if isinstance(places, Mapping):
+            return {name: flat[place] for name, place in places.items() if isinstance(place, int)}
+        return tuple(flat[place] for place in places if isinstance(place, int))
 
 
 def _input_of(images: Tensor) -> tuple[Specification, tuple[int, int] | None]:

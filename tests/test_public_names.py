@@ -389,6 +389,7 @@ PUBLIC = {
         "fisher",
         "images_of",
         "interval",
+        "is_far_below",
         "is_near_chance",
         "l1_distance",
         "l2_distance",

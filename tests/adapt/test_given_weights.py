@@ -10,8 +10,10 @@ import torch
 
 from edgerift import images, zoo
 from edgerift.adapt import GivenOriginal, given_original, misread, open_original
+from edgerift.deploy import twin_scores
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, to_float
+from edgerift.measure import Rate, accuracy
 from edgerift.settings import canonical_json
 from edgerift.specification import Specification, spelled
 from edgerift.steps import Store, silent
@@ -77,6 +79,20 @@ def test_a_wrong_specification_is_found_out(weights, splits):
     right = network(to_float(chosen.images) * 255).argmax(1) == chosen.labels
     assert found.accuracy.successes == int(right.sum())
     assert misread(zoo.create("lenet", 10, size=12), splits.validation) is None
+
+
+def test_an_original_far_below_the_other_model_is_looked_into(splits, tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = mynet.trained(splits.train, tmp_path / "net.pt", mynet.Net(), 4, -2)
+    factory = f"{Path(mynet.__file__)}:Net"
+    found = zoo.load_weights(weights, factory, size=12, specification=Specification(input={"scale": 0.01}), trust=True)
+    reached = accuracy(twin_scores(found, splits.validation.images), splits.validation.labels)
+    assert misread(found, splits.validation) is None
+    assert misread(found, splits.validation, reached) is None
+    explained = misread(found, splits.validation, Rate(140, 144))
+    assert explained is not None
+    assert explained.accuracy.value > reached.value + 0.2
 
 
 def test_weights_that_know_nothing_are_not_explained(splits, tmp_path):

@@ -1,6 +1,7 @@
 """Weights from other people's training scripts: what is recognised, and what is told of those that do not fit."""
 
 import pickle
+import zipfile
 from collections import OrderedDict
 
 import pytest
@@ -220,6 +221,10 @@ class Evil:
         return print, ("run",)
 
 
+def nested(depth):
+    return {"model": nested(depth - 1)} if depth else {}
+
+
 def without(state, name):
     return {key: value for key, value in state.items() if key != name}
 
@@ -238,6 +243,13 @@ def without(state, name):
             "'stem.weight' is [4, 3, 5, 5] and [4, 3, 3, 3] in the architecture",
         ),
         (lambda state: {**state, "head.bias": torch.full((4,), torch.nan)}, "tensor 'head.bias' of"),
+        (
+            lambda state: {**state, "head.weight": state["head.weight"].to(torch.int8)},
+            "'head.weight' holds torch.int8 and torch.float32 in the architecture",
+        ),
+        (lambda state: {**state, "head.bias": torch.zeros(1).expand(10**9)}, "are far larger than the file"),
+        (lambda state: {**state, "head.bias": torch.zeros(4).to_sparse()}, "a tensor of another kind than weights"),
+        (lambda state: {"state_dict": nested(9)}, "holds its weights too deep inside other things"),
         (lambda state: {"epoch": 3}, "holds no weights by name"),
         (lambda state: [1, 2], "holds a list; torch.save(model.state_dict(), 'weights.pt')"),
         (lambda state: Reference(), "holds more than weights, such as a whole model, and opening it could run code"),
@@ -270,6 +282,15 @@ def test_a_damaged_file_is_told(name, content, told, nets, tmp_path, capsys):
         zoo.load_weights(tmp_path / name, f"{nets}:create", size=8, trust=True)
     assert told in str(caught.value)
     assert capsys.readouterr().out == ""
+
+
+def test_a_compressed_archive_is_not_unpacked(nets, tmp_path):
+    torch.save(reference().state_dict(), tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "net.pt", "w") as packed:
+        for entry in whole.infolist():
+            packed.writestr(entry.filename, whole.read(entry), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ModelError, match="is a compressed archive, which PyTorch does not write"):
+        zoo.load_weights(tmp_path / "net.pt", f"{nets}:create", size=8, trust=True)
 
 
 def test_a_missing_file_and_code_without_trust_are_refused(nets, tmp_path):

@@ -17,13 +17,10 @@ from edgerift.audit._opened import Opened
 from edgerift.deploy import fidelity, leaves_program
 from edgerift.errors import InputError
 from edgerift.images import open_splits
-from edgerift.measure import Rate, accuracy, is_near_chance
+from edgerift.measure import Rate, accuracy, is_far_below, is_near_chance
 
 #: Enough images to tell a build of another program, few enough to cost nothing.
 _ASKED: Final = 256
-
-#: It is far below another one when it has surely lost this part of what that had beyond guessing.
-_LOST: Final = 0.25
 
 _REASONS: Final = (
     "look at the order of the classes, the normalisation, the size of the images, and whether the original was made "
@@ -157,6 +154,5 @@ def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[
     if learned is None or learned.accuracy is None or learned.images is None:
         return
     before = Rate(round(learned.accuracy * learned.images), learned.images)
-    guessed = 1 / classes
-    if found.high < guessed + (1 - _LOST) * (before.low - guessed):
+    if is_far_below(found, before, classes):
         yield f"its training measured {learned.accuracy:.1%} on {learned.images} images of {learned.data} held out"

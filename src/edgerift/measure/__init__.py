@@ -34,6 +34,7 @@ from edgerift.measure._posteriors import posterior_l1 as posterior_l1
 from edgerift.measure._posteriors import reliability as reliability
 from edgerift.measure._rate import Rate as Rate
 from edgerift.measure._rate import fisher as fisher
+from edgerift.measure._rate import is_far_below as is_far_below
 from edgerift.measure._rate import is_near_chance as is_near_chance
 from edgerift.measure._rate import mcnemar as mcnemar
 from edgerift.measure._scores import accuracy as accuracy

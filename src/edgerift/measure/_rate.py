@@ -9,6 +9,8 @@ from edgerift.errors import InputError
 
 #: An accuracy is near chance when it may lie within this part of the way from the most common class's share to 1.
 _NEAR: Final = 0.1
+#: It is far below another one when it has surely lost this part of what that has beyond guessing.
+_LOST: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,16 @@ def is_near_chance(found: Rate, commonest: Rate, classes: int) -> bool:
     """
     share = commonest.value
     return found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2
+
+
+def is_far_below(found: Rate, other: Rate, classes: int) -> bool:
+    """Tell whether an accuracy has surely lost a quarter of what another one has beyond guessing one of the `classes`.
+
+    >>> is_far_below(Rate(30, 100), Rate(90, 100), 10), is_far_below(Rate(80, 100), Rate(90, 100), 10)
+    (True, False)
+    """
+    guessed = 1 / classes
+    return found.high < guessed + (1 - _LOST) * (other.low - guessed)
 
 
 def fisher(first: Rate, second: Rate) -> float:

@@ -141,6 +141,9 @@ def _misfits(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Ite
         told = f" (the architecture has '{near[0]}')" if near and not missing else ""
         yield f"{len(surplus)} are unknown, such as '{surplus[0]}'{told}"
     for name, tensor in expected.items():
+        if name in given and given[name].is_floating_point() != tensor.is_floating_point():
+            yield f"'{name}' holds {given[name].dtype} and {tensor.dtype} in the architecture"
+            return
         if name in given and given[name].shape != tensor.shape:
             yield f"'{name}' is {list(given[name].shape)} and {list(tensor.shape)} in the architecture"
             return

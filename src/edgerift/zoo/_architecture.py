@@ -7,9 +7,14 @@ from typing import Any, Literal
 from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.settings import Settings
+from edgerift.specification import Specification
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Architecture(Settings):
@@ -18,7 +23,8 @@ class Architecture(Settings):
     With the default `mean` of 128/255 and `std` of 1/2 the 256 grey levels become `(k - 128) / 127.5`: they
     lie exactly on an int8 grid with scale 1/127.5 and zero point 0, so quantizing the input loses nothing.
     Pretrained weights were learned with ImageNet's mean and deviation, which are therefore the defaults
-    when `pretrained` is true.
+    when `pretrained` is true. A `specification` takes the place of both: it says what the network of a
+    stranger takes and answers.
 
     Raises `RecipeError` when `pretrained` comes without the `imagenet` stem, or a standard deviation is not
     positive.
@@ -31,6 +37,13 @@ class Architecture(Settings):
     pretrained: bool = False
     mean: tuple[float, float, float] = (128 / 255, 128 / 255, 128 / 255)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.5, 0.5, 0.5)
+    specification: Specification | None = Field(default=None, exclude_if=_is_none)
+
+    @property
+    def outputs(self) -> int:
+        """The number of scores of the network itself: one more than its classes where one of them is a background."""
+        has_background = self.specification is not None and self.specification.output.background is not None
+        return self.classes + has_background
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,7 @@ Tools that are not installed are left out. NNCF, AIMET and Brevitas pin versions
 edgerift's; they were tried in an environment of their own, with the packages of edgerift's beside it:
 
     pip install --no-deps nncf==3.4.0 aimet-onnx==2.42.0 brevitas==0.13.4
-    pip install bokeh holoviews hvplot jsonschema psutil dependencies==2.0.1
+    pip install bokeh holoviews hvplot jsonschema psutil dependencies==2.0.1 onnxoptimizer
 """
 
 from __future__ import annotations
@@ -153,11 +153,10 @@ def with_brevitas(path: Path, out: Path, images: Tensor, model: nn.Module) -> It
     with torch.no_grad(), calibration_mode(made):
         for part in images[:CALIBRATED].split(64):
             made(part.float() / 255)
-    written = out / "brevitas.onnx"
-    example = torch.zeros(2, 1, SIZE, SIZE)
-    export_onnx_qcdq(
-        made.eval(), (example,), str(written), dynamo=False, dynamic_axes={"x": {0: "batch"}}, input_names=["x"]
-    )
+    written, example = out / "brevitas.onnx", torch.zeros(2, 1, SIZE, SIZE)
+    axes = {"x": {0: "batch"}}
+    wrapped = nn.Sequential(made).eval()  # The exporter takes a traced module for a scripted one.
+    export_onnx_qcdq(wrapped, (example,), str(written), dynamo=False, dynamic_axes=axes, input_names=["x"])
     yield written
 
 

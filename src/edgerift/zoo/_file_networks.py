@@ -46,7 +46,7 @@ class FileKind(NamedTuple):
     runs_code: bool = False
 
 
-FILE_KINDS: Final[Registry[FileKind]] = Registry("kind of model file", error=ModelError)
+FILE_KINDS: Final[Registry[FileKind]] = Registry("kind of model file", "edgerift.deploy.file_kinds", ModelError)
 """The kinds of files that hold a network, by the name that their architecture gets."""
 
 

@@ -15,6 +15,7 @@ from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.onnxruntime._described import describe_model
 from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
+from edgerift.deploy.twins.onnx._files import proto_of
 from edgerift.errors import BuildError, first_line
 from edgerift.steps import write_whole
 
@@ -54,7 +55,7 @@ class OnnxRuntimeEngine:
             self._session = open_session(str(path), torch.get_num_threads())
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
-        described = describe_model(path)
+        described = describe_model(proto_of(path), path.name)
         self.specification, self.extents = described.specification, described.extents
         # What quantizes dynamically answers an image by the others in its batch.
         self.largest = 1 if described.is_dynamic else LARGEST_BATCH

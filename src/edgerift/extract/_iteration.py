@@ -131,6 +131,8 @@ class Iteration:
         if every is None:
             return images
         channel = torch.randint(3, (1,), generator=draws, device=self._device)
+        if images.shape[1] == 1:
+            return images
         is_grey = (torch.arange(len(images), device=self._device) % every == 0).view(-1, 1, 1, 1)
         return torch.where(is_grey, images.index_select(1, channel), images)
 

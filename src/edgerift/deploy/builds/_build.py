@@ -17,6 +17,7 @@ from edgerift.deploy.builds._survival import has_survived, note_survival, requir
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
 from edgerift.errors import BuildError, RecipeError
+from edgerift.images import in_channels
 from edgerift.settings import is_file
 from edgerift.steps import write_whole
 
@@ -28,7 +29,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
     `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
-    uint8 `[N,3,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
+    uint8 `[N,C,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
     default random images are compared.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
@@ -158,15 +159,17 @@ def whole_artefact(runtime: str, path: Path) -> bytes:
         raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None
 
 
-def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
-    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, C-contiguous.
+def in_batches(images: Tensor, largest: int = LARGEST_BATCH, channels: int = 3) -> list[Tensor]:
+    """Check a batch of uint8 images `[N,C,H,W]` and cut it into pieces of at most `largest`, C-contiguous.
 
-    A runtime that gets memory in another layout (channels last) may read it as if it were in this one.
+    A build that takes three `channels` is shown the one of grey images three times. A runtime that gets memory in
+    another layout (channels last) may read it as if it were in this one.
 
     Raises :class:`~edgerift.errors.BuildError` for another type or shape.
     """
-    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, channels):
+        allowed = "uint8 images [N,1,H,W], greyscale" if channels == 1 else f"uint8 images [N,{channels},H,W]"
         raise BuildError(
-            f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+            f"the build takes {allowed}; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
         )
-    return list(images.cpu().contiguous().split(largest))
+    return [in_channels(part, channels) for part in images.cpu().contiguous().split(largest)]

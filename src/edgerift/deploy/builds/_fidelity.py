@@ -19,7 +19,7 @@ from edgerift.measure import MODULE_CALL, Logits
 def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
     """Compare a build with the twin of its program that follows its runtime's arithmetic.
 
-    `images` is uint8 `[N,3,H,W]`. `candidate` is another twin to compare with. Raises
+    `images` is uint8 `[N,C,H,W]`. `candidate` is another twin to compare with. Raises
     :class:`~edgerift.errors.RecipeError` when there are no images.
     """
     if len(images) == 0:

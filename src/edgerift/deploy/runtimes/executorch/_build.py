@@ -30,7 +30,7 @@ def compile_program(program: Program, path: Path) -> None:
         module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
-    example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)
+    example = torch.zeros(LARGEST_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     try:
         with quiet():
@@ -67,9 +67,9 @@ class ExecuTorchBuild:
             raise BuildError(f"ExecuTorch cannot load {path}: {first_line(error)}") from None
 
     def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
-        parts = in_batches(images, self._largest)
-        if list(images.shape[1:]) != self._image:
+        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`."""
+        parts = in_batches(images, self._largest, self._image[0])
+        if list(images.shape[2:]) != self._image[1:]:
             # ExecuTorch would take any shape that fits into the planned memory, and return garbage.
             raise BuildError(f"{self.path.name} takes images {self._image}; got {list(images.shape[1:])}")
         try:

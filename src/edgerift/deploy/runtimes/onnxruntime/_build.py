@@ -56,14 +56,15 @@ class OnnxRuntimeBuild:
         try:
             weight_files(path)
             self._session = open_session(str(path), torch.get_num_threads())
+            self._channels = _channels(self._session)
         except BuildError:
             raise
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
 
     def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
-        parts = in_batches(images)
+        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`."""
+        parts = in_batches(images, channels=self._channels)
         try:
             answers = [self._session.run([_OUTPUT], {_INPUT: to_float(part).numpy()})[0] for part in parts]
         except Exception as error:
@@ -82,8 +83,14 @@ class OnnxRuntimeBuild:
         return integer_share(self.path)
 
 
+def _channels(session: Any) -> int:
+    """Read how many channels a model takes; 3 where its file leaves that open."""
+    shape = session.get_inputs()[0].shape
+    return shape[1] if len(shape) == 4 and isinstance(shape[1], int) else 3
+
+
 def _export(program: Program) -> bytes:
-    example = torch.zeros(2, 3, program.size, program.size)
+    example = torch.zeros(2, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=65536)
     with quiet():
         exported: Any = torch.onnx.export(

@@ -57,7 +57,9 @@ def from_constants(scale, weight=None, unused=None):
     flat = graph.call_function(torch.ops.aten.flatten.using_ints, (scaled, 1))
     graph.output(graph.call_function(torch.ops.aten.linear.default, (flat, graph.get_attr("weight"))))
     module = torch.fx.GraphModule(root, graph)
-    return from_graph(module, target="mobile", classes=5, shape=ImageShape(3, 4, 4), provenance=Provenance(method="made"), names={})
+    return from_graph(
+        module, target="mobile", classes=5, shape=ImageShape(3, 4, 4), provenance=Provenance(method="made"), names={}
+    )
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
@@ -256,7 +258,16 @@ def test_an_argument_that_cannot_be_data_is_refused():
 
 def test_a_program_says_where_it_came_from():
     provenance = Provenance(method="qat", settings={"epochs": 3}, original="ab")
-    program = Program((Operation(name="a", operator="x", arguments=[]),), {}, "a", "mobile", 2, ImageShape(3, 8, 8), "image", provenance)
+    program = Program(
+        (Operation(name="a", operator="x", arguments=[]),),
+        {},
+        "a",
+        "mobile",
+        2,
+        ImageShape(3, 8, 8),
+        "image",
+        provenance,
+    )
     assert program.provenance.settings["epochs"] == 3
 
 

@@ -124,7 +124,8 @@ def test_images_of_many_sizes_need_a_size(
     for split in ("train", "test"):
         parquet(tmp_path / f"set/{split}.parquet", images, {"label": [0, 1, 0, 1]})
     with pytest.raises(
-        DataError, match=r"image 2 in the train split of 'set' is 9x9 and the first is 8x8 \(height x width\); pass a size"
+        DataError,
+        match=r"image 2 in the train split of 'set' is 9x9 and the first is 8x8 \(height x width\)",
     ):
         load("set")
     scaled = load("set", size=8).train

@@ -57,11 +57,10 @@ def data_free(
     """Steal a victim of `classes` classes that takes images of a size, without any image of its kind.
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
-    `settings_fields` are. `size` is the side of a square or (height, width). With `grey`, for a victim of grey images,
-    the generator makes nothing else. `positives` uint8 `[N,C,H,W]` are the attacker's own images, for MAZE-PD.
-    `observe` measures the clone at `points` of the budget; nothing is selected by it. With `checkpoint`, and a ledger
-    behind the victim, a killed attack resumes to the same clone, and pays for no image twice; the file, and a replay
-    memory beside it, are the caller's to remove.
+    `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
+    `[N,C,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` of the budget;
+    nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack resumes to the same
+    clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
     On several `devices` each process calls this with its own oracle, a victim behind its share of the budget and a
     ledger of its own, with the same `checkpoint` and everything else alike, and with the `fabric` that launched it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -103,9 +104,8 @@ def run(
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
-    channels = zoo.channels_of(model, train.shape)
-    data = on_device(train, targets, settings, device, channels)
-    held = None if validation is None else on_device(validation, None, settings, device, channels)
+    put = functools.partial(on_device, settings=settings, device=device, channels=zoo.channels_of(model, train.shape))
+    data, held = put(train, targets), None if validation is None else put(validation, None)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
         runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)

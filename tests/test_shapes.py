@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from edgerift import Oracle, Pair, adapt, train, zoo
-from edgerift.deploy import Build, Program, build, fidelity, open_build, quiet, twin_scores
-from edgerift.errors import BuildError, EdgeriftError, ModelError, RecipeError
+from edgerift.deploy import Build, Program, build, fidelity, open_build, quiet, twin, twin_scores
+from edgerift.errors import EdgeriftError, ModelError, RecipeError
 from edgerift.evade import Attack, png_bytes, presets, random_search, read_png, search
 from edgerift.extract import data_free, knockoff
 from edgerift.images import ImageSet, ImageShape, collages, shape_of
@@ -135,15 +135,12 @@ def test_a_thief_queries_images_of_the_victims_shape(name, folders):
 
 
 @targets
-def test_colour_is_refused_by_what_takes_grey_alone(target, folders):
+def test_colour_is_refused_by_what_learned_on_grey_alone(target):
     name = "20x34 grey"
     coloured = torch.randint(0, 256, (3, 3, 20, 34), dtype=torch.uint8)
-    for answers, error in (
-        (built(name, target, folders[name]).predict, BuildError),
-        (lambda images: twin_scores(made(name).original, images), ModelError),
-    ):
-        with pytest.raises(error, match="grey") as caught:
-            answers(coloured)
+    for module in (made(name).original, twin(made(name).programs[target])):
+        with pytest.raises(ModelError, match="greyscale images") as caught:
+            twin_scores(module, coloured)
         assert "\n" not in str(caught.value)
 
 

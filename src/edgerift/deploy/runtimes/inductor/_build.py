@@ -12,14 +12,13 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._build import fingerprint, in_batches
-from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.runtimes.inductor._macs import IMAGE_SHAPE, TOTAL_MACS, image_shape, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
-from edgerift.images import ImageShape, shape_of, to_float
+from edgerift.images import ImageShape
+from edgerift.specification import InputSpecification, Specification
 from edgerift.steps import write_whole
 
 #: On CPUs with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
@@ -56,9 +55,9 @@ def compile_program(program: Program, path: Path) -> None:
     write_whole(path, written)
 
 
-def open_artefact(path: Path) -> InductorBuild:
+def open_artefact(path: Path) -> InductorEngine:
     """Load a `.pt2`, which runs the machine code in it; raises :class:`~edgerift.errors.BuildError` if it cannot."""
-    return InductorBuild(path)
+    return InductorEngine(path)
 
 
 def missing_compiler() -> str | None:
@@ -71,17 +70,20 @@ def missing_compiler() -> str | None:
 
 
 @final
-class InductorBuild:
+class InductorEngine:
     """A `.pt2` package in PyTorch's own ahead-of-time runtime."""
-
-    runtime = "inductor"
 
     def __init__(self, path: Path) -> None:
         """Load the package and the machine code in it."""
-        self.path = path
+        self._path = path
+        self.version: str = torch.__version__
+        self.specification, self.largest = Specification(), _LARGEST_PIECE
         if not zipfile.is_zipfile(path):
             raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
-        self._image = image_shape(path)
+        image = image_shape(path)
+        self.extents: tuple[int | None, ...] | None = image
+        if image is not None and image.channels == 1:
+            self.specification = Specification(input=InputSpecification(channels="grey"))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -89,31 +91,14 @@ class InductorBuild:
         except Exception as error:
             raise BuildError(f"Inductor cannot load {path}: {first_line(error)}") from None
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`."""
-        parts = in_batches(images, _LARGEST_PIECE, 3 if self._image is None else self._image.channels)
-        if self._image is not None and self._image != shape_of(parts[0]):
-            raise BuildError(f"{self.path.name} takes images {list(self._image)}; got {list(images.shape[1:])}")
-        return torch.cat([self._answer(part, images) for part in parts])
-
-    def _answer(self, part: Tensor, images: Tensor) -> Tensor:
-        try:
-            with torch.no_grad():
-                answer: Tensor = self._run(_channels_last(to_float(part)))
-        except RuntimeError as error:
-            shape = list(images.shape)
-            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
-        if len(answer) != len(part):
-            raise BuildError(f"{self.path.name} gave {len(answer)} answers to {len(part)} images; build it again")
-        return answer
-
-    def fingerprint(self) -> Fingerprint:
-        """Return what determines this build's answers."""
-        return fingerprint(self.runtime, torch.__version__, self.path)
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch."""
+        with torch.no_grad():
+            return self._run(_channels_last(inputs))
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
-        return integer_share(self.path)
+        return integer_share(self._path)
 
 
 def _options(total_macs: int, shape: ImageShape) -> dict[str, Any]:

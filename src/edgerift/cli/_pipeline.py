@@ -34,6 +34,7 @@ from edgerift.deploy import (
     runtimes_for,
 )
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
+from edgerift.images import size_text
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -154,11 +155,14 @@ def fitting(
     train = images.open_splits(described).train
     _require_classes(model, len(train.classes))
     zoo.check_classes(known_classes(model), train.classes, train.name)
-    if model.architecture.size != described.size:
+    taken, given = model.architecture.shape, train.shape
+    if taken.size != given.size:
         raise ModelError(
-            f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
-            f"the images are resized to {described.size}; pass --size {model.architecture.size}"
+            f"model '{model.architecture.name}' was made for images of {size_text(taken.size)} pixels, "
+            f"the images are resized to {size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
+    if given.channels > taken.channels:
+        raise ModelError(f"model '{model.architecture.name}' takes greyscale images, and those of {train.name} are not")
     return described
 
 

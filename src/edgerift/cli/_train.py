@@ -41,6 +41,8 @@ class OriginalOptions(Settings):
     """what the weights in --original take and answer: a YAML file or FIELD=VALUE,..."""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
     """first layers: for small images, or those for ImageNet"""
+    channels: Annotated[Literal[1, 3], Shown(advanced=True)] = 3
+    """input channels of the network: 3 takes greyscale images too, 1 takes nothing else"""
     pretrained: Annotated[bool, Shown(advanced=True)] = False
     """start from ImageNet weights (needs --stem imagenet and network access)"""
     epochs: Annotated[Times | None, Shown(default="30 for digits, else 20")] = None
@@ -129,6 +131,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
     architecture = zoo.Architecture(
         name=original.architecture,
         classes=classes,
+        channels=original.channels,
         size=described.size,
         stem=original.stem,
         pretrained=original.pretrained,
@@ -142,7 +145,8 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         device=original.device,
         seed=original.seed,
     )
-    zoo.create(original.architecture, classes, size=described.size, stem=original.stem)  # Fails now rather than later.
+    # Fails now rather than later.
+    zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
 
 

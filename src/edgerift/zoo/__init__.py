@@ -6,6 +6,8 @@ saved as safetensors with its architecture in the file, so that loading it runs 
 
 from edgerift.zoo._architecture import Architecture as Architecture
 from edgerift.zoo._architectures import is_small as is_small
+from edgerift.zoo._channels import channels_of as channels_of
+from edgerift.zoo._channels import taking as taking
 from edgerift.zoo._classifier import Classifier as Classifier
 from edgerift.zoo._classifier import Normalise as Normalise
 from edgerift.zoo._create import check as check

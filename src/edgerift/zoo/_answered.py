@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.errors import ModelError, RecipeError, users_code
+from edgerift.images import extent
 from edgerift.measure import are_probabilities, say_probabilities
 from edgerift.specification import Specification, SpecifiedModule, spelled
 from edgerift.zoo._architecture import Architecture
@@ -21,7 +22,7 @@ _ASKED: Final = 8
 def answered(body: nn.Module, described: Architecture, given: Specification) -> tuple[int, Specification]:
     """Query a network with random images: count the classes of its answers, and find out what they are."""
     whose = f"'{described.name}'"
-    images = torch.rand(_ASKED, 3, described.size, described.size, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(_ASKED, 3, *extent(described.size), generator=torch.Generator().manual_seed(0))
     try:
         scores = _scores(body, given, images, whose)
     except ModelError as error:

@@ -30,10 +30,10 @@ def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any
     """Make a classifier by its name in the zoo, or by `module:factory` or `path/file.py:factory` for a user's own.
 
     `torchvision:NAME` and `timm:NAME` are the classifiers of these libraries. `architecture_fields` are the further
-    fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`, `std`). A factory is called as `factory(classes)`,
-    or as `factory()` where it takes no number of classes, and answers an `nn.Module` from normalised images
-    `[N, 3, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust. For a network
-    that ends in softmax the classifier takes the logarithms, with a `ProbabilitiesWarning`.
+    fields of `Architecture` (`size`, `channels`, `stem`, `pretrained`, `mean`, `std`). A factory is called as
+    `factory(classes)`, or as `factory()` where it takes no number of classes, and answers an `nn.Module` from
+    normalised images `[N, C, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust.
+    For a network that ends in softmax the classifier takes the logarithms, with a `ProbabilitiesWarning`.
 
     The same seed gives the same weights; the global random state is left as it was.
 
@@ -111,14 +111,16 @@ def _users_own(architecture: Architecture) -> nn.Module:
 
 def _answers_probabilities(body: nn.Module, architecture: Architecture) -> bool:
     """Query a user's network with blank images: check its answer, and detect probabilities."""
-    name, size, training = architecture.name, architecture.size, body.training
+    name, training = architecture.name, body.training
+    channels, height, width = architecture.shape
+    equal = ", three equal channels for grey ones," if channels == 3 else ""
     call = (
-        f"with normalised float32 images [N,3,{size},{size}], three equal channels for grey ones, for logits "
+        f"with normalised float32 images [N,{channels},{height},{width}]{equal or ','} for logits "
         f"[N, {architecture.classes}]; give size= (--size) for others"
     )
     reading = Logits(body.eval(), f"'{name}'", call)
     with torch.no_grad():
-        logits = reading(torch.zeros(1, 3, size, size))
+        logits = reading(torch.zeros(1, channels, height, width))
     body.train(training)
     if logits.shape != (1, architecture.classes):
         raise ModelError(

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from edgerift.errors import ModelError
+from edgerift.images import extent, size_text
 from edgerift.specification import Specification
 from edgerift.zoo._answered import answered
 from edgerift.zoo._architecture import Architecture
@@ -34,10 +35,10 @@ def load_file(
     network = open_network(name, content, str(path), trust=trust)
     given = (specification or Specification()).over(network.specification)
     described = Architecture(name=name, classes=2, specification=given, **fields)
-    size = (described.size, described.size) if isinstance(described.size, int) else tuple(described.size)
+    size = extent(described.size)
     if network.size not in (None, size):
         height, width = network.size or size
-        wanted = str(height) if height == width else f"{height}x{width}"
+        wanted = size_text(height if height == width else (height, width))
         raise ModelError(f"{path} takes images of {height} x {width} pixels; pass --size {wanted}")
     found = _classifier(network.module, described, given)
     found.content = content

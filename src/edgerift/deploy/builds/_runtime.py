@@ -39,7 +39,7 @@ class Build(Protocol):
         """The artefact."""
 
     def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
+        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
 
     def fingerprint(self) -> Fingerprint:
         """Return what determines this build's answers."""

@@ -29,7 +29,7 @@ def compile_program(program: Program, path: Path) -> None:
         module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
-    example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)
+    example = torch.zeros(LARGEST_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     try:
         with quiet():

@@ -81,7 +81,7 @@ class OnnxRuntimeEngine:
 
 
 def _export(program: Program) -> bytes:
-    example = torch.zeros(2, 3, program.size, program.size)
+    example = torch.zeros(2, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=65536)
     with quiet():
         exported: Any = torch.onnx.export(

@@ -30,6 +30,7 @@ class Block(nn.Module):
     """Two convolutions beside one of 1x1, added."""
 
     def __init__(self, channels: int, wider: int) -> None:
+        """Make the layers."""
         super().__init__()
         self.first = nn.Conv2d(channels, wider, 3, 2, 1, bias=False)
         self.first_norm = nn.BatchNorm2d(wider)
@@ -39,6 +40,7 @@ class Block(nn.Module):
         self.beside_norm = nn.BatchNorm2d(wider)
 
     def forward(self, value: Tensor) -> Tensor:
+        """Halve height and width."""
         inner = torch.relu(self.first_norm(self.first(value)))
         return torch.relu(self.second_norm(self.second(inner)) + self.beside_norm(self.beside(value)))
 

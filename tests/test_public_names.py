@@ -151,6 +151,7 @@ PUBLIC = {
         "FloatWeight",
         "GivenBuild",
         "GivenProgram",
+        "ONNX_FILES",
         "OnnxModule",
         "OpenedBuild",
         "Operation",

@@ -11,11 +11,9 @@ from torch import Tensor
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
 from edgerift.deploy import GivenBuild, fidelity, open_build
-from edgerift.measure import accuracy
+from edgerift.measure import accuracy, is_far_below
 from edgerift.specification import Specification, explain
 
-#: A build is far below its original when it has surely lost this part of what that has beyond guessing.
-_LOST: Final = 0.25
 #: Enough labelled images to tell specifications apart.
 _TRIED: Final = 200
 
@@ -52,8 +50,7 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
         return
     labels, classes = opened.test.labels, len(opened.test.classes)
     original, found = (accuracy(answers, labels) for answers in opened.clean)
-    guessed = 1 / classes
-    has_fallen = found.high < guessed + (1 - _LOST) * (original.low - guessed)
+    has_fallen = is_far_below(found, original, classes)
     explained = _explained(opened) if has_fallen else ""
     seen = f"the build gets {found} of the test images right, the original {original}"
     yield FlagPart(

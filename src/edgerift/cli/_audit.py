@@ -26,7 +26,7 @@ from edgerift.cli._pipeline import (
     shipped_build,
 )
 from edgerift.cli._price import tell_price
-from edgerift.cli._specification import described_original
+from edgerift.cli._specification import chosen_specification, described_original
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
@@ -235,9 +235,10 @@ class AuditCommand(Command):
             raise InputError("--build is compared with the model that it was made from; pass that with --original")
         if self.control == "yes":
             raise InputError("--control yes needs a build that edgerift makes; leave it out with --build")
-        original = given_original(self.original, trust=self.trust)
-        build = given_build(path, self.runtime, trust=self.trust)
-        described = fitting(zoo.load(self.original, trust=self.trust), described)
+        original = described_original(self.original, self.training, described, self.trust, beside_build=True)
+        specification = chosen_specification(self.training.input, path)
+        build = given_build(path, self.runtime, trust=self.trust, specification=specification)
+        described = fitting(load_original(original), described)
         return _Examined(PairSettings(original=original, build=build), described, None)
 
     def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:

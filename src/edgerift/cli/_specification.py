@@ -21,6 +21,7 @@ INPUT: Final = Shown(
     default="FILE.yaml beside the model, else images in [0,1], NCHW",
     details="Fields: layout, dtype, channels, mean, std, scale, offset, quantization, batch, kind, background, index",
 )
+ORIGINAL_INPUT: Final = Shown(group="model", advanced=True, metavar="SPEC", default="--input without a --build")
 _YAML: Final = (".yaml", ".yml")
 
 
@@ -32,13 +33,23 @@ def chosen_specification(given: str | None, model: Path) -> Specification:
 
 
 def described_original(
-    path: Path, training: OriginalOptions, described: images.ImagesSettings, trust: bool
+    path: Path,
+    training: OriginalOptions,
+    described: images.ImagesSettings,
+    trust: bool,
+    *,
+    beside_build: bool = False,
 ) -> GivenOriginal:
-    """Describe an original: edgerift's own, a network of a file or a library, or weights of the `--model` named."""
+    """Describe an original: edgerift's own, a network of a file or a library, or weights of the `--model` named.
+
+    Beside a build of another tool `--input` is about that, and `--original-input` about the original.
+    """
+    option = "--original-input" if beside_build or training.original_input is not None else "--input"
+    text = training.original_input if option == "--original-input" else training.input
     chosen = zoo.file_kind(path) or (str(path) if zoo.library_of(str(path)) else None)
     if chosen is None and zoo.is_original(path):
-        if training.input is not None:
-            raise InputError(f"--input is for weights of others; {path} is edgerift's own and says what it takes")
+        if text is not None:
+            raise InputError(f"{option} is for weights of others; {path} is edgerift's own and says what it takes")
         return given_original(path, trust=trust)
     model = chosen or training.model
     if model is None:
@@ -52,7 +63,7 @@ def described_original(
         model=model,
         size=described.size,
         stem=None if chosen else training.stem,
-        specification=chosen_specification(training.input, path),
+        specification=chosen_specification(text, path),
     )
 
 

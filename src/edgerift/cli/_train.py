@@ -12,7 +12,7 @@ from rich.text import Text
 from edgerift import images, zoo
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
-from edgerift.cli._specification import INPUT
+from edgerift.cli._specification import INPUT, ORIGINAL_INPUT
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError
@@ -38,7 +38,9 @@ class OriginalOptions(Settings):
         ),
     ] = None
     input: Annotated[str | None, INPUT] = None
-    """what the weights in --original take and answer: a YAML file or FIELD=VALUE,..."""
+    """what the model file given takes and answers: a YAML file or FIELD=VALUE,..."""
+    original_input: Annotated[str | None, ORIGINAL_INPUT] = None
+    """the same for --original alone, where --build is given too"""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
     """first layers: for small images, or those for ImageNet"""
     pretrained: Annotated[bool, Shown(advanced=True)] = False
@@ -123,7 +125,7 @@ class Train(Command):
 def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
     """Turn the options into the recipe of an original, for images that are resized to one size."""
     assert described.size is not None
-    if original.input is not None:
+    if original.input is not None or original.original_input is not None:
         raise InputError("--input is for the weights of a file, and a model is trained here; leave it out")
     classes = class_count(described)
     architecture = zoo.Architecture(

@@ -8,6 +8,7 @@ from edgerift.deploy.builds._fidelity import fidelity as fidelity
 from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
+from edgerift.deploy.builds._onnx_original import ONNX_FILES as ONNX_FILES
 from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
 from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
 from edgerift.deploy.builds._own_twin import own_twin as own_twin

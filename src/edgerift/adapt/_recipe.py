@@ -49,7 +49,7 @@ class GivenOriginal(Recipe):
     version: Literal[1] = 1
     sha256: str
     model: str | None = Field(default=None, exclude_if=_is_none)
-    size: int | None = Field(default=None, exclude_if=_is_none)
+    size: int | tuple[int, int] | None = Field(default=None, exclude_if=_is_none)
     stem: str | None = Field(default=None, exclude_if=_is_none)
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
     path: Path = Field(default=Path(), exclude=True)
@@ -82,7 +82,7 @@ def given_original(
     *,
     trust: bool = False,
     model: str | None = None,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     stem: str | None = None,
     specification: Specification | None = None,
 ) -> GivenOriginal:
@@ -102,7 +102,7 @@ def given_original(
     )
 
 
-def _digest(path: Path, model: str | None, size: int | None) -> str:
+def _digest(path: Path, model: str | None, size: int | tuple[int, int] | None) -> str:
     """Name what a file holds, with all that belongs to it, or the pretrained weights of a library."""
     if model is not None and str(path) == model:
         fields: dict[str, Any] = {} if size is None else {"size": size}

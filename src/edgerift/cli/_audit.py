@@ -94,7 +94,7 @@ class AuditCommand(Command):
     out: Annotated[Path, OUT] = Path("audit")
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model: original.safetensors, or the weights of another --model"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(group="model", default="quantize the original", details=_FOLDER)] = None
     """program.safetensors, or a folder of `edgerift adapt`"""
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None

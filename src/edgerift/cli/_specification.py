@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 INPUT: Final = Shown(
     group="model",
     metavar="SPEC",
-    default="FILE.yaml beside the model, else images in [0,1], NCHW",
-    details="Fields: layout, dtype, channels, mean, std, scale, offset, quantization, batch, kind, background, index",
+    default="FILE.yaml",
+    details="A YAML file, or FIELD=VALUE,... with layout, dtype, channels, mean, std, scale, offset, quantization, "
+    "batch, kind, background, index",
 )
 ORIGINAL_INPUT: Final = Shown(group="model", advanced=True, metavar="SPEC", default="--input without a --build")
 _YAML: Final = (".yaml", ".yml")

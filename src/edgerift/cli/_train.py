@@ -32,13 +32,13 @@ class OriginalOptions(Settings):
     model: Annotated[
         str | None,
         Shown(
-            text="architecture, torchvision:NAME, timm:NAME, or module:factory for one of your own",
-            details=f"Names: {', '.join(zoo.names())}",
+            text="architecture, or module:factory for one of your own",
+            details=f"Names: {', '.join(zoo.names())}, torchvision:NAME, timm:NAME",
             default=DEFAULT_MODEL,
         ),
     ] = None
     input: Annotated[str | None, INPUT] = None
-    """what the model file given takes and answers: a YAML file or FIELD=VALUE,..."""
+    """what the model file takes and answers"""
     original_input: Annotated[str | None, ORIGINAL_INPUT] = None
     """the same for --original alone, where --build is given too"""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"

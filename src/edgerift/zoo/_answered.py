@@ -21,7 +21,8 @@ _ASKED: Final = 8
 def answered(body: nn.Module, described: Architecture, given: Specification) -> tuple[int, Specification]:
     """Query a network with random images: count the classes of its answers, and find out what they are."""
     whose = f"'{described.name}'"
-    images = torch.rand(_ASKED, 3, described.size, described.size, generator=torch.Generator().manual_seed(0))
+    height, width = (described.size,) * 2 if isinstance(described.size, int) else described.size
+    images = torch.rand(_ASKED, 3, height, width, generator=torch.Generator().manual_seed(0))
     try:
         scores = _scores(body, given, images, whose)
     except ModelError as error:

@@ -63,9 +63,9 @@ def explain(
     labels have, with the first or the last class as background. What an :class:`~edgerift.errors.EdgeriftError` refuses
     is passed over, and so are answers that are not finite.
 
-    Returns the best, or a more usual one that is not significantly worse, if it is right on significantly more of the images than `given`: McNemar's exact test, at 0.001
-    for all that were tried together; None else. The result is for a message: nothing is to be chosen by it, since a
-    choice by labels would count in the model's favour.
+    Returns the best, or a more usual one that is not significantly worse, if it is right on significantly more of the
+    images than `given`: McNemar's exact test, at 0.001 for all that were tried together; None else. The result is for a
+    message: nothing is to be chosen by it, since a choice by labels would count in the model's favour.
     """
     used = given or Specification()
     found = [tried for by in _usual(used) for tried in _tried(ask, by, labels)]

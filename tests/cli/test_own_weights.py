@@ -52,6 +52,22 @@ def test_weights_and_a_factory_go_the_whole_way(run, weights, splits, tmp_path):
     assert written.architecture.specification.input.mean == (0.5,)
 
 
+def test_a_network_that_takes_bgr_is_quantized_as_it_is_fed(run, weights, splits, tmp_path):
+    state = torch.load(weights / "plain.pt", weights_only=True)
+    state["stem.weight"] = state["stem.weight"].flip(1)
+    torch.save(state, tmp_path / "bgr.pt")
+    fed = ("--input", "mean=0.5,std=0.25,channels=bgr", "--trust")
+    made = run(
+        *("adapt", *given(tmp_path, "bgr.pt", "create", *fed), *QUICK, "--out", tmp_path / "out", "--json")
+    ).json()
+    network = mynet.Net().eval()
+    network.load_state_dict(torch.load(weights / "plain.pt", weights_only=True))
+    with torch.no_grad():
+        rate = accuracy(network((to_float(splits.test.images) - 0.5) / 0.25), splits.test.labels)
+    assert abs(made["accuracy"]["original"] - rate.value) < 0.01
+    assert made["accuracy"]["onnxruntime"] > rate.value - 0.03
+
+
 def test_an_audit_of_own_weights_replays_from_its_folder(run, weights, tmp_path):
     normalised = ("--input", weights / "plain.yaml", "--trust")
     (weights / "plain.yaml").write_text("input: {mean: 0.5, std: 0.25}\n", encoding="utf-8")

@@ -124,7 +124,7 @@ def test_a_thief_queries_images_of_the_victims_shape(name, folders):
         stolen = knockoff(oracle, collages(images, 40), "lenet", measured_on=images, epochs=1, device="cpu")
     assert shape_of(stolen.questions.images) == images.shape
     assert stolen.history.epochs[-1].validation_accuracy is not None
-    with Oracle(victim, budget=64) as oracle:
+    with Oracle(victim, budget=240) as oracle:
         without = data_free(
             oracle, "dfme", classes=2, size=images.shape.size, grey=images.grey, points=1, student="lenet",
             batch_size=16, latent=4, width=4, device="cpu",

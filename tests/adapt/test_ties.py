@@ -54,6 +54,18 @@ def sources(program):
                 yield operation, read
 
 
+def origin(program, operation):
+    """Find the operator whose result a quantize operation rounds, in whatever shape."""
+    operations = {each.name: each for each in program.operations}
+    if "quantize_per_tensor" not in operation.operator or "dequantize" in operation.operator:
+        return None
+    while operation.operator.split(".")[1] in ("quantize_per_tensor", "permute", "flatten"):
+        operation = operations.get(operation.arguments[0].get("node"))
+        if operation is None:
+            return None
+    return operation.operator
+
+
 def test_what_is_summed_lies_on_a_grid_of_a_power_of_two(program):
     summing = ("aten.matmul.default", "aten.layer_norm.default", "aten.sum.dim_IntList", "aten.amax.default")
     found = [(operation.operator, read.arguments[1]) for operation, read in sources(program)]
@@ -65,12 +77,7 @@ def test_what_is_summed_lies_on_a_grid_of_a_power_of_two(program):
 @pytest.mark.parametrize(("operator", "function"), [("aten.silu.default", F.silu), ("aten.gelu.default", F.gelu)])
 def test_no_value_of_a_smooth_function_is_at_a_tie(program, operator, function):
     (read,) = [read for operation, read in sources(program) if operation.operator == operator]
-    (name,) = [operation.name for operation in program.operations if operation.operator == operator]
-    written = [
-        operation.arguments
-        for operation in program.operations
-        if operation.operator.startswith("quantized_decomposed.quantize") and operation.arguments[0] == {"node": name}
-    ]
+    written = [each.arguments for each in program.operations if origin(program, each) == operator]
     _, scale, zero_point, low, high, *_ = read.arguments
     values = function((torch.arange(low, high + 1, dtype=torch.float64) - zero_point) * scale)
     assert written

@@ -37,7 +37,7 @@ def settle_scales(prepared: fx.GraphModule) -> None:
         values = _values(prepared, node)
         if values is None:
             continue
-        for observer in _observers(prepared, node.users):
+        for observer in _observers(prepared, _readers(node)):
             if observer not in summed:
                 _fix(observer, *_off_ties(observer, values))
 

@@ -341,7 +341,7 @@ def test_what_a_thief_cannot_do() -> None:
     plain = replace(QUERIES, augmentation=Augmentation())
     with pytest.raises(InputError, match="allows no mirroring or shifting, so 3 views would be the same"):
         knockoff(oracle, plain, student(), views=3)
-    with pytest.raises(InputError, match="queries of 4x4 pixels and images to measure on of 8x8"):
+    with pytest.raises(InputError, match="queries of 3x4x4 and images to measure on of 3x8x8"):
         knockoff(oracle, QUERIES, student(), measured_on=measured_on(size=8))
     with pytest.raises(RecipeError, match="unknown field 'epoch'; did you mean 'epochs'"):
         knockoff(oracle, QUERIES, student(), epoch=3)

@@ -33,7 +33,7 @@ class VictimOptions(Settings):
     victim: Literal["build", "original"] = "build"
     """deployed build or float original"""
     original: Annotated[Path | None, Shown(metavar="FILE", default="train one")] = None
-    """float model, original.safetensors"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
     """program.safetensors, or a folder of `edgerift adapt` or `edgerift harden`, whose build becomes the victim"""
     build: Annotated[

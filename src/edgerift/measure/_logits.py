@@ -65,7 +65,7 @@ def as_logits(scores: Tensor, whose: str) -> Tensor:
     if len(scores) < _SEVERAL or not are_probabilities(scores):
         return scores
     if not _are_labels(scores):
-        _say(whose)
+        say_probabilities(whose)
     return log_probabilities(scores)
 
 
@@ -134,7 +134,7 @@ class _Reading:
                 others = self._ask(_random(missing, images))
             if not are_probabilities(others):
                 return False
-        _say(self._whose)
+        say_probabilities(self._whose)
         return True
 
 
@@ -234,7 +234,8 @@ def _random(count: int, like: Tensor) -> Tensor:
     return images.to(like.device)
 
 
-def _say(whose: str) -> None:
+def say_probabilities(whose: str) -> None:
+    """Warn that a model answers probabilities."""
     warnings.warn(
         f"{whose} answers probabilities; their logarithms are used as its logits", ProbabilitiesWarning, stacklevel=4
     )

@@ -84,6 +84,8 @@ def _thief_changes(given: Changes) -> Changes:
 
 def _known_network(name: str) -> str:
     """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
+    if zoo.library_of(name):
+        return name
     if ":" in name:
         module, _, factory = name.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), factory)):

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.images import ImageShape, ModelSize, extent
 from edgerift.settings import Settings
+from edgerift.specification import Specification
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -20,6 +21,10 @@ def _is_colour(channels: object) -> bool:
     return channels == 3
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Architecture(Settings):
     """A name of the zoo (or a user's `module:factory`), its class count, and the images that it takes.
 
@@ -29,7 +34,8 @@ class Architecture(Settings):
     With the default `mean` of 128/255 and `std` of 1/2 the 256 grey levels become `(k - 128) / 127.5`: they
     lie exactly on an int8 grid with scale 1/127.5 and zero point 0, so quantizing the input loses nothing.
     Pretrained weights were learned with ImageNet's mean and deviation, which are therefore the defaults
-    when `pretrained` is true.
+    when `pretrained` is true. A `specification` takes the place of both: it says what the network of a
+    stranger takes and answers.
 
     Raises `RecipeError` when `pretrained` comes without the `imagenet` stem or with one channel, or a standard
     deviation is not positive.
@@ -43,6 +49,13 @@ class Architecture(Settings):
     pretrained: bool = False
     mean: tuple[float, ...] = (_MEAN, _MEAN, _MEAN)
     std: tuple[PositiveFloat, ...] = (_STD, _STD, _STD)
+    specification: Specification | None = Field(default=None, exclude_if=_is_none)
+
+    @property
+    def outputs(self) -> int:
+        """The number of scores of the network itself: one more than its classes where one of them is a background."""
+        has_background = self.specification is not None and self.specification.output.background is not None
+        return self.classes + has_background
 
     @model_validator(mode="before")
     @classmethod
@@ -70,4 +83,6 @@ class Architecture(Settings):
     @property
     def shape(self) -> ImageShape:
         """The shape of the images that the network is made for."""
-        return ImageShape(self.channels, *extent(self.size))
+        given = self.specification
+        channels = self.channels if given is None else 1 if given.input.channels == "grey" else 3
+        return ImageShape(channels, *extent(self.size))

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from edgerift.images import in_channels
 from edgerift.measure import log_probabilities
+from edgerift.specification import SpecifiedModule
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._learned import Learned
 
@@ -47,26 +48,38 @@ class Classifier(nn.Module):
 
     One that takes three channels repeats the one of grey images. `normalise` is its first layer, `body` the network
     behind it, `architecture` what it was made from, and `learned` what it was trained on, where that is known. Of a
-    body that answers probabilities the logarithms are taken where `takes_logarithms` says so.
+    body that answers probabilities the logarithms are taken where `takes_logarithms` says so. Where the architecture
+    has a specification, the body is a `SpecifiedModule`, which normalises too; `content` is then the file that the
+    network came as, where it came as one.
     """
 
     learned: Learned | None
+    content: bytes | None
 
     def __init__(self, body: nn.Module, architecture: Architecture, *, takes_logarithms: bool = False) -> None:
         """Put the normalisation that `architecture` states in front of `body`."""
         super().__init__()
         self.takes_logarithms = takes_logarithms
-        self.normalise = Normalise(architecture.mean, architecture.std)
-        self.body = body
+        given = architecture.specification
+        if given is None:
+            self.normalise: nn.Module = Normalise(architecture.mean, architecture.std)
+            self.body = body
+        else:
+            self.normalise = nn.Identity()
+            inner = body.module if isinstance(body, SpecifiedModule) else body
+            self.body = SpecifiedModule(inner, given, f"'{architecture.name}'")
         self.architecture = architecture
         self.learned = None
+        self.content = None
 
     @property
     def image_channels(self) -> int:
         """How many channels the network takes."""
-        return self.architecture.channels
+        return self.architecture.shape.channels
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer logits `[N, K]` for float images `[N, C, H, W]` in `[0, 1]`; raises `ModelError` for others."""
-        answers: Tensor = self.body(self.normalise(in_channels(images, self.image_channels)))
+        # A specification brings images into the network's channels itself.
+        shown = images if self.architecture.specification else in_channels(images, self.image_channels)
+        answers: Tensor = self.body(self.normalise(shown))
         return log_probabilities(answers) if self.takes_logarithms else answers

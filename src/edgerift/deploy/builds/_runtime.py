@@ -64,6 +64,9 @@ class Engine(Protocol):
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch as the specification says that the model takes it; may raise anything."""
 
+    def operators(self) -> dict[str, int]:
+        """Count the operators that the runtime computes, by name; none where the artefact is machine code."""
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
 

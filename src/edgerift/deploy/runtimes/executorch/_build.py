@@ -87,6 +87,12 @@ class ExecuTorchEngine:
         outputs = [output.clone() for output in self._method.call([inputs])]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
+    def operators(self) -> dict[str, int]:
+        """Count the operators that the file calls, by name."""
+        from edgerift.deploy.runtimes.executorch._file import operators
+
+        return operators(self._path)
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in XNNPACK's integer kernels, read off the `.pte`."""
         from edgerift.deploy.runtimes.executorch._macs import integer_share

@@ -96,6 +96,10 @@ class InductorEngine:
         with torch.no_grad():
             return self._run(_channels_last(inputs))
 
+    def operators(self) -> dict[str, int]:
+        """Machine code has no operators."""
+        return {}
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
         return integer_share(self._path)

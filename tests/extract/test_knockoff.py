@@ -347,7 +347,7 @@ def test_what_a_thief_cannot_do() -> None:
         knockoff(oracle, QUERIES, student(), epoch=3)
     with pytest.raises(RecipeError, match="views"):
         knockoff(oracle, QUERIES, student(), views=0)
-    with pytest.raises(RecipeError, match="size is 4; it must be greater than or equal to 8"):
+    with pytest.raises(RecipeError, match="size is 4; it is not allowed: height and width"):
         knockoff(oracle, QUERIES, "lenet")
     with pytest.raises(ModelError, match="did you mean 'resnet8'"):
         knockoff(oracle, replace(QUERIES, images=distinct_images(50, 12)), "resnet-8")

@@ -70,7 +70,7 @@ def test_markdown_has_every_table_and_every_cell() -> None:
         for row in table.rows:
             line = "| " + " | ".join(markdown_escaped(cell_words(cell)) for cell in row) + " |"
             assert line in text
-    order = ["# A made study", "## Attacks on single images", "### Accuracy", "## Theft of the model", "### Victims"]
+    order = ["# A made study", "## Attacks on single images", "### Accuracy", "## Model extraction", "### Victims"]
     assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
 
 
@@ -120,7 +120,7 @@ def test_brackets_are_explained_once_above_and_with_a_table_that_stands_alone() 
     words = markdown_escaped(interval_words(result.study))
     assert "Student's t" in words
     assert text.count(words) == 1
-    assert text.index(words) < text.index("## The paper's claims") < text.index("## Theft")
+    assert text.index(words) < text.index("## The paper's claims") < text.index("## Model")
     assert "Student's t" in table_markdown(study_tables(facts(result))[0])
 
 

@@ -8,7 +8,7 @@ from edgerift.report.shared._words import attack_words, plain
 from edgerift.report.tables._table import Place
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 
-PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Theft of the model"}
+PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Model extraction"}
 
 
 def cell_count(result: StudyResult) -> tuple[int, int]:

@@ -104,8 +104,9 @@ def ours(reading: Reading[Any], group: str, **wanted: Any) -> Column:
 
 
 def seeds_column(found: Facts) -> Column:
-    """Make the column that says how many of the study's seeds a row is made of."""
-    return Column(Heading("Seeds"), lambda row: seeds_words(row.planned, len(found.study.seeds)))
+    """Make the column that says how many of the study's seeds a row is made of; it is left out where there is one."""
+    whole = len(found.study.seeds)
+    return Column(Heading("Seeds"), lambda row: seeds_words(row.planned, whole) if whole > 1 else None)
 
 
 def table(

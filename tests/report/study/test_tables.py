@@ -125,7 +125,7 @@ BARE = {"targets": ("mobile",), "students": False, "alphas": False}
         (made_diva(), EVASION),
         (made_divqat(), THEFT),
         (made_study(), (*EVASION, *THEFT)),
-        (made_divqat(**BARE), ("victims", "joint-defences", "answers", "cost", "searches", "trials")),
+        (made_divqat(**BARE), ("victims", "joint-defences", "answers", "cost", "searches")),
         (made_divqat(rows=("ptq", "qat"), **BARE), ("victims", "answers", "cost")),
         (made_divqat(paper=None), THEFT),
         (made_diva(paper=None), EVASION),

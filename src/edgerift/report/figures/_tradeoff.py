@@ -29,7 +29,7 @@ _BUDGET: Final = (0, (1, 1.6))
     "Cost and protection",
     "The adversary's error over the mean l1 between a victim's answers and the plain QAT build's, and with soft "
     "labels over the defender's error, where small marks are what the DivQAT paper prints. Higher is better for "
-    "the defender; further right costs him more. Names are those of the study's rows.",
+    "the defender; further right is a higher cost to its owner. Names are those of the study's rows.",
     place="theft",
     beside="victims",
     whiskers=theft_counts,

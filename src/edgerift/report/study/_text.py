@@ -101,7 +101,7 @@ def _theft_cells(one: Comparison, name: str) -> list[Cell]:
 def _without_images(found: Facts, place: Thefts) -> Table:
     """Lay out the data-free attacks on one original, at the published epsilon and at the best one."""
     headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
-    title = f"{subject(found.study, place.data, place.original)}: thefts without images, errors in %"
+    title = f"{subject(found.study, place.data, place.original)}: data-free extraction, errors in %"
     table = rich_table(title, ("attack", "victim", "epsilon"), headings)
     main = [one for attack in place.attacks for victim in place.victims for one in place.main(attack, victim)[::-1]]
     for theft in main:

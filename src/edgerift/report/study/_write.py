@@ -37,7 +37,7 @@ def write_report(found: Facts, about: About, folder: Path, document: str) -> Non
 
     `records.csv` has every figure of every seed, `tables/NAME` each table as `.md`, `.csv` and `.tex`,
     `figures/NAME.png` the pictures, `tables.md` all of both and `report.html` one page of it all. A table or figure of
-    an earlier report that this one lacks is removed, unless somebody changed it since; files that no report wrote
+    an earlier report that this one lacks is removed, unless it was changed since; files that no report wrote
     stay. Raises :class:`~edgerift.errors.StoreError` when a file cannot be written.
     """
     folder = Path(folder)

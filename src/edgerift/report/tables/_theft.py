@@ -199,8 +199,8 @@ def _without_images_words(found: Facts) -> str:
         return ""
     theirs = " The paper's MAZE is what the code of DFME runs under that name." if "MAZE" in columns else ""
     return (
-        f" {' and '.join(columns)}: thieves without images, at the published epsilon; "
-        f"{budgets_words(found, columns.values())}.{theirs} What else is not as published is told below the table of "
-        "the thefts without images. Where they were blind, which that table tells, a figure tells of the training only "
-        "as far as the same theft without rounding takes no more."
+        f" {' and '.join(columns)}: data-free attackers, at the published epsilon; "
+        f"{budgets_words(found, columns.values())}.{theirs} Other deviations from the publications are listed below "
+        "the table of data-free extraction. Where an attack was blind, as that table says, its error is evidence about "
+        "the training only if the same attack without rounding extracts no more."
     )

@@ -1,8 +1,14 @@
 """Reads the page of a study or of a run."""
 
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 
+from edgerift.facts import facts
 from edgerift.report import StudyTable
+from edgerift.report.study._about import about_study
+from edgerift.report.study._html import page_html
+from edgerift.study import StudyResult
 
 VOID = {"br", "img", "link", "meta", "path", "circle", "wbr"}
 
@@ -57,3 +63,8 @@ class Page(HTMLParser):
 
 def plain(text: str) -> str:
     return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> str:
+    """Write the page of a study whose pictures are in a folder."""
+    return page_html(facts(result), about_study(result), figures, words)

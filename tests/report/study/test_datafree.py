@@ -13,6 +13,7 @@ from made_study import made_diva, made_divqat
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Drawing
+from report_page import study_html
 from rich.console import Console
 from scipy import stats
 
@@ -37,7 +38,6 @@ from edgerift.report.figures import _queries as questions
 from edgerift.report.shared._markdown import escaped
 from edgerift.report.shared._words import percent
 from edgerift.report.study._claims import claim_notes, claim_rows, claims_words
-from edgerift.report.study._html import study_html
 from edgerift.report.study._words import cell_count, setting_rows
 from edgerift.report.tables._table import cell_words
 from edgerift.study import StudyResult

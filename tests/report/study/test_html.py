@@ -11,11 +11,10 @@ import pytest
 from made_audit import HOSTILE
 from made_study import FAILED, made_diva, made_divqat, made_study
 from PIL import Image
-from report_page import Page, plain
+from report_page import Page, plain, study_html
 
 from edgerift.facts import facts
 from edgerift.report import StudyTable, records_csv, study_markdown, study_tables, table_csv, table_latex, write_study
-from edgerift.report.study._html import study_html
 from edgerift.report.study._markdown import table_markdown
 from edgerift.report.tables._table import cell_words
 from edgerift.study import MissingCell, StudyResult

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from edgerift.facts import Facts, facts
+from edgerift.facts import Facts
 from edgerift.report.figures._registry import Figure, figure_of
 from edgerift.report.shared._page import asset, environment, policy
-from edgerift.report.study._about import About, about_study
+from edgerift.report.study._about import About
 from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claims_words
 from edgerift.report.study._words import PLACES
 from edgerift.report.tables._columns import interval_words
 from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import NOTHING, Number, Place, StudyTable, ends_words, value_words
-from edgerift.study import StudyResult
 
 _FIRST_MISSING: Final = 12
 
@@ -75,11 +74,6 @@ class Section:
     def folded(self) -> bool:
         """Whether the table is shown on demand."""
         return self.table is not None and self.table.detail and len(self.table.rows) > _LONG
-
-
-def study_html(result: StudyResult, figures: Path, words: Mapping[str, str]) -> str:
-    """Render a study as a page, as :func:`page_html` does."""
-    return page_html(facts(result), about_study(result), figures, words)
 
 
 def page_html(found: Facts, about: About, figures: Path, words: Mapping[str, str]) -> str:

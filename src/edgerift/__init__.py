@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgerift import report as report
     from edgerift import run as run
     from edgerift import settings as settings
+    from edgerift import specification as specification
     from edgerift import steps as steps
     from edgerift import study as study
     from edgerift import track as track
@@ -46,6 +47,7 @@ _PACKAGES = (
     "report",
     "run",
     "settings",
+    "specification",
     "steps",
     "study",
     "track",

@@ -11,10 +11,10 @@ from made_networks import AVERAGE, clamps, flat, layers, pools, random_images, r
 
 from edgerift.deploy import RUNTIMES, build, fidelity, find_runtime, leaves_program, open_build, twin, twin_scores
 from edgerift.deploy.builds import _survival
-from edgerift.deploy.builds._build import in_batches
 from edgerift.deploy.builds._departure import departure
 from edgerift.deploy.builds._faithful import images_to_compare, require_faithful
-from edgerift.deploy.runtimes.onnxruntime._build import OnnxRuntimeBuild
+from edgerift.deploy.builds._opened import in_batches
+from edgerift.deploy.runtimes.onnxruntime._build import OnnxRuntimeEngine
 from edgerift.deploy.twins import _onnx_graph
 from edgerift.deploy.twins._answers import answers_of, output_step
 from edgerift.errors import BuildError, MissingRuntimeError, RecipeError
@@ -218,7 +218,7 @@ def test_what_tries_a_file_opens_it_as_a_build_does(stranger, onnxruntime, monke
     opening = str(RUNTIMES["onnxruntime"].opening)
     assert _survival._probe.probe(opening, str(path), torch.get_num_threads()) == _survival._probe.REFUSED
     with pytest.raises(BuildError):
-        OnnxRuntimeBuild(path)
+        OnnxRuntimeEngine(path)
     assert len(seen) == 2
     assert seen[0] == seen[1]
 

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_one_line(tmp_path, content):
     [
         torch.zeros(1, 3, 16, 16),
         torch.zeros(3, 16, 16, dtype=torch.uint8),
-        torch.zeros(1, 1, 16, 16, dtype=torch.uint8),
+        torch.zeros(1, 2, 16, 16, dtype=torch.uint8),
         torch.zeros(1, 3, 20, 20, dtype=torch.uint8),
     ],
 )

@@ -6,7 +6,7 @@ import torch
 from made_networks import averages, branches, clamps, layers, pools, random_images, residual, unrounded
 
 from edgerift.deploy import fidelity, twin
-from edgerift.deploy.twins._twin_onnxruntime import _add_fused
+from edgerift.deploy.twins._onnxruntime_kernels import add_fused
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -103,5 +103,5 @@ def test_addition_equals_the_kernel_on_all_pairs_of_levels():
         ]
         ratios = (float(scales[0] / scales[2]), float(scales[1] / scales[2]))
         clip = (-int(zeros[2]), 255 - int(zeros[2]))
-        found = _add_fused(*levels, ratios, tuple(zeros.tolist()), clip, (clip[0] - 0.5, clip[1] + 0.5))
+        found = add_fused(*levels, ratios, tuple(zeros.tolist()), clip, (clip[0] - 0.5, clip[1] + 0.5))
         assert np.array_equal(found.numpy(), expected)

@@ -39,14 +39,13 @@ def check_all(
     clean: tuple[Tensor, Tensor],
     found: Mapping[str, Evasion],
     main: str,
-    fidelity: Mapping[str, FidelityPart],
+    fidelity: Mapping[str, FidelityPart | None],
 ) -> tuple[FlagPart, ...]:
     """Run every check; `clean` are both models' logits of all test images, `found` the results by attack."""
     result = found[main]
     return (
         zero_gradients(result),
-        twin_fidelity("clean", fidelity["clean"]),
-        twin_fidelity("attacked", fidelity["attacked"]),
+        *(twin_fidelity(which, part) for which, part in fidelity.items() if part is not None),
         black_box(pair, result),
         repeated(pair, result),
         replayed(result),
@@ -72,7 +71,7 @@ def zero_gradients(found: Evasion) -> FlagPart:
     )
 
 
-def twin_fidelity(which: Literal["clean", "attacked"], part: FidelityPart) -> FlagPart:
+def twin_fidelity(which: str, part: FidelityPart) -> FlagPart:
     """Look for a twin that leaves its runtime."""
     return FlagPart(
         name=f"fidelity-{which}",

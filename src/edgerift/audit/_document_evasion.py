@@ -164,8 +164,8 @@ class EvasionPart(Settings):
     attacks: dict[str, AttackPart]
     comparisons: tuple[ComparisonPart, ...]
     control: ControlPart | None
-    fidelity_clean: FidelityPart
-    fidelity_attacked: FidelityPart
+    fidelity_clean: FidelityPart | None
+    fidelity_attacked: FidelityPart | None
     flags: tuple[FlagPart, ...]
     layers: tuple[LayerPart, ...]
     embeddings: tuple[EmbeddingPart, ...]

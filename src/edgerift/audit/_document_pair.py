@@ -7,6 +7,7 @@ from typing import Literal
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.measure import Interval
 from edgerift.settings import Settings
+from edgerift.specification import Specification
 
 
 class DataPart(Settings):
@@ -39,17 +40,22 @@ class FlagPart(Settings):
 class PairPart(Settings):
     """The pair: what it is, and its accuracy before any attack.
 
-    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it. `flags`
-    are the checks of what the audit starts from: whether the parts belong together and to the images.
+    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it.
+    `target`, `provenance` and `program_sha256` are None for a build of another tool, which has no program; then
+    `specification` says how it wants its images. `gradients` says where those of the attacks come from: the program's
+    twin, the twin that the build's own file gives, or the build's answers. `flags` are the checks of what the audit
+    starts from: whether the parts belong together and to the images.
     """
 
     model: str | None = None
-    target: Target
+    target: Target | None
     runtime: str
-    provenance: Provenance
+    provenance: Provenance | None
+    gradients: Literal["program", "file", "answers"] = "program"
+    specification: Specification = Specification()
     fingerprint: Fingerprint
     original_sha256: str
-    program_sha256: str
+    program_sha256: str | None
     integer_macs: float
     original_accuracy: Interval
     build_accuracy: Interval
@@ -57,3 +63,10 @@ class PairPart(Settings):
     only_original_right: Interval
     only_build_right: Interval
     flags: tuple[FlagPart, ...] = ()
+
+    @property
+    def adaptation(self) -> str:
+        """How the build was made, in words."""
+        if self.provenance is None or self.target is None:
+            return "a build of another tool"
+        return f"{self.provenance.method} for {self.target}"

@@ -42,8 +42,8 @@ class _Reasons(Settings):
 
 
 class _Fidelity(Settings):
-    clean: FidelityPart
-    attacked: FidelityPart
+    clean: FidelityPart | None
+    attacked: FidelityPart | None
 
 
 class _Control(Settings):
@@ -92,7 +92,9 @@ class _Run:
         return self._searches.attacks[name].open(self._opened.store, self._opened.progress)
 
     def fidelity(self, first: Evasion) -> _Fidelity:
-        parts = {}
+        parts: dict[str, FidelityPart | None] = {"clean": None, "attacked": None}
+        if self._opened.no_twin:
+            return _Fidelity(clean=None, attacked=None)
         # Both models classify the attacked images correctly, so twin and build agree there; this uses all images.
         for which, images in (("clean", self._opened.test.images), ("attacked", first.images)):
             near = fidelity(self._opened.program, self._opened.pair.build, images)

@@ -7,22 +7,30 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from pydantic import Field
+
 from edgerift.audit._document_evasion import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.measure import l2_distance, linf_distance, ssim
 from edgerift.settings import Settings
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
 FINDINGS: Final = "findings"
 SAMPLES: Final = "samples.jsonl"
 
 
+def _is_default(specification: Specification) -> bool:
+    return specification.is_default
+
+
 class FindingFile(Settings):
     """The content of `findings/ID.json`: the finding, and what is needed to reproduce it.
 
     `original` and `build` are paths from the audit's folder; `classes` names the class numbers. `original_sha256` is
-    that of the original's file; empty in findings of earlier versions.
+    that of the original's file; empty in findings of earlier versions. `specification` says how the build wants its
+    images and what it answers, where its file does not.
     """
 
     type: Literal["finding"] = "finding"
@@ -34,6 +42,7 @@ class FindingFile(Settings):
     build: InsideName
     fingerprint: Fingerprint
     original_sha256: str = ""
+    specification: Specification = Field(default=Specification(), exclude_if=_is_default)
 
 
 def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
@@ -79,6 +88,7 @@ def write_evidence(
     build: str,
     fingerprint: Fingerprint,
     original_sha256: str = "",
+    specification: Specification | None = None,
 ) -> None:
     """Write the PNG pairs and descriptions of the findings into `folder/findings`."""
     target = folder / FINDINGS
@@ -94,6 +104,7 @@ def write_evidence(
             build=build,
             fingerprint=fingerprint,
             original_sha256=original_sha256,
+            specification=specification or Specification(),
         )
         write_whole(folder / part.clean_png, png_bytes(hits.clean[row]))
         write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))

@@ -14,7 +14,7 @@ from edgerift.audit._document import Audit, Made, Measured
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
 from edgerift.audit._measures import data_part
-from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened
+from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened, models
 from edgerift.audit._policy import Policy, judge
 from edgerift.audit._recipe import MEASURED, AuditRecipe
 from edgerift.audit._room import REPORTS, require_room
@@ -96,7 +96,7 @@ def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, pr
 def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:
     """Write everything but the reports into an empty folder."""
     pair = recipe.pair
-    for made, name in ((pair.original, ORIGINAL), (pair.program, PROGRAM), (pair.build, pair.build.artefact)):
+    for made, name in models(pair):
         write_whole(folder / name, (store.get(made) / name).read_bytes())
     if audit.evasion is not None and found is not None:
         write_evidence(
@@ -108,6 +108,7 @@ def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found:
             build=pair.build.artefact,
             fingerprint=audit.pair.fingerprint,
             original_sha256=audit.pair.original_sha256,
+            specification=audit.pair.specification,
         )
         write_whole(folder / SAMPLES, samples)
     write_whole(folder / SCHEMA, schema())

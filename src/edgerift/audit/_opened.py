@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, final
 
 from torch import Tensor
 
 from edgerift.adapt import open_original
 from edgerift.audit._document_pair import PairPart
-from edgerift.deploy import Program
+from edgerift.deploy import GivenBuild, Program, why_no_twin
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Rate, accuracy, interval, quadrants
+from edgerift.specification import Specification
 from edgerift.steps import Progress, Recipe
 
 if TYPE_CHECKING:
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 
 ORIGINAL: Final = "original.safetensors"
 PROGRAM: Final = "program.safetensors"
+
+
+def models(pair: PairSettings) -> Iterator[tuple[Recipe, str]]:
+    """List the models of a pair, with the names of their files."""
+    yield pair.original, ORIGINAL
+    if pair.program is not None:
+        yield pair.program, PROGRAM
+    yield pair.build, pair.build.artefact
 
 
 @final
@@ -48,16 +58,24 @@ class Opened:
         return self.both[0]
 
     @property
-    def program(self) -> Program:
-        """The program that the build was compiled from."""
-        program = self.pair.program
-        assert program is not None
-        return program
+    def program(self) -> Program | None:
+        """The program that the build was compiled from; None for a build of another tool."""
+        return self.pair.program
+
+    @functools.cached_property
+    def no_twin(self) -> str:
+        """Why gradients have to be estimated from the build's answers; nothing where there is a twin."""
+        return "" if self.program is not None else why_no_twin(self.pair.build)
 
     @functools.cached_property
     def test(self) -> ImageSet:
         """The test images."""
         return open_splits(self.images).test
+
+    @property
+    def train(self) -> ImageSet:
+        """The training images."""
+        return open_splits(self.images).train
 
     @functools.cached_property
     def clean(self) -> tuple[Tensor, Tensor]:
@@ -67,17 +85,20 @@ class Opened:
     def pair_part(self) -> PairPart:
         """Describe the pair by its answers to all test images."""
         program, build = self.program, self.pair.build
+        given = self.settings.build
         labels = self.test.labels
         original, answers = self.clean
         parts = quadrants(original, answers, labels)
         return PairPart(
             model=open_original(self.settings.original, self.store, self.progress).architecture.name,
-            target=program.target,
+            target=None if program is None else program.target,
             runtime=build.runtime,
-            provenance=program.provenance,
+            provenance=None if program is None else program.provenance,
+            gradients="program" if program is not None else "answers" if self.no_twin else "file",
+            specification=given.specification if isinstance(given, GivenBuild) else Specification(),
             fingerprint=build.fingerprint(),
             original_sha256=self._digest(self.settings.original, ORIGINAL),
-            program_sha256=self._digest(self.settings.program, PROGRAM),
+            program_sha256=None if self.settings.program is None else self._digest(self.settings.program, PROGRAM),
             integer_macs=build.integer_macs(),
             original_accuracy=interval(accuracy(original, labels)),
             build_accuracy=interval(accuracy(answers, labels)),

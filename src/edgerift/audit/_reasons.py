@@ -21,10 +21,12 @@ _SHOWN: Final = 150
 
 
 def layer_parts(pair: Pair, found: Evasion, progress: Progress) -> tuple[LayerPart, ...]:
-    """Rank the layers of the pair's program by the evasive images that are fixed when they are restored to float."""
-    assert pair.program is not None
+    """Rank the layers of the pair's program by the evasive images that are fixed when they are restored to float.
+
+    A build of another tool has no program whose layers could be restored.
+    """
     hits = found.select(found.evasive.nonzero()[:_RANKED, 0])
-    if len(hits) == 0:
+    if pair.program is None or len(hits) == 0:
         return ()
     # What quantization-aware training rounded is not known any more; there only the rounding of values is left out.
     weights = float_weights(pair.original, pair.program) if pair.program.provenance.method == "ptq" else None
@@ -46,10 +48,10 @@ def embedding_parts(pair: Pair, found: Evasion, classes: tuple[int, ...]) -> tup
 def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
     """Show both models' penultimate features, clean and attacked, of all images of a search, by PCA and by t-SNE.
 
-    There is nothing to show of fewer than three images, or of models that have no penultimate features.
+    There is nothing to show of fewer than three images, of models that have no penultimate features, or without a
+    program.
     """
-    assert pair.program is not None
-    if len(hits) < 3:
+    if pair.program is None or len(hits) < 3:
         return ()
     try:
         modules = {"original": feature_module(pair.original), "build": feature_module(twin(pair.program))}

@@ -65,7 +65,12 @@ def replay(
             raise InputError(_is_another("build", folder / described.build, "--build"))
     model = zoo.load(original or folder / described.original, trust=trust)
     image = _attacked(folder / finding.attacked_png, model.architecture.size)
-    used = open_build(build or folder / described.build, described.fingerprint.runtime, trust=trust)
+    used = open_build(
+        build or folder / described.build,
+        described.fingerprint.runtime,
+        trust=trust,
+        specification=described.specification,
+    )
     pair = Pair(model, None, used)
     scores = {"original": pair.original_scores(image[None]), "build": pair.build_scores(image[None])}
     _require_classes(scores, len(described.classes))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edgerift.audit._evidence import FINDINGS, SAMPLES
-from edgerift.audit._opened import ORIGINAL, PROGRAM
+from edgerift.audit._opened import models
 from edgerift.evade import PairSettings
-from edgerift.steps import HeldFolder, Recipe, Store
+from edgerift.steps import HeldFolder, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,12 +34,7 @@ def require_room(
 
 def _models(pair: PairSettings, folder: Path, store: Store) -> Iterator[tuple[str, str]]:
     """Return the SHA-256 of each model whose name is taken, where that is known."""
-    made: tuple[tuple[Recipe, str], ...] = (
-        (pair.original, ORIGINAL),
-        (pair.program, PROGRAM),
-        (pair.build, pair.build.artefact),
-    )
-    for recipe, name in made:
+    for recipe, name in models(pair):
         digest = recipe.named_files().get(name)
         if digest is None and (folder / name).exists():
             finished = store.find(recipe)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Final, final
 
 import torch
+from torch import Tensor
 
 from edgerift import zoo
 from edgerift.adapt import known_classes, weights_digest
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
-from edgerift.deploy import fidelity, leaves_program
+from edgerift.audit._start_build import build_flags, twin_of_file
+from edgerift.deploy import Provenance, fidelity, leaves_program
 from edgerift.errors import InputError
 from edgerift.measure import Rate, accuracy
 
@@ -39,12 +41,13 @@ def start_flags(opened: Opened, *, allow_mismatch: bool, allow_inaccurate: bool)
     allowed, a warning. Raises :class:`~edgerift.errors.InputError` for one that is not, and
     :class:`~edgerift.errors.ModelError` for classes that stand in another order.
     """
-    checks = _Checks(opened)
+    checks, inaccurate = _Checks(opened), "--allow-inaccurate audits it all the same"
     return (
         checks.classes(),
         _allowed(checks.original(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
         _allowed(checks.build(), allow_mismatch, "--allow-mismatch audits such a pair all the same"),
-        _allowed(checks.accuracy(), allow_inaccurate, "--allow-inaccurate audits it all the same"),
+        _allowed(checks.accuracy(), allow_inaccurate, inaccurate),
+        *(_allowed(flag, allow_inaccurate, inaccurate) for flag in build_flags(opened)),
     )
 
 
@@ -63,13 +66,19 @@ class _Checks:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
 
+    @property
+    def _provenance(self) -> Provenance:
+        """What the program says of itself; a build of another tool says nothing."""
+        program = self._opened.program
+        return Provenance(method="unknown") if program is None else program.provenance
+
     def classes(self) -> FlagPart:
         """Compare the class names of original and program with those of the images."""
         opened, given = self._opened, self._opened.test.classes
-        known = known_classes(opened.pair.original)
-        for names in (known, opened.program.provenance.classes):
+        known, made = known_classes(opened.pair.original), self._provenance.classes
+        for names in (known, made):
             zoo.check_classes(names, given, opened.test.name)
-        named = known or opened.program.provenance.classes
+        named = known or made
         unknown = [(mine, theirs) for mine, theirs in zip(named, given, strict=False) if mine not in given]
         seen = f"the model and the images name {len(named) - len(unknown)} of {len(given)} classes alike"
         if not named:
@@ -86,11 +95,12 @@ class _Checks:
 
     def original(self) -> FlagPart:
         """Compare the original with the one that the program says it was made from."""
-        made_from = self._opened.program.provenance.original
+        made_from = self._provenance.original
         is_another = bool(made_from) and made_from != weights_digest(self._opened.pair.original)
-        seen = (
-            "the program was made from the original" if made_from else "the program does not say what it was made from"
-        )
+        whose = "build" if self._opened.program is None else "program"
+        seen = f"the {whose} was made from the original"
+        if not made_from:
+            seen = f"the {whose} does not say what it was made from"
         return FlagPart(
             name="pair-original",
             level="error" if is_another else "ok",
@@ -100,11 +110,11 @@ class _Checks:
         )
 
     def build(self) -> FlagPart:
-        """Compare the build with its program's twin, on some of the test images."""
+        """Compare the build with its program's twin, or with the one that its own file gives."""
         opened = self._opened
-        images = opened.test.images
-        chosen = torch.linspace(0, len(images) - 1, min(len(images), _ASKED)).long()
-        near = fidelity(opened.program, opened.pair.build, images[chosen])
+        if opened.program is None:
+            return twin_of_file(opened, self._sample())
+        near = fidelity(opened.program, opened.pair.build, self._sample())
         is_another = leaves_program(near)
         return FlagPart(
             name="pair-build",
@@ -118,6 +128,10 @@ class _Checks:
             if is_another
             else "none",
         )
+
+    def _sample(self) -> Tensor:
+        images = self._opened.test.images
+        return images[torch.linspace(0, len(images) - 1, min(len(images), _ASKED)).long()]
 
     def accuracy(self) -> FlagPart:
         """Compare the original's accuracy with chance, and with what its training measured."""

@@ -29,7 +29,7 @@ from edgerift.cli._price import tell_price
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_program
+from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import Attack, GreyLevels, PairSettings, preset
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
@@ -177,9 +177,9 @@ class AuditCommand(Command):
 
     def _recipe(self) -> AuditRecipe:
         described = self.data.images(self.training.seed)
-        if self.adapted is None:
-            if self.build is not None:
-                raise InputError("--build needs the program that it was compiled from; pass --adapted PROGRAM too")
+        if self.adapted is None and self.build is not None:
+            pair, described, control = self._shipped_pair(self.build, described)
+        elif self.adapted is None:
             pair, described, control = self._made_pair(described)
         else:
             pair, described, control = self._given_pair(self.adapted, described)
@@ -227,6 +227,17 @@ class AuditCommand(Command):
         wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
         pair = PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
+
+    def _shipped_pair(self, path: Path, described: images.ImagesSettings) -> _Examined:
+        """Take a build that another tool made, beside the original that it was made from."""
+        if self.original is None:
+            raise InputError("--build is compared with the model that it was made from; pass that with --original")
+        if self.control == "yes":
+            raise InputError("--control yes needs a build that edgerift makes; leave it out with --build")
+        original = given_original(self.original, trust=self.trust)
+        build = given_build(path, self.runtime, trust=self.trust)
+        described = fitting(zoo.load(self.original, trust=self.trust), described)
+        return _Examined(PairSettings(original=original, build=build), described, None)
 
     def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:
         program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted

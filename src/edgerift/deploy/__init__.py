@@ -8,13 +8,19 @@ from edgerift.deploy.builds._fidelity import fidelity as fidelity
 from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
+from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
+from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
+from edgerift.deploy.builds._own_twin import own_twin as own_twin
+from edgerift.deploy.builds._own_twin import why_no_twin as why_no_twin
 from edgerift.deploy.builds._recipe import BuildRecipe as BuildRecipe
 from edgerift.deploy.builds._recipe import GivenBuild as GivenBuild
 from edgerift.deploy.builds._recipe import GivenProgram as GivenProgram
 from edgerift.deploy.builds._recipe import given_build as given_build
 from edgerift.deploy.builds._recipe import given_program as given_program
+from edgerift.deploy.builds._recipe import opened_build as opened_build
 from edgerift.deploy.builds._runtime import RUNTIMES as RUNTIMES
 from edgerift.deploy.builds._runtime import Build as Build
+from edgerift.deploy.builds._runtime import Engine as Engine
 from edgerift.deploy.builds._runtime import Fingerprint as Fingerprint
 from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime
@@ -41,3 +47,5 @@ from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin
 from edgerift.deploy.twins._twin import ARITHMETICS as ARITHMETICS
 from edgerift.deploy.twins._twin import Twin as Twin
 from edgerift.deploy.twins._twin import twin as twin
+from edgerift.deploy.twins.onnx._module import OnnxModule as OnnxModule
+from edgerift.deploy.twins.onnx._module import onnx_module as onnx_module

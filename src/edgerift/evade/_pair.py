@@ -10,9 +10,10 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, twin
-from edgerift.errors import InputError
+from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, own_twin, twin
+from edgerift.errors import InputError, ModelError
 from edgerift.evade._objective import margin
+from edgerift.evade._queried import QueriedModule
 from edgerift.measure import Logits, LogitsModule
 from edgerift.zoo import frozen_copy
 
@@ -77,9 +78,9 @@ class Victim(Protocol):
 class Pair:
     """An original, its program and its deployed build.
 
-    The original is copied to float32 and put into evaluation mode. `program` may be None when only surrogates give
-    gradients. For an original or a build that answers probabilities their logarithms are used, with a
-    :class:`~edgerift.errors.ProbabilitiesWarning`.
+    The original is copied to float32 and put into evaluation mode. `program` may be None: gradients then come from the
+    build's own file, where that has a twin, or from surrogates. For an original or a build that answers probabilities
+    their logarithms are used, with a :class:`~edgerift.errors.ProbabilitiesWarning`.
     """
 
     original: nn.Module
@@ -101,9 +102,16 @@ class Pair:
     def white_box(self) -> Steering:
         """Make a folded copy of the original and the twin that follows the build's runtime.
 
-        Raises :class:`~edgerift.errors.InputError` without a program.
+        Raises :class:`~edgerift.errors.InputError` where there is neither a program nor a file that has a twin.
         """
         return Steering(self.folded_original, (self.twin,))
+
+    def black_box(self, directions: int = 16) -> Steering:
+        """Make a folded copy of the original and gradients that are estimated from the build's answers.
+
+        Each costs `2 * directions` queries per image; see :class:`QueriedModule`.
+        """
+        return Steering(self.folded_original, (QueriedModule(self._build_logits, directions),))
 
     @cached_property
     def _original_logits(self) -> Logits:
@@ -122,7 +130,13 @@ class Pair:
     def twin(self) -> nn.Module:
         """The twin that follows the build's runtime."""
         if self.program is None:
-            raise InputError("this pair has no program to take gradients from; pass steering=Steering(...)")
+            try:
+                return own_twin(self.build).before_softmax
+            except ModelError as error:
+                raise InputError(
+                    f"this pair has no program to take gradients from, and its build no twin: {error}; pass "
+                    "steering=pair.black_box(), or a Steering of your own"
+                ) from None
         if self.build.runtime not in RUNTIMES:
             raise InputError(f"no twin follows runtime '{self.build.runtime}'; pass steering=Steering(...)")
         return twin(self.program, RUNTIMES[self.build.runtime].arithmetic)

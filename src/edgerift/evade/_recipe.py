@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 
 from edgerift import zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, open_original
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, open_build
+from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, opened_build
 from edgerift.errors import InputError
 from edgerift.evade._attack import Attack
 from edgerift.evade._control import float_pair
@@ -36,30 +36,54 @@ _PART: Final = 128
 _ELIGIBLE: Final = "eligible"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class PairSettings(Settings):
-    """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place."""
+    """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
+
+    Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
+    """
 
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
-    program: Annotated[AdaptRecipe | GivenProgram, Field(discriminator="type")]
+    program: Annotated[AdaptRecipe | GivenProgram, Field(discriminator="type")] | None = Field(
+        default=None, exclude_if=_is_none
+    )
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     control: FinetuneRecipe | None = None
 
     @property
     def opened(self) -> tuple[Recipe, ...]:
         """The steps that `open` opens: with a control neither program nor build is one of them."""
-        return (self.original, self.program, self.build) if self.control is None else (self.original, self.control)
+        if self.control is not None:
+            return (self.original, self.control)
+        return (self.original, self.build) if self.program is None else (self.original, self.program, self.build)
+
+    @property
+    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
+        """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
+        return self.control or self.program or self.build
 
     def open(self, store: Store, progress: Progress) -> tuple[Pair, Steering]:
-        """Open the pair and what steers a white-box attack on it, made when missing."""
+        """Open the pair and what steers an attack on it, made when missing.
+
+        Gradients come from the twin, or from the build's answers where neither a program nor its file gives one.
+        """
         original = open_original(self.original, store, progress)
         if self.control is not None:
             tuned = store.get(self.control, progress) / "original.safetensors"
             trust = isinstance(self.original, TrainRecipe) or self.original.trust
             return float_pair(original, zoo.load(tuned, trust=trust))
+        build = opened_build(self.build, store, progress)
+        if self.program is None:
+            pair = Pair(original, None, build)
+            try:
+                return pair, pair.white_box()
+            except InputError:
+                return pair, pair.black_box()
         program = Program.load(store.get(self.program, progress) / "program.safetensors")
-        artefact = store.get(self.build, progress) / self.build.artefact
-        trust = isinstance(self.build, BuildRecipe) or self.build.trust
-        pair = Pair(original, program, open_build(artefact, self.build.runtime, trust=trust))
+        pair = Pair(original, program, build)
         return pair, pair.white_box()
 
 

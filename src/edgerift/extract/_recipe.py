@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import Defence, defended
-from edgerift.deploy import Build, BuildRecipe, GivenBuild, open_build, twin_scores
+from edgerift.deploy import Build, BuildRecipe, GivenBuild, opened_build, twin_scores
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, posteriors
@@ -98,9 +98,7 @@ def open_victim(recipe: Victim, store: Store, progress: Progress) -> Build | nn.
     """Open a victim, made when missing: a build, or an original in float (the paper's "Large")."""
     if isinstance(recipe, TrainRecipe | GivenOriginal):
         return open_original(recipe, store, progress)
-    artefact = store.get(recipe, progress) / recipe.artefact
-    trust = isinstance(recipe, BuildRecipe) or recipe.trust
-    return open_build(artefact, recipe.runtime, trust=trust)
+    return opened_build(recipe, store, progress)
 
 
 class ExtractRecipe(Recipe):

@@ -22,6 +22,7 @@ from edgerift.measure._logits import Predict as Predict
 from edgerift.measure._logits import are_probabilities as are_probabilities
 from edgerift.measure._logits import images_of as images_of
 from edgerift.measure._logits import log_probabilities as log_probabilities
+from edgerift.measure._logits import tensor_of as tensor_of
 from edgerift.measure._posteriors import Mean as Mean
 from edgerift.measure._posteriors import ReliabilityBin as ReliabilityBin
 from edgerift.measure._posteriors import expected_calibration_error as expected_calibration_error

@@ -139,7 +139,6 @@ class PairRecipe(Recipe):
         names = list(found)
         pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
         shown = None if self.pictured is None else found[self.pictured]
-        adapted = self.pair.program if self.pair.control is None else self.pair.control
         report = PairReport(
             classes=test.classes,
             original_accuracy=interval(accuracy(original, test.labels)),
@@ -149,7 +148,7 @@ class PairRecipe(Recipe):
             attacks={name: attack_part(result) for name, result in found.items()},
             comparisons=tuple(comparison(one, found[one], other, found[other]) for one, other in pairs),
             original_epochs=_epochs(store.get(self.pair.original, progress)),
-            adapted_epochs=_epochs(store.get(adapted, progress)),
+            adapted_epochs=_epochs(store.get(self.pair.adapted, progress)),
             embeddings=() if shown is None else self._embeddings(shown, store, progress),
             examples=() if shown is None else _examples(shown),
         )

@@ -128,7 +128,7 @@ def _evaded(recipe: Recipe) -> str:
 
 def _pair(pair: PairSettings) -> str:
     """Name what is attacked: a program, or the float control in its place."""
-    return "float control" if pair.control is not None else described(pair.program)
+    return "float control" if pair.control is not None else described(pair.adapted)
 
 
 def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:

@@ -201,7 +201,7 @@ def _steps(recipe: PairRecipe | HardenRecipe | DataFreeHardenRecipe, store: Stor
     """Name the steps below a cell whose histories and pictures are logged."""
     if isinstance(recipe, PairRecipe):
         yield ORIGINAL_VICTIM, recipe.pair.original
-        yield "adapted", recipe.pair.program if recipe.pair.control is None else recipe.pair.control
+        yield "adapted", recipe.pair.adapted
     elif isinstance(recipe, DataFreeHardenRecipe):
         yield from data_free_steps(recipe, store)
     else:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._digest import artefact_digest
 from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
-from edgerift.deploy.builds._runtime import RUNTIMES, Build, Fingerprint, Runtime, find_runtime, runtimes_for
+from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild, asked
+from edgerift.deploy.builds._runtime import RUNTIMES, Build, Engine, Runtime, find_runtime, runtimes_for
 from edgerift.deploy.builds._survival import has_survived, note_survival, require_survival
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
 from edgerift.errors import BuildError, RecipeError
 from edgerift.settings import is_file
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
-
-#: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
-LARGEST_BATCH: Final = 64
 
 
 def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
@@ -47,7 +45,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, artefact)
     note_survival(runtime, hashlib.sha256(artefact).hexdigest())
-    return RUNTIMES[runtime].open(path)
+    return OpenedBuild(runtime, path, chosen.open(path))
 
 
 def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
@@ -78,24 +76,31 @@ def _raises(answer: Answer, part: Program) -> bool:
     return False
 
 
-def _try_batches(build: Build, program: Program, images: Tensor) -> Tensor:
+def _try_batches(engine: Engine, program: Program, images: Tensor) -> Tensor:
     """Answer images in the largest batch, and check that a single one gets the same answer, up to two levels."""
     batch = images.repeat(-(-LARGEST_BATCH // len(images)), 1, 1, 1)[:LARGEST_BATCH]
-    answers = build.predict(batch)[: len(images)]
-    alone = build.predict(images[:1])
+    answers = asked(engine, batch)[: len(images)]
+    alone = asked(engine, images[:1])
     levels = 2 * output_step(program) if is_on_grid(program) else 0.0
     allowed = max(levels, 1e-2 * float(answers.nan_to_num().std()))
     if not torch.allclose(answers[:1], alone, rtol=1e-3, atol=allowed, equal_nan=True):
         raise BuildError(
             f"the build's answer to an image depends on the batch size (1 or {LARGEST_BATCH}): "
-            f"{build.runtime} fixes the batch size somewhere; choose another runtime, or rewrite the model"
+            "the runtime fixes the batch size somewhere; choose another one, or rewrite the model"
         )
     return answers
 
 
-def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = False) -> Build:
-    """Open an artefact that was built before; the default runtime follows from the suffix.
+def open_build(
+    path: Path | str,
+    runtime: str | None = None,
+    *,
+    trust: bool = False,
+    specification: Specification | None = None,
+) -> OpenedBuild:
+    """Open an artefact that was built before, by edgerift or not; the default runtime follows from the suffix.
 
+    `specification` says how a model of another tool wants its images and what it answers, where its file does not.
     An Inductor package holds machine code, which runs on opening: that requires `trust=True`. An artefact that this
     process has not made is opened by a child process first, which a damaged one may crash. Raises
     :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it crashed the child, the
@@ -110,10 +115,10 @@ def open_build(path: Path | str, runtime: str | None = None, *, trust: bool = Fa
         raise BuildError(f"cannot determine the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
     if find_runtime(name).runs_code and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
-    return _opened(name, path)
+    return OpenedBuild(name, path, _opened(name, path), specification)
 
 
-def _opened(runtime: str, path: Path) -> Build:
+def _opened(runtime: str, path: Path) -> Engine:
     """Open an artefact, after a child process where its content is not known, and check that it did not change."""
     digest = artefact_digest(runtime, path)
     if not has_survived(runtime, digest):
@@ -128,45 +133,3 @@ def _opened(runtime: str, path: Path) -> Build:
 def _require_same(runtime: str, path: Path, digest: str) -> None:
     if artefact_digest(runtime, path) != digest:
         raise BuildError(f"{path} changed while it was opened; open it again when what writes it has ended")
-
-
-def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
-    """Fingerprint an artefact together with the machine that runs it."""
-    return Fingerprint(
-        runtime=runtime,
-        version=version,
-        sha256=artefact_digest(runtime, path),
-        processor=platform.machine(),
-        instructions=torch.backends.cpu.get_cpu_capability(),
-    )
-
-
-def artefact_digest(runtime: str, path: Path) -> str:
-    """The SHA-256 of an artefact; an ONNX model with external weight files is hashed with all of them inside.
-
-    Raises :class:`~edgerift.errors.BuildError` when a file is missing or lies outside the artefact's folder.
-    """
-    return hashlib.sha256(whole_artefact(runtime, path)).hexdigest()
-
-
-def whole_artefact(runtime: str, path: Path) -> bytes:
-    """Read an artefact as one file: a model together with its external weights."""
-    found = RUNTIMES[runtime]
-    try:
-        return found.whole(path) if found.files(path) else path.read_bytes()
-    except OSError as error:
-        raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None
-
-
-def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
-    """Check a batch of uint8 images `[N,3,H,W]` and cut it into pieces of at most `largest`, C-contiguous.
-
-    A runtime that gets memory in another layout (channels last) may read it as if it were in this one.
-
-    Raises :class:`~edgerift.errors.BuildError` for another type or shape.
-    """
-    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != 3:
-        raise BuildError(
-            f"a build takes uint8 images [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
-        )
-    return list(images.cpu().contiguous().split(largest))

@@ -91,6 +91,20 @@ def departure(program: Program, answers: Tensor, images: Tensor, model: Twin) ->
     )
 
 
+def distance(answers: Tensor, expected: Tensor, arithmetic: str, step: float) -> Fidelity:
+    """Compare answers with a twin's, neighbouring ones of which are `step` apart."""
+    difference = (answers - expected).abs()
+    spread = max(float(expected.double().std(correction=0)), _SMALLEST_SPREAD)
+    return Fidelity(
+        arithmetic=arithmetic,
+        images=len(answers),
+        equal_logits=float((difference == 0).double().mean()),
+        max_lsb=float(difference.max()) / step,
+        label_disagreement=_label_disagreement(expected, answers),
+        rms=_root_mean_square(difference) / spread,
+    )
+
+
 def leaves_program(near: Fidelity) -> bool:
     """Return whether a build with the distance `near` is not of the program: rounding cannot explain it.
 

@@ -7,7 +7,8 @@ import functools
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._departure import Fidelity, departure
+from edgerift.deploy.builds._departure import Fidelity, departure, distance
+from edgerift.deploy.builds._own_twin import own_twin
 from edgerift.deploy.builds._runtime import RUNTIMES, Build
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import answers_of
@@ -16,14 +17,18 @@ from edgerift.errors import RecipeError
 from edgerift.measure import MODULE_CALL, Logits
 
 
-def fidelity(program: Program, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
-    """Compare a build with the twin of its program that follows its runtime's arithmetic.
+def fidelity(program: Program | None, build: Build, images: Tensor, *, candidate: Twin | None = None) -> Fidelity:
+    """Compare a build with the twin of its program that follows its runtime's arithmetic, or with its own.
 
-    `images` is uint8 `[N,3,H,W]`. `candidate` is another twin to compare with. Raises
-    :class:`~edgerift.errors.RecipeError` when there are no images.
+    `images` is uint8 `[N,C,H,W]`. `candidate` is another twin to compare with. Without a program the twin is the one
+    that the build's file gives (see :func:`own_twin`). Raises :class:`~edgerift.errors.RecipeError` when there are no
+    images, and :class:`~edgerift.errors.ModelError` without a program where the file gives no twin.
     """
     if len(images) == 0:
         raise RecipeError("fidelity needs at least one image")
+    if program is None:
+        own = own_twin(build)
+        return distance(build.predict(images), answers_of(own, images), own.arithmetic, own.step or 1.0)
     model = candidate or twin(program, RUNTIMES[build.runtime].arithmetic)
     return departure(program, build.predict(images), images, model)
 

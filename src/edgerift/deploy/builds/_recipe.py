@@ -12,13 +12,16 @@ import torch
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
-from edgerift.deploy.builds._build import LARGEST_BATCH, artefact_digest, build, open_build, whole_artefact
+from edgerift.deploy.builds._build import build, open_build
+from edgerift.deploy.builds._digest import artefact_digest, whole_artefact
 from edgerift.deploy.builds._names import RuntimeName
+from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild
 from edgerift.deploy.builds._runtime import RUNTIMES, find_runtime
 from edgerift.deploy.program._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import LARGEST_MODEL, Document
+from edgerift.specification import Specification
 from edgerift.steps import Progress, Recipe, write_whole
 
 if TYPE_CHECKING:
@@ -90,18 +93,24 @@ class GivenProgram(Recipe):
         _copy(self.path, self.sha256, folder / PROGRAM, ProgramError)
 
 
+def _is_default(specification: Specification) -> bool:
+    return specification.is_default
+
+
 class GivenBuild(Recipe):
     """A build given as a file, identified by its runtime and the SHA-256 of its bytes.
 
-    An ONNX model with external weight files is identified and kept as one file with all of them. A recipe
-    that was read from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor
-    package, which is machine code.
+    An ONNX model with external weight files is identified and kept as one file with all of them. `specification` says
+    how a model of another tool wants its images and what it answers, where its file does not. A recipe that was read
+    from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor package, which
+    is machine code.
     """
 
     type: Literal["given-build"] = "given-build"
     version: Literal[1] = 1
     runtime: RuntimeName
     sha256: str
+    specification: Specification = Field(default=Specification(), exclude_if=_is_default)
     path: Path = Field(default=Path(), exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
@@ -128,11 +137,28 @@ def given_program(path: Path) -> GivenProgram:
     return GivenProgram(sha256=_digest(path, ProgramError), path=path)
 
 
-def given_build(path: Path, runtime: str | None = None, *, trust: bool = False) -> GivenBuild:
+def given_build(
+    path: Path, runtime: str | None = None, *, trust: bool = False, specification: Specification | None = None
+) -> GivenBuild:
     """Describe a build's file; raises :class:`~edgerift.errors.BuildError` when it is missing or of no known kind."""
-    opened = open_build(path, runtime, trust=trust)
-    sha256 = artefact_digest(opened.runtime, path)
-    return GivenBuild.model_validate({"runtime": opened.runtime, "sha256": sha256, "path": path, "trust": trust})
+    opened = open_build(path, runtime, trust=trust, specification=specification)
+    return GivenBuild.model_validate(
+        {
+            "runtime": opened.runtime,
+            "sha256": artefact_digest(opened.runtime, path),
+            "specification": specification or Specification(),
+            "path": path,
+            "trust": trust,
+        }
+    )
+
+
+def opened_build(recipe: BuildRecipe | GivenBuild, store: Store, progress: Progress) -> OpenedBuild:
+    """Open what a recipe describes, made when missing; a build that was compiled here is trusted."""
+    artefact = store.get(recipe, progress) / recipe.artefact
+    if isinstance(recipe, BuildRecipe):
+        return open_build(artefact, recipe.runtime, trust=True)
+    return open_build(artefact, recipe.runtime, trust=recipe.trust, specification=recipe.specification)
 
 
 def _digest(path: Path, error: type[EdgeriftError]) -> str:

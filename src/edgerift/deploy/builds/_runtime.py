@@ -6,13 +6,15 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from torch import Tensor
 
 from edgerift.deploy.program._program import Program, Target
+from edgerift.deploy.twins.onnx._module import OnnxModule
 from edgerift.errors import MissingRuntimeError
 from edgerift.settings import Registry, Settings
+from edgerift.specification import Specification
 
 
 class Fingerprint(Settings):
@@ -46,6 +48,26 @@ class Build(Protocol):
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
 
 
+class Engine(Protocol):
+    """An artefact that a runtime has loaded.
+
+    `version` is the runtime's, `specification` what the file itself says of its input and output, `largest` the most
+    images that it takes at once, and `extents` those of its input behind the batch, None where one is free; the whole
+    is None where the file does not tell.
+    """
+
+    version: str
+    specification: Specification
+    largest: int
+    extents: tuple[int | None, ...] | None
+
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch as the specification says that the model takes it; may raise anything."""
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
+
+
 def _nothing_missing() -> str | None:
     return None
 
@@ -56,13 +78,14 @@ class Runtime:
 
     `packages` are those that it needs, its own first, and `extra` is the pip extra that installs them; `missing` names
     what else this machine lacks, if anything. `compile` writes a program's artefact, whole or not at all, and `open`
-    opens one for answering. `suffix` is an artefact's, `arithmetic` that of the matching twin, `targets` are
+    loads one. `suffix` is an artefact's, `arithmetic` that of the matching twin, `targets` are
     the targets of the programs that it takes, and it is the default for those in `default_for`.
 
     `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
     runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs code in it.
-    `files` lists an artefact's external files, by names relative to its folder, and `whole` reads it as one file; by
-    default there are none.
+    `translate` makes a differentiable module that computes as the runtime does from an artefact alone: from its input
+    to one of its outputs, by default the first. `files` lists an artefact's external files, by names relative to its
+    folder, and `whole` reads it as one file; by default there are none.
     """
 
     packages: tuple[str, ...]
@@ -71,11 +94,12 @@ class Runtime:
     arithmetic: str
     targets: tuple[Target, ...]
     compile: Callable[[Program, Path], None]
-    open: Callable[[Path], Build]
+    open: Callable[[Path], Engine]
     opening: Path
     default_for: tuple[Target, ...] = ()
     runs_code: bool = False
     missing: Callable[[], str | None] = _nothing_missing
+    translate: Callable[[Path, str | None], OnnxModule] | None = None
     files: Callable[[Path], tuple[str, ...]] = lambda _: ()
     whole: Callable[[Path], bytes] = Path.read_bytes
 

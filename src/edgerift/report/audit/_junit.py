@@ -43,10 +43,10 @@ def _properties(audit: Audit) -> ElementTree.Element:
         "verdict": audit.verdict,
         "data": audit.data.name,
         "runtime": f"{audit.pair.fingerprint.runtime} {audit.pair.fingerprint.version}",
-        "target": audit.pair.target,
         "build_sha256": audit.pair.fingerprint.sha256,
         "outcome": " ".join(map(str, outcomes(audit))),
     }
+    values |= {} if audit.pair.target is None else {"target": audit.pair.target}
     values |= {} if audit.pair.model is None else {"model": audit.pair.model}
     values |= {} if audit.made is None else {"command": audit.made.command}
     for name, value in values.items():

@@ -66,7 +66,7 @@ def audit_sarif(audit: Audit) -> str:
     numbers = {str(rule["id"]): number for number, rule in enumerate(known)}
     results, left_out = _results(audit)
     failed = audit.verdict == "fail"
-    name = "/".join((audit.data.name, audit.pair.target, audit.pair.runtime))
+    name = "/".join((audit.data.name, audit.pair.target or "file", audit.pair.runtime))
     run: Object = {
         "tool": {"driver": {"name": "edgerift", "version": audit.edgerift, "rules": [*known]}},
         "automationDetails": {"id": f"edgerift audit/{plain(name)}/"},

@@ -212,7 +212,7 @@ def subject(audit: Audit) -> str:
     """
     pair = audit.pair
     model = "" if pair.model is None else f"{pair.model} on "
-    return f"{model}{audit.data.name}, {pair.provenance.method} for {pair.target} on {pair.runtime}"
+    return f"{model}{audit.data.name}, {pair.adaptation} on {pair.runtime}"
 
 
 def replay_command(audit: Audit, finding: FindingPart, folder: Path = Path()) -> str:

@@ -9,14 +9,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._build import LARGEST_BATCH, fingerprint, in_batches
-from edgerift.deploy.builds._runtime import Fingerprint
+from edgerift.deploy.builds._described import specification_of
+from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
 from edgerift.deploy.runtimes.executorch._opening import load_method
 from edgerift.errors import BuildError, first_line
-from edgerift.images import to_float
 from edgerift.steps import write_whole
 
 
@@ -46,46 +45,50 @@ def compile_program(program: Program, path: Path) -> None:
     write_whole(path, written)
 
 
-def open_artefact(path: Path) -> ExecuTorchBuild:
+def open_artefact(path: Path) -> ExecuTorchEngine:
     """Load a `.pte`; raises :class:`~edgerift.errors.BuildError` when ExecuTorch cannot."""
-    return ExecuTorchBuild(path)
+    return ExecuTorchEngine(path)
 
 
 @final
-class ExecuTorchBuild:
+class ExecuTorchEngine:
     """A `.pte` in ExecuTorch's own runtime."""
-
-    runtime = "executorch"
 
     def __init__(self, path: Path) -> None:
         """Load the program file."""
-        self.path = path
+        self._path = path
+        self.version = importlib.metadata.version("executorch")
         try:
             self._method, self._program = load_method(path.read_bytes())
-            self._largest, *self._image = self._method.method_meta().input_tensor_meta(0).sizes()
+            described = self._method.method_meta().input_tensor_meta(0)
+            self.largest, *extents = described.sizes()
+            self.specification = specification_of(described.dtype(), (None, *extents), path.name)
+            self.extents: tuple[int | None, ...] | None = tuple(extents)
         except (RuntimeError, OSError, IndexError) as error:
             raise BuildError(f"ExecuTorch cannot load {path}: {first_line(error)}") from None
+        if self._is_fixed():
+            self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
-        parts = in_batches(images, self._largest)
-        if list(images.shape[1:]) != self._image:
-            # ExecuTorch would take any shape that fits into the planned memory, and return garbage.
-            raise BuildError(f"{self.path.name} takes images {self._image}; got {list(images.shape[1:])}")
+    def _is_fixed(self) -> bool:
+        """Return whether the file takes its whole batch alone, which it does not tell."""
+        if self.largest == 1:
+            return False
         try:
-            answers = [self._method.call([to_float(part)])[0].clone() for part in parts]
-        except RuntimeError as error:
-            raise BuildError(
-                f"{self.path.name} refused images of shape {list(images.shape)}: {first_line(error)}"
-            ) from None
-        return torch.cat(answers)
+            self.ask(torch.zeros(1, *self._method.method_meta().input_tensor_meta(0).sizes()[1:]).to(self._dtype()))
+        except RuntimeError:
+            return True
+        return False
 
-    def fingerprint(self) -> Fingerprint:
-        """Return what determines this build's answers."""
-        return fingerprint(self.runtime, importlib.metadata.version("executorch"), self.path)
+    def _dtype(self) -> torch.dtype:
+        return self.specification.input.torch_dtype
+
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch."""
+        outputs = [output.clone() for output in self._method.call([inputs])]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in XNNPACK's integer kernels, read off the `.pte`."""
         from edgerift.deploy.runtimes.executorch._macs import integer_share
 
-        return integer_share(self.path)
+        return integer_share(self._path)

@@ -12,14 +12,12 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._build import fingerprint, in_batches
-from edgerift.deploy.builds._runtime import Fingerprint
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.runtimes.inductor._macs import TOTAL_MACS, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
-from edgerift.images import to_float
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
 #: On CPUs with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
@@ -54,9 +52,9 @@ def compile_program(program: Program, path: Path) -> None:
     write_whole(path, written)
 
 
-def open_artefact(path: Path) -> InductorBuild:
+def open_artefact(path: Path) -> InductorEngine:
     """Load a `.pt2`, which runs the machine code in it; raises :class:`~edgerift.errors.BuildError` if it cannot."""
-    return InductorBuild(path)
+    return InductorEngine(path)
 
 
 def missing_compiler() -> str | None:
@@ -69,14 +67,15 @@ def missing_compiler() -> str | None:
 
 
 @final
-class InductorBuild:
+class InductorEngine:
     """A `.pt2` package in PyTorch's own ahead-of-time runtime."""
-
-    runtime = "inductor"
 
     def __init__(self, path: Path) -> None:
         """Load the package and the machine code in it."""
-        self.path = path
+        self._path = path
+        self.version: str = torch.__version__
+        self.specification, self.largest = Specification(), _LARGEST_PIECE
+        self.extents: tuple[int | None, ...] | None = None
         if not zipfile.is_zipfile(path):
             raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
         try:
@@ -86,29 +85,14 @@ class InductorBuild:
         except Exception as error:
             raise BuildError(f"Inductor cannot load {path}: {first_line(error)}") from None
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
-        answers = [self._answer(part, images) for part in in_batches(images, _LARGEST_PIECE)]
-        return torch.cat(answers)
-
-    def _answer(self, part: Tensor, images: Tensor) -> Tensor:
-        try:
-            with torch.no_grad():
-                answer: Tensor = self._run(_channels_last(to_float(part)))
-        except RuntimeError as error:
-            shape = list(images.shape)
-            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
-        if len(answer) != len(part):
-            raise BuildError(f"{self.path.name} gave {len(answer)} answers to {len(part)} images; build it again")
-        return answer
-
-    def fingerprint(self) -> Fingerprint:
-        """Return what determines this build's answers."""
-        return fingerprint(self.runtime, torch.__version__, self.path)
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch."""
+        with torch.no_grad():
+            return self._run(_channels_last(inputs))
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
-        return integer_share(self.path)
+        return integer_share(self._path)
 
 
 def _options(total_macs: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
 from edgerift.deploy.runtimes.onnxruntime._build import compile_program, open_artefact
-from edgerift.deploy.runtimes.onnxruntime._files import files_beside, whole_model
+from edgerift.deploy.runtimes.onnxruntime._optimised import translate
+from edgerift.deploy.twins.onnx._files import files_beside, whole_model
 
 RUNTIMES.register(
     "onnxruntime",
@@ -18,6 +19,7 @@ RUNTIMES.register(
         compile=compile_program,
         open=open_artefact,
         opening=Path(__file__).with_name("_opening.py"),
+        translate=translate,
         files=files_beside,
         whole=whole_model,
     ),

@@ -9,15 +9,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._build import fingerprint, in_batches
-from edgerift.deploy.builds._runtime import Fingerprint
+from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
-from edgerift.deploy.runtimes.onnxruntime._files import weight_files
+from edgerift.deploy.runtimes.onnxruntime._described import describe_model
 from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
 from edgerift.errors import BuildError, first_line
-from edgerift.images import to_float
 from edgerift.steps import write_whole
 
 _INPUT = "images"
@@ -39,47 +37,40 @@ def compile_program(program: Program, path: Path) -> None:
     write_whole(path, written)
 
 
-def open_artefact(path: Path) -> OnnxRuntimeBuild:
+def open_artefact(path: Path) -> OnnxRuntimeEngine:
     """Load an `.onnx`; raises :class:`~edgerift.errors.BuildError` when ONNX Runtime cannot."""
-    return OnnxRuntimeBuild(path)
+    return OnnxRuntimeEngine(path)
 
 
 @final
-class OnnxRuntimeBuild:
+class OnnxRuntimeEngine:
     """An `.onnx` in ONNX Runtime's CPU provider, with its default options."""
-
-    runtime = "onnxruntime"
 
     def __init__(self, path: Path) -> None:
         """Load the model file."""
-        self.path = path
+        self._path = path
+        self.version = importlib.metadata.version("onnxruntime")
         try:
-            weight_files(path)
             self._session = open_session(str(path), torch.get_num_threads())
-        except BuildError:
-            raise
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+        described = describe_model(path)
+        self.specification, self.extents = described.specification, described.extents
+        # What quantizes dynamically answers an image by the others in its batch.
+        self.largest = 1 if described.is_dynamic else LARGEST_BATCH
+        self._input = described.specification.input.name
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
-        parts = in_batches(images)
-        try:
-            answers = [self._session.run([_OUTPUT], {_INPUT: to_float(part).numpy()})[0] for part in parts]
-        except Exception as error:
-            shape = list(images.shape)
-            raise BuildError(f"{self.path.name} refused images of shape {shape}: {first_line(error)}") from None
-        return torch.cat([torch.from_numpy(answer) for answer in answers])
-
-    def fingerprint(self) -> Fingerprint:
-        """Return what determines this build's answers."""
-        return fingerprint(self.runtime, importlib.metadata.version("onnxruntime"), self.path)
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch."""
+        answers = [torch.from_numpy(answer) for answer in self._session.run(None, {self._input: inputs.numpy()})]
+        return answers[0] if len(answers) == 1 else dict(zip(self._outputs, answers, strict=True))
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the graph that ONNX Runtime optimised."""
         from edgerift.deploy.runtimes.onnxruntime._macs import integer_share
 
-        return integer_share(self.path)
+        return integer_share(self._path)
 
 
 def _export(program: Program) -> bytes:

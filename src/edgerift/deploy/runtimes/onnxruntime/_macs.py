@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from edgerift.deploy.runtimes.onnxruntime._optimised import optimised
 from edgerift.errors import BuildError, first_line
 
 #: Operators that multiply and accumulate in integers, and the position of their weight among the inputs.
@@ -28,52 +28,59 @@ def integer_share(path: Path) -> float:
 
     Raises :class:`~edgerift.errors.BuildError` for a model that has none of either.
     """
-    graph = _optimised(path).graph
-    shapes = _shapes(graph)
-    totals = {True: 0, False: 0}
-    for node in graph.node:
-        for table in (_INTEGER, _FLOAT):
-            if node.op_type in table:
-                totals[table is _INTEGER] += _multiply_accumulates(node, table[node.op_type], shapes)
-    if not sum(totals.values()):
+    model = optimised(path)
+    counted = [
+        (node, node.input[table[node.op_type]], table is _INTEGER)
+        for node in model.graph.node
+        for table in (_INTEGER, _FLOAT)
+        if node.op_type in table
+    ]
+    if not counted:
         raise BuildError(f"{path.name} holds no convolution and no matrix product, so it has no share of integer work")
+    shapes = _shapes(model, {name for node, weight, _ in counted for name in (node.output[0], weight)})
+    totals = {True: 0, False: 0}
+    for node, weight, is_integer in counted:
+        totals[is_integer] += _multiply_accumulates(node, shapes[node.output[0]], shapes[weight])
     return totals[True] / sum(totals.values())
 
 
-def _optimised(path: Path) -> Any:
-    """Let ONNX Runtime optimise the model, short of the changes of memory layout that rename its tensors."""
-    import onnx
+def _shapes(model: Any, names: set[str]) -> dict[str, list[int]]:
+    """The shapes of tensors: of stored ones as they are, of others by computing them for one blank image.
+
+    Files seldom tell the shapes of what is computed, and the graph that ONNX Runtime saves does not either.
+    """
+    shapes = {value.name: list(value.dims) for value in model.graph.initializer}
+    computed = sorted(names - shapes.keys())
+    answers = _asked(model, computed)
+    return shapes | {name: list(answer.shape) for name, answer in zip(computed, answers, strict=True)}
+
+
+def _asked(model: Any, names: list[str]) -> list[Any]:
+    """Run a model as it stands on one blank image, and return tensors of it."""
+    import numpy as np
     import onnxruntime
 
+    while model.graph.output:
+        model.graph.output.pop()
+    for name in names:
+        model.graph.output.add().name = name
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    # A graph that is saved after optimisation fits this machine alone: intended, but it would give a warning.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder) / "optimised.onnx"
-        options.optimized_model_filepath = str(written)
-        try:
-            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
-        return onnx.load(written, load_external_data=False)
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        (image,) = session.get_inputs()
+        shape = [extent if isinstance(extent, int) else 1 for extent in image.shape]
+        kinds = {"tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(float16)": np.float16}
+        answers: list[Any] = session.run(None, {image.name: np.zeros(shape, kinds.get(image.type, np.float32))})
+    except Exception as error:
+        raise BuildError(
+            f"ONNX Runtime cannot compute the shapes of the model's tensors: {first_line(error)}"
+        ) from None
+    return answers
 
 
-def _shapes(graph: Any) -> dict[str, list[int]]:
-    """The shape of each tensor whose shape ONNX Runtime knows, for one image: a free dimension counts as 1."""
-    shapes = {value.name: list(value.dims) for value in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        kind = value.type.tensor_type
-        if kind.HasField("shape"):
-            shapes[value.name] = [dimension.dim_value or 1 for dimension in kind.shape.dim]
-    return shapes
-
-
-def _multiply_accumulates(node: Any, position: int, shapes: dict[str, list[int]]) -> int:
-    missing = [name for name in (node.output[0], node.input[position]) if name not in shapes]
-    if missing:
-        raise BuildError(f"ONNX Runtime gives no shape for '{missing[0]}' of {node.op_type} '{node.name}'")
-    result, weight = shapes[node.output[0]], shapes[node.input[position]]
+def _multiply_accumulates(node: Any, result: list[int], weight: list[int]) -> int:
     if "Conv" in node.op_type:
         return math.prod(result) * math.prod(weight[1:])
     transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)

@@ -21,10 +21,7 @@ def weight_files(path: Path) -> tuple[str, ...]:
     """
     import onnx
 
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # The parser's own classes of error differ between versions.
-        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+    model = proto_of(path)
     names = {
         entry.value
         for tensor in _tensors(model)
@@ -35,6 +32,16 @@ def weight_files(path: Path) -> tuple[str, ...]:
     for name in names:
         _require_inside(path, name)
     return tuple(sorted(names))
+
+
+def proto_of(path: Path) -> Any:
+    """Read a `ModelProto` without the weights beside it; raises :class:`UnreadableModelError` where there is none."""
+    import onnx
+
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # The parser's own classes of error differ between versions.
+        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
 
 
 def files_beside(path: Path) -> tuple[str, ...]:
@@ -50,14 +57,30 @@ def whole_model(path: Path) -> bytes:
 
     Raises :class:`~edgerift.errors.BuildError` for what cannot be read or does not fit into one file (2 GB).
     """
-    import onnx
-
-    weight_files(path)
     try:
-        content: bytes = onnx.load(path).SerializeToString(deterministic=True)
-    except Exception as error:
+        content: bytes = model_of(path).SerializeToString(deterministic=True)
+    except ValueError as error:
         raise BuildError(f"{path} and the weights beside it are no single model: {first_line(error)}") from None
     return content
+
+
+def model_of(model: Path | str | bytes) -> Any:
+    """Read a `ModelProto`, from a file with the weights beside it, or from bytes that hold them.
+
+    Raises :class:`~edgerift.errors.BuildError` for what cannot be read.
+    """
+    import onnx
+
+    try:
+        if isinstance(model, bytes):
+            return onnx.load_model_from_string(model)
+        weight_files(Path(model))
+        return onnx.load(model)
+    except BuildError:
+        raise
+    except Exception as error:  # The parser's own classes of error differ between versions.
+        named = "the model" if isinstance(model, bytes) else f"{model} and the weights beside it"
+        raise BuildError(f"{named} cannot be read as one model: {first_line(error)}") from None
 
 
 def _tensors(message: Any) -> Iterator[Any]:

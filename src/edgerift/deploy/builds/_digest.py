@@ -1,0 +1,40 @@
+"""What determines a build's answers: the bytes of its files, the runtime, and the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from pathlib import Path
+
+import torch
+
+from edgerift.deploy.builds._runtime import RUNTIMES, Fingerprint
+from edgerift.errors import BuildError
+
+
+def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
+    """Fingerprint an artefact together with the machine that runs it."""
+    return Fingerprint(
+        runtime=runtime,
+        version=version,
+        sha256=artefact_digest(runtime, path),
+        processor=platform.machine(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+    )
+
+
+def artefact_digest(runtime: str, path: Path) -> str:
+    """The SHA-256 of an artefact; an ONNX model with external weight files is hashed with all of them inside.
+
+    Raises :class:`~edgerift.errors.BuildError` when a file is missing or lies outside the artefact's folder.
+    """
+    return hashlib.sha256(whole_artefact(runtime, path)).hexdigest()
+
+
+def whole_artefact(runtime: str, path: Path) -> bytes:
+    """Read an artefact as one file: a model together with its external weights."""
+    found = RUNTIMES[runtime]
+    try:
+        return found.whole(path) if found.files(path) else path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None

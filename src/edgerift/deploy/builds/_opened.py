@@ -1,0 +1,103 @@
+"""An opened artefact: images go through its specification into the runtime, and its answers come back as scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.builds._digest import fingerprint
+from edgerift.deploy.builds._runtime import Engine, Fingerprint
+from edgerift.errors import BuildError, EdgeriftError, first_line
+from edgerift.images import to_float
+from edgerift.specification import Specification
+
+#: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
+LARGEST_BATCH: Final = 64
+
+
+@final
+class OpenedBuild:
+    """An artefact of one runtime that answers uint8 images."""
+
+    def __init__(self, runtime: str, path: Path, engine: Engine, specification: Specification | None = None) -> None:
+        """Ask an engine as `specification` says; what it leaves out is what the file says."""
+        self.runtime, self.path, self._engine = runtime, path, engine
+        self.specification = (specification or Specification()).over(engine.specification)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`."""
+        batch = self.specification.input.batch
+        answers = [self._answered(part, batch) for part in in_batches(images, batch or self._engine.largest)]
+        return torch.cat(answers)
+
+    def _answered(self, images: Tensor, batch: int | None) -> Tensor:
+        specification, name = self.specification, self.path.name
+        prepared = specification.input.cast(specification.input.prepare(to_float(images)))
+        if batch is not None and len(images) < batch:
+            blank = prepared.new_zeros(batch - len(images), *prepared.shape[1:])
+            prepared = torch.cat([prepared, blank])
+        self._require_extents(prepared)
+        try:
+            answer = self._engine.ask(prepared)
+        except EdgeriftError:
+            raise
+        except Exception as error:  # Each runtime has its own.
+            raise BuildError(f"{name} refused images of shape {list(prepared.shape)}: {first_line(error)}") from None
+        scores = _scores(specification, answer, name)[: len(images)]
+        if len(scores) != len(images):
+            raise BuildError(f"{name} gave {len(scores)} answers to {len(images)} images; build it again")
+        return scores
+
+    def _require_extents(self, prepared: Tensor) -> None:
+        """Refuse images of another shape: some runtimes would take any that fits into their memory."""
+        wanted = self._engine.extents
+        given = tuple(prepared.shape[1:])
+        if wanted is None:
+            return
+        if len(wanted) != len(given) or any(
+            extent not in (None, found) for extent, found in zip(wanted, given, strict=True)
+        ):
+            shown = ", ".join("any" if extent is None else str(extent) for extent in wanted)
+            raise BuildError(f"{self.path.name} takes images [{shown}]; got {list(given)}")
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what determines this build's answers."""
+        return fingerprint(self.runtime, self._engine.version, self.path)
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
+        return self._engine.integer_macs()
+
+
+def asked(engine: Engine, images: Tensor) -> Tensor:
+    """Ask an artefact that edgerift has made, or made of a part of a program: its answers as they are."""
+    parts = in_batches(images, engine.largest)
+    return torch.cat([engine.ask(engine.specification.input.prepare(to_float(part))) for part in parts])
+
+
+def _scores(specification: Specification, answer: Any, name: str) -> Tensor:
+    """Take the scores out of an answer; what they mean is found out later where the specification does not say it."""
+    output = specification.output
+    if output.kind is None and output.background is None:
+        scores = output.scores(answer, name)
+    else:
+        scores = output.read(answer, name)
+    return scores.detach().cpu()
+
+
+def in_batches(images: Tensor, largest: int = LARGEST_BATCH) -> list[Tensor]:
+    """Check a batch of uint8 images `[N,C,H,W]` and cut it into pieces of at most `largest`, C-contiguous.
+
+    A runtime that gets memory in another layout (channels last) may read it as if it were in this one.
+
+    Raises :class:`~edgerift.errors.BuildError` for another type or shape.
+    """
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3):
+        raise BuildError(
+            f"a build takes uint8 images [N,1,H,W] or [N,3,H,W]; got {str(images.dtype).removeprefix('torch.')} "
+            f"{list(images.shape)}"
+        )
+    return list(images.cpu().contiguous().split(largest))

@@ -1,0 +1,46 @@
+"""The graph that ONNX Runtime itself makes of a file: what it computes, whatever the file says."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgerift.deploy.twins.onnx._files import files_beside, whole_model
+from edgerift.deploy.twins.onnx._module import OnnxModule, onnx_module
+from edgerift.errors import BuildError, first_line
+
+
+def optimised(path: Path) -> Any:
+    """Let ONNX Runtime optimise a model, short of the changes of memory layout that rename its tensors.
+
+    Raises :class:`~edgerift.errors.BuildError` when it cannot load the model.
+    """
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    # A graph that is saved after optimisation fits this machine alone: intended, but it would give a warning.
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "optimised.onnx"
+        options.optimized_model_filepath = str(written)
+        try:
+            # A model with weights in other files would be saved with references to them.
+            model = whole_model(path) if files_beside(path) else str(path)
+            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            return onnx.load(written)
+        except BuildError:
+            raise
+        except Exception as error:
+            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+
+
+def translate(path: Path, output: str | None = None) -> OnnxModule:
+    """Make the module that computes what ONNX Runtime does with a file; `output` names one of several.
+
+    Raises :class:`~edgerift.errors.BuildError` when ONNX Runtime cannot load the file, and
+    :class:`~edgerift.errors.ModelError` for what has no translation.
+    """
+    return onnx_module(optimised(path).SerializeToString(), output)

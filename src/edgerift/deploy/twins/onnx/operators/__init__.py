@@ -1,0 +1,1 @@
+"""The operators of ONNX graphs, each registered by the module that translates it."""

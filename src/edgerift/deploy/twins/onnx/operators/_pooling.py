@@ -1,0 +1,181 @@
+"""Pooling and means, on real values; a maximum also on levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
+from edgerift.deploy.twins.onnx._graph import OnnxNode
+from edgerift.deploy.twins.onnx.operators._layers import padded
+from edgerift.deploy.twins.onnx.operators._moving import axes_of, moved
+
+_MAXIMA: Final[dict[int, Callable[..., Tensor]]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_MEANS: Final[dict[int, Callable[..., Tensor]]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+@OPERATORS.named("MaxPool")
+def _maximum(builder: Builder, node: OnnxNode) -> Value:
+    value = builder.value(node, 0)
+    kernel = node.ints("kernel_shape", ())
+    axes = len(kernel)
+    if len(node.outputs) > 1 and node.outputs[1]:
+        raise UntranslatedError(f"{node} also answers where its maxima are")
+    inner = value.node if isinstance(value, Levels) else value
+    inner, padding = padded(builder, node, inner, kernel, float("-inf"))
+    whole = Levels(inner, value.zero, value.low, value.high) if isinstance(value, Levels) else inner  # type: ignore[arg-type]
+    settings = (
+        kernel,
+        node.ints("strides", (1,) * axes),
+        padding,
+        node.ints("dilations", (1,) * axes),
+        bool(node.attributes.get("ceil_mode", 0)),
+    )
+    return moved(builder, whole, largest, *settings)
+
+
+def largest(
+    value: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    rounds_up: bool,
+) -> Tensor:
+    """Pool by the maximum; padding counts as minus infinity."""
+    if any(2 * amount > extent for amount, extent in zip(padding, kernel, strict=True)):
+        ends = [amount for amount in reversed(padding) for _ in range(2)]
+        value, padding = F.pad(value, ends, "constant", float("-inf")), (0,) * len(kernel)
+    return _MAXIMA[len(kernel)](value, kernel, stride, padding, dilation, ceil_mode=rounds_up)
+
+
+def window_of(builder: Builder, node: OnnxNode, value: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Read an average's window: the padded input, and PyTorch's arguments."""
+    kernel = node.ints("kernel_shape", ())
+    axes = len(kernel)
+    counts = bool(node.attributes.get("count_include_pad", 0))
+    if any(step != 1 for step in node.ints("dilations", (1,) * axes)):
+        raise UntranslatedError(f"{node} averages with a dilation")
+    before = value
+    value, padding = padded(builder, node, value, kernel, 0.0)
+    if value is not before and not counts:
+        raise UntranslatedError(f"{node} averages with a padding that differs between both sides")
+    rounds_up = bool(node.attributes.get("ceil_mode", 0))
+    return value, (list(kernel), list(node.ints("strides", (1,) * axes)), list(padding), rounds_up, counts)
+
+
+@OPERATORS.named("AveragePool")
+def _average(builder: Builder, node: OnnxNode) -> Value:
+    value, window = window_of(builder, node, builder.real(node, 0))
+    result: Value = builder.call(average, value, window)
+    return result
+
+
+def average(value: Tensor, window: tuple[Any, ...]) -> Tensor:
+    """Pool by the mean."""
+    return _MEANS[len(window[0])](value, *window)
+
+
+@OPERATORS.named("GlobalAveragePool")
+def _global_average(builder: Builder, node: OnnxNode) -> Value:
+    result: Value = builder.call(global_average, builder.real(node, 0))
+    return result
+
+
+def global_average(value: Tensor) -> Tensor:
+    """Average over all that follows the channels."""
+    return value.mean(tuple(range(2, value.dim())), keepdim=True)
+
+
+@OPERATORS.named("GlobalMaxPool")
+def _global_maximum(builder: Builder, node: OnnxNode) -> Value:
+    return moved(builder, builder.value(node, 0), global_maximum)
+
+
+def global_maximum(value: Tensor) -> Tensor:
+    """Take the maximum of all that follows the channels."""
+    return value.amax(tuple(range(2, value.dim())), keepdim=True)
+
+
+@OPERATORS.named("ReduceMean")
+def _mean(builder: Builder, node: OnnxNode) -> Value:
+    return _reduced(builder, node, torch.mean)
+
+
+@OPERATORS.named("ReduceSum")
+def _sum(builder: Builder, node: OnnxNode) -> Value:
+    return _reduced(builder, node, torch.sum)
+
+
+@OPERATORS.named("ReduceMax")
+def _most(builder: Builder, node: OnnxNode) -> Value:
+    return _reduced(builder, node, torch.amax)
+
+
+@OPERATORS.named("ReduceMin")
+def _least(builder: Builder, node: OnnxNode) -> Value:
+    return _reduced(builder, node, torch.amin)
+
+
+@OPERATORS.named("ReduceProd")
+def _multiplied(builder: Builder, node: OnnxNode) -> Value:
+    return _reduced(builder, node, product)
+
+
+def product(value: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:
+    """Multiply over dimensions."""
+    for axis in sorted((axis % value.dim() for axis in axes), reverse=True):
+        value = value.prod(axis, keepdim=keepdim)
+    return value
+
+
+def _reduced(builder: Builder, node: OnnxNode, function: Callable[..., Tensor]) -> Value:
+    axes = axes_of(builder, node)
+    if not axes and node.attributes.get("noop_with_empty_axes", 0):
+        return builder.value(node, 0)
+    keeps = bool(node.attributes.get("keepdims", 1))
+    result: Value = builder.call(reduce, function, builder.real(node, 0), axes or (), keeps)
+    return result
+
+
+def reduce(function: Callable[..., Tensor], value: Tensor, axes: tuple[int, ...], keeps: bool) -> Tensor:
+    """Reduce dimensions by a function; all where none is named."""
+    return function(value, axes or tuple(range(value.dim())), keeps)
+
+
+@OPERATORS.named("Resize")
+def _resize(builder: Builder, node: OnnxNode) -> Value:
+    mode = str(node.attributes.get("mode", "nearest"))
+    place = str(node.attributes.get("coordinate_transformation_mode", "half_pixel"))
+    rounding = str(node.attributes.get("nearest_mode", "round_prefer_floor"))
+    if (mode, place, rounding) == ("nearest", "asymmetric", "floor"):
+        kind, corners = "nearest", None
+    elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+        kind, corners = "bilinear", place == "align_corners"
+    else:
+        raise UntranslatedError(f"{node} has the mode {mode}, {place}, {rounding}")
+    scales = _whole(builder, node, 2)
+    sizes = _whole(builder, node, 3)
+    value = builder.value(node, 0)
+    if isinstance(value, Levels) and kind != "nearest":
+        raise UntranslatedError(f"{node} interpolates 8-bit integers")
+    return moved(builder, value, resize, kind, corners, scales[2:], sizes[2:])
+
+
+def _whole(builder: Builder, node: OnnxNode, index: int) -> tuple[float, ...]:
+    return tuple(builder.constant(node, index).flatten().tolist()) if node.has(index) else ()
+
+
+def resize(
+    value: Tensor, kind: str, corners: bool | None, scales: tuple[float, ...], sizes: tuple[float, ...]
+) -> Tensor:
+    """Resize height and width by factors, or to sizes."""
+    if sizes:
+        return F.interpolate(value, size=[int(size) for size in sizes], mode=kind, align_corners=corners)
+    return F.interpolate(
+        value, scale_factor=list(scales), mode=kind, align_corners=corners, recompute_scale_factor=False
+    )

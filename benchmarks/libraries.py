@@ -96,6 +96,8 @@ def against_libraries(name: str, batch: int, turns: int) -> dict[str, Any]:
     digits = images.load("digits", size=32)
     model = fitted(name, digits.train)
     chosen = digits.test.select(torch.arange(batch))
+    # The other libraries are told of images of three channels.
+    chosen = dataclasses.replace(chosen, images=images.in_channels(chosen.images, 3), in_colour=True)
     chosen = dataclasses.replace(chosen, labels=deploy.twin_scores(model, chosen.images).argmax(1))
     pixels, labels = images.to_float(chosen.images), chosen.labels
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ GREY_LEVELS = 16
 
 
 def gradient(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Differentiate the summed loss with respect to the images: float32 `[N,3,H,W]`."""
+    """Differentiate the summed loss with respect to the images: float32 `[N,C,H,W]`."""
     floats = er.images.to_float(images).requires_grad_()
     loss = F.cross_entropy(model(floats), labels, reduction="sum")
     (answer,) = torch.autograd.grad(loss, floats)

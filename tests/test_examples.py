@@ -24,6 +24,7 @@ RESULTS = {
     "07_harden.py": r"^misleading, l1 0\.6 +0\.[\d]+ +[\d.]+% +[\d.]+% +[\d.]+%$",
     "08_study.py": r"^default +[\d.]+% \[[-\d.]+%, [-\d.]+%\] over 3 seeds$",
     "09_steal_without_images.py": r"^the clone's error is [\d.]+%, its agreement with the build [\d.]+%$",
+    "10_bring_your_own.py": r"^exit codes: audits 1 and 1, replay 0$",
 }
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
 

@@ -14,8 +14,7 @@ EdgeriftError
 └── StoreError             a result that cannot be written, read or trusted
 ```
 
-A message is one line: what was given, what is allowed, and what to do about it. :class:`ProbabilitiesWarning` is the
-one warning.
+A message is one line: what was given, what is allowed, and what to do about it.
 """
 
 from __future__ import annotations
@@ -87,6 +86,10 @@ class EdgeriftWarning(UserWarning):
 
 class ProbabilitiesWarning(EdgeriftWarning):
     """A model answers probabilities where logits are expected; their logarithms are taken."""
+
+
+class ModelWarning(EdgeriftWarning):
+    """A model's file can be read in more than one way, or holds its weights in another form."""
 
 
 class ImagesWarning(EdgeriftWarning):

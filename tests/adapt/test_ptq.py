@@ -126,7 +126,12 @@ def test_the_program_answers_nearly_as_the_original(original, ptq_program, digit
 
 def test_provenance_says_how_and_from_what(original, ptq_program, calibration):
     provenance = ptq_program.provenance
-    assert (provenance.method, ptq_program.target, ptq_program.classes, ptq_program.size) == ("ptq", "mobile", 10, 32)
+    assert (provenance.method, ptq_program.target, ptq_program.classes, ptq_program.shape) == (
+        "ptq",
+        "mobile",
+        10,
+        (3, 32, 32),
+    )
     assert PtqSettings(**provenance.settings) == PtqSettings()
     assert len(provenance.original) == 32
     other = copy.deepcopy(original)

@@ -17,7 +17,7 @@ def check(original, calibration, target, layers):
     before = {name: tensor.clone() for name, tensor in original.state_dict().items()}
     training = TrainSettings(epochs=1, batch_size=32, learning_rate=0.001, device="cpu")
     program = torchao_qat(original, calibration, None, target=target, settings=QatSettings(train=training))
-    assert (program.provenance.method, program.target, program.size) == ("torchao-qat", target, 32)
+    assert (program.provenance.method, program.target, program.shape) == ("torchao-qat", target, (3, 32, 32))
     assert len([tensor for tensor in program.tensors.values() if tensor.dtype == torch.int8]) == layers
     with torch.inference_mode():
         graph = program.module()(to_float(calibration.images))

@@ -12,6 +12,7 @@ from edgerift.deploy import Operation, Program, Provenance, from_graph
 from edgerift.deploy.program._encoding import decode, encode
 from edgerift.deploy.program._operators import ALLOWED, resolve
 from edgerift.errors import ProgramError
+from edgerift.images import ImageShape
 
 
 @pytest.fixture
@@ -28,10 +29,10 @@ def test_a_program_comes_back_from_its_file_as_it_was(make_program, tmp_path, ne
     program.save(tmp_path / "p.safetensors")
     again = Program.load(tmp_path / "p.safetensors")
     assert again.operations == program.operations
-    assert (again.target, again.classes, again.size, again.provenance) == (
+    assert (again.target, again.classes, again.shape, again.provenance) == (
         target,
         program.classes,
-        16,
+        (3, 16, 16),
         program.provenance,
     )
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in program.tensors.items())
@@ -56,7 +57,9 @@ def from_constants(scale, weight=None, unused=None):
     flat = graph.call_function(torch.ops.aten.flatten.using_ints, (scaled, 1))
     graph.output(graph.call_function(torch.ops.aten.linear.default, (flat, graph.get_attr("weight"))))
     module = torch.fx.GraphModule(root, graph)
-    return from_graph(module, target="mobile", classes=5, size=4, provenance=Provenance(method="made"), names={})
+    return from_graph(
+        module, target="mobile", classes=5, shape=ImageShape(3, 4, 4), provenance=Provenance(method="made"), names={}
+    )
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.bfloat16])
@@ -235,9 +238,22 @@ def test_a_missing_program_names_the_command_that_writes_one(tmp_path):
 def test_an_unknown_field_or_a_newer_format_is_refused(program, tmp_path):
     path = tmp_path / "p.safetensors"
     program.save(path)
-    rewrite(path, lambda header: header.update(format="edgerift-program-2"))
-    with pytest.raises(ProgramError, match="edgerift-program-2"):
+    rewrite(path, lambda header: header.update(format="edgerift-program-3"))
+    with pytest.raises(ProgramError, match="edgerift-program-3"):
         Program.load(path)
+
+
+def test_a_file_of_the_first_format_is_read(program, tmp_path):
+    """It has the side of a square in the place of the shape."""
+    path = tmp_path / "p.safetensors"
+    program.save(path)
+
+    def aged(header):
+        side = header.pop("shape")[1]
+        header.update(format="edgerift-program-1", size=side)
+
+    rewrite(path, aged)
+    assert Program.load(path).shape == program.shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +271,16 @@ def test_an_argument_that_cannot_be_data_is_refused():
 
 def test_a_program_says_where_it_came_from():
     provenance = Provenance(method="qat", settings={"epochs": 3}, original="ab")
-    program = Program((Operation(name="a", operator="x", arguments=[]),), {}, "a", "mobile", 2, 8, "image", provenance)
+    program = Program(
+        (Operation(name="a", operator="x", arguments=[]),),
+        {},
+        "a",
+        "mobile",
+        2,
+        ImageShape(3, 8, 8),
+        "image",
+        provenance,
+    )
     assert program.provenance.settings["epochs"] == 3
 
 

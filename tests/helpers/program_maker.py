@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from edgerift.deploy import Operation, Program, Provenance, Target
+from edgerift.images import ImageShape, Size, extent
 
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255)}
 
@@ -16,13 +17,21 @@ class ProgramMaker:
     `dyadic` makes every scale a power of two, so that whole levels often meet halfway between two levels.
     """
 
-    def __init__(self, target: Target = "mobile", *, dyadic: bool = False, size: int = 16, seed: int = 0) -> None:
+    def __init__(
+        self,
+        target: Target = "mobile",
+        *,
+        dyadic: bool = False,
+        size: Size = 16,
+        channels: int = 3,
+        seed: int = 0,
+    ) -> None:
         self.target = target
         self.dyadic = dyadic
         self.dtype = "int8" if target == "mobile" else "uint8"
-        self.size = size
+        self.shape = ImageShape(channels, *extent(size))
         self.generator = torch.Generator().manual_seed(seed)
-        self.images = torch.rand(8, 3, size, size, generator=self.generator)
+        self.images = torch.rand(8, *self.shape, generator=self.generator)
         self.operations: list[Operation] = []
         self.tensors: dict[str, torch.Tensor] = {}
 
@@ -68,7 +77,7 @@ class ProgramMaker:
 
     def _program(self, output):
         return Program(
-            tuple(self.operations), self.tensors, output, self.target, 2, self.size, "image", Provenance(method="made")
+            tuple(self.operations), self.tensors, output, self.target, 2, self.shape, "image", Provenance(method="made")
         )
 
     def _weight(self, shape):

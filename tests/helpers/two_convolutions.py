@@ -6,6 +6,7 @@ import torch
 from program_maker import LIMITS
 
 from edgerift.deploy import Operation, Program, Target
+from edgerift.images import ImageShape
 
 # Multiply-accumulates of the network that `two_convolutions` builds, for one image: outputs times inputs of each.
 FIRST = 8 * 8 * 4 * (3 * 3 * 3)
@@ -63,7 +64,7 @@ def two_convolutions(target: Target, *, second_in_integers: bool) -> Program:
         Operation(name="linear", operator="aten.linear.default", arguments=linear),
         *on_grid("linear", "linear", rounding),
     ]
-    return Program(tuple(operations), tensors, operations[-1].name, target, classes=5, size=8)
+    return Program(tuple(operations), tensors, operations[-1].name, target, classes=5, shape=ImageShape(3, 8, 8))
 
 
 def made_tensors(rounding: Rounding) -> dict[str, torch.Tensor]:

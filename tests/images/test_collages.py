@@ -56,7 +56,7 @@ def test_each_collage_is_two_turned_images_with_a_straight_cut() -> None:
 def test_what_a_set_of_collages_says() -> None:
     source = tagged()
     made = collages(source, 30)
-    assert (len(made), made.size, made.images.dtype) == (30, SIZE, torch.uint8)
+    assert (len(made), made.shape, made.images.dtype) == (30, (3, SIZE, SIZE), torch.uint8)
     assert (made.classes, made.labels.tolist(), made.groups) == (("collage",), [0] * 30, None)
     assert (made.name, made.augmentation) == ("tagged collages", source.augmentation)
     assert len(collages(source, 1)) == len(collages(source.select([2]), 1)) == 1

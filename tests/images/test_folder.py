@@ -124,12 +124,14 @@ def test_images_of_many_sizes_need_a_size(
     for split in ("train", "test"):
         parquet(tmp_path / f"set/{split}.parquet", images, {"label": [0, 1, 0, 1]})
     with pytest.raises(
-        DataError, match=r"image 2 in the train split of 'set' is 9x9 and the first is 8x8; pass a size"
+        DataError,
+        match=r"image 2 in the train split of 'set' is 9x9 and the first is 8x8 \(height x width\)",
     ):
         load("set")
     scaled = load("set", size=8).train
     assert tuple(scaled.images.shape) == (4, 3, 8, 8)
     np.testing.assert_array_equal(scaled.images[:2].numpy(), as_stored(np.stack(images[:2])))
+    assert "the images of 'set' are resized from several sizes to 8x8 pixels (height x width)" in scaled.notes
 
 
 def test_loading_at_a_size_is_loading_and_resizing(
@@ -137,7 +139,7 @@ def test_loading_at_a_size_is_loading_and_resizing(
 ) -> None:
     for split in ("train", "test"):
         parquet(tmp_path / f"set/{split}.parquet", pixels(3), {"label": [0, 1, 0]})
-    for size in (8, 5, 16):
+    for size in (8, 5, 16, (5, 12)):
         at_once, later = load("set", size=size).train, load("set").train.resized(size)
         np.testing.assert_array_equal(at_once.images.numpy(), later.images.numpy())
         assert at_once.fingerprint == later.fingerprint
@@ -301,11 +303,12 @@ class TestFaults:
 
     def test_splits_of_two_sizes(self) -> None:
         self.parquet(self.test, self.pixels(2, 9), {"label": [0, 1]})
-        assert "train images of 8x8 and test images of 9x9; pass a size" in self.said()
+        assert "train images of 8x8 and test images of 9x9 (height x width); pass a size" in self.said()
 
-    def test_images_that_are_not_square(self) -> None:
+    def test_splits_of_two_shapes(self) -> None:
+        # Height and width are those of the images, and of all of them.
         self.parquet(self.train, self.pixels(2, 6, 8), {"label": [0, 1]})
-        assert "image 0 in the train split of 'set' is not square (8x6); pass a size" in self.said()
+        assert "train images of 6x8 and test images of 8x8 (height x width); pass a size" in self.said()
 
     def test_folders_without_images(self, tmp_path: Path) -> None:
         (tmp_path / "empty/train/cat").mkdir(parents=True)

@@ -198,7 +198,7 @@ def test_sixteen_bits_that_would_all_be_black(levels: list[int], expected: str) 
             load("set", test_fraction=0.5)
     else:
         train, _ = load("set", test_fraction=0.5)
-        assert train.images[0, :, 1].tolist() == [[0, 1, 255]] * 3
+        assert train.images[0, :, 1].tolist() == [[0, 1, 255]]
 
 
 class TestParquet:

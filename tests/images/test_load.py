@@ -13,9 +13,9 @@ from edgerift.images._digits import Digits
 def test_digits_are_the_ones_of_scikit_learn() -> None:
     levels, labels = sklearn.datasets.load_digits(return_X_y=True)
     grey = (torch.tensor(levels).reshape(-1, 1, 8, 8) * 255 / 16).round()
-    exact = torch.nn.functional.interpolate(grey, (32, 32), mode="bilinear").expand(-1, 3, -1, -1)
+    exact = torch.nn.functional.interpolate(grey, (32, 32), mode="bilinear")
     part = Digits().read("", None, Path()).parts["train"]
-    assert part.images.shape == (1797, 3, 32, 32)
+    assert part.images.shape == (1797, 1, 32, 32)
     assert (part.images.min(), part.images.max()) == (0, 255)
     assert np.abs(part.images - exact.numpy()).max() <= 1.01
     assert part.labels.tolist() == labels.tolist()
@@ -35,8 +35,11 @@ def test_digits_are_split_and_neither_mirrored_nor_far_moved() -> None:
 
 def test_digits_come_in_any_size() -> None:
     small = load("digits", size=8).train
-    assert small.size == 8
+    assert small.shape == (1, 8, 8)
     assert torch.equal(small.images, load("digits").train.resized(8).images)
+    assert small.notes == ("the images of 'digits' are resized from 32x32 to 8x8 pixels (height x width)",)
+    assert load("digits", size=32).train.notes == ()
+    assert load("digits", size=(12, 20)).train.shape == (1, 12, 20)
 
 
 def test_the_user_may_say_what_leaves_the_labels_true() -> None:

@@ -33,7 +33,7 @@ def test_all_layouts_become_the_same_set(
 ) -> None:
     grey = pixels(10)[..., 0]
     train, test = load(write(images=layout(grey), labels=LABELS, test_images=layout(grey[:2]), test_labels=[1, 0]))
-    expected = np.repeat(grey[:, None], 3, axis=1)
+    expected = grey[:, None]
     np.testing.assert_array_equal(train.images.numpy(), expected)
     np.testing.assert_array_equal(test.images.numpy(), expected[:2])
     assert (train.labels.tolist(), test.labels.tolist()) == (LABELS, [1, 0])
@@ -122,11 +122,10 @@ FOUR = [0, 1, 0, 1]
         ({"images": IMAGES[0, 0], "labels": FOUR}, "uint8 [8, 3]"),
         ({"images": np.zeros((4, 8, 8, 2), dtype=np.uint8), "labels": FOUR}, "[4, 8, 8, 2]; one of the"),
         ({"images": np.zeros((4, 3, 8, 3), dtype=np.uint8), "labels": FOUR}, "[4, 3, 8, 3]; one of the"),
-        ({"images": np.zeros((4, 8, 9, 3), dtype=np.uint8), "labels": FOUR}, "not square; pass a size"),
         ({"images": IMAGES[:0], "labels": np.zeros(0, dtype=np.int64)}, "are none"),
         (
             {"images": IMAGES, "labels": FOUR, "test_images": IMAGES[:, :5, :5], "test_labels": FOUR},
-            "training images of 8x8 and test images of 5x5; pass a size",
+            "training images of 1x8x8 and test images of 1x5x5 (channels x height x width); pass a size",
         ),
         ({"images": np.array([{}, {}, {}, {}]), "labels": FOUR}, "no whole .npz file of plain arrays"),
     ],
@@ -155,7 +154,21 @@ def test_a_damaged_file_is_named() -> None:
         load("set.npz")
 
 
+def test_images_that_are_not_square_stay_what_they_are() -> None:
+    coloured = np.arange(4 * 8 * 9 * 3).astype(np.uint8).reshape(4, 8, 9, 3)
+    train, test = load(write(images=coloured, labels=FOUR), test_fraction=0.5)
+    assert train.shape == test.shape == (3, 8, 9)
+    assert train.notes == ()
+
+
+def test_a_part_in_colour_makes_all_of_a_source_coloured() -> None:
+    grey, coloured = np.full((4, 8, 8), 77, dtype=np.uint8), np.full((2, 8, 8, 3), (1, 2, 3), dtype=np.uint8)
+    train, test = load(write(images=grey, labels=FOUR, test_images=coloured, test_labels=[0, 1]))
+    assert train.shape == test.shape == (3, 8, 8)
+    assert train.images.unique().tolist() == [77]
+
+
 def test_sizes_that_are_not_square_are_scaled() -> None:
     train, test = load(write(images=np.full((4, 8, 9), 77, dtype=np.uint8), labels=FOUR), size=5, test_fraction=0.5)
-    assert train.size == test.size == 5
+    assert train.shape[1:] == test.shape[1:] == (5, 5)
     assert train.images.unique().tolist() == [77]

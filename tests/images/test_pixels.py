@@ -4,6 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from edgerift.images import extent
 from edgerift.images._pixels import EXIF_ORIENTATION, IMAGES_AT_ONCE, decode, resize_pixels
 
 GREY = np.array([[0, 60], [128, 255]], dtype=np.uint8)
@@ -43,9 +44,9 @@ THREE = np.repeat(GREY[:, :, None], 3, axis=2)
     ],
 )
 def test_every_kind_of_image_becomes_colour(file: bytes, expected: np.ndarray) -> None:
-    pixels, scaled = decode(file, None)
+    pixels, before = decode(file, None)
     assert pixels.dtype == np.uint8
-    assert not scaled
+    assert before == (2, 2)
     np.testing.assert_array_equal(pixels, np.asarray(expected).transpose(2, 0, 1))
 
 
@@ -56,12 +57,14 @@ def test_a_photograph_is_turned_upright() -> None:
     np.testing.assert_array_equal(decode(file, None)[0], np.rot90(COLOUR, -1).transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(("side", "size", "scaled"), [(8, None, False), (8, 8, False), (8, 4, True), (8, 16, True)])
-def test_only_another_size_is_scaled(side: int, size: int | None, scaled: bool) -> None:
-    flat = PIL.Image.new("RGB", (side, side), (7, 130, 255))
-    pixels, was_scaled = decode(encoded(flat), size)
-    assert was_scaled == scaled
-    assert pixels.shape == (3, size or side, size or side)
+@pytest.mark.parametrize(
+    ("size", "expected"), [(None, (8, 6)), ((8, 6), (8, 6)), (4, (4, 4)), (16, (16, 16)), ((3, 9), (3, 9))]
+)
+def test_an_image_is_scaled_to_the_size(size: int | tuple[int, int] | None, expected: tuple[int, int]) -> None:
+    flat = PIL.Image.new("RGB", (6, 8), (7, 130, 255))
+    pixels, before = decode(encoded(flat), size)
+    assert before == (8, 6)
+    assert pixels.shape == (3, *expected)
     assert {tuple(pixel) for pixel in pixels.reshape(3, -1).T.tolist()} == {(7, 130, 255)}
 
 
@@ -80,11 +83,22 @@ def test_pixels_that_are_no_grey_levels_are_refused(image: PIL.Image.Image) -> N
 
 @pytest.mark.parametrize(
     ("count", "height", "width", "size"),
-    [(0, 4, 4, 8), (1, 5, 5, 5), (3, 7, 9, 4), (3, 9, 7, 31), (2, 8, 5, 8), (IMAGES_AT_ONCE + 2, 3, 2, 5)],
+    [
+        (0, 4, 4, 8),
+        (1, 5, 5, 5),
+        (3, 7, 9, 4),
+        (3, 9, 7, 31),
+        (2, 8, 5, (6, 3)),
+        (2, 8, 8, (5, 12)),
+        (2, 8, 8, (8, 5)),
+        (IMAGES_AT_ONCE + 2, 3, 2, 5),
+    ],
 )
-def test_images_scaled_together_are_those_scaled_alone(count: int, height: int, width: int, size: int) -> None:
+def test_images_scaled_together_are_those_scaled_alone(
+    count: int, height: int, width: int, size: int | tuple[int, int]
+) -> None:
     images = np.random.default_rng(0).integers(0, 256, (count, 3, height, width), dtype=np.uint8)
     alone = [decode(encoded(PIL.Image.fromarray(image.transpose(1, 2, 0))), size)[0] for image in images]
     together = resize_pixels(images, size)
     assert together.dtype == np.uint8
-    np.testing.assert_array_equal(together, np.array(alone, dtype=np.uint8).reshape(count, 3, size, size))
+    np.testing.assert_array_equal(together, np.array(alone, dtype=np.uint8).reshape(count, 3, *extent(size)))

@@ -26,8 +26,8 @@ def make(count: int = 6, size: int = 4, **changes: Any) -> ImageSet:
     ("changes", "said"),
     [
         ({"images": torch.zeros(6, 3, 4, 4)}, "torch.float32"),
-        ({"images": torch.zeros(6, 1, 4, 4, dtype=torch.uint8)}, "[6, 1, 4, 4]"),
-        ({"images": torch.zeros(6, 3, 4, 5, dtype=torch.uint8)}, "[6, 3, 4, 5]"),
+        ({"images": torch.zeros(6, 2, 4, 4, dtype=torch.uint8)}, "[6, 2, 4, 4]"),
+        ({"images": torch.zeros(6, 4, 4, 4, dtype=torch.uint8)}, "[6, 4, 4, 4]"),
         ({"images": torch.zeros(6, 3, 0, 0, dtype=torch.uint8)}, "[6, 3, 0, 0]"),
         ({"images": torch.zeros(3, 4, 4, dtype=torch.uint8)}, "[3, 4, 4]"),
         ({"labels": torch.zeros(5, dtype=torch.int64)}, "labels of 'small' are torch.int64 [5]"),
@@ -46,8 +46,8 @@ def test_broken_invariants_are_refused(changes: dict[str, Any], said: str) -> No
 
 
 def test_it_shows_its_numbers_and_not_its_pixels() -> None:
-    assert repr(make()) == "ImageSet('small', 6 of 4x4, 2 classes)"
-    assert (len(make()), make().size) == (6, 4)
+    assert repr(make()) == "ImageSet('small', 6 of 3x4x4, 2 classes)"
+    assert (len(make()), make().shape) == (6, (3, 4, 4))
 
 
 @pytest.mark.parametrize("indices", [[4, 1], torch.tensor([4, 1]), torch.tensor([4, 1], dtype=torch.int32)])
@@ -70,7 +70,7 @@ def test_a_mask_selects_what_its_indices_select() -> None:
 def test_nothing_can_be_selected() -> None:
     assert len(make().select([])) == 0
     assert list(make().select([]).batches(2)) == []
-    assert make().select([]).resized(8).size == 8
+    assert make().select([]).resized(8).shape == (3, 8, 8)
 
 
 @pytest.mark.parametrize("indices", [[6], [-1], torch.tensor([True]), [0.5], [[0, 1]]])
@@ -168,4 +168,11 @@ def test_what_is_made_of_a_set_is_grey_where_the_set_is(images, change):
 
 
 def test_a_source_may_say_that_grey_images_are_of_a_colour_set():
-    assert not ImageSet("made", GREY, torch.zeros(3, dtype=torch.int64), ("only",), "made", from_grey=False).grey
+    said = ImageSet("made", GREY, torch.zeros(3, dtype=torch.int64), ("only",), "made", in_colour=True)
+    assert (said.grey, said.shape.channels) == (False, 3)
+
+
+def test_grey_images_have_one_channel():
+    made = ImageSet("made", GREY, torch.zeros(3, dtype=torch.int64), ("only",), "made")
+    assert made.shape.channels == 1
+    assert torch.equal(made.images, GREY[:, :1])

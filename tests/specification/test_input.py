@@ -113,7 +113,7 @@ def test_images_of_another_shape_or_type_are_refused(images):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"layout": "nhcw"}, "layout is 'nhcw'; it must be 'nchw' or 'nhwc'; did you mean 'nchw'?"),
+        ({"layout": "nhcw"}, "layout is 'nhcw'; it must be 'nchw' or 'nhwc'"),
         ({"mean": "imagnet"}, "unknown normalisation 'imagnet'; did you mean 'imagenet'?"),
         ({"mean": 123.7}, "must be less than or equal to 1"),
         ({"std": 0}, "must be greater than 0"),

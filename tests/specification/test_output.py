@@ -125,6 +125,7 @@ def test_a_module_of_another_specification_answers_images_in_01():
     assert images.grad.sum((0, 2, 3)).tolist() == [0, 0, 7 * 20 * 255]
 
 
-def test_what_a_module_raises_is_told_with_how_it_is_called():
-    with pytest.raises(ModelError, match=r"net.pt2 raised AssertionError: .*calls it with float32 \[1, 3, 8, 8\]"):
-        SpecifiedModule(Strict(), Specification(), "net.pt2")(torch.zeros(1, 3, 8, 8))
+def test_a_module_that_answers_no_scores_is_named():
+    given = Specification(input={"batch": 3, "layout": "nhwc"}, output={"name": "other"})
+    with pytest.raises(ModelError, match=r"net.pt2 answers with shape \[3, 4, 5, 3\]"):
+        SpecifiedModule(Strict(), given, "net.pt2")(torch.zeros(1, 3, 4, 5))

@@ -120,7 +120,7 @@ CHANGES = [
     ("alphas: [0.5]", "alphas: []", 8, None),
     ("train: {epochs: 2}  ", "students: [lent]", 7, "unknown model 'lent'; did you mean 'lenet'?"),
     ("train: {epochs: 2}  ", "budget: 0", 7, "data.digits.budget is 0; it must be greater than 0"),
-    ("train: {epochs: 2}  ", "size: 5000", 7, "data.digits.size is 5000; it must be less than"),
+    ("train: {epochs: 2}  ", "size: 5000", 7, "data.digits.size is 5000; it is not allowed: height and width"),
     ("alphas: [0.5]", "alphas: [0.5, -1]", 8, "data.digits.alphas[1] is -1; it must be greater than or equal to 0"),
     ("alphas: [0.5]", "alphas: [0.5, 0.5]", 8, "0.5 is listed twice"),
     ("thief: {epochs: 3}", "thief: {momentum: 1}", 11, "data.other.thief.momentum is 1; it must be less than 1"),

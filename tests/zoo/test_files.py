@@ -77,7 +77,11 @@ HEAD = "body.8.weight"
         ({HEAD: torch.zeros(5, 64), "body.8.bias": torch.zeros(5)}, {}, "no tensor of 4 rows, one for each class"),
         ({}, {"architecture": '{"name": "resnet8", "classes": 90000}'}, "no tensor of 90000 rows, one for each class"),
         ({}, {"architecture": '{"name": "resnet8", "classes": 10000000}'}, "classes is 10000000; it must be less than"),
-        ({}, {"architecture": '{"name": "resnet8", "classes": 4, "size": 100000}'}, "size is 100000; it must be less"),
+        (
+            {},
+            {"architecture": '{"name": "resnet8", "classes": 4, "size": 100000}'},
+            "size is 100000; it is not allowed: height and",
+        ),
         ({}, {"architecture": "[" * 5000}, "description that is not allowed: .*not JSON"),
         ({}, {"format": "a\nb" * 100}, r"has format 'a\\nb"),
         ({}, {"architecture": '{"name": "resnet9", "classes": 4}'}, "did you mean 'resnet8'"),

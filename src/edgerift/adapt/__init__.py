@@ -18,10 +18,12 @@ from edgerift.adapt._methods import qat as qat
 from edgerift.adapt._methods import run_finetune as run_finetune
 from edgerift.adapt._methods import run_qat as run_qat
 from edgerift.adapt._methods import weights_digest as weights_digest
+from edgerift.adapt._misread import misread as misread
 from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
 from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
 from edgerift.adapt._recipe import GivenOriginal as GivenOriginal
 from edgerift.adapt._recipe import given_original as given_original
+from edgerift.adapt._recipe import load_original as load_original
 from edgerift.adapt._recipe import open_original as open_original
 from edgerift.adapt._same import require_repeatable as require_repeatable
 from edgerift.adapt._settings import PtqSettings as PtqSettings

@@ -30,6 +30,7 @@ from edgerift.deploy import (
     reads_integers,
 )
 from edgerift.errors import ModelError, QuantizationError
+from edgerift.images import ImageShape
 
 _BATCH_NORMALISATION = "aten.batch_norm.default"
 #: The number of calibration images, and of random ones, used for the comparisons with the original.
@@ -50,21 +51,21 @@ def quantize(
     *,
     target: Target,
     classes: int,
-    size: int,
+    shape: ImageShape,
     provenance: Provenance,
 ) -> Converted:
     """Export, observe and convert a float model.
 
-    `batches` are the calibration images, float32 `[N,3,size,size]` in `[0,1]`; the observers see each once. Raises
-    :class:`~edgerift.errors.ModelError` for a model that does not return logits `[N,classes]` or is not deterministic,
-    and :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program or that multiplies and
-    accumulates in float, and if the exported graph or a layer of the program deviates from the model by more than
-    rounding.
+    `batches` are the calibration images, float32 in `[0,1]` of the shape that the model takes; the observers see each
+    once. Raises :class:`~edgerift.errors.ModelError` for a model that does not return logits `[N,classes]` or is not
+    deterministic, and :class:`~edgerift.errors.QuantizationError` for an operator that cannot be in a program or that
+    multiplies and accumulates in float, and if the exported graph or a layer of the program deviates from the model by
+    more than rounding.
     """
     remaining = iter(batches)
     first = next(remaining)
-    images = torch.cat([first[:_COMPARED], _noise(size)])
-    graph = export(model, torch.zeros(2, 3, size, size), target)
+    images = torch.cat([first[:_COMPARED], _noise(shape)])
+    graph = export(model, torch.zeros(2, *shape), target)
     _require_logits(graph, classes)
     require_repeatable(model, images)
     require_same(model, graph, images, target)
@@ -82,7 +83,7 @@ def quantize(
         converted,
         target=target,
         classes=classes,
-        size=size,
+        shape=shape,
         provenance=provenance,
         names=tensor_names(converted, layers),
     )
@@ -90,9 +91,9 @@ def quantize(
     return Converted(program, weights)
 
 
-def _noise(size: int) -> Tensor:
+def _noise(shape: ImageShape) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.rand(_COMPARED, 3, size, size, generator=generator)
+    return torch.rand(_COMPARED, *shape, generator=generator)
 
 
 def _prepared(graph: fx.GraphModule, target: Target) -> fx.GraphModule:

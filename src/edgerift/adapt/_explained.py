@@ -30,7 +30,7 @@ def require_explained(graph: fx.GraphModule, program: Program, images: Tensor, l
 
     Each operator of the program, on the program's own inputs, has to give the result of the float operator with the
     float weights, up to an error of half a level in each weight; each grid has to cover the values that the float graph
-    computes there. `images` is float32 `[N,3,H,W]`, seen in the calibration; `layers` names nodes after the
+    computes there. `images` is float32 `[N,C,H,W]`, seen in the calibration; `layers` names nodes after the
     model's layers. Raises :class:`~edgerift.errors.QuantizationError` with the name of the first layer that fails.
     """
     module = program.module()

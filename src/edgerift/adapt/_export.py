@@ -30,7 +30,7 @@ _Pass: TypeAlias = Callable[[fx.GraphModule], None]
 def export(model: nn.Module, example: Tensor, target: Target, *, training: bool = False) -> fx.GraphModule:
     """Export a model as a graph of PyTorch's core operators, in inference form unless `training`.
 
-    `example` is float32 `[N,3,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. In-place
+    `example` is float32 `[N,C,H,W]` in `[0,1]` with N of at least 2; the batch size of the graph is free. In-place
     operators are replaced by functional ones, and no-ops are removed, dropout among them. Operators without a rule in
     the target's quantizer get an equivalent form that can run in integers: every clamp by constants becomes a
     ReLU or a hardtanh, a padding with the image's own pixels a concatenation, a batch normalisation a part of its layer
@@ -46,7 +46,7 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
 
 
 def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target: Target) -> None:
-    """Check that an exported graph gives the answers of its model, in evaluation mode, on images float32 `[N,3,H,W]`.
+    """Check that an exported graph gives the answers of its model, in evaluation mode, on images float32 `[N,C,H,W]`.
 
     Raises :class:`~edgerift.errors.QuantizationError`, which names the step of the export that changed the answers,
     if they differ by more than the rounding of float32.

@@ -15,7 +15,7 @@ from edgerift.adapt._convert import Converted, quantize
 from edgerift.adapt._settings import PtqSettings, QatSettings
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
 from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
-from edgerift.images import ImageSet, split, to_float
+from edgerift.images import ImageSet, in_channels, split, to_float
 from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 from edgerift.train import History, Loss, Trained, TrainSettings, run
@@ -51,13 +51,13 @@ def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
     They are the original's with its batch normalisations folded in. For a program that was trained further they are not
     the rounded ones; :func:`edgerift.deploy.restored_twin` detects that. Raises as :func:`ptq` does.
     """
-    blank = torch.zeros(1, 3, program.size, program.size)
+    blank = torch.zeros(1, *program.shape)
     converted = quantize(
         zoo.frozen_copy(original).cpu(),
         [blank],
         target=program.target,
         classes=program.classes,
-        size=program.size,
+        shape=program.shape,
         provenance=program.provenance,
     )
     return {layer: weight * gain for layer, (weight, gain) in converted.weights.items()}
@@ -197,12 +197,13 @@ def _converted(
         # Calibration sees no labels; every other method learns them.
         classes=known_classes(original) if method == "ptq" else train.classes,
     )
+    shape = train.shape._replace(channels=zoo.channels_of(model, train.shape))
     return quantize(
         model,
-        _calibration(train, calibration, progress),
+        (in_channels(batch, shape.channels) for batch in _calibration(train, calibration, progress)),
         target=target,
         classes=len(train.classes),
-        size=train.size,
+        shape=shape,
         provenance=provenance,
     )
 

@@ -41,7 +41,7 @@ def is_same(expected: Tensor, found: Tensor, slack: Tensor | float = 0.0) -> boo
 def require_repeatable(original: nn.Module, images: Tensor) -> None:
     """Check that an original is deterministic in evaluation mode.
 
-    `images` is float32 `[N,3,H,W]` in `[0,1]`. A model in training mode is copied, not changed. Raises
+    `images` is float32 `[N,C,H,W]` in `[0,1]`. A model in training mode is copied, not changed. Raises
     :class:`~edgerift.errors.ModelError` if two passes give different scores: a comparison with it would be random.
 
     >>> require_repeatable(nn.Flatten(), torch.rand(2, 3, 8, 8))

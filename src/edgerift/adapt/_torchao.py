@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
+from edgerift import zoo
 from edgerift.adapt._convert import layer_names, tensor_names
 from edgerift.adapt._export import export
 from edgerift.adapt._final_softmax import leave_out_final_softmax
@@ -20,7 +21,7 @@ from edgerift.train import run
 def torchao_qat_model(original: nn.Module, example: Tensor, *, target: Target) -> fx.GraphModule:
     """Prepare a copy of an original for torchao's QAT, with fake quantization and live batch normalisation.
 
-    `example` is float32 `[N,3,H,W]` in `[0,1]`. `train()` and `eval()` work on the result.
+    `example` is float32 `[N,C,H,W]` in `[0,1]`. `train()` and `eval()` work on the result.
     """
     with quiet():
         from torchao.quantization.pt2e import allow_exported_model_train_eval
@@ -50,7 +51,8 @@ def torchao_qat(
     """
     chosen = settings or QatSettings()
     require_fit(original, train, target)
-    prepared = torchao_qat_model(original, torch.zeros(2, 3, train.size, train.size), target=target)
+    shape = train.shape._replace(channels=zoo.channels_of(original, train.shape))
+    prepared = torchao_qat_model(original, torch.zeros(2, *shape), target=target)
     layers = layer_names(prepared)
     with quiet():
         from torchao.quantization.pt2e import disable_observer
@@ -60,6 +62,7 @@ def torchao_qat(
             if epoch >= chosen.observe_epochs:
                 model.apply(disable_observer)
 
+        prepared.image_channels = shape.channels  # type: ignore[assignment]
         run(prepared, train, validation, chosen.train, on_epoch=freeze, progress=progress, task="torchao qat")
     with quantizer_passes(target):
         converted = convert_pt2e(prepared)
@@ -67,7 +70,7 @@ def torchao_qat(
         converted,
         target=target,
         classes=len(train.classes),
-        size=train.size,
+        shape=shape,
         provenance=Provenance(
             method="torchao-qat",
             settings=chosen.model_dump(mode="json"),

@@ -11,6 +11,7 @@ from edgerift.audit._document_pair import DataPart
 from edgerift.audit._evidence import SAMPLES
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
+from edgerift.images import size_text
 from edgerift.measure import fisher, mcnemar, rate_of
 from edgerift.settings import Document, is_file, is_folder, parse_json
 
@@ -114,7 +115,7 @@ def _require_same_images(now: DataPart, before: DataPart) -> None:
     if now.classes != before.classes:
         differs = "other classes"
     elif now.size != before.size:
-        differs = f"a size of {before.size} pixels instead of {now.size}"
+        differs = f"a size of {size_text(before.size)} pixels instead of {size_text(now.size)}"
     else:
         differs = "other content"
     raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from edgerift.deploy import Fingerprint, Provenance, Target
+from edgerift.images import ImageSize
 from edgerift.measure import Interval
 from edgerift.settings import Settings
 from edgerift.specification import Specification
@@ -13,13 +14,14 @@ from edgerift.specification import Specification
 class DataPart(Settings):
     """The test images: where they come from, and how many there are.
 
+    `size` is the side of a square or (height, width), in pixels.
     `grey` says whether they are greyscale, and so stayed grey under attack; None in audits of earlier versions.
     """
 
     name: str
     source: str
     split: Literal["test"] = "test"
-    size: int
+    size: ImageSize
     seed: int
     fingerprint: str
     classes: tuple[str, ...]

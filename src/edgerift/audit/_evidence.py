@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field
+from torch import Tensor
 
+from edgerift.audit._distances import as_colour, distances
 from edgerift.audit._document_evasion import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
-from edgerift.measure import l2_distance, linf_distance, ssim
 from edgerift.settings import Settings
 from edgerift.specification import Specification
 from edgerift.steps import write_whole
@@ -70,12 +71,17 @@ def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
                 linf=linf[row],
                 l2=l2[row],
                 ssim=similar[row],
-                sha256=hashlib.sha256(hits.images[row].contiguous().numpy().tobytes()).hexdigest(),
+                sha256=pixels_digest(hits.images[row]),
                 clean_png=f"{FINDINGS}/{name}.clean.png",
                 attacked_png=f"{FINDINGS}/{name}.attacked.png",
             )
         )
     return tuple(parts)
+
+
+def pixels_digest(image: Tensor) -> str:
+    """Return the SHA-256 of the pixels of a uint8 image `[C,H,W]`; a grey one counts as three equal channels."""
+    return hashlib.sha256(as_colour(image[None]).contiguous().numpy().tobytes()).hexdigest()
 
 
 def write_evidence(
@@ -149,6 +155,5 @@ def sample_lines(found: Evasion) -> str:
 def _distances(found: Evasion) -> tuple[list[int], list[float], list[float]]:
     if len(found) == 0:
         return [], [], []
-    first, second = found.clean, found.images
-    linf, l2, similar = linf_distance(first, second), l2_distance(first, second), ssim(first, second)
-    return linf.tolist(), l2.tolist(), similar.tolist()
+    measured = distances(found)
+    return measured.linf.tolist(), measured.l2.tolist(), measured.ssim.tolist()

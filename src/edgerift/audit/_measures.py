@@ -5,16 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from edgerift.audit._distances import distances
 from edgerift.audit._document_evasion import AttackPart, ClassPart, ComparisonPart
 from edgerift.audit._document_pair import DataPart
 from edgerift.evade import Evasion
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.measure import Interval, Rate, interval, l2_distance, linf_distance, mcnemar, ssim
+from edgerift.measure import Interval, Rate, interval, mcnemar
 
 
 def attack_part(found: Evasion) -> AttackPart:
     """Measure one attack."""
     hits = found.select(found.evasive)
+    apart = distances(hits) if len(hits) else None
     return AttackPart(
         attack=found.attack,
         evasive=interval(found.rate),
@@ -29,9 +31,9 @@ def attack_part(found: Evasion) -> AttackPart:
         gradient_calls=_per_success(found.gradient_calls, hits),
         build_questions=_per_success(found.build_questions, hits),
         original_questions=_per_success(found.original_questions, hits),
-        linf=_mean(linf_distance(hits.clean, hits.images)) if len(hits) else None,
-        l2=_mean(l2_distance(hits.clean, hits.images)) if len(hits) else None,
-        ssim=_mean(ssim(hits.clean, hits.images)) if len(hits) else None,
+        linf=None if apart is None else _mean(apart.linf),
+        l2=None if apart is None else _mean(apart.l2),
+        ssim=None if apart is None else _mean(apart.ssim),
         by_class=_by_class(found),
         cumulative=found.cumulative(),
     )
@@ -55,7 +57,7 @@ def data_part(described: ImagesSettings, test: ImageSet) -> DataPart:
     return DataPart(
         name=test.name,
         source=described.source,
-        size=test.size,
+        size=test.shape.size,
         seed=described.seed,
         fingerprint=test.fingerprint,
         classes=test.classes,

@@ -10,10 +10,11 @@ from typing import Literal
 from torch import Tensor
 
 from edgerift import zoo
-from edgerift.audit._evidence import FINDINGS, FindingFile
+from edgerift.audit._evidence import FINDINGS, FindingFile, pixels_digest
 from edgerift.deploy import open_build
 from edgerift.errors import DataError, InputError, ModelError
 from edgerift.evade import Pair, read_png
+from edgerift.images import ImageShape, shape_of
 from edgerift.settings import Document, Settings, is_folder
 
 
@@ -64,7 +65,7 @@ def replay(
         if build is None and _is_file(folder / described.build, described.fingerprint.sha256) is False:
             raise InputError(_is_another("build", folder / described.build, "--build"))
     model = zoo.load(original or folder / described.original, trust=trust)
-    image = _attacked(folder / finding.attacked_png, model.architecture.size)
+    image = _attacked(folder / finding.attacked_png, model.architecture.shape)
     used = open_build(
         build or folder / described.build,
         described.fingerprint.runtime,
@@ -78,7 +79,7 @@ def replay(
     return Replay(
         finding=finding.id,
         evasive=int(before.argmax()) == finding.label and int(after.argmax()) != finding.label,
-        same_pixels=hashlib.sha256(image.numpy().tobytes()).hexdigest() == finding.sha256,
+        same_pixels=pixels_digest(image) == finding.sha256,
         same_build=pair.build.fingerprint() == described.fingerprint,
         same_original=same_original,
         label=described.classes[finding.label],
@@ -104,11 +105,12 @@ def _is_another(what: str, path: Path, option: str) -> str:
     )
 
 
-def _attacked(path: Path, size: int) -> Tensor:
+def _attacked(path: Path, taken: ImageShape) -> Tensor:
     image = read_png(path)
-    if image.shape[1:] != (size, size):
+    given = shape_of(image[None])
+    if given.size != taken.size or given.channels > taken.channels:
         raise DataError(
-            f"{path} has {image.shape[2]} x {image.shape[1]} pixels, the original takes {size} x {size}; give the "
+            f"{path} holds an image of {given}, the original takes {taken} (channels x height x width); give the "
             "audit's own files"
         )
     return image

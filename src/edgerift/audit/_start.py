@@ -12,21 +12,17 @@ import torch
 from torch import Tensor
 
 from edgerift import zoo
-from edgerift.adapt import known_classes, weights_digest
+from edgerift.adapt import known_classes, misread, weights_digest
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
 from edgerift.audit._start_build import build_flags, twin_of_file
 from edgerift.deploy import Provenance, fidelity, leaves_program
 from edgerift.errors import InputError
-from edgerift.measure import Rate, accuracy
+from edgerift.images import open_splits
+from edgerift.measure import Rate, accuracy, is_far_below, is_near_chance
 
 #: Enough images to tell a build of another program, few enough to cost nothing.
 _ASKED: Final = 256
-
-#: An accuracy is near chance when it may lie within this part of the way from the most common class's share to 1.
-_NEAR: Final = 0.1
-#: It is far below another one when it has surely lost this part of what that had beyond guessing.
-_LOST: Final = 0.25
 
 _REASONS: Final = (
     "look at the order of the classes, the normalisation, the size of the images, and whether the original was made "
@@ -143,25 +139,39 @@ class _Checks:
         wrong = [
             *_near_chance(found, Rate(int(counts.max()), len(labels)), len(counts)),
             *_fallen(found, learned, len(counts)),
+            *_below_build(found, accuracy(opened.clean[1], labels), len(counts)),
         ]
         return FlagPart(
             name="accuracy",
             level="error" if wrong else "ok",
             seen="; ".join([f"the original gets {found} of the test images of {opened.test.name} right", *wrong]),
             meaning="an original that does not know the images says nothing about what a build lost",
-            action=_REASONS if wrong else "none",
+            action=self._reason() if wrong else "none",
         )
+
+    def _reason(self) -> str:
+        """Say what may be wrong with the original, by images that nothing is reported on."""
+        model = self._opened.pair.original
+        if not isinstance(model, zoo.Classifier) or model.architecture.specification is None:
+            return _REASONS
+        found = misread(
+            model,
+            open_splits(self._opened.images).validation,
+            accuracy(self._opened.clean[1], self._opened.test.labels),
+        )
+        return _REASONS if found is None else f"{found}; give it with --input"
 
 
 def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
-    """Word an accuracy that chance explains.
+    """Word an accuracy that chance explains."""
+    if is_near_chance(found, commonest, classes):
+        yield f"always predicting the most common class reaches {commonest.value:.1%}"
 
-    Its exact interval begins near the most common class's share, or below, and ends below the middle between guessing
-    and 1: the first alone would stop few images, and sets of nearly one class, however well the original knows them.
-    """
-    share = commonest.value
-    if found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2:
-        yield f"always predicting the most common class reaches {share:.1%}"
+
+def _below_build(found: Rate, build: Rate, classes: int) -> Iterator[str]:
+    """Word an accuracy that is far below that of what was made of the original."""
+    if is_far_below(found, build, classes):
+        yield f"the build gets {build.value:.1%} right"
 
 
 def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:
@@ -169,6 +179,5 @@ def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[
     if learned is None or learned.accuracy is None or learned.images is None:
         return
     before = Rate(round(learned.accuracy * learned.images), learned.images)
-    guessed = 1 / classes
-    if found.high < guessed + (1 - _LOST) * (before.low - guessed):
+    if is_far_below(found, before, classes):
         yield f"its training measured {learned.accuracy:.1%} on {learned.images} images of {learned.data} held out"

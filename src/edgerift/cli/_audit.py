@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 import tyro
 from pydantic import field_validator
 
-from edgerift import images, zoo
-from edgerift.adapt import FinetuneRecipe, GivenOriginal, given_original
+from edgerift import images
+from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
@@ -26,6 +26,7 @@ from edgerift.cli._pipeline import (
     shipped_build,
 )
 from edgerift.cli._price import tell_price
+from edgerift.cli._specification import BUILD_INPUT, chosen_specification, described_original
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
@@ -74,7 +75,7 @@ _FOLDER: Final = "With a folder its build is audited"
 
 #: What the short help shows of nested options.
 _THEFT: Final = ("queries", "budget")
-_TRAINING: Final = ("model", "epochs", "seed")
+_TRAINING: Final = ("model", "input", "epochs", "seed")
 _ADAPTING: Final = ("method", "target")
 
 _LIMITS: Final = "at most 10 % evasive, 90 % clone agreement"
@@ -93,11 +94,13 @@ class AuditCommand(Command):
     out: Annotated[Path, OUT] = Path("audit")
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model, original.safetensors"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(group="model", default="quantize the original", details=_FOLDER)] = None
     """program.safetensors, or a folder of `edgerift adapt`"""
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None
     """deployed .pte, .onnx or .pt2 file"""
+    build_input: Annotated[str | None, BUILD_INPUT] = None
+    """what the build takes and answers, where its file does not say"""
     runtime: Annotated[
         RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
@@ -234,18 +237,19 @@ class AuditCommand(Command):
             raise InputError("--build is compared with the model that it was made from; pass that with --original")
         if self.control == "yes":
             raise InputError("--control yes needs a build that edgerift makes; leave it out with --build")
-        original = given_original(self.original, trust=self.trust)
-        build = given_build(path, self.runtime, trust=self.trust)
-        described = fitting(zoo.load(self.original, trust=self.trust), described)
+        original = described_original(self.original, self.training, described, self.trust)
+        told = chosen_specification(self.build_input, path)
+        build = given_build(path, self.runtime, trust=self.trust, specification=told)
+        described = fitting(load_original(original), described)
         return _Examined(PairSettings(original=original, build=build), described, None)
 
     def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:
         program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted
         original_path = self.original or program_path.with_name("original.safetensors")
         program = given_program(program_path)
-        original = given_original(original_path, trust=self.trust)
+        original = described_original(original_path, self.training, described, self.trust)
         classes = Program.load(program_path).provenance.classes
-        described = fitting(zoo.load(original_path, trust=self.trust), described, classes)
+        described = fitting(load_original(original), described, classes)
         build = shipped_build(adapted, program, self.build, self.runtime, trust=self.trust)
         pair = PairSettings(original=original, program=program, build=build)
         if self.control != "yes":

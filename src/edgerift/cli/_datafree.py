@@ -11,7 +11,7 @@ from edgerift import zoo
 from edgerift.cli._fields import Shown
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
-from edgerift.extract import DATA_FREE, DataFree, Differences, Generator, Positives
+from edgerift.extract import DATA_FREE, DataFree, Differences, Positives
 from edgerift.images import ImagesSettings
 from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
@@ -102,8 +102,7 @@ def data_free_thief(
 ) -> DataFree:
     """Describe an attacker without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
 
-    Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack and for images that no generator can
-    make.
+    Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack.
     """
     if stealing.queries is not None or stealing.clone_epochs is not None:
         given = "--queries" if stealing.queries is not None else "--clone-epochs"
@@ -113,7 +112,6 @@ def data_free_thief(
     student = clone_network(stealing, architecture)
     # What cannot be made fails now rather than after the victim was trained.
     zoo.create(student, 2, size=victim.size or 32)
-    Generator(latent=1, size=victim.size or 32, width=2)
     fields: dict[str, Any] = dict(_DIGITS) if victim.source == "digits" else {}
     for name, value in (
         ("batch_size", stealing.clone_batch_size),

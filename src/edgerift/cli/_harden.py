@@ -71,7 +71,7 @@ class HardenCommand(Command):
     out: Annotated[Path, OUT]
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model, original.safetensors"""
+    """float model, or weights of --model"""
     runtime: Annotated[
         RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import tyro
-from pydantic import Field
 
 from edgerift import images
 from edgerift.cli._fields import Shown
 from edgerift.errors import ImagesWarning, InputError
-from edgerift.images import ImagesSettings
+from edgerift.images import ImagesSettings, ModelSize, size_text
 from edgerift.settings import Settings, is_folder
 from edgerift.steps import Store, default_root
 
@@ -25,6 +24,15 @@ LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(
     instance_from_str=lambda given: int(given[0]) if given[0].lstrip("-").isdecimal() else given[0],
     is_instance=lambda value: isinstance(value, int),
     str_from_instance=lambda value: [str(value)],
+)
+
+#: A size, whose own check words what is none.
+SIZE: Final = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="S|HxW",
+    instance_from_str=lambda given: given[0],
+    is_instance=lambda value: isinstance(value, int | str | tuple),
+    str_from_instance=lambda value: [size_text(value) if not isinstance(value, str) else value],
 )
 
 Json = Annotated[
@@ -50,8 +58,8 @@ class DataOptions(Settings):
     """image set by name, such as cifar10, a folder, an .npz file, or a Hugging Face id"""
     data_root: Annotated[Path | None, Shown(advanced=True, metavar="DIR", default="$EDGERIFT_DATA")] = None
     """folder with local copies of the image sets"""
-    size: Annotated[int, Field(ge=8, le=4096), Shown(metavar="PIXELS")] = 32
-    """resize images to PIXELS x PIXELS"""
+    size: Annotated[ModelSize, SIZE, Shown(metavar="S|HxW")] = 32
+    """resize images to S x S pixels, or to height H and width W, such as 96x160"""
     class_labels: Annotated[Literal["as-is", "renumbered"] | None, Shown(advanced=True)] = None
     """for numeric labels that do not start at 0: every number up to the highest is a class (as-is), or only the numbers
     that occur are, in ascending order (renumbered)"""

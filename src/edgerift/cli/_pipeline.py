@@ -14,11 +14,12 @@ from edgerift.adapt import (
     GivenOriginal,
     PtqSettings,
     QatSettings,
-    given_original,
     known_classes,
+    load_original,
     ptq,
 )
 from edgerift.cli._fields import Shown
+from edgerift.cli._specification import described_original, require_understood
 from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.deploy import (
     RUNTIMES,
@@ -33,6 +34,7 @@ from edgerift.deploy import (
     runtimes_for,
 )
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
+from edgerift.images import size_text
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -105,8 +107,11 @@ def find_source(
 ) -> Source:
     """Turn the options into an original, the one given or one trained; without a target it need not be quantizable."""
     if original is not None:
-        given = given_original(original, trust=trust)
-        return Source(given, fitting(zoo.load(original, trust=trust), described))
+        given = described_original(original, training, described, trust)
+        model = load_original(given)
+        described = fitting(model, described)
+        require_understood(model, described)
+        return Source(given, described)
     trained = train_recipe(described, training)
     if target is not None:
         _require_quantizable(trained, target)
@@ -148,14 +153,27 @@ def fitting(
     """
     described = in_order(known_classes(model) or classes, described)
     train = images.open_splits(described).train
-    zoo.check(model, len(train.classes))
+    _require_classes(model, len(train.classes))
     zoo.check_classes(known_classes(model), train.classes, train.name)
-    if model.architecture.size != described.size:
+    taken, given = model.architecture.shape, train.shape
+    if taken.size != given.size:
         raise ModelError(
-            f"model '{model.architecture.name}' was made for images of {model.architecture.size} pixels, "
-            f"the images are resized to {described.size}; pass --size {model.architecture.size}"
+            f"model '{model.architecture.name}' was made for images of {size_text(taken.size)} pixels, "
+            f"the images are resized to {size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
+    if given.channels > taken.channels:
+        raise ModelError(f"model '{model.architecture.name}' takes greyscale images, and those of {train.name} are not")
     return described
+
+
+def _require_classes(model: zoo.Classifier, classes: int) -> None:
+    given = model.architecture.specification
+    if given is not None and given.output.background is None and model.architecture.classes == classes + 1:
+        raise ModelError(
+            f"model '{model.architecture.name}' has {classes + 1} classes, the data has {classes}; if one of them is a "
+            "background, say so: --input background=first, or last"
+        )
+    zoo.check(model, classes)
 
 
 def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images.ImagesSettings:
@@ -177,10 +195,11 @@ def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images
 
 
 def network_name(original: TrainRecipe | GivenOriginal) -> str:
-    """Name the network of an original."""
+    """Name the network of an original; "" for one that came as a file and cannot be made by its name."""
     if isinstance(original, TrainRecipe):
         return original.architecture.name
-    return zoo.load(original.path, trust=original.trust).architecture.name
+    name = load_original(original).architecture.name if original.model is None else original.model
+    return "" if name in zoo.FILE_KINDS else name
 
 
 def shipped_build(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.cli._progress import Clock, duration
 from edgerift.extract import ExtractRecipe, Knockoff
+from edgerift.images import Size, extent
 from edgerift.steps import Progress, Store
 from edgerift.train import choose_device
 
@@ -35,12 +36,12 @@ def tell_price(
     progress("theft", 0, 0, note)
 
 
-def training_seconds(attack: Knockoff, images: int, size: int, clock: Clock = time.perf_counter) -> float:
-    """Estimate how long a clone trains on `images` of `size` pixels a side, from a few timed steps."""
+def training_seconds(attack: Knockoff, images: int, size: Size, clock: Clock = time.perf_counter) -> float:
+    """Estimate how long a clone trains on `images` of a size in pixels, from a few timed steps."""
     training = attack.training
     device = choose_device(training.device)
     student = zoo.create(attack.student, 10, size=size).to(device).train()
-    batch = torch.zeros(training.batch_size, 3, size, size, device=device)
+    batch = torch.zeros(training.batch_size, 3, *extent(size), device=device)
     labels = torch.zeros(training.batch_size, dtype=torch.int64, device=device)
     taken = []
     for _ in range(1 + _TIMED_STEPS):

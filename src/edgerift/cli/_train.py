@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import tyro
 from rich.text import Text
@@ -12,13 +12,16 @@ from rich.text import Text
 from edgerift import images, zoo
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
+from edgerift.cli._specification import INPUT
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
+from edgerift.errors import InputError
 from edgerift.measure import accuracy
 from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.steps import STORE_FILES, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
+DEFAULT_MODEL: Final = "resnet8"
 #: Digits are a thousand images: they need more epochs and take seconds.
 _EPOCHS = {"digits": 30}
 
@@ -27,11 +30,19 @@ class OriginalOptions(Settings):
     """How to train the original."""
 
     model: Annotated[
-        str,
-        Shown(text="architecture, or module:factory for one of your own", details=f"Names: {', '.join(zoo.names())}"),
-    ] = "resnet8"
+        str | None,
+        Shown(
+            text="architecture, or module:factory for one of your own",
+            details=f"Names: {', '.join(zoo.names())}, torchvision:NAME, timm:NAME",
+            default=DEFAULT_MODEL,
+        ),
+    ] = None
+    input: Annotated[str | None, INPUT] = None
+    """what the file of --original takes and answers"""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
     """first layers: for small images, or those for ImageNet"""
+    channels: Annotated[Literal[1, 3], Shown(advanced=True)] = 3
+    """input channels of the network: 3 takes greyscale images too, 1 takes nothing else"""
     pretrained: Annotated[bool, Shown(advanced=True)] = False
     """start from ImageNet weights (needs --stem imagenet and network access)"""
     epochs: Annotated[Times | None, Shown(default="30 for digits, else 20")] = None
@@ -48,6 +59,11 @@ class OriginalOptions(Settings):
     """device for all training"""
     seed: Annotated[Seed, Shown(details="It sets initialisation, shuffling, augmentation and splits")] = 0
     """seed of all random numbers"""
+
+    @property
+    def architecture(self) -> str:
+        """The architecture of what is trained."""
+        return DEFAULT_MODEL if self.model is None else self.model
 
 
 class TrainResult(Settings):
@@ -100,7 +116,7 @@ class Train(Command):
         )
         show(
             result,
-            Text(f"{self.original.model} on {self.data.data}: test accuracy {rate}\n{folder}"),
+            Text(f"{self.original.architecture} on {self.data.data}: test accuracy {rate}\n{folder}"),
             self.as_json,
         )
         return 0
@@ -109,10 +125,13 @@ class Train(Command):
 def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
     """Turn the options into the recipe of an original, for images that are resized to one size."""
     assert described.size is not None
+    if original.input is not None:
+        raise InputError("--input is for the weights of a file, and a model is trained here; leave it out")
     classes = class_count(described)
     architecture = zoo.Architecture(
-        name=original.model,
+        name=original.architecture,
         classes=classes,
+        channels=original.channels,
         size=described.size,
         stem=original.stem,
         pretrained=original.pretrained,
@@ -126,7 +145,8 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         device=original.device,
         seed=original.seed,
     )
-    zoo.create(original.model, classes, size=described.size, stem=original.stem)  # Fails now rather than later.
+    # Fails now rather than later.
+    zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
 
 

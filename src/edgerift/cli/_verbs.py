@@ -14,6 +14,7 @@ from edgerift.cli._doctor import Doctor
 from edgerift.cli._extract import ExtractCommand
 from edgerift.cli._fields import Command, Family
 from edgerift.cli._harden import HardenCommand
+from edgerift.cli._inspect import InspectCommand
 from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._store import STORE
 from edgerift.cli._study import STUDY
@@ -22,6 +23,7 @@ from edgerift.cli._train import Train
 GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
     "make a model": {"train": Train, "adapt": Adapt, "card": CardCommand},
     "examine it": {
+        "inspect": InspectCommand,
         "audit": AuditCommand,
         "replay": ReplayCommand,
         "extract": ExtractCommand,

@@ -22,7 +22,7 @@ from edgerift.cli._pipeline import (
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, ModelError
-from edgerift.images import ImagesSettings, open_splits
+from edgerift.images import ImagesSettings, open_splits, size_text
 from edgerift.settings import Settings, is_file, is_folder
 from edgerift.train import TrainRecipe
 
@@ -33,7 +33,7 @@ class VictimOptions(Settings):
     victim: Literal["build", "original"] = "build"
     """deployed build or float original"""
     original: Annotated[Path | None, Shown(metavar="FILE", default="train one")] = None
-    """float model, original.safetensors"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
     """program.safetensors, or a folder of `edgerift adapt` or `edgerift harden`, whose build becomes the victim"""
     build: Annotated[
@@ -110,9 +110,12 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
             "pass the --data it was made for"
         )
     zoo.check_classes(program.provenance.classes, train.classes, train.name)
-    if program.size != described.size:
+    taken, given = program.shape, train.shape
+    if taken.size != given.size:
         raise ModelError(
-            f"the program was made for images of {program.size} pixels, the images are resized to "
-            f"{described.size}; pass --size {program.size}"
+            f"the program was made for images of {size_text(taken.size)} pixels, the images are resized to "
+            f"{size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
+    if given.channels > taken.channels:
+        raise ModelError(f"the program takes greyscale images, and those of {train.name} are in colour")
     return described

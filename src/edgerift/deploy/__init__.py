@@ -7,6 +7,8 @@ from edgerift.deploy.builds._departure import leaves_program as leaves_program
 from edgerift.deploy.builds._fidelity import fidelity as fidelity
 from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
+from edgerift.deploy.builds._inspection import Inspection as Inspection
+from edgerift.deploy.builds._inspection import inspect_build as inspect_build
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
 from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
 from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin

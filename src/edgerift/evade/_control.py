@@ -23,7 +23,7 @@ class FloatBuild:
     path: Path = Path()
 
     def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`."""
+        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`."""
         return twin_scores(self.model, images)
 
     def fingerprint(self) -> Fingerprint:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from edgerift.errors import ModelError
 from edgerift.evade._attack import Attack
-from edgerift.evade._channels import shown
 from edgerift.evade._judge import Judge
 from edgerift.evade._objective import Objective, margin
 from edgerift.evade._pair import Steering
@@ -46,7 +45,10 @@ class Trace:
 
 @final
 class Engine:
-    """One search over uint8 images `[N,C,H,W]` with labels int64 `[N]`: what it moves are these C channels."""
+    """One search over uint8 images `[N,C,H,W]` with labels int64 `[N]`: what it moves are these C channels.
+
+    Of grey images that is the one channel that a camera records, whatever a model makes of it.
+    """
 
     def __init__(
         self,
@@ -60,19 +62,16 @@ class Engine:
         evasive: Tensor | None = None,
         slack: float = 0.0,
         batch_size: int = 64,
-        channels: int | None = None,
     ) -> None:
         """Prepare the search.
 
         `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a query only
-        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`. The
-        models are shown images of `channels` channels, by default as many as are moved; one channel is repeated.
+        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`.
         """
         self._images, self._labels = images, labels
         self._attack, self._objective, self._steering, self._judge = attack, objective, steering, judge
         self._evasive = torch.zeros(len(images), dtype=torch.bool) if evasive is None else evasive
         self._slack, self._batch_size = slack, batch_size
-        self._channels = images.shape[1] if channels is None else channels
         self._rule = step_rule(attack)
         self._device = device_of(steering)
         self._pending = collections.deque((row, 0) for row in range(len(images)))
@@ -151,7 +150,7 @@ class Engine:
             return
         chosen = due.nonzero()[:, 0]
         rows, asked = state["row"][chosen], candidates.index_select(0, chosen)
-        verdicts = self._judge.ask(shown(asked, self._channels), self._labels[rows])
+        verdicts = self._judge.ask(asked, self._labels[rows])
         trace = self.trace
         trace.build_questions[rows] += 1
         trace.original_questions[rows] += verdicts.asked_original
@@ -204,11 +203,10 @@ class Engine:
         balances = self._attack.rule == "balance"
         kept = images.requires_grad_(True)
         lost = images.detach().clone().requires_grad_(True) if balances else kept
-        seen = shown(lost, self._channels)
         original = images.new_empty(0)
         if self._attack.reads_original:
-            original = self._steering.original(seen if kept is lost else shown(kept, self._channels))
-        adapted = tuple(module(seen) for module in self._steering.adapted)
+            original = self._steering.original(kept)
+        adapted = tuple(module(lost) for module in self._steering.adapted)
         if balances:
             slope = _both_sides(kept, lost, *self._attack.objective.sides(original, adapted, labels))
         else:

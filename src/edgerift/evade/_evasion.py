@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import torch
 from safetensors.torch import save
@@ -14,9 +14,12 @@ from torch import Tensor
 from edgerift.errors import InputError, RecipeError, first_line
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import is_beyond_top5, is_evasive
+from edgerift.images import is_grey
 from edgerift.measure import Rate
 from edgerift.settings import parse_json
 from edgerift.steps import read_tensors, write_whole
+
+_IMAGES: Final = ("clean", "images", "last")
 
 
 @final
@@ -40,7 +43,7 @@ class Evasion:
     """The result of a search: one row for each attacked image, tensors on the CPU.
 
     - `index`, `labels` int64 `[N]`: the image's place in the image set, and its label.
-    - `clean`, `images`, `last` uint8 `[N,3,H,W]`: before the attack; the first evasive image, or the last candidate
+    - `clean`, `images`, `last` uint8 `[N,C,H,W]`: before the attack; the first evasive image, or the last candidate
       where there was none; the last candidate.
     - `clean_original`, `clean_build`, `original`, `build`, `last_original`, `last_build` float32 `[N,K]`: logits of
       `clean`, of `images` (for evasive ones, decoded from their PNG file) and of `last`.
@@ -146,6 +149,9 @@ class Evasion:
         """Read a result; raises `InputError` for any other file."""
         about, tensors = read_tensors(path, lambda reason: InputError(f"{path} is no result of a search: {reason}"))
         try:
+            # Version 0.1 wrote grey images with three equal channels.
+            if all(tensors[name].shape[1] == 3 and is_grey(tensors[name]) for name in _IMAGES):
+                tensors = {**tensors, **{name: tensors[name][:, :1].contiguous() for name in _IMAGES}}
             return Evasion(
                 attack=Attack.model_validate_json(about["attack"]),
                 data=about["data"],
@@ -153,7 +159,7 @@ class Evasion:
                 dropped=Dropped(*map(int, parse_json(about["dropped"]))),
                 **tensors,
             )
-        except (RecipeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (RecipeError, KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
             raise InputError(f"{path} is no result of a search: {first_line(error)}") from None
 
     def _rate(self, hits: Tensor) -> Rate:

@@ -56,7 +56,7 @@ class Judge:
         self._original = module_logits(victim.folded_original, "the original")
 
     def ask(self, images: Tensor, labels: Tensor) -> Verdicts:
-        """Judge uint8 images `[N,3,H,W]` with labels `[N]`, both on the CPU."""
+        """Judge uint8 images `[N,C,H,W]` with labels `[N]`, both on the CPU."""
         build = finite(self._victim.build_scores(images, labels), "build")
         fooled = build.argmax(1) != labels
         asked = _build_falls(build, labels, self._attack)

@@ -29,7 +29,7 @@ def rank_layers(
 ) -> tuple[LayerEffect, ...]:
     """Rank the quantized layers of a program by the wrong answers that each one's return to float makes right.
 
-    Asked are the images (uint8 `[N,3,H,W]`, labels int64 `[N]`) that the program's twin with graph arithmetic gets
+    Asked are the images (uint8 `[N,C,H,W]`, labels int64 `[N]`) that the program's twin with graph arithmetic gets
     wrong, of every layer the same; see :func:`edgerift.deploy.restored_twin` for what is restored, and for
     `original_weights`. The most healing layer comes first, equal ones in the program's order. The answer is empty when
     the twin gets no image wrong.

@@ -14,14 +14,15 @@ from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, own
 from edgerift.errors import InputError, ModelError
 from edgerift.evade._objective import margin
 from edgerift.evade._queried import QueriedModule
+from edgerift.images import ImageShape
 from edgerift.measure import Logits, LogitsModule
-from edgerift.zoo import frozen_copy
+from edgerift.zoo import frozen_copy, taking
 
 
 @final
 @dataclass(frozen=True)
 class Steering:
-    """The modules that a search takes its gradients from: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
+    """The modules that a search takes its gradients from: images float32 `[N,C,H,W]` in `[0,1]` to logits `[N,K]`.
 
     They are what the attacker knows. White box: a copy of the original and each build's twin. An attacker who lacks a
     model uses a surrogate instead; the true models still judge. A module that is in training mode, has parameters that
@@ -44,6 +45,10 @@ class Steering:
         first, *others = (copy.deepcopy(module).to(device) for module in (self.original, *self.adapted))
         return Steering(first, tuple(others))
 
+    def taking(self, shape: ImageShape) -> Steering:
+        """Let modules that take three channels, and say so by an error alone, take grey images of this shape."""
+        return Steering(taking(self.original, shape), tuple(taking(module, shape) for module in self.adapted))
+
     def on_logits(self) -> Steering:
         """Wrap every module to answer float32 logits, and refuse one without a gradient."""
         return Steering(
@@ -64,10 +69,10 @@ class Victim(Protocol):
         """The float model in a cheaper form."""
 
     def original_scores(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the original's logits `[N,K]`."""
+        """Answer uint8 images `[N,C,H,W]` with the original's logits `[N,K]`."""
 
     def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the logits `[N,K]` of the build that has to be fooled."""
+        """Answer uint8 images `[N,C,H,W]` with the logits `[N,K]` of the build that has to be fooled."""
 
     def white_box(self) -> Steering:
         """Make the modules whose gradients a white-box attacker has."""
@@ -92,11 +97,11 @@ class Pair:
         object.__setattr__(self, "original", frozen_copy(self.original).cpu())
 
     def original_scores(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the original's logits, float32 `[N,K]` on the CPU."""
+        """Answer uint8 images `[N,C,H,W]` with the original's logits, float32 `[N,K]` on the CPU."""
         return self._original_logits(images).cpu()
 
     def build_scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the build's logits, float32 `[N,K]` on the CPU."""
+        """Answer uint8 images `[N,C,H,W]` with the build's logits, float32 `[N,K]` on the CPU."""
         return self._build_logits(images).detach().cpu()
 
     def white_box(self) -> Steering:
@@ -164,11 +169,11 @@ class Fleet:
         return self.members[0].original
 
     def original_scores(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with the original's logits, float32 `[N,K]`."""
+        """Answer uint8 images `[N,C,H,W]` with the original's logits, float32 `[N,K]`."""
         return self.members[0].original_scores(images)
 
     def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Answer each uint8 image `[N,3,H,W]` with logits `[N,K]` of the build most confident of its label `[N]`."""
+        """Answer each uint8 image `[N,C,H,W]` with logits `[N,K]` of the build most confident of its label `[N]`."""
         answers = torch.stack([member.build_scores(images) for member in self.members])
         margins = torch.stack([margin(scores, labels) for scores in answers])
         # At a margin of exactly zero a build may be right or wrong; one that is right ranks above one that is wrong.

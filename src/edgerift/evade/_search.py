@@ -12,7 +12,6 @@ from edgerift.adapt import require_repeatable
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.evade._attack import Attack
-from edgerift.evade._channels import held, shown
 from edgerift.evade._engine import Engine, Trace, device_of
 from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
@@ -24,6 +23,7 @@ from edgerift.images import ImageSet, to_float
 from edgerift.measure import predict_all
 from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
+from edgerift.zoo import taking
 
 #: With how many images the original is queried twice.
 _REPEATED: Final = 4
@@ -60,7 +60,7 @@ def search(
     as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
     the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
     on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a
-    grey set stay grey: their three channels move as one. A batch size changes the speed, not the result.
+    grey set have one channel, and so stay grey. A batch size changes the speed, not the result.
 
     Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
     :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
@@ -96,7 +96,8 @@ def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -
     """Choose the images that both models label correctly, or all of them, and count the others by who is wrong."""
     labels = image_set.labels
     if len(labels):
-        require_repeatable(victim.original, to_float(image_set.images[:_REPEATED].contiguous()))
+        asked = to_float(image_set.images[:_REPEATED].contiguous())
+        require_repeatable(taking(victim.original, image_set.shape), asked)
     original = predict_all(victim.original_scores, image_set)
     build = finite(victim.build_scores(image_set.images, labels), "build")
     if original.shape != build.shape:
@@ -137,10 +138,10 @@ def search_selected(
             raise RecipeError(f"objective '{attack.objective.name}' is a function; pass it as objective=")
         objective = attack.objective
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    steering = steering.on_logits()
+    steering = steering.taking(image_set.shape).on_logits()
     _require_target(attack, len(image_set.classes))
     engine = Engine(
-        held(images, grey=image_set.grey),
+        images,
         labels,
         attack,
         objective,
@@ -149,7 +150,6 @@ def search_selected(
         evasive=is_evasive(chosen.original, chosen.build, labels, attack),
         slack=_slack(chosen, steering, images) if attack.ask == "near" else 0.0,
         batch_size=batch_size,
-        channels=images.shape[1],
     )
     for done in engine.run():
         progress("search", done, len(images))
@@ -159,7 +159,7 @@ def search_selected(
 def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
     """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    found, last = (shown(candidates, images.shape[1]) for candidates in (trace.found, trace.last))
+    found, last = trace.found, trace.last
     last_original, last_build = _scores(victim, last, labels, chosen)
     same = bool((found == last).all())
     original, build = (last_original, last_build) if same else _scores(victim, found, labels, chosen)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgerift import zoo
+from edgerift.images import Size
 
 
 @final
@@ -16,12 +17,12 @@ class Vote(nn.Module):
     """An ensemble of clones: the logarithm of the mean of their posteriors; a single one answers its own logits."""
 
     def __init__(self, clones: Sequence[nn.Module]) -> None:
-        """Take clones from images `[N,3,H,W]` in [0, 1] to logits `[N,K]`."""
+        """Take clones from images `[N,C,H,W]` in [0, 1] to logits `[N,K]`."""
         super().__init__()
         self.clones = nn.ModuleList(clones)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Answer images `[N,3,H,W]` in [0, 1] with logits `[N,K]`."""
+        """Answer images `[N,C,H,W]` in [0, 1] with logits `[N,K]`."""
         answers = [clone(images) for clone in self.clones]
         if len(answers) == 1:
             only: Tensor = answers[0]
@@ -30,7 +31,7 @@ class Vote(nn.Module):
         return voted - voted.mean(1, keepdim=True)
 
 
-def make_clones(student: str, count: int, classes: int, size: int, seed: int) -> list[zoo.Classifier]:
+def make_clones(student: str, count: int, classes: int, size: Size, seed: int) -> list[zoo.Classifier]:
     """Make `count` networks of the zoo, each from a seed of its own."""
     architecture = zoo.Architecture(name=student, classes=classes, size=size)
     return [zoo.from_architecture(architecture, seed=seed + 1000 * number) for number in range(count)]

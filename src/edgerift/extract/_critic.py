@@ -7,12 +7,17 @@ from typing import Final, final
 import torch
 from torch import Tensor, nn
 
+from edgerift.images import in_channels
+
 _PENALTY: Final = 10.0
 
 
 @final
 class Critic(nn.Module):
-    """A small convolutional network from images `[N,3,H,W]` in [0, 1] to one number each, high for real ones."""
+    """A small convolutional network from images `[N,C,H,W]` in [0, 1] to one number each, high for real ones.
+
+    The one channel of grey images is repeated.
+    """
 
     def __init__(self) -> None:
         """Make one for images of any size from 8 pixels a side, its weights drawn from torch's global state."""
@@ -23,8 +28,8 @@ class Critic(nn.Module):
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Answer images `[N,3,H,W]` in [0, 1] with `[N]`."""
-        found: Tensor = self.body(2 * images - 1)
+        """Answer images `[N,C,H,W]` in [0, 1] with `[N]`."""
+        found: Tensor = self.body(2 * in_channels(images, 3) - 1)
         return found.squeeze(1)
 
 

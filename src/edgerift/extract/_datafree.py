@@ -16,6 +16,7 @@ from edgerift.extract._datafree_run import Attacking
 from edgerift.extract._generator import Generator
 from edgerift.extract._oracle import Oracle
 from edgerift.extract._ranks import Ranks
+from edgerift.images import Size, extent, read_size
 from edgerift.steps import Progress, silent
 from edgerift.train import choose_device, repeatable
 
@@ -29,7 +30,7 @@ _Module = TypeVar("_Module", bound=nn.Module)
 class DataFreeClone(NamedTuple):
     """A model stolen without images, in evaluation mode, on the CPU, and how it was stolen.
 
-    `model` answers images `[N,3,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
+    `model` answers images `[N,C,H,W]` in [0, 1] with logits `[N,K]`; its `clones` are one or several. `generator` made
     the queries.
     """
 
@@ -43,7 +44,7 @@ def data_free(
     attack: AttackName | DataFree,
     *,
     classes: int,
-    size: int,
+    size: Size,
     grey: bool = False,
     positives: Tensor | None = None,
     observe: Observe | None = None,
@@ -53,11 +54,11 @@ def data_free(
     fabric: Fabric | None = None,
     **settings_fields: Any,
 ) -> DataFreeClone:
-    """Steal a victim of `classes` classes that takes images of `size` pixels a side, without any image of its kind.
+    """Steal a victim of `classes` classes that takes images of a size, without any image of its kind.
 
     As many iterations as the victim's budget is enough for; see :class:`DataFree` for the attacks, whose fields
     `settings_fields` are. With `grey`, for a victim of grey images, the generator makes nothing else. `positives` uint8
-    `[N,3,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` of the budget;
+    `[N,C,H,W]` are the attacker's own images, for MAZE-PD. `observe` measures the clone at `points` of the budget;
     nothing is selected by it. With `checkpoint`, and a ledger behind the victim, a killed attack resumes to the same
     clone, and pays for no image twice; the file, and a replay memory beside it, are the caller's to remove.
 
@@ -71,7 +72,7 @@ def data_free(
     chosen, ranks = _chosen(attack, settings_fields), Ranks(fabric)
     _require_budget(chosen, ranks, victim)
     _require_points(points)
-    _require_positives(chosen, positives, size)
+    _require_positives(chosen, positives, read_size(size), grey=grey)
     device = choose_device(chosen.device)
     with repeatable(device):
         attacker = Attacking(
@@ -79,7 +80,7 @@ def data_free(
             victim,
             ranks,
             classes=classes,
-            size=size,
+            size=read_size(size),
             grey=grey,
             positives=positives,
             device=device,
@@ -124,15 +125,17 @@ def _require_points(points: int) -> None:
         raise InputError(f"points={points}; the clone is measured at 1 place of the budget at least")
 
 
-def _require_positives(chosen: DataFree, positives: Tensor | None, size: int) -> None:
+def _require_positives(chosen: DataFree, positives: Tensor | None, size: Size, *, grey: bool) -> None:
     if chosen.positives is None:
         if positives is not None:
             raise InputError("positives were given, and the attack uses none; set its field positives")
         return
+    height, width = extent(size)
+    allowed = [("uint8", (channels, height, width)) for channels in ((1,) if grey else (1, 3))]
     shape = None if positives is None else (str(positives.dtype).removeprefix("torch."), tuple(positives.shape[1:]))
-    if positives is None or shape != ("uint8", (3, size, size)) or len(positives) < chosen.positives.count:
+    if positives is None or shape not in allowed or len(positives) < chosen.positives.count:
         given = "none" if positives is None else f"{len(positives)} of {shape}"
         raise InputError(
-            f"the attack uses {chosen.positives.count} images of the attacker's own, uint8 [N,3,{size},{size}]; "
-            f"got {given}"
+            f"the attack uses {chosen.positives.count} images of the attacker's own, uint8 "
+            f"[N,{1 if grey else 3},{height},{width}]; got {given}"
         )

@@ -161,7 +161,7 @@ class DataFreeRecipe(Recipe):
                 oracle,
                 self.attack,
                 classes=len(test.classes),
-                size=test.size,
+                size=test.shape.size,
                 grey=test.grey and not self.in_colour,
                 positives=self._positives(splits.train),
                 observe=_Observer(self, victim, smooth, test) if ranks.rank == 0 else None,

@@ -27,6 +27,7 @@ from edgerift.extract._oracle import Oracle
 from edgerift.extract._ranks import Ranks
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Standing, read_state, write_state
+from edgerift.images import ImageShape, Size, extent
 from edgerift.steps import Progress
 from edgerift.train import derived_seed, seeded_layers
 
@@ -45,7 +46,7 @@ class Attacking:
         ranks: Ranks,
         *,
         classes: int,
-        size: int,
+        size: Size,
         grey: bool,
         positives: Tensor | None,
         device: torch.device,
@@ -53,7 +54,8 @@ class Attacking:
     ) -> None:
         """Make the networks; raises what :class:`Iteration` does."""
         self._chosen, self._victim, self._ranks, self._device = chosen, victim, ranks, device
-        self._checkpoint, self._classes, self._size = checkpoint, classes, size
+        self._checkpoint, self._classes = checkpoint, classes
+        self._shape = ImageShape(1 if grey else 3, *extent(size))
         self._asked = chosen.queries // ranks.world_size
         self._total = victim.streamable // self._asked
         # What a process draws is its own, what it begins with is everybody's.
@@ -137,7 +139,7 @@ class Attacking:
         self._victim.seek(found.streamed)
         if iteration.replay is not None:
             kind = torch.uint8 if self._victim.pixels == "whole" else torch.float32
-            image, answer = torch.zeros(1, 3, self._size, self._size, dtype=kind), torch.zeros(1, self._classes)
+            image, answer = torch.zeros(1, *self._shape, dtype=kind), torch.zeros(1, self._classes)
             iteration.replay.restore(found.remembered, image, answer)
         self._seen = _seen(found.clone_losses, found.zero_shares, self._device)
         return found.iteration, _CURVE.validate_json(found.curve)
@@ -166,7 +168,7 @@ class Attacking:
         self._victim.settle()
 
 
-def _networks(chosen: DataFree, classes: int, size: int, grey: bool) -> Networks:
+def _networks(chosen: DataFree, classes: int, size: Size, grey: bool) -> Networks:
     clones = Vote(make_clones(chosen.student, chosen.clones, classes, size, derived_seed(chosen.seed, 0, "clone")))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derived_seed(chosen.seed, 0, "generator"))
@@ -174,7 +176,7 @@ def _networks(chosen: DataFree, classes: int, size: int, grey: bool) -> Networks
         return Networks(made, clones, Critic() if chosen.positives else None)
 
 
-def _key(chosen: DataFree, classes: int, size: int, grey: bool, victim: Oracle, positives: Tensor | None) -> str:
+def _key(chosen: DataFree, classes: int, size: Size, grey: bool, victim: Oracle, positives: Tensor | None) -> str:
     facts = [chosen.model_dump_json(), classes, size, grey, victim.streamable, victim.pixels]
     digest = hashlib.sha256(json.dumps(facts).encode())
     if positives is not None:

@@ -54,7 +54,7 @@ class Differences(Settings):
 class Estimate(NamedTuple):
     """A gradient estimated at points, and what the victim answered there.
 
-    `gradient` `[N,3,H,W]` of the loss of each point; `answers` `[N,K]` at the points themselves, None where they were
+    `gradient` `[N,C,H,W]` of the loss of each point; `answers` `[N,K]` at the points themselves, None where they were
     not queried; `zero_share` the share of directions along which the victim's answers did not change at all.
     """
 
@@ -75,9 +75,9 @@ def sphere(points: Tensor, count: int, generator: torch.Generator, *, antithetic
 def estimate(
     ask: Ask, clone: Ask, points: Tensor, loss: Loss, settings: Differences, generator: torch.Generator
 ) -> Estimate:
-    """Estimate the gradient of `loss(clone, victim)` at points `[N,3,H,W]` before their tanh, for each point.
+    """Estimate the gradient of `loss(clone, victim)` at points `[N,C,H,W]` before their tanh, for each point.
 
-    `ask` answers images float32 `[M,3,H,W]` in [0, 1] with posteriors `[M,K]` on the same device. All points are asked
+    `ask` answers images float32 `[M,C,H,W]` in [0, 1] with posteriors `[M,K]` on the same device. All points are asked
     about at once. The clone is used as it stands, in whichever mode it is.
     """
     points = points.detach()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
+from edgerift import zoo
 from edgerift.errors import ModelError
 from edgerift.extract._clones import Vote, class_imbalance, disagreement
 from edgerift.extract._critic import Critic, critic_loss
@@ -20,8 +21,11 @@ from edgerift.extract._ranks import Ranks
 from edgerift.extract._recovery import total_loss
 from edgerift.extract._replay import Replay
 from edgerift.extract._state import Parts
-from edgerift.images import to_float
+from edgerift.images import ImageShape, in_channels, to_float
 from edgerift.train import exact_float32
+
+#: Any shape of images in colour: a clone that does not say what it takes, takes them.
+_COLOUR: Final = ImageShape(3, 1, 1)
 
 
 class Asked(NamedTuple):
@@ -72,6 +76,7 @@ class Iteration:
         self._positives, self._critic = positives, critic
         self._ranks, self._batch_size = ranks, settings.batch_size // ranks.world_size
         self._device = next(generator.parameters()).device
+        self._channels = zoo.channels_of(clones.clones[0], _COLOUR)
         self._descents = {"generator": settings.generator, "clones": settings.clone}
         self._optimizers = {
             "generator": optimizer(generator, settings.generator),
@@ -131,6 +136,8 @@ class Iteration:
         if every is None:
             return images
         channel = torch.randint(3, (1,), generator=draws, device=self._device)
+        if images.shape[1] == 1:
+            return images
         is_grey = (torch.arange(len(images), device=self._device) % every == 0).view(-1, 1, 1, 1)
         return torch.where(is_grey, images.index_select(1, channel), images)
 
@@ -220,14 +227,14 @@ class Iteration:
             self._optimizers["critic"].step()
 
     def _voted(self, images: Tensor) -> Tensor:
-        images = images.contiguous(memory_format=torch.channels_last)
-        answers: Tensor = self._members[0](images) if len(self._members) == 1 else self.clones(images)
+        shown = in_channels(images, self._channels).contiguous(memory_format=torch.channels_last)
+        answers: Tensor = self._members[0](shown) if len(self._members) == 1 else self.clones(shown)
         return answers
 
     def _logits_of_each(self, images: Tensor) -> Tensor:
         """Answer `[C,N,K]`, in float32 unless in training: fewer bits round away what the generator looks for."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        return torch.stack([clone(images) for clone in self._members])
+        shown = in_channels(images, self._channels).contiguous(memory_format=torch.channels_last)
+        return torch.stack([clone(shown) for clone in self._members])
 
     def _logits_in_training(self, images: Tensor) -> Tensor:
         with self._autocast():

@@ -17,7 +17,7 @@ from edgerift.extract._stream_format import answers_path, checksum, read_batches
 class KeptAnswers(NamedTuple):
     """The answers to one batch of generated images, which are not kept themselves.
 
-    `images` is the XXH3 checksum of the batch as the victim saw it: uint8 `[N,3,H,W]`, or float32 where the oracle
+    `images` is the XXH3 checksum of the batch as the victim saw it: uint8 `[N,C,H,W]`, or float32 where the oracle
     answers floats as they are. `answers` are posterior probabilities float32 `[N,K]` on the CPU, as the attacker got
     them.
     """

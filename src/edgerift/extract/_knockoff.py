@@ -18,7 +18,7 @@ from edgerift.errors import BudgetError, InputError, RecipeError
 from edgerift.extract._inversion import learn_inversion
 from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
-from edgerift.images import Augmentation, ImageSet
+from edgerift.images import Augmentation, ImageSet, Size
 from edgerift.settings import Count, Seed, Settings, Times
 from edgerift.steps import Progress, silent
 from edgerift.train import History, TrainSettings, augment, run
@@ -68,7 +68,7 @@ class Clone(NamedTuple):
     """A stolen model, in evaluation mode, and how it was stolen.
 
     `history` has each epoch's figures on the images that were given to measure on. `questions` are the images
-    `[M,3,H,W]` of the query set that were queried, `answers` float32 `[M,K]` what the clone was trained on.
+    `[M,C,H,W]` of the query set that were queried, `answers` float32 `[M,K]` what the clone was trained on.
     """
 
     model: nn.Module
@@ -115,12 +115,12 @@ def knockoff(
     _require_sizes(queries, measured_on)
     if not isinstance(student, nn.Module):
         # A student that cannot be made has to be known before anything is paid.
-        _blank(chosen, 2, queries.size)
+        _blank(chosen, 2, queries.shape.size)
     drawn = _drawn(queries, victim, chosen)
     questions, answers = _asked(victim, drawn, chosen, progress)
     targets = _counteracted(answers, chosen)
     stolen = _labelled(questions, targets, measured_on)
-    model = student if isinstance(student, nn.Module) else _blank(chosen, answers.shape[1], queries.size)
+    model = student if isinstance(student, nn.Module) else _blank(chosen, answers.shape[1], queries.shape.size)
     trained = run(
         model,
         stolen,
@@ -146,14 +146,14 @@ def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[st
 
 
 def _require_sizes(queries: ImageSet, measured_on: ImageSet | None) -> None:
-    if measured_on is not None and measured_on.size != queries.size:
+    if measured_on is not None and measured_on.shape.size != queries.shape.size:
         raise InputError(
-            f"queries of {queries.size}x{queries.size} pixels and images to measure on of "
-            f"{measured_on.size}x{measured_on.size}; resize both to the victim's input size"
+            f"queries of {queries.shape} and images to measure on of {measured_on.shape} (channels x height x width); "
+            "resize both to the victim's input size"
         )
 
 
-def _blank(chosen: Knockoff, classes: int, size: int) -> nn.Module:
+def _blank(chosen: Knockoff, classes: int, size: Size) -> nn.Module:
     return zoo.from_architecture(zoo.Architecture(name=chosen.student, classes=classes, size=size), seed=chosen.seed)
 
 
@@ -188,7 +188,7 @@ def _asked(victim: Oracle, drawn: ImageSet, chosen: Knockoff, progress: Progress
 
 
 def _views(drawn: ImageSet, chosen: Knockoff) -> Iterator[Tensor]:
-    """Make the views of the images: uint8 `[N,3,H,W]` each, the images themselves first."""
+    """Make the views of the images: uint8 `[N,C,H,W]` each, the images themselves first."""
     yield drawn.images
     generator = torch.Generator().manual_seed(chosen.seed)
     for _ in range(chosen.views - 1):

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, is_unwritten, locked, warn_of_zeros, write_all
+from edgerift.images import in_channels
 from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
@@ -43,7 +44,11 @@ class _Mark(NamedTuple):
 
 
 def image_keys(images: Tensor) -> list[bytes]:
-    """Name each image of a uint8 batch `[N,3,H,W]` by the 16 bytes of its XXH3 hash, the shape taken into account."""
+    """Name each image of a uint8 batch `[N,C,H,W]` by the 16 bytes of its XXH3 hash, the shape taken into account.
+
+    A grey image has the name of the same one in three equal channels, as ledgers of version 0.1 hold it.
+    """
+    images = in_channels(images, 3)
     rows = images.detach().cpu().contiguous().reshape(len(images), -1).numpy()
     shape = images.shape[2] << 16 | images.shape[3]
     digest = xxhash.xxh3_128_digest

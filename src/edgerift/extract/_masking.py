@@ -70,7 +70,7 @@ def masking(
 ) -> Masking:
     """Compare a victim's finite differences, as an attack takes them, with the slopes of a differentiable model of it.
 
-    `answer` gives the victim's posteriors `[N,K]` for images float32 `[N,3,H,W]` in [0, 1], as the attack would get
+    `answer` gives the victim's posteriors `[N,K]` for images float32 `[N,C,H,W]` in [0, 1], as the attack would get
     them; `smooth` is a module from the same images to logits, which is differentiated. Only the victim's part of the
     loss changes from end to end of a difference: the clone's logits are those at the point.
     """

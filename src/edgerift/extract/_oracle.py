@@ -21,7 +21,7 @@ from edgerift.deploy import Build
 from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.extract._stream import Stream
-from edgerift.images import to_float
+from edgerift.images import in_channels, shape_of, to_float
 from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
 from edgerift.steps import Progress, silent
 from edgerift.train import exact_float32
@@ -38,7 +38,7 @@ Answer: TypeAlias = Callable[[Tensor], Tensor]
 class Oracle:
     """The only way from an attack to a victim: uint8 images in, posterior probabilities out, each image paid for.
 
-    The victim is a build, a float model, or any function from uint8 images `[N,3,H,W]` to logits or probabilities
+    The victim is a build, a float model, or any function from uint8 images `[N,C,H,W]` to logits or probabilities
     `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells. Its answers are
     softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode (top-k,
     rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
@@ -118,17 +118,13 @@ class Oracle:
         return max(0, self._budget - self.spent)
 
     def ask(self, images: Tensor, progress: Progress = silent) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with posterior probabilities float32 `[N,K]`.
+        """Answer uint8 images `[N,C,H,W]` with posterior probabilities float32 `[N,K]`.
 
         Raises :class:`~edgerift.errors.BudgetError` when not all images that are new can be paid for; then none of
         them is.
         """
         images = images_of(images)
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
-            raise InputError(
-                f"an oracle needs uint8 images [N,3,H,W], at least one; got "
-                f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
-            )
+        _require_images(images, torch.uint8, "uint8 images [N,C,H,W] of 1 or 3 channels")
         keys = image_keys(images)
         with self._lock:
             new = self._ledger.missing(keys)
@@ -151,18 +147,14 @@ class Oracle:
             return len(keys) if len(new) <= self.remaining else new[self.remaining]
 
     def stream(self, images: Tensor) -> Tensor:
-        """Answer generated images float32 `[N,3,H,W]` in [0, 1] with posterior probabilities float32 `[N,K]`.
+        """Answer generated images float32 `[N,C,H,W]` in [0, 1] with posterior probabilities float32 `[N,K]`.
 
         The images are rounded to whole grey levels unless the oracle takes floats. Answers lie on the images' device.
         Raises :class:`~edgerift.errors.BudgetError` when not all can be paid for, and
         :class:`~edgerift.errors.ModelError` when not all pixels are finite; then none of them is paid for.
         """
         images = images_of(images)
-        if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
-            raise InputError(
-                f"an oracle needs generated images as float32 [N,3,H,W], at least one; got "
-                f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
-            )
+        _require_images(images, torch.float32, "generated images as float32 [N,C,H,W] of 1 or 3 channels")
         answer = self._answer if self._answer_floats is None else self._answer_floats
         asked = to_whole(images) if self._answer_floats is None else finite(images.detach())
         with self._lock:
@@ -207,7 +199,7 @@ class Oracle:
 
 
 def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
-    """Ask a victim of one's own about uint8 images `[N,3,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
+    """Ask a victim of one's own about uint8 images `[N,C,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
     They are queried in the same parts as :class:`Oracle` takes. A module may be queried with float32 images in
     [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
@@ -215,6 +207,12 @@ def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: b
     """
     logits = _reading(victim, floats=floats)
     return torch.cat([_posteriors(logits, part) for part in images_of(images).split(_PART)])
+
+
+def _require_images(images: Tensor, kind: torch.dtype, needed: str) -> None:
+    if images.dtype != kind or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        given = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
+        raise InputError(f"an oracle needs {needed}, at least one; got {given}")
 
 
 def to_whole(images: Tensor) -> Tensor:
@@ -265,7 +263,7 @@ def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Lo
     def predict(images: Tensor) -> Tensor:
         # Small differences of the answers are to be the victim's own.
         with exact_float32():
-            asked = images.to(device)
+            asked = in_channels(images.to(device), zoo.channels_of(module, shape_of(images)))
             return torch.cat([module(part if floats else to_float(part)) for part in asked.split(_BATCH)])
 
     return Logits(predict, "the victim", MODULE_CALL, asks_more=False)

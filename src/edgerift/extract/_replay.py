@@ -44,7 +44,7 @@ class Replay:
         return min(self.added, self._capacity)
 
     def add(self, images: Tensor, answers: Tensor) -> None:
-        """Add images `[N,3,H,W]` and answers `[N,K]`, in place of the oldest ones when the memory is full."""
+        """Add images `[N,C,H,W]` and answers `[N,K]`, in place of the oldest ones when the memory is full."""
         if self._images is None or self._answers is None:
             self._begin(images, answers)
         assert self._images is not None

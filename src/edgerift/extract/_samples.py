@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from edgerift.extract._generator import Generator, squashed
+from edgerift.images import in_channels
 from edgerift.steps import write_whole
 
 _SIDE: Final = 8
@@ -28,9 +29,9 @@ def draw_samples(generator: Generator, latent: int, path: Path, seed: int = 0) -
     with torch.no_grad():
         images = squashed(generator(torch.randn(_SIDE * _SIDE, latent, generator=draws)))
     scale = max(1, _PIXELS // images.shape[2])
-    large = F.interpolate(images.mul(255).round().to(torch.uint8), scale_factor=scale)
+    large = F.interpolate(in_channels(images, 3).mul(255).round().to(torch.uint8), scale_factor=scale)
     sheet = F.pad(large, (1, 1, 1, 1), value=255).unflatten(0, (_SIDE, _SIDE)).permute(0, 3, 1, 4, 2)
-    side = large.shape[2] + 2
+    height, width = large.shape[2] + 2, large.shape[3] + 2
     buffer = io.BytesIO()
-    PIL.Image.fromarray(sheet.reshape(_SIDE * side, _SIDE * side, 3).numpy()).save(buffer, "PNG")
+    PIL.Image.fromarray(sheet.reshape(_SIDE * height, _SIDE * width, 3).numpy()).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())

@@ -104,7 +104,7 @@ class Stream:
         return answers
 
     def append(self, images: Tensor, answers: Tensor) -> None:
-        """Pay for a batch of new images `[N,3,H,W]` with answers float32 `[N,K]` on the CPU: all of it or nothing."""
+        """Pay for a batch of new images `[N,C,H,W]` with answers float32 `[N,K]` on the CPU: all of it or nothing."""
         if self._path is not None:
             block = Block(self._place, answers.numpy())
             batch = Batch(len(images), checksum(images), rows_checksum(block.rows))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import is_unwritten
+from edgerift.images import in_channels
 
 _FORMAT: Final = "edgerift-stream-1"
 _LONGEST_HEADER: Final = 65536
@@ -48,8 +49,11 @@ def answers_path(path: Path) -> Path:
 
 
 def checksum(images: Tensor) -> int:
-    """Compute the XXH3 of a batch's bytes, its type and shape taken into account."""
-    rows = images.detach().cpu().contiguous()
+    """Compute the XXH3 of a batch's bytes, its type and shape taken into account; a grey image counts in colour.
+
+    So do the ledgers of version 0.1, whose grey images had three equal channels.
+    """
+    rows = in_channels(images, 3).detach().cpu().contiguous()
     shape = xxhash.xxh3_64_intdigest(f"{rows.dtype} {tuple(rows.shape)}".encode())
     return xxhash.xxh3_64_intdigest(rows.numpy().data, shape)
 

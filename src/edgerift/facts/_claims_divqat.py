@@ -29,7 +29,7 @@ def _stolen(
     priced: bool = False,
 ) -> Stated:
     """State a claim about the attacker's error on one victim minus that on another; about all targets with one."""
-    where = {"labels": labels, **({} if target is None else {"target": target})}
+    where: dict[str, object] = {"labels": labels, **({} if target is None else {"target": target})}
     one, other = ((of.CLONE_ERROR, {**where, "victim": victim}) for victim in victims)
     titles = " minus ".join(VARIANTS[victim].title for victim in victims)
     on_target = "" if target is None else f", target {target}"

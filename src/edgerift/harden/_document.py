@@ -10,6 +10,7 @@ from edgerift.adapt import Allowance, Search
 from edgerift.defend import Defence, SweepPoint
 from edgerift.deploy import Target
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings
+from edgerift.images import ImageSize
 from edgerift.measure import Interval, MeanInterval, ReliabilityBin
 from edgerift.settings import Settings
 
@@ -112,7 +113,7 @@ class DataPart(Settings):
 
     name: str
     source: str
-    size: int
+    size: ImageSize
     seed: int
     fingerprint: str
     classes: tuple[str, ...]

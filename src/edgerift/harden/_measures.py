@@ -172,7 +172,7 @@ def data_part(described: ImagesSettings, splits: ThreeWay) -> DataPart:
     return DataPart(
         name=splits.test.name,
         source=described.source,
-        size=splits.test.size,
+        size=splits.test.shape.size,
         seed=described.seed,
         fingerprint=described.fingerprint,
         classes=splits.test.classes,

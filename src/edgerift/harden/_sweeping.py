@@ -17,7 +17,7 @@ from edgerift.extract import ExtractRecipe, Theft, Victim, open_victim, posterio
 from edgerift.harden._defending import Defending, DefendPoint
 from edgerift.harden._measures import data_part
 from edgerift.harden._timing import added_milliseconds
-from edgerift.images import ImagesSettings, open_splits
+from edgerift.images import ImagesSettings, in_channels, open_splits
 from edgerift.measure import reliability
 from edgerift.steps import Progress, silent
 from edgerift.train import TrainRecipe
@@ -93,7 +93,10 @@ class _Thief:
         self, theft: ExtractRecipe, opened: Build | nn.Module, test: Tensor, store: Store, progress: Progress
     ) -> None:
         self._theft, self._store, self._progress = theft, store, progress
-        self._answers = posteriors(opened, torch.cat([test, theft.queries.open().images]))
+        queries = theft.queries.open().images
+        channels = max(test.shape[1], queries.shape[1])
+        asked = torch.cat([in_channels(images, channels) for images in (test, queries)])
+        self._answers = posteriors(opened, asked)
 
     def theft(self, defence: Defence) -> Theft:
         # A defence that changes no answer equals the undefended victim, which is attacked once for all of them.

@@ -18,4 +18,13 @@ from edgerift.images._settings import class_names as class_names
 from edgerift.images._settings import notes as notes
 from edgerift.images._settings import open_splits as open_splits
 from edgerift.images._settings import resolve as resolve
+from edgerift.images._shape import ImageShape as ImageShape
+from edgerift.images._shape import ImageSize as ImageSize
+from edgerift.images._shape import ModelSize as ModelSize
+from edgerift.images._shape import Size as Size
+from edgerift.images._shape import extent as extent
+from edgerift.images._shape import in_channels as in_channels
+from edgerift.images._shape import read_size as read_size
+from edgerift.images._shape import shape_of as shape_of
+from edgerift.images._shape import size_text as size_text
 from edgerift.images._split import split as split

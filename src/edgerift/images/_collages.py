@@ -11,26 +11,27 @@ from edgerift.settings import require_seed
 
 
 def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
-    """Put together `count` collages of a set's images, each of two of them, mirrored and turned by quarters at random.
+    """Put together `count` collages of a set's images, each of two of them, mirrored and turned at random.
 
-    The left or upper part, between a quarter and three quarters of the side, comes from the one and the rest from the
-    other. All labels are 0 and all collages belong to the one class `collage`: nobody has labelled them. The set's
-    augmentation goes with them. Raises `DataError` for an empty set or a count below 1,
-    `RecipeError` for a seed that is negative or too large.
+    Square images are turned by quarters, others by halves. The left or upper part, between a quarter and three quarters
+    of the side, comes from the one image and the rest from the other. All labels are 0 and all collages belong to the
+    one class `collage`: nobody has labelled them. The set's augmentation goes with them. Raises `DataError` for an
+    empty set or a count below 1, `RecipeError` for a seed that is negative or too large.
     """
     if len(image_set) == 0 or count < 1:
         raise DataError(
             f"{count} collages of the {len(image_set)} images of '{image_set.name}'; both must be 1 or more"
         )
     generator = torch.Generator().manual_seed(require_seed(seed))
-    size = image_set.size
+    _, height, width = image_set.shape
     drawn = torch.randint(len(image_set), (2, count), generator=generator)
     turned = [_turned(image_set.images[places].cpu(), generator) for places in drawn]
-    cut = torch.randint(size // 4, size - size // 4 + 1, (count,), generator=generator)
+    lower = _cuts(height, count, generator)
     upright = torch.randint(2, (count,), generator=generator, dtype=torch.bool)
-    line = torch.arange(size)
-    rows = (line[None, :, None] < cut[:, None, None]).expand(count, size, size)
-    mask = torch.where(upright[:, None, None], rows, rows.transpose(1, 2))
+    right = lower if width == height else _cuts(width, count, generator)
+    above = (torch.arange(height)[None, :, None] < lower[:, None, None]).expand(count, height, width)
+    left = (torch.arange(width)[None, None, :] < right[:, None, None]).expand(count, height, width)
+    mask = torch.where(upright[:, None, None], above, left)
     return ImageSet(
         name=f"{image_set.name} collages",
         images=torch.where(mask[:, None], turned[0], turned[1]),
@@ -38,16 +39,21 @@ def collages(image_set: ImageSet, count: int, *, seed: int = 0) -> ImageSet:
         classes=("collage",),
         fingerprint=derive(image_set.fingerprint, "collages", f"{count} {seed}"),
         augmentation=image_set.augmentation,
-        from_grey=image_set.grey,
+        in_colour=not image_set.grey,
     )
 
 
+def _cuts(length: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randint(length // 4, length - length // 4 + 1, (count,), generator=generator)
+
+
 def _turned(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turn each square image uint8 `[N,3,S,S]` by a random multiple of 90 degrees, and mirror half of them."""
+    """Turn each image uint8 `[N,C,H,W]` by a random multiple of 90 degrees, or of 180, and mirror half of them."""
     turns = torch.randint(8, (len(images),), generator=generator)
+    by = 1 if images.shape[2] == images.shape[3] else 2
     result = torch.empty_like(images)
     for turn in range(8):
         chosen = turns == turn
-        part = torch.rot90(images[chosen], turn % 4, (2, 3))
+        part = torch.rot90(images[chosen], by * turn % 4, (2, 3))
         result[chosen] = part.flip(3) if turn >= 4 else part
     return result

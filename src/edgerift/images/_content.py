@@ -11,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgerift.errors import DataError
+from edgerift.images._shape import Size
 
 
 class Part(NamedTuple):
-    """One split: uint8 images `[N,3,S,S]`, int64 labels and groups `[N]`, and whether any was scaled."""
+    """One split: uint8 images `[N,C,H,W]`, int64 labels and groups `[N]`, and whether any was scaled.
+
+    All splits of a source have one channel where all of its images are grey, else three.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -47,7 +51,7 @@ class Source(ABC):
         """Return the fingerprint of the present content, without decoding it. Raises `DataError` for a damaged file."""
 
     @abstractmethod
-    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+    def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Decode the images, scaled where `size` is given, or take them from `cache`. Raises `DataError`."""
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from edgerift.images._content import Content, Part, Source
 from edgerift.images._fingerprint import derive
+from edgerift.images._notes import resized_note
 from edgerift.images._pixels import resize_pixels
+from edgerift.images._shape import Size
 
 SIDE = 32
 
@@ -21,17 +23,19 @@ class Digits(Source):
     """
 
     def fingerprint(self) -> str:
-        """Hash the pixels and the labels."""
+        """Hash the pixels, those of three equal channels as version 0.1 had them, and the labels."""
         grey, labels = _load()
-        return derive("digits", _coloured(grey).tobytes(), labels.tobytes())
+        return derive("digits", np.repeat(grey, 3, axis=1).tobytes(), labels.tobytes())
 
-    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+    def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Return the digits as one split; nothing is cached."""
         grey, labels = _load()
         scaled = size is not None and size != SIDE
+        notes: tuple[str, ...] = ()
         if size is not None and scaled:
             grey = resize_pixels(grey, size)
-        return Content({"train": Part(_coloured(grey), labels, None, scaled)}, tuple("0123456789"))
+            notes = (resized_note("digits", [(SIDE, SIDE)], size),)
+        return Content({"train": Part(grey, labels, None, scaled)}, tuple("0123456789"), notes=notes)
 
 
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -41,7 +45,3 @@ def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     levels, labels = sklearn.datasets.load_digits(return_X_y=True)
     grey = np.rint(levels.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     return resize_pixels(grey, SIDE), labels.astype("<i8")
-
-
-def _coloured(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.repeat(grey, 3, axis=1)

@@ -11,6 +11,7 @@ from edgerift.images._fingerprint import derive, source_digest
 from edgerift.images._formats import is_image
 from edgerift.images._layout import METADATA, find_layout, list_members
 from edgerift.images._reading import describe, read_tables
+from edgerift.images._shape import Size
 from edgerift.images._shards import sort_shards
 from edgerift.images._table import FolderTable, ParquetTable, Table
 from edgerift.images._walk import files_below
@@ -29,7 +30,7 @@ class ParquetFiles(Source):
         digests = [f"{split} {source_digest(shard)}" for split, shards in self.shards.items() for shard in shards]
         return derive("parquet", *digests)
 
-    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+    def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Decode the rows, or take them from the cache."""
 
         def tables() -> dict[str, Table]:
@@ -66,7 +67,7 @@ class ClassFolders(Source):
         if any(file.name in METADATA for file in files):
             yield f"{split} without metadata"
 
-    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+    def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Decode the files, or take them from the cache."""
 
         def tables() -> dict[str, Table]:

@@ -11,7 +11,8 @@ from edgerift.images._cache import default_cache
 from edgerift.images._content import Content, Part
 from edgerift.images._fingerprint import derive
 from edgerift.images._labels import Labels, reordered, settle_labels
-from edgerift.images._set import Augmentation, ImageSet, Splits, check_size, is_grey, resized_fingerprint
+from edgerift.images._set import Augmentation, ImageSet, Splits, resized_fingerprint
+from edgerift.images._shape import Size, check_size
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import check_fraction, split
 
@@ -19,7 +20,7 @@ from edgerift.images._split import check_fraction, split
 def load(
     source: str,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     root: Path | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -36,8 +37,9 @@ def load(
     layout, or `train/<class>/` and `test/<class>/`, or `<class>/` alone; split names are known in any case and
     usual spelling. `root` is `$EDGERIFT_DATA` where it is not given.
 
-    `size` scales all images to a square of that many pixels, bilinear and antialiased; without it they keep their own
-    size, which must then be one. A source without test images gives `test_fraction` of its images to the test set by
+    `size`, the side of a square or (height, width), scales all images to it, bilinear and antialiased, which a note of
+    the sets says; without it they keep their own size, which must then be one. Greyscale sources have one channel, all
+    others three. A source without test images gives `test_fraction` of its images to the test set by
     `split` with `seed`. Decoded images are kept in `cache`, else `$EDGERIFT_CACHE`, else the user's cache folder.
     `augmentation` replaces that of the source, which is none for an unknown one.
 
@@ -51,10 +53,10 @@ def load(
 
     >>> train, test = load("digits")
     >>> train, test
-    (ImageSet('digits', 1438 of 32x32, 10 classes), ImageSet('digits', 359 of 32x32, 10 classes))
+    (ImageSet('digits', 1438 of 1x32x32, 10 classes), ImageSet('digits', 359 of 1x32x32, 10 classes))
     """
     if size is not None:
-        check_size(size)
+        size = check_size(size)
     check_fraction(test_fraction)
     found = locate(source, root)
     if augmentation is not None:
@@ -65,7 +67,7 @@ def load(
 def open_located(
     found: Located,
     fingerprint: str,
-    size: int | None,
+    size: Size | None,
     test_fraction: float,
     seed: int,
     cache: Path | None,
@@ -74,10 +76,9 @@ def open_located(
 ) -> Splits:
     """Read a source that was found and has that fingerprint; see `load`, and `ImagesSettings` for `classes`."""
     content = content_of(found, fingerprint, size, cache, labels, classes)
-    grey = all(is_grey(torch.from_numpy(part.images)) for part in content.parts.values())
     read = (*(() if labels is None else (labels,)), *(() if classes is None else ("classes", *classes)))
     sets = {
-        name: _image_set(found, part, content, derive(fingerprint, name, *read), size, grey)
+        name: _image_set(found, part, content, derive(fingerprint, name, *read), size)
         for name, part in content.parts.items()
     }
     if "test" in sets:
@@ -88,7 +89,7 @@ def open_located(
 def content_of(
     found: Located,
     fingerprint: str,
-    size: int | None,
+    size: Size | None,
     cache: Path | None,
     labels: Labels | None,
     classes: tuple[str, ...] | None = None,
@@ -99,9 +100,7 @@ def content_of(
     return content if classes is None else reordered(found.name, content, classes)
 
 
-def _image_set(
-    found: Located, part: Part, content: Content, fingerprint: str, size: int | None, grey: bool
-) -> ImageSet:
+def _image_set(found: Located, part: Part, content: Content, fingerprint: str, size: Size | None) -> ImageSet:
     scaled = size is not None and part.scaled
     return ImageSet(
         name=found.name,
@@ -111,16 +110,16 @@ def _image_set(
         fingerprint=resized_fingerprint(fingerprint, size) if size is not None and scaled else fingerprint,
         groups=None if part.groups is None else torch.from_numpy(part.groups),
         augmentation=found.augmentation,
-        from_grey=grey,
+        in_colour=part.images.shape[1] == 3,
         notes=content.notes,
     )
 
 
 def _same_size(splits: Splits) -> Splits:
     train, test = splits
-    if train.size != test.size:
+    if train.shape != test.shape:
         raise DataError(
-            f"'{train.name}' has training images of {train.size}x{train.size} and test images of "
-            f"{test.size}x{test.size}; pass a size, such as 32, and all are scaled to it"
+            f"'{train.name}' has training images of {train.shape} and test images of {test.shape} (channels x height x "
+            "width); pass a size, such as 32 or 96x160, and all are scaled to it"
         )
     return splits

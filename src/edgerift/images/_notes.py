@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgerift.images._shape import Size, extent
 
 _NUMBER = re.compile("[0-9]{1,18}")
 
@@ -15,7 +17,7 @@ _NUMBER = re.compile("[0-9]{1,18}")
 def copies(origin: str, images: Mapping[str, NDArray[np.uint8]]) -> tuple[str, ...]:
     """Report how many test images are training images too; without a test split, how many are duplicates.
 
-    Images `[N,C,S,S]` are the same where all their pixels are.
+    Images `[N,C,H,W]` are the same where all their pixels are.
     """
     digests = {split: [_digest(image) for image in part] for split, part in images.items()}
     known = set(digests["train"])
@@ -28,6 +30,18 @@ def copies(origin: str, images: Mapping[str, NDArray[np.uint8]]) -> tuple[str, .
     count = len(digests["train"]) - len(known)
     text = f"{count} images of '{origin}' are copies of others, and may be trained and judged on"
     return (text,) if count else ()
+
+
+def resized_note(origin: str, extents: Collection[tuple[int, int]], size: Size) -> str:
+    """Report that images were resized; `extents` are the heights and widths that they had, or some of them.
+
+    >>> resized_note("mnist", [(28, 28)], 32)
+    "the images of 'mnist' are resized from 28x28 to 32x32 pixels (height x width)"
+    """
+    (height, width), *others = extents
+    before = "several sizes" if others else f"{height}x{width}"
+    height, width = extent(size)
+    return f"the images of '{origin}' are resized from {before} to {height}x{width} pixels (height x width)"
 
 
 def about_classes(origin: str, classes: Sequence[str], labels: Mapping[str, NDArray[np.int64]]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from edgerift.errors import DataError
 from edgerift.images._archive import Arrays, read_arrays
 from edgerift.images._content import Column, Content, Part, Source, encode_groups, encode_labels
 from edgerift.images._fingerprint import derive, source_digest
-from edgerift.images._notes import copies
-from edgerift.images._pixels import resize_pixels
+from edgerift.images._notes import copies, resized_note
+from edgerift.images._pixels import resize_pixels, same_channels
 from edgerift.images._set import ImageSet
+from edgerift.images._shape import Size, extent
 from edgerift.steps import write_whole
 
 PREFIXES = {"train": "", "test": "test_"}
@@ -40,24 +41,31 @@ class NpzFile(Source):
         """Hash the file's bytes."""
         return derive("npz", source_digest(self.path))
 
-    def read(self, fingerprint: str, size: int | None, cache: Path) -> Content:
+    def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Return the arrays, checked; nothing is cached."""
         read = read_arrays(self.origin, self.path, ARRAYS)
         _check_names(self.origin, read)
         arrays = read.found
-        images = {
-            split: _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"], size)
-            for split, prefix in PREFIXES.items()
-            if f"{prefix}images" in arrays
-        }
+        images = same_channels(
+            {
+                split: _images(self.origin, f"{prefix}images", arrays[f"{prefix}images"])
+                for split, prefix in PREFIXES.items()
+                if f"{prefix}images" in arrays
+            }
+        )
         classes = _text(self.origin, arrays["classes"]) if "classes" in arrays else None
         columns = {split: Column(_column(self.origin, arrays, f"{PREFIXES[split]}labels"), classes) for split in images}
         labels, names, numbers = encode_labels(self.origin, columns)
         parts = {split: self._part(arrays, split, images[split], labels[split], size) for split in images}
-        return Content(parts, names, numbers, self._notes(read, parts))
+        extents = {(part.shape[2], part.shape[3]) for part in images.values()}
+        return Content(parts, names, numbers, self._notes(read, parts, extents, size))
 
-    def _notes(self, read: Arrays, parts: Mapping[str, Part]) -> tuple[str, ...]:
+    def _notes(
+        self, read: Arrays, parts: Mapping[str, Part], extents: Set[tuple[int, int]], size: Size | None
+    ) -> tuple[str, ...]:
         notes = copies(self.origin, {split: part.images for split, part in parts.items()})
+        if size is not None and extents != {extent(size)}:
+            notes = (resized_note(self.origin, extents, size), *notes)
         if read.others:
             notes = (
                 f"the arrays of '{self.origin}' with other names are not read: {', '.join(read.others[:5])}",
@@ -71,7 +79,7 @@ class NpzFile(Source):
         split: str,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
-        size: int | None,
+        size: Size | None,
     ) -> Part:
         prefix = PREFIXES[split]
         columns = {"labels": len(labels)}
@@ -85,7 +93,7 @@ class NpzFile(Source):
                     f"'{self.origin}' has {len(images)} {prefix}images and {length} {prefix}{column}; "
                     "each image has one"
                 )
-        scaled = size is not None and images.shape[2:] != (size, size)
+        scaled = size is not None and images.shape[2:] != extent(size)
         return Part(resize_pixels(images, size) if size is not None and scaled else images, labels, groups, scaled)
 
 
@@ -143,8 +151,8 @@ def _text(origin: str, classes: NDArray[Any]) -> tuple[str, ...]:
     return tuple(str(name) for name in classes)
 
 
-def _images(origin: str, name: str, images: NDArray[Any], size: int | None) -> NDArray[np.uint8]:
-    """Convert images of any allowed layout to `[N,3,H,W]`."""
+def _images(origin: str, name: str, images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Convert images of any allowed layout to `[N,C,H,W]` of 1 or 3 channels."""
     given = f"{name} of '{origin}' are {images.dtype} {list(images.shape)}"
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape[1:]:
         raise DataError(f"{given}; they are uint8 [N,H,W], [N,H,W,C] or [N,C,H,W]")
@@ -156,7 +164,4 @@ def _images(origin: str, name: str, images: NDArray[Any], size: int | None) -> N
         images = images.transpose(0, 3, 1, 2)
     elif images.shape[1] not in CHANNELS or images.shape[3] in CHANNELS:
         raise DataError(f"{given}; one of the dimensions 1 and 3, not both, is the channels: 1, 3 or 4")
-    if size is None and images.shape[2] != images.shape[3]:
-        raise DataError(f"{given}, not square; pass a size, such as 32, to scale all to one square")
-    colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images[:, :3]
-    return np.ascontiguousarray(colour)
+    return np.ascontiguousarray(images[:, :3])

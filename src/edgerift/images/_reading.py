@@ -11,24 +11,26 @@ import numpy as np
 from edgerift.errors import DataError
 from edgerift.images._cache import cached
 from edgerift.images._content import Column, Content, Part, encode_groups, encode_labels
-from edgerift.images._decoding import ASK_FOR_SIZE, decode_table
+from edgerift.images._decoding import ASK_FOR_SIZE, decode_table, drop_equal_channels
 from edgerift.images._fingerprint import derive
-from edgerift.images._notes import copies
+from edgerift.images._notes import copies, resized_note
+from edgerift.images._pixels import is_grey
+from edgerift.images._shape import Size, size_text
 from edgerift.images._table import Table
 
-LAYOUT = "2"
+LAYOUT = "3"
 IMAGES, LABELS, GROUPS = "{}_images.npy", "{}_labels.npy", "{}_groups.npy"
 
 
 def read_tables(
-    origin: str, tables: Callable[[], Mapping[str, Table]], fingerprint: str, size: int | None, cache: Path
+    origin: str, tables: Callable[[], Mapping[str, Table]], fingerprint: str, size: Size | None, cache: Path
 ) -> Content:
     """Decode the tables of a source, or take what was decoded before from the cache.
 
     Pixels are mapped from the disk, copied on write, so that many processes share one copy and none can
     change it.
     """
-    key = derive("decoded", LAYOUT, fingerprint, str(size))
+    key = derive("decoded", LAYOUT, fingerprint, "None" if size is None else size_text(size))
     folder, note = cached(cache, key, lambda target: _decode(origin, tables(), size, target))
     parts = {split: _part(folder, split, scaled) for split, scaled in note["scaled"].items()}
     numbers = note["numbers"]
@@ -45,14 +47,14 @@ def describe(origin: str, split: str) -> str:
     return f"the {split} split of '{origin}'"
 
 
-def _decode(origin: str, tables: Mapping[str, Table], size: int | None, target: Path) -> dict[str, Any]:
+def _decode(origin: str, tables: Mapping[str, Table], size: Size | None, target: Path) -> dict[str, Any]:
     decoded = {
         split: decode_table(describe(origin, split), table, size, target / IMAGES.format(split))
         for split, table in tables.items()
     }
-    if len({one.side for one in decoded.values()}) > 1:
-        sides = " and ".join(f"{split} images of {one.side}x{one.side}" for split, one in decoded.items())
-        raise DataError(f"'{origin}' has {sides}; {ASK_FOR_SIZE}")
+    if len({one.extent for one in decoded.values()}) > 1:
+        sizes = " and ".join(f"{split} images of {one.extent[0]}x{one.extent[1]}" for split, one in decoded.items())
+        raise DataError(f"'{origin}' has {sizes} (height x width); {ASK_FOR_SIZE}")
     columns = {split: Column(one.labels, tables[split].names) for split, one in decoded.items()}
     labels, classes, numbers = encode_labels(origin, columns)
     for split, one in decoded.items():
@@ -60,10 +62,19 @@ def _decode(origin: str, tables: Mapping[str, Table], size: int | None, target: 
         if one.groups is not None:
             np.save(target / GROUPS.format(split), encode_groups(origin, one.groups))
     images = {split: np.load(target / IMAGES.format(split), mmap_mode="r") for split in decoded}
+    if all(map(is_grey, images.values())):
+        for split in decoded:
+            drop_equal_channels(target / IMAGES.format(split))
+    extents = frozenset().union(*(one.extents for one in decoded.values()))
+    resized = any(one.scaled for one in decoded.values())
     return {
         "classes": classes,
         "numbers": numbers,
-        "notes": [*(note for table in tables.values() for note in table.notes), *copies(origin, images)],
+        "notes": [
+            *([resized_note(origin, extents, size)] if size is not None and resized else []),
+            *(note for table in tables.values() for note in table.notes),
+            *copies(origin, images),
+        ],
         "scaled": {split: one.scaled for split, one in decoded.items()},
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Annotated, ClassVar, Final, NamedTuple
 
 import torch
@@ -13,7 +12,9 @@ from torch import Tensor
 
 from edgerift.errors import DataError
 from edgerift.images._fingerprint import derive
+from edgerift.images._notes import resized_note
 from edgerift.images._pixels import resize_pixels
+from edgerift.images._shape import ImageShape, Size, check_size, extent, shape_of, size_text
 
 #: Most sets in colour show it in their first images.
 _LOOKED_AT_ONCE: Final = 256
@@ -40,15 +41,15 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
-    """Labelled square colour images as they were stored: whole grey levels.
+    """Labelled images of one shape as they were stored: whole grey levels.
 
-    `images` is uint8 `[N,3,S,S]`, `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64
-    `[N]` where images belong together (the frames of one film), which `split` never tears apart.
-    `fingerprint` names the content: two sets with the same one hold the same images. `from_grey` says whether
-    the source is greyscale, so that every image has three equal channels; by default the pixels decide.
-    `notes` say, each in one line, what was decided where the source could be read in more than one way. The
-    tensors are shared, not copied: write to none. Raises `DataError` where a tensor has another type or
-    shape, or a label is out of range.
+    `images` is uint8 `[N,C,H,W]`, with one channel where the source is greyscale and three where it is in colour,
+    `labels` int64 `[N]` with values below `len(classes)`, and `groups` int64 `[N]` where images belong together (the
+    frames of one film), which `split` never tears apart. `fingerprint` names the content: two sets with the same one
+    hold the same images. Images with three equal channels each become images of one, unless the set is `in_colour`:
+    those that happen to be grey among coloured ones stay what they are. `notes` say, each in one line, what was decided
+    where the source could be read in more than one way, and whether images were resized. The tensors are shared, not
+    copied: write to none. Raises `DataError` where a tensor has another type or shape, or a label is out of range.
     """
 
     name: str
@@ -58,7 +59,7 @@ class ImageSet:
     fingerprint: str
     groups: Tensor | None = None
     augmentation: Augmentation = Augmentation()
-    from_grey: bool | None = None
+    in_colour: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -70,6 +71,8 @@ class ImageSet:
         if not self.classes:
             raise DataError(f"image set '{self.name}' has no classes; it needs the name of each")
         check_labels(self.name, self.labels, len(self.classes))
+        if self.images.shape[1] == 3 and not self.in_colour and is_grey(self.images):
+            object.__setattr__(self, "images", self.images[:, :1].contiguous())
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -77,17 +80,17 @@ class ImageSet:
 
     def __repr__(self) -> str:
         """Show the numbers, not the pixels."""
-        return f"ImageSet({self.name!r}, {len(self)} of {self.size}x{self.size}, {len(self.classes)} classes)"
+        return f"ImageSet({self.name!r}, {len(self)} of {self.shape}, {len(self.classes)} classes)"
 
     @property
-    def size(self) -> int:
-        """The height of the images in pixels, which is their width."""
-        return int(self.images.shape[2])
+    def shape(self) -> ImageShape:
+        """The channels, the height and the width of every image."""
+        return shape_of(self.images)
 
-    @cached_property
+    @property
     def grey(self) -> bool:
-        """Whether the images come from a greyscale source; what is made of them then has to stay grey."""
-        return is_grey(self.images) if self.from_grey is None else self.from_grey
+        """Whether the images are greyscale; what is made of them has one channel too, and so is grey."""
+        return self.shape.channels == 1
 
     def select(self, indices: Tensor | Sequence[int]) -> ImageSet:
         """Return the images at `indices` (int64 `[M]`, any order), or where a bool mask `[N]` is true.
@@ -101,20 +104,26 @@ class ImageSet:
             labels=self.labels[chosen],
             groups=None if self.groups is None else self.groups[chosen],
             fingerprint=derive(self.fingerprint, "select", chosen.cpu().numpy().astype("<i8").tobytes()),
-            from_grey=self.grey,
+            in_colour=not self.grey,
         )
 
-    def resized(self, size: int) -> ImageSet:
-        """Return the images scaled to `size` by `size` pixels: bilinear, antialiased, rounded to grey levels.
+    def resized(self, size: Size) -> ImageSet:
+        """Return the images scaled to `size`, the side of a square or (height, width), which a note then says.
 
-        The arithmetic is Pillow's fixed-point one, equal on every machine. Raises `DataError` for `size`
-        below 1.
+        Bilinear, antialiased, rounded to grey levels. The arithmetic is Pillow's fixed-point one, equal on every
+        machine. Raises `DataError` for a size below 1 pixel.
         """
-        check_size(size)
-        if size == self.size:
+        size = check_size(size)
+        if size == self.shape.size:
             return self
         pixels = torch.from_numpy(resize_pixels(self.images.cpu().numpy(), size))
-        return replace(self, images=pixels, fingerprint=resized_fingerprint(self.fingerprint, size))
+        return replace(
+            self,
+            images=pixels,
+            fingerprint=resized_fingerprint(self.fingerprint, size),
+            in_colour=not self.grey,
+            notes=(*self.notes, resized_note(self.name, [extent(self.shape.size)], size)),
+        )
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images and labels in order, `size` at a time; the last batch may be smaller.
@@ -157,15 +166,9 @@ def is_grey(images: Tensor) -> bool:
     return len(images) > 0 and all(bool((part[:, 1:] == part[:, :1]).all()) for part in parts)
 
 
-def resized_fingerprint(parent: str, size: int) -> str:
+def resized_fingerprint(parent: str, size: Size) -> str:
     """Name the content that `ImageSet.resized` makes of the content `parent`."""
-    return derive(parent, "resized", str(size))
-
-
-def check_size(size: int) -> None:
-    """Raise `DataError` unless `size` is a number of pixels that an image can have."""
-    if not 1 <= size <= 4096:
-        raise DataError(f"image size is {size}; it is a number of pixels from 1 to 4096")
+    return derive(parent, "resized", size_text(size))
 
 
 def check_labels(name: str, labels: Tensor, classes: int) -> None:
@@ -181,9 +184,10 @@ def check_labels(name: str, labels: Tensor, classes: int) -> None:
 
 def _check_images(name: str, images: Tensor) -> None:
     shape = tuple(images.shape)
-    if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3] or not shape[2]:
+    if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape[2:]:
         raise DataError(
-            f"images of '{name}' are {images.dtype} {list(shape)}; an image set holds torch.uint8 [N,3,S,S]"
+            f"images of '{name}' are {images.dtype} {list(shape)}; an image set holds torch.uint8 [N,C,H,W] of 1 or 3 "
+            "channels"
         )
 
 

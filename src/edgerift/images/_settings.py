@@ -12,6 +12,7 @@ from edgerift.images._content import Content
 from edgerift.images._labels import Labels
 from edgerift.images._load import content_of, open_located
 from edgerift.images._set import Augmentation, ImageSet
+from edgerift.images._shape import ImageSize
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import split
 from edgerift.settings import Seed, Settings
@@ -25,12 +26,12 @@ class ImagesSettings(Settings):
     """The images of a recipe: the source, its processing, and the fingerprint of its content.
 
     The locations of the source and of the cache are not part of it: two recipes with equal settings see equal images on
-    every machine. `fingerprint` is empty until `resolve` fills it. `labels` is that of `load`. `classes` reorders the
-    classes and their labels.
+    every machine. `size` is the side of a square or (height, width). `fingerprint` is empty until `resolve` fills it.
+    `labels` is that of `load`. `classes` reorders the classes and their labels.
     """
 
     source: str = Field("digits", min_length=1)
-    size: int | None = Field(None, ge=1, le=4096)
+    size: ImageSize | None = None
     test_fraction: float = Field(0.2, gt=0, lt=1)
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     seed: Seed = 0

@@ -22,6 +22,7 @@ from edgerift.measure._logits import Predict as Predict
 from edgerift.measure._logits import are_probabilities as are_probabilities
 from edgerift.measure._logits import images_of as images_of
 from edgerift.measure._logits import log_probabilities as log_probabilities
+from edgerift.measure._logits import say_probabilities as say_probabilities
 from edgerift.measure._logits import tensor_of as tensor_of
 from edgerift.measure._posteriors import Mean as Mean
 from edgerift.measure._posteriors import ReliabilityBin as ReliabilityBin
@@ -33,6 +34,8 @@ from edgerift.measure._posteriors import posterior_l1 as posterior_l1
 from edgerift.measure._posteriors import reliability as reliability
 from edgerift.measure._rate import Rate as Rate
 from edgerift.measure._rate import fisher as fisher
+from edgerift.measure._rate import is_far_below as is_far_below
+from edgerift.measure._rate import is_near_chance as is_near_chance
 from edgerift.measure._rate import mcnemar as mcnemar
 from edgerift.measure._scores import accuracy as accuracy
 from edgerift.measure._scores import predict_all as predict_all

@@ -42,7 +42,7 @@ def latency(
     batch_size: int = 64,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
-    """Time `predict` on single images and on batches made from `images` (uint8 `[N,3,H,W]`, N at least 1).
+    """Time `predict` on single images and on batches made from `images` (uint8 `[N,C,H,W]`, N at least 1).
 
     Each kind has `warmup` calls that are not timed, then `repeats` timed ones that go through the images in
     turn, from the first again after the last. A call ends when its scores are on the CPU, so a GPU is waited

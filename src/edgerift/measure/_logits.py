@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgerift.errors import ModelError, ProbabilitiesWarning, users_code
 
 Predict: TypeAlias = Callable[[Tensor], Tensor]
-"""What every classifier looks like here: uint8 images `[N,3,H,W]` to scores `[N,K]`, on any device."""
+"""What every classifier looks like here: uint8 images `[N,C,H,W]` to scores `[N,K]`, on any device."""
 
 #: Of at least this many images all answers have to be probabilities.
 _SEVERAL: Final = 8
@@ -26,8 +26,8 @@ _FINEST_STEP: Final = 1 / 512
 _COARSEST_STEP: Final = 1 / 64
 _MOST_OFF: Final = 0.5
 
-MODULE_CALL: Final = "with float32 images [N,3,H,W] in [0,1], and needs logits [N, classes]"
-PREDICT_CALL: Final = "with a uint8 torch.Tensor of images [N,3,H,W], and needs logits [N, classes]"
+MODULE_CALL: Final = "with float32 images [N,C,H,W] in [0,1], and needs logits [N, classes]"
+PREDICT_CALL: Final = "with a uint8 torch.Tensor of images [N,C,H,W], and needs logits [N, classes]"
 
 
 def are_probabilities(answers: Tensor) -> bool:
@@ -65,7 +65,7 @@ def as_logits(scores: Tensor, whose: str) -> Tensor:
     if len(scores) < _SEVERAL or not are_probabilities(scores):
         return scores
     if not _are_labels(scores):
-        _say(whose)
+        say_probabilities(whose)
     return log_probabilities(scores)
 
 
@@ -87,7 +87,7 @@ def images_of(images: Any) -> Tensor:
     if isinstance(images, Tensor):
         return images
     if not isinstance(images, np.ndarray):
-        raise ModelError(f"images are {_described(images)}; needed: a tensor or numpy array, uint8 [N,3,H,W]")
+        raise ModelError(f"images are {_described(images)}; needed: a tensor or numpy array, uint8 [N,C,H,W]")
     return tensor_of(images, "the images")
 
 
@@ -116,7 +116,7 @@ class _Reading:
         self.are_probabilities: bool | None = None
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
-        """Read the scores `[N,K]` that images `[N,3,H,W]` were answered with."""
+        """Read the scores `[N,K]` that images `[N,C,H,W]` were answered with."""
         # What is not finite is refused elsewhere.
         seen = scores.detach()
         if self.are_probabilities is None and bool(seen.isfinite().all()):
@@ -134,7 +134,7 @@ class _Reading:
                 others = self._ask(_random(missing, images))
             if not are_probabilities(others):
                 return False
-        _say(self._whose)
+        say_probabilities(self._whose)
         return True
 
 
@@ -142,7 +142,7 @@ class _Reading:
 class Logits:
     """A classifier's answers as logits float32 `[N,K]`, whether it answers logits or probabilities.
 
-    `predict` maps uint8 images `[N,3,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
+    `predict` maps uint8 images `[N,C,H,W]` to a tensor or an array `[N,K]`. Which of the two it answers is decided
     once, by the first answers that are finite and not all labels (a 1 among zeros, whose logarithms are taken until
     then): they are probabilities where :func:`are_probabilities` says so of eight images at least. Where fewer were
     queried and look like it, random ones are queried as well, unless `asks_more` is false: where every query
@@ -163,7 +163,7 @@ class Logits:
         return self._reading.are_probabilities is True
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]`, a tensor or an array."""
+        """Answer uint8 images `[N,C,H,W]`, a tensor or an array."""
         images = images_of(images)
         return self._reading.logits(images, self._ask(images))
 
@@ -201,11 +201,12 @@ class LogitsModule(nn.Module):
         super().__init__()
         self.module = module
         self.training = module.training
+        self.image_channels = getattr(module, "image_channels", None)
         self._whose = whose
         self._reading = _Reading(self._scores if asks_more else None, whose)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Answer float32 images `[N,3,H,W]` in `[0,1]` with logits `[N,K]`."""
+        """Answer float32 images `[N,C,H,W]` in `[0,1]` with logits `[N,K]`."""
         scores = self._scores(images)
         if images.requires_grad and torch.is_grad_enabled() and not scores.requires_grad:
             raise ModelError(
@@ -233,7 +234,8 @@ def _random(count: int, like: Tensor) -> Tensor:
     return images.to(like.device)
 
 
-def _say(whose: str) -> None:
+def say_probabilities(whose: str) -> None:
+    """Warn that a model answers probabilities."""
     warnings.warn(
         f"{whose} answers probabilities; their logarithms are used as its logits", ProbabilitiesWarning, stacklevel=4
     )

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from edgerift.errors import InputError
+
+#: An accuracy is near chance when it may lie within this part of the way from the most common class's share to 1.
+_NEAR: Final = 0.1
+#: It is far below another one when it has surely lost this part of what that has beyond guessing.
+_LOST: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,29 @@ def mcnemar(only_first: int, only_second: int) -> float:
     if only_first < 0 or only_second < 0:
         raise InputError(f"counts of images are {only_first} and {only_second}; allowed: 0 or more")
     return min(1.0, 2 * float(bdtr(min(only_first, only_second), only_first + only_second, 0.5)))
+
+
+def is_near_chance(found: Rate, commonest: Rate, classes: int) -> bool:
+    """Tell whether chance explains an accuracy; `commonest` is the share of the most common of the `classes`.
+
+    Its exact interval begins near that share, or below, and ends below the middle between guessing and 1: the first
+    alone would be true of few images, and of sets of nearly one class, however well a model knows them.
+
+    >>> is_near_chance(Rate(12, 100), Rate(11, 100), 10), is_near_chance(Rate(40, 100), Rate(11, 100), 10)
+    (True, False)
+    """
+    share = commonest.value
+    return found.low <= share + _NEAR * (1 - share) and found.high < (1 + 1 / classes) / 2
+
+
+def is_far_below(found: Rate, other: Rate, classes: int) -> bool:
+    """Tell whether an accuracy has surely lost a quarter of what another one has beyond guessing one of the `classes`.
+
+    >>> is_far_below(Rate(30, 100), Rate(90, 100), 10), is_far_below(Rate(80, 100), Rate(90, 100), 10)
+    (True, False)
+    """
+    guessed = 1 / classes
+    return found.high < guessed + (1 - _LOST) * (other.low - guessed)
 
 
 def fisher(first: Rate, second: Rate) -> float:

@@ -12,6 +12,7 @@ from edgerift.specification._input import InputSpecification as InputSpecificati
 from edgerift.specification._module import SpecifiedModule as SpecifiedModule
 from edgerift.specification._normalisations import NORMALISATIONS as NORMALISATIONS
 from edgerift.specification._output import OutputSpecification as OutputSpecification
+from edgerift.specification._prepare import Prepare as Prepare
 from edgerift.specification._quantization import Quantization as Quantization
 from edgerift.specification._specification import Specification as Specification
 from edgerift.specification._spelling import parse_specification as parse_specification

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from edgerift.specification._spelling import spelled
 
 #: How improbable chance has to be as the reason, all that was tried taken together (Bonferroni).
 _SURE: Final = 0.001
+#: Above this probability two specifications are taken to be equally good.
+_ALIKE: Final = 0.05
 
 _NONE: Final[dict[str, Any]] = {"mean": None, "std": None, "scale": None, "offset": None}
 #: What models are usually trained with, in the order of preference among equals.
@@ -57,63 +59,73 @@ def explain(
 
     `ask` returns the model's logits `[N,K]` for a sample of images read by a specification, `labels` are theirs, int64
     `[N]`, and `given` is the specification that was used. Ranges of grey levels and known normalisations are tried,
-    each with the channels in either order, in both layouts, and with the first or the last class as background. What an
-    :class:`~edgerift.errors.EdgeriftError` refuses is passed over, and so are answers that are not finite.
+    each with the channels in either order and in both layouts, and, where the model answers more classes than the
+    labels have, with the first or the last class as background. What an :class:`~edgerift.errors.EdgeriftError` refuses
+    is passed over, and so are answers that are not finite.
 
-    Returns the best, if it is right on significantly more of the images than `given`: McNemar's exact test, at 0.001
-    for all that were tried together; None else. The result is for a message: nothing is to be chosen by it, since a
-    choice by labels would count in the model's favour.
+    Returns the best, or a more usual one that is not significantly worse, if it is right on significantly more of the
+    images than `given`: McNemar's exact test, at 0.001 for all that were tried together; None else. The result is for a
+    message: nothing is to be chosen by it, since a choice by labels would count in the model's favour.
     """
     used = given or Specification()
-    before = _right(ask, used, labels)
-    tried = [(candidate, _right(ask, candidate, labels)) for candidate in _usual(used)]
-    found = [(candidate, right) for candidate, right in tried if right is not None]
-    if not found:
+    found = [tried for by in _usual(used) for tried in _tried(ask, by, labels)]
+    if not found or found[0].by != used:
+        before, others = None, found
+    else:
+        before, others = found[0].right, found[1:]
+    if not others:
         return None
-    best, right = max(found, key=lambda entry: int(entry[1].sum()))
-    start = torch.zeros_like(right) if before is None else before
-    gained, lost = int((right & ~start).sum()), int((start & ~right).sum())
-    if gained <= lost or mcnemar(gained, lost) * len(tried) > _SURE:
+    top = max((tried.right for tried in others), key=lambda right: int(right.sum()))
+    # Some normalisations are nearly the same: the first that is as good as the best, as far as the images tell.
+    best = next(tried for tried in others if _chance(top, tried.right) > _ALIKE)
+    start = torch.zeros_like(top) if before is None else before
+    if int(best.right.sum()) <= int(start.sum()) or _chance(best.right, start) * len(others) > _SURE:
         return None
-    return Explanation(best, _rate(right), None if before is None else _rate(before))
+    return Explanation(best.by, _rate(best.right), None if before is None else _rate(before))
+
+
+def _chance(first: Tensor, second: Tensor) -> float:
+    """Return how probable it is that two are right on as different images by chance."""
+    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def _usual(used: Specification) -> tuple[Specification, ...]:
-    """List the specifications that differ from the one used in what is usually wrong, the smallest changes first."""
+    """List the specification used, and those that differ in what is usually wrong, the smallest changes first."""
     found: dict[str, tuple[int, Specification]] = {}
-    for normalising, order, layout, background in itertools.product(
+    for normalising, order, layout in itertools.product(
         (None, *_RANGES),
         dict.fromkeys((used.input.channels, _ORDERS.get(used.input.channels, "grey"))),
         (used.input.layout, _LAYOUTS[used.input.layout]),
-        dict.fromkeys((used.output.background, None, "first", "last")),
     ):
         changes = {"channels": order, "layout": layout, **({} if normalising is None else _NONE | normalising)}
         try:
-            candidate = used.replace(
-                input=used.input.replace(**changes), output=used.output.replace(background=background)
-            )
+            candidate = used.replace(input=used.input.replace(**changes))
         except RecipeError:
             continue
-        changed = (
-            (normalising is not None)
-            + (order != used.input.channels)
-            + (layout != used.input.layout)
-            + (background != used.output.background)
-        )
+        changed = (normalising is not None) + (order != used.input.channels) + (layout != used.input.layout)
         found.setdefault(spelled(candidate), (changed, candidate))
-    found.pop(spelled(used), None)
     return tuple(candidate for _, candidate in sorted(found.values(), key=lambda entry: entry[0]))
 
 
-def _right(ask: Callable[[Specification], Tensor], by: Specification, labels: Tensor) -> Tensor | None:
-    """Return for each image whether it is classified correctly, bool `[N]`; None where the model refuses."""
+class _Tried(NamedTuple):
+    """A specification, and for each image whether it is classified correctly by it, bool `[N]`."""
+
+    by: Specification
+    right: Tensor
+
+
+def _tried(ask: Callable[[Specification], Tensor], by: Specification, labels: Tensor) -> Iterator[_Tried]:
+    """Try a specification, with each class that may be a background; nothing where the model refuses."""
     try:
         scores = ask(by).detach().cpu()
     except EdgeriftError:
-        return None
+        return
     if scores.ndim != 2 or len(scores) != len(labels) or not bool(scores.isfinite().all()):
-        return None
-    return scores.argmax(1) == labels
+        return
+    yield _Tried(by, scores.argmax(1) == labels)
+    if by.output.background is None and scores.shape[1] > int(labels.max()) + 1:
+        for background, kept in (("first", scores[:, 1:]), ("last", scores[:, :-1])):
+            yield _Tried(by.replace(output=by.output.replace(background=background)), kept.argmax(1) == labels)
 
 
 def _rate(right: Tensor) -> Rate:

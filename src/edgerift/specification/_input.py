@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from edgerift.errors import ModelError
 from edgerift.settings import Settings
 from edgerift.specification._field import field
 from edgerift.specification._normalisations import PerChannel, numbers
+from edgerift.specification._prepare import Prepare
 from edgerift.specification._quantization import Quantization
 
 _DTYPES: Final = {
@@ -20,8 +20,6 @@ _DTYPES: Final = {
     "uint8": torch.uint8,
     "int8": torch.int8,
 }
-#: The shares of red, green and blue in grey (ITU-R BT.601).
-_RED, _BLUE = 0.299, 0.114
 
 _Mean = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1, max_length=3)]
 _Std = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=3)]
@@ -109,59 +107,8 @@ class InputSpecification(Settings):
         gives them the type. The gradient goes straight through the rounding. The same images always give the same
         bits. Raises `ModelError` for images of another shape or type.
         """
-        if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.float32:
-            raise ModelError(
-                f"images are {images.dtype} {list(images.shape)}; needed: torch.float32 [N,1,H,W] or [N,3,H,W] in [0,1]"
-            )
-        prepared: Tensor = self._quantized(self._normalised(self._coloured(images)))
-        if self.channels == "bgr":
-            prepared = prepared.flip(1)
-        return prepared if self.layout == "nchw" else prepared.permute(0, 2, 3, 1)
+        return cast(Tensor, Prepare(self).to(images.device)(images))
 
     def cast(self, prepared: Tensor) -> Tensor:
         """Give what `prepare` returned the model's number type, in an order of memory that every runtime takes."""
         return prepared.detach().to(self.torch_dtype).contiguous()
-
-    def _coloured(self, images: Tensor) -> Tensor:
-        """Bring images to the number of the model's channels."""
-        if self.channels == "grey":
-            if images.shape[1] == 1:
-                return images
-            red, green, blue = images.split(1, 1)
-            # Written so that three equal channels give exactly themselves.
-            grey: Tensor = green + _RED * (red - green) + _BLUE * (blue - green)
-            return grey
-        return images if images.shape[1] == 3 else images.repeat(1, 3, 1, 1)
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        if self.mean is not None or self.std is not None:
-            shifted = images if self.mean is None else images - _column(self.mean, images)
-            return shifted if self.std is None else shifted / _column(self.std, images)
-        if self.scale is None and self.offset is None:
-            return images
-        # A grey level is exact: 255 times the float32 of k / 255 is k.
-        levels = images * 255
-        scaled = levels if self.scale in (None, (1.0,)) else levels * _column(self.scale, images)
-        return scaled if self.offset is None else scaled + _column(self.offset, images)
-
-    def _quantized(self, values: Tensor) -> Tensor:
-        if self.dtype == "float16":
-            return _straight_through(values.half().float(), values)
-        if not self.is_integer:
-            return values
-        low, high = (0, 255) if self.dtype == "uint8" else (-128, 127)
-        if self.quantization is None:
-            numbers = values * 255 + low
-        else:
-            numbers = values / self.quantization.scale + self.quantization.zero_point
-        return _straight_through(numbers.round(), numbers).clamp(low, high)
-
-
-def _column(values: PerChannel | None, like: Tensor) -> Tensor:
-    assert values is not None
-    return torch.tensor(values, dtype=torch.float32, device=like.device).reshape(1, -1, 1, 1)
-
-
-def _straight_through(rounded: Tensor, exact: Tensor) -> Tensor:
-    """Give `rounded`, with the gradient of `exact`."""
-    return rounded.detach() + (exact - exact.detach())

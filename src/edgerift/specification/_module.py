@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from edgerift.errors import users_code
+from edgerift.specification._prepare import Prepare
 from edgerift.specification._specification import Specification
 
 
@@ -17,8 +17,7 @@ class SpecifiedModule(nn.Module):
 
     The module is fed float32 numbers whatever its number type, so that gradients pass; see
     `InputSpecification.prepare`. Without a `kind` its answers are taken for logits. A fixed batch is filled up with
-    blank images. Raises `ModelError` for what the module raises, and for an answer that is not one row of scores for
-    each image.
+    blank images. Raises `ModelError` for an answer that is not one row of scores for each image.
     """
 
     def __init__(self, module: nn.Module, specification: Specification, whose: str = "the model") -> None:
@@ -27,21 +26,23 @@ class SpecifiedModule(nn.Module):
         self.module = module
         self.training = module.training
         self.specification = specification
+        self.prepare = Prepare(specification.input)
         self._whose = whose
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer float32 images `[N,C,H,W]` in `[0,1]` with logits `[N,K]`."""
-        prepared = self.specification.input.prepare(images)
+        return self.specification.output.meant(self.scores(images))
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Answer images with scores `[N,K]` whose meaning is still open; see `OutputSpecification.scores`."""
+        prepared = self.prepare(images)
         batch = self.specification.input.batch
         if batch is None:
-            return self._answered(prepared)
-        answers = [self._answered(_filled(part, batch))[: len(part)] for part in prepared.split(batch)]
-        return torch.cat(answers)
+            return self._scored(prepared)
+        return torch.cat([self._scored(_filled(part, batch))[: len(part)] for part in prepared.split(batch)])
 
-    def _answered(self, prepared: Tensor) -> Tensor:
-        with users_code(self._whose, f"with float32 {list(prepared.shape)}"):
-            answer = self.module(prepared)
-        return self.specification.output.read(answer, self._whose)
+    def _scored(self, prepared: Tensor) -> Tensor:
+        return self.specification.output.scores(self.module(prepared), self._whose)
 
 
 def _filled(part: Tensor, batch: int) -> Tensor:

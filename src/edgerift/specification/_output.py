@@ -46,7 +46,7 @@ class OutputSpecification(Settings):
         Raises `ModelError`, which names the model as `whose`, for an answer with no or several outputs that could be
         the scores, and for one that has not a row for each image.
         """
-        return self._meant(self.scores(answer, whose))
+        return self.meant(self.scores(answer, whose))
 
     def reader(self, whose: str = "the model") -> Callable[[Any], Tensor]:
         """Make a function that reads answers as `read` does; without a `kind` the first that tell decide for all.
@@ -72,7 +72,8 @@ class OutputSpecification(Settings):
     def _dropped(self) -> int:
         return 0 if self.background is None else 1
 
-    def _meant(self, scores: Tensor) -> Tensor:
+    def meant(self, scores: Tensor) -> Tensor:
+        """Turn scores that `scores` took out of an answer into logits."""
         return self._kept(log_probabilities(scores) if self.kind == "probabilities" else scores)
 
     def _kept(self, logits: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue
 from edgerift import zoo
 from edgerift.errors import unknown_name
 from edgerift.extract import DataFree, Knockoff
+from edgerift.images import ModelSize
 from edgerift.settings import NotAllowedError, Problem, Settings, problems
 from edgerift.train import TrainSettings
 
@@ -83,6 +84,8 @@ def _thief_changes(given: Changes) -> Changes:
 
 def _known_network(name: str) -> str:
     """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
+    if zoo.library_of(name):
+        return name
     if ":" in name:
         module, _, factory = name.partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), factory)):
@@ -129,5 +132,5 @@ StudyName: TypeAlias = Annotated[str, AfterValidator(_study_name)]
 Network: TypeAlias = Annotated[str, AfterValidator(_known_network)]
 Source: TypeAlias = Annotated[str, Field(min_length=1)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST_SEED)]
-Size: TypeAlias = Annotated[int, Field(ge=8, le=4096)]
+Size: TypeAlias = ModelSize
 Once: TypeAlias = Annotated[tuple[_Item, ...], AfterValidator(_each_once)]

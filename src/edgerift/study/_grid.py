@@ -16,7 +16,7 @@ from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
 from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, QuerySettings
 from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, VariantName
-from edgerift.images import ImagesSettings
+from edgerift.images import ImagesSettings, Size
 from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Study
@@ -77,7 +77,9 @@ class _Sources:
         self._fingerprints: dict[str, str] = {}
         self._classes: dict[tuple[str, str | None], int] = {}
 
-    def describe(self, source: str, size: int, seed: int, labels: str | None = None, **fields: float) -> ImagesSettings:
+    def describe(
+        self, source: str, size: Size, seed: int, labels: str | None = None, **fields: float
+    ) -> ImagesSettings:
         """Describe images, with the fingerprint of their content."""
         described = ImagesSettings.model_validate(
             {"source": source, "size": size, "seed": seed, "labels": labels, **fields}

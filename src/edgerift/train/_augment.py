@@ -12,7 +12,7 @@ from edgerift.images import Augmentation
 def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
     """Mirror and shift each image at random, as far as `augmentation` allows.
 
-    `images` are uint8 `[N, 3, H, W]`, and so is the result. With `crop` an image is padded by that many
+    `images` are uint8 `[N, C, H, W]`, and so is the result. With `crop` an image is padded by that many
     black pixels on each side and a window of its own size is cut out at a uniformly drawn place; with
     `flip` it is mirrored left and right with probability one half. The draws come from `generator`, which
     lies on the CPU.

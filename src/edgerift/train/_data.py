@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from edgerift.images import Augmentation, ImageSet, to_float
+from edgerift.images import Augmentation, ImageSet, in_channels, to_float
 from edgerift.train._augment import augment
 from edgerift.train._random import generator
 from edgerift.train._settings import TrainSettings
@@ -18,7 +18,7 @@ EVALUATION_BATCH = 500
 
 
 class Batch(NamedTuple):
-    """Float images `[B, 3, H, W]` in `[0, 1]`, targets `[B]` or `[B, K]` of the loss, and labels `[B]`."""
+    """Float images `[B, C, H, W]` in `[0, 1]`, targets `[B]` or `[B, K]` of the loss, and labels `[B]`."""
 
     images: Tensor
     targets: Tensor
@@ -27,7 +27,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class DeviceData:
-    """The images, targets and labels of a set on the device, and how its batches are made."""
+    """The images, targets and labels of a set on the device, and how its batches are made.
+
+    Batches have the `channels` of the model: those of grey images repeat the one channel.
+    """
 
     images: Tensor
     targets: Tensor
@@ -36,6 +39,7 @@ class DeviceData:
     memory_format: torch.memory_format
     batch_size: int
     seed: int
+    channels: int
 
     def __len__(self) -> int:
         """Return the number of batches of one epoch; the last one may be smaller."""
@@ -55,12 +59,18 @@ class DeviceData:
             yield self._batch(self.images[chosen], chosen)
 
     def _batch(self, images: Tensor, chosen: Tensor) -> Batch:
-        floats = to_float(images.contiguous(memory_format=self.memory_format))
+        shown = in_channels(images, self.channels)
+        floats = to_float(shown.contiguous(memory_format=self.memory_format))
         return Batch(floats, self.targets[chosen], self.labels[chosen])
 
 
-def on_device(image_set: ImageSet, targets: Tensor | None, settings: TrainSettings, device: torch.device) -> DeviceData:
-    """Put a set on the device; `targets` replace the labels in the loss where they are given."""
+def on_device(
+    image_set: ImageSet, targets: Tensor | None, settings: TrainSettings, device: torch.device, channels: int
+) -> DeviceData:
+    """Put a set on the device for a model that takes so many channels.
+
+    `targets` replace the labels in the loss where they are given.
+    """
     labels = image_set.labels.to(device)
     return DeviceData(
         images=image_set.images.to(device),
@@ -70,4 +80,5 @@ def on_device(image_set: ImageSet, targets: Tensor | None, settings: TrainSettin
         memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format,
         batch_size=settings.batch_size,
         seed=settings.seed,
+        channels=channels,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,7 +82,7 @@ def run(
 ) -> Trained:
     """Train a model in place and return the history of its epochs.
 
-    `loss(model, images, targets)` answers a scalar for float images `[B, 3, H, W]` in `[0, 1]`; without one it is the
+    `loss(model, images, targets)` answers a scalar for float images `[B, C, H, W]` in `[0, 1]`; without one it is the
     cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of a model that
     answers probabilities are used, with a `ProbabilitiesWarning`; a given loss gets the model as it is. `targets` holds
     a row for each training image that the loss gets in place of its label (posterior probabilities `[N, K]`, say).
@@ -103,8 +104,8 @@ def run(
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
-    data = on_device(train, targets, settings, device)
-    held = None if validation is None else on_device(validation, None, settings, device)
+    put = functools.partial(on_device, settings=settings, device=device, channels=zoo.channels_of(model, train.shape))
+    data, held = put(train, targets), None if validation is None else put(validation, None)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
         runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)

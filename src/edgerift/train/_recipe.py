@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from edgerift import zoo
 from edgerift.errors import ModelError
-from edgerift.images import ImagesSettings, open_splits
+from edgerift.images import ImagesSettings, open_splits, size_text
 from edgerift.settings import Seed
 from edgerift.steps import Progress, Recipe, write_whole
 from edgerift.train._loop import run
@@ -54,8 +54,8 @@ class TrainRecipe(Recipe):
     def _check_size(self) -> TrainRecipe:
         if self.images.size not in (None, self.architecture.size):
             raise ValueError(
-                f"the images are {self.images.size} pixels and '{self.architecture.name}' is made for "
-                f"{self.architecture.size}; give both the same size"
+                f"the images are {size_text(self.images.size)} pixels and '{self.architecture.name}' is made for "
+                f"{size_text(self.architecture.size)}; give both the same size"
             )
         return self
 
@@ -66,11 +66,16 @@ class TrainRecipe(Recipe):
         them or the training diverges.
         """
         splits = open_splits(self.images)
-        if splits.train.size != self.architecture.size:
+        made_for = size_text(self.architecture.size)
+        if splits.train.shape.size != self.architecture.size:
             raise ModelError(
-                f"'{self.images.source}' has images of {splits.train.size} pixels, "
-                f"'{self.architecture.name}' is made for {self.architecture.size}; "
-                f"set the size of the images to {self.architecture.size}"
+                f"'{self.images.source}' has images of {size_text(splits.train.shape.size)} pixels, "
+                f"'{self.architecture.name}' is made for {made_for}; set the size of the images to {made_for}"
+            )
+        if splits.train.shape.channels > self.architecture.channels:
+            raise ModelError(
+                f"'{self.images.source}' has images in colour, '{self.architecture.name}' is made for greyscale "
+                "ones; leave out channels=1"
             )
         model = zoo.from_architecture(self.architecture, seed=self.init_seed)
         checkpoint = folder / CHECKPOINT

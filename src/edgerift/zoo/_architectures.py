@@ -26,6 +26,8 @@ class Known:
     is_small: bool = False
 
 
+#: Whose architectures are named `library:NAME`.
+LIBRARY_NAMES: Final = ("timm", "torchvision")
 ARCHITECTURES: Final[Registry[Known]] = Registry("model", "edgerift.zoo.architectures", ModelError)
 
 
@@ -40,5 +42,7 @@ def architecture(name: str, *, small: bool = False) -> Callable[[Maker], Maker]:
 
 
 def is_small(name: str) -> bool:
-    """Return whether a network trains on a laptop in minutes; assumed for a user's own factory."""
-    return name not in ARCHITECTURES or ARCHITECTURES[name].is_small
+    """Return whether a network trains on a laptop in minutes; assumed for a user's own factory, not for a library's."""
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name].is_small
+    return name.partition(":")[0] not in LIBRARY_NAMES

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgerift.errors import ModelError, unknown_name, users_code
+from edgerift.errors import ModelError, unknown_name
 from edgerift.measure import Logits
 from edgerift.settings import require_seed
 from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._architectures import ARCHITECTURES
 from edgerift.zoo._classifier import Classifier
-from edgerift.zoo._factory import find_factory
+from edgerift.zoo._factory import call_factory
+from edgerift.zoo._libraries import library_body, library_of, plain_library_name
 
 
 def names() -> tuple[str, ...]:
@@ -28,10 +29,11 @@ def names() -> tuple[str, ...]:
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
     """Make a classifier by its name in the zoo, or by `module:factory` or `path/file.py:factory` for a user's own.
 
-    `architecture_fields` are the further fields of `Architecture` (`size`, `stem`, `pretrained`, `mean`, `std`). A
-    factory is called as `factory(classes)` and answers an `nn.Module` from normalised images `[N, 3, H, W]` to logits
-    `[N, classes]`; its module is imported, so name only code that you trust. For a network that ends in softmax the
-    classifier takes the logarithms, with a `ProbabilitiesWarning`.
+    `torchvision:NAME` and `timm:NAME` are the classifiers of these libraries. `architecture_fields` are the further
+    fields of `Architecture` (`size`, `channels`, `stem`, `pretrained`, `mean`, `std`). A factory is called as
+    `factory(classes)`, or as `factory()` where it takes no number of classes, and answers an `nn.Module` from
+    normalised images `[N, C, H, W]` to logits `[N, classes]`; its module is imported, so name only code that you trust.
+    For a network that ends in softmax the classifier takes the logarithms, with a `ProbabilitiesWarning`.
 
     The same seed gives the same weights; the global random state is left as it was.
 
@@ -52,7 +54,7 @@ def from_architecture(architecture: Architecture, *, seed: int = 0) -> Classifie
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         body = _body(architecture)
-        own = is_users_own(architecture.name)
+        own = is_users_own(architecture.name) and architecture.specification is None
         return Classifier(body, architecture, takes_logarithms=own and _answers_probabilities(body, architecture))
 
 
@@ -70,7 +72,7 @@ def check(model: nn.Module, classes: int) -> None:
 
 def is_users_own(name: str) -> bool:
     """Return whether a name is a user's `module:factory`, which runs code when it is created."""
-    return ":" in name
+    return ":" in name and not library_of(name)
 
 
 def _body(architecture: Architecture) -> nn.Module:
@@ -80,18 +82,26 @@ def _body(architecture: Architecture) -> nn.Module:
                 f"'{architecture.name}' is your own factory: leave out stem and pretrained, which are for the zoo's"
             )
         return _users_own(architecture)
+    if library_of(architecture.name):
+        return library_body(architecture)
     if architecture.name not in ARCHITECTURES:
-        raise ModelError(f"{unknown_name('model', architecture.name, names())}, or module:factory for your own")
+        raise ModelError(_unknown(architecture.name))
     known = ARCHITECTURES[architecture.name]
     if known.is_small and architecture.stem != "small":
         raise ModelError(f"'{architecture.name}' only has the small stem; leave out stem='{architecture.stem}'")
-    return known.make(architecture)
+    outputs = architecture.outputs
+    return known.make(architecture if outputs == architecture.classes else architecture.replace(classes=outputs))
+
+
+def _unknown(name: str) -> str:
+    library = plain_library_name(name)
+    told = f"unknown model '{name}'; did you mean '{library}'?" if library else unknown_name("model", name, names())
+    return f"{told}, torchvision:NAME, timm:NAME, or module:factory for your own"
 
 
 def _users_own(architecture: Architecture) -> nn.Module:
-    name, classes = architecture.name, architecture.classes
-    with users_code(f"factory '{name}'", f"as factory({classes}), with the number of classes, for an nn.Module"):
-        body = find_factory(name)(classes)
+    name = architecture.name
+    body = call_factory(name, architecture.outputs)
     if not isinstance(body, nn.Module):
         raise ModelError(
             f"'{name}' answered a {type(body).__name__}; a factory(classes) has to return a torch.nn.Module"
@@ -101,14 +111,16 @@ def _users_own(architecture: Architecture) -> nn.Module:
 
 def _answers_probabilities(body: nn.Module, architecture: Architecture) -> bool:
     """Query a user's network with blank images: check its answer, and detect probabilities."""
-    name, size, training = architecture.name, architecture.size, body.training
+    name, training = architecture.name, body.training
+    channels, height, width = architecture.shape
+    equal = ", three equal channels for grey ones," if channels == 3 else ""
     call = (
-        f"with normalised float32 images [N,3,{size},{size}], three equal channels for grey ones, for logits "
+        f"with normalised float32 images [N,{channels},{height},{width}]{equal or ','} for logits "
         f"[N, {architecture.classes}]; give size= (--size) for others"
     )
     reading = Logits(body.eval(), f"'{name}'", call)
     with torch.no_grad():
-        logits = reading(torch.zeros(1, 3, size, size))
+        logits = reading(torch.zeros(1, channels, height, width))
     body.train(training)
     if logits.shape != (1, architecture.classes):
         raise ModelError(

@@ -5,15 +5,25 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
-from edgerift.errors import ModelError, unknown_name
+from edgerift.errors import ModelError, unknown_name, users_code
 
 _FILE = ".py"
+#: What factories call the number of classes.
+_CLASSES: Final = ("classes", "num_classes", "n_classes", "nclasses", "class_count", "num_labels", "num_outputs")
+_BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BY_PLACE: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 
 
 def is_file(name: str) -> bool:
@@ -21,7 +31,32 @@ def is_file(name: str) -> bool:
     return name.rpartition(":")[0].endswith(_FILE)
 
 
-def find_factory(name: str) -> Callable[[int], object]:
+def call_factory(name: str, classes: int) -> object:
+    """Call what a name says: with the number of classes, or with nothing where it takes no such number."""
+    factory = find_factory(name)
+    keyword = _takes_classes(factory)
+    given = "" if keyword is None else str(classes)
+    with users_code(f"factory '{name}'", f"as factory({given}), with the number of classes, for an nn.Module"):
+        if keyword is None:
+            return factory()
+        return factory(**{keyword: classes}) if keyword else factory(classes)
+
+
+def _takes_classes(factory: Callable[..., object]) -> str | None:
+    """Return the keyword for the number of classes, "" where it is the first argument, None where there is none."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):  # Of what is not written in Python.
+        return ""
+    named = next((one.name for one in parameters if one.name in _CLASSES and one.kind in _BY_NAME), None)
+    if named is not None:
+        return named
+    positional = [one for one in parameters if one.kind in _BY_PLACE]
+    # A first argument of another name may be anything, but one without a default has to be given.
+    return "" if positional and positional[0].default is inspect.Parameter.empty else None
+
+
+def find_factory(name: str) -> Callable[..., object]:
     """Import what `module:factory` or `path/file.py:factory` names; raises `ModelError` where there is none."""
     place, _, attribute = name.rpartition(":")
     module = _from_file(Path(place), name) if is_file(name) else _from_name(place, name)
@@ -34,7 +69,7 @@ def find_factory(name: str) -> Callable[[int], object]:
         raise ModelError(
             f"'{name}' is a {type(factory).__name__}; it has to be a function: factory(classes) -> nn.Module"
         )
-    made: Callable[[int], object] = factory
+    made: Callable[..., object] = factory
     return made
 
 

@@ -26,7 +26,7 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
     `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
-    uint8 `[N,3,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
+    uint8 `[N,C,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
     default random images are compared.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,

@@ -18,6 +18,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.twins._answers import answers_of, is_on_grid, output_step
 from edgerift.deploy.twins._twin import Twin
+from edgerift.images import in_channels
 
 #: The allowed multiple of the effect of rounding; besides, a level of their grid or this share of their standard
 #: deviation. Correct builds equal their twin or are 1 % of it away; those that lost an argument 13 %.
@@ -69,6 +70,7 @@ def departure(program: Program, answers: Tensor, images: Tensor, model: Twin) ->
 
     The program may be a part of one, which returns a feature map; that has no labels.
     """
+    images = in_channels(images, program.shape.channels)
     expected = answers_of(model, images)
     difference = (answers - expected).abs()
     graph = answers_of(read_program(program), images[:_ROUNDED])

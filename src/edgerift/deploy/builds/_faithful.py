@@ -24,20 +24,21 @@ from edgerift.errors import BuildError
 Answer = Callable[[Program], Tensor]
 """Build a program for the examined runtime and answer the compared images."""
 
-#: The maximum number of pixels compared, in images of three channels.
+#: The maximum number of pixels compared, whatever the channels.
 _PIXELS: Final = 64 * 64 * 64
 _LEAST_IMAGES: Final = 4
 
 
 def images_to_compare(program: Program, given: Tensor | None) -> Tensor:
-    """Take the first of the given images uint8 `[N,3,H,W]`; without any, generate patches of noisy random colours."""
-    count = max(_LEAST_IMAGES, min(64, _PIXELS // program.size**2))
+    """Take the first of the given images uint8 `[N,C,H,W]`; without any, generate patches of noisy random colours."""
+    channels, height, width = program.shape
+    count = max(_LEAST_IMAGES, min(64, _PIXELS // (height * width)))
     if given is not None and len(given):
         return given[:count]
     generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(count, 3, 4, 4, generator=generator)
-    patches = F.interpolate(coarse, size=(program.size, program.size), mode="nearest")
-    noise = torch.rand(count, 3, program.size, program.size, generator=generator)
+    coarse = torch.rand(count, channels, 4, 4, generator=generator)
+    patches = F.interpolate(coarse, size=(height, width), mode="nearest")
+    noise = torch.rand(count, channels, height, width, generator=generator)
     return ((0.7 * patches + 0.3 * noise) * 255).round().to(torch.uint8)
 
 

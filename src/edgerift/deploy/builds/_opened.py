@@ -67,6 +67,20 @@ class OpenedBuild:
         """Return what determines this build's answers."""
         return fingerprint(self.runtime, self._engine.version, self.path)
 
+    @property
+    def extents(self) -> tuple[int | None, ...] | None:
+        """The extents of the input behind the batch, None where one is free; None where the file does not tell."""
+        return self._engine.extents
+
+    @property
+    def answers_alone(self) -> bool:
+        """Whether images are answered one at a time, because an answer would depend on the others of its batch."""
+        return self._engine.largest == 1 and self.specification.input.batch is None
+
+    def operators(self) -> dict[str, int]:
+        """Count the operators that the runtime computes, by name; none where the artefact is machine code."""
+        return self._engine.operators()
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
         return self._engine.integer_macs()

@@ -39,7 +39,7 @@ class Build(Protocol):
         """The artefact."""
 
     def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,3,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
+        """Answer uint8 images `[N,C,H,W]` with float32 logits `[N,K]`, in batches that the runtime can take."""
 
     def fingerprint(self) -> Fingerprint:
         """Return what determines this build's answers."""
@@ -63,6 +63,9 @@ class Engine(Protocol):
 
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch as the specification says that the model takes it; may raise anything."""
+
+    def operators(self) -> dict[str, int]:
+        """Count the operators that the runtime computes, by name; none where the artefact is machine code."""
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""

@@ -39,7 +39,7 @@ def check_program(program: Program) -> None:
 
     Looked at are the tensors (finite, of a type that programs have, used), the grids (scales that are positive, zero
     points and bounds inside their type) and, without computing a value, the types and shapes from the image to the
-    scores, which have to be `classes` float32 numbers for each image of `size` pixels.
+    scores, which have to be `classes` float32 numbers for each image of its shape.
     """
     _check_tensors(program)
     _check_arguments(program)
@@ -128,12 +128,14 @@ def _values(given: Any, tensors: Mapping[str, Tensor]) -> list[float]:
 def _check_shapes(program: Program) -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    if not (1 <= program.size <= 4096 and 2 <= program.classes <= 100_000):
-        raise ProgramError(f"the program is for {program.classes} classes and {program.size} pixels; it is damaged")
+    channels, *extents = program.shape
+    is_allowed = channels in (1, 3) and all(1 <= extent <= 4096 for extent in extents)
+    if not (is_allowed and 2 <= program.classes <= 100_000):
+        raise ProgramError(f"the program is for {program.classes} classes and images of {program.shape}; it is damaged")
     mode = FakeTensorMode()
     tensors = {name: mode.from_tensor(tensor) for name, tensor in program.tensors.items()}
     with mode, torch.no_grad():
-        image = torch.empty(_IMAGES, 3, program.size, program.size)
+        image = torch.empty(_IMAGES, *program.shape)
         values: dict[str, Any] = {program.image: image}
         for operation in program.operations:
             values[operation.name] = _outcome(operation, values, tensors)

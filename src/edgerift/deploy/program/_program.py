@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, fx
 
 from edgerift.deploy.program._checked import check_keywords, check_program
@@ -17,11 +17,13 @@ from edgerift.deploy.program._names import PlainName, check_graph_names, check_t
 from edgerift.deploy.program._operators import ALLOWED, keyword_names, operator_name, resolve
 from edgerift.deploy.program._quiet import quiet
 from edgerift.errors import ProgramError, RecipeError, unknown_name
+from edgerift.images import ImageShape
 from edgerift.settings import Settings, is_file
 from edgerift.steps import read_tensors, write_whole
 
 Target = Literal["mobile", "server"]
-_FORMAT: Final = "edgerift-program-1"
+_FORMAT: Final = "edgerift-program-2"
+_FIRST_FORMAT: Final = "edgerift-program-1"
 
 
 class Operation(Settings):
@@ -55,22 +57,33 @@ class Provenance(Settings):
 class _Header(Settings):
     """The contents of a program file besides its tensors."""
 
-    format: Literal["edgerift-program-1"]
+    format: Literal["edgerift-program-2"]
     target: Target
     classes: int
-    size: int
+    shape: tuple[int, int, int]
     image: PlainName
     operations: list[Operation]
     output: PlainName
     provenance: Provenance
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renew(cls, fields: Any) -> Any:
+        """Read the first format, whose images are squares in colour, of the side `size`."""
+        if not isinstance(fields, dict) or fields.get("format") != _FIRST_FORMAT or "size" not in fields:
+            return fields
+        side = fields["size"]
+        others = {name: value for name, value in fields.items() if name != "size"}
+        return {**others, "format": _FORMAT, "shape": (3, side, side)}
 
 
 @dataclass(frozen=True)
 class Program:
     """A converted, quantized graph with its scales, its target and where it came from.
 
-    `operations` run in order. The one input, named `image`, is float32 `[N,3,size,size]` in `[0,1]`; `output` names the
-    node that holds the float32 logits `[N,classes]`. `tensors` holds the int8 weights, their scales and the biases.
+    `operations` run in order. The one input, named `image`, is float32 `[N,C,H,W]` in `[0,1]` with the C, H and W of
+    `shape`; `output` names the node that holds the float32 logits `[N,classes]`. `tensors` holds the int8 weights,
+    their scales and the biases.
     """
 
     operations: tuple[Operation, ...]
@@ -78,12 +91,12 @@ class Program:
     output: str
     target: Target
     classes: int
-    size: int
+    shape: ImageShape
     image: str = "image"
     provenance: Provenance = field(default_factory=lambda: Provenance(method="unknown"))
 
     def module(self) -> fx.GraphModule:
-        """Build the converted graph as a module: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`.
+        """Build the converted graph as a module: images float32 `[N,C,H,W]` in `[0,1]` of its shape to logits.
 
         Its weights lie in channels-last order, which decides the order in which convolutions sum and so their last
         bit; a twin computes in the same order. Raises :class:`~edgerift.errors.ProgramError` for an operator that a
@@ -137,7 +150,7 @@ class Program:
             format=_FORMAT,
             target=self.target,
             classes=self.classes,
-            size=self.size,
+            shape=self.shape,
             image=self.image,
             operations=list(self.operations),
             output=self.output,
@@ -151,7 +164,7 @@ class Program:
         """Read a program file; no code in it runs.
 
         Only operators on the allowed list, names that are plain identifiers, and a graph that gives `classes` scores
-        for an image of `size` pixels are accepted.
+        for an image of its shape are accepted.
 
         Raises :class:`~edgerift.errors.ProgramError` when the file is missing, damaged, contradicts itself
         or is not a program.
@@ -176,7 +189,7 @@ class Program:
             output=header.output,
             target=header.target,
             classes=header.classes,
-            size=header.size,
+            shape=ImageShape(*header.shape),
             image=header.image,
             provenance=header.provenance,
         )
@@ -189,7 +202,7 @@ def from_graph(
     *,
     target: Target,
     classes: int,
-    size: int,
+    shape: ImageShape,
     provenance: Provenance,
     names: Mapping[str, str],
 ) -> Program:
@@ -216,7 +229,7 @@ def from_graph(
             arguments = [encode(argument, names) for argument in node.args]
             operations.append(Operation(name=node.name, operator=operator, arguments=arguments, keywords=keywords))
     _check_operators(operations)
-    program = Program(tuple(operations), tensors, output, target, classes, size, image, provenance)
+    program = Program(tuple(operations), tensors, output, target, classes, shape, image, provenance)
     try:
         check_tensor_names(tensors)
         check_program(program)

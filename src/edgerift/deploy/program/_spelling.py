@@ -16,6 +16,7 @@ from edgerift.deploy.program._grid import is_dequantize, is_quantize
 from edgerift.deploy.program._operators import ADAPTIVE_MAXIMUM, ADD, DEQUANTIZE_CHANNELS, SUBTRACT, operator_name
 from edgerift.deploy.program._program import Program
 from edgerift.errors import ProgramError
+from edgerift.images import ImageShape
 
 _CLAMP: Final = "aten.clamp.default"
 _CLAMP_BELOW: Final = "aten.clamp_min.default"
@@ -36,7 +37,7 @@ def runtime_form(program: Program) -> fx.GraphModule:
     `node.meta["tensor_meta"]`.
     """
     module = read_program(program)
-    note_shapes(module, program.size)
+    note_shapes(module, program.shape)
     for node in list(module.graph.nodes):
         if node.op != "call_function":
             continue
@@ -51,10 +52,10 @@ def runtime_form(program: Program) -> fx.GraphModule:
     return module
 
 
-def note_shapes(module: fx.GraphModule, size: int) -> None:
-    """Note every node's shape for two images of that size in `node.meta["tensor_meta"]`."""
+def note_shapes(module: fx.GraphModule, shape: ImageShape) -> None:
+    """Note every node's shape for two images of that shape in `node.meta["tensor_meta"]`."""
     with torch.no_grad():
-        ShapeProp(module).propagate(torch.zeros(2, 3, size, size))
+        ShapeProp(module).propagate(torch.zeros(2, *shape))
 
 
 def shape_of(node: Any) -> torch.Size:

@@ -14,7 +14,7 @@ _LINEAR: Final = "aten.linear.default"
 
 
 def feature_module(module: nn.Module) -> nn.Module:
-    """Make a module that answers a classifier's penultimate features, float32 `[N,D]`, for images `[N,3,H,W]`.
+    """Make a module that answers a classifier's penultimate features, float32 `[N,D]`, for images `[N,C,H,W]`.
 
     They are the input of the linear layer that makes the logits, in an original as in a :class:`Twin`; those of a twin
     with a runtime's arithmetic are whole levels. The classifier runs in the mode it is in and is not changed.
@@ -67,7 +67,7 @@ class _TwinFeatures(nn.Module):
         if not layers:
             raise _missing("the program")
         body = twin.body.ending_in(layers[-1].arguments[0])
-        self.twin = Twin(body, twin.arithmetic)
+        self.twin = Twin(body, twin.arithmetic, twin.image_channels)
 
     def forward(self, images: Tensor) -> Tensor:
         """Run the twin as far as the last linear layer."""

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy.twins._frozen_layers import Bounds, Fork, FrozenConvolution, add_into, slope_of
 from edgerift.deploy.twins._integer_convolution import Geometry
 from edgerift.deploy.twins._pure_graph import make_pure
+from edgerift.images import in_channels
 from edgerift.zoo import frozen_copy
 
 _ADDS: Final = (operator.add, torch.add)
@@ -32,14 +33,17 @@ _NOTHING: Final = (
 class Folded(nn.Module):
     """A frozen copy of a classifier that computes in channels-last layout; see :func:`folded`."""
 
-    def __init__(self, body: nn.Module) -> None:
-        """Freeze `body`."""
+    def __init__(self, body: nn.Module, image_channels: int | None = None) -> None:
+        """Freeze `body`; of a model that takes so many channels the one of grey images is repeated here."""
         super().__init__()
         self.body = body
+        self.image_channels = image_channels
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the logits `[N,K]` of images `[N,3,H,W]` in any layout."""
+        """Compute the logits `[N,K]` of images `[N,C,H,W]` in any layout."""
+        if self.image_channels is not None:
+            images = in_channels(images, self.image_channels)
         logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
         return logits
 
@@ -68,7 +72,8 @@ def folded(model: nn.Module) -> nn.Module:
         make_pure(module)
     except Exception:  # Tracing runs the user's code on stand-ins, which may raise anything.
         return _unfolded(model)
-    _drop_what_does_nothing(module)
+    channels = getattr(model, "image_channels", None)
+    _drop_what_does_nothing(module, repeated=channels is not None)
     _convolutions(module)
     _fork(module)
     _add_in_place(module)
@@ -76,12 +81,12 @@ def folded(model: nn.Module) -> nn.Module:
     module.graph.lint()
     module.recompile()
     module.delete_all_unused_submodules()
-    return Folded(module)
+    return Folded(module, channels)
 
 
 def _unfolded(model: nn.Module) -> Folded:
     plain: Any = frozen_copy(model, None)
-    return Folded(plain.to(memory_format=torch.channels_last))
+    return Folded(plain.to(memory_format=torch.channels_last), getattr(model, "image_channels", None))
 
 
 def _called(module: fx.GraphModule, node: Any) -> nn.Module | None:
@@ -102,9 +107,11 @@ def _remove(node: fx.Node) -> None:
     node.graph.erase_node(node)
 
 
-def _drop_what_does_nothing(module: fx.GraphModule) -> None:
+def _drop_what_does_nothing(module: fx.GraphModule, *, repeated: bool) -> None:
+    """Drop layers without effect, and the repetition of a grey image's channel where that was `repeated` before."""
     for node in list(module.graph.nodes):
-        if isinstance(_called(module, node), _NOTHING):
+        is_repetition = repeated and node.target is in_channels and node.args[0].op == "placeholder"
+        if is_repetition or isinstance(_called(module, node), _NOTHING):
             _remove(node)
 
 

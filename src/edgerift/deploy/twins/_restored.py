@@ -54,7 +54,7 @@ def unrounded_twin(program: Program) -> Twin:
     It is the smooth function that the program's answers approximate: its gradients are what integer arithmetic masks.
     """
     names = {node.name for node in read_program(program).graph.nodes if is_quantize(node)}
-    return Twin(graph_twin(program, names), "graph")
+    return Twin(graph_twin(program, names), "graph", program.shape.channels)
 
 
 def restore(program: Program, names: Collection[str], original_weights: Mapping[str, Tensor] | None = None) -> Twin:
@@ -66,7 +66,7 @@ def restore(program: Program, names: Collection[str], original_weights: Mapping[
         if original_weights is not None and _is_before_rounding(program, layer.name, original_weights)
     }
     unrounded = {name for layer in chosen for name in layer.written}
-    return Twin(graph_twin(program, unrounded, weights), "graph")
+    return Twin(graph_twin(program, unrounded, weights), "graph", program.shape.channels)
 
 
 def _find(program: Program) -> Iterator[_Layer]:

@@ -21,6 +21,7 @@ from edgerift.deploy.twins._running_ranges import ObservedQuantize, Ranges
 from edgerift.deploy.twins._translation import Translation
 from edgerift.deploy.twins._twin_graph import stays_on_grid
 from edgerift.errors import ProgramError
+from edgerift.images import in_channels
 
 
 class FloatWeight(NamedTuple):
@@ -43,7 +44,7 @@ class _Layer:
 
 @final
 class TrainableTwin(nn.Module):
-    """A program that learns: images float32 `[N,3,H,W]` in `[0,1]` to logits `[N,K]`, with float weights as parameters.
+    """A program that learns: images float32 `[N,C,H,W]` in `[0,1]` to logits `[N,K]`, with float weights as parameters.
 
     Each forward pass rounds weights and activations as the converted program would, so that training sees the
     quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`.
@@ -53,14 +54,16 @@ class TrainableTwin(nn.Module):
         """See :func:`trainable_twin`."""
         super().__init__()
         self.program_before = program
+        self.image_channels = program.shape.channels
         self.ranges, self.groups = _initial_ranges(program)
         self.layers: list[_Layer] = []
         self.body = _translate(program, self.ranges, self.groups, self.layers, weights or {})
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the logits `[N,K]` of images `[N,3,H,W]` in `[0,1]`."""
+        """Compute the logits `[N,K]` of images `[N,C,H,W]` in `[0,1]`; the one channel of grey ones is repeated."""
         # The grids follow from the ranges alone, so that a run which resumes from a checkpoint has the same ones.
         self.ranges.refresh()
+        images = in_channels(images, self.image_channels)
         logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
         return logits
 

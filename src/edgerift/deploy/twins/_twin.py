@@ -13,6 +13,7 @@ from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._twin_graph import graph_twin
 from edgerift.deploy.twins._twin_onnxruntime import onnxruntime_twin
 from edgerift.deploy.twins._twin_xnnpack import xnnpack_twin
+from edgerift.images import in_channels
 from edgerift.settings import Registry
 
 ARITHMETICS: Final[Registry[Callable[[Program], Body]]] = Registry("arithmetic")
@@ -25,22 +26,25 @@ ARITHMETICS.register("onnxruntime", onnxruntime_twin)
 
 @final
 class Twin(nn.Module):
-    """A program that has gradients: images float32 `[N,3,H,W]` in `[0,1]` to logits float32 `[N,K]`.
+    """A program that has gradients: images float32 `[N,C,H,W]` in `[0,1]` to logits float32 `[N,K]`.
 
-    It has no parameters and never trains; it follows `.to(device)`, works under `torch.compile`, can be copied and
-    pickled for another process, and computes in channels-last layout, which makes its gradient cheap on a CPU.
+    One that takes three `image_channels` repeats the one of grey images. It has no parameters and never trains; it
+    follows `.to(device)`, works under `torch.compile`, can be copied and pickled for another process, and computes in
+    channels-last layout, which makes its gradient cheap on a CPU.
     """
 
-    def __init__(self, body: Body, arithmetic: str) -> None:
+    def __init__(self, body: Body, arithmetic: str, image_channels: int = 3) -> None:
         """Take a translated program; see :func:`twin`."""
         super().__init__()
         self.arithmetic = arithmetic
+        self.image_channels = image_channels
         arranged: Any = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.body: Body = arranged
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the logits `[N,K]` of images `[N,3,H,W]` in `[0,1]`."""
+        """Compute the logits `[N,K]` of images `[N,C,H,W]` in `[0,1]`; raises `ModelError` for other channels."""
+        images = in_channels(images, self.image_channels)
         logits: Tensor = self.body(images.contiguous(memory_format=torch.channels_last))
         return logits
 
@@ -61,4 +65,4 @@ def twin(program: Program, arithmetic: str = "graph") -> Twin:
     The gradient is straight-through: zero where a value leaves the clipping range of its grid, one inside. Raises
     :class:`~edgerift.errors.RecipeError` for an unknown arithmetic.
     """
-    return Twin(ARITHMETICS[arithmetic](program), arithmetic)
+    return Twin(ARITHMETICS[arithmetic](program), arithmetic, program.shape.channels)

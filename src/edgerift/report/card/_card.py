@@ -94,7 +94,8 @@ def make_card(
     Raises :class:`~edgerift.errors.ModelError` for an original whose outputs are not repeatable.
     """
     measured_original = zoo.frozen_copy(original).cpu()
-    require_repeatable(measured_original, to_float(test.images[:_REPEATED].contiguous()))
+    asked = to_float(test.images[:_REPEATED].contiguous())
+    require_repeatable(zoo.taking(measured_original, test.shape), asked)
     predicts = _predicts(measured_original, program, builds)
     scores = _scores(predicts, test, progress)
     compared = [name for name in scores if name != "original"]

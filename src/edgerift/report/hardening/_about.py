@@ -7,7 +7,7 @@ from typing import Final
 
 from edgerift.harden import Hardening
 from edgerift.measure import MeanInterval
-from edgerift.report.shared._words import as_json, figure, percent, thief_words
+from edgerift.report.shared._words import as_json, figure, percent, size_words, thief_words
 from edgerift.report.study._about import About, Tile
 
 FILE: Final = "harden.json"
@@ -34,7 +34,7 @@ def about_hardening(hardening: Hardening) -> About:
         tiles=tuple(_tiles(hardening)),
         notes=tuple(_notes(hardening)),
         settings=(
-            ("Images", f"{data.name} ({data.source}), size {data.size}, seed {data.seed}"),
+            ("Images", f"{data.name} ({data.source}), {size_words(data.size)} pixels, seed {data.seed}"),
             ("Fingerprint of the images", data.fingerprint),
         ),
         documents={

@@ -44,7 +44,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     words = ("percent", "bounds", "rate", "p_value", "points", "fixed", "gate_numbers", "sentence", "levels", "as_json")
-    made.filters |= {name: getattr(_words, name) for name in (*words, "attack_words", "thief_words")}
+    made.filters |= {name: getattr(_words, name) for name in (*words, "attack_words", "thief_words", "size_words")}
     made.filters |= {"breakable": _breakable}
     made.globals |= {"class_name": _words.class_name, "replay": _words.replay_command}
     return made

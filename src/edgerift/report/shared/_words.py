@@ -14,6 +14,7 @@ from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
+from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
 
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -126,6 +127,16 @@ def levels(count: int) -> str:
     ('1 grey level', '8 grey levels')
     """
     return f"{count} grey level{'' if count == 1 else 's'}"
+
+
+def size_words(size: Size) -> str:
+    """Write the size of images, in pixels; of squares, both sides.
+
+    >>> size_words(32), size_words((96, 160))
+    ('32 by 32', '96 by 160')
+    """
+    height, width = extent(size)
+    return f"{height} by {width}"
 
 
 def sentence(text: str) -> str:

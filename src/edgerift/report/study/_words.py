@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgerift.report.shared._words import attack_words, plain
+from edgerift.report.shared._words import attack_words, plain, size_words
 from edgerift.report.tables._table import Place
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 
@@ -47,7 +47,7 @@ def command(result: StudyResult) -> str:
 def setting_rows(study: Study) -> list[tuple[str, str]]:
     """List what was studied, each with a name."""
     networks = (f"{name} = {choice.model}" for name, choice in study.originals.items())
-    rows = [("Image sets", f"{', '.join(study.data)}; {study.size} by {study.size} pixels by default")]
+    rows = [("Image sets", f"{', '.join(study.data)}; {size_words(study.size)} pixels by default")]
     rows.append(("Networks", ", ".join(networks)))
     if study.evasion is not None:
         plan = study.evasion

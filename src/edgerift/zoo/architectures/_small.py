@@ -14,25 +14,27 @@ from edgerift.zoo.architectures._torchvision import import_torchvision
 
 @architecture("lenet", small=True)
 def lenet(described: Architecture) -> nn.Module:
-    """Make a LeNet-5 with ReLU, max-pooling and three input channels (LeCun et al. 1998).
+    """Make a LeNet-5 with ReLU and max-pooling (LeCun et al. 1998).
 
     Images below 32 pixels are padded by two on each side, as LeNet-5 pads the 28 of MNIST to 32.
 
     Raises `ModelError` below 12 pixels, where the second pooling leaves nothing.
     """
-    if described.size < 12:
+    channels, *lengths = described.shape
+    least = min(lengths)
+    if least < 12:
         raise ModelError(f"lenet needs images of at least 12 pixels, given size={described.size}; resize them")
-    padding = 2 if described.size < 32 else 0
-    side = ((described.size + 2 * padding - 4) // 2 - 4) // 2
+    padding = 2 if least < 32 else 0
+    height, width = (((length + 2 * padding - 4) // 2 - 4) // 2 for length in lengths)
     return nn.Sequential(
-        nn.Conv2d(3, 6, kernel_size=5, padding=padding),
+        nn.Conv2d(channels, 6, kernel_size=5, padding=padding),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Conv2d(6, 16, kernel_size=5),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(16 * side * side, 120),
+        nn.Linear(16 * height * width, 120),
         nn.ReLU(),
         nn.Linear(120, 84),
         nn.ReLU(),
@@ -49,7 +51,7 @@ def resnet8(described: Architecture) -> nn.Module:
     in front of batch norms, where they have no effect, are left out (77,946 parameters to its 78,186).
     """
     body = nn.Sequential(
-        nn.Conv2d(3, 16, kernel_size=3, padding=1, bias=False),
+        nn.Conv2d(described.channels, 16, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(16),
         nn.ReLU(),
         BasicBlock(16, 16, stride=1),
@@ -72,7 +74,7 @@ def mobilenet_tiny(described: Architecture) -> nn.Module:
     As in MLPerf Tiny's visual wake words, width 0.25 with ReLU: a 3x3 stem of 16 channels with stride 2, then
     depthwise separable convolutions to 32, 64 (stride 2), 64, 128 (stride 2) and 128 channels.
     """
-    layers = _normed(3, 16, stride=2)
+    layers = _normed(described.channels, 16, stride=2)
     inputs = 16
     for outputs, stride in ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1)):
         layers += _normed(inputs, inputs, stride=stride, groups=inputs)
@@ -90,7 +92,7 @@ def densenet_tiny(described: Architecture) -> nn.Module:
     body: Any = import_torchvision().models.DenseNet(
         growth_rate=12, block_config=(3, 3, 3), num_init_features=24, num_classes=described.classes
     )
-    body.features.conv0 = nn.Conv2d(3, 24, kernel_size=3, stride=2, padding=1, bias=False)
+    body.features.conv0 = nn.Conv2d(described.channels, 24, kernel_size=3, stride=2, padding=1, bias=False)
     nn.init.kaiming_normal_(body.features.conv0.weight)
     body.features.pool0 = nn.Identity()
     made: nn.Module = body

@@ -112,14 +112,14 @@ def torchvision_body(architecture: Architecture) -> nn.Module:
         fields["inverted_residual_setting"] = MOBILENET_SMALL_STAGES
     body: nn.Module = getattr(models, variant.builder)(**fields)
     _shrink_stem(body, variant.family)
-    return body
+    return _in_grey(body) if architecture.channels == 1 else body
 
 
 def _with_imagenet_stem(models: Any, variant: Variant, architecture: Architecture) -> nn.Module:
     builder = getattr(models, variant.builder)
     if not architecture.pretrained:
         body: nn.Module = builder(weights=None, num_classes=architecture.classes)
-        return body
+        return _in_grey(body) if architecture.channels == 1 else body
     try:
         pretrained: nn.Module = builder(weights="DEFAULT", progress=False)
     except (OSError, RuntimeError) as error:
@@ -146,6 +146,16 @@ def _shrink_stem(body: Any, family: Family) -> None:
     else:
         body.conv1[0].stride = (1, 1)
         body.maxpool = nn.Identity()
+
+
+def _in_grey(body: nn.Module) -> nn.Module:
+    """Put a convolution of one channel in the place of the first one, with weights as large as those for three."""
+    name, first = next((name, part) for name, part in body.named_modules() if isinstance(part, nn.Conv2d))
+    made: Any = nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)  # type: ignore[arg-type]
+    nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
+    owner, _, attribute = name.rpartition(".")
+    setattr(body.get_submodule(owner), attribute, made)
+    return body
 
 
 def _replace_head(body: Any, family: Family, classes: int) -> None:

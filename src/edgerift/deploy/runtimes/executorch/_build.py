@@ -29,7 +29,7 @@ def compile_program(program: Program, path: Path) -> None:
         module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
     # ExecuTorch plans memory for the example's batch, not for the upper bound of the dimension.
-    example = torch.zeros(LARGEST_BATCH, 3, program.size, program.size)
+    example = torch.zeros(LARGEST_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     try:
         with quiet():
@@ -86,6 +86,12 @@ class ExecuTorchEngine:
         """Answer a batch."""
         outputs = [output.clone() for output in self._method.call([inputs])]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def operators(self) -> dict[str, int]:
+        """Count the operators that the file calls, by name."""
+        from edgerift.deploy.runtimes.executorch._file import operators
+
+        return operators(self._path)
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in XNNPACK's integer kernels, read off the `.pte`."""

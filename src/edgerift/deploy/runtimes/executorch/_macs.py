@@ -1,20 +1,13 @@
-"""Which kernels a `.pte` runs, read off the file: its plan, and the XNNPACK graphs inside it."""
+"""How much of a `.pte` runs in integer kernels, read off its plan and the XNNPACK graphs inside it."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import re
-import shutil
-import subprocess
-import tempfile
 from math import prod
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from edgerift.errors import BuildError, MissingRuntimeError
-
-Json = dict[str, Any]
+from edgerift.deploy.runtimes.executorch._file import Json, plans
+from edgerift.errors import BuildError
 
 #: XNNPACK computes in integers when both of a weighted operator's factors are of these types.
 _INTEGER_INPUTS: Final = frozenset({"qint8", "quint8", "qdint8", "qpint8"})
@@ -59,83 +52,12 @@ def kernels(path: Path) -> list[Kernel]:
     Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
-    root = _executorch_root()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BuildError(f"cannot read {path}: {error.strerror}") from None
-    size, base = _sections(data, path)
-    program = _parse(root, root / "exir" / "_serialize" / "program.fbs", data[:size], path)
     found: list[Kernel] = []
-    for plan in program["execution_plan"]:
+    for plan, graphs in plans(path):
         found += _portable_kernels(plan)
-        for delegate in plan["delegates"]:
-            if delegate["id"] != "XnnpackBackend":
-                raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
-            graph = _xnnpack_graph(_payload(program, delegate, data[base:]), path)
-            schema = root / "backends" / "xnnpack" / "serialization" / "schema.fbs"
-            found += _xnnpack_kernels(_parse(root, schema, graph, path), path)
+        for graph in graphs:
+            found += _xnnpack_kernels(graph, path)
     return found
-
-
-def _executorch_root() -> Path:
-    found = importlib.util.find_spec("executorch")
-    if found is None or not found.submodule_search_locations:
-        raise MissingRuntimeError("reading a .pte needs ExecuTorch's schemas: pip install 'edgerift[executorch]'")
-    return Path(next(iter(found.submodule_search_locations)))
-
-
-def _sections(data: bytes, path: Path) -> tuple[int, int]:
-    """The size of the program's flatbuffer and the offset of its segments, from the extended header.
-
-    Source: executorch/schema/extended_header.cpp; all numbers are little-endian.
-    """
-    if len(data) < 32 or data[4:6] != b"ET" or data[8:12] != b"eh00":
-        raise BuildError(f"{path} is not an ExecuTorch program (.pte)")
-    return int.from_bytes(data[16:24], "little"), int.from_bytes(data[24:32], "little")
-
-
-def _payload(program: Json, delegate: Json, segments: bytes) -> bytes:
-    place = delegate["processed"]
-    if place["location"] == "INLINE":
-        return bytes(program["backend_delegate_data"][place["index"]]["data"])
-    segment = program["segments"][place["index"]]
-    return segments[segment["offset"] : segment["offset"] + segment["size"]]
-
-
-def _xnnpack_graph(payload: bytes, path: Path) -> bytes:
-    """Extract the graph from XNNPACK's data: a header, the graph, then the constants.
-
-    Source: `XNNHeader` in executorch/backends/xnnpack/serialization/xnnpack_graph_serialize.py.
-    """
-    if payload[4:8] != b"XH00":
-        raise BuildError(f"{path} holds an XNNPACK delegate without the header XH00; it is damaged or too old")
-    start, size = (int.from_bytes(payload[place : place + 4], "little") for place in (10, 14))
-    return payload[start : start + size]
-
-
-def _parse(root: Path, schema: Path, data: bytes, path: Path) -> Json:
-    """Turn a flatbuffer into JSON with the compiler that ExecuTorch ships."""
-    bundled = root / "data" / "bin" / "flatc"
-    compiler = str(bundled) if bundled.is_file() else shutil.which("flatc")
-    if compiler is None:
-        raise MissingRuntimeError(
-            "reading a .pte needs `flatc`, which ExecuTorch ships: pip install 'edgerift[executorch]'"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "data.bin"
-        source.write_bytes(data)
-        options = ["--json", "--defaults-json", "--strict-json", "-o", folder]
-        finished = subprocess.run(
-            [compiler, *options, str(schema), "--", str(source)], capture_output=True, check=False
-        )
-        written = Path(folder) / "data.json"
-        if finished.returncode != 0 or not written.is_file():
-            raise BuildError(f"{path} is damaged: its {schema.stem} flatbuffer cannot be read")
-        # Infinite clamps are written as bare words that JSON does not know.
-        text = re.sub(rb":\s*[+-]?(?:inf|nan)\b", b": null", written.read_bytes())
-    parsed: Json = json.loads(text)
-    return parsed
 
 
 def _portable_kernels(plan: Json) -> list[Kernel]:

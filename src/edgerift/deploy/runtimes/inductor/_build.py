@@ -15,9 +15,10 @@ from torch import Tensor
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
-from edgerift.deploy.runtimes.inductor._macs import TOTAL_MACS, integer_share
+from edgerift.deploy.runtimes.inductor._macs import IMAGE_SHAPE, TOTAL_MACS, image_shape, integer_share
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
-from edgerift.specification import Specification
+from edgerift.images import ImageShape
+from edgerift.specification import InputSpecification, Specification
 from edgerift.steps import write_whole
 
 #: On CPUs with matrix tiles (AMX) oneDNN computes a linear layer of many rows with another kernel, whose
@@ -37,14 +38,16 @@ def compile_program(program: Program, path: Path) -> None:
     if lacking is not None:
         raise MissingRuntimeError(f"runtime 'inductor' {lacking}")
     module = read_program(program)
-    example = torch.zeros(_EXAMPLE_BATCH, 3, program.size, program.size)
+    example = torch.zeros(_EXAMPLE_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
     try:
         with quiet(), tempfile.TemporaryDirectory() as folder, torch.no_grad():
             exported = torch.export.export(module, (_channels_last(example),), dynamic_shapes=({0: batch},))
             package = Path(folder) / "model.pt2"
             _inductor().aoti_compile_and_package(
-                exported, package_path=str(package), inductor_configs=_options(_total_macs(module, program.size))
+                exported,
+                package_path=str(package),
+                inductor_configs=_options(_total_macs(module, program.shape), program.shape),
             )
             written = package.read_bytes()
     except Exception as error:
@@ -75,9 +78,12 @@ class InductorEngine:
         self._path = path
         self.version: str = torch.__version__
         self.specification, self.largest = Specification(), _LARGEST_PIECE
-        self.extents: tuple[int | None, ...] | None = None
         if not zipfile.is_zipfile(path):
             raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
+        image = image_shape(path)
+        self.extents: tuple[int | None, ...] | None = image
+        if image is not None and image.channels == 1:
+            self.specification = Specification(input=InputSpecification(channels="grey"))
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -90,17 +96,21 @@ class InductorEngine:
         with torch.no_grad():
             return self._run(_channels_last(inputs))
 
+    def operators(self) -> dict[str, int]:
+        """Machine code has no operators."""
+        return {}
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
         return integer_share(self._path)
 
 
-def _options(total_macs: int) -> dict[str, Any]:
+def _options(total_macs: int, shape: ImageShape) -> dict[str, Any]:
     return {
         "freezing": True,  # Only frozen weights are packed for the int8 kernels.
         "cpp.dynamic_threads": True,  # Otherwise this process's number of threads is compiled in.
         "aot_inductor.compile_wrapper_opt_level": "O0",  # The wrapper only calls kernels, which keep their own level.
-        "aot_inductor.metadata": {TOTAL_MACS: str(total_macs)},
+        "aot_inductor.metadata": {TOTAL_MACS: str(total_macs), IMAGE_SHAPE: str(shape)},
     }
 
 
@@ -115,10 +125,10 @@ def _channels_last(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _total_macs(module: torch.nn.Module, size: int) -> int:
+def _total_macs(module: torch.nn.Module, shape: ImageShape) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        module(torch.zeros(1, 3, size, size))
+        module(torch.zeros(1, *shape))
     return int(counter.get_total_flops()) // 2

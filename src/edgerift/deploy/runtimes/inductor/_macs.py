@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Final, final
 
 from edgerift.errors import BuildError
+from edgerift.images import ImageShape
 
 #: Where compiling writes how many multiply-accumulates one image takes, integer or not.
 TOTAL_MACS: Final = "edgerift_macs"
+#: Where it writes the shape of the images that the code is for.
+IMAGE_SHAPE: Final = "edgerift_image"
 
+_NOTES: Final = "wrapper_metadata.json"
 _CONSTANT = re.compile(r"constants_info_\[(\d+)\]\.(dtype|shape) = (.*?);")
 _CONSTANT_NAME = re.compile(r"auto& (\w+) = constants_->at\((\d+)\);")
 _LENGTHS = re.compile(r"int64_t (int_array_\d+)\[\] = \{(.*?)\};")
@@ -41,6 +45,17 @@ def integer_share(path: Path) -> float:
     return sum(integer_macs(source) for source in sources) / total
 
 
+def image_shape(path: Path) -> ImageShape | None:
+    """Read the shape of the images that a package is for; None for one of an earlier version, or of others."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            notes = [json.loads(package.read(name)) for name in package.namelist() if name.endswith(_NOTES)]
+        written = next(str(note[IMAGE_SHAPE]) for note in notes if IMAGE_SHAPE in note)
+        return ImageShape(*map(int, written.split("x")))
+    except (zipfile.BadZipFile, OSError, ValueError, TypeError, StopIteration):
+        return None
+
+
 def integer_macs(source: str) -> int:
     """Sum the multiply-accumulates of one image in the int8 kernels that a generated C++ wrapper calls.
 
@@ -55,7 +70,7 @@ def _contents(path: Path) -> tuple[list[str], int]:
         with zipfile.ZipFile(path) as package:
             names = package.namelist()
             sources = [package.read(name).decode() for name in names if name.endswith(".wrapper.cpp")]
-            notes = [json.loads(package.read(name)) for name in names if name.endswith("wrapper_metadata.json")]
+            notes = [json.loads(package.read(name)) for name in names if name.endswith(_NOTES)]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise BuildError(f"{path} is not a readable .pt2 package ({error})") from None
     totals = [int(note[TOTAL_MACS]) for note in notes if TOTAL_MACS in note]

@@ -15,6 +15,7 @@ from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.onnxruntime._described import describe_model
 from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
+from edgerift.deploy.twins.onnx._files import proto_of
 from edgerift.errors import BuildError, first_line
 from edgerift.steps import write_whole
 
@@ -54,7 +55,7 @@ class OnnxRuntimeEngine:
             self._session = open_session(str(path), torch.get_num_threads())
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
-        described = describe_model(path)
+        described = describe_model(proto_of(path), path.name)
         self.specification, self.extents = described.specification, described.extents
         # What quantizes dynamically answers an image by the others in its batch.
         self.largest = 1 if described.is_dynamic else LARGEST_BATCH
@@ -66,6 +67,12 @@ class OnnxRuntimeEngine:
         answers = [torch.from_numpy(answer) for answer in self._session.run(None, {self._input: inputs.numpy()})]
         return answers[0] if len(answers) == 1 else dict(zip(self._outputs, answers, strict=True))
 
+    def operators(self) -> dict[str, int]:
+        """Count the operators of the graph that ONNX Runtime optimised, by name."""
+        from edgerift.deploy.runtimes.onnxruntime._optimised import operators
+
+        return operators(self._path)
+
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the graph that ONNX Runtime optimised."""
         from edgerift.deploy.runtimes.onnxruntime._macs import integer_share
@@ -74,7 +81,7 @@ class OnnxRuntimeEngine:
 
 
 def _export(program: Program) -> bytes:
-    example = torch.zeros(2, 3, program.size, program.size)
+    example = torch.zeros(2, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=65536)
     with quiet():
         exported: Any = torch.onnx.export(

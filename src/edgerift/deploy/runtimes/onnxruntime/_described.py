@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
 from edgerift.deploy.builds._described import specification_of
-from edgerift.deploy.twins.onnx._files import proto_of
 from edgerift.deploy.twins.onnx._graph import TensorDescription, describe, tensor_of
 from edgerift.errors import BuildError
 from edgerift.specification import Quantization, Specification
@@ -24,16 +22,16 @@ class DescribedModel(NamedTuple):
     is_dynamic: bool
 
 
-def describe_model(path: Path) -> DescribedModel:
-    """Read how an ONNX file wants its image and what it answers; its weights are not read.
+def describe_model(model: Any, file: str) -> DescribedModel:
+    """Read how a `ModelProto` of a file wants its image and what it answers; its weights are not looked at.
 
     Raises :class:`~edgerift.errors.BuildError` for a file that is no ONNX model, and for one that takes no single
     image.
     """
-    graph = proto_of(path).graph
-    image = _image(graph, path)
+    graph = model.graph
+    image = _image(graph, file)
     shape = image.shape or (None,) * 4
-    found = specification_of(image.dtype, shape, path.name, image.name)
+    found = specification_of(image.dtype, shape, file, image.name)
     reads, writes = _quantizations(graph)
     quantization = reads.get(image.name) if found.input.is_integer else None
     if quantization is not None:
@@ -45,13 +43,13 @@ def describe_model(path: Path) -> DescribedModel:
     return DescribedModel(found, None if image.shape is None else shape[1:], is_dynamic)
 
 
-def _image(graph: Any, path: Path) -> TensorDescription:
+def _image(graph: Any, file: str) -> TensorDescription:
     """Find the one input that is no weight."""
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [describe(value) for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
         named = ", ".join(f"'{value.name}'" for value in inputs) or "none"
-        raise BuildError(f"{path.name} has {len(inputs)} inputs ({named}); a classifier of images has one")
+        raise BuildError(f"{file} has {len(inputs)} inputs ({named}); a classifier of images has one")
     return inputs[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def optimised(path: Path) -> Any:
             raise
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+
+
+def operators(path: Path) -> dict[str, int]:
+    """Count the operators that are left after optimisation, by name; those of other domains with theirs before it."""
+    nodes = optimised(path).graph.node
+    return dict(Counter(f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in nodes))
 
 
 def translate(path: Path, output: str | None = None) -> OnnxModule:

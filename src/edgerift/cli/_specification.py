@@ -1,0 +1,68 @@
+"""The options that say what a model's file takes and answers, and the original that they describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edgerift import images, zoo
+from edgerift.adapt import GivenOriginal, given_original, misread
+from edgerift.cli._fields import Shown
+from edgerift.errors import InputError, ModelError
+from edgerift.specification import Specification, parse_specification, read_specification, sidecar
+
+if TYPE_CHECKING:
+    from edgerift.cli._train import OriginalOptions
+
+#: How the help shows what a model's file takes and answers.
+INPUT: Final = Shown(
+    group="model",
+    metavar="SPEC",
+    default="FILE.yaml",
+    details="A YAML file, or FIELD=VALUE,... with layout, dtype, channels, mean, std, scale, offset, quantization, "
+    "batch, kind, background, index",
+)
+BUILD_INPUT: Final = Shown(group="model", advanced=True, metavar="SPEC", default="FILE.yaml", details="As --input")
+_YAML: Final = (".yaml", ".yml")
+
+
+def chosen_specification(given: str | None, model: Path) -> Specification:
+    """Read what an option says of a model's file: a YAML file or fields in one line; else the file beside it."""
+    if given is None:
+        return sidecar(model)
+    return read_specification(Path(given)) if given.lower().endswith(_YAML) else parse_specification(given)
+
+
+def described_original(
+    path: Path,
+    training: OriginalOptions,
+    described: images.ImagesSettings,
+    trust: bool,
+) -> GivenOriginal:
+    """Describe an original: edgerift's own, a network of a file or a library, or weights of the `--model` named."""
+    chosen = zoo.file_kind(path) or (str(path) if zoo.library_of(str(path)) else None)
+    if chosen is None and zoo.is_original(path):
+        if training.input is not None:
+            raise InputError(f"--input is for weights of others; {path} is edgerift's own and says what it takes")
+        return given_original(path, trust=trust)
+    model = chosen or training.model
+    if model is None:
+        raise ModelError(
+            f"{path} holds weights without their architecture; name it with --model: a name, torchvision:NAME, "
+            "timm:NAME, module:factory or file.py:factory"
+        )
+    return given_original(
+        path,
+        trust=trust,
+        model=model,
+        size=described.size,
+        stem=None if chosen else training.stem,
+        specification=chosen_specification(training.input, path),
+    )
+
+
+def require_understood(model: zoo.Classifier, described: images.ImagesSettings) -> None:
+    """Raise `ModelError` where an original knows its images by another specification only, with that one."""
+    found = misread(model, images.open_splits(described).validation)
+    if found is not None:
+        raise ModelError(f"'{model.architecture.name}' hardly knows these images, but {found}; give it with --input")

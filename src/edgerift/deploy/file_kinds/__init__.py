@@ -1,0 +1,1 @@
+"""Kinds of files whose networks are originals, each registered by its module."""

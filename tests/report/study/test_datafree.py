@@ -115,7 +115,7 @@ def test_victims_that_nobody_stole_without_images_have_no_such_figures(result: S
         assert [cell for heading, cell in found.items() if heading.startswith((DFME, MAZE))] == [None] * 6
     caption = table.caption
     assert "DFME and MAZE: data-free attackers, at the published epsilon; resnet8 clones, budgets of" in caption
-    assert f"{BUDGET:,} questions. The paper's MAZE is what the code of DFME runs under that name." in caption
+    assert f"{BUDGET:,} queries. The paper's MAZE is what the code of DFME runs under that name." in caption
 
 
 def test_a_column_is_there_where_its_attack_was_tried_as_published() -> None:

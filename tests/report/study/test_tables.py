@@ -491,4 +491,4 @@ def test_says_what_the_brackets_are(seeds: tuple[int, ...]) -> None:
     words = interval_words(made_diva(seeds=seeds, missing=False).study)
     assert "Clopper-Pearson" in words
     assert ("Student's t" in words) is (len(seeds) > 1)
-    assert ("one seed says nothing" in words) is (len(seeds) == 1)
+    assert ("one seed gives no seed-to-seed variance" in words) is (len(seeds) == 1)

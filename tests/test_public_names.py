@@ -175,6 +175,7 @@ PUBLIC = {
         "given_program",
         "inspect_build",
         "is_allowed",
+        "is_moving",
         "layers",
         "leaves_program",
         "module_logits",

@@ -107,8 +107,7 @@ def make_card(
     parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
-    followed = {name: build for name, build in builds.items() if program is not None or not why_no_twin(build)}
-    near = {name: fidelity(program, build, test.images) for name, build in followed.items()}
+    near = _fidelities(program, builds, test.images)
     unstable = {name: part.instability for name, part in parts.items()}
     return Card(
         data=test.name,
@@ -132,6 +131,12 @@ def make_card(
         fingerprint={name: build.fingerprint() for name, build in builds.items()},
         mismatches=tuple(_mismatches(original, program, near)),
     )
+
+
+def _fidelities(program: Program | None, builds: Mapping[str, Build], images: Tensor) -> dict[str, Fidelity]:
+    """Compare the builds with the program's twin, or those that give a twin of their own with that."""
+    followed = (name for name, build in builds.items() if program is not None or not why_no_twin(build))
+    return {name: fidelity(program, builds[name], images) for name in followed}
 
 
 def _mismatches(original: nn.Module, program: Program | None, near: Mapping[str, Fidelity]) -> Iterator[str]:

@@ -236,6 +236,7 @@ PUBLIC = {
         "Pair",
         "PairMargin",
         "PairSettings",
+        "QueriedModule",
         "SelectRecipe",
         "Selection",
         "Steering",

@@ -103,7 +103,6 @@ def make_card(
     scores = _scores(predicts, test, progress)
     compared = [name for name in scores if name != "original"]
     reference = scores["original"]
-    right = {name: accuracy(one, test.labels) for name, one in scores.items()}
     parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
@@ -115,7 +114,7 @@ def make_card(
         images=len(test),
         target=None if program is None else program.target,
         provenance=None if program is None else program.provenance,
-        accuracy=_values(right),
+        accuracy=_values(right := {name: accuracy(one, test.labels) for name, one in scores.items()}),
         accuracy_interval=_intervals(right),
         quadrants={name: _counts(part.as_dict()) for name, part in parts.items()},
         instability=_values(unstable),

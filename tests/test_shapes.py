@@ -163,6 +163,15 @@ def test_a_build_of_three_channels_repeats_the_one_of_grey_images(folders):
         assert open_build(opened.path).predict(grey[:1]).shape == (1, 2)
 
 
+def test_a_grey_image_is_paid_for_once_whatever_its_channels():
+    """Ledgers of version 0.1 hold grey images in three channels."""
+    grey = made("28x28 grey").images.images[:5]
+    with Oracle(made("28x28 grey").original, budget=9) as oracle:
+        first = oracle.ask(grey)
+        assert torch.equal(oracle.ask(grey.repeat(1, 3, 1, 1)), first)
+        assert oracle.spent == 5
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

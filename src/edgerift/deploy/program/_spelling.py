@@ -129,7 +129,7 @@ def _spell_factor(node: fx.Node) -> None:
 
 
 def _spell_maximum(node: fx.Node) -> None:
-    """Write an adaptive maximum as one over windows, where all windows are equal and nobody asks for the places."""
+    """Write an adaptive maximum as one over windows, where all windows are equal and the indices are unused."""
     source: Any = node.args[0]
     extent: Any = node.args[1]
     lengths = list(zip(shape_of(source)[-2:], extent, strict=True))

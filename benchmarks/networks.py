@@ -235,7 +235,8 @@ def refusals(rows: dict[str, Any]) -> list[str]:
             for runtime, reason in reasons.items():
                 if reason is not None:
                     where = ", ".join(part for part in (target, runtime) if part)
-                    found.append(f"- `{network.partition('@')[0]}` ({where}): {reason.split('; ')[0]}")
+                    told = reason.partition("; write")[0].partition(": write")[0]
+                    found.append(f"- `{network.partition('@')[0]}` ({where}): {told}")
     return found
 
 

@@ -155,7 +155,8 @@ def measured(network: str, target: str, runtimes: list[str]) -> dict[str, Any]:
             part = images.to_float(test[:32])
             scores, wanted = deploy.twin(program)(part), model(part)
         row["agreement"] = float((scores.argmax(1) == wanted.argmax(1)).double().mean())
-        row["departure"] = float((scores - wanted).square().mean().sqrt() / wanted.std())
+        departure = float((scores - wanted).square().mean().sqrt() / wanted.std())
+        row["departure"] = departure if math.isfinite(departure) else None
     except EdgeriftError as error:
         return {**row, "refused": str(error), "seconds": time.monotonic() - started}
     for runtime in runtimes:
@@ -208,7 +209,7 @@ def told(row: dict[str, Any]) -> str:
         for runtime, found in row["runtimes"].items()
     ]
     ending = [row["stopped"]] if "stopped" in row else []
-    return "; ".join([f"labels {row.get('agreement', 0):.0%} off {row.get('departure', 9):.2f}", *parts, *ending])
+    return "; ".join([f"labels {row.get('agreement')}, off {row.get('departure')}", *parts, *ending])
 
 
 def cell(row: dict[str, Any] | None, runtime: str) -> str:
@@ -234,7 +235,8 @@ def refusals(rows: dict[str, Any]) -> list[str]:
             for runtime, reason in reasons.items():
                 if reason is not None:
                     where = ", ".join(part for part in (target, runtime) if part)
-                    found.append(f"- `{network.partition('@')[0]}` ({where}): {reason.split('; ')[0]}")
+                    told = reason.partition("; write")[0].partition(": write")[0]
+                    found.append(f"- `{network.partition('@')[0]}` ({where}): {told}")
     return found
 
 

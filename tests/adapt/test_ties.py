@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from edgerift import errors
 from edgerift.adapt import ptq
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, to_float
@@ -92,3 +93,19 @@ def test_the_program_answers_as_the_model(program, images):
     expected = Block().eval()(to_float(images.images)).detach()
     scores = twin_scores(twin(program), images.images)
     assert (scores - expected).square().mean().sqrt() < 0.1 * expected.std()
+
+
+class Quotient(nn.Module):
+    """A quotient by small numbers, which are less than half a level of their grid."""
+
+    def forward(self, images):
+        return (images[:, 1:2] + 1) / (images[:, :1] + 1e-3)
+
+
+def test_a_divisor_that_rounds_to_zero_is_refused_by_its_layer(images):
+    pixels = images.images.clone()
+    pixels[:, :, 0, 0] = 0
+    dark = ImageSet("dark", pixels, images.labels, images.classes, "dark")
+    model = nn.Sequential(Quotient(), nn.Flatten(), nn.Linear(SIZE * SIZE, 3)).eval()
+    with pytest.raises(errors.QuantizationError, match=r"NaN or infinity at operator 'aten.div.Tensor'.*layer '0'"):
+        ptq(model, dark, target="mobile")

@@ -3,6 +3,8 @@
 from edgerift.evade._attack import Attack as Attack
 from edgerift.evade._control import FloatBuild as FloatBuild
 from edgerift.evade._control import float_pair as float_pair
+from edgerift.evade._curve import Curve as Curve
+from edgerift.evade._curve import curve as curve
 from edgerift.evade._embedding import Embedding as Embedding
 from edgerift.evade._embedding import embedding as embedding
 from edgerift.evade._evasion import Dropped as Dropped
@@ -12,6 +14,8 @@ from edgerift.evade._files import read_png as read_png
 from edgerift.evade._grey_levels import GreyLevels as GreyLevels
 from edgerift.evade._judge import is_beyond_top5 as is_beyond_top5
 from edgerift.evade._judge import is_evasive as is_evasive
+from edgerift.evade._judgement import Judgement as Judgement
+from edgerift.evade._judgement import judge as judge
 from edgerift.evade._layer_ranking import LayerEffect as LayerEffect
 from edgerift.evade._layer_ranking import rank_layers as rank_layers
 from edgerift.evade._objective import Custom as Custom

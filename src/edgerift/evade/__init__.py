@@ -21,6 +21,11 @@ from edgerift.evade._layer_ranking import rank_layers as rank_layers
 from edgerift.evade._objective import Custom as Custom
 from edgerift.evade._objective import Objective as Objective
 from edgerift.evade._objective import margin as margin
+from edgerift.evade._own_attack import OwnAttack as OwnAttack
+from edgerift.evade._own_attack import describe_own as describe_own
+from edgerift.evade._own_attack import is_own as is_own
+from edgerift.evade._own_run import Attacked as Attacked
+from edgerift.evade._own_run import own_attack as own_attack
 from edgerift.evade._pair import Fleet as Fleet
 from edgerift.evade._pair import Pair as Pair
 from edgerift.evade._pair import Steering as Steering

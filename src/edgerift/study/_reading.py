@@ -51,8 +51,8 @@ class StudyFile:
                 raise ModelError(self.where(place) + Problem(place, place, rest).text)
 
     def require_trust(self) -> None:
-        """Raise :class:`~edgerift.errors.InputError` for a `module:factory`, which the steps import and run."""
-        for place, name in _networks(self.study):
+        """Raise :class:`~edgerift.errors.InputError` for a user's own code, which the steps import and run."""
+        for place, name in (*_networks(self.study), *_attacks(self.study)):
             if zoo.is_users_own(name):
                 rest = f" asks to import and run '{name}'; pass --trust if you know that code"
                 raise InputError(self.where(place) + Problem(place, place, rest).text)
@@ -96,6 +96,13 @@ def _networks(study: Study) -> Iterator[tuple[Place, str]]:
     if study.theft.data_free is not None:
         for attack in study.theft.data_free.thieves(0):
             yield ("theft", "data_free", "attacks", attack.name, "student"), attack.student
+
+
+def _attacks(study: Study) -> Iterator[tuple[Place, str]]:
+    """List the attacks that a study names, with their places."""
+    if study.evasion is not None:
+        for name, choice in study.evasion.attacks.items():
+            yield ("evasion", "attacks", name, "preset"), choice.preset
 
 
 def _is_there(package: str) -> bool:

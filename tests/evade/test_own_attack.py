@@ -1,5 +1,7 @@
 """Attacks of a user's own: described by name and digest, run only when trusted, checked and judged as any other."""
 
+import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from linear_pair import image_set, margin_model, near_images, pair_of
 from small_pair import SmallPair
 
 from edgerift.audit import attack_part
-from edgerift.errors import InputError, ModelError
+from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.evade import Attack, EvadeRecipe, Evasion, is_own, own_attack, preset, search
 from edgerift.steps import Store, silent
 
@@ -86,6 +88,18 @@ def test_code_runs_only_when_it_is_trusted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pass trust=True"):
         search(PAIR, image_set(CLEAN), again, steering=STEERING)
     assert not trace.exists()
+
+
+def test_no_text_can_say_that_code_is_trusted() -> None:
+    described = own_attack(f"{FILE}:corners", trust=True)
+    assert described.own is not None
+    assert pickle.loads(pickle.dumps(described)).own.trusted
+    assert described.replace(epsilon=3).own.trusted  # type: ignore[union-attr]
+    assert not Attack.model_validate_json(described.model_dump_json()).own.trusted  # type: ignore[union-attr]
+    for field in ("trust", "trusted", "_trusted"):
+        text = json.dumps({"own": {"name": described.own.name, "sha256": described.own.sha256, field: True}})
+        with pytest.raises(RecipeError):
+            Attack.model_validate_json(text)
 
 
 def test_a_description_names_the_file_s_content_and_a_changed_file_is_not_run(tmp_path: Path) -> None:

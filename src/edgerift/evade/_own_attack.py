@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from pydantic import Field
+from pydantic import PrivateAttr
 
 from edgerift import zoo
 from edgerift.errors import InputError
@@ -17,13 +17,18 @@ CALL: Final = "attack(models, images, labels, epsilon=..., steps=..., seed=...) 
 class OwnAttack(Settings):
     """A user's own attack: `module:function` or `path/file.py:function`, and the SHA-256 of the file that defines it.
 
-    What that file imports is not part of the digest. `trust` allows its code to be imported and run; a description that
-    was read from a file has none.
+    What that file imports is not part of the digest. Its code runs only where :func:`describe_own` was told to trust it:
+    no description that was read from a file is trusted.
     """
 
     name: str
     sha256: str
-    trust: bool = Field(default=False, exclude=True)
+    _trusted: bool = PrivateAttr(default=False)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the code of the function may be imported and run."""
+        return self._trusted
 
 
 def is_own(name: str) -> bool:
@@ -43,4 +48,6 @@ def describe_own(name: str, *, trust: bool) -> OwnAttack:
             f"no Python file defines attack '{name}'; write path/file.py:function, or module:function of a module that "
             "is installed or on PYTHONPATH"
         )
-    return OwnAttack(name=name, sha256=hashlib.sha256(file.read_bytes()).hexdigest(), trust=trust)
+    own = OwnAttack(name=name, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    own._trusted = trust
+    return own

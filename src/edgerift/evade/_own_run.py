@@ -78,7 +78,7 @@ def own_trace(
 
     An image counts as found when the whole budget is spent, since nothing is known of the way there.
     """
-    if not own.trust:
+    if not own.trusted:
         raise InputError(
             f"attack '{own.name}' is code that would be imported and run; pass trust=True (--trust) if you know it"
         )

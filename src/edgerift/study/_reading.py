@@ -10,6 +10,7 @@ from typing import final
 
 from edgerift import zoo
 from edgerift.errors import InputError, ModelError, RecipeError
+from edgerift.evade import is_own
 from edgerift.settings import Node, Place, Problem, settings_of
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
@@ -52,10 +53,10 @@ class StudyFile:
 
     def require_trust(self) -> None:
         """Raise :class:`~edgerift.errors.InputError` for a user's own code, which the steps import and run."""
-        for place, name in (*_networks(self.study), *_attacks(self.study)):
-            if zoo.is_users_own(name):
-                rest = f" asks to import and run '{name}'; pass --trust if you know that code"
-                raise InputError(self.where(place) + Problem(place, place, rest).text)
+        networks = ((place, name) for place, name in _networks(self.study) if zoo.is_users_own(name))
+        for place, name in (*networks, *_own_attacks(self.study)):
+            rest = f" asks to import and run '{name}'; pass --trust if you know that code"
+            raise InputError(self.where(place) + Problem(place, place, rest).text)
 
 
 def read_study(path: Path, profile: str | None = None) -> Study:
@@ -98,10 +99,10 @@ def _networks(study: Study) -> Iterator[tuple[Place, str]]:
             yield ("theft", "data_free", "attacks", attack.name, "student"), attack.student
 
 
-def _attacks(study: Study) -> Iterator[tuple[Place, str]]:
-    """List the attacks that a study names, with their places."""
-    if study.evasion is not None:
-        for name, choice in study.evasion.attacks.items():
+def _own_attacks(study: Study) -> Iterator[tuple[Place, str]]:
+    """List the user's own attacks that a study names, with their places."""
+    for name, choice in study.evasion.attacks.items() if study.evasion is not None else ():
+        if is_own(choice.preset):
             yield ("evasion", "attacks", name, "preset"), choice.preset
 
 

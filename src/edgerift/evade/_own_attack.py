@@ -17,8 +17,8 @@ CALL: Final = "attack(models, images, labels, epsilon=..., steps=..., seed=...) 
 class OwnAttack(Settings):
     """A user's own attack: `module:function` or `path/file.py:function`, and the SHA-256 of the file that defines it.
 
-    What that file imports is not part of the digest. Its code runs only where :func:`describe_own` was told to trust it:
-    no description that was read from a file is trusted.
+    What that file imports is not part of the digest. The code runs only where :func:`describe_own` was told so; no
+    description that was read from a file is trusted.
     """
 
     name: str

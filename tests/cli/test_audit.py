@@ -5,7 +5,6 @@ import json
 import shlex
 import shutil
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -514,40 +513,3 @@ def test_what_is_finished_stays_in_the_store(run, given, kept, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in before}
     first, second = (read_audit(tmp_path / name) for name in ("one", "two"))
     assert first.replace(made=second.made) == second
-
-
-OWN = Path(__file__).parents[1] / "helpers" / "own_attacks.py"
-
-
-def test_an_attack_of_ones_own_is_audited_with_trust_and_its_findings_replay(run, given, tmp_path):
-    own = ("--attack", f"{OWN}:best_of", "--out", tmp_path / "out")
-    refused = run(*given, *own).line()
-    assert "is code that the audit would import and run; pass --trust" in refused
-    assert not (tmp_path / "out").exists()
-    assert run(*given, "--trust", *own).code == 1
-    audit = read_audit(tmp_path / "out")
-    assert set(audit.evasion.attacks) == {"default", "best_of"}
-    part = audit.evasion.attacks["best_of"]
-    assert part.attack.own.name == f"{OWN}:best_of"
-    assert part.evasive.successes > 0
-    assert part.gradient_calls is None
-    again = ("audit", *given[1 : given.index("--attack")], "--epsilon", 30, "--steps", 6, "--images", 24)
-    assert run(*again, "--trust", *own[:2], "--out", tmp_path / "alone").code == 1
-    audit = read_audit(tmp_path / "alone")
-    assert {part.level for part in audit.evasion.flags} <= {"ok", "note", "warning"}
-    assert len(audit.evasion.findings) == part.evasive.successes
-    one = tmp_path / "alone" / "findings" / f"{audit.evasion.findings[0].id}.json"
-    assert run("replay", one).code == 0
-
-
-@pytest.mark.parametrize(
-    ("attacks", "told"),
-    [
-        (("nowhere.py:attack",), "no Python file defines attack 'nowhere.py:attack'"),
-        ((f"{OWN}:corner",), "did you mean 'corners'"),
-        ((f"{OWN}:corners", f"{OWN.parent}/./own_attacks.py:corners"), "two attacks are called 'corners'"),
-    ],
-)
-def test_an_attack_of_ones_own_that_cannot_run_is_refused_at_once(run, given, attacks, told, tmp_path):
-    options = [part for name in attacks for part in ("--attack", name)]
-    assert told in run(*given, "--trust", *options, "--out", tmp_path / "out").line()

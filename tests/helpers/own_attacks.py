@@ -23,6 +23,25 @@ def best_of(models, images, labels, *, epsilon, steps, seed):
     return kept
 
 
+def pursue(models, images, labels, *, epsilon, steps, seed):
+    """Follow the difference of both models' losses, and keep the last image that only the original gets right."""
+    clean, kept = images, images.clone()
+    cross_entropy = torch.nn.functional.cross_entropy
+    for _ in range(4 * steps):
+        pixels = images.clone().requires_grad_()
+        gap = cross_entropy(models.twin(pixels), labels, reduction="sum") - cross_entropy(
+            models.original(pixels), labels, reduction="sum"
+        )
+        (gradient,) = torch.autograd.grad(gap, pixels)
+        moved = images + 2 / 255 * gradient.sign()
+        images = torch.clamp(clean + torch.clamp(moved - clean, -epsilon / 255, epsilon / 255), 0, 1)
+        levels = (images * 255).round().to(torch.uint8)
+        wrong = models.build_scores(levels, labels).argmax(1) != labels
+        hit = wrong & (models.original(images).argmax(1) == labels)
+        kept[hit] = images[hit]
+    return kept
+
+
 def too_far(models, images, labels, *, epsilon, steps, seed):
     return (images + (epsilon + 2) / 255).clamp(0, 1)
 

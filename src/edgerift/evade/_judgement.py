@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from edgerift.errors import ImagesWarning, InputError, ModelError
@@ -111,10 +111,10 @@ class Judgement:
 
 def judge(
     victim: Victim,
-    images: Tensor | np.ndarray,
+    images: Tensor | NDArray[Any],
     labels: ArrayLike | Tensor,
     *,
-    clean: Tensor | np.ndarray | None = None,
+    clean: Tensor | NDArray[Any] | None = None,
     epsilon: int | None = None,
     goal: Literal["wrong", "top5"] = "wrong",
 ) -> Judgement:
@@ -190,7 +190,7 @@ def _require_classes(labels: Tensor, classes: int) -> None:
         )
 
 
-def _clean(given: Tensor | np.ndarray, judged: Tensor) -> Tensor:
+def _clean(given: Tensor | NDArray[Any], judged: Tensor) -> Tensor:
     clean, moved = whole_levels(images_of(given), "the clean images")
     if clean.shape != judged.shape:
         raise InputError(

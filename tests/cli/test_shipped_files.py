@@ -81,6 +81,16 @@ def test_a_build_without_a_twin_is_attacked_through_its_answers(run: Any, files:
     assert document["evasion"]["fidelity_clean"] is None
 
 
+def test_two_float_files_are_a_pair_and_it_is_said(run: Any, files: Path, tmp_path: Path) -> None:
+    shutil.copytree(files, tmp_path / "files")
+    float_file(tmp_path / "files" / "tuned.onnx", spread=True, seed=0)
+    document = audited(run, tmp_path / "files", tmp_path / "out", "tuned.onnx", "--attack", "default")
+    flags = {flag["name"]: flag for flag in document["pair"]["flags"]}
+    assert flags["integer-kernels"]["level"] == "note"
+    assert "it is a float model" in flags["integer-kernels"]["seen"]
+    assert document["evasion"]["findings"] == []  # It is the same network.
+
+
 def test_inspect_says_what_a_file_is(run: Any, files: Path) -> None:
     found = run("inspect", files / "int8.onnx", "--json").json()
     assert found["specification"]["input"]["channels"] == "grey"

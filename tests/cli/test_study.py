@@ -221,6 +221,7 @@ def test_looking_for_a_network_runs_none_of_its_code(run, asked, tmp_path, monke
     [
         (("model: lenet", "model: 'json:make'"), "tiny.yaml:7: originals.LeNet.model"),
         (("profiles:", "theft:\n  rows: [qat]\n  attack: {student: 'json:make'}\nprofiles:"), "theft.attack.student"),
+        (("preset: default", "preset: 'json:make'"), "tiny.yaml:14: evasion.attacks.default.preset"),
     ],
 )
 def test_code_that_a_study_names_runs_with_trust_alone(run, asked, replaced, name, tmp_path):

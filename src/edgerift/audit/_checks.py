@@ -132,7 +132,7 @@ def identical_pair(pair: Pair, test: ImageSet, found: Evasion) -> FlagPart:
     rows = slice(0, _FEW)
     scores = found.clean_original[rows]
     chosen = Selection(found.index[rows], scores, scores, found.dropped)
-    again = search_selected(same, test, chosen, found.attack, steering=steering)
+    again = search_selected(same, test, chosen, found.attack.replace(own=None), steering=steering)
     count = int(again.evasive.sum())
     return FlagPart(
         name="identical-pair",
@@ -147,7 +147,7 @@ def no_budget(pair: Pair, steering: Steering, test: ImageSet, clean: tuple[Tenso
     """Attack with epsilon 0: what is found must be the images about which the two disagree anyway."""
     rows = torch.arange(min(len(test), 16 * _FEW))
     chosen = Selection(rows, clean[0][rows], clean[1][rows], Dropped())
-    still = attack.replace(epsilon=0, steps=0, restarts=1, goal="wrong", start="clean")
+    still = attack.replace(epsilon=0, steps=0, restarts=1, goal="wrong", start="clean", own=None)
     again = search_selected(pair, test, chosen, still, steering=steering)
     labels = test.labels[rows]
     expected = (clean[0][rows].argmax(1) == labels) & (clean[1][rows].argmax(1) != labels)
@@ -186,10 +186,13 @@ def more_steps(found: Evasion) -> FlagPart:
     counts = found.cumulative()
     late = counts[-1] - counts[int(0.8 * (len(counts) - 1))]
     share = late / len(found)
+    seen = f"{late} of {len(found)} images were found in the last fifth of the gradient calls"
+    if found.attack.own is not None:
+        share, seen = 0.0, "how an attack of your own spends its budget is not known"
     return FlagPart(
         name="budget",
         level="note" if share > 0.02 else "ok",
-        seen=f"{late} of {len(found)} images were found in the last fifth of the gradient calls",
+        seen=seen,
         meaning="a curve that still rises says that an attacker with more steps gets more",
         action="raise --steps until the curve is flat",
     )

@@ -14,8 +14,9 @@ from edgerift.measure import Interval, Rate, interval, mcnemar
 
 
 def attack_part(found: Evasion) -> AttackPart:
-    """Measure one attack."""
+    """Measure one attack; what one of a user's own asked and differentiated is not known."""
     hits = found.select(found.evasive)
+    counted = hits if found.attack.own is None else hits.select(torch.arange(0))
     apart = distances(hits) if len(hits) else None
     return AttackPart(
         attack=found.attack,
@@ -27,10 +28,10 @@ def attack_part(found: Evasion) -> AttackPart:
         confidence_delta=found.confidence_delta(),
         clean_confidence_delta=found.confidence_delta(clean=True),
         void=int(found.void.sum()),
-        steps=_mean(hits.first),
-        gradient_calls=_per_success(found.gradient_calls, hits),
-        build_questions=_per_success(found.build_questions, hits),
-        original_questions=_per_success(found.original_questions, hits),
+        steps=_mean(counted.first),
+        gradient_calls=_per_success(found.gradient_calls, counted),
+        build_questions=_per_success(found.build_questions, counted),
+        original_questions=_per_success(found.original_questions, counted),
         linf=None if apart is None else _mean(apart.linf),
         l2=None if apart is None else _mean(apart.l2),
         ssim=None if apart is None else _mean(apart.ssim),

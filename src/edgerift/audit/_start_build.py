@@ -60,6 +60,16 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
         meaning="a build that is shown other images than it was made for says nothing about quantization",
         action="say with --build-input how the build wants its images" if has_fallen else "none",
     )
+    # Read now, and not after the work, since a file from elsewhere may not tell.
+    share = opened.pair.build.integer_macs()
+    yield FlagPart(
+        name="integer-kernels",
+        level="note" if share == 0 else "ok",
+        seen=f"{share:.1%} of the build's multiply-accumulates run in integer kernels"
+        + ("; it is a float model" if share == 0 else ""),
+        meaning="what a float build gets wrong has other causes than quantization: training, pruning, precision",
+        action="give the int8 file if that is what ships" if share == 0 else "none",
+    )
 
 
 def _explained(opened: Opened) -> str:

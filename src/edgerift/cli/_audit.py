@@ -32,7 +32,7 @@ from edgerift.cli._theft import TheftOptions, query_settings, question_budget, t
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, unknown_name
-from edgerift.evade import Attack, GreyLevels, PairSettings, preset
+from edgerift.evade import Attack, GreyLevels, PairSettings, is_own, own_attack, preset
 from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
 from edgerift.settings import ClassNumber, Count, Settings, Times, is_folder
 from edgerift.train import TrainRecipe, TrainSettings
@@ -46,7 +46,8 @@ class AttackOptions(Settings):
     attack: Annotated[
         tuple[str, ...], Shown(default="default, diva-2022, pgd", details="The gate judges the first")
     ] = ()
-    """named attack, such as default, diva-2022 or pgd; repeatable"""
+    """named attack, such as default, diva-2022 or pgd, or with --trust your own module:function or file.py:function;
+    repeatable"""
     epsilon: Annotated[GreyLevels, LEVELS] = 8
     """largest pixel change, in grey levels of 255"""
     steps: Annotated[Times, Shown(details="fgsm and r-fgsm take one")] = 20
@@ -58,6 +59,16 @@ class AttackOptions(Settings):
     """attack at most N test images"""
     embed_class: Annotated[tuple[ClassNumber, ...], Shown(advanced=True, default="all")] = ()
     """class number to show in the embedding plot; repeatable"""
+
+
+def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, Attack]:
+    """Describe a preset, or an attack of the user's own, which is called as its function is."""
+    if not is_own(given):
+        return given, preset(given, options.epsilon, options.steps)
+    if not trust:
+        raise InputError(f"attack '{given}' is code that the audit would import and run; pass --trust if you know it")
+    own = own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
+    return given.rpartition(":")[2].lstrip("_"), own
 
 
 class _Examined(NamedTuple):
@@ -107,7 +118,7 @@ class AuditCommand(Command):
     ] = None
     """runtime of the build, which has the last word on every finding"""
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
-    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
+    """allow what runs code when it is opened: Inductor packages, architectures and attacks of your own, module:name"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     threats: Annotated[
         tuple[str, ...],
@@ -202,9 +213,13 @@ class AuditCommand(Command):
 
     def _attacks(self) -> dict[str, Attack]:
         options = self.attacking
-        names = options.attack or ("default", "diva-2022", "pgd")
-        described = {name: preset(name, options.epsilon, options.steps) for name in names}
-        return {name: attack.replace(stop=options.stop) for name, attack in described.items()}
+        described: dict[str, Attack] = {}
+        for given in options.attack or ("default", "diva-2022", "pgd"):
+            name, attack = named_attack(given, options, trust=self.trust)
+            if is_own(given) and name in described:
+                raise InputError(f"two attacks are called '{name}'; rename the function of '{given}'")
+            described[name] = attack.replace(stop=options.stop)
+        return described
 
     def _thefts(
         self, described: images.ImagesSettings, original: TrainRecipe | GivenOriginal

@@ -105,7 +105,7 @@ class RunStudy(StudyOptions):
     example: ClassVar[str] = "edgerift study run studies/diva.yaml --on processes --workers 4 --out diva"
 
     trust: Annotated[bool, Shown(group="study")] = False
-    """import and run custom architectures, module:factory, that the file names"""
+    """import and run architectures and attacks of your own, module:factory, that the file names"""
     on: Annotated[str, tyro.conf.arg(metavar="PLACE"), Shown(group="workers", metavar="PLACE")] = "here"
     """where steps run: here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"""
     workers: Annotated[Parts | None, Shown(group="workers", default="one per core")] = None

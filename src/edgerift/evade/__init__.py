@@ -3,6 +3,8 @@
 from edgerift.evade._attack import Attack as Attack
 from edgerift.evade._control import FloatBuild as FloatBuild
 from edgerift.evade._control import float_pair as float_pair
+from edgerift.evade._curve import Curve as Curve
+from edgerift.evade._curve import curve as curve
 from edgerift.evade._embedding import Embedding as Embedding
 from edgerift.evade._embedding import embedding as embedding
 from edgerift.evade._evasion import Dropped as Dropped
@@ -12,11 +14,18 @@ from edgerift.evade._files import read_png as read_png
 from edgerift.evade._grey_levels import GreyLevels as GreyLevels
 from edgerift.evade._judge import is_beyond_top5 as is_beyond_top5
 from edgerift.evade._judge import is_evasive as is_evasive
+from edgerift.evade._judgement import Judgement as Judgement
+from edgerift.evade._judgement import judge as judge
 from edgerift.evade._layer_ranking import LayerEffect as LayerEffect
 from edgerift.evade._layer_ranking import rank_layers as rank_layers
 from edgerift.evade._objective import Custom as Custom
 from edgerift.evade._objective import Objective as Objective
 from edgerift.evade._objective import margin as margin
+from edgerift.evade._own_attack import OwnAttack as OwnAttack
+from edgerift.evade._own_attack import describe_own as describe_own
+from edgerift.evade._own_attack import is_own as is_own
+from edgerift.evade._own_run import Attacked as Attacked
+from edgerift.evade._own_run import own_attack as own_attack
 from edgerift.evade._pair import Fleet as Fleet
 from edgerift.evade._pair import Pair as Pair
 from edgerift.evade._pair import Steering as Steering

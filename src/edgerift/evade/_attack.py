@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.evade._grey_levels import GreyLevels, meant
 from edgerift.evade._objective import OBJECTIVES, Custom, ObjectiveSettings
+from edgerift.evade._own_attack import OwnAttack
 from edgerift.evade.objectives._pair_margin import PairMargin
 from edgerift.settings import Seed, Settings, Times, TimesOrNone
 
@@ -21,6 +22,10 @@ MOST_CALLS: Final = 1_000_000
 
 #: Steps smaller than this, and too few of them, mean that the sizes were given as shares of 255.
 _TINY_STEP: Final = 0.1
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Attack(Settings):
@@ -41,6 +46,7 @@ class Attack(Settings):
       spent, which alone gives the rate at the last iterate.
     - `ask`: the build judges each iterate (`always`), or only those where its twin is wrong or nearly so (`near`) and
       the last.
+    - `own`: a user's own function searches instead, see :func:`own_attack`; objective, rule and start are unused.
     """
 
     objective: NamedObjective = Field(default_factory=PairMargin)
@@ -56,6 +62,7 @@ class Attack(Settings):
     stop: Literal["goal", "fooled", "never"] = "goal"
     ask: Literal["always", "near"] = "always"
     seed: Seed = 0
+    own: OwnAttack | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def target(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import torch
 from safetensors.torch import save
@@ -15,9 +15,12 @@ from edgerift.errors import InputError, RecipeError, first_line
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import is_beyond_top5, is_evasive
 from edgerift.images import is_grey
-from edgerift.measure import Rate
+from edgerift.measure import Rate, data_frame, l2_distance, linf_distance
 from edgerift.settings import parse_json
 from edgerift.steps import read_tensors, write_whole
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _IMAGES: Final = ("clean", "images", "last")
 
@@ -128,6 +131,32 @@ class Evasion:
         budget = self.attack.steps * self.attack.restarts
         counts = torch.bincount(calls, minlength=budget + 1).cumsum(0)
         return tuple(int(count) for count in counts)
+
+    def frame(self) -> DataFrame:
+        """Return a pandas data frame with one row for each attacked image.
+
+        Columns: `index` and `label`; `class`, the label's name; `evasive`, `void`, `fooled`; `original_label` and
+        `build_label`, the answers to the reported candidate; `original_probability` and `build_probability` of the
+        label; the distances `linf` and `l2` of the candidate in grey levels; and the counts `first`, `gradient_calls`,
+        `build_questions` and `original_questions`.
+        """
+        rows, counts = self.labels[:, None], ("first", "gradient_calls", "build_questions", "original_questions")
+        original, build = (scores.double().softmax(1).gather(1, rows)[:, 0] for scores in (self.original, self.build))
+        return data_frame(
+            {
+                "index": self.index,
+                "label": self.labels,
+                "class": [self.classes[label] for label in self.labels.tolist()],
+                **{name: getattr(self, name) for name in ("evasive", "void", "fooled")},
+                "original_label": self.original.argmax(1),
+                "build_label": self.build.argmax(1),
+                "original_probability": original,
+                "build_probability": build,
+                "linf": linf_distance(self.images, self.clean),
+                "l2": l2_distance(self.images, self.clean),
+                **{name: getattr(self, name) for name in counts},
+            }
+        )
 
     def select(self, rows: Tensor) -> Evasion:
         """Keep some rows, by numbers or bool `[N]`."""

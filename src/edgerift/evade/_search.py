@@ -17,6 +17,7 @@ from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import Judge, finite, is_evasive
 from edgerift.evade._objective import Custom, Objective, guarded, name_of
+from edgerift.evade._own_run import own_trace
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.images import ImageSet, to_float
@@ -140,6 +141,15 @@ def search_selected(
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     steering = steering.taking(image_set.shape).on_logits()
     _require_target(attack, len(image_set.classes))
+
+    def told(done: int) -> None:
+        progress("search", done, len(images))
+
+    if attack.own is not None:
+        trace = own_trace(
+            images, labels, attack, attack.own, victim=victim, steering=steering, batch_size=batch_size, told=told
+        )
+        return _verified(victim, image_set, chosen, attack, trace)
     engine = Engine(
         images,
         labels,
@@ -152,7 +162,7 @@ def search_selected(
         batch_size=batch_size,
     )
     for done in engine.run():
-        progress("search", done, len(images))
+        told(done)
     return _verified(victim, image_set, chosen, attack, engine.trace)
 
 

@@ -7,6 +7,7 @@ from edgerift.measure._comparison import quadrants as quadrants
 from edgerift.measure._distance import l2_distance as l2_distance
 from edgerift.measure._distance import linf_distance as linf_distance
 from edgerift.measure._distance import ssim as ssim
+from edgerift.measure._frame import data_frame as data_frame
 from edgerift.measure._interval import Interval as Interval
 from edgerift.measure._interval import MeanInterval as MeanInterval
 from edgerift.measure._interval import interval as interval

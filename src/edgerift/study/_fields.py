@@ -41,6 +41,7 @@ SEARCHED: Final = {
     **_SEED,
     "epsilon": "the preset depends on it; give it next to the preset",
     "steps": "the preset depends on it; give it next to the preset",
+    "own": "an attack of your own is named as the preset; give it there",
 }
 
 

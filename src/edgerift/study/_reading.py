@@ -10,6 +10,7 @@ from typing import final
 
 from edgerift import zoo
 from edgerift.errors import InputError, ModelError, RecipeError
+from edgerift.evade import is_own
 from edgerift.settings import Node, Place, Problem, settings_of
 from edgerift.study._grid import Cell, make_cells
 from edgerift.study._settings import Study
@@ -51,11 +52,11 @@ class StudyFile:
                 raise ModelError(self.where(place) + Problem(place, place, rest).text)
 
     def require_trust(self) -> None:
-        """Raise :class:`~edgerift.errors.InputError` for a `module:factory`, which the steps import and run."""
-        for place, name in _networks(self.study):
-            if zoo.is_users_own(name):
-                rest = f" asks to import and run '{name}'; pass --trust if you know that code"
-                raise InputError(self.where(place) + Problem(place, place, rest).text)
+        """Raise :class:`~edgerift.errors.InputError` for a user's own code, which the steps import and run."""
+        networks = ((place, name) for place, name in _networks(self.study) if zoo.is_users_own(name))
+        for place, name in (*networks, *_own_attacks(self.study)):
+            rest = f" asks to import and run '{name}'; pass --trust if you know that code"
+            raise InputError(self.where(place) + Problem(place, place, rest).text)
 
 
 def read_study(path: Path, profile: str | None = None) -> Study:
@@ -96,6 +97,13 @@ def _networks(study: Study) -> Iterator[tuple[Place, str]]:
     if study.theft.data_free is not None:
         for attack in study.theft.data_free.thieves(0):
             yield ("theft", "data_free", "attacks", attack.name, "student"), attack.student
+
+
+def _own_attacks(study: Study) -> Iterator[tuple[Place, str]]:
+    """List the user's own attacks that a study names, with their places."""
+    for name, choice in study.evasion.attacks.items() if study.evasion is not None else ():
+        if is_own(choice.preset):
+            yield ("evasion", "attacks", name, "preset"), choice.preset
 
 
 def _is_there(package: str) -> bool:

@@ -15,7 +15,7 @@ from pydantic import (
 from edgerift.adapt import Allowance, PtqSettings, QatSettings
 from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
 from edgerift.errors import unknown_name
-from edgerift.evade import Attack, GreyLevels, preset, presets
+from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import VariantName
 from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
@@ -90,7 +90,10 @@ class NetworkChoice(Settings):
 
 @final
 class AttackChoice(Settings):
-    """A named attack, and what is changed of it; `title` is its name in tables."""
+    """A named attack, and what is changed of it; `title` is its name in tables.
+
+    Instead of a preset it may be one of the user's own, `module:function` or `path/file.py:function`.
+    """
 
     preset: str
     title: Line | None = None
@@ -101,19 +104,28 @@ class AttackChoice(Settings):
     @property
     def attack(self) -> Attack:
         """The attack itself."""
-        return changed(preset(self.preset, self.epsilon, self.steps), self.change)
+        if is_own(self.preset):
+            own = describe_own(self.preset, trust=True)
+            return changed(Attack(epsilon=self.epsilon, steps=self.steps, own=own), self.change)
+        return changed(self._preset, self.change)
+
+    @property
+    def _preset(self) -> Attack:
+        if is_own(self.preset):
+            return Attack(epsilon=self.epsilon, steps=self.steps)
+        return preset(self.preset, self.epsilon, self.steps)
 
     @field_validator("preset")
     @classmethod
     def _exists(cls, name: str) -> str:
-        if name not in presets():
-            raise ValueError(unknown_name("attack", name, presets()))
+        if name not in presets() and not is_own(name):
+            raise ValueError(f"{unknown_name('attack', name, presets())}, or module:function for your own")
         return name
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         try:
-            require_changes(preset(self.preset, self.epsilon, self.steps), self.change, SEARCHED)
+            require_changes(self._preset, self.change, SEARCHED)
         except NotAllowedError as error:
             raise NotAllowedError(problem.below(("change",)) for problem in error.problems) from None
         return self

@@ -15,7 +15,9 @@ from edgerift.zoo._create import create as create
 from edgerift.zoo._create import from_architecture as from_architecture
 from edgerift.zoo._create import is_users_own as is_users_own
 from edgerift.zoo._create import names as names
+from edgerift.zoo._factory import find_function as find_function
 from edgerift.zoo._factory import is_file as is_file
+from edgerift.zoo._factory import source_file as source_file
 from edgerift.zoo._file_networks import FILE_KINDS as FILE_KINDS
 from edgerift.zoo._file_networks import FileKind as FileKind
 from edgerift.zoo._file_networks import FileNetwork as FileNetwork

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
@@ -59,34 +60,56 @@ def _takes_classes(factory: Callable[..., object]) -> str | None:
 
 def find_factory(name: str) -> Callable[..., object]:
     """Import what `module:factory` or `path/file.py:factory` names; raises `ModelError` where there is none."""
+    return find_function(name, "factory", "factory(classes) -> nn.Module")
+
+
+def find_function(name: str, kind: str, call: str) -> Callable[..., object]:
+    """Import a user's own function by `module:function` or `path/file.py:function`, which runs its module's code.
+
+    `kind` is what such a function is called in errors, `call` how edgerift calls it. Raises `ModelError` where there is
+    none.
+    """
     place, _, attribute = name.rpartition(":")
-    module = _from_file(Path(place), name) if is_file(name) else _from_name(place, name)
+    module = _from_file(Path(place), name, kind) if is_file(name) else _from_name(place, name, kind)
     try:
-        factory = getattr(module, attribute)
+        function = getattr(module, attribute)
     except AttributeError:
         offered = [key for key in vars(module) if not key.startswith("_")]
-        raise ModelError(unknown_name(f"factory of module {place}", attribute, offered)) from None
-    if not callable(factory):
-        raise ModelError(
-            f"'{name}' is a {type(factory).__name__}; it has to be a function: factory(classes) -> nn.Module"
-        )
-    made: Callable[..., object] = factory
+        raise ModelError(unknown_name(f"{kind} of module {place}", attribute, offered)) from None
+    if not callable(function):
+        raise ModelError(f"'{name}' is a {type(function).__name__}; it has to be a function: {call}")
+    made: Callable[..., object] = function
     return made
 
 
-def _from_name(module: str, name: str) -> ModuleType:
+def source_file(name: str) -> Path | None:
+    """Find the file of a user's own `module:function` or `path/file.py:function` without running any code of it."""
+    place = name.rpartition(":")[0]
+    if is_file(name):
+        return Path(place) if Path(place).is_file() else None
+    folders, spec = None, None
+    parts = place.split(".")
+    for depth in range(len(parts)):
+        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[: depth + 1]), folders)
+        if spec is None:
+            return None
+        folders = None if spec.submodule_search_locations is None else list(spec.submodule_search_locations)
+    return Path(spec.origin) if spec is not None and spec.origin and Path(spec.origin).is_file() else None
+
+
+def _from_name(module: str, name: str, kind: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as error:  # A user's module runs when it is imported, and may raise anything.
         raise ModelError(
-            f"module '{module}' of '{name}' cannot be imported ({_told(error)}); write module:factory or "
-            "path/file.py:factory, and install the module or put its folder on PYTHONPATH"
+            f"module '{module}' of '{name}' cannot be imported ({_told(error)}); write module:{kind} or "
+            f"path/file.py:{kind}, and install the module or put its folder on PYTHONPATH"
         ) from error
 
 
-def _from_file(path: Path, name: str) -> ModuleType:
+def _from_file(path: Path, name: str, kind: str) -> ModuleType:
     if not is_regular(path):
-        raise ModelError(f"no file at {path} for '{name}'; write path/file.py:factory, or module:factory")
+        raise ModelError(f"no file at {path} for '{name}'; write path/file.py:{kind}, or module:{kind}")
     # Under the stem of the file, it would hide a module of that name, and be confused with other files of that name.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     spec = importlib.util.spec_from_file_location(f"edgerift_file_{path.stem}_{digest}", path)

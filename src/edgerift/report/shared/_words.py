@@ -98,6 +98,8 @@ def attack_words(attack: Attack) -> str:
     >>> attack_words(Attack())
     'pair-margin, 8 grey levels, 20 sign steps of 1, clean start'
     """
+    if attack.own is not None:
+        return f"your own {attack.own.name}, {levels(attack.epsilon)}, a budget of {attack.steps}"
     kind = attack.objective.type
     starts = f"{attack.start} start" if attack.restarts == 1 else f"{attack.restarts} starts, the first {attack.start}"
     size = f"of {attack.step:.3g}" if attack.schedule == "constant" else f"shrinking from {attack.step:.3g}"

@@ -1,0 +1,34 @@
+"""Results as data frames: named columns of tensors, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from edgerift.errors import MissingRuntimeError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def data_frame(columns: Mapping[str, Tensor | Sequence[object]]) -> DataFrame:
+    """Make a pandas data frame of named columns `[N]`.
+
+    Raises :class:`~edgerift.errors.MissingRuntimeError` where pandas is not installed.
+
+    >>> data_frame({"label": [3, 5], "evasive": [True, False]})
+       label  evasive
+    0      3     True
+    1      5    False
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingRuntimeError(
+            f"a data frame needs pandas, which cannot be imported ({error}); install pandas"
+        ) from None
+    return pandas.DataFrame(
+        {name: column.cpu().numpy() if isinstance(column, Tensor) else column for name, column in columns.items()}
+    )

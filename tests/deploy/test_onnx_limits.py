@@ -35,7 +35,7 @@ LARGE = {
     "ConstantOfShape": _constant("ConstantOfShape", ["s"], {"s": _ints(2**20, 2**20)}),
     "Expand": _constant("Expand", ["c", "s"], {"c": np.ones(1, np.float32), "s": _ints(2**20, 2**20)}),
     "Tile": _constant("Tile", ["c", "s"], {"c": np.ones((1, 1), np.float32), "s": _ints(2**20, 2**20)}),
-    "Range": _constant("Range", ["a", "b", "c"], dict(zip("abc", map(np.int64, (0, _TERA, 1)), strict=True))),
+    "Range": _constant("Range", ["a", "b", "c"], {"a": np.array(0), "b": np.array(_TERA), "c": np.array(1)}),
     "Pad": _constant("Pad", ["c", "s"], {"c": np.ones(1, np.float32), "s": _ints(0, _TERA)}),
     "sum": _constant("Add", ["a", "b"], {"a": np.ones((2**18, 1), np.float32), "b": np.ones((1, 2**18), np.float32)}),
     "the image expanded": one_node("Expand", ("x", "s"), {"s": _ints(2**30, 3, 8, 8)}, _IMAGE),
@@ -128,9 +128,15 @@ def test_functions_that_call_each_other_a_few_times_are_taken() -> None:
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("operator", ["QuantizeLinear", "DequantizeLinear"])
 def test_a_scale_that_is_no_scale_is_refused(operator: str, scale: float) -> None:
-    kinds = {"dtype": "uint8"} if operator == "DequantizeLinear" else {"answer": "uint8"}
-    constants = {"s": np.float32(scale), "z": np.uint8(3)}
-    model = one_node(operator, ("x", "s", "z"), constants, _IMAGE, **kinds)
+    reads = operator == "DequantizeLinear"
+    model = one_node(
+        operator,
+        ("x", "s", "z"),
+        {"s": np.array(scale, np.float32), "z": np.array(3, np.uint8)},
+        _IMAGE,
+        dtype="uint8" if reads else "float32",
+        answer="float32" if reads else "uint8",
+    )
 
     with pytest.raises(EdgeriftError, match="scale"):
         onnx_module(model.SerializeToString())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
@@ -11,11 +12,9 @@ from torch import Tensor, fx, nn
 
 from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins.onnx._graph import OnnxGraph, OnnxNode
-from edgerift.errors import ModelError
+from edgerift.deploy.twins.onnx._measured import UntranslatedError
 from edgerift.settings import Registry
 
-#: What a graph that comes from a file may hold in one constant that it computes.
-_MOST_ELEMENTS: Final = 2**28
 _RANGES: Final = {
     torch.uint8: (0, 255),
     torch.int8: (-128, 127),
@@ -41,10 +40,6 @@ Real: TypeAlias = Tensor | fx.Node
 Value: TypeAlias = Tensor | fx.Node | Levels
 
 
-class UntranslatedError(ModelError):
-    """An ONNX graph holds something that has no translation."""
-
-
 @final
 class Builder:
     """The graph of a module, beside the ONNX graph that it is made from.
@@ -63,7 +58,7 @@ class Builder:
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Compute a constant where all arguments are constants, else append a step; returns a tensor or a node."""
         if not any(isinstance(argument, fx.Node) for argument in _flattened(arguments)):
-            return _of_possible_size(function(*arguments))
+            return function(*arguments)
         return self.graph.call_function(function, tuple(self.placed(argument) for argument in arguments))
 
     def placed(self, argument: Any) -> Any:
@@ -128,7 +123,14 @@ class Builder:
         point = self.constant(node, zero, torch.tensor(0, dtype=torch.uint8))
         if point.numel() != 1 or point.dtype not in _RANGES:
             raise UntranslatedError(f"{node} has {point.numel()} zero points of {_word(point)}; one of 8 bits is known")
-        return Grid(self.number(node, scale), int(point), *_RANGES[point.dtype])
+        return Grid(self.scale(node, scale), int(point), *_RANGES[point.dtype])
+
+    def scale(self, node: OnnxNode, index: int) -> float:
+        """Read the scale of a grid."""
+        scale = self.number(node, index)
+        if not 0 < scale < math.inf:
+            raise UntranslatedError(f"{node} has the scale {scale:g}; one above 0 has to be there")
+        return scale
 
     def on_grid(self, node: Real, grid: Grid) -> Levels:
         """Make levels of what was rounded to a grid."""
@@ -147,12 +149,6 @@ def _flattened(arguments: Any) -> list[Any]:
     if isinstance(arguments, (list, tuple)):
         return [item for argument in arguments for item in _flattened(argument)]
     return [arguments]
-
-
-def _of_possible_size(value: Any) -> Any:
-    if isinstance(value, Tensor) and value.numel() > _MOST_ELEMENTS:
-        raise UntranslatedError(f"the model computes a constant of {value.numel():,} numbers")
-    return value
 
 
 def _word(tensor: Tensor) -> str:

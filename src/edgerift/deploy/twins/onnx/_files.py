@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edgerift.deploy.twins.onnx._limits import messages_of, require_moderate
 from edgerift.errors import BuildError, first_line
 
 
@@ -24,7 +24,7 @@ def weight_files(path: Path) -> tuple[str, ...]:
     model = proto_of(path)
     names = {
         entry.value
-        for tensor in _tensors(model)
+        for _, tensor in messages_of(model, ("TensorProto",))
         if tensor.data_location == onnx.TensorProto.EXTERNAL
         for entry in tensor.external_data
         if entry.key == "location"
@@ -35,13 +35,19 @@ def weight_files(path: Path) -> tuple[str, ...]:
 
 
 def proto_of(path: Path) -> Any:
-    """Read a `ModelProto` without the weights beside it; raises :class:`UnreadableModelError` where there is none."""
+    """Read a `ModelProto` without the weights beside it.
+
+    Raises :class:`UnreadableModelError` where there is none, and :class:`~edgerift.errors.BuildError` where it asks for
+    more memory than a classifier of images can need.
+    """
     import onnx
 
     try:
-        return onnx.load(path, load_external_data=False)
+        model = onnx.load(path, load_external_data=False)
     except Exception as error:  # The parser's own classes of error differ between versions.
         raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+    require_moderate(model, str(path))
+    return model
 
 
 def files_beside(path: Path) -> tuple[str, ...]:
@@ -73,7 +79,9 @@ def model_of(model: Path | str | bytes) -> Any:
 
     try:
         if isinstance(model, bytes):
-            return onnx.load_model_from_string(model)
+            read = onnx.load_model_from_string(model)
+            require_moderate(read, "the model")
+            return read
         weight_files(Path(model))
         return onnx.load(model)
     except BuildError:
@@ -81,18 +89,6 @@ def model_of(model: Path | str | bytes) -> Any:
     except Exception as error:  # The parser's own classes of error differ between versions.
         named = "the model" if isinstance(model, bytes) else f"{model} and the weights beside it"
         raise BuildError(f"{named} cannot be read as one model: {first_line(error)}") from None
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Find the tensors of a model wherever they are: initialisers, attributes, inner graphs, functions."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for item in [value] if hasattr(value, "ListFields") else value:
-            if item.DESCRIPTOR.name == "TensorProto":
-                yield item
-            else:
-                yield from _tensors(item)
 
 
 def _require_inside(path: Path, name: str) -> None:

@@ -12,6 +12,7 @@ from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._files import model_of
 from edgerift.deploy.twins.onnx._graph import OnnxGraph, OnnxNode, TensorDescription, read_graph
+from edgerift.deploy.twins.onnx._measured import Measured
 from edgerift.errors import EdgeriftError, first_line
 
 _INTEGER_INPUTS: Final = {"uint8": (0, 255), "int8": (-128, 127)}
@@ -103,7 +104,8 @@ def _append(builder: Builder, node: OnnxNode) -> None:
     if node.operator not in OPERATORS:
         raise UntranslatedError(f"the operator {node} has no translation")
     try:
-        made = OPERATORS[node.operator](builder, node)
+        with Measured():
+            made = OPERATORS[node.operator](builder, node)
     except EdgeriftError:
         raise
     except Exception as error:  # What a damaged node lacks, and what PyTorch says of constants that make no sense.

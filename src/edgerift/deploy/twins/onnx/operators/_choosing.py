@@ -42,7 +42,7 @@ def space_to_depth(value: Tensor, block: int) -> Tensor:
 @OPERATORS.named("Tile")
 def _tile(builder: Builder, node: OnnxNode) -> Value:
     times = [int(number) for number in builder.constant(node, 1).flatten().tolist()]
-    return moved(builder, builder.value(node, 0), torch.Tensor.repeat, times)
+    return moved(builder, builder.value(node, 0), torch.tile, times)
 
 
 @OPERATORS.named("GatherElements")

@@ -30,7 +30,7 @@ def _grid(builder: Builder, node: OnnxNode) -> Grid:
     if node.has(2):
         return builder.grid(node, 1, 2)
     ends = torch.iinfo(_output_type(node))
-    return Grid(builder.number(node, 1), 0, ends.min, ends.max)
+    return Grid(builder.scale(node, 1), 0, ends.min, ends.max)
 
 
 def _output_type(node: OnnxNode) -> torch.dtype:
@@ -60,7 +60,7 @@ def _dequantize(builder: Builder, node: OnnxNode) -> Value:
         return (value.float() - along(node, zero.float(), value)) * along(node, scale, value)
     if scale.numel() != 1 or zero.numel() != 1:
         raise UntranslatedError(f"{node} has a scale for each channel of what the image gives")
-    result: Value = builder.call(torch.mul, builder.levels(node, 0, int(zero)), float(scale))
+    result: Value = builder.call(torch.mul, builder.levels(node, 0, int(zero)), builder.scale(node, 1))
     return result
 
 
@@ -79,7 +79,7 @@ def along(node: OnnxNode, values: Tensor, of: Tensor) -> Tensor:
 def levels_and_scale(builder: Builder, node: OnnxNode, value: int, scale: int, zero: int) -> tuple[Any, float, int]:
     """Fetch an integer input with its scale and its zero point."""
     point = int(builder.number(node, zero))
-    return builder.levels(node, value, point), builder.number(node, scale), point
+    return builder.levels(node, value, point), builder.scale(node, scale), point
 
 
 def weight_levels(builder: Builder, node: OnnxNode, value: int, zero: int, axis: int) -> Tensor:

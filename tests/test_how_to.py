@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from followed_page import files_of, follow
 
-PAGES = ("add-a-runtime.md", "add-a-defence.md", "add-an-attack.md", "add-an-architecture.md")
+PAGES = ("add-a-runtime.md", "add-a-defence.md", "add-an-attack.md", "add-an-architecture.md", "add-a-figure.md")
 
 PROBE = """
 from pydantic import TypeAdapter
@@ -40,7 +40,7 @@ print(json.dumps({
     "objectives": kinds(Attack.model_json_schema()["properties"]["objective"]),
     "variants": HardenRecipe.model_json_schema()["properties"]["rows"]["items"]["enum"],
     "networks": zoo.names(),
-    "reports": [console.export_text(), *((root / "out" / name).read_text() for name in ("table.md", "report.html"))],
+    "reports": [console.export_text(), *((root / "out" / name).read_text() for name in ("tables.md", "report.html"))],
     "look": looks(["flat"])["flat"],
 }))
 """

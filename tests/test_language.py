@@ -76,34 +76,10 @@ IN_DOCUMENTATION = {
 #: Pages that are not checked, and why.
 GENERATED = {
     "docs/results.md": "written by studies/results.py in the words of edgerift.report",
-    "docs/measurements.md": "holds a table in the words of edgerift.report; the generator is checked instead",
 }
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: Packages of `src/edgerift` whose texts, docstrings and comments are checked; to be extended by the others.
-PACKAGES = [
-    "adapt",
-    "audit",
-    "cli",
-    "defend",
-    "deploy",
-    "evade",
-    "extract",
-    "harden",
-    "facts",
-    "images",
-    "measure",
-    "report/audit",
-    "report/card",
-    "report/hardening",
-    "report/shared",
-    "run",
-    "settings",
-    "steps",
-    "study",
-    "track",
-    "train",
-    "zoo",
-]
+#: Packages of `src/edgerift` whose texts, docstrings and comments are checked: all.
+PACKAGES = sorted(path.name for path in (ROOT / "src" / "edgerift").iterdir() if (path / "__init__.py").is_file())
 SCRIPTS = sorted([*(ROOT / "examples").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")])
 
 

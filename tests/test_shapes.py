@@ -124,7 +124,7 @@ def test_a_thief_queries_images_of_the_victims_shape(name, folders):
         stolen = knockoff(oracle, collages(images, 40), "lenet", measured_on=images, epochs=1, device="cpu")
     assert shape_of(stolen.questions.images) == images.shape
     assert stolen.history.epochs[-1].validation_accuracy is not None
-    with Oracle(victim, budget=64) as oracle:
+    with Oracle(victim, budget=240) as oracle:
         without = data_free(
             oracle, "dfme", classes=2, size=images.shape.size, grey=images.grey, points=1, student="lenet",
             batch_size=16, latent=4, width=4, device="cpu",
@@ -161,6 +161,15 @@ def test_a_build_of_three_channels_repeats_the_one_of_grey_images(folders):
         opened = built(name, target, folders[name])
         assert torch.equal(opened.predict(grey), opened.predict(grey.repeat(1, 3, 1, 1)))
         assert open_build(opened.path).predict(grey[:1]).shape == (1, 2)
+
+
+def test_a_grey_image_is_paid_for_once_whatever_its_channels():
+    """Ledgers of version 0.1 hold grey images in three channels."""
+    grey = made("28x28 grey").images.images[:5]
+    with Oracle(made("28x28 grey").original, budget=9) as oracle:
+        first = oracle.ask(grey)
+        assert torch.equal(oracle.ask(grey.repeat(1, 3, 1, 1)), first)
+        assert oracle.spent == 5
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from edgerift import errors
 from edgerift.adapt import ptq
 from edgerift.adapt._export import export
 from edgerift.deploy import twin, twin_scores
-from edgerift.images import to_float
+from edgerift.images import in_channels, to_float
 
 
 def operators(graph):
@@ -123,7 +123,7 @@ def test_a_lone_normalisation_runs_in_integers(calibration, make_normalisation, 
     model = nn.Sequential(*body).eval()
     program = ptq(model, calibration, target=target)
     with torch.no_grad():
-        expected = model(to_float(calibration.images))
+        expected = model(to_float(in_channels(calibration.images, 3)))
     answers = twin_scores(twin(program), calibration.images)
     assert (answers - expected).abs().max() < 0.05 * (expected.max() - expected.min())
 
@@ -217,7 +217,7 @@ class Twice(nn.Module):
 def test_a_layer_that_is_used_twice_is_folded_twice(calibration, make_normalisation, target):
     model = Twice(make_normalisation(3, 1), make_normalisation(3, 2)).eval()
     with torch.no_grad():
-        expected = model(to_float(calibration.images))
+        expected = model(to_float(in_channels(calibration.images, 3)))
     program = ptq(model, calibration, target=target)
     answers = twin_scores(twin(program), calibration.images)
     assert (answers - expected).abs().max() < 0.05 * (expected.max() - expected.min())

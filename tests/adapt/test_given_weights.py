@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from importlib import import_module
 from pathlib import Path
 
 import mynet
@@ -99,3 +100,23 @@ def test_weights_that_know_nothing_are_not_explained(splits, tmp_path):
     torch.save(mynet.Levels().state_dict(), tmp_path / "net.pt")
     found = zoo.load_weights(tmp_path / "net.pt", FACTORY, size=12, trust=True)
     assert misread(found, splits.validation) is None
+
+
+def test_a_librarys_pretrained_network_is_an_original(tmp_path, monkeypatch):
+    zoo.create("resnet18", 2)  # Declares what torchvision lacks beside a CPU build of PyTorch.
+    models = import_module("torchvision").models
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = models.get_model_weights("squeezenet1_1").DEFAULT.url
+    cached = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
+    cached.parent.mkdir(parents=True)
+    torch.save(models.squeezenet1_1().state_dict(), cached)
+    name = "torchvision:squeezenet1_1"
+    given = given_original(Path(name), model=name, size=32)
+    found = open_original(given, Store(tmp_path / "store"), silent)
+    assert found.architecture.name == name
+    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(found(pixels), zoo.load_pretrained(name, size=32)(pixels))
+    torch.save(models.squeezenet1_1().state_dict(), cached)
+    with pytest.raises(ModelError, match="has changed since it was named"):
+        Store(tmp_path / "other").get(given, silent)

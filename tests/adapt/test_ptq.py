@@ -12,7 +12,7 @@ from edgerift import errors, zoo
 from edgerift.adapt import PtqSettings, ptq
 from edgerift.adapt._convert import quantize
 from edgerift.deploy import Provenance, trainable_twin, twin, twin_scores
-from edgerift.images import to_float
+from edgerift.images import ImageShape, in_channels, to_float
 
 QUANTIZE = "quantized_decomposed.quantize_per_tensor.default"
 
@@ -61,8 +61,13 @@ def test_weights_are_the_folded_ones_on_a_symmetric_grid_per_channel(original, p
 
 @pytest.fixture(scope="module")
 def converted(trained, calibration):
-    settings = {"target": "mobile", "classes": 10, "size": 32, "provenance": Provenance(method="made")}
-    return quantize(copy.deepcopy(trained), [to_float(calibration.images)], **settings)
+    settings = {
+        "target": "mobile",
+        "classes": 10,
+        "shape": ImageShape(3, 32, 32),
+        "provenance": Provenance(method="made"),
+    }
+    return quantize(copy.deepcopy(trained), [to_float(in_channels(calibration.images, 3))], **settings)
 
 
 @pytest.mark.parametrize(("layer", "norm"), LAYERS.items())

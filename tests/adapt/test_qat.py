@@ -11,7 +11,7 @@ from edgerift import adapt, errors
 from edgerift.adapt import PtqSettings, QatSettings, ptq, qat, run_qat
 from edgerift.adapt._convert import quantize
 from edgerift.deploy import Program, Provenance, trainable_twin, twin, twin_scores
-from edgerift.images import to_float
+from edgerift.images import ImageShape, in_channels, to_float
 from edgerift.measure import accuracy
 from edgerift.train import TrainSettings, run
 
@@ -69,10 +69,15 @@ def test_weights_stay_symmetric_int8_per_channel(qat_result, ptq_program):
 @pytest.fixture(scope="module")
 def student_after(trained, digits, settings):
     """Train as qat does and return the twin itself, with the range's values after each epoch."""
-    options = {"target": "mobile", "classes": 10, "size": 32, "provenance": Provenance(method="qat")}
+    options = {
+        "target": "mobile",
+        "classes": 10,
+        "shape": ImageShape(3, 32, 32),
+        "provenance": Provenance(method="qat"),
+    }
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(320, generator=generator)[:1024]
-    converted = quantize(copy.deepcopy(trained), [to_float(digits.train.images[chosen])], **options)
+    converted = quantize(copy.deepcopy(trained), [to_float(in_channels(digits.train.images[chosen], 3))], **options)
     student = trainable_twin(converted.program, converted.weights)
     seen = []
 

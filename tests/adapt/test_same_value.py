@@ -38,6 +38,34 @@ def normalised(layer, norm):
     return nn.Sequential(nn.Flatten(), layer, norm)
 
 
+class Standardised(nn.Conv2d):
+    """A convolution that standardises its weight before it is used."""
+
+    def forward(self, values):
+        shaped = self.weight.reshape(1, len(self.weight), -1)
+        weight = F.batch_norm(shaped, None, None, training=True).reshape_as(self.weight)
+        return self._conv_forward(values, weight, self.bias)
+
+
+def in_regions(values):
+    """Compute in a region without gradients and in one without autocast."""
+    with torch.no_grad():
+        values = values * 2
+    with torch.autocast("cpu", enabled=False):
+        return torch.relu(values)
+
+
+def rows(values):
+    """The rows of both channels as 16 vectors of 8 numbers."""
+    return values.flatten(1, 2)
+
+
+def attention(values, **options):
+    """Let the rows attend to each other."""
+    vectors = rows(values).unsqueeze(1)
+    return F.scaled_dot_product_attention(vectors, vectors * 0.5, vectors, **options)
+
+
 class TwoReaders(nn.Module):
     """A linear layer whose result a normalisation and a sum read."""
 
@@ -107,6 +135,39 @@ CASES = {
     "layer scale": lambda values: values + torch.relu(values) * torch.tensor([0.3, -2.0]).view(1, CHANNELS, 1, 1),
     "sum of a part": lambda values: torch.add(values, torch.relu(values), alpha=0.5),
 }
+# Operators of transformers and of small edge networks, whose builds equal their twins to the bit.
+ALIKE = {
+    "attention": attention,
+    "attention with a mask": lambda values: attention(values, attn_mask=torch.linspace(-2, 2, 256).view(16, 16)),
+    "attention with a factor": lambda values: attention(values, scale=1.5),
+    "product of matrices": lambda values: rows(values) @ rows(values).transpose(1, 2),
+    "softmax": lambda values: rows(values).softmax(-1),
+    "softmax of channels": lambda values: values.softmax(1),
+    "layer norm": lambda values: nn.functional.layer_norm(rows(values), [SIZE], torch.linspace(0.5, 2, SIZE)),
+    "layer norm of maps": lambda values: nn.functional.layer_norm(values, [SIZE, SIZE]),
+    "group norm": nn.GroupNorm(1, CHANNELS),
+    "group norm of each channel": nn.GroupNorm(CHANNELS, CHANNELS),
+    "Euclidean norm": lambda values: F.normalize(rows(values), dim=-1),
+    "mean of rows": lambda values: values.mean(3),
+    "sum of channels": lambda values: values.sum(1),
+    "linear of maps": nn.Linear(SIZE, 5),
+    "gate": lambda values: values * torch.sigmoid(values.mean((2, 3), keepdim=True)),
+    "expanded gate": lambda values: values * torch.sigmoid(values.mean((2, 3), keepdim=True)).expand_as(values),
+    "product": lambda values: values * torch.relu(values),
+    "silu": nn.SiLU(),
+    "gelu": nn.GELU(),
+    "hardswish": nn.Hardswish(),
+    "hardsigmoid": nn.Hardsigmoid(),
+    "tanh": nn.Tanh(),
+    "standardised weights": Standardised(CHANNELS, CHANNELS, 3, padding=1),
+    "unbind": lambda values: torch.sub(*values.unbind(1)),
+    "roll": lambda values: values.roll((3, -2), (2, 3)),
+    "reshape as": lambda values: values.flatten(1).reshape_as(values),
+    "addcmul": lambda values: torch.addcmul(torch.tensor(0.5), values, torch.tensor(-2.0)),
+    "regions": in_regions,
+    "positions": lambda values: values + torch.sin(torch.arange(SIZE).expand(len(values), 1, 1, -1)),
+}
+CASES |= ALIKE
 
 
 class Branches(nn.Module):
@@ -188,6 +249,19 @@ def test_the_builds_answer_as_the_model(tmp_path, target, names):
     for runtime in ("executorch", "onnxruntime") if target == "mobile" else ("onnxruntime",):
         built = build(program, runtime, tmp_path / f"model{RUNTIMES[runtime].suffix}")
         assert not far_off(built.predict(data.images), expected, names)
+
+
+TOGETHER = ["attention", "layer norm", "group norm of each channel", "gate", "standardised weights"]
+
+
+@pytest.mark.parametrize("names", [TOGETHER, pytest.param(list(ALIKE), marks=pytest.mark.slow)], ids=["quick", "slow"])
+@pytest.mark.parametrize("runtime", ["executorch", "onnxruntime"])
+def test_the_builds_of_these_equal_their_twins(tmp_path, runtime, names):
+    data, program, expected = adapted(names, "mobile")
+    built = build(program, runtime, tmp_path / f"model{RUNTIMES[runtime].suffix}")
+    scores = twin_scores(twin(program, RUNTIMES[runtime].arithmetic), data.images)
+    assert torch.equal(built.predict(data.images), scores)
+    assert not far_off(scores, expected, names)
 
 
 @pytest.mark.parametrize("target", ["mobile", "server"])

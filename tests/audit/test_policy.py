@@ -134,9 +134,8 @@ def test_the_most_faithful_clone_is_judged_at_its_intervals_end(audit):
         (part,) = judge(stolen, only(stolen=limit))
         assert (part.rule, part.unit, part.holds) == ("stolen", "share", holds)
         assert part.measured == pytest.approx(upper, abs=1e-9)
-    assert part.text.startswith(
-        "the upper end of the interval of the agreement between the build and its most faithful"
-    )
+    words = "upper confidence bound of the agreement between the build and its most faithful clone at most"
+    assert part.text.startswith(words)
 
 
 def test_the_best_clone_is_judged_by_its_accuracy(audit):

@@ -129,7 +129,7 @@ def changed(folder, part, **fields):
                 png_bytes(torch.zeros(3, 16, 16, dtype=torch.uint8))
             ),
             DataError,
-            "has 16 x 16 pixels, the original takes 12 x 12",
+            "holds an image of 1x16x16, the original takes 3x12x12",
         ),
         (lambda folder, name: (folder.parent / "model.onnx").unlink(), BuildError, "no build at"),
         (lambda folder, name: (folder.parent / "original.safetensors").unlink(), ModelError, "original.safetensors"),

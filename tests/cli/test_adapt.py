@@ -232,7 +232,7 @@ def bad(tmp_path):
         (["--adapt-epochs", "0"], "--adapt-epochs is 0; it must be greater than 0"),
         (["--learning-rate", "-0.1"], "--learning-rate is -0.1; it must be greater than 0"),
         (["--calibration-images", "0"], "--calibration-images is 0; it must be greater than 0"),
-        (["--size", "4"], "--size is 4; it must be greater than or equal to 8"),
+        (["--size", "4"], "--size is '4'; it is not allowed: height and width are from 8"),
         (["--seed", "-1"], "--seed is -1; it must be greater than or equal to 0"),
         (["--colour", "red"], "--colour"),
         (["--out", "BAD/file"], "cannot be made a folder"),

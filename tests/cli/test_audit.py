@@ -494,7 +494,7 @@ def test_wrong_input_is_one_line(run, given, tmp_path, arguments, text):
 
 def test_a_build_alone_is_no_pair(run, tmp_path):
     line = run("audit", "--build", tmp_path / "model.onnx", "--out", tmp_path / "out").line()
-    assert line == "--build needs the program that it was compiled from; pass --adapted PROGRAM too"
+    assert line == "--build is compared with the model that it was made from; pass that with --original"
 
 
 def test_the_images_of_a_finding_are_the_test_images(run, given, small_pair, tmp_path):

@@ -115,13 +115,6 @@ def test_what_does_not_fit_is_one_line(run, small_pair, tmp_path, options, messa
     assert "Traceback" not in done.err
 
 
-def test_images_that_no_generator_makes_are_refused_before_anything_is_trained(run, tmp_path):
-    done = run("extract", "--data", "digits", "--size", 14, "--attack", "dfme", "--out", tmp_path / "out")
-    assert (done.code, done.out) == (2, "")
-    (line,) = done.err.splitlines()
-    assert "images of 14 pixels per side; the generator needs a multiple of 4" in line
-
-
 def test_counter_attacks_belong_to_knockoff(small_pair):
     with pytest.raises(Exception, match="--smoothing is for --attack knockoff"):
         described(small_pair, making=DataFreeOptions(attack="maze"), countering=CounterOptions(smoothing=0.1))

@@ -118,6 +118,7 @@ def sets(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.filterwarnings("ignore:the images of .* are resized")
 def test_options_describe_the_recipes_that_the_python_face_does(sets):
     """A comparison that was begun in Python goes on from the command line: equal recipes, equal results."""
     own, other = str(sets / "own.npz"), str(sets / "other.npz")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edgerift import images, zoo
-from edgerift.images import ImagesSettings, to_float
+from edgerift.images import ImagesSettings, in_channels, to_float
 from edgerift.measure import accuracy
 
 SOURCE = Path(mynet.__file__)
@@ -44,12 +44,28 @@ def test_weights_and_a_factory_go_the_whole_way(run, weights, splits, tmp_path):
     network = mynet.Net().eval()
     network.load_state_dict(torch.load(weights / "plain.pt", weights_only=True))
     with torch.no_grad():
-        rate = accuracy(network((to_float(splits.test.images) - 0.5) / 0.25), splits.test.labels)
+        rate = accuracy(network((to_float(in_channels(splits.test.images, 3)) - 0.5) / 0.25), splits.test.labels)
     assert made["accuracy"]["original"] == rate.value
     assert rate.value > 0.85
     assert made["accuracy"]["onnxruntime"] > rate.value - 0.03
     written = zoo.load(tmp_path / "original.safetensors", trust=True)
     assert written.architecture.specification.input.mean == (0.5,)
+
+
+def test_a_network_that_takes_bgr_is_quantized_as_it_is_fed(run, weights, splits, tmp_path):
+    state = torch.load(weights / "plain.pt", weights_only=True)
+    state["stem.weight"] = state["stem.weight"].flip(1)
+    torch.save(state, tmp_path / "bgr.pt")
+    fed = ("--input", "mean=0.5,std=0.25,channels=bgr", "--trust")
+    made = run(
+        *("adapt", *given(tmp_path, "bgr.pt", "create", *fed), *QUICK, "--out", tmp_path / "out", "--json")
+    ).json()
+    network = mynet.Net().eval()
+    network.load_state_dict(torch.load(weights / "plain.pt", weights_only=True))
+    with torch.no_grad():
+        rate = accuracy(network((to_float(in_channels(splits.test.images, 3)) - 0.5) / 0.25), splits.test.labels)
+    assert abs(made["accuracy"]["original"] - rate.value) < 0.01
+    assert made["accuracy"]["onnxruntime"] > rate.value - 0.03
 
 
 def test_an_audit_of_own_weights_replays_from_its_folder(run, weights, tmp_path):

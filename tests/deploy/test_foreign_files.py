@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,15 @@ def test_a_rounded_softmax_has_a_gradient_before_it(tmp_path: Path) -> None:
     logits[:, 0].sum().backward()
     assert shown.grad is not None
     assert (shown.grad.flatten(1).abs().amax(1) > 0).all()
+
+
+def test_a_twin_can_be_copied_and_sent_to_another_process(tmp_path: Path) -> None:
+    source = float_file(tmp_path / "float.onnx", softmax=True)
+    twin = own_twin(open_build(quantized_file(source, tmp_path / "int8.onnx", **_UNSIGNED)))
+    shown = images(3).float() / 255
+    for module in (twin, twin.before_softmax):
+        for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+            assert torch.equal(other(shown), module(shown))
 
 
 def test_what_quantizes_as_it_runs_answers_images_one_at_a_time(tmp_path: Path) -> None:

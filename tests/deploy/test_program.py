@@ -238,9 +238,22 @@ def test_a_missing_program_names_the_command_that_writes_one(tmp_path):
 def test_an_unknown_field_or_a_newer_format_is_refused(program, tmp_path):
     path = tmp_path / "p.safetensors"
     program.save(path)
-    rewrite(path, lambda header: header.update(format="edgerift-program-2"))
-    with pytest.raises(ProgramError, match="edgerift-program-2"):
+    rewrite(path, lambda header: header.update(format="edgerift-program-3"))
+    with pytest.raises(ProgramError, match="edgerift-program-3"):
         Program.load(path)
+
+
+def test_a_file_of_the_first_format_is_read(program, tmp_path):
+    """It has the side of a square in the place of the shape."""
+    path = tmp_path / "p.safetensors"
+    program.save(path)
+
+    def aged(header):
+        side = header.pop("shape")[1]
+        header.update(format="edgerift-program-1", size=side)
+
+    rewrite(path, aged)
+    assert Program.load(path).shape == program.shape == (3, 16, 16)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_build_is_compared_on_training_images_drawn_by_their_seed(files):
         return found
 
     first = drawn(0)
-    assert first.shape == (64, 3, 16, 16)
+    assert first.shape == (64, 1, 16, 16)
     assert (first == drawn(0)).all()
     assert not (first == open_splits(ImagesSettings(source="digits", size=16)).train.images[:64]).all()
     assert not (first == drawn(1)).all()

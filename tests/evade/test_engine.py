@@ -76,7 +76,7 @@ def run(
     steering = Steering(Counted(pushing_up), (Counted(twin or pushing_up),))
     found = search(
         Pair(Scripted(original_wrong), None, build),
-        image_set(images),
+        image_set(images, in_colour=True),
         attack,
         steering=steering,
         batch_size=batch_size,

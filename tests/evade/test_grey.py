@@ -60,7 +60,7 @@ def test_a_random_search_keeps_grey_images_grey(images, hits):
     build = StandInBuild(lambda asked: torch.eye(2)[has_equal_channels(asked)])
     pair = Pair(margin_model(by_channel(0, 0, 0), 1.5), None, build)
     labels = torch.ones(len(images), dtype=torch.int64)
-    found = random_search(pair, images, labels, Attack(epsilon=4, steps=3))
+    found = random_search(pair, image_set(images).images, labels, Attack(epsilon=4, steps=3))
     assert int(found.sum()) == hits
 
 
@@ -82,7 +82,8 @@ def test_the_image_set_decides_what_is_grey_not_the_image():
 
 @pytest.mark.parametrize(("images", "mode"), [(GREY, "L"), (COLOURED, "RGB")], ids=["grey", "colour"])
 def test_a_grey_image_is_a_greyscale_png_file(images, mode):
-    content = png_bytes(images[0])
+    image = image_set(images).images[0]
+    content = png_bytes(image)
     with Image.open(io.BytesIO(content)) as opened:
         assert opened.mode == mode
-    assert torch.equal(read_png(content), images[0])
+    assert torch.equal(read_png(content), image)

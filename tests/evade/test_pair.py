@@ -67,7 +67,7 @@ def test_the_white_box_lies_wholly_on_its_device(real_pair, runtime: str) -> Non
 
 def test_without_a_program_there_is_no_white_box() -> None:
     build = StandInBuild(lambda images: torch.zeros(len(images), 2))
-    with pytest.raises(InputError, match=r"no program.*steering=Steering"):
+    with pytest.raises(InputError, match=r"no program.*no twin.*steering=pair\.black_box"):
         Pair(busy_model(), None, build).white_box()
 
 

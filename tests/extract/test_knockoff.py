@@ -341,13 +341,13 @@ def test_what_a_thief_cannot_do() -> None:
     plain = replace(QUERIES, augmentation=Augmentation())
     with pytest.raises(InputError, match="allows no mirroring or shifting, so 3 views would be the same"):
         knockoff(oracle, plain, student(), views=3)
-    with pytest.raises(InputError, match="queries of 4x4 pixels and images to measure on of 8x8"):
+    with pytest.raises(InputError, match="queries of 3x4x4 and images to measure on of 3x8x8"):
         knockoff(oracle, QUERIES, student(), measured_on=measured_on(size=8))
     with pytest.raises(RecipeError, match="unknown field 'epoch'; did you mean 'epochs'"):
         knockoff(oracle, QUERIES, student(), epoch=3)
     with pytest.raises(RecipeError, match="views"):
         knockoff(oracle, QUERIES, student(), views=0)
-    with pytest.raises(RecipeError, match="size is 4; it must be greater than or equal to 8"):
+    with pytest.raises(RecipeError, match="size is 4; it is not allowed: height and width"):
         knockoff(oracle, QUERIES, "lenet")
     with pytest.raises(ModelError, match="did you mean 'resnet8'"):
         knockoff(oracle, replace(QUERIES, images=distinct_images(50, 12)), "resnet-8")

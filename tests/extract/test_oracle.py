@@ -170,11 +170,11 @@ def test_a_budget_is_at_least_one(budget: int) -> None:
 
 @pytest.mark.parametrize(
     "images",
-    [IMAGES.float(), IMAGES[0], IMAGES[:, :1], IMAGES[:0], IMAGES.char()],
-    ids=["float", "one", "grey", "no", "int8"],
+    [IMAGES.float(), IMAGES[0], IMAGES[:, :2], IMAGES[:0], IMAGES.char()],
+    ids=["float", "one", "two channels", "no", "int8"],
 )
 def test_only_batches_of_images_are_answered(images: Tensor) -> None:
-    with pytest.raises(InputError, match=r"uint8 images \[N,3,H,W\], at least one"):
+    with pytest.raises(InputError, match=r"uint8 images \[N,C,H,W\] of 1 or 3 channels, at least one"):
         Oracle(CountedVictim(), budget=9).ask(images)
 
 

@@ -101,11 +101,11 @@ class TestWhatIsAnswered:
             Oracle(victim, budget=9, pixels="float")
 
     @pytest.mark.parametrize(
-        "images", [WHOLE, BATCHES[0][0], BATCHES[0][:0], BATCHES[0][:, :1], BATCHES[0].double()], ids=range(5)
+        "images", [WHOLE, BATCHES[0][0], BATCHES[0][:0], BATCHES[0][:, :2], BATCHES[0].double()], ids=range(5)
     )
     def test_only_batches_of_floats_are_generated_images(self, images: Tensor) -> None:
         oracle = Oracle(CountedVictim(), budget=100)
-        with pytest.raises(InputError, match=r"float32 \[N,3,H,W\], at least one"):
+        with pytest.raises(InputError, match=r"float32 \[N,C,H,W\] of 1 or 3 channels, at least one"):
             oracle.stream(images)
         assert oracle.spent == 0
 

@@ -5,6 +5,8 @@ from collections import Counter
 import torch
 from torch import Tensor
 
+from edgerift.images import in_channels
+
 
 class CountedVictim:
     """Linear logits of uint8 images, bit-equal in any batch, and how often each image was asked about."""
@@ -21,7 +23,7 @@ class CountedVictim:
 
     def logits(self, images: Tensor) -> Tensor:
         """Answer without counting."""
-        return (images.flatten(1).double() @ self.weight / 2048).float()
+        return (in_channels(images, 3).flatten(1).double() @ self.weight / 2048).float()
 
     def posteriors(self, images: Tensor) -> Tensor:
         """Answer softmax(logits) without counting."""

@@ -32,8 +32,12 @@ def help_of(verb):
 """
 
 
+#: What the title of a block says that is to be added to a file that is there.
+_ADDED = ", at its end"
+
+
 def files_of(page: str) -> dict[str, str]:
-    """Read the files that a page shows, by the path in their title."""
+    """Read the files that a page shows, and what it adds to one, by the path in their title."""
     text = (ROOT / "docs" / "how-to" / page).read_text()
     return dict(re.findall(r'```python title="([^"]+)"\n(.*?)```', text, flags=re.DOTALL))
 
@@ -42,10 +46,11 @@ def follow(pages: Iterable[str], folder: Path, probe: str) -> Any:
     """Write the pages' files into a copy of the package, run their tests there, and read what a probe prints."""
     shutil.copytree(ROOT / "src" / "edgerift", folder / "src" / "edgerift")
     for name, text in [file for page in pages for file in files_of(page).items()]:
-        path = folder / name
-        assert not path.exists(), f"{name} is there already"
+        path = folder / name.removesuffix(_ADDED)
+        assert path.exists() is name.endswith(_ADDED), f"{name} is there already, or is not there to be added to"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{text}" if name.endswith(_ADDED) else text)
     paths = [str(folder / "src"), str(ROOT / "tests" / "helpers")]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", _PROBE + probe],

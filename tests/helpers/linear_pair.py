@@ -56,10 +56,11 @@ def pair_of(original: nn.Module, adapted: nn.Module) -> tuple[Pair, Steering]:
     )
 
 
-def image_set(images: Tensor, labels: Tensor | None = None, classes: int = 2) -> ImageSet:
+def image_set(images: Tensor, labels: Tensor | None = None, classes: int = 2, *, in_colour: bool = False) -> ImageSet:
     """Make a set of images whose labels are 1 unless given."""
     labels = torch.ones(len(images), dtype=torch.int64) if labels is None else labels
-    return ImageSet("made", images, labels, tuple(f"class {number}" for number in range(classes)), "made")
+    names = tuple(f"class {number}" for number in range(classes))
+    return ImageSet("made", images, labels, names, "made", in_colour=in_colour)
 
 
 def near_images(count: int, size: int, seed: int, spread: int = 15) -> Tensor:

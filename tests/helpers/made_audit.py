@@ -241,7 +241,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         GatePart(
             rule="evasive",
             unit="share",
-            text=f"the upper end of the interval of the evasive rate is at most {limit:g}",
+            text=f"upper confidence bound of the evasive rate at most {limit:g}",
             measured=evasive.high,
             limit=limit,
             holds=holds,
@@ -249,8 +249,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         GatePart(
             rule="stolen",
             unit="share",
-            text="the upper end of the interval of the agreement between the build and its most faithful clone is at "
-            "most 99.9 %",
+            text="upper confidence bound of the agreement between the build and its most faithful clone at most 99.9 %",
             measured=0.993,
             limit=0.999,
             holds=True,
@@ -258,7 +257,7 @@ def _gate(verdict: str, evasive: Interval) -> tuple[GatePart, ...]:
         GatePart(
             rule="errors",
             unit="count",
-            text="the number of errors among the checks is at most 0",
+            text="number of errors among the checks at most 0",
             measured=0 if holds else 1,
             limit=0,
             holds=holds,

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgerift.images import ImageSet, to_float
+from edgerift.images import ImageSet, in_channels, to_float
 
 
 class Net(nn.Module):
@@ -51,8 +51,7 @@ def grey() -> nn.Module:
 
 def trained(train: ImageSet, path: Path, network: nn.Module, scale: float, offset: float, steps: int = 60) -> Path:
     """Train a network on images in [0,1] times `scale` plus `offset`, and save its weights."""
-    images = to_float(train.images) * scale + offset
-    images = images[:, : next(network.parameters()).shape[1]]
+    images = to_float(in_channels(train.images, next(network.parameters()).shape[1])) * scale + offset
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
     for _ in range(steps):
         optimizer.zero_grad()

@@ -83,7 +83,16 @@ def test_pixels_that_are_no_grey_levels_are_refused(image: PIL.Image.Image) -> N
 
 @pytest.mark.parametrize(
     ("count", "height", "width", "size"),
-    [(0, 4, 4, 8), (1, 5, 5, 5), (3, 7, 9, 4), (3, 9, 7, 31), (2, 8, 5, (6, 3)), (IMAGES_AT_ONCE + 2, 3, 2, 5)],
+    [
+        (0, 4, 4, 8),
+        (1, 5, 5, 5),
+        (3, 7, 9, 4),
+        (3, 9, 7, 31),
+        (2, 8, 5, (6, 3)),
+        (2, 8, 8, (5, 12)),
+        (2, 8, 8, (8, 5)),
+        (IMAGES_AT_ONCE + 2, 3, 2, 5),
+    ],
 )
 def test_images_scaled_together_are_those_scaled_alone(
     count: int, height: int, width: int, size: int | tuple[int, int]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgerift.deploy import Fingerprint, Operation, Program, Provenance, twin, twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
-from edgerift.images import ImageSet
+from edgerift.images import ImageSet, ImageShape
 from edgerift.report import Card, card_text, make_card
 
 CLASSES = 4
@@ -77,7 +77,7 @@ def program(weight: Tensor) -> Program:
         "linear.zero_point": torch.zeros(CLASSES, dtype=torch.int64),
     }
     provenance = Provenance(method="ptq", settings={"seed": 0}, original="f" * 32)
-    return Program(operations, tensors, "logits_dq", "mobile", CLASSES, 4, "image", provenance)
+    return Program(operations, tensors, "logits_dq", "mobile", CLASSES, ImageShape(3, 4, 4), "image", provenance)
 
 
 @dataclass(frozen=True)

@@ -13,67 +13,59 @@ from PIL import Image
 from edgerift.facts import single
 from edgerift.harden import VARIANTS, Hardening
 from edgerift.measure import ReliabilityBin, expected_calibration_error, reliability
-from edgerift.report import hardening_charts, write_defending
+from edgerift.report import study_charts, write_defending
+from edgerift.report.figures import _registry as figures
 from edgerift.report.figures._alpha import draw_alpha
+from edgerift.report.figures._reliability import Reliability, calibration_error, draw_reliability
+from edgerift.report.figures._sweeps import draw_sweeps
 from edgerift.report.figures._tradeoff import draw_tradeoff
-from edgerift.report.hardening._plot_reliability import Reliability, calibration_error, reliability_png
-from edgerift.report.hardening._plot_sweep import sweep_png
 from edgerift.report.shared._plots import Look, looks
 
-ALL = {"tradeoff.png", "alpha.png", "reliability.png", "sweep.png"}
-
-
-def drawn(hardening: Hardening, folder: Path) -> dict[str, bytes]:
-    """Draw a comparison, and read its pictures."""
-    hardening_charts(hardening, folder)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+ALL = {"tradeoff", "alpha", "reliability", "sweeps"}
 
 
 def pixels(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
+def kinds(hardening: Hardening) -> set[str]:
+    """Name the pictures of a comparison without drawing them."""
+    return {name for name, _ in figures._charts(single(hardening))}
+
+
 @pytest.mark.parametrize(
     ("options", "left_out"),
     [
         ({"alphas": False}, set()),
-        ({"search": False, "sweeps": False}, {"sweep.png"}),
-        ({"search": False, "alphas": False, "sweeps": False}, {"alpha.png", "sweep.png"}),
+        ({"search": False, "sweeps": False}, {"sweeps"}),
+        ({"search": False, "alphas": False, "sweeps": False}, {"alpha", "sweeps"}),
     ],
 )
-def test_draws_what_is_known(tmp_path: Path, options: dict[str, bool], left_out: set[str]) -> None:
-    hardening_charts(made_hardening(("qat", "divqat"), **options), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == ALL - left_out
-    for path in tmp_path.iterdir():
-        picture = pixels(path.read_bytes())
+def test_draws_what_is_known(options: dict[str, bool], left_out: set[str]) -> None:
+    assert kinds(made_hardening(("qat", "divqat"), **options)) == ALL - left_out
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    study_charts(single(made_hardening(("qat", "divqat"))), found.__setitem__)
+    return found
+
+
+def test_pictures_have_a_margin_and_ink(drawn: dict[str, bytes]) -> None:
+    assert set(drawn) == {f"{name}.png" for name in ALL}
+    for content in drawn.values():
+        picture = pixels(content)
         assert (picture[[0, 0, -1, -1], [0, -1, 0, -1]] == 255).all()
         assert picture.min() < 100
 
 
-def test_same_comparison_gives_the_same_bytes(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    for folder in (first, second):
-        folder.mkdir()
-        hardening_charts(made_hardening(("qat", "rs"), alphas=False, sweeps=False), folder)
-    assert all(path.read_bytes() == (second / path.name).read_bytes() for path in first.iterdir())
-
-
-def test_pictures_show_the_figures(tmp_path: Path) -> None:
-    hardening, search = made_hardening(("qat", "divqat"), alphas=False), made_search()
-    parts = hardening.victim
-    hidden = parts["divqat"].replace(adversary_error=parts["qat"].adversary_error)
-    other = search.replace(trials=(*search.trials[:-1], search.trials[-1].replace(changed=0.5)))
-    whole, stolen, searched, bare = (
-        drawn(one, tmp_path)
-        for one in (
-            hardening,
-            hardening.replace(victim={**parts, "divqat": hidden}),
-            hardening.replace(searches={"divqat": other}),
-            hardening.replace(closed_form=None),
-        )
-    )
-    assert whole["tradeoff.png"] != stolen["tradeoff.png"]
-    assert len({whole["alpha.png"], searched["alpha.png"], bare["alpha.png"]}) == 3
+def test_same_comparison_gives_the_same_bytes(drawn: dict[str, bytes]) -> None:
+    again = single(made_hardening(("qat", "divqat")))
+    own = {name: chart for name, chart in figures._charts(again) if name in ("reliability", "sweeps")}
+    assert {f"{name}.png": figures.drawn(chart, again) for name, chart in own.items()} == {
+        f"{name}.png": drawn[f"{name}.png"] for name in own
+    }
 
 
 def test_a_comparison_is_drawn_as_a_study_of_one_cell() -> None:
@@ -93,12 +85,13 @@ def test_a_comparison_is_drawn_as_a_study_of_one_cell() -> None:
     assert "theory: labels turn" in keys
 
 
-def test_odd_victims_are_drawn(tmp_path: Path) -> None:
-    for names in (("qat",), ("ptq",), ("qat", "$x_1$", "_hidden", "another")):
-        hardening_charts(made_hardening(names), tmp_path)
+@pytest.mark.parametrize("names", [("ptq",), ("qat", "$x_1$", "_hidden", "another")], ids="-".join)
+def test_odd_victims_are_drawn(names: tuple[str, ...]) -> None:
+    found = single(made_hardening(names, search=False, alphas=False))
+    assert study_charts(found, lambda *_: None)
 
 
-def test_odd_alphas_are_drawn(tmp_path: Path) -> None:
+def test_odd_alphas_are_drawn() -> None:
     whole, search = made_hardening(("qat",)), made_search()
     only = search.replace(trials=(search.trials[0],), chosen=None, beyond_noise=False)
     known = whole.replace(closed_form=None, alpha=None)
@@ -107,14 +100,22 @@ def test_odd_alphas_are_drawn(tmp_path: Path) -> None:
         known.replace(searches={"divqat": only}, alphas=(whole.alphas[0].replace(alpha=0.0),)),
         whole.replace(alpha=0.0, alphas=()),
     ):
-        hardening_charts(odd, tmp_path)
+        draw_alpha(single(odd)).draw_without_rendering()
 
 
 def test_odd_sweeps_and_bins_are_drawn() -> None:
     sweeps = made_hardening(("qat",)).sweeps
-    sweep_png({"label-only": sweeps["deception"][:1], "none": ()}, 0.6)
-    reliability_png([Reliability("nothing asked", Look("black", "o"), [ReliabilityBin(0, 0.0, 0.0)], 0.0)])
-    reliability_png([])
+    draw_sweeps({"label-only": sweeps["deception"][:1], "none": ()}, 0.6).draw_without_rendering()
+    for shown in ([Reliability("nothing asked", Look("black", "o"), [ReliabilityBin(0, 0.0, 0.0)])], []):
+        draw_reliability(shown).draw_without_rendering()
+
+
+def test_papers_figures_are_those_of_the_runs_target() -> None:
+    hardening = made_hardening(("qat", "rs"))
+    _, over_error = draw_tradeoff(single(hardening)).axes[:2]
+    small = {(line.get_xdata()[0], line.get_ydata()[0]) for line in over_error.lines if line.get_markersize() == 3.6}
+    papers = [part.paper for part in hardening.victim.values()]
+    assert small == {(100 * one.defender_error, 100 * one.adversary_error) for one in papers if one}
 
 
 def test_all_victims_are_drawn_and_look_different() -> None:

@@ -9,7 +9,7 @@ from made_hardening import made_defending, made_theft
 from rich.console import Console, RenderableType
 
 from edgerift.report import defend_text, theft_text
-from edgerift.report.shared._words import bounds, percent
+from edgerift.report.hardening._defend import defending_markdown
 
 
 def shown(what: RenderableType, width: int = 80) -> str:
@@ -28,13 +28,15 @@ def test_theft_has_its_figures(tmp_path: Path) -> None:
     text = shown(theft_text(theft, tmp_path))
     found = rows(text)
     for name, one in (
-        ("Defender's error", theft.defender_error),
-        ("Adversary's error", theft.adversary_error),
-        ("Disagreement", theft.disagreement),
+        ("Defender's error (%)", theft.defender_error),
+        ("Adversary's error (%)", theft.adversary_error),
+        ("Disagreement (%)", theft.disagreement),
     ):
-        assert found[name] == f"{percent(one.value)} {bounds(one)}".replace("\N{NO-BREAK SPACE}", " ")
-    assert found["At its best epoch, 13"].startswith("18.4 %")
-    assert found["l1 of the defence, test images"].startswith("0.432 [0.420, 0.444]")
+        assert found[name] == f"{100 * one.value:.1f}"
+        assert f"{100 * one.low:.1f}–{100 * one.high:.1f}" in text
+    assert found["At its best epoch on the test images, 13 (%)"] == "18.4"
+    assert found["l1 of the defence, test images"] == "0.432"
+    assert "0.420–0.444" in text
     assert found["l1 of the defence, queries"].startswith("0.543")
     assert found["KL(victim || clone), nats"].startswith("0.654")
     words = " ".join(text.split())
@@ -57,14 +59,30 @@ def test_sweep_has_every_strength_and_the_choice(tmp_path: Path, stolen: bool) -
             (line,) = [
                 line for line in text.splitlines() if line.split()[:2] == [f"{point.strength:g}", f"{point.l1:.3f}"]
             ]
-            assert percent(point.error).replace("\N{NO-BREAK SPACE}", " ") in line
+            assert f" {100 * point.error:.1f} " in line
+            assert line.split()[-1] == ("yes" if point.l1 <= 0.6 else "no")
             if point.adversary_error is not None:
-                assert percent(point.adversary_error.value).replace("\N{NO-BREAK SPACE}", " ") in line
-    assert ("adversary's" in text) is stolen
+                assert f" {100 * point.adversary_error.value:.1f} " in line
+    assert ("Clone's" in text) is stolen
     assert "The strongest within l1 0.6: reverse-sigmoid, beta 0.1235." in text
     assert "label-only: no strength stays within l1 0.6." in text
     assert "reverse-sigmoid 0.051, label-only 0.032" in " ".join(text.split())
     assert "sweep.png" in text.replace("\n", "")
+
+
+@pytest.mark.parametrize("stolen", [False, True])
+def test_sweeps_have_a_markdown_table_for_each_defence(stolen: bool) -> None:
+    swept = made_defending(stolen=stolen)
+    text = defending_markdown(swept)
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(blocks) == 2
+    for (headings, _, *lines), points in zip(blocks, swept.sweeps.values(), strict=True):
+        assert ("Clone's error" in headings) is stolen
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+        assert [row[1] for row in cells] == [f"{point.l1:.3f}" for point in points]
+        assert [row[2] for row in cells] == [f"{100 * point.error:.1f}" for point in points]
+    assert "The strongest within l1 0.6: reverse-sigmoid, beta 0.1235." in text
+    assert "label-only: no strength stays within l1 0.6." in text
 
 
 def test_text_of_the_documents_is_no_markup() -> None:

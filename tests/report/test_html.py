@@ -72,7 +72,7 @@ def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str,
     assert not document.open
     main = document.text.split("Checks Reproduce", 1)[1]
     gate = main.split("images that both models classify correctly", 1)[0]
-    assert gate.index(heading) < gate.index("Measured") < gate.index("The upper end of the interval")
+    assert gate.index(heading) < gate.index("Measured") < gate.index("Upper confidence bound")
     assert gate.count("Fails:") == failed
     assert gate.count("Holds:") == 4 - failed
     assert document.text.startswith(verdict.capitalize())

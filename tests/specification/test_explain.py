@@ -80,3 +80,21 @@ def test_what_the_model_refused_has_no_accuracy():
     found = explain(ask, labels)
     assert found is not None
     assert str(found) == "with layout=nhwc the accuracy is 100 %"
+
+
+def test_of_those_that_are_alike_the_most_usual_is_named():
+    ask, labels = network(parse_specification("mean=imagenet,std=imagenet"))
+    tried = {}
+
+    def nearly(by):
+        scores = ask(by)
+        tried[spelled(by)] = scores
+        if spelled(by) == "mean=imagenet,std=imagenet":  # One image less than the best.
+            scores = scores.clone()
+            scores[0] = -scores[0]
+        return torch.nn.functional.one_hot(labels, 10).float() if spelled(by) == "mean=cifar10,std=cifar10" else scores
+
+    found = explain(nearly, labels)
+    assert found is not None
+    assert spelled(found.specification) == "mean=imagenet,std=imagenet"
+    assert "mean=cifar10,std=cifar10" in tried

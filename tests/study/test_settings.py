@@ -80,8 +80,8 @@ CHANGES = [
     ("[0, 1] ", f"[0, {2**31 - 1}] ", 3, "seeds[1] is 2147483647; it must be less than or equal to 2147483646"),
     ("[0, 1] ", "3 ", 3, "seeds is 3; it must be a list"),
     ("[0, 1] ", "[0, 1.5] ", 3, "seeds[1] is 1.5; it must be a valid integer"),
-    ("size: 16", "size: 7", 4, "size is 7; it must be greater than or equal to 8"),
-    ("size: 16", "size: 4097", 4, "size is 4097; it must be less than or equal to 4096"),
+    ("size: 16", "size: 7", 4, "size is 7; it is not allowed: height and width are from 8"),
+    ("size: 16", "size: 4097", 4, "size is 4097; it is not allowed: height and width are from 8 to 4096"),
     (
         "  digits:  ",
         "  dig/its:",

@@ -13,10 +13,12 @@ from torch import Tensor, fx, nn
 from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
-from edgerift.adapt._nodes import arguments_of, attribute
+from edgerift.adapt._nodes import arguments_of, attribute, place_of
 from edgerift.adapt._quantizers import quantizer, quantizer_passes
-from edgerift.adapt._same import require_repeatable
+from edgerift.adapt._reductions import PRODUCT
+from edgerift.adapt._same import is_same, require_repeatable
 from edgerift.adapt._scales import lower_floors
+from edgerift.adapt._ties import settle_scales
 from edgerift.deploy import (
     FloatWeight,
     Program,
@@ -114,6 +116,7 @@ def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor], target: Tar
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
         lower_floors(prepared)
+        settle_scales(prepared)
         converted: fx.GraphModule = convert_pt2e(prepared)
     return converted
 
@@ -139,7 +142,7 @@ def _require_allowed(graph: fx.GraphModule, target: Target) -> None:
         if node.op == "call_function":
             name = operator_name(node.target)
             if _follows_the_batch(node) or _draws(node) or not is_allowed(name):
-                refused.setdefault(name, f"operator '{name}' (node '{node.name}')")
+                refused.setdefault(name, f"operator '{name}' ({place_of(node)})")
     if refused:
         raise QuantizationError(
             f"{', '.join(refused.values())} cannot be quantized for target '{target}'; "
@@ -160,10 +163,10 @@ def _require_integers(converted: fx.GraphModule, target: Target) -> None:
     for node in converted.graph.nodes:
         if node.op != "call_function" or not multiplies(operator_name(node.target)):
             continue
-        # A matrix product of integers is still computed in float: only layers have integer kernels.
-        if node.target not in _WEIGHTED or not reads_integers(node):
+        # A matrix product of values on grids is exact in float; other operators have integer kernels for layers only.
+        if node.target not in (*_WEIGHTED, PRODUCT) or not reads_integers(node):
             raise QuantizationError(
-                f"operator '{operator_name(node.target)}' (node '{node.name}') stays in float on target '{target}': "
+                f"operator '{operator_name(node.target)}' ({place_of(node)}) stays in float on target '{target}': "
                 "its quantizer has no rule for it; replace it in the model by a convolution or a linear layer"
             )
 
@@ -182,7 +185,7 @@ def _weight_source(node: fx.Node) -> fx.Node:
     while weight.op != "get_attr":
         if not weight.args or not isinstance(weight.args[0], fx.Node):
             raise QuantizationError(
-                f"the weight of operator '{operator_name(node.target)}' (node '{node.name}') is computed from the "
+                f"the weight of operator '{operator_name(node.target)}' ({place_of(node)}) is computed from the "
                 "image; only stored weights can be quantized"
             )
         weight = weight.args[0]
@@ -206,6 +209,8 @@ def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str,
             weight = folded
         flat, whole = weight.flatten(1), folded.flatten(1)
         gain = (flat * whole).sum(1) / flat.square().sum(1).clamp_min(torch.finfo(flat.dtype).tiny)
+        if not is_same(whole, flat * gain[:, None]):  # As where a model standardises its weights.
+            weight, gain = folded, torch.ones_like(gain)
         weights[layer] = FloatWeight(weight.detach().clone(), gain.view([-1] + [1] * (folded.dim() - 1)))
     return weights
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 import torch
 from torch import Tensor, fx
 
-from edgerift.adapt._nodes import LAYERS, arguments_of, attribute
+from edgerift.adapt._nodes import LAYERS, arguments_of, attribute, place_of
 from edgerift.adapt._same import is_same, largest
 from edgerift.deploy import Program, operator_name
 from edgerift.errors import QuantizationError
@@ -72,11 +72,22 @@ class _Comparison:
         if isinstance(expected, Tensor) and not is_same(expected, self.found[twin], slack):
             moved = largest(expected - self.found[twin]) if expected.shape == self.found[twin].shape else float("inf")
             self._fail(node, f"computes values that are off by up to {moved:.3g}, more than rounding explains")
+        if isinstance(expected, Tensor):
+            self._require_finite(node, twin)
         for quantize in twin.users:
             if operator_name(quantize.target) == _QUANTIZE and not _holds(quantize, self.wanted[node]):
                 self._fail(
                     node, f"writes on a grid that does not cover values of up to {largest(self.wanted[node]):.3g}"
                 )
+
+    def _require_finite(self, node: fx.Node, twin: fx.Node) -> None:
+        """Refuse NaN and infinity that only rounded values lead to, as where a divisor rounds to zero."""
+        if bool(torch.isfinite(self.wanted[node]).all()) and not bool(torch.isfinite(self.found[twin]).all()):
+            raise QuantizationError(
+                f"the program computes NaN or infinity at operator '{operator_name(node.target)}' ({place_of(node)}), "
+                "since a value that it divides by rounds to zero; write that layer without the division, or add a "
+                "larger constant to the divisor"
+            )
 
     def _inputs(self, node: fx.Node, arguments: Any, others: Any) -> list[Any]:
         """Take the program's own inputs of an operator, and the float graph's weights and numbers."""

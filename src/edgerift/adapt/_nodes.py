@@ -30,6 +30,13 @@ def calls(module: fx.GraphModule, *targets: Callable[..., Any]) -> list[fx.Node]
     return [node for node in module.graph.nodes if node.op == "call_function" and node.target in targets]
 
 
+def place_of(node: fx.Node) -> str:
+    """Say where an operator stands: its node, and the layer of the user's model that calls it, if it is inside one."""
+    stack = node.meta.get("nn_module_stack") or {}
+    layer = next((path for path, _ in reversed(stack.values()) if path), "")
+    return f"node '{node.name}' in layer '{layer}'" if layer else f"node '{node.name}'"
+
+
 def attribute(module: nn.Module, name: str) -> Tensor:
     """Fetch a module's tensor by its dotted name, detached."""
     value: Any = module

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from torch import fx
 
+from edgerift.adapt._reductions import annotate_functions, annotate_reductions
 from edgerift.deploy import Target, operator_name, quiet
 from edgerift.errors import EdgeriftError, MissingRuntimeError, QuantizationError, first_line
 
@@ -71,7 +72,8 @@ def _server(training: bool) -> Any:
         get_default_x86_inductor_quantization_config,
     )
 
-    return X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config(is_qat=training))
+    config = get_default_x86_inductor_quantization_config(is_qat=training)
+    return _with_reductions(X86InductorQuantizer().set_global(config), config.input_activation, pointwise=False)
 
 
 def _mobile(training: bool) -> Any:
@@ -85,8 +87,32 @@ def _mobile(training: bool) -> Any:
             "target 'mobile' takes its quantizer from ExecuTorch, which is not installed: "
             "pip install 'edgerift[executorch]'"
         ) from None
-    base = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True, is_qat=training))
-    return _with_fused_clamps(base)
+    config = get_symmetric_quantization_config(is_per_channel=True, is_qat=training)
+    return _with_reductions(
+        _with_fused_clamps(XNNPACKQuantizer().set_global(config)), config.input_activation, pointwise=True
+    )
+
+
+def _with_reductions(base: Any, grid: Any, *, pointwise: bool) -> Any:
+    """Wrap a quantizer to put what is summed, and what goes through smooth functions, on grids too."""
+    from torchao.quantization.pt2e.quantizer import Quantizer
+
+    class ReductionQuantizer(Quantizer):  # type: ignore[misc]
+        def transform_for_annotation(self, model: fx.GraphModule) -> fx.GraphModule:
+            transformed: fx.GraphModule = base.transform_for_annotation(model)
+            return transformed
+
+        def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
+            annotate_reductions(model, grid)  # Before the quantizer, which leaves alone what has an annotation.
+            annotated: fx.GraphModule = base.annotate(model)
+            if pointwise:
+                annotate_functions(annotated, grid)
+            return annotated
+
+        def validate(self, model: fx.GraphModule) -> None:
+            base.validate(model)
+
+    return ReductionQuantizer()
 
 
 def _with_fused_clamps(base: Any) -> Any:

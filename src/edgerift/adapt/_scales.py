@@ -32,11 +32,11 @@ def lower_floors(prepared: fx.GraphModule) -> None:
         for observed, floor in _demands(prepared, node):
             floors[observed] = max(floors.get(observed, _FINEST), floor)
     for node in prepared.graph.nodes:
-        observer = _observer(prepared, node)
+        observer = observer_of(prepared, node)
         if observer is not None and not _is_per_channel(observer):
             _set_floor(observer, torch.tensor([floors.get(observer, _FINEST)]))
     for node in prepared.graph.nodes:
-        weights = _observer(prepared, node.args[1]) if _is_layer(node) else None
+        weights = observer_of(prepared, node.args[1]) if _is_layer(node) else None
         if weights is not None and _is_per_channel(weights):
             _set_floor(weights, _weight_floor(prepared, node, weights))
 
@@ -51,7 +51,7 @@ def _demands(prepared: fx.GraphModule, node: fx.Node) -> Iterator[tuple[Any, flo
     results = [observer for observer in _readers(prepared, node) if observer is not None]
     if node.op != "call_function" or not results:
         return
-    inputs = [observer for value in node.args if (observer := _observer(prepared, value)) is not None]
+    inputs = [observer for value in node.args if (observer := observer_of(prepared, value)) is not None]
     if node.target is torch.ops.aten.add.Tensor:
         yield from ((observer, _scale(result) * _LEAST_SHARE) for observer in inputs for result in results)
     elif len(inputs) == 2 and (_is_layer(node) or node.target is torch.ops.aten.mul.Tensor):
@@ -61,7 +61,7 @@ def _demands(prepared: fx.GraphModule, node: fx.Node) -> Iterator[tuple[Any, flo
 
 def _weight_floor(prepared: fx.GraphModule, layer: fx.Node, weights: Any) -> Tensor:
     floor = torch.full_like(weights.max_val, _FINEST)
-    source, bias = _observer(prepared, layer.args[0]), layer.args[2] if len(layer.args) > 2 else None
+    source, bias = observer_of(prepared, layer.args[0]), layer.args[2] if len(layer.args) > 2 else None
     if source is None or not isinstance(bias, fx.Node) or bias.op != "get_attr":
         return floor
     unit = max(_scale(source), float(source.eps))
@@ -72,11 +72,12 @@ def _readers(prepared: fx.GraphModule, node: fx.Node) -> Iterator[Any]:
     """The observers of an operator's result, also behind an activation."""
     for user in node.users:
         if user.op == "call_function" and user.target in (torch.ops.aten.relu.default, torch.ops.aten.hardtanh.default):
-            yield from (_observer(prepared, reader) for reader in user.users)
-        yield _observer(prepared, user)
+            yield from (observer_of(prepared, reader) for reader in user.users)
+        yield observer_of(prepared, user)
 
 
-def _observer(prepared: fx.GraphModule, node: Any) -> Any:
+def observer_of(prepared: fx.GraphModule, node: Any) -> Any:
+    """Fetch the observer that a node calls; None for another node."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None
     module = prepared.get_submodule(str(node.target))

@@ -22,6 +22,7 @@ from edgerift.audit._start import start_flags
 from edgerift.deploy import RUNTIMES
 from edgerift.errors import InputError
 from edgerift.evade import Evasion
+from edgerift.settings import is_file
 from edgerift.steps import Progress, Store, held_folder, remove_unfinished, silent, write_whole
 
 AUDIT: Final = "audit.json"
@@ -131,7 +132,7 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if is_file(file) else ""
 
 
 def judged(measured: Measured, policy: Policy, samples: str, baseline: Path | None) -> Audit:

@@ -16,7 +16,7 @@ from edgerift.settings import LARGEST_YAML, Document, Settings, read_yaml, setti
 #: The rules whose figures are counts; all others are shares.
 _COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
 
-_UPPER: Final = "the upper end of the interval of"
+_UPPER: Final = "upper confidence bound of"
 
 # Strict, for `evasive: true` would be a limit of 1.
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -26,8 +26,8 @@ Count = Annotated[int, Field(ge=0, le=10**12, strict=True)]
 class Policy(Settings):
     """What an audit has to hold; a field that is None is not judged.
 
-    Shares are in [0, 1]. Limits on rates are limits on the upper end of the exact 95 % interval, so that few images
-    cannot pass by luck. Rules about a threat are judged where that threat was examined.
+    Shares are in [0, 1]. Limits on rates are limits on the upper bound of the exact 95 % confidence interval, so that
+    few images cannot pass by luck. Rules about a threat are judged where that threat was examined.
 
     - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last.
     - `stolen`: the share of test images to which the build and its most faithful clone give the same label.
@@ -74,7 +74,7 @@ def _evasion_rules(part: EvasionPart, policy: Policy) -> tuple[GatePart | None, 
     return (
         _most("evasive", f"{_UPPER} the evasive rate", main.evasive.high, policy.evasive),
         _most("evasive_last", f"{_UPPER} the evasive rate at the last iterate", last, policy.evasive_last),
-        _least("attacked", "the number of attacked images", float(part.attacked), policy.attacked),
+        _least("attacked", "number of attacked images", float(part.attacked), policy.attacked),
     )
 
 
@@ -100,16 +100,16 @@ def _pair_rules(pair: PairPart, policy: Policy) -> tuple[GatePart | None, ...]:
             pair.only_original_right.high,
             policy.clean_disagreement,
         ),
-        _most("accuracy_drop", "the accuracy lost by the build", drop, policy.accuracy_drop),
-        _least("integer_macs", "the share of integer arithmetic", pair.integer_macs, policy.integer_macs),
+        _most("accuracy_drop", "accuracy lost by the build", drop, policy.accuracy_drop),
+        _least("integer_macs", "share of integer arithmetic", pair.integer_macs, policy.integer_macs),
     )
 
 
 def _check_rules(flags: tuple[FlagPart, ...], policy: Policy) -> tuple[GatePart | None, ...]:
     at_level = {level: float(sum(flag.level == level for flag in flags)) for level in ("error", "warning")}
     return (
-        _most("errors", "the number of errors among the checks", at_level["error"], policy.errors),
-        _most("warnings", "the number of warnings among the checks", at_level["warning"], policy.warnings),
+        _most("errors", "number of errors among the checks", at_level["error"], policy.errors),
+        _most("warnings", "number of warnings among the checks", at_level["warning"], policy.warnings),
     )
 
 
@@ -117,13 +117,13 @@ def _most(rule: str, what: str, measured: float | None, limit: float | None) -> 
     if limit is None:
         return None
     holds = measured is not None and measured <= limit
-    return _part(rule, f"{what} is at most", measured, limit, holds)
+    return _part(rule, f"{what} at most", measured, limit, holds)
 
 
 def _least(rule: str, what: str, measured: float, limit: float | None) -> GatePart | None:
     if limit is None:
         return None
-    return _part(rule, f"{what} is at least", measured, limit, measured >= limit)
+    return _part(rule, f"{what} at least", measured, limit, measured >= limit)
 
 
 def _part(rule: str, what: str, measured: float | None, limit: float, holds: bool) -> GatePart:

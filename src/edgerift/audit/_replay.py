@@ -15,7 +15,7 @@ from edgerift.deploy import open_build
 from edgerift.errors import DataError, InputError, ModelError
 from edgerift.evade import Pair, read_png
 from edgerift.images import ImageShape, shape_of
-from edgerift.settings import Document, Settings, is_folder
+from edgerift.settings import Document, Settings, is_file, is_folder
 
 
 class Replay(Settings):
@@ -93,7 +93,7 @@ def replay(
 
 def _is_file(path: Path, sha256: str) -> bool | None:
     """Return whether a file has a digest; None where there is no digest or no file."""
-    if not sha256 or not path.is_file():
+    if not sha256 or not is_file(path):
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 

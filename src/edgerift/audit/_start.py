@@ -139,6 +139,7 @@ class _Checks:
         wrong = [
             *_near_chance(found, Rate(int(counts.max()), len(labels)), len(counts)),
             *_fallen(found, learned, len(counts)),
+            *_below_build(found, accuracy(opened.clean[1], labels), len(counts)),
         ]
         return FlagPart(
             name="accuracy",
@@ -153,7 +154,11 @@ class _Checks:
         model = self._opened.pair.original
         if not isinstance(model, zoo.Classifier) or model.architecture.specification is None:
             return _REASONS
-        found = misread(model, open_splits(self._opened.images).validation)
+        found = misread(
+            model,
+            open_splits(self._opened.images).validation,
+            accuracy(self._opened.clean[1], self._opened.test.labels),
+        )
         return _REASONS if found is None else f"{found}; give it with --input"
 
 
@@ -161,6 +166,12 @@ def _near_chance(found: Rate, commonest: Rate, classes: int) -> Iterator[str]:
     """Word an accuracy that chance explains."""
     if is_near_chance(found, commonest, classes):
         yield f"always predicting the most common class reaches {commonest.value:.1%}"
+
+
+def _below_build(found: Rate, build: Rate, classes: int) -> Iterator[str]:
+    """Word an accuracy that is far below that of what was made of the original."""
+    if is_far_below(found, build, classes):
+        yield f"the build gets {build.value:.1%} right"
 
 
 def _fallen(found: Rate, learned: zoo.Learned | None, classes: int) -> Iterator[str]:

@@ -11,11 +11,9 @@ from torch import Tensor
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
 from edgerift.deploy import GivenBuild, fidelity, open_build
-from edgerift.measure import accuracy
+from edgerift.measure import accuracy, is_far_below
 from edgerift.specification import Specification, explain
 
-#: A build is far below its original when it has surely lost this part of what that has beyond guessing.
-_LOST: Final = 0.25
 #: Enough labelled images to tell specifications apart.
 _TRIED: Final = 200
 
@@ -39,7 +37,7 @@ def twin_of_file(opened: Opened, images: Tensor) -> FlagPart:
         seen=f"the twin of the build's own file is {kind}: {near.equal_logits:.2%} of the logits of {near.images} "
         f"images are equal, {near.label_disagreement:.1%} get other labels, the largest difference is {near.max_lsb:g}",
         meaning=meaning,
-        action="none" if near.label_disagreement < 0.01 else "say with --input how the model wants its images",
+        action="none" if near.label_disagreement < 0.01 else "say with --build-input how the build wants its images",
     )
 
 
@@ -52,8 +50,7 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
         return
     labels, classes = opened.test.labels, len(opened.test.classes)
     original, found = (accuracy(answers, labels) for answers in opened.clean)
-    guessed = 1 / classes
-    has_fallen = found.high < guessed + (1 - _LOST) * (original.low - guessed)
+    has_fallen = is_far_below(found, original, classes)
     explained = _explained(opened) if has_fallen else ""
     seen = f"the build gets {found} of the test images right, the original {original}"
     yield FlagPart(
@@ -61,7 +58,17 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
         level="error" if has_fallen else "ok",
         seen=f"{seen}; {explained}" if explained else seen,
         meaning="a build that is shown other images than it was made for says nothing about quantization",
-        action="say with --input how the build wants its images" if has_fallen else "none",
+        action="say with --build-input how the build wants its images" if has_fallen else "none",
+    )
+    # Read now, and not after the work, since a file from elsewhere may not tell.
+    share = opened.pair.build.integer_macs()
+    yield FlagPart(
+        name="integer-kernels",
+        level="note" if share == 0 else "ok",
+        seen=f"{share:.1%} of the build's multiply-accumulates run in integer kernels"
+        + ("; it is a float model" if share == 0 else ""),
+        meaning="what a float build gets wrong has other causes than quantization: training, pruning, precision",
+        action="give the int8 file if that is what ships" if share == 0 else "none",
     )
 
 

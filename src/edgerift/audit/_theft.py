@@ -43,7 +43,7 @@ def summarised(thieves: Mapping[str, Theft], chance: float) -> TheftPart:
 def _learned(name: str, theft: Theft, chance: float) -> FlagPart:
     """See whether any clone learned something: an attacker that cannot train makes every build look safe."""
     agreement = 1 - theft.disagreement.value
-    # The lower end of the agreement's interval is what the upper end of the disagreement's leaves.
+    # The lower bound of the agreement is 1 minus the upper bound of the disagreement.
     learned = 1 - theft.disagreement.high > chance
     return FlagPart(
         name="clone",

@@ -43,7 +43,7 @@ class Adapt(Command):
     out: Annotated[Path, OUT]
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model: original.safetensors, or the weights of another --model"""
+    """float model, or weights of --model"""
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()

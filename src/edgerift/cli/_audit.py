@@ -26,7 +26,7 @@ from edgerift.cli._pipeline import (
     shipped_build,
 )
 from edgerift.cli._price import tell_price
-from edgerift.cli._specification import INPUT, chosen_specification, described_original
+from edgerift.cli._specification import BUILD_INPUT, chosen_specification, described_original
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
@@ -105,12 +105,12 @@ class AuditCommand(Command):
     out: Annotated[Path, OUT] = Path("audit")
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model: original.safetensors, or the weights of another --model"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(group="model", default="quantize the original", details=_FOLDER)] = None
     """program.safetensors, or a folder of `edgerift adapt`"""
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None
     """deployed .pte, .onnx or .pt2 file"""
-    build_input: Annotated[str | None, INPUT] = None
+    build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
     runtime: Annotated[
         RuntimeName | None,

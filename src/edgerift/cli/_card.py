@@ -7,26 +7,43 @@ from typing import Annotated, ClassVar
 
 import tyro
 
+from edgerift.adapt import load_original
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
+from edgerift.cli._pipeline import fitting
+from edgerift.cli._specification import BUILD_INPUT, INPUT, chosen_specification, described_original
 from edgerift.cli._terminal import progress_bars, show
+from edgerift.cli._train import OriginalOptions
+from edgerift.deploy import open_build
 from edgerift.errors import InputError
-from edgerift.report import Card, card_text
+from edgerift.images import open_splits
+from edgerift.report import Card, card_text, make_card
 from edgerift.settings import Document, Seed, is_file, is_folder
-from edgerift.steps import write_whole
+from edgerift.steps import Progress, write_whole
 
 
 class CardCommand(Command):
-    """Measure the models in a folder of `edgerift adapt` again.
+    """Measure the models in a folder of `edgerift adapt` again, or a build of another tool.
 
-    Tests the original, the program and every build on the test images of --data and writes FOLDER/card.json.
+    Tests the original, the program and every build on the test images of --data and writes FOLDER/card.json. With
+    --original and --build these two are compared and no file is written.
     """
 
     example: ClassVar[str] = "edgerift card adapted --data cifar10"
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = None
     """a folder that `edgerift adapt --out` wrote"""
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE")] = None
+    """float model, or weights of --model"""
+    build: Annotated[Path | None, Shown(group="model", metavar="FILE")] = None
+    """build of another tool: a .onnx or .pte file"""
+    build_input: Annotated[str | None, BUILD_INPUT] = None
+    """what the build takes and answers, where its file does not say"""
+    model: Annotated[str | None, Shown(group="model")] = None
+    """architecture of the weights in --original"""
+    input: Annotated[str | None, INPUT] = None
+    """what the file of --original takes and answers"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
@@ -36,14 +53,42 @@ class CardCommand(Command):
 
     def run(self) -> int:
         """Measure, write the card and show it."""
-        if not is_folder(self.folder):
-            raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
         with progress_bars() as progress:
-            seed = self.seed if self.seed is not None else _seed_of(self.folder / "card.json")
-            card = measured_card(self.folder, self.data, seed, self.trust, progress)
-            write_whole(self.folder / "card.json", card.model_dump_json(indent=2) + "\n")
+            card = self._of_files(progress) if self.folder is None else self._of_folder(self.folder, progress)
         show(card, card_text(card), self.as_json)
         return 0
+
+    def _of_folder(self, folder: Path, progress: Progress) -> Card:
+        if not is_folder(folder):
+            raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
+        if self.original is not None or self.build is not None:
+            raise InputError("a folder has an original and builds of its own; leave out --original and --build")
+        seed = self.seed if self.seed is not None else _seed_of(folder / "card.json")
+        card = measured_card(folder, self.data, seed, self.trust, progress)
+        write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+        return card
+
+    def _of_files(self, progress: Progress) -> Card:
+        if self.original is None or self.build is None:
+            raise InputError("give a folder that `edgerift adapt --out` wrote, or both --original and --build")
+        seed = 0 if self.seed is None else self.seed
+        described = self.data.images(seed)
+        given = described_original(
+            self.original, OriginalOptions(model=self.model, input=self.input), described, self.trust
+        )
+        told = chosen_specification(self.build_input, self.build)
+        build = open_build(self.build, trust=self.trust, specification=told)
+        model = load_original(given)
+        described = fitting(model, described)
+        return make_card(
+            model,
+            None,
+            {build.runtime: build},
+            open_splits(described).test,
+            files={"original": self.original, build.runtime: self.build},
+            seed=seed,
+            progress=progress,
+        )
 
 
 def _seed_of(path: Path) -> int:

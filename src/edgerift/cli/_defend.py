@@ -62,7 +62,7 @@ class DefendCommand(Command):
         TheftOptions()
     )
     training: Annotated[
-        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "input", "epochs", "seed"))
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
     ] = OriginalOptions()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
         AdaptOptions()

@@ -75,7 +75,7 @@ class ExtractCommand(Command):
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
     countering: Annotated[CounterOptions, tyro.conf.arg(name=""), Shown(group="theft")] = CounterOptions()
     training: Annotated[
-        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "input", "epochs", "seed"))
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
     ] = OriginalOptions()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
         AdaptOptions()

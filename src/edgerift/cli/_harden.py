@@ -71,7 +71,7 @@ class HardenCommand(Command):
     out: Annotated[Path, OUT]
     """folder for the results"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
-    """float model: original.safetensors, or the weights of another --model"""
+    """float model, or weights of --model"""
     runtime: Annotated[
         RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
@@ -94,7 +94,7 @@ class HardenCommand(Command):
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
     training: Annotated[
-        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "input", "epochs", "seed"))
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
     ] = OriginalOptions()
     as_json: Json = False
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 INPUT: Final = Shown(
     group="model",
     metavar="SPEC",
-    default="FILE.yaml beside the model, else images in [0,1], NCHW",
-    details="Fields: layout, dtype, channels, mean, std, scale, offset, quantization, batch, kind, background, index",
+    default="FILE.yaml",
+    details="A YAML file, or FIELD=VALUE,... with layout, dtype, channels, mean, std, scale, offset, quantization, "
+    "batch, kind, background, index",
 )
+BUILD_INPUT: Final = Shown(group="model", advanced=True, metavar="SPEC", default="FILE.yaml", details="As --input")
 _YAML: Final = (".yaml", ".yml")
 
 
@@ -32,7 +34,10 @@ def chosen_specification(given: str | None, model: Path) -> Specification:
 
 
 def described_original(
-    path: Path, training: OriginalOptions, described: images.ImagesSettings, trust: bool
+    path: Path,
+    training: OriginalOptions,
+    described: images.ImagesSettings,
+    trust: bool,
 ) -> GivenOriginal:
     """Describe an original: edgerift's own, a network of a file or a library, or weights of the `--model` named."""
     chosen = zoo.file_kind(path) or (str(path) if zoo.library_of(str(path)) else None)

@@ -32,13 +32,13 @@ class OriginalOptions(Settings):
     model: Annotated[
         str | None,
         Shown(
-            text="architecture, torchvision:NAME, timm:NAME, or module:factory for one of your own",
-            details=f"Names: {', '.join(zoo.names())}",
+            text="architecture, or module:factory for one of your own",
+            details=f"Names: {', '.join(zoo.names())}, torchvision:NAME, timm:NAME",
             default=DEFAULT_MODEL,
         ),
     ] = None
     input: Annotated[str | None, INPUT] = None
-    """what the weights in --original take and answer: a YAML file or FIELD=VALUE,..."""
+    """what the file of --original takes and answers"""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
     """first layers: for small images, or those for ImageNet"""
     channels: Annotated[Literal[1, 3], Shown(advanced=True)] = 3

@@ -19,6 +19,7 @@ from edgerift.cli._pipeline import (
     network_name,
     shipped_build,
 )
+from edgerift.cli._specification import BUILD_INPUT, chosen_specification
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
 from edgerift.errors import InputError, ModelError
@@ -33,13 +34,15 @@ class VictimOptions(Settings):
     victim: Literal["build", "original"] = "build"
     """deployed build or float original"""
     original: Annotated[Path | None, Shown(metavar="FILE", default="train one")] = None
-    """float model: original.safetensors, or the weights of another --model"""
+    """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
     """program.safetensors, or a folder of `edgerift adapt` or `edgerift harden`, whose build becomes the victim"""
     build: Annotated[
         Path | None, Shown(metavar="FILE", default="compile one", details="It needs no other model file")
     ] = None
     """deployed .pte, .onnx or .pt2 file"""
+    build_input: Annotated[str | None, BUILD_INPUT] = None
+    """what the build takes and answers, where its file does not say"""
     runtime: Annotated[RuntimeName | None, Shown(advanced=True, default=OWN_RUNTIME)] = None
     """runtime of the build"""
     trust: Annotated[bool, Shown(advanced=True)] = False
@@ -68,7 +71,8 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     if options.adapted is not None:
         return _shipped(options, options.adapted, described)
     if options.build is not None:
-        given = given_build(options.build, options.runtime, trust=options.trust)
+        told = chosen_specification(options.build_input, options.build)
+        given = given_build(options.build, options.runtime, trust=options.trust, specification=told)
         return Found(given, described, "", given.runtime)
     program = adapt_recipe(described, training, adapting, options.original, options.trust)
     (runtime,) = chosen_runtimes(adapting.target, named)

@@ -29,6 +29,7 @@ from edgerift.deploy.builds._runtime import default_runtime as default_runtime
 from edgerift.deploy.builds._runtime import find_runtime as find_runtime
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
 from edgerift.deploy.program._operators import is_allowed as is_allowed
+from edgerift.deploy.program._operators import is_moving as is_moving
 from edgerift.deploy.program._operators import multiplies as multiplies
 from edgerift.deploy.program._operators import operator_name as operator_name
 from edgerift.deploy.program._program import Operation as Operation

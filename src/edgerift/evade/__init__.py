@@ -32,6 +32,7 @@ from edgerift.evade._pair import Steering as Steering
 from edgerift.evade._pair import Victim as Victim
 from edgerift.evade._presets import preset as preset
 from edgerift.evade._presets import presets as presets
+from edgerift.evade._queried import QueriedModule as QueriedModule
 from edgerift.evade._random_search import random_search as random_search
 from edgerift.evade._recipe import EvadeRecipe as EvadeRecipe
 from edgerift.evade._recipe import EvadeShard as EvadeShard

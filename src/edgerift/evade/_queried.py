@@ -32,6 +32,11 @@ class QueriedModule(nn.Module):
         """Ask `answer`, the logits of a build."""
         super().__init__()
         self._answer, self.directions = answer, directions
+        self.eval()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> QueriedModule:
+        """Ask the same build: a runtime's session cannot be copied."""
+        return QueriedModule(self._answer, self.directions)
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer images with logits `[N,K]`."""

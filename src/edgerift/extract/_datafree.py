@@ -131,7 +131,7 @@ def _require_positives(chosen: DataFree, positives: Tensor | None, size: Size, *
             raise InputError("positives were given, and the attack uses none; set its field positives")
         return
     height, width = extent(size)
-    allowed = [("uint8", (channels, height, width)) for channels in ((1,) if grey else (1, 3))]
+    allowed = [("uint8", (channels, height, width)) for channels in (1, 3)]
     shape = None if positives is None else (str(positives.dtype).removeprefix("torch."), tuple(positives.shape[1:]))
     if positives is None or shape not in allowed or len(positives) < chosen.positives.count:
         given = "none" if positives is None else f"{len(positives)} of {shape}"

@@ -10,7 +10,7 @@ from edgerift.facts import readings as of
 from edgerift.facts._data_free import data_free_places
 from edgerift.facts._facts import Facts
 from edgerift.facts._metric import Fact
-from edgerift.facts._names import PLAIN
+from edgerift.facts._names import ATTACKS, PLAIN
 from edgerift.facts._stated import Stated, only
 from edgerift.harden import published_epsilon
 
@@ -53,10 +53,6 @@ _WITH_DIFFERENCES: Final = (
     ),
     _Attack("maze", "MAZE as its authors run it", None),
 )
-_WITHOUT: Final = (
-    _Attack("disguide", "DisGUIDE, which takes no differences", None),
-    _Attack("disguide-hard", "DisGUIDE on labels alone", None),
-)
 _UNPRINTED: Final = "not in the paper"
 
 
@@ -69,7 +65,8 @@ def data_free_claims(found: Facts) -> tuple[StatedTheft, ...]:
             stated.append(_at_published(attack))
             varied = set(tried[attack.name].distinct("epsilon")) - {published_epsilon(attack.name)}
             stated += [_at_best(attack, found)] if varied else []
-    return (*stated, *(_without_differences(attack) for attack in _WITHOUT if attack.name in tried))
+    others = (name for name in ATTACKS if name in tried and published_epsilon(name) is None)
+    return (*stated, *(_without_differences(_Attack(name, ATTACKS[name], None)) for name in others))
 
 
 def _at_published(attack: _Attack) -> StatedTheft:
@@ -89,7 +86,7 @@ def _at_best(attack: _Attack, found: Facts) -> StatedTheft:
         f"{attack.name}-best",
         f"Ours: DivQAT raises the error of {attack.title} also at the epsilon that is best against QAT.",
         attack._replace(published=None),
-        f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon at which its clones of QAT err least",
+        f"clone's error, DivQAT minus QAT, {attack.name} at the epsilon with the lowest error of its clones of QAT",
         lambda cell: best[cell[0].data, cell[0].original],
         " The epsilon was chosen against QAT, on the validation images.",
     )
@@ -98,7 +95,7 @@ def _at_best(attack: _Attack, found: Facts) -> StatedTheft:
 def _without_differences(attack: _Attack) -> StatedTheft:
     stated = Stated(
         attack.name,
-        f"Ours: DivQAT raises the error of {attack.title}.",
+        f"Ours: DivQAT raises the error of {attack.title}, which takes no differences.",
         _UNPRINTED,
         f"clone's error, DivQAT minus QAT, {attack.name}",
         lambda cell: _difference(cell, attack.name, None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from edgerift.facts import readings as of
 from edgerift.facts._facts import Facts
@@ -12,15 +12,32 @@ from edgerift.facts._metric import Reading
 from edgerift.facts._names import PLAIN
 from edgerift.facts._pooled import pooled
 from edgerift.facts._stated import Difference, Stated, minus, only
+from edgerift.harden import VARIANTS
 
 #: How the names of the light networks begin that the paper says err more.
 _LIGHT: Final = "mobilenet"
 
 
-def _stolen(first: str, second: str, labels: str, target: str | None = None) -> Difference:
-    """The attacker's error on one victim minus that on another."""
-    where = {"labels": labels, **({} if target is None else {"target": target})}
-    return minus((of.CLONE_ERROR, {**where, "victim": first}), (of.CLONE_ERROR, {**where, "victim": second}))
+def _stolen(
+    name: str,
+    statement: str,
+    published: str,
+    victims: tuple[str, str],
+    *,
+    labels: Literal["soft", "hard"] = "soft",
+    target: str | None = None,
+    priced: bool = False,
+) -> Stated:
+    """State a claim about the attacker's error on one victim minus that on another; about all targets with one."""
+    where: dict[str, object] = {"labels": labels, **({} if target is None else {"target": target})}
+    one, other = ((of.CLONE_ERROR, {**where, "victim": victim}) for victim in victims)
+    titles = " minus ".join(VARIANTS[victim].title for victim in victims)
+    on_target = "" if target is None else f", target {target}"
+    measured = f"clone's error with {labels} labels, {titles}{on_target}"
+    return Stated(
+        name, statement, published, measured, minus(one, other), every_target=target is not None, thief=labels,
+        priced=victims if priced else None,
+    )  # fmt: skip
 
 
 def _other_clones(reading: Reading[Any]) -> Difference:
@@ -100,21 +117,18 @@ def prices_words(cells: Sequence[Facts], names: tuple[str, str]) -> str:
 
 
 THEFT: Final[tuple[Stated, ...]] = (
-    Stated(
+    _stolen(
         "divqat-soft",
         "DivQAT raises the attacker's error over plain QAT.",
         "Table III, KnockoffNets: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
-        "clone's error with soft labels, DivQAT minus QAT",
-        _stolen("divqat", "qat", "soft"),
-        thief="soft",
+        ("divqat", "qat"),
     ),
-    Stated(
+    _stolen(
         "divqat-hard",
         "The attacker with labels alone, not tested in the paper.",
         "not in the paper, which names it as a limitation",
-        "clone's error with hard labels, DivQAT minus QAT",
-        _stolen("divqat", "qat", "hard"),
-        thief="hard",
+        ("divqat", "qat"),
+        labels="hard",
     ),
     Stated(
         "divqat-moves",
@@ -133,55 +147,43 @@ THEFT: Final[tuple[Stated, ...]] = (
         bound=3.7,
         side="below",
     ),
-    Stated(
+    _stolen(
         "rs-soft",
         "Reverse Sigmoid raises the attacker's error over plain QAT.",
         "Table III: +1.4 (CIFAR-10), -0.8 (CIFAR-100), -3.9 (GTSRB), +0.3 (SVHN)",
-        "clone's error with soft labels, QAT + Reverse Sigmoid minus QAT",
-        _stolen("rs", "qat", "soft"),
-        thief="soft",
+        ("rs", "qat"),
     ),
-    Stated(
+    _stolen(
         "dcp-soft",
         "Deception raises the attacker's error over plain QAT.",
         "Table III: +3.8 (CIFAR-10), +6.8 (CIFAR-100), +1.5 (GTSRB), +9.2 (SVHN)",
-        "clone's error with soft labels, QAT + Deception minus QAT",
-        _stolen("dcp", "qat", "soft"),
-        thief="soft",
+        ("dcp", "qat"),
     ),
-    Stated(
+    _stolen(
         "joint-rs",
         "DivQAT makes Reverse Sigmoid stronger.",
         "Table IV: +2.5 (CIFAR-10), +3.5 (CIFAR-100), +8.0 (GTSRB), +3.6 (SVHN)",
-        "clone's error with soft labels, DivQAT + Reverse Sigmoid minus QAT + Reverse Sigmoid",
-        _stolen("divqat+rs", "rs", "soft"),
-        thief="soft",
+        ("divqat+rs", "rs"),
     ),
-    Stated(
+    _stolen(
         "joint-dcp",
         "DivQAT makes Deception stronger.",
         "Table IV: +2.7 (CIFAR-10), +4.2 (CIFAR-100), +7.7 (GTSRB), +2.1 (SVHN)",
-        "clone's error with soft labels, DivQAT + Deception minus QAT + Deception",
-        _stolen("divqat+dcp", "dcp", "soft"),
-        thief="soft",
+        ("divqat+dcp", "dcp"),
     ),
-    Stated(
+    _stolen(
         "server",
         "DivQAT protects builds for servers.",
         "Table V: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
-        "clone's error with soft labels, DivQAT minus QAT, target server",
-        _stolen("divqat", "qat", "soft", "server"),
-        every_target=True,
-        thief="soft",
+        ("divqat", "qat"),
+        target="server",
     ),
-    Stated(
+    _stolen(
         "mobile",
         "DivQAT protects builds for phones.",
         "Table V: +2.8 (CIFAR-10), +2.9 (CIFAR-100), +1.9 (GTSRB), +5.7 (SVHN)",
-        "clone's error with soft labels, DivQAT minus QAT, target mobile",
-        _stolen("divqat", "qat", "soft", "mobile"),
-        every_target=True,
-        thief="soft",
+        ("divqat", "qat"),
+        target="mobile",
     ),
     Stated(
         "clones-error",
@@ -233,29 +235,24 @@ THEFT: Final[tuple[Stated, ...]] = (
         "disagreement with soft labels at the greatest alpha minus that at the least",
         _rises(of.ALPHA_DISAGREEMENT),
     ),
-    Stated(
+    _stolen(
         "held-soft",
         "Ours: DivQAT held by a hinge raises the attacker's error over plain QAT.",
         "not in the paper",
-        "clone's error with soft labels, held minus QAT",
-        _stolen("held", "qat", "soft"),
-        thief="soft",
+        ("held", "qat"),
     ),
-    Stated(
+    _stolen(
         "held-hard",
         "Ours, against the attacker with labels alone.",
         "not in the paper",
-        "clone's error with hard labels, held minus QAT",
-        _stolen("held", "qat", "hard"),
-        thief="hard",
+        ("held", "qat"),
+        labels="hard",
     ),
-    Stated(
+    _stolen(
         "held-smoothing",
         "Ours raises the attacker's error more than label smoothing, both within the same allowance.",
         "not in the paper",
-        "clone's error with soft labels, held minus label smoothing",
-        _stolen("held", "smoothing", "soft"),
-        thief="soft",
-        priced=("held", "smoothing"),
+        ("held", "smoothing"),
+        priced=True,
     ),
 )

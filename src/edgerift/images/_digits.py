@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edgerift.images._content import Content, Part, Source
 from edgerift.images._fingerprint import derive
-from edgerift.images._notes import resized_note
 from edgerift.images._pixels import resize_pixels
 from edgerift.images._shape import Size
 
@@ -31,11 +30,10 @@ class Digits(Source):
         """Return the digits as one split; nothing is cached."""
         grey, labels = _load()
         scaled = size is not None and size != SIDE
-        notes: tuple[str, ...] = ()
         if size is not None and scaled:
+            # No note says so: they are scaled at any size.
             grey = resize_pixels(grey, size)
-            notes = (resized_note("digits", [(SIDE, SIDE)], size),)
-        return Content({"train": Part(grey, labels, None, scaled)}, tuple("0123456789"), notes=notes)
+        return Content({"train": Part(grey, labels, None, scaled)}, tuple("0123456789"))
 
 
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -93,11 +93,23 @@ def resize_pixels(images: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """
     height, width = extent(size)
     scaled = np.empty((*images.shape[:2], height, width), dtype=np.uint8)
+    if (height > images.shape[2]) != (width > images.shape[3]):
+        # Which side comes first is then Pillow's choice.
+        for index in np.ndindex(images.shape[:2]):
+            scaled[index] = _scale_plane(images[index], (width, height))
+        return scaled
     for start in range(0, len(images), IMAGES_AT_ONCE):
         # Pillow scales rows to whole grey levels first, and columns then.
         rows = _scale_rows(images[start : start + IMAGES_AT_ONCE], width)
         scaled[start : start + IMAGES_AT_ONCE] = _scale_rows(rows.swapaxes(2, 3), height).swapaxes(2, 3)
     return scaled
+
+
+def _scale_plane(plane: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    import PIL.Image
+    from PIL.Image import Resampling
+
+    return np.asarray(PIL.Image.fromarray(plane).resize(size, Resampling.BILINEAR))
 
 
 def _scale_rows(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

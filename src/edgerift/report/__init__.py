@@ -1,7 +1,7 @@
 """Reports for people and for CI: cards of builds, audits, comparisons of hardened victims, extraction, sweeps, studies.
 
-An audit is written as text, HTML, Markdown, SARIF and JUnit XML; a comparison as text, HTML, Markdown and pictures; a
-study as text, HTML, pictures and tables in Markdown, CSV and LaTeX.
+An audit is written as text, HTML, Markdown, SARIF and JUnit XML; a study, and a comparison as a study of one cell, as
+text, HTML, pictures and tables in Markdown, CSV and LaTeX.
 """
 
 from edgerift.report.audit._html import audit_html as audit_html
@@ -21,14 +21,11 @@ from edgerift.report.figures._registry import Chart as Chart
 from edgerift.report.figures._registry import figure_of as figure_of
 from edgerift.report.figures._registry import study_charts as study_charts
 from edgerift.report.figures._registry import study_figure as study_figure
-from edgerift.report.hardening._charts import hardening_charts as hardening_charts
-from edgerift.report.hardening._datafree_text import data_free_text as data_free_text
-from edgerift.report.hardening._defend_text import defend_text as defend_text
-from edgerift.report.hardening._html import hardening_html as hardening_html
-from edgerift.report.hardening._markdown import hardening_markdown as hardening_markdown
-from edgerift.report.hardening._text import hardening_text as hardening_text
-from edgerift.report.hardening._theft_text import theft_text as theft_text
-from edgerift.report.hardening._write import write_defending as write_defending
+from edgerift.report.hardening._attack_text import data_free_text as data_free_text
+from edgerift.report.hardening._attack_text import theft_text as theft_text
+from edgerift.report.hardening._defend import defend_text as defend_text
+from edgerift.report.hardening._defend import write_defending as write_defending
+from edgerift.report.hardening._write import hardening_text as hardening_text
 from edgerift.report.hardening._write import write_hardening as write_hardening
 from edgerift.report.study._markdown import study_markdown as study_markdown
 from edgerift.report.study._plan_text import plan_text as plan_text

@@ -17,6 +17,8 @@ from edgerift.specification._spelling import spelled
 
 #: How improbable chance has to be as the reason, all that was tried taken together (Bonferroni).
 _SURE: Final = 0.001
+#: Above this probability two specifications are taken to be equally good.
+_ALIKE: Final = 0.05
 
 _NONE: Final[dict[str, Any]] = {"mean": None, "std": None, "scale": None, "offset": None}
 #: What models are usually trained with, in the order of preference among equals.
@@ -61,9 +63,9 @@ def explain(
     labels have, with the first or the last class as background. What an :class:`~edgerift.errors.EdgeriftError` refuses
     is passed over, and so are answers that are not finite.
 
-    Returns the best, if it is right on significantly more of the images than `given`: McNemar's exact test, at 0.001
-    for all that were tried together; None else. The result is for a message: nothing is to be chosen by it, since a
-    choice by labels would count in the model's favour.
+    Returns the best, or a more usual one that is not significantly worse, if it is right on significantly more of the
+    images than `given`: McNemar's exact test, at 0.001 for all that were tried together; None else. The result is for a
+    message: nothing is to be chosen by it, since a choice by labels would count in the model's favour.
     """
     used = given or Specification()
     found = [tried for by in _usual(used) for tried in _tried(ask, by, labels)]
@@ -73,12 +75,18 @@ def explain(
         before, others = found[0].right, found[1:]
     if not others:
         return None
-    best = max(others, key=lambda tried: int(tried.right.sum()))
-    start = torch.zeros_like(best.right) if before is None else before
-    gained, lost = int((best.right & ~start).sum()), int((start & ~best.right).sum())
-    if gained <= lost or mcnemar(gained, lost) * len(others) > _SURE:
+    top = max((tried.right for tried in others), key=lambda right: int(right.sum()))
+    # Some normalisations are nearly the same: the first that is as good as the best, as far as the images tell.
+    best = next(tried for tried in others if _chance(top, tried.right) > _ALIKE)
+    start = torch.zeros_like(top) if before is None else before
+    if int(best.right.sum()) <= int(start.sum()) or _chance(best.right, start) * len(others) > _SURE:
         return None
     return Explanation(best.by, _rate(best.right), None if before is None else _rate(before))
+
+
+def _chance(first: Tensor, second: Tensor) -> float:
+    """Return how probable it is that two are right on as different images by chance."""
+    return mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
 
 
 def _usual(used: Specification) -> tuple[Specification, ...]:

@@ -47,7 +47,8 @@ class Prepare(nn.Module):
             )
         prepared = self._quantized(self._normalised(self._coloured(images)))
         if self.channels == "bgr":
-            prepared = prepared.flip(1)
+            # Slices, since quantizers have no operator that turns an axis round.
+            prepared = torch.cat([prepared[:, 2:3], prepared[:, 1:2], prepared[:, 0:1]], 1)
         return prepared if self.layout == "nchw" else prepared.permute(0, 2, 3, 1)
 
     def _coloured(self, images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Final
 
 from edgerift.errors import ModelError, unknown_name, users_code
+from edgerift.settings import is_file as is_regular
 
 _FILE = ".py"
 #: What factories call the number of classes.
@@ -107,7 +108,7 @@ def _from_name(module: str, name: str, kind: str) -> ModuleType:
 
 
 def _from_file(path: Path, name: str, kind: str) -> ModuleType:
-    if not path.is_file():
+    if not is_regular(path):
         raise ModelError(f"no file at {path} for '{name}'; write path/file.py:{kind}, or module:{kind}")
     # Under the stem of the file, it would hide a module of that name, and be confused with other files of that name.
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]

@@ -36,12 +36,13 @@ def _whole(path: Path) -> bytes:
 class FileKind(NamedTuple):
     """A kind of files with networks: their suffix, and how one is read.
 
-    `open` makes a network of a file's content, and `pack` reads all that belongs to a file into that content.
+    `open` makes a network of a file's content and the name of one of its outputs, "" for the only or the first one;
+    `pack` reads all that belongs to a file into that content.
     Opening one of a kind that `runs_code` needs trust.
     """
 
     suffix: str
-    open: Callable[[bytes], FileNetwork]
+    open: Callable[[bytes, str], FileNetwork]
     pack: Callable[[Path], bytes] = _whole
     runs_code: bool = False
 
@@ -55,16 +56,16 @@ def file_kind(path: Path) -> str | None:
     return next((name for name, kind in FILE_KINDS.items() if path.suffix.lower() == kind.suffix), None)
 
 
-def open_network(name: str, content: bytes, whose: str, *, trust: bool) -> FileNetwork:
+def open_network(name: str, content: bytes, whose: str, *, output: str, trust: bool) -> FileNetwork:
     """Make the network of a file's content; raises `ModelError` where it needs trust, or cannot be opened."""
     kind = FILE_KINDS[name]
     if kind.runs_code and not trust:
         raise ModelError(f"{whose} may run code when it is opened; pass trust=True (--trust) if you know its origin")
-    return kind.open(content)
+    return kind.open(content, output)
 
 
-def _exported(content: bytes) -> FileNetwork:
-    """Open what `torch.export.save` wrote."""
+def _exported(content: bytes, output: str) -> FileNetwork:
+    """Open what `torch.export.save` wrote; of several outputs the specification picks one of every answer."""
     try:
         program = torch.export.load(io.BytesIO(content))
         exported = program.module(check_guards=False)

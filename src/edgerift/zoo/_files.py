@@ -81,7 +81,9 @@ def _of_file(architecture: Architecture, content: Tensor, path: Path, trust: boo
     if content.dtype != torch.uint8 or content.dim() != 1 or architecture.specification is None:
         raise ModelError(f"{path} holds no file of a network where one should be; it is damaged")
     held = content.numpy().tobytes()
-    model = Classifier(open_network(architecture.name, held, str(path), trust=trust).module, architecture)
+    output = architecture.specification.output.name
+    network = open_network(architecture.name, held, str(path), output=output, trust=trust)
+    model = Classifier(network.module, architecture)
     model.content = held
     return model
 

@@ -32,8 +32,9 @@ def load_file(
         known = ", ".join(kind.suffix for kind in FILE_KINDS.parts())
         raise ModelError(f"{path} is no file that holds a network; known: {known}")
     content = FILE_KINDS[name].pack(Path(path))
-    network = open_network(name, content, str(path), trust=trust)
-    given = (specification or Specification()).over(network.specification)
+    own = specification or Specification()
+    network = open_network(name, content, str(path), output=own.output.name, trust=trust)
+    given = own.over(network.specification)
     described = Architecture(name=name, classes=2, specification=given, **fields)
     size = extent(described.size)
     if network.size not in (None, size):

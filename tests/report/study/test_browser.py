@@ -6,10 +6,10 @@ from pathlib import Path
 import chromium
 import pytest
 from made_study import made_diva, made_study
+from report_page import study_html
 
 from edgerift.facts import facts
 from edgerift.report import study_charts
-from edgerift.report.study._html import study_html
 
 pytestmark = pytest.mark.slow
 

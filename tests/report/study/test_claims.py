@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from made_study import made_diva, made_divqat, made_study
+from report_page import study_html
 
 from edgerift.facts import Claim, Finding, claims
 from edgerift.measure import spread
 from edgerift.report import results_markdown, study_markdown
 from edgerift.report.study._claims import ClaimRow, claim_row, claim_rows, claims_words
-from edgerift.report.study._html import study_html
 from edgerift.study import StudyResult
 
 ONE_SEED = made_divqat(("gtsrb",), seeds=(0,), missing=False)

@@ -13,6 +13,7 @@ from made_study import made_diva, made_divqat
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure as Drawing
+from report_page import study_html
 from rich.console import Console
 from scipy import stats
 
@@ -37,7 +38,6 @@ from edgerift.report.figures import _queries as questions
 from edgerift.report.shared._markdown import escaped
 from edgerift.report.shared._words import percent
 from edgerift.report.study._claims import claim_notes, claim_rows, claims_words
-from edgerift.report.study._html import study_html
 from edgerift.report.study._words import cell_count, setting_rows
 from edgerift.report.tables._table import cell_words
 from edgerift.study import StudyResult
@@ -114,15 +114,15 @@ def test_victims_that_nobody_stole_without_images_have_no_such_figures(result: S
         found = row(table, *names)
         assert [cell for heading, cell in found.items() if heading.startswith((DFME, MAZE))] == [None] * 6
     caption = table.caption
-    assert "DFME and MAZE: thieves without images, at the published epsilon; resnet8 clones, budgets of" in caption
-    assert f"{BUDGET:,} questions. The paper's MAZE is what the code of DFME runs under that name." in caption
+    assert "DFME and MAZE: data-free attackers, at the published epsilon; resnet8 clones, budgets of" in caption
+    assert f"{BUDGET:,} queries. The paper's MAZE is what the code of DFME runs under that name." in caption
 
 
 def test_a_column_is_there_where_its_attack_was_tried_as_published() -> None:
     for attacks, groups in ((("dfme",), {DFME}), (("maze", "disguide"), set()), (("maze-dfme",), {MAZE})):
         table = tables(with_data_free(plain(), attacks=attacks))["victims"]
         assert {heading.group for heading in table.headings} & {DFME, MAZE} == groups
-        assert ("thieves without images" in table.caption) is bool(groups)
+        assert ("data-free attackers" in table.caption) is bool(groups)
     moved = with_data_free(plain(), attacks=("dfme",))
     cells = tuple(
         cell.replace(
@@ -239,7 +239,7 @@ def test_thefts_are_shown_without_a_comparison() -> None:
     page = study_html(alone, Path("nowhere"), {})
     assert 'id="data-free"' in page
     assert "guess" not in "".join(epsilon.epsilon_words(facts(alone)))
-    assert [line for line in keys(epsilon.draw_epsilon(facts(alone))) if line == "guessing"] == []
+    assert [line for line in keys(epsilon.draw_epsilon(facts(alone))) if line == "chance"] == []
 
 
 def test_networks_are_named_where_there_are_several() -> None:
@@ -253,11 +253,7 @@ def test_a_long_table_is_cut_into_tables_that_fit_on_a_page(result: StudyResult)
     text = table_latex(tables(result)["data-free"])
     captions = [line for line in text.splitlines() if line.startswith(r"\caption{")]
     assert len(captions) == text.count(r"\begin{table*}") >= 2
-    first, *others = captions
-    assert first.startswith(r"\caption{Thefts without images: cifar10, DFME")
-    assert "(continued)" not in first
-    assert all("Thefts without images: cifar10, " in one and "(continued)." in one for one in others)
-    assert "DisGUIDE, labels alone" in others[-1]
+    assert all(one.startswith(r"\caption{Data-{}free extraction (part ") for one in captions)
     assert max(part.count("\n") for part in text.split(r"\begin{table*}")) < 60
     assert table_csv(tables(result)["data-free"]).count("\r\n") == 35
 
@@ -381,7 +377,7 @@ def test_attacks_without_differences_and_guessing_are_lines_across(result: Study
         }
         assert across == means | {("#595d64", 90.0)}
         assert axes.get_ylim()[1] > 90
-    assert {"DisGUIDE", "DisGUIDE, labels alone", "guessing", "hollow: control"} <= set(keys(drawing))
+    assert {"DisGUIDE", "DisGUIDE, labels alone", "chance", "hollow: control"} <= set(keys(drawing))
     bare = with_data_free(plain(), attacks=("dfme",), controls=False)
     assert not {"DisGUIDE", "hollow: control"} & set(keys(epsilon.draw_epsilon(facts(bare))))
 
@@ -522,7 +518,7 @@ def test_the_terminal_shows_the_main_thefts(result: StudyResult) -> None:
     Console(width=80, file=stream).print(study_text(result))
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= 80
-    part = text[text.index("cifar10: thefts without images, errors in %") :]
+    part = text[text.index("cifar10: data-free extraction, errors in %") :]
     rows = [line.split() for line in part.splitlines() if re.match(r" (DFME|DisGUIDE) +\w", line)]
     assert [line[:3] for line in rows] == [
         ["DFME", "large", "0.001"],
@@ -537,15 +533,15 @@ def test_the_terminal_shows_the_main_thefts(result: StudyResult) -> None:
 def test_cells_and_settings_are_told(result: StudyResult) -> None:
     assert cell_count(result) == (6 + 3 * len(ATTACKS), 6 + 3 * len(ATTACKS))
     assert cell_count(plain()) == (6, 6)
-    said = dict(setting_rows(result.study))["Stolen without images"]
+    said = dict(setting_rows(result.study))["Data-free extraction"]
     assert said == (
         "large, qat, divqat, by dfme, maze-dfme, disguide, disguide-hard, 1,000,000 queries for each clone; epsilon "
         "also 0.01, 0.1, 1, 5; data cifar10; with controls"
     )
-    assert "Stolen without images" not in dict(setting_rows(plain().study))
+    assert "Data-free extraction" not in dict(setting_rows(plain().study))
     theft = result.study.theft
     plan = theft.data_free.replace(budgets={"disguide": 5000, "disguide-hard": 6000})
-    said = dict(setting_rows(result.study.replace(theft=theft.replace(data_free=plan))))["Stolen without images"]
+    said = dict(setting_rows(result.study.replace(theft=theft.replace(data_free=plan))))["Data-free extraction"]
     assert "1,000,000 queries (5,000 for disguide, 6,000 for disguide-hard) for each clone" in said
 
 
@@ -570,7 +566,7 @@ def test_a_blind_verdict_is_marked_everywhere(result: StudyResult) -> None:
 
 def test_the_page_of_results_says_what_verdicts_are_worth(result: StudyResult) -> None:
     text = results_markdown([result], ["studies/x"])
-    assert "![Thefts without images](studies/x/figures/questions.png)" in text
+    assert "![Data-free extraction](studies/x/figures/questions.png)" in text
     assert "data-free attackers with 1,000,000 queries" in text
     assert text.count("(blind)** |") == 2
     for claim in claims(result):

@@ -5,22 +5,20 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from made_audit import HOSTILE
 from made_study import FAILED, made_diva, made_divqat, made_study
 from PIL import Image
+from report_page import Page, plain, study_html
 
 from edgerift.facts import facts
 from edgerift.report import StudyTable, records_csv, study_markdown, study_tables, table_csv, table_latex, write_study
-from edgerift.report.study._html import study_html
 from edgerift.report.study._markdown import table_markdown
 from edgerift.report.tables._table import cell_words
 from edgerift.study import MissingCell, StudyResult
 
-VOID = {"br", "img", "link", "meta", "path", "circle", "wbr"}
 WORDS = {
     "training": "It learns.",
     "success": "It is evaded.",
@@ -30,58 +28,6 @@ WORDS = {
     "tradeoff": "It costs.",
     "alpha": "It bends.",
 }
-
-
-class Page(HTMLParser):
-    """Reads a page: its tags, its words, and the cells of each table by the section that it stands in."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.section = ""
-        self.cells: dict[str, list[list[str]]] = {}
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag == "section":
-            self.section = dict(attrs)["id"] or ""
-        if tag == "tr":
-            self.cells.setdefault(self.section, []).append([])
-        if tag in ("td", "th"):
-            self.cells[self.section][-1].append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] in ("style", "script"):
-            return
-        self.words.append(data)
-        if {"td", "th"} & set(self.open):
-            self.cells[self.section][-1][-1] += f"{data} "
-
-    @property
-    def text(self) -> str:
-        return plain(" ".join(" ".join(self.words).split()))
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def table(self, table: StudyTable) -> list[list[str]]:
-        """Give the rows below a table's headings, the words of a cell separated by single spaces."""
-        rows = self.cells[table.name][1 + table.has_groups :]
-        return [[plain(" ".join(cell.split())) for cell in row] for row in rows]
-
-
-def plain(text: str) -> str:
-    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def draw(folder: Path, words: Mapping[str, str] = WORDS) -> None:
@@ -193,7 +139,7 @@ def test_says_what_was_studied(both: tuple[StudyResult, str, Page]) -> None:
         "diva, 8 grey levels, 20 sign steps of 1, clean start",
         "ptq, qat, finetune; builds for target mobile",
         "l1 0.6 from the plain QAT model and 5 points of accuracy",
-        "50,000 questions for each clone",
+        "50,000 queries per clone",
     ):
         assert said in page.text
     (document,) = re.findall(r"<pre[^>]*><code>(.*?)</code>", text, re.DOTALL)

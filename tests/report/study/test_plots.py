@@ -112,6 +112,8 @@ def drawn(small: StudyResult, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return folder, study_charts(facts(small), into(folder))
 
 
+#: Figures of a comparison that is the only one.
+OF_ONE_RUN = ("reliability", "sweeps")
 PICTURED = [f"{kind}-cifar10-resnet-{made}" for kind in ("pca", "tsne", "attacked") for made in ("ptq", "qat")]
 ALL = [
     "training", "success", "cumulative", *PICTURED, "tradeoff", "clones", "alpha", "targets", "epsilon", "questions",
@@ -146,7 +148,7 @@ def test_same_result_gives_the_same_bytes_without_global_state(
 
 def test_figures_have_titles_captions_and_places(small: StudyResult, drawn: tuple[Path, dict[str, str]]) -> None:
     shown_kinds = list(dict.fromkeys(name.partition("-")[0] for name in drawn[1]))
-    assert shown_kinds == list(TITLES)
+    assert shown_kinds == [kind for kind in TITLES if kind not in OF_ONE_RUN]
     found = {name: figure_of(name, facts(small)) for name in drawn[1]}
     assert found["pca-cifar10-resnet-qat"].title == f"{TITLES['pca']}: cifar10, QAT"
     assert found["training"] == figure_of("training")
@@ -160,6 +162,14 @@ def test_figures_have_titles_captions_and_places(small: StudyResult, drawn: tupl
     assert figure_of("attacked-a-b-qat").title == f"{TITLES['attacked']}: a-b-qat"
     with pytest.raises(InputError, match=r"unknown figure 'alhpa'.*alpha"):
         figure_of("alhpa")
+
+
+def test_papers_figures_are_shown_only_where_it_is_studied(small: StudyResult) -> None:
+    result = divqat(seeds=(0, 1))
+    part = next(cell.hardening.victim["divqat"] for cell in result.thefts if cell.target == "mobile")
+    assert part.paper is not None
+    assert f"the paper: {percent(part.paper.defender_error)}" in tradeoff.tradeoff_words(facts(result))
+    assert "the paper" not in tradeoff.tradeoff_words(facts(small))
 
 
 def test_words_have_the_figures(small: StudyResult, drawn: tuple[Path, dict[str, str]]) -> None:
@@ -176,8 +186,6 @@ def test_words_have_the_figures(small: StudyResult, drawn: tuple[Path, dict[str,
     victims = [cell.hardening.victim["divqat"] for cell in small.thefts if cell.target == "mobile"]
     soft = mean([part.adversary_error.soft.value for part in victims])
     assert f"DivQAT: l1 {mean([part.l1.value for part in victims]):.3f}" in told["tradeoff"]
-    assert victims[0].paper is not None
-    assert f"the paper: {percent(victims[0].paper.defender_error)}" in told["tradeoff"]
     for name in ("tradeoff", "clones", "targets"):
         assert percent(soft) in told[name]
     points = [cell.hardening.alphas[1] for cell in small.thefts if cell.hardening.alphas]

@@ -17,7 +17,7 @@ from edgerift.report.tables._table import OURS, PAPER, cell_words, made_table
 from edgerift.study import PairReport, StudyResult
 
 EVASION = ("accuracy", "success", "instability", "distances", "comparisons")
-THEFT = ("victims", "joint-defences", "targets", "cost", "searches", "students", "alphas")
+THEFT = ("victims", "joint-defences", "answers", "targets", "cost", "searches", "students", "alphas")
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +125,8 @@ BARE = {"targets": ("mobile",), "students": False, "alphas": False}
         (made_diva(), EVASION),
         (made_divqat(), THEFT),
         (made_study(), (*EVASION, *THEFT)),
-        (made_divqat(**BARE), ("victims", "joint-defences", "cost", "searches")),
-        (made_divqat(rows=("ptq", "qat"), **BARE), ("victims", "cost")),
+        (made_divqat(**BARE), ("victims", "joint-defences", "answers", "cost", "searches")),
+        (made_divqat(rows=("ptq", "qat"), **BARE), ("victims", "answers", "cost")),
         (made_divqat(paper=None), THEFT),
         (made_diva(paper=None), EVASION),
     ],
@@ -491,4 +491,4 @@ def test_says_what_the_brackets_are(seeds: tuple[int, ...]) -> None:
     words = interval_words(made_diva(seeds=seeds, missing=False).study)
     assert "Clopper-Pearson" in words
     assert ("Student's t" in words) is (len(seeds) > 1)
-    assert ("one seed says nothing" in words) is (len(seeds) == 1)
+    assert ("one seed gives no seed-to-seed variance" in words) is (len(seeds) == 1)

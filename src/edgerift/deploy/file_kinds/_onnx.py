@@ -9,12 +9,15 @@ from edgerift.errors import BuildError, ModelError
 from edgerift.zoo import FILE_KINDS, FileKind, FileNetwork
 
 
-def open_onnx(content: bytes) -> FileNetwork:
-    """Translate a model's bytes; raises `ModelError` for what is damaged, takes no image, or has no translation."""
+def open_onnx(content: bytes, output: str) -> FileNetwork:
+    """Translate a model's bytes up to one of its outputs, the first for "".
+
+    Raises `ModelError` for what is damaged, takes no image, or has no translation.
+    """
     try:
         described = describe_model(model_of(content), "the file")
         extents = described.extents
-        module = onnx_module(content)
+        module = onnx_module(content, output or None)
     except BuildError as error:
         raise ModelError(f"this is no ONNX model of images: {error}") from None
     size = None

@@ -171,6 +171,11 @@ def is_allowed(name: str) -> bool:
     return name in ALLOWED
 
 
+def is_moving(name: str) -> bool:
+    """Return whether an operator only moves, copies or chooses values, so that they stay on their grid."""
+    return name in MOVING
+
+
 def multiplies(name: str) -> bool:
     """Return whether an operator's cost is multiply-accumulates: convolutions, linear layers, matrix products."""
     return name in WEIGHTED or name in _FLOAT_MULTIPLYING

@@ -13,6 +13,7 @@ from torch import fx
 from torch.fx.passes.shape_prop import ShapeProp
 
 from edgerift.deploy.program._grid import is_dequantize, is_quantize
+from edgerift.deploy.program._norms import NORMS, spell_norm
 from edgerift.deploy.program._operators import ADAPTIVE_MAXIMUM, ADD, DEQUANTIZE_CHANNELS, SUBTRACT, operator_name
 from edgerift.deploy.program._program import Program
 from edgerift.errors import ProgramError
@@ -32,8 +33,9 @@ def read_program(program: Program) -> fx.GraphModule:
 def runtime_form(program: Program) -> fx.GraphModule:
     """Build a program's converted graph as integer runtimes read it, with the values it has.
 
-    Every clamp is a hardtanh, a factor `alpha` of an addition or a subtraction is a multiplication before it, and an
-    adaptive maximum over equal windows is a maximum over windows. The shapes for two images are noted in
+    Every clamp is a hardtanh, a factor `alpha` of an addition or a subtraction is a multiplication before it, an
+    adaptive maximum over equal windows is a maximum over windows, and a layer or group normalisation is written in
+    operators that all runtimes compute alike. The shapes for two images are noted in
     `node.meta["tensor_meta"]`.
     """
     module = read_program(program)
@@ -48,6 +50,8 @@ def runtime_form(program: Program) -> fx.GraphModule:
             _spell_factor(node)
         elif name == ADAPTIVE_MAXIMUM:
             _spell_maximum(node)
+        elif name in NORMS:
+            spell_norm(module, node)
     module.graph.eliminate_dead_code()
     return module
 
@@ -125,7 +129,7 @@ def _spell_factor(node: fx.Node) -> None:
 
 
 def _spell_maximum(node: fx.Node) -> None:
-    """Write an adaptive maximum as one over windows, where all windows are equal and nobody asks for the places."""
+    """Write an adaptive maximum as one over windows, where all windows are equal and the indices are unused."""
     source: Any = node.args[0]
     extent: Any = node.args[1]
     lengths = list(zip(shape_of(source)[-2:], extent, strict=True))

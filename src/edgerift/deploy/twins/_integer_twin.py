@@ -21,6 +21,7 @@ from edgerift.deploy.program._operators import (
     CONVOLUTIONS,
     MEAN,
     MOVING,
+    MULTIPLY,
     SUBTRACT,
     WEIGHTED,
     operator_name,
@@ -35,6 +36,8 @@ from edgerift.deploy.twins._twin_graph import stays_on_grid
 
 #: How many dimensions follow the channels in a layer's result.
 _EXTENTS: Final = {"aten.linear.default": 0, "aten.conv1d.default": 1, "aten.conv2d.default": 2}
+
+_ROOT: Final = "aten.sqrt.default"
 
 Clip = tuple[int, int]
 Passing = tuple[float, float]
@@ -55,7 +58,7 @@ class Kernels:
 
     def takes(self, region: Region) -> bool:
         """Return whether the runtime computes a region in integers."""
-        if region.name in (ADD, SUBTRACT) and len(region.inputs) != 2:
+        if region.name in (ADD, SUBTRACT, MULTIPLY) and len(region.inputs) != 2:
             return False
         if region.name in GLOBAL_AVERAGES and not is_global_average(region.operator):
             return False
@@ -84,9 +87,16 @@ def integer_twin(program: Program, kernels: Kernels, source: fx.GraphModule) -> 
             levels[node] = _stored(twin, node)
         elif kernels.real_layer is not None and is_layer(node):
             twin.values[node] = kernels.real_layer(twin, node, _levels_of(node.args[0], levels))
+        elif node.op == "call_function" and operator_name(node.target) == _ROOT:
+            twin.values[node] = twin.call(rounded_root, twin.values[node.args[0]])
         else:
             twin.copy(node)
     return twin.finish()
+
+
+def rounded_root(value: Tensor) -> Tensor:
+    """The square root to the nearest float32, as the runtimes compute it; PyTorch's own may be off by the last bit."""
+    return value.double().sqrt().to(value.dtype)
 
 
 def rounding(region: Region) -> tuple[Clip, Passing]:

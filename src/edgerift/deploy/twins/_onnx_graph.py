@@ -26,6 +26,7 @@ from edgerift.errors import BuildError
 OPSET: Final = 20
 
 _CONVOLUTION: Final = "aten.conv2d.default"
+_LINEAR: Final = "aten.linear.default"
 _ELU: Final = "aten.elu.default"
 _AVERAGE_LINE: Final = "aten.avg_pool1d.default"
 _LARGEST_SUM: Final = 2.0**31
@@ -46,7 +47,10 @@ def runtime_graph(program: Program) -> fx.GraphModule:
     regions = regions_of(module.graph)
     for node in list(module.graph.nodes):
         if is_layer(node):
-            _place_layer(module, node, rounded=any(region.operator is node for region in regions.values()))
+            region = next((region for region in regions.values() if region.operator is node), None)
+            _place_layer(module, node, rounded=region is not None)
+            if region is not None:
+                _place_vectors(module.graph, region)
         elif is_quantize(node):
             _place_average(module.graph, regions.get(node))
             _place_bounds(module.graph, node)
@@ -102,6 +106,22 @@ def _place_layer(module: fx.GraphModule, layer: fx.Node, *, rounded: bool) -> No
         dequantize: Any = torch.ops.quantized_decomposed.dequantize_per_channel.default
         on_grid = module.graph.call_function(dequantize, (*nodes, 0, limits.min, limits.max, torch.int32))
     layer.args = (*layer.args[:2], on_grid, *layer.args[3:])
+
+
+def _place_vectors(graph: fx.Graph, region: Region) -> None:
+    """Give a linear layer of maps its values as a list of vectors: only then its bias is part of the integer kernel."""
+    layer, shape = region.operator, list(shape_of(region.operator))
+    if operator_name(layer.target) != _LINEAR or len(shape) < 3:
+        return
+    dequantize: Any = layer.args[0]
+    reshape = torch.ops.aten.reshape.default
+    with graph.inserting_before(layer):
+        flat = graph.call_function(reshape, (dequantize.args[0], [-1, shape_of(dequantize)[-1]]))
+        values = graph.call_function(dequantize.target, (flat, *dequantize.args[1:]), dict(dequantize.kwargs))
+    layer.update_arg(0, values)
+    with graph.inserting_after(region.quantize):
+        result = graph.call_function(reshape, (region.quantize, [-1, *shape[1:]]))
+    _replace_later_uses(region.quantize, result)
 
 
 def _split_convolution(module: fx.GraphModule, layer: fx.Node) -> None:

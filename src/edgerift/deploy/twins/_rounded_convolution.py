@@ -34,7 +34,7 @@ class _RoundAndConvolve(torch.autograd.Function):
         geometry, rounding = ctx.settings
         floor, ceiling = (bound * rounding.grid.scale for bound in rounding.passing)
         reached = input_gradient(grad, value.shape, weight, geometry)
-        # The gradient was made here and nobody else reads it, so it is masked where it lies.
+        # The gradient was made here and is read nowhere else, so it is masked in place.
         return inside(reached, value, floor, ceiling, in_place=True), None, None, None, None
 
 

@@ -10,7 +10,7 @@ from torch import fx
 
 from edgerift.deploy.program._grid import Grid, grid_of
 from edgerift.deploy.program._layers import real_bias, sum_scales, whole_bias
-from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, operator_name
+from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, AVERAGE, MEAN, MULTIPLY, operator_name
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._regions import Region
 from edgerift.deploy.twins._body import Body
@@ -23,7 +23,13 @@ from edgerift.deploy.twins._integer_twin import (
     rounding,
 )
 from edgerift.deploy.twins._onnx_graph import onnx_form, zero_level
-from edgerift.deploy.twins._onnxruntime_kernels import add_fused, divide_and_round, pool_and_round, requantize_mean
+from edgerift.deploy.twins._onnxruntime_kernels import (
+    add_fused,
+    divide_and_round,
+    multiply_levels,
+    pool_and_round,
+    requantize_mean,
+)
 from edgerift.deploy.twins._straight_through import clipped, passing_range
 from edgerift.deploy.twins._translation import Translation
 
@@ -35,7 +41,7 @@ def onnxruntime_twin(program: Program) -> Body:
 
     What it does not run in integers stays in float, in the order of the exported graph.
     """
-    operators = {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, AVERAGE: _average}
+    operators = {ADD: _add, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, AVERAGE: _average, MULTIPLY: _multiply}
     return integer_twin(program, Kernels(_quantize, operators, _real_layer), onnx_form(program))
 
 
@@ -54,6 +60,12 @@ def _average(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Nod
     pooling = region.operator.args[1:]
     zero = zero_level(region.quantize)
     return twin.call(pool_and_round, inputs[0], pooling, scales, zero, *rounding(region))
+
+
+def _multiply(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
+    first, second = (np.float32(grid_of(node).scale) for node in region.inputs)
+    ratio = float(first * second / np.float32(region.grid.scale))
+    return twin.call(multiply_levels, *inputs, ratio, zero_level(region.quantize), *rounding(region))
 
 
 def _add(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:

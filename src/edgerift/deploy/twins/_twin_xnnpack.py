@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from edgerift.deploy.program._grid import Grid, grid_of
-from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, MEAN, SUBTRACT
+from edgerift.deploy.program._operators import ADAPTIVE_AVERAGE, ADD, MEAN, MULTIPLY, SUBTRACT
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._regions import Region
 from edgerift.deploy.program._spelling import runtime_form
@@ -25,7 +25,7 @@ _ADD_BITS: Final = 20
 
 def xnnpack_twin(program: Program) -> Body:
     """Translate a program into XNNPACK's arithmetic; what XNNPACK does not run in integers stays in float."""
-    operators = {ADD: _add, SUBTRACT: _subtract, ADAPTIVE_AVERAGE: _mean, MEAN: _mean}
+    operators = {ADD: _add, SUBTRACT: _subtract, ADAPTIVE_AVERAGE: _mean, MEAN: _mean, MULTIPLY: _multiply}
     return integer_twin(program, Kernels(_quantize, operators), runtime_form(program))
 
 
@@ -44,6 +44,12 @@ def _subtract(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.No
     first, second = (grid_of(node) for node in region.inputs)
     (one, two), shift = add_multipliers(first, second, region.grid)
     return twin.call(add_fixed_point, *inputs, (one, -two), shift, *rounding(region))
+
+
+def _multiply(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:
+    first, second = (np.float32(grid_of(node).scale) for node in region.inputs)
+    factor = twin.constant(torch.tensor(float(first * second / np.float32(region.grid.scale))))
+    return twin.call(requantize, twin.call(torch.mul, *inputs), factor, *rounding(region))
 
 
 def _mean(twin: Translation, region: Region, inputs: list[fx.Node]) -> fx.Node:

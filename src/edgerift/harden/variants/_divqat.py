@@ -1,4 +1,4 @@
-"""DivQAT as published, alone and behind defences of its answers, and ways to bound it."""
+"""DivQAT as published, and ways to bound it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ DIVQAT: Final = variant(
     ),
     rank=6,
 )
-variant(DIVQAT.behind("reverse-sigmoid", "divqat+rs", Look("#3fa7e0", "^"), in_paper=True), rank=7)
-variant(DIVQAT.behind("deception", "divqat+dcp", Look("#1e2f97", "D"), in_paper=True), rank=8)
 
 variant(
     Variant(

@@ -20,8 +20,10 @@ from edgerift.deploy import (
     Target,
     fidelity,
     leaves_program,
+    own_twin,
     twin,
     twin_scores,
+    why_no_twin,
 )
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import Rate, accuracy, agreement, l1_distance, latency, predict_all, quadrants
@@ -59,8 +61,8 @@ class Card(Settings):
     data: str
     seed: int
     images: int
-    target: Target
-    provenance: Provenance
+    target: Target | None
+    provenance: Provenance | None
     accuracy: dict[str, float]
     accuracy_interval: dict[str, tuple[float, float]]
     quadrants: dict[str, dict[str, int]]
@@ -80,7 +82,7 @@ class Card(Settings):
 
 def make_card(
     original: nn.Module,
-    program: Program,
+    program: Program | None,
     builds: Mapping[str, Build],
     test: ImageSet,
     *,
@@ -90,6 +92,7 @@ def make_card(
 ) -> Card:
     """Measure an original, its program's twin and its builds on test images.
 
+    Without a program the builds are files of other tools, and the twin is that of the first file that gives one.
     `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
     Raises :class:`~edgerift.errors.ModelError` for an original whose outputs are not repeatable.
     """
@@ -100,19 +103,18 @@ def make_card(
     scores = _scores(predicts, test, progress)
     compared = [name for name in scores if name != "original"]
     reference = scores["original"]
-    right = {name: accuracy(one, test.labels) for name, one in scores.items()}
     parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
-    near = {name: fidelity(program, build, test.images) for name, build in builds.items()}
+    near = _fidelities(program, builds, test.images)
     unstable = {name: part.instability for name, part in parts.items()}
     return Card(
         data=test.name,
         seed=seed,
         images=len(test),
-        target=program.target,
-        provenance=program.provenance,
-        accuracy=_values(right),
+        target=None if program is None else program.target,
+        provenance=None if program is None else program.provenance,
+        accuracy=_values(right := {name: accuracy(one, test.labels) for name, one in scores.items()}),
         accuracy_interval=_intervals(right),
         quadrants={name: _counts(part.as_dict()) for name, part in parts.items()},
         instability=_values(unstable),
@@ -130,8 +132,16 @@ def make_card(
     )
 
 
-def _mismatches(original: nn.Module, program: Program, near: Mapping[str, Fidelity]) -> Iterator[str]:
-    """Say which parts of the pair were not made from each other."""
+def _fidelities(program: Program | None, builds: Mapping[str, Build], images: Tensor) -> dict[str, Fidelity]:
+    """Compare the builds with the program's twin, or those that give a twin of their own with that."""
+    followed = (name for name, build in builds.items() if program is not None or not why_no_twin(build))
+    return {name: fidelity(program, builds[name], images) for name in followed}
+
+
+def _mismatches(original: nn.Module, program: Program | None, near: Mapping[str, Fidelity]) -> Iterator[str]:
+    """Say which parts of the pair were not made from each other; a build of another tool does not say."""
+    if program is None:
+        return
     made_from = program.provenance.original
     if made_from and made_from != weights_digest(original):
         yield "the program was made from another original than this one"
@@ -150,8 +160,9 @@ def _scores(predicts: Mapping[str, Predict], test: ImageSet, progress: Progress)
     return scores
 
 
-def _predicts(original: nn.Module, program: Program, builds: Mapping[str, Build]) -> dict[str, Predict]:
-    reference = twin(program)
+def _predicts(original: nn.Module, program: Program | None, builds: Mapping[str, Build]) -> dict[str, Predict]:
+    """What each model is asked by: the original, the twin where there is one, and the builds."""
+    reference = _reference(program, builds)
 
     def answer(images: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -160,9 +171,15 @@ def _predicts(original: nn.Module, program: Program, builds: Mapping[str, Build]
 
     return {
         "original": answer,
-        "twin": lambda images: twin_scores(reference, images),
+        **({} if reference is None else {"twin": lambda images: twin_scores(reference, images)}),
         **{name: build.predict for name, build in builds.items()},
     }
+
+
+def _reference(program: Program | None, builds: Mapping[str, Build]) -> nn.Module | None:
+    if program is not None:
+        return twin(program)
+    return next((own_twin(build) for build in builds.values() if not why_no_twin(build)), None)
 
 
 def _fidelity(found: Fidelity) -> FidelityEntry:

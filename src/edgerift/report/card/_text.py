@@ -12,7 +12,8 @@ from edgerift.report.shared._words import percent
 
 def card_text(card: Card) -> RenderableType:
     """Lay a card out as tables for rich: a row for each of original, twin and builds, then what differs."""
-    title = f"{card.provenance.method} for {card.target}, {card.images} test images of {card.data}"
+    made = "build of another tool" if card.provenance is None else f"{card.provenance.method} for {card.target}"
+    title = f"{made}, {card.images} test images of {card.data}"
     mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
     return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *mismatches)
 
@@ -42,19 +43,21 @@ def _machines(card: Card) -> Table:
     table.add_column("")
     for heading in ("kB", "ms/image", "images/s", "integer MACs", "logits equal to twin", "largest LSB"):
         table.add_column(heading, justify="right")
-    for name in ("original", *card.fidelity):
+    for name in ("original", *card.fingerprint):
         row = [name, f"{card.size_bytes[name] / 1000:.1f}", f"{card.latency_ms[name]:.3f}"]
         row.append(f"{card.images_per_second[name]:,.0f}")
+        if name in card.integer_macs:
+            row.append(percent(card.integer_macs[name]))
         if name in card.fidelity:
             found = card.fidelity[name]
-            row += [percent(card.integer_macs[name]), percent(found.equal_logits, 2), f"{found.max_lsb:.1f}"]
+            row += [percent(found.equal_logits, 2), f"{found.max_lsb:.1f}"]
         table.add_row(*row)
     return table
 
 
 def _verdict(card: Card) -> str:
     lines = []
-    for name in card.fidelity:
+    for name in card.fingerprint:
         part = card.quadrants[name]
         changed = percent((part["only_original_right"] + part["only_build_right"]) / card.images, 2)
         lines.append(

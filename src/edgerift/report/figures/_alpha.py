@@ -206,7 +206,7 @@ def _points(axes: Axes, panel: Panel, drawn: _Drawn) -> list[float]:
 
 
 def _join(axes: Axes, x: Sequence[float], y: Sequence[float], **options: Any) -> None:
-    """Join three points or more: what lies between two alone nobody looked at."""
+    """Join three points or more: nothing was measured between two alone."""
     if len(x) > 2:
         axes.plot(x, y, **options)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
 from edgerift.facts import ATTACKS, Facts, Pooled, Theft, Thefts, data_free_places, pooled
 from edgerift.facts import readings as of
+from edgerift.harden import published_epsilon
 from edgerift.report.figures._panels import line_key, panel_figure, panel_label
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import data_free_counts, mark, whisker_key
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GUESSING: Final = (0, (1, 1.6))
-#: The attacks without differences, as lines across.
-_ACROSS: Final[dict[str, Any]] = {"disguide": (0, (6, 2)), "disguide-hard": (0, (6, 2, 1, 2))}
+#: The lines across, of the attacks without differences.
+_ACROSS: Final = ((0, (6, 2)), (0, (6, 2, 1, 2)), (0, (2, 2)), (0, (9, 3)))
 _DASHES: Final = (0, (4, 2))
 #: By which factor marks of two victims at one epsilon stand apart.
 _APART: Final = 1.09
@@ -32,11 +34,11 @@ _MOST_TICKS: Final = 7
 @study_figure(
     "epsilon",
     110,
-    "Thefts without images over epsilon",
-    "The clones' error over how far the attack's finite differences go, and beside it what these are worth: the "
-    "share of them in which the victim's answer did not change at all, and their correlation with the victim's "
-    "true slopes, which no attack sees. Where the correlation is near zero the attack is blind, and what stops it "
-    "need not be the training. Hollow: the same without rounding (a build's weights in float) or with more of "
+    "Data-free extraction over epsilon",
+    "The clones' error over the step size epsilon of the attack's finite differences, and beside it their quality: the "
+    "share that is zero because the victim's answer did not change, and their correlation with the victim's true "
+    "gradient, which no attack sees. Where the correlation is near zero the attack is blind, and its failure need not "
+    "be due to the training. Hollow: the same without rounding (a build's weights in float) or with more of "
     "it (a float victim's images in whole grey levels). Lines across: attacks that take no differences. Marks of "
     "one epsilon stand side by side.",
     place="theft",
@@ -117,10 +119,17 @@ def _without_differences(place: Thefts) -> list[Theft]:
     return [one for one in place.all() if one.epsilon is None and one.control is None]
 
 
+def _across(place: Thefts) -> dict[str, Any]:
+    """Give each attack without differences its line: the same one wherever the same attacks are registered."""
+    known = [attack for attack in ATTACKS if published_epsilon(attack) is None]
+    styles = dict(zip(known, cycle(_ACROSS), strict=False))
+    return {one.attack: styles[one.attack] for one in _without_differences(place)}
+
+
 def _errors(axes: Axes, place: Thefts, attack: str, look: dict[str, Look]) -> None:
+    styles = _across(place)
     for theft in _without_differences(place):
-        value = 100 * _error(place, theft).value
-        style = _ACROSS.get(theft.attack, _DASHES)
+        value, style = 100 * _error(place, theft).value, styles[theft.attack]
         axes.axhline(value, color=look[theft.victim].colour, linestyle=style, linewidth=1.1, alpha=0.75, zorder=1)
     for number, victim in enumerate(place.victims):
         points: list[tuple[float, Pooled]] = []
@@ -183,10 +192,10 @@ def _keys(found: Facts, shown: Sequence[tuple[Thefts, str]], look: dict[str, Loo
     thefts = [theft for place, _ in shown for theft in place.all()]
     if any(one.control is not None and one.epsilon is not None for one in thefts):
         keys.append(line_key("hollow: control", linestyle="", marker="o", markersize=6, markerfacecolor="white"))
-    for attack in dict.fromkeys(one.attack for one in thefts if one.epsilon is None):
-        keys.append(line_key(ATTACKS[attack], linestyle=_ACROSS.get(attack, _DASHES), linewidth=1.1))
+    across = {attack: style for place, _ in shown for attack, style in _across(place).items()}
+    keys += [line_key(ATTACKS[attack], linestyle=style, linewidth=1.1) for attack, style in across.items()]
     if any(guessing(found, place) is not None for place, _ in shown):
-        keys.append(line_key("guessing", linestyle=GUESSING, linewidth=1.2))
+        keys.append(line_key("chance", linestyle=GUESSING, linewidth=1.2))
     keys.append(line_key("correlation with the slopes", marker="o", markersize=5))
     shared: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white"}
     keys.append(line_key("share of differences that are zero", linestyle=_DASHES, **shared))

@@ -92,7 +92,7 @@ _TARGETS: Final = _Sort(
     "clones",
     80,
     "Clones of other networks",
-    "The adversary's error and the disagreement of clone and victim for each network that steals, as in the DivQAT "
+    "The adversary's error and the disagreement of clone and victim for each clone network, as in the DivQAT "
     "paper's figure 3. Higher is better for the defender.",
     place="theft",
     beside="students",
@@ -107,7 +107,7 @@ def clones(found: Facts) -> Chart | None:
     "targets",
     100,
     "Targets",
-    "The defender's and the adversary's error of builds for each target. A defender wants his own error low and "
+    "The defender's and the adversary's error of builds for each target. The defender wants its own error low and "
     "the adversary's high.",
     place="theft",
     beside="targets",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SAME: Final = 7.0
 _ROOM: Final = 7.0
 _TEXT: Final = 7.5
-#: What it costs when a text seems to be another mark's, as if it lay over so many dots.
+#: What it costs when a text seems to be another mark's, in dots of overlap.
 _MISTAKEN: Final = 60
 _DARKER: Final = 0.7
 _FIRST: Final = 6
@@ -87,7 +87,7 @@ def _place(
     lines: Sequence[Bbox],
     marks: Sequence[tuple[float, float]],
 ) -> Bbox:
-    """Write the names of a group where they are in nobody's way, or in the fewest's."""
+    """Write the names of a group where they overlap nothing, or the least."""
     best: tuple[float, Any, Bbox, int] | None = None
     for distance in _DISTANCES:
         for across, up in _DIRECTIONS:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: What is told of a clone on its way: how often it is wrong, or how often it gives the label that the victim gives.
+#: A clone's progress: its error, or its agreement with the victim.
 What: TypeAlias = Literal["error", "agreement"]
 
 _UNITS: Final[dict[What, str]] = {
@@ -35,8 +35,8 @@ _MOST_COLUMNS: Final = 4
 @study_figure(
     "questions",
     120,
-    "Thefts without images over questions",
-    "The clones' error over the questions asked. Full lines are at the epsilon that is best against QAT, which is "
+    "Data-free extraction over queries",
+    "The clones' error over the queries made. Full lines are at the epsilon that is best against QAT, which is "
     "named in the title (ε), or at the only one tried; dashed lines at the published one, where that is another. "
     "Thick lines are means over the seeds.",
     place="theft",
@@ -50,9 +50,9 @@ def questions(found: Facts) -> Chart | None:
 @study_figure(
     "agreement",
     130,
-    "Thefts without images over questions: agreement",
-    "How often the clones give the label that the victim gives, over the questions asked: what a thief of "
-    "this very victim is after, also where the victim itself is often wrong. Lines as before.",
+    "Data-free extraction over queries: agreement",
+    "How often the clones give the label that the victim gives, over the queries made: the "
+    "attacker's goal even where the victim itself is often wrong. Lines as in the figure of the error.",
     place="theft",
     beside="data-free",
 )
@@ -71,7 +71,7 @@ def draw_questions(found: Facts, what: What = "error") -> Figure:
     for number, (one, (place, attack)) in enumerate(zip(axes, shown, strict=True)):
         unit = _UNITS[what] if number % columns == 0 else ""
         title = f"{subject(found.study, place.data, place.original)}: {ATTACKS[attack]}{_epsilon(place, attack)}"
-        panel_label(one, title, "questions", unit, columns, shared=True)
+        panel_label(one, title, "queries", unit, columns, shared=True)
         _draw(one, place, attack, look, what)
         if what == "error":
             draw_guessing(one, found, place)
@@ -161,7 +161,7 @@ def _keys(found: Facts, shown: Sequence[tuple[Thefts, str]], look: dict[str, Loo
         keys.append(line_key("full: epsilon best against QAT", linewidth=1.6))
         keys.append(line_key("dashed: published epsilon", linestyle=_AS_PUBLISHED, linewidth=1.6))
     if what == "error" and any(guessing(found, place) is not None for place, _ in shown):
-        keys.append(line_key("guessing", linestyle=GUESSING, linewidth=1.2))
+        keys.append(line_key("chance", linestyle=GUESSING, linewidth=1.2))
     if any(len(place.facts.distinct("seed")) > 1 for place, _ in shown):
         keys.append(line_key("thin: seeds", linewidth=0.6))
     return keys

@@ -43,7 +43,7 @@ def success(found: Facts) -> Chart | None:
     "cumulative",
     30,
     "Success over effort",
-    "The share of images evaded after so many gradient calls for each. Thick lines are means over the seeds.",
+    "The share of evasive images by gradient calls per image. Thick lines are means over the seeds.",
     place="evasion",
     beside="success",
 )

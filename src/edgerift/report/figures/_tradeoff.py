@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.facts import Facts, Pooled, pooled
 from edgerift.facts import readings as of
-from edgerift.harden import PaperRow, paper_row
 from edgerift.report.figures._names import Line, Named, name_marks
 from edgerift.report.figures._panels import line_key, panel_figure, panel_label
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, share_words, theft_counts, whisker_key, whisker_words
-from edgerift.report.shared._comparisons import Comparison, first_target
+from edgerift.report.shared._comparisons import Comparison, first_target, paper_target
 from edgerift.report.shared._plots import SOFT_INK, Look, looks, mark_key
 from edgerift.report.shared._study import subject
 from edgerift.report.shared._words import percent
@@ -30,7 +29,7 @@ _BUDGET: Final = (0, (1, 1.6))
     "Cost and protection",
     "The adversary's error over the mean l1 between a victim's answers and the plain QAT build's, and with soft "
     "labels over the defender's error, where small marks are what the DivQAT paper prints. Higher is better for "
-    "the defender; further right costs him more. Names are those of the study's rows.",
+    "the defender; further right is a higher cost to its owner. Names are those of the study's rows.",
     place="theft",
     beside="victims",
     whiskers=theft_counts,
@@ -60,7 +59,7 @@ def draw_tradeoff(found: Facts) -> Figure:
         title = subject(found.study, one.data, one.original)
         panel_label(over_l1, title, "l1 to the plain QAT build's answers", "adversary's error (%)", 2)
         panel_label(over_error, f"{title}: soft labels", "defender's error (%)", "", 2)
-        scatters += [_over_l1(over_l1, one, look), _over_error(over_error, one, look)]
+        scatters += [_over_l1(over_l1, one, look), _over_error(over_error, found, one, look)]
     figure.draw_without_rendering()
     for panel, scatter in zip(axes, scatters, strict=True):
         name_marks(panel, scatter.named, scatter.others, scatter.whiskers)
@@ -75,7 +74,7 @@ def tradeoff_words(found: Facts) -> str:
             told.append(
                 f"{subject(found.study, one.data, one.original)}, {one.title(name)}: l1 {victim.l1.value:.3f}, "
                 f"defender's error {share_words(victim.owner)}, adversary's error {share_words(victim.soft)} with soft "
-                f"and {share_words(victim.hard)} with hard labels{_paper_words(_printed(one, name))}"
+                f"and {share_words(victim.hard)} with hard labels{_paper_words(_printed(found, one, name))}"
             )
     return f"{'; '.join(told)}. In brackets: {whisker_words(_counts(found))}."
 
@@ -130,32 +129,32 @@ def _over_l1(axes: Axes, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
     return found
 
 
-def _over_error(axes: Axes, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
-    found = _Scatter([], [], [])
+def _over_error(axes: Axes, found: Facts, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
+    scatter = _Scatter([], [], [])
     for name, victim in _victims(one).items():
         error, soft = victim.owner.times(100), victim.soft.times(100)
         mark(axes, error, soft, look[name], size=5.5)
-        found.named.append(Named(error.value, soft.value, name, look[name].colour))
-        found.add_whiskers(error, soft)
-        paper = _printed(one, name)
+        scatter.named.append(Named(error.value, soft.value, name, look[name].colour))
+        scatter.add_whiskers(error, soft)
+        paper = _printed(found, one, name)
         if paper is not None:
-            x, y = 100 * paper.defender_error, 100 * paper.adversary_error
+            x, y = 100 * paper[0], 100 * paper[1]
             shared: dict[str, Any] = {"markerfacecolor": "none", "markersize": 3.6, "alpha": 0.8, "linestyle": ""}
             axes.plot(x, y, look[name].marker, color=look[name].colour, zorder=2, **shared)
-            found.others.append((x, y))
+            scatter.others.append((x, y))
     axes.margins(x=0.08, y=0.08)
-    return found
+    return scatter
 
 
-def _printed(one: Comparison, name: str) -> PaperRow | None:
-    """Give what the paper's tables III and IV print, which are of target server."""
-    return paper_row(one.any.data.source, name)
+def _printed(found: Facts, one: Comparison, name: str) -> tuple[float, float] | None:
+    """Give both errors of a victim as the paper prints them, in [0, 1]."""
+    own = found.where(source="published", data=one.data, victim=name, target=paper_target(found))
+    errors = [fact.value for reading in (of.DEFENDER_ERROR, of.CLONE_ERROR) for fact in own.where(reading=reading)[:1]]
+    return (errors[0], errors[1]) if len(errors) == 2 else None
 
 
-def _paper_words(paper: PaperRow | None) -> str:
-    return "" if paper is None else (
-        f" (the paper: {percent(paper.defender_error)} and {percent(paper.adversary_error)})"
-    )  # fmt: skip
+def _paper_words(paper: tuple[float, float] | None) -> str:
+    return "" if paper is None else f" (the paper: {percent(paper[0])} and {percent(paper[1])})"
 
 
 def _keys(found: Facts, shown: list[Comparison], look: dict[str, Look]) -> list[Any]:
@@ -164,7 +163,7 @@ def _keys(found: Facts, shown: list[Comparison], look: dict[str, Look]) -> list[
     shared: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6}
     keys.append(line_key("filled: soft labels", SOFT_INK, **shared))
     keys.append(line_key("hollow: hard labels", SOFT_INK, markerfacecolor="white", **shared))
-    if any(_printed(one, name) for one in shown for name in one.names):
+    if any(_printed(found, one, name) for one in shown for name in one.names):
         keys.append(line_key("small: the paper's", linestyle="", marker="o", markersize=3.6, markerfacecolor="white"))
     keys.append(line_key("l1 that was allowed", linestyle=_BUDGET, linewidth=1.0))
     return [*keys, whisker_key(_counts(found))]

@@ -1,34 +1,26 @@
-"""The reports of a comparison, and of a sweep of defences, written into a folder."""
+"""The report of a comparison of hardened victims: that of a study of one cell."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
-from edgerift.harden import Defending, Hardening
-from edgerift.report.hardening._charts import defending_charts, hardening_charts
-from edgerift.report.hardening._html import hardening_html
-from edgerift.report.hardening._markdown import defending_markdown, hardening_markdown
-from edgerift.steps import write_whole
+from rich.console import RenderableType
 
-HARDEN: Final = "harden.json"
-DEFEND: Final = "defend.json"
-TABLE: Final = "table.md"
-HTML: Final = "report.html"
+from edgerift.facts import single
+from edgerift.harden import Hardening
+from edgerift.report.hardening._about import about_hardening
+from edgerift.report.study._text import report_text
+from edgerift.report.study._write import write_report
+
+
+def hardening_text(hardening: Hardening, folder: Path | None = None) -> RenderableType:
+    """Lay a comparison out for rich: its victims, then the verdict and how it was measured.
+
+    With the folder of :func:`write_hardening` it also says where the report is, which has all else.
+    """
+    return report_text(single(hardening), about_hardening(hardening), folder)
 
 
 def write_hardening(hardening: Hardening, folder: Path) -> None:
-    """Write `harden.json`, `table.md`, the pictures of :func:`hardening_charts` and `report.html` into a folder."""
-    folder = Path(folder)
-    write_whole(folder / HARDEN, hardening.model_dump_json(indent=2) + "\n")
-    write_whole(folder / TABLE, hardening_markdown(hardening))
-    hardening_charts(hardening, folder)
-    write_whole(folder / HTML, hardening_html(hardening, folder))
-
-
-def write_defending(swept: Defending, folder: Path) -> None:
-    """Write `defend.json`, `table.md`, `sweep.png` and `reliability.png` into a folder."""
-    folder = Path(folder)
-    write_whole(folder / DEFEND, swept.model_dump_json(indent=2) + "\n")
-    write_whole(folder / TABLE, defending_markdown(swept))
-    defending_charts(swept, folder)
+    """Write `harden.json`, which is the document itself, and the files of a study's report into a folder."""
+    write_report(single(hardening), about_hardening(hardening), folder, hardening.model_dump_json(indent=2))

@@ -84,6 +84,18 @@ def first_target(found: Facts) -> list[Comparison]:
     return [] if theft is None else [one for one in comparisons(found) if one.target == theft.targets[0]]
 
 
+def lone(found: Facts) -> Hardening | None:
+    """Give the document of a study, or of a run, that compares victims once: it is shown in more detail."""
+    documents = [cell.hardening for cell in found.result.thefts]
+    return documents[0] if len(documents) == 1 else None
+
+
+def paper_target(found: Facts) -> Target:
+    """Name the target of the paper's figures: its tables III and IV are of servers; a run has those of its own."""
+    plan = found.study.theft
+    return "server" if plan is None or found.study.paper is not None else plan.targets[0]
+
+
 def target_words(found: Facts) -> str:
     """Say what the tables of the first target are for."""
     first = first_target(found)

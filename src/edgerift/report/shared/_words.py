@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
+from edgerift.defend import Defence
 from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
@@ -247,6 +248,18 @@ def figure(value: object) -> str:
     ('0.1234', '2', 'exact')
     """
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def defence_words(defence: Defence) -> str:
+    """Describe a defence by its name, its strength and its non-default settings.
+
+    >>> from edgerift.defend import ReverseSigmoid
+    >>> defence_words(ReverseSigmoid(beta=0.3125, form="clamped-odds"))
+    'reverse-sigmoid, beta 0.3125, form clamped-odds'
+    """
+    usual = {field: known.default for field, known in type(defence).model_fields.items() if field != "type"}
+    said = [field for field in usual if field == defence.strength_field or getattr(defence, field) != usual[field]]
+    return ", ".join([defence.type, *(f"{field} {figure(getattr(defence, field))}" for field in said)])
 
 
 def paper_note(target: Target) -> str:

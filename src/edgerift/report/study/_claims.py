@@ -32,8 +32,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "no effect": "no effect: the interval lies within 1 percentage point, 1 percent, 0.01 nats or 0.01 of l1 of zero",
     "not resolved": "not resolved: the interval reaches to both sides, or there is none",
     "not measured": "not measured: a figure of it is missing",
-    "blind": "blind: the attack saw nothing of the plain model either, and is not known to steal as much without "
-    "sight; the verdict tells nothing of the defence",
+    "blind": "blind: the attack saw nothing of the plain model either, and is not known to extract as much when "
+    "blind; the verdict is no evidence about the defence",
 }
 
 

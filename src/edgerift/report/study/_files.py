@@ -20,7 +20,7 @@ _LINE: Final = re.compile(r"([0-9a-f]{64})  (\w[\w-]*\.\w+)")
 class ReportFiles:
     """The files of one report in a folder, which may hold those of an earlier report and files of others.
 
-    A file is listed before it is written, so that also a report that was killed leaves none that nobody knows.
+    A file is listed before it is written, so that a report that was killed leaves no unlisted file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class ReportFiles:
     def remove_earlier(self) -> None:
         """Remove the files that an earlier report wrote and this one did not.
 
-        A file that is not listed, or that somebody changed since, stays. Raises
+        A file that is not listed, or that was changed since, stays. Raises
         :class:`~edgerift.errors.StoreError` when a file cannot be removed.
         """
         kept = {name for name, _ in self._own}

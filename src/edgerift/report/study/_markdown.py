@@ -10,8 +10,9 @@ from typing import Final
 from edgerift.facts import Facts, facts
 from edgerift.report.figures._registry import figure_of
 from edgerift.report.shared._markdown import escaped, markdown_list, markdown_table
-from edgerift.report.study._claims import CLAIMS, HEADINGS, claim_notes, claim_rows, claims_words
-from edgerift.report.study._words import PLACES, cells_words, command, missing_words, study_words
+from edgerift.report.study._about import About, about_study
+from edgerift.report.study._claims import CLAIMS, HEADINGS, ClaimRow, claim_notes, claims_words
+from edgerift.report.study._words import PLACES
 from edgerift.report.tables._columns import interval_words
 from edgerift.report.tables._registry import study_tables
 from edgerift.report.tables._table import StudyTable, cell_words
@@ -30,25 +31,34 @@ def study_markdown(result: StudyResult, figures: Mapping[str, str] | None = None
     `figures` says by name what each picture of the folder `figures` beside the page shows, as :func:`study_charts` gave
     it: those of the whole study are shown, and of those of single networks it is said where they are.
     """
-    blocks = [f"# {escaped(result.study.title)}", escaped(study_words(result)), escaped(cells_words(result))]
-    blocks.append(f"Made by `{command(result)}`.")
-    found = facts(result)
-    tables, judged = study_tables(found), claim_rows(result)
-    blocks.append(_index(([CLAIMS] if judged else []) + [table.title for table in tables], bool(figures)))
-    if result.missing:
-        blocks += ["Without a result:", markdown_list(map(missing_words, result.missing))]
-    blocks.append(escaped(interval_words(result.study)))
-    if judged:
-        rows = markdown_table(HEADINGS, (row.cells() for row in judged), len(HEADINGS))
-        blocks += [f"## {CLAIMS}", escaped(claims_words(judged)), rows]
-        notes = claim_notes(judged)
-        blocks += [markdown_list(notes)] if notes else []
+    return page_markdown(facts(result), about_study(result), figures or {})
+
+
+def page_markdown(found: Facts, about: About, figures: Mapping[str, str]) -> str:
+    """Write a report as Markdown."""
+    tables = study_tables(found)
+    blocks = [f"# {escaped(about.title)}", escaped(about.subject), *map(escaped, about.lines)]
+    blocks += [f"Made by `{about.made}`."] if about.made else []
+    blocks.append(_index(([CLAIMS] if about.claims else []) + [table.title for table in tables], bool(figures)))
+    if about.missing:
+        blocks += ["Without a result:", markdown_list(about.missing)]
+    blocks += [escaped(interval_words(found.study)), *_claims(about.claims)]
     for place, heading in PLACES.items():
         own = [table for table in tables if table.place == place]
         blocks += [f"## {heading}"] if own else []
         for table in own:
-            blocks += [f"### {escaped(table.title)}", escaped(table.caption), _rows(table)]
-    return "\n\n".join([*blocks, *_figures(found, figures or {})]) + "\n"
+            blocks += [f"### {escaped(table.title)}", escaped(table.caption), table_rows(table)]
+    if about.notes:
+        blocks += ["## How it was measured", markdown_list(said for _, said in about.notes)]
+    return "\n\n".join([*blocks, *_figures(found, figures)]) + "\n"
+
+
+def _claims(judged: Sequence[ClaimRow]) -> list[str]:
+    if not judged:
+        return []
+    rows = markdown_table(HEADINGS, (row.cells() for row in judged), len(HEADINGS))
+    notes = claim_notes(judged)
+    return [f"## {CLAIMS}", escaped(claims_words(judged)), rows, *([markdown_list(notes)] if notes else [])]
 
 
 def _index(titles: Sequence[str], figures: bool) -> str:
@@ -84,9 +94,10 @@ def _figures(found: Facts, words: Mapping[str, str]) -> list[str]:
 def table_markdown(table: StudyTable) -> str:
     """Write one table as Markdown that stands alone."""
     caption = " ".join(filter(None, (table.caption, table.intervals)))
-    return "\n\n".join((f"**{escaped(table.title)}**", escaped(caption), _rows(table))) + "\n"
+    return "\n\n".join((f"**{escaped(table.title)}**", escaped(caption), table_rows(table))) + "\n"
 
 
-def _rows(table: StudyTable) -> str:
+def table_rows(table: StudyTable) -> str:
+    """Write a table's headings and rows."""
     headings = [heading.line for heading in table.headings]
     return markdown_table(headings, ([cell_words(cell) for cell in row] for row in table.rows), texts=table.texts)

@@ -17,7 +17,7 @@ from edgerift.study import Plan, StepState
 _STATES: Final = ("running", "ready", "waiting", "failed", "blocked")
 _COLOURS: Final = {"running": "cyan", "failed": "red", "blocked": "yellow"}
 
-#: So many steps that one waits for are named; the others are counted.
+#: The number of awaited steps that are named; the others are counted.
 _NAMED: Final = 6
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 

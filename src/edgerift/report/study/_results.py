@@ -24,7 +24,7 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 
 
-#: What a result cannot tell of a paper, and why.
+#: The claims of a paper that a result cannot judge, and why.
 _NOT_JUDGED: Final[Mapping[str, str]] = {
     "diva": (
         "Not judged: figure 11, where attacked images of one class stand among those of another in a t-SNE of the "
@@ -43,13 +43,13 @@ def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> 
         "# Results",
         "What of the two papers' claims held here, at which scale and with which uncertainty. This page is generated "
         "from the results of the studies by `python studies/results.py`; nothing on it is written by hand.",
-        "A claim **held** when the 95 % interval of its difference lies on the claim's side of its bound (zero unless "
-        "said otherwise), **did not hold** when it lies on the other side, and is **not resolved** when the bound is "
+        "A claim **held** when the 95 % interval of its difference lies on the claim's side of its bound (zero by "
+        "default), **did not hold** when it lies on the other side, and is **not resolved** when the bound is "
         "inside or there is a single value. **No effect** says that the whole interval lies within one percentage "
         "point (one percent, 0.01 nats, 0.01 of l1) of zero.",
         f"Differences are between models of the same seed. {POOLED} The rows below a table's first are those pairs, "
-        "each with Student's t over its seeds. So many intervals are not corrected for their number: of twenty true "
-        "zeros one is expected outside its own.",
+        "each with Student's t over its seeds. The intervals are not corrected for multiple comparisons: "
+        "of twenty true zeros one is expected outside its own.",
     ]
     for result, folder in zip(results, folders, strict=True):
         blocks += _study(result, folder)
@@ -71,7 +71,7 @@ def _study(result: StudyResult, folder: str) -> list[str]:
     if result.thefts:
         blocks.append(f"![Cost and protection]({folder}/figures/tradeoff.png)")
     if result.data_free:
-        blocks.append(f"![Thefts without images]({folder}/figures/questions.png)")
+        blocks.append(f"![Data-free extraction]({folder}/figures/questions.png)")
     if result.missing:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,16 +14,15 @@ from edgerift.facts import readings as of
 from edgerift.report.shared._comparisons import Comparison, first_target, target_words
 from edgerift.report.shared._study import adaptations, attack_titles, networks, subject
 from edgerift.report.shared._words import plain
-from edgerift.report.study._words import cells_words, missing_words, study_words
+from edgerift.report.study._about import About, about_study
 from edgerift.report.tables._columns import interval_words, number, points, seeds_note, share
 from edgerift.report.tables._data_free import correlation
-from edgerift.report.tables._table import Cell, Number, cell_words, ends_words, value_words
+from edgerift.report.tables._table import Cell
+from edgerift.report.tables._text import rich_cell, rich_table, text_line
 from edgerift.study import StudyResult
 
-#: So many missing cells are named.
+#: The number of missing cells that are named.
 _NAMED: Final = 8
-#: So many letters a line of a victim's name has at the least.
-_NAME: Final = 13
 
 
 def study_text(result: StudyResult, folder: Path | None = None) -> RenderableType:
@@ -33,29 +30,33 @@ def study_text(result: StudyResult, folder: Path | None = None) -> RenderableTyp
 
     With the folder of :func:`write_study` it also says where the report is, which has all else.
     """
-    found = facts(result)
-    parts: list[RenderableType] = [_line(result.study.title)]
-    parts += [_accuracy(found), _success(found)] if result.pairs else []
+    return report_text(facts(result), about_study(result), folder)
+
+
+def report_text(found: Facts, about: About, folder: Path | None) -> RenderableType:
+    """Lay a report out for rich: its main tables, then its result in short and how it was measured."""
+    parts: list[RenderableType] = [text_line(about.title)]
+    parts += [_accuracy(found), _success(found)] if found.result.pairs else []
     parts += [_thefts(found, one) for one in first_target(found)]
     parts += [_without_images(found, place) for place in data_free_places(found)]
-    has_figures = result.pairs or result.thefts or result.data_free
-    lines = [interval_words(result.study, "Small figures")] if has_figures else []
-    lines += [study_words(result), cells_words(result)]
-    lines += [f"  {missing_words(cell)}" for cell in result.missing[:_NAMED]]
-    lines += [f"  and {len(result.missing) - _NAMED} more"] if len(result.missing) > _NAMED else []
+    lines = [interval_words(found.study, "Small figures")] if len(parts) > 1 else []
+    lines += [about.subject, *about.lines]
+    lines += [f"  {cell}" for cell in about.missing[:_NAMED]]
+    lines += [f"  and {len(about.missing) - _NAMED} more"] if len(about.missing) > _NAMED else []
+    lines += [said for _, said in about.notes]
     lines += [] if folder is None else [f"Report: {folder / 'report.html'}"]
-    return Group(*parts, *map(_line, lines))
+    return Group(*parts, *map(text_line, lines))
 
 
 def _accuracy(found: Facts) -> Table:
     names, planned = adaptations(found), len(found.study.seeds)
     headings = ("original", *(ADAPTATIONS[name] for name in names))
-    table = _table("Accuracy (%)", ("data", "network"), headings)
+    table = rich_table("Accuracy (%)", ("data", "network"), headings)
     own = found.of(of.ORIGINAL_ACCURACY, of.ADAPTED_ACCURACY)
     by_victim = own.by("data", "original", "victim")
     for place in networks(own):
         shares = (share(by_victim.get((*place, name), ()), planned) for name in ("original", *names))
-        table.add_row(*map(_cell, (*place, *shares)))
+        table.add_row(*map(rich_cell, (*place, *shares)))
     return table
 
 
@@ -63,25 +64,25 @@ def _success(found: Facts) -> Table:
     assert found.study.evasion is not None
     attacks, planned = attack_titles(found.study, found.study.evasion.attacks), len(found.study.seeds)
     title = "Evasive at any step (% of the attacked images): the original right, the adapted model wrong"
-    table = _table(title, ("data", "network", "adapted by"), tuple(attacks.values()))
+    table = rich_table(title, ("data", "network", "adapted by"), tuple(attacks.values()))
     own = found.of(of.EVASIVE).by("data", "original", "victim", "attack")
     reported = found.of(of.ADAPTED_ACCURACY).by("data", "original", "victim")
     for place in networks(found.of(of.ADAPTED_ACCURACY)):
         for name in adaptations(found):
             if (*place, name) in reported:
                 cells = (share(own.get((*place, name, attack), ()), planned) for attack in attacks)
-                table.add_row(*map(_cell, (*place, ADAPTATIONS[name], *cells)))
+                table.add_row(*map(rich_cell, (*place, ADAPTATIONS[name], *cells)))
     return table
 
 
 def _thefts(found: Facts, one: Comparison) -> Table:
     where = subject(found.study, one.data, one.original)
     headings = ("l1", "defender's\nerror", "adversary's\nerror, soft", "soft minus\nQAT", "\nhard")
-    table = _table(f"{where}: victims and their clones, errors in %. {target_words(found)}", ("victim",), headings)
+    table = rich_table(f"{where}: victims and their clones, errors in %. {target_words(found)}", ("victim",), headings)
     for name in one.names:
-        seeds = seeds_note(len(one.seeds(name)), len(found.study.seeds))
-        title = Text.assemble(_line(one.title(name)), *([(f"\n{seeds}", "dim")] if seeds else []))
-        table.add_row(title, *map(_cell, _theft_cells(one, name)))
+        notes = filter(None, (one.strengths_words(name), seeds_note(len(one.seeds(name)), len(found.study.seeds))))
+        title = Text.assemble(text_line(one.title(name)), *((f"\n{plain(note)}", "dim") for note in notes))
+        table.add_row(title, *map(rich_cell, _theft_cells(one, name)))
     return table
 
 
@@ -100,8 +101,8 @@ def _theft_cells(one: Comparison, name: str) -> list[Cell]:
 def _without_images(found: Facts, place: Thefts) -> Table:
     """Lay out the data-free attacks on one original, at the published epsilon and at the best one."""
     headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
-    title = f"{subject(found.study, place.data, place.original)}: thefts without images, errors in %"
-    table = _table(title, ("attack", "victim", "epsilon"), headings)
+    title = f"{subject(found.study, place.data, place.original)}: data-free extraction, errors in %"
+    table = rich_table(title, ("attack", "victim", "epsilon"), headings)
     main = [one for attack in place.attacks for victim in place.victims for one in place.main(attack, victim)[::-1]]
     for theft in main:
         own = place.of(theft)
@@ -116,28 +117,5 @@ def _without_images(found: Facts, place: Thefts) -> Table:
             share(own.of(of.ZERO), len(errors)),
             correlation(own),
         ]
-        table.add_row(*map(_cell, cells))
+        table.add_row(*map(rich_cell, cells))
     return table
-
-
-def _table(title: str, names: Sequence[str], headings: Sequence[str]) -> Table:
-    table = Table(title=_line(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in names:
-        table.add_column(name, overflow="fold", min_width=min(_NAME, len(name)) if len(names) > 1 else _NAME)
-    for heading in headings:
-        table.add_column(_line(heading), justify="right", no_wrap=True)
-    return table
-
-
-def _cell(cell: Cell) -> Text:
-    if not isinstance(cell, Number):
-        return _line(cell_words(cell))
-    # Without its brackets and its space an interval leaves room for a column more.
-    ends = ends_words(cell).strip("[]()").replace("\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}", "–")
-    ends = ends.replace(",\N{NO-BREAK SPACE}", " to " if cell.kind == "points" else "–")
-    below = "\n".join(filter(None, (ends, cell.note)))
-    return Text.assemble(value_words(cell), *([(f"\n{below}", "dim")] if below else []))
-
-
-def _line(text: str) -> Text:
-    return Text(plain(text))

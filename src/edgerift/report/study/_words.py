@@ -8,7 +8,7 @@ from edgerift.report.shared._words import attack_words, plain, size_words
 from edgerift.report.tables._table import Place
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 
-PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Theft of the model"}
+PLACES: Final[dict[Place, str]] = {"evasion": "Attacks on single images", "theft": "Model extraction"}
 
 
 def cell_count(result: StudyResult) -> tuple[int, int]:
@@ -47,7 +47,7 @@ def command(result: StudyResult) -> str:
 def setting_rows(study: Study) -> list[tuple[str, str]]:
     """List what was studied, each with a name."""
     networks = (f"{name} = {choice.model}" for name, choice in study.originals.items())
-    rows = [("Image sets", f"{', '.join(study.data)}; {size_words(study.size)} pixels unless a set says otherwise")]
+    rows = [("Image sets", f"{', '.join(study.data)}; {size_words(study.size)} pixels by default")]
     rows.append(("Networks", ", ".join(networks)))
     if study.evasion is not None:
         plan = study.evasion
@@ -58,7 +58,7 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
     if study.theft is not None:
         theft = study.theft
         allowed = theft.allowance
-        rows.append(("Stolen", f"{', '.join(theft.rows)}; targets {', '.join(theft.targets)}"))
+        rows.append(("Victims of extraction", f"{', '.join(theft.rows)}; targets {', '.join(theft.targets)}"))
         rows.append(
             (
                 "Allowance",
@@ -66,9 +66,9 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
                 "on the validation images",
             )
         )
-        rows.append(("Budget", f"{theft.budget:,} questions for each clone unless a set says otherwise"))
+        rows.append(("Budget", f"{theft.budget:,} queries per clone by default"))
         if theft.data_free is not None:
-            rows.append(("Stolen without images", _data_free_words(theft.data_free)))
+            rows.append(("Data-free extraction", _data_free_words(theft.data_free)))
     return rows
 
 

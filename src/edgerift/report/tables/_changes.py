@@ -8,7 +8,7 @@ from typing import Any, Final
 from edgerift.extract import DataFree
 from edgerift.facts import ATTACKS
 
-#: What tables tell elsewhere, and what says how or where the same attack is computed.
+#: What tables say elsewhere, and how or where the same attack is computed.
 _ELSEWHERE: Final = frozenset({"student", "differences.epsilon", "seed", "precision", "devices"})
 
 

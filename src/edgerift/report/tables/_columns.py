@@ -104,8 +104,9 @@ def ours(reading: Reading[Any], group: str, **wanted: Any) -> Column:
 
 
 def seeds_column(found: Facts) -> Column:
-    """Make the column that says how many of the study's seeds a row is made of."""
-    return Column(Heading("Seeds"), lambda row: seeds_words(row.planned, len(found.study.seeds)))
+    """Make the column that says how many of the study's seeds a row is made of; it is left out where there is one."""
+    whole = len(found.study.seeds)
+    return Column(Heading("Seeds"), lambda row: seeds_words(row.planned, whole) if whole > 1 else None)
 
 
 def table(
@@ -157,7 +158,7 @@ def interval_words(study: Study, marks: str = _BRACKETS) -> str:
     """Say what the brackets are, or whatever the intervals are marked by."""
     exact = "the exact 95 % interval of the images (Clopper-Pearson; 1.96 standard errors for l1)"
     if len(study.seeds) == 1:
-        return f"{marks}: {exact}; one seed says nothing of how far another would lie."
+        return f"{marks}: {exact}; one seed gives no seed-to-seed variance."
     return (
         f"Figures are means over {len(study.seeds)} seeds. {marks}: the 95 % interval of such a mean, of Student's t "
         "with n - 1 degrees of freedom, cut where no figure can lie. A single seed, and seeds that agree exactly, have "

@@ -39,7 +39,7 @@ def data_free(found: Facts) -> StudyTable | None:
     names = ("Data", "Network", "Attack", "Victim", "Epsilon, control")
     rows = [_row(found, place, theft) for place in places for theft in place.all()]
     return table(
-        "data-free", "Thefts without images", _caption(found, places), found, names, columns, rows, place="theft",
+        "data-free", "Data-free extraction", _caption(found, places), found, names, columns, rows, place="theft",
         detail=True,
     )  # fmt: skip
 
@@ -74,8 +74,8 @@ def _row(found: Facts, place: Thefts, theft: Theft) -> Row:
 def _caption(found: Facts, places: Iterable[Thefts]) -> str:
     attacks = dict.fromkeys(attack for place in places for attack in place.attacks)
     return (
-        "Thieves whose generator makes the questions. Errors and disagreement of clone and victim are shares of the "
-        f"test images; {budgets_words(found, attacks)}. Epsilon: how far a finite difference goes, before the "
+        "Attackers whose generator makes the queries. Errors and disagreement of clone and victim are shares of the "
+        f"test images; {budgets_words(found, attacks)}. Epsilon: the step size of a finite difference, before the "
         "generator's tanh. Finite differences: at the end of the budget, the share in which the victim's answer did "
         "not change at all, and the correlation with the true slopes, which no attack sees, of the victim in front of "
         "any defence of its answers. An attack is blind where the correlation's 95 % interval reaches below 0.1. "
@@ -92,7 +92,7 @@ def budgets_words(found: Facts, attacks: Iterable[str]) -> str:
         own = [theft for theft in _documents(found) if theft.attack.name == attack]
         students = dict.fromkeys(theft.attack.student for theft in own)
         budgets = dict.fromkeys(f"{theft.budget:,}" for theft in own)
-        words = f"{' or '.join(students)} clones, budgets of {' or '.join(budgets)} questions"
+        words = f"{' or '.join(students)} clones, budgets of {' or '.join(budgets)} queries"
         said.setdefault(words, []).append(ATTACKS.get(attack, attack))
     if len(said) == 1:
         return next(iter(said))

@@ -65,7 +65,7 @@ def success(found: Facts) -> StudyTable:
     caption = (
         f"Shares of the attacked images. {_attacked_words(found)}. Evasive: the original is right and the adapted "
         "model wrong, on an image of whole grey levels, judged by the adapted model as it ships, and again from its "
-        "PNG file. Top five: moreover, the adapted model's answer is none of the original's five likeliest. Adapted "
+        "PNG file. Top five: moreover, the adapted model's answer is not among the original's top five. Adapted "
         "wrong: whatever the original says; original wrong: at the image that the search kept."
     )
     return table("success", title, caption, found, (*_NAMES, "Attack"), columns, rows, place="evasion")

@@ -6,34 +6,31 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal
 
 from edgerift.report.shared._words import plain
 from edgerift.report.tables._table import Cell, Number, StudyTable, cell_words, ends_words, value_words
 
 _BREAK: Final = r"\\"
 
-#: So many letters stand in a line of a heading, and of a cell of text.
+#: The most letters in a line of a heading, and of a cell of text.
 _HEADING: Final = 12
 _TEXT: Final = 22
 
-#: What a page of the class `article` holds of a table below its caption, how high lines are and what parts rows, in
-#: points of an unscaled table in \footnotesize, and how many letters of notes stand in a line.
-_PAGE: Final = 480.0
-_LINE: Final = 9.5
-_BETWEEN: Final = 2.5
-_NOTES: Final = 80
+#: The most rows of one table: two lines each fill a page of the class `article`.
+_ROWS: Final = 20
 
-#: What the document needs, what a cell of several lines is set with, and a table that fits into text and page.
+#: What the document needs, what a cell of several lines is set with, and a table that fits a page with its notes.
 _HEAD: Final = (
     r"% This file needs, in the preamble: \usepackage{booktabs,graphicx}",
     r"% A table that is wider than the text is scaled down to it; wide ones are best in a document of two columns.",
     r"\providecommand{\studycell}[2][r]{\begin{tabular}[t]{@{}#1@{}}#2\end{tabular}}",
     r"\providecommand{\studyhead}[2][r]{\begin{tabular}[b]{@{}#1@{}}#2\end{tabular}}",
     r"\providecommand{\studynotes}[1]{\par\medskip\parbox{\textwidth}{\footnotesize #1}}",
-    r"\providecommand{\studyfit}[1]{{\setbox0\hbox{#1}%",
+    r"\providecommand{\studyfit}[2]{{\setbox0\hbox{#1}\setbox1\vbox{\hsize\textwidth #2}%",
+    r"  \dimen0=.85\textheight\advance\dimen0-\ht1\advance\dimen0-\dp1\relax",
     r"  \ifdim\wd0>\textwidth\setbox0\hbox{\resizebox{\textwidth}{!}{\box0}}\fi",
-    r"  \ifdim\dimexpr\ht0+\dp0\relax>.7\textheight\setbox0\hbox{\resizebox*{!}{.7\textheight}{\box0}}\fi\box0}}",
+    r"  \ifdim\dimexpr\ht0+\dp0\relax>\dimen0\setbox0\hbox{\resizebox*{!}{\dimen0}{\box0}}\fi\box0\par\box1}}",
 )
 _ESCAPES: Final = str.maketrans(
     {
@@ -66,86 +63,32 @@ _ESCAPES: Final = str.maketrans(
 )
 
 
-_Rows: TypeAlias = tuple[tuple[Cell, ...], ...]
-
-
-class _Part(NamedTuple):
-    """Rows that stand on one page, and what their title says of them."""
-
-    words: str
-    rows: _Rows
-
-
 def table_latex(table: StudyTable) -> str:
     """Write a table as a `table*` with its title above and its notes below; it needs `booktabs` and `graphicx`.
 
-    One that is too long for a page is cut into several, between the names that rows begin with.
+    One that is too long for a page is cut into several, where the first name changes if possible.
     """
     notes = " ".join(filter(None, (table.caption, table.intervals)))
-    lines = [*_HEAD]
-    for number, part in enumerate(_parts(table, notes), 1):
-        title = f"{table.title}{': ' if part.words else ''}{part.words}{'' if number == 1 else ' (continued)'}."
+    lines, parts = [*_HEAD], _parts(table)
+    for number, rows in enumerate(parts, 1):
+        title = f"{table.title} (part {number} of {len(parts)})." if len(parts) > 1 else f"{table.title}."
         label = table.name if number == 1 else f"{table.name}-{number}"
-        lines += _float(replace(table, rows=part.rows), title, notes if number == 1 else "", label)
+        lines += _float(replace(table, rows=rows), title, notes if number == 1 else "", label)
     return "\n".join(lines) + "\n"
 
 
-def _parts(table: StudyTable, notes: str) -> list[_Part]:
-    """Cut the rows at the fewest names whose blocks fit on a page, or between any two, and fill pages with the blocks.
-
-    The blocks of a page agree in all names but the last of those.
-    """
-    room = _PAGE - _heading_height(table)
-    first = room - _LINE * len(textwrap.wrap(notes, _NOTES))
-    levels = (*range(max(2, table.names)), None)
-    for names in levels:
-        blocks = _blocks(table, names)
-        if all(_height(table, block) <= first for block in blocks):
-            break
-    shared = max(0, (table.names if names is None else names) - 1)
-    parts: list[list[_Rows]] = []
-    for block in blocks:
-        last = parts[-1] if parts else None
-        fits = last is not None and _height(table, (*sum(last, ()), *block)) <= (first if len(parts) == 1 else room)
-        if last is not None and fits and last[0][0][:shared] == block[0][:shared]:
-            last.append(block)
-        else:
-            parts.append([block])
-    if len(parts) == 1:
-        return [_Part("", table.rows)]
-    return [_Part(_part_words(part, shared, named=names is not None), sum(part, ())) for part in parts]
-
-
-def _blocks(table: StudyTable, names: int | None) -> list[_Rows]:
-    """Put rows together that agree in so many of the names that they begin with; None leaves each by itself."""
-    if names is None:
-        return [(row,) for row in table.rows]
-    return [tuple(rows) for _, rows in groupby(table.rows, key=lambda row: row[:names])]
-
-
-def _part_words(blocks: Sequence[_Rows], shared: int, *, named: bool) -> str:
-    """Write the names that the blocks of a part share, and that of each unless they are single rows."""
-    above = ", ".join(map(cell_words, blocks[0][0][:shared]))
-    own = " and ".join(cell_words(block[0][shared]) for block in blocks) if named else ""
-    return ", ".join(filter(None, (above, own)))
-
-
-def _height(table: StudyTable, rows: Sequence[tuple[Cell, ...]]) -> float:
-    """Estimate how high rows are, in points."""
-    between = _BETWEEN if table.names > 1 else 2 * _BETWEEN
-    return sum(_LINE * max(map(_line_count, row), default=1) + between for row in rows)
-
-
-def _line_count(cell: Cell) -> int:
-    if not isinstance(cell, Number):
-        return max(1, len(_lines(cell_words(cell), _TEXT)))
-    return 1 + bool(ends_words(cell)) + bool(cell.note)
-
-
-def _heading_height(table: StudyTable) -> float:
-    names = max((len(_lines(heading.name, _HEADING)) for heading in table.headings), default=1)
-    groups = (len(_lines(name, count * _HEADING)) for name, count in table.column_groups())
-    return _LINE * (1 + names + (max(groups, default=0) if table.has_groups else 0))
+def _parts(table: StudyTable) -> list[tuple[tuple[Cell, ...], ...]]:
+    """Cut the rows into tables, between the first names where these have few enough rows."""
+    parts: list[list[tuple[Cell, ...]]] = [[]]
+    for _, block in groupby(table.rows, key=lambda row: row[0]):
+        rows = list(block)
+        if parts[-1] and len(parts[-1]) + len(rows) > _ROWS:
+            parts.append([])
+        for row in rows:
+            if len(parts[-1]) == _ROWS:
+                parts.append([])
+            parts[-1].append(row)
+    return [tuple(part) for part in parts]
 
 
 def _sides(table: StudyTable) -> list[str]:
@@ -166,7 +109,7 @@ def _float(table: StudyTable, title: str, notes: str, label: str) -> list[str]:
         *_rows(table),
         r"\bottomrule",
         r"\end{tabular}}",
-        *([rf"\studynotes{{{escaped(notes)}}}"] if notes else []),
+        rf"{{\studynotes{{{escaped(notes)}}}}}" if notes else "{}",
         r"\end{table*}",
     ]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from edgerift.measure import Interval, MeanInterval
+
 Place: TypeAlias = Literal["evasion", "theft"]
 
 #: What stands where nothing was measured.
@@ -93,6 +95,20 @@ class StudyTable:
             else:
                 found.append((heading.group, 1))
         return found
+
+
+def share_number(share: Interval | float) -> Number:
+    """Write a share in percent, with its interval where it has one."""
+    if isinstance(share, Interval):
+        return Number(100 * share.value, 100 * share.low, 100 * share.high, "share")
+    return Number(100 * share, kind="share")
+
+
+def mean_number(mean: MeanInterval | float) -> Number:
+    """Write a mean with three decimals, with its interval where it has one."""
+    if isinstance(mean, MeanInterval):
+        return Number(mean.value, mean.low, mean.high, decimals=3)
+    return Number(mean, decimals=3)
 
 
 def value_words(number: Number) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edgerift.deploy import Target
 from edgerift.facts import PAPER_ATTACKS, PLAIN, Facts, joint, published_attacks
 from edgerift.facts import readings as of
 from edgerift.harden import published_epsilon
@@ -13,6 +14,7 @@ from edgerift.report.shared._comparisons import (
     asked_words,
     comparisons,
     first_target,
+    paper_target,
     target_words,
     tested_words,
 )
@@ -35,7 +37,7 @@ def victims(found: Facts) -> StudyTable:
     """Make the table of the victims and their clones: of each the seeds that it was compared for."""
     columns = [seeds_column(found), _strength(found), *_errors("QAT"), *_without_images()]
     rows = [
-        _row(found, one, name, (one.title(name),), None if name == PLAIN else PLAIN, "server", without_images=True)
+        _row(found, one, name, (one.title(name),), _base(name), paper_target(found), without_images=True)
         for one in first_target(found)
         for name in one.names
         if not joint(name)
@@ -50,7 +52,7 @@ def victims(found: Facts) -> StudyTable:
         columns,
         rows,
         place="theft",
-        paper=paper_note("server"),
+        paper=paper_note(paper_target(found)),
     )
 
 
@@ -59,7 +61,7 @@ def joint_defences(found: Facts) -> StudyTable:
     """Make the table of the joint defences, each below the defence of the answers that is a part of it."""
     columns = [seeds_column(found), _strength(found), *_errors("QAT with it")]
     rows = [
-        _row(found, one, name, (one.title(name),), base, "server")
+        _row(found, one, name, (one.title(name),), base, paper_target(found))
         for one in first_target(found)
         for name, base in _joint_rows(one)
     ]
@@ -70,7 +72,7 @@ def joint_defences(found: Facts) -> StudyTable:
     title = "Joint defences" + (" (the paper's table IV)" if _has_paper(found) else "")
     return table(
         "joint-defences", title, caption, found, ("Data", "Network", "Victim"), columns, rows, place="theft",
-        paper=paper_note("server"),
+        paper=paper_note(paper_target(found)),
     )  # fmt: skip
 
 
@@ -79,7 +81,7 @@ def targets(found: Facts) -> StudyTable:
     """Make the table of the victims that more than one target has."""
     everywhere = _everywhere(found)
     rows = [
-        _row(found, one, name, (one.target, one.any.runtime, one.title(name)), None if name == PLAIN else PLAIN, "")
+        _row(found, one, name, (one.target, one.any.runtime, one.title(name)), _base(name), one.target)
         for one in comparisons(found)
         for name in one.names
         if name in everywhere
@@ -96,17 +98,22 @@ def places(found: Facts, data: str, original: str) -> tuple[Cell, Cell]:
     return data, original if len(found.study.originals) > 1 else None
 
 
+def _base(name: str) -> str | None:
+    """Name the victim that another one is compared with."""
+    return None if name == PLAIN else PLAIN
+
+
 def _row(
     found: Facts,
     one: Comparison,
     name: str,
     names: tuple[Cell, ...],
     base: str | None,
-    printed: str,
+    printed: Target,
     *,
     without_images: bool = False,
 ) -> Row:
-    """Make a row of a victim; `printed` is the target that the paper's table is of, the row's own if it is empty."""
+    """Make a row of a victim; `printed` is the target of the paper's figures beside ours."""
     seeds = one.seeds(name)
     by_victim = one.facts.by("victim")
     own, other = by_victim[name], None if base is None else by_victim.get(base)
@@ -114,7 +121,7 @@ def _row(
         clones = found.of(of.DATA_FREE_ERROR, data=one.data, original=one.original, control=None)
         own = Facts(found.result, [*own, *clones.where(victim=name, seed=frozenset(seeds))])
         other = other and Facts(found.result, [*other, *clones.where(victim=base)])
-    paper = found.where(source="published", data=one.data, victim=name, target=printed or one.target)
+    paper = found.where(source="published", data=one.data, victim=name, target=printed)
     return Row((*places(found, one.data, one.original), *names), own, len(seeds), other, paper)
 
 
@@ -192,8 +199,8 @@ def _without_images_words(found: Facts) -> str:
         return ""
     theirs = " The paper's MAZE is what the code of DFME runs under that name." if "MAZE" in columns else ""
     return (
-        f" {' and '.join(columns)}: thieves without images, at the published epsilon; "
-        f"{budgets_words(found, columns.values())}.{theirs} What else is not as published is told below the table of "
-        "the thefts without images. Where they were blind, which that table tells, a figure tells of the training only "
-        "as far as the same theft without rounding takes no more."
+        f" {' and '.join(columns)}: data-free attackers, at the published epsilon; "
+        f"{budgets_words(found, columns.values())}.{theirs} Other deviations from the publications are listed below "
+        "the table of data-free extraction. Where an attack was blind, as that table says, its error is evidence about "
+        "the training only if the same attack without rounding extracts no more."
     )

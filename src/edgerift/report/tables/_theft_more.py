@@ -41,7 +41,7 @@ def cost(found: Facts) -> StudyTable:
     caption = (
         "What each victim's defence costs its users, measured. Shipped: all that has to be there for an answer; an "
         "auxiliary network would add its size. Times are medians over single answers on the build's runtime, in the "
-        "process that asks; the original, which nobody ships so, is not timed. Whole answer over plain QAT's: the "
+        "process that asks; the original, which is not deployed, is not timed. Whole answer over plain QAT's: the "
         "median ratio to the plain build's answers in the same moments. l1 (0 to 2) and labels changed "
         "are against the plain QAT build's answers; another seed: between two plain QAT models of different training "
         f"seeds. Calibration error: expected, 15 bins. {tested_words(found)}."
@@ -73,9 +73,7 @@ def searches(found: Facts) -> StudyTable:
     """Make the table of how the strengths of the training were chosen."""
     columns = [
         Column(Heading("chosen", "Strength"), lambda row: _alone(row, of.CHOSEN, kind="strength") or "none"),
-        Column(
-            Heading("tried", "Strength"), lambda row: ", ".join(figure(fact.at) for fact in row.facts.of(of.TRIAL_L1))
-        ),
+        Column(Heading("tried", "Strength"), _tried),
         Column(Heading("of the chosen", "l1"), lambda row: _number(_chosen(row, of.TRIAL_L1), decimals=3)),
         Column(Heading("allowed", "l1"), lambda row: _alone(row, of.ALLOWED_L1, decimals=3)),
         Column(Heading("another seed", "l1"), lambda row: _alone(row, of.FLOOR, decimals=3)),

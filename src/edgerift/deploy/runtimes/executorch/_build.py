@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
@@ -18,13 +18,18 @@ from edgerift.deploy.runtimes.executorch._opening import load_method
 from edgerift.errors import BuildError, first_line
 from edgerift.steps import write_whole
 
+#: Operators that XNNPACK approximates, and ExecuTorch's own kernels compute to the last bit.
+_APPROXIMATE: Final = ("SquareRootConfig", "ReciprocalSquareRootConfig")
+
 
 def compile_program(program: Program, path: Path) -> None:
     """Lower a program to XNNPACK and write the `.pte`; memory is planned for `LARGEST_BATCH` images."""
     with quiet():
+        from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import EdgeCompileConfig, to_edge_transform_and_lower
 
+    chosen = [config for config in ALL_PARTITIONER_CONFIGS if config.__name__ not in _APPROXIMATE]
     with quiet():
         module: Any = executorch_graph(program)
     module = module.to(memory_format=torch.contiguous_format)
@@ -36,7 +41,7 @@ def compile_program(program: Program, path: Path) -> None:
             exported = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
             edge = to_edge_transform_and_lower(
                 exported,
-                partitioner=[XnnpackPartitioner()],
+                partitioner=[XnnpackPartitioner(configs=chosen)],
                 compile_config=EdgeCompileConfig(_check_ir_validity=False),
             )
             written = edge.to_executorch().buffer

@@ -14,12 +14,15 @@ from edgerift.deploy.twins._straight_through import clipped, passing_range, requ
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Real, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
 from edgerift.deploy.twins.onnx.operators._layers import placed_on
+from edgerift.deploy.twins.onnx.operators._layouts import channels_as_asked, channels_second
 from edgerift.deploy.twins.onnx.operators._quantizing import levels_and_scale, weight_levels
 
 
 @OPERATORS.named("QLinearConv")
+@OPERATORS.named("com.microsoft.QLinearConv")
 def _convolve(builder: Builder, node: OnnxNode) -> Value:
     levels, scale, _ = levels_and_scale(builder, node, 0, 1, 2)
+    levels = channels_second(builder, node, levels)
     weight = weight_levels(builder, node, 3, 5, 0)
     grid = builder.grid(node, 6, 7)
     levels, geometry = placed_on(builder, node, levels, weight)
@@ -28,7 +31,7 @@ def _convolve(builder: Builder, node: OnnxNode) -> Value:
     bias = builder.constant(node, 8).float() if node.has(8) else None
     slope = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
     result = builder.call(convolve_levels, levels, weight, bias, factor, slope, geometry, *_bounds(grid))
-    return builder.on_grid(result, grid)
+    return builder.on_grid(channels_as_asked(builder, node, result), grid)
 
 
 @OPERATORS.named("com.microsoft.QGemm")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +15,11 @@ from edgerift.deploy.twins._onnxruntime_kernels import (
     add_fused,
     divide_and_round,
     multiply_levels,
-    pool_and_round,
-    requantize_mean,
 )
 from edgerift.deploy.twins._straight_through import clipped, passing_range
-from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, UntranslatedError, Value
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
-from edgerift.deploy.twins.onnx.operators._pooling import window_of
 from edgerift.deploy.twins.onnx.operators._quantizing import levels_and_scale, rounded
-
-_CHANNELS_LAST: Final = "channels_last"
 
 
 @OPERATORS.named("com.microsoft.QLinearAdd")
@@ -47,30 +42,6 @@ def _operands(builder: Builder, node: OnnxNode) -> tuple[tuple[Any, float, int],
     first = levels_and_scale(builder, node, 0, 1, 2)
     second = levels_and_scale(builder, node, 3, 4, 5)
     return first, second, builder.grid(node, 6, 7)
-
-
-@OPERATORS.named("com.microsoft.QLinearGlobalAveragePool")
-def _global_average(builder: Builder, node: OnnxNode) -> Value:
-    _require_channels_first(node)
-    levels, scale, _ = levels_and_scale(builder, node, 0, 1, 2)
-    grid = builder.grid(node, 3, 4)
-    return builder.on_grid(builder.call(requantize_mean, levels, (scale, grid.scale), True, *_bounds(grid)), grid)
-
-
-@OPERATORS.named("com.microsoft.QLinearAveragePool")
-def _average(builder: Builder, node: OnnxNode) -> Value:
-    _require_channels_first(node)
-    levels, scale, _ = levels_and_scale(builder, node, 0, 1, 2)
-    grid = builder.grid(node, 3, 4)
-    levels, window = window_of(builder, node, levels)
-    scales = (scale, grid.scale)
-    result = builder.call(pool_and_round, levels, window, scales, grid.zero_point, *_bounds(grid))
-    return builder.on_grid(result, grid)
-
-
-def _require_channels_first(node: OnnxNode) -> None:
-    if node.attributes.get(_CHANNELS_LAST, 0):
-        raise UntranslatedError(f"{node} has its channels last")
 
 
 @OPERATORS.named("com.microsoft.QLinearConcat")
@@ -109,6 +80,16 @@ def _sigmoid(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("com.microsoft.QLinearLeakyRelu")
 def _leaky_relu(builder: Builder, node: OnnxNode) -> Value:
     return _looked_up(builder, node, F.leaky_relu, float(node.attributes.get("alpha", 0.01)))
+
+
+@OPERATORS.named("com.microsoft.QLinearWhere")
+def _where(builder: Builder, node: OnnxNode) -> Value:
+    grid = builder.grid(node, 7, 8)
+    parts = []
+    for index in (1, 4):
+        levels, scale, _ = levels_and_scale(builder, node, index, index + 1, index + 2)
+        parts.append(rounded(builder, builder.call(torch.mul, levels, scale), grid))
+    return builder.on_grid(builder.call(torch.where, builder.real(node, 0), *parts), grid)
 
 
 def _looked_up(builder: Builder, node: OnnxNode, function: Callable[..., Tensor], *arguments: float) -> Value:

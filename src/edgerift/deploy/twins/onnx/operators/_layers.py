@@ -1,4 +1,4 @@
-"""Convolutions, matrix products and normalisations in float."""
+"""Convolutions and matrix products in float."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from edgerift.deploy.twins._integer_convolution import Geometry
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Real, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
-from edgerift.deploy.twins.onnx.operators._pointwise import hard_sigmoid
+from edgerift.deploy.twins.onnx.operators._activations import hard_sigmoid
 
 #: The activations that ONNX Runtime fuses into a layer; the numbers after them are the layer's own.
 _ACTIVATIONS: Final[dict[str, Callable[..., Tensor]]] = {
@@ -160,52 +160,6 @@ def _fused_product(builder: Builder, node: OnnxNode) -> Value:
 def product_of(first: Tensor, second: Tensor, scale: float, turned: bool, turns: bool) -> Tensor:
     """Multiply matrices, transposed where that is said, and scale the product."""
     return ((first.mT if turned else first) @ (second.mT if turns else second)) * scale
-
-
-@OPERATORS.named("BatchNormalization")
-def _batch_normalisation(builder: Builder, node: OnnxNode) -> Value:
-    if node.attributes.get("training_mode", 0):
-        raise UntranslatedError(f"{node} is in training mode")
-    scale, bias, mean, variance = (builder.constant(node, index) for index in range(1, 5))
-    epsilon = float(node.attributes.get("epsilon", 1e-5))
-    value: Value = builder.call(F.batch_norm, builder.real(node, 0), mean, variance, scale, bias, False, 0.0, epsilon)
-    return value
-
-
-@OPERATORS.named("LayerNormalization")
-def _layer_normalisation(builder: Builder, node: OnnxNode) -> Value:
-    value, scale = builder.real(node, 0), builder.real(node, 1)
-    bias = builder.real(node, 2) if node.has(2) else None
-    axis, epsilon = int(node.attributes.get("axis", -1)), float(node.attributes.get("epsilon", 1e-5))
-    result: Value = builder.call(layer_normalise, value, scale, bias, axis, epsilon)
-    return result
-
-
-def layer_normalise(value: Tensor, scale: Tensor, bias: Tensor | None, axis: int, epsilon: float) -> Tensor:
-    """Normalise over an axis and all behind it, then scale and shift."""
-    axes = list(range(axis % value.dim(), value.dim()))
-    centred = value - value.mean(axes, keepdim=True)
-    normal = centred / (centred.square().mean(axes, keepdim=True) + epsilon).sqrt() * scale
-    return normal if bias is None else normal + bias
-
-
-@OPERATORS.named("InstanceNormalization")
-def _instance_normalisation(builder: Builder, node: OnnxNode) -> Value:
-    scale, bias = builder.constant(node, 1), builder.constant(node, 2)
-    epsilon = float(node.attributes.get("epsilon", 1e-5))
-    value: Value = builder.call(F.instance_norm, builder.real(node, 0), None, None, scale, bias, True, 0.0, epsilon)
-    return value
-
-
-@OPERATORS.named("GroupNormalization")
-def _group_normalisation(builder: Builder, node: OnnxNode) -> Value:
-    groups, epsilon = int(node.attributes["num_groups"]), float(node.attributes.get("epsilon", 1e-5))
-    scale, bias = (builder.constant(node, index) for index in (1, 2))
-    value = builder.real(node, 0)
-    if builder.source.opset < 21:  # One scale for each group and not for each channel.
-        raise UntranslatedError(f"{node} is of opset {builder.source.opset}; 21 and later are translated")
-    result: Value = builder.call(F.group_norm, value, groups, scale, bias, epsilon)
-    return result
 
 
 def _activated(builder: Builder, node: OnnxNode, result: Real) -> Value:

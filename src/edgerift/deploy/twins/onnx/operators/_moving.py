@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
-
-_MOST_POSITIONS: Final = 2**20
 
 
 def moved(builder: Builder, value: Value, function: Callable[..., Any], *arguments: Any) -> Value:
@@ -179,13 +177,6 @@ def expand(value: Tensor, shape: Tensor) -> Tensor:
     return value.expand(torch.broadcast_shapes(value.shape, tuple(int(extent) for extent in shape.tolist())))
 
 
-@OPERATORS.named("DepthToSpace")
-def _depth_to_space(builder: Builder, node: OnnxNode) -> Value:
-    if node.attributes.get("mode", "DCR") != "CRD":
-        raise UntranslatedError(f"{node} has the mode DCR")
-    return moved(builder, builder.value(node, 0), F.pixel_shuffle, int(node.attributes["blocksize"]))
-
-
 @OPERATORS.named("Pad")
 def _pad(builder: Builder, node: OnnxNode) -> Value:
     value, mode = builder.value(node, 0), str(node.attributes.get("mode", "constant"))
@@ -207,42 +198,3 @@ def pad(value: Tensor, pads: tuple[int, ...], axes: tuple[int, ...] | None, mode
     while ordered and ordered[-2:] == [0, 0]:  # The other modes take the last dimensions alone.
         ordered = ordered[:-2]
     return F.pad(value, ordered, {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}[mode])
-
-
-@OPERATORS.named("Shape")
-def _shape(builder: Builder, node: OnnxNode) -> Value:
-    value = builder.value(node, 0)
-    start, end = int(node.attributes.get("start", 0)), node.attributes.get("end")
-    inner = value.node if isinstance(value, Levels) else value
-    result: Value = builder.call(shape_of, inner, start, None if end is None else int(end))
-    return result
-
-
-def shape_of(value: Tensor, start: int, end: int | None) -> Tensor:
-    """The extents of a tensor, as a tensor."""
-    return torch.tensor(list(value.shape)[start:end], dtype=torch.int64)
-
-
-@OPERATORS.named("Constant")
-def _constant(builder: Builder, node: OnnxNode) -> Value:
-    for name in ("value", "value_float", "value_int", "value_floats", "value_ints"):
-        if name in node.attributes:
-            given = node.attributes[name]
-            kind = torch.float32 if "float" in name else torch.int64
-            return given if isinstance(given, Tensor) else torch.tensor(given, dtype=kind)
-    raise UntranslatedError(f"{node} holds no tensor of numbers")
-
-
-@OPERATORS.named("ConstantOfShape")
-def _constant_of_shape(builder: Builder, node: OnnxNode) -> Value:
-    value = node.attributes.get("value", torch.zeros(1))
-    shape = [int(extent) for extent in builder.constant(node, 0).tolist()]
-    return builder.call(torch.Tensor.expand, value, shape) if shape else value.reshape([])  # type: ignore[no-any-return]
-
-
-@OPERATORS.named("Range")
-def _range(builder: Builder, node: OnnxNode) -> Value:
-    start, end, step = (builder.constant(node, index).item() for index in range(3))
-    if step == 0 or (end - start) / step > _MOST_POSITIONS:
-        raise UntranslatedError(f"{node} counts from {start} to {end} by {step}")
-    return torch.arange(start, end, step, dtype=builder.constant(node, 0).dtype)

@@ -27,6 +27,12 @@ _PLAIN: Final[dict[str, Callable[..., Tensor]]] = {
     "Floor": torch.floor,
     "Ceil": torch.ceil,
     "Erf": torch.erf,
+    "Sign": torch.sign,
+    "Round": torch.round,
+    "Sin": torch.sin,
+    "Cos": torch.cos,
+    "Softsign": F.softsign,
+    "IsNaN": torch.isnan,
     "Softplus": F.softplus,
     "Mish": F.mish,
     "HardSwish": F.hardswish,
@@ -42,6 +48,7 @@ _PLAIN: Final[dict[str, Callable[..., Tensor]]] = {
     "GreaterOrEqual": torch.ge,
     "And": torch.logical_and,
     "Or": torch.logical_or,
+    "Xor": torch.logical_xor,
     "Where": torch.where,
 }
 
@@ -64,77 +71,6 @@ def _divide(builder: Builder, node: OnnxNode) -> Value:
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Divide; whole numbers towards zero."""
     return torch.div(numerator, denominator, rounding_mode=None if numerator.is_floating_point() else "trunc")
-
-
-@OPERATORS.named("PRelu")
-def _prelu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(sloped, builder.real(node, 0), builder.real(node, 1))
-    return value
-
-
-def sloped(value: Tensor, slope: Tensor) -> Tensor:
-    """Multiply what is below zero by a slope that broadcasts."""
-    return torch.where(value < 0, value * slope, value)
-
-
-@OPERATORS.named("LeakyRelu")
-def _leaky_relu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(F.leaky_relu, builder.real(node, 0), float(node.attributes.get("alpha", 0.01)))
-    return value
-
-
-@OPERATORS.named("Elu")
-def _elu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(F.elu, builder.real(node, 0), float(node.attributes.get("alpha", 1.0)))
-    return value
-
-
-@OPERATORS.named("HardSigmoid")
-def _hard_sigmoid(builder: Builder, node: OnnxNode) -> Value:
-    slope, offset = float(node.attributes.get("alpha", 0.2)), float(node.attributes.get("beta", 0.5))
-    value: Value = builder.call(hard_sigmoid, builder.real(node, 0), slope, offset)
-    return value
-
-
-def hard_sigmoid(value: Tensor, slope: float, offset: float) -> Tensor:
-    """Compute `clip(slope * value + offset, 0, 1)`."""
-    return (value * slope + offset).clamp(0.0, 1.0)
-
-
-@OPERATORS.named("Gelu")
-@OPERATORS.named("com.microsoft.Gelu")
-def _gelu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(gelu, builder.real(node, 0), str(node.attributes.get("approximate", "none")))
-    return value
-
-
-@OPERATORS.named("com.microsoft.BiasGelu")
-def _bias_gelu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(gelu, builder.call(torch.add, *builder.reals(node)), "none")
-    return value
-
-
-@OPERATORS.named("com.microsoft.FastGelu")
-def _fast_gelu(builder: Builder, node: OnnxNode) -> Value:
-    given = builder.reals(node)
-    value: Value = builder.call(gelu, given[0] if len(given) == 1 else builder.call(torch.add, *given), "tanh")
-    return value
-
-
-def gelu(value: Tensor, approximate: str) -> Tensor:
-    """Compute GELU, exactly or by its approximation with tanh."""
-    return F.gelu(value, approximate=approximate)
-
-
-@OPERATORS.named("com.microsoft.QuickGelu")
-def _quick_gelu(builder: Builder, node: OnnxNode) -> Value:
-    value: Value = builder.call(quick_gelu, builder.real(node, 0), float(node.attributes.get("alpha", 1.702)))
-    return value
-
-
-def quick_gelu(value: Tensor, slope: float) -> Tensor:
-    """Compute `value * sigmoid(slope * value)`."""
-    return value * torch.sigmoid(slope * value)
 
 
 @OPERATORS.named("Clip")
@@ -171,6 +107,19 @@ def _maximum(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("Sum")
 def _sum(builder: Builder, node: OnnxNode) -> Value:
     value: Value = functools.reduce(functools.partial(builder.call, torch.add), builder.reals(node))
+    return value
+
+
+@OPERATORS.named("Mean")
+def _mean(builder: Builder, node: OnnxNode) -> Value:
+    value: Value = builder.call(torch.div, _sum(builder, node), len(node.inputs))
+    return value
+
+
+@OPERATORS.named("Mod")
+def _remainder(builder: Builder, node: OnnxNode) -> Value:
+    function = torch.fmod if node.attributes.get("fmod", 0) else torch.remainder
+    value: Value = builder.call(function, *builder.reals(node))
     return value
 
 

@@ -1,18 +1,17 @@
-"""Pooling and means, on real values; a maximum also on levels."""
+"""Pooling and resizing, on real values; a maximum also on levels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
 from edgerift.deploy.twins.onnx.operators._layers import padded
-from edgerift.deploy.twins.onnx.operators._moving import axes_of, moved
+from edgerift.deploy.twins.onnx.operators._moving import moved
 
 _MAXIMA: Final[dict[int, Callable[..., Tensor]]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _MEANS: Final[dict[int, Callable[..., Tensor]]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -99,52 +98,6 @@ def _global_maximum(builder: Builder, node: OnnxNode) -> Value:
 def global_maximum(value: Tensor) -> Tensor:
     """Take the maximum of all that follows the channels."""
     return value.amax(tuple(range(2, value.dim())), keepdim=True)
-
-
-@OPERATORS.named("ReduceMean")
-def _mean(builder: Builder, node: OnnxNode) -> Value:
-    return _reduced(builder, node, torch.mean)
-
-
-@OPERATORS.named("ReduceSum")
-def _sum(builder: Builder, node: OnnxNode) -> Value:
-    return _reduced(builder, node, torch.sum)
-
-
-@OPERATORS.named("ReduceMax")
-def _most(builder: Builder, node: OnnxNode) -> Value:
-    return _reduced(builder, node, torch.amax)
-
-
-@OPERATORS.named("ReduceMin")
-def _least(builder: Builder, node: OnnxNode) -> Value:
-    return _reduced(builder, node, torch.amin)
-
-
-@OPERATORS.named("ReduceProd")
-def _multiplied(builder: Builder, node: OnnxNode) -> Value:
-    return _reduced(builder, node, product)
-
-
-def product(value: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:
-    """Multiply over dimensions."""
-    for axis in sorted((axis % value.dim() for axis in axes), reverse=True):
-        value = value.prod(axis, keepdim=keepdim)
-    return value
-
-
-def _reduced(builder: Builder, node: OnnxNode, function: Callable[..., Tensor]) -> Value:
-    axes = axes_of(builder, node)
-    if not axes and node.attributes.get("noop_with_empty_axes", 0):
-        return builder.value(node, 0)
-    keeps = bool(node.attributes.get("keepdims", 1))
-    result: Value = builder.call(reduce, function, builder.real(node, 0), axes or (), keeps)
-    return result
-
-
-def reduce(function: Callable[..., Tensor], value: Tensor, axes: tuple[int, ...], keeps: bool) -> Tensor:
-    """Reduce dimensions by a function; all where none is named."""
-    return function(value, axes or tuple(range(value.dim())), keeps)
 
 
 @OPERATORS.named("Resize")

@@ -6,11 +6,16 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from edgerift.facts import Facts
 from edgerift.measure import ReliabilityBin
-from edgerift.report.shared._plots import INK, SOFT_INK, WIDTH, Look, new_figure, png, written
+from edgerift.report.figures._registry import Chart, study_figure
+from edgerift.report.shared._comparisons import lone
+from edgerift.report.shared._plots import INK, SOFT_INK, WIDTH, Look, looks, new_figure, written
+from edgerift.report.shared._words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLUMNS: Final = 4
 _LARGEST: Final = 110.0
@@ -21,12 +26,37 @@ _TICKS: Final = (0, 25, 50, 75, 100)
 
 
 class Reliability(NamedTuple):
-    """The bins of one victim's answers, its name, how it looks, and the expected calibration error in [0, 1]."""
+    """The bins of one victim's answers, its name, and how it looks."""
 
     title: str
     look: Look
     bins: Sequence[ReliabilityBin]
-    calibration_error: float
+
+
+@study_figure(
+    "reliability",
+    75,
+    "Confidence and accuracy of the answers",
+    "The cost of a defence to users who rely on the probabilities: on the dashed line, confidence equals accuracy. "
+    "Test images in 15 bins of the highest probability; a dot's area grows with the images it stands for. ECE: "
+    "expected calibration error.",
+    place="theft",
+    beside="answers",
+)
+def reliability(found: Facts) -> Chart | None:
+    """Draw the calibration of every victim of a lone comparison."""
+    hardening = lone(found)
+    if hardening is None:
+        return None
+    look = looks(tuple(hardening.victim))
+    shown = [Reliability(part.title, look[name], part.reliability) for name, part in hardening.victim.items()]
+    return Chart(lambda _: draw_reliability(shown), lambda _: reliability_words(shown))
+
+
+def reliability_words(shown: Sequence[Reliability]) -> str:
+    """Give each victim's calibration error."""
+    errors = (f"{one.title} {percent(calibration_error(one.bins))}" for one in shown)
+    return f"Expected calibration errors: {'; '.join(errors)}."
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
@@ -40,7 +70,7 @@ def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     return round(gaps / images, 12) if images else 0.0
 
 
-def reliability_png(shown: Sequence[Reliability]) -> bytes:
+def draw_reliability(shown: Sequence[Reliability]) -> Figure:
     """Draw accuracy over confidence, a panel for each.
 
     A dot's area grows with the images it stands for; its line is how far sure and right are apart.
@@ -57,9 +87,9 @@ def reliability_png(shown: Sequence[Reliability]) -> bytes:
     for place, one in enumerate(axes[: len(shown)]):
         if place + columns >= len(shown):
             one.tick_params(labelbottom=True)
-    figure.supxlabel("how sure the answers are: the highest probability (%)", fontsize=8.5, color=SOFT_INK)
-    figure.supylabel("how many are right (%)", fontsize=8.5, color=SOFT_INK)
-    return png(figure)
+    figure.supxlabel("confidence: the highest probability (%)", fontsize=8.5, color=SOFT_INK)
+    figure.supylabel("accuracy (%)", fontsize=8.5, color=SOFT_INK)
+    return figure
 
 
 def _panel(axes: Axes, shown: Reliability) -> None:
@@ -73,7 +103,7 @@ def _panel(axes: Axes, shown: Reliability) -> None:
     axes.vlines(sure, sure, right, color=shown.look.colour, linewidth=1.4, alpha=0.45, zorder=2)
     sizes = [_SMALLEST + _LARGEST * one.images / most for one in filled]
     dots = axes.scatter(sure, right, s=sizes, color=shown.look.colour, edgecolors="white", linewidths=0.8, zorder=3)
-    dots.set_label(f"ECE {100 * shown.calibration_error:.1f} %")
+    dots.set_label(f"ECE {100 * calibration_error(shown.bins):.1f} %")
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, fontsize=8.5, labelcolor=SOFT_INK,
         handlelength=0.9, handletextpad=0.4, scatteryoffsets=[0.5], borderpad=0.2, borderaxespad=0.15,

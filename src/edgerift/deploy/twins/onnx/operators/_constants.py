@@ -1,0 +1,64 @@
+"""Operators that make constants, of what is stored or of the extents of another tensor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
+from edgerift.deploy.twins.onnx._graph import OnnxNode
+
+_MOST_POSITIONS: Final = 2**20
+
+
+@OPERATORS.named("Shape")
+def _shape(builder: Builder, node: OnnxNode) -> Value:
+    value = builder.value(node, 0)
+    start, end = int(node.attributes.get("start", 0)), node.attributes.get("end")
+    inner = value.node if isinstance(value, Levels) else value
+    result: Value = builder.call(shape_of, inner, start, None if end is None else int(end))
+    return result
+
+
+def shape_of(value: Tensor, start: int, end: int | None) -> Tensor:
+    """The extents of a tensor, as a tensor."""
+    return torch.tensor(list(value.shape)[start:end], dtype=torch.int64)
+
+
+@OPERATORS.named("Constant")
+def _constant(builder: Builder, node: OnnxNode) -> Value:
+    for name in ("value", "value_float", "value_int", "value_floats", "value_ints"):
+        if name in node.attributes:
+            given = node.attributes[name]
+            kind = torch.float32 if "float" in name else torch.int64
+            return given if isinstance(given, Tensor) else torch.tensor(given, dtype=kind)
+    raise UntranslatedError(f"{node} holds no tensor of numbers")
+
+
+@OPERATORS.named("ConstantOfShape")
+def _constant_of_shape(builder: Builder, node: OnnxNode) -> Value:
+    value = node.attributes.get("value", torch.zeros(1))
+    shape = [int(extent) for extent in builder.constant(node, 0).tolist()]
+    return builder.call(torch.Tensor.expand, value, shape) if shape else value.reshape([])  # type: ignore[no-any-return]
+
+
+@OPERATORS.named("Range")
+def _range(builder: Builder, node: OnnxNode) -> Value:
+    start, end, step = (builder.constant(node, index).item() for index in range(3))
+    if step == 0 or (end - start) / step > _MOST_POSITIONS:
+        raise UntranslatedError(f"{node} counts from {start} to {end} by {step}")
+    return torch.arange(start, end, step, dtype=builder.constant(node, 0).dtype)
+
+
+@OPERATORS.named("Size")
+def _size(builder: Builder, node: OnnxNode) -> Value:
+    value = builder.value(node, 0)
+    result: Value = builder.call(size_of, value.node if isinstance(value, Levels) else value)
+    return result
+
+
+def size_of(value: Tensor) -> Tensor:
+    """The number of elements, as a tensor."""
+    return torch.tensor(value.numel(), dtype=torch.int64)

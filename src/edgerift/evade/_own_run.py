@@ -113,11 +113,12 @@ def _answered(
     with users_code(whose, f"as {CALL}", InputError), torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.default_generator.manual_seed(attack.seed)
         answer = function(models, pixels, classes, epsilon=attack.epsilon, steps=attack.steps, seed=attack.seed)
-    if isinstance(answer, np.ndarray):
+    if isinstance(answer, np.ndarray) and answer.dtype in ("uint8", "float16", "float32", "float64"):
         answer = torch.from_numpy(np.ascontiguousarray(answer))
     if not isinstance(answer, Tensor) or answer.shape != images.shape:
         given = f"shape {list(answer.shape)}" if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
-        raise InputError(f"{whose} answered {given}; needed: the attacked images, {list(images.shape)}")
+        needed = f"the attacked images {list(images.shape)}, uint8 or float in [0,1]"
+        raise InputError(f"{whose} answered {given}; needed: {needed}")
     made = whole_levels(answer, f"the images of {whose}").images
     require_box(made, images, attack.epsilon, f"the images of {whose}")
     return made

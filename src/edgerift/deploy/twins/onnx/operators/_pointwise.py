@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from edgerift.deploy.twins._integer_twin import rounded_root
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
 
@@ -18,7 +19,7 @@ _PLAIN: Final[dict[str, Callable[..., Tensor]]] = {
     "Relu": torch.relu,
     "Sigmoid": torch.sigmoid,
     "Tanh": torch.tanh,
-    "Sqrt": torch.sqrt,
+    "Sqrt": rounded_root,
     "Exp": torch.exp,
     "Log": torch.log,
     "Neg": torch.neg,

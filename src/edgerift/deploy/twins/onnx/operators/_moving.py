@@ -190,11 +190,24 @@ def _pad(builder: Builder, node: OnnxNode) -> Value:
 
 def pad(value: Tensor, pads: tuple[int, ...], axes: tuple[int, ...] | None, mode: str, filled: float) -> Tensor:
     """Add values at the ends of dimensions: `pads` has all beginnings, then all ends."""
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise UntranslatedError(f"padding of the mode {mode} has no translation")
     named = range(value.dim()) if axes is None else [axis % value.dim() for axis in axes]
     ends = {axis: (pads[index], pads[index + len(named)]) for index, axis in enumerate(named)}
     ordered = [amount for axis in reversed(range(value.dim())) for amount in ends.get(axis, (0, 0))]
     if mode == "constant":
         return F.pad(value, ordered, "constant", filled)
-    while ordered and ordered[-2:] == [0, 0]:  # The other modes take the last dimensions alone.
-        ordered = ordered[:-2]
-    return F.pad(value, ordered, {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}[mode])
+    for axis, (before, after) in ends.items():
+        places = _outside(torch.arange(-before, value.shape[axis] + after), value.shape[axis], mode)
+        value = value.index_select(axis, places.to(value.device))
+    return value
+
+
+def _outside(places: Tensor, extent: int, mode: str) -> Tensor:
+    """Where a dimension is read for places before and behind it."""
+    if mode == "wrap":
+        return places % extent
+    if mode == "edge":
+        return places.clamp(0, extent - 1)
+    period = max(1, 2 * (extent - 1))
+    return torch.minimum(places % period, -places % period)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, Value
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
+
+_MODES: Final = ("constant", "reflect", "edge", "wrap")
 
 
 def moved(builder: Builder, value: Value, function: Callable[..., Any], *arguments: Any) -> Value:
@@ -180,6 +182,8 @@ def expand(value: Tensor, shape: Tensor) -> Tensor:
 @OPERATORS.named("Pad")
 def _pad(builder: Builder, node: OnnxNode) -> Value:
     value, mode = builder.value(node, 0), str(node.attributes.get("mode", "constant"))
+    if mode not in _MODES:
+        raise UntranslatedError(f"{node} has the mode {mode}; {', '.join(_MODES)} are translated")
     pads = _whole(builder.constant(node, 1)) if node.has(1) else node.ints("pads", ())
     axes = axes_of(builder, node, 3) if node.has(3) else None
     filled = builder.number(node, 2, float(node.attributes.get("value", 0.0)))
@@ -190,8 +194,6 @@ def _pad(builder: Builder, node: OnnxNode) -> Value:
 
 def pad(value: Tensor, pads: tuple[int, ...], axes: tuple[int, ...] | None, mode: str, filled: float) -> Tensor:
     """Add values at the ends of dimensions: `pads` has all beginnings, then all ends."""
-    if mode not in ("constant", "reflect", "edge", "wrap"):
-        raise UntranslatedError(f"padding of the mode {mode} has no translation")
     named = range(value.dim()) if axes is None else [axis % value.dim() for axis in axes]
     ends = {axis: (pads[index], pads[index + len(named)]) for index, axis in enumerate(named)}
     ordered = [amount for axis in reversed(range(value.dim())) for amount in ends.get(axis, (0, 0))]

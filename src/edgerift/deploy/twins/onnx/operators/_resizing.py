@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -59,7 +60,7 @@ def resize_nearest(value: Tensor, place: str, rounding: str, scales: Sequence[fl
     """Take the nearest number of each dimension behind the batch."""
     for axis in range(1, value.dim()):
         extent = value.shape[axis]
-        made = sizes[axis] if sizes else int(extent * scales[axis])
+        made = sizes[axis] if sizes else int(np.float32(scales[axis]) * np.float32(extent))
         if made == extent and (sizes or scales[axis] == 1):
             continue
         scale = made / extent if sizes else scales[axis]

@@ -146,6 +146,21 @@ CASES = [
         {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
         inputs=("x", "", "scales"),
     ),
+    *(
+        Case(
+            "Resize",
+            {"sizes": _whole(2, 4, 9, 5)},
+            {"mode": "nearest", "coordinate_transformation_mode": place, "nearest_mode": rounding},
+            inputs=("x", "", "", "sizes"),
+        )
+        for place in ("half_pixel", "asymmetric", "align_corners")
+        for rounding in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+    ),
+    Case("Resize", {"scales": np.float32([1, 2, 2, 1])}, {"mode": "nearest"}, inputs=("x", "", "scales")),
+    Case("Resize", {"scales": np.float32([1, 2, 2, 1])}, {"mode": "linear"}, inputs=("x", "", "scales")),
+    Case("Resize", {"scales": np.float32([1, 1, 2, 3])}, opset=10),
+    Case("Upsample", {"scales": np.float32([1, 1, 2, 3])}, opset=9),
+    *(Case("Pad", {"pads": _whole(0, 1, 2, 0, 0, 2, 1, 0)}, {"mode": mode}) for mode in ("reflect", "edge", "wrap")),
     Case("Cast", attributes={"to": 10}),
 ]
 

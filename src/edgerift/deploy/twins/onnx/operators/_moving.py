@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, Value
+from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._graph import OnnxNode
+
+_MODES: Final = ("constant", "reflect", "edge", "wrap")
 
 
 def moved(builder: Builder, value: Value, function: Callable[..., Any], *arguments: Any) -> Value:
@@ -180,6 +182,8 @@ def expand(value: Tensor, shape: Tensor) -> Tensor:
 @OPERATORS.named("Pad")
 def _pad(builder: Builder, node: OnnxNode) -> Value:
     value, mode = builder.value(node, 0), str(node.attributes.get("mode", "constant"))
+    if mode not in _MODES:
+        raise UntranslatedError(f"{node} has the mode {mode}; {', '.join(_MODES)} are translated")
     pads = _whole(builder.constant(node, 1)) if node.has(1) else node.ints("pads", ())
     axes = axes_of(builder, node, 3) if node.has(3) else None
     filled = builder.number(node, 2, float(node.attributes.get("value", 0.0)))
@@ -195,6 +199,17 @@ def pad(value: Tensor, pads: tuple[int, ...], axes: tuple[int, ...] | None, mode
     ordered = [amount for axis in reversed(range(value.dim())) for amount in ends.get(axis, (0, 0))]
     if mode == "constant":
         return F.pad(value, ordered, "constant", filled)
-    while ordered and ordered[-2:] == [0, 0]:  # The other modes take the last dimensions alone.
-        ordered = ordered[:-2]
-    return F.pad(value, ordered, {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}[mode])
+    for axis, (before, after) in ends.items():
+        places = _outside(torch.arange(-before, value.shape[axis] + after), value.shape[axis], mode)
+        value = value.index_select(axis, places.to(value.device))
+    return value
+
+
+def _outside(places: Tensor, extent: int, mode: str) -> Tensor:
+    """Where a dimension is read for places before and behind it."""
+    if mode == "wrap":
+        return places % extent
+    if mode == "edge":
+        return places.clamp(0, extent - 1)
+    period = max(1, 2 * (extent - 1))
+    return torch.minimum(places % period, -places % period)

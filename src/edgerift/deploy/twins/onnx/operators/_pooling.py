@@ -1,4 +1,4 @@
-"""Pooling and resizing, on real values; a maximum also on levels."""
+"""Pooling, on real values; a maximum also on levels."""
 
 from __future__ import annotations
 
@@ -98,37 +98,3 @@ def _global_maximum(builder: Builder, node: OnnxNode) -> Value:
 def global_maximum(value: Tensor) -> Tensor:
     """Take the maximum of all that follows the channels."""
     return value.amax(tuple(range(2, value.dim())), keepdim=True)
-
-
-@OPERATORS.named("Resize")
-def _resize(builder: Builder, node: OnnxNode) -> Value:
-    mode = str(node.attributes.get("mode", "nearest"))
-    place = str(node.attributes.get("coordinate_transformation_mode", "half_pixel"))
-    rounding = str(node.attributes.get("nearest_mode", "round_prefer_floor"))
-    if (mode, place, rounding) == ("nearest", "asymmetric", "floor"):
-        kind, corners = "nearest", None
-    elif mode == "linear" and place in ("half_pixel", "pytorch_half_pixel", "align_corners"):
-        kind, corners = "bilinear", place == "align_corners"
-    else:
-        raise UntranslatedError(f"{node} has the mode {mode}, {place}, {rounding}")
-    scales = _whole(builder, node, 2)
-    sizes = _whole(builder, node, 3)
-    value = builder.value(node, 0)
-    if isinstance(value, Levels) and kind != "nearest":
-        raise UntranslatedError(f"{node} interpolates 8-bit integers")
-    return moved(builder, value, resize, kind, corners, scales[2:], sizes[2:])
-
-
-def _whole(builder: Builder, node: OnnxNode, index: int) -> tuple[float, ...]:
-    return tuple(builder.constant(node, index).flatten().tolist()) if node.has(index) else ()
-
-
-def resize(
-    value: Tensor, kind: str, corners: bool | None, scales: tuple[float, ...], sizes: tuple[float, ...]
-) -> Tensor:
-    """Resize height and width by factors, or to sizes."""
-    if sizes:
-        return F.interpolate(value, size=[int(size) for size in sizes], mode=kind, align_corners=corners)
-    return F.interpolate(
-        value, scale_factor=list(scales), mode=kind, align_corners=corners, recompute_scale_factor=False
-    )

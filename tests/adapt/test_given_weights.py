@@ -13,7 +13,7 @@ from edgerift import images, zoo
 from edgerift.adapt import GivenOriginal, given_original, misread, open_original
 from edgerift.deploy import twin_scores
 from edgerift.errors import ModelError
-from edgerift.images import ImagesSettings, to_float
+from edgerift.images import ImagesSettings, in_channels, to_float
 from edgerift.measure import Rate, accuracy
 from edgerift.settings import canonical_json
 from edgerift.specification import Specification, spelled
@@ -77,7 +77,7 @@ def test_a_wrong_specification_is_found_out(weights, splits):
     network.load_state_dict(torch.load(weights, weights_only=True))
     asked = torch.linspace(0, len(splits.validation) - 1, found.accuracy.trials).long()
     chosen = splits.validation.select(asked)
-    right = network(to_float(chosen.images) * 255).argmax(1) == chosen.labels
+    right = network(to_float(in_channels(chosen.images, 3)) * 255).argmax(1) == chosen.labels
     assert found.accuracy.successes == int(right.sum())
     assert misread(zoo.create("lenet", 10, size=12), splits.validation) is None
 

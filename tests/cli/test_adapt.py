@@ -172,7 +172,10 @@ def test_a_network_of_ones_own_goes_the_whole_way(run, own, tmp_path):
 @pytest.mark.parametrize(
     ("factory", "text"),
     [
-        ("cumulated", "operator 'aten.cumsum.default' (node 'cumsum') cannot be quantized for target 'mobile'"),
+        (
+            "cumulated",
+            "operator 'aten.cumsum.default' (node 'cumsum' in layer 'body') cannot be quantized for target 'mobile'",
+        ),
         ("branch", "cannot be exported"),
         ("fin", "unknown factory of module own_networks 'fin'; did you mean 'fine'?"),
     ],

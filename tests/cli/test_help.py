@@ -156,7 +156,7 @@ def test_help_fits_the_terminal(run, monkeypatch, columns, widest):
             "--runtime is 'z'; it must be executorch, onnxruntime or inductor;",
         ),
         (["train"], "train needs --out DIR; `edgerift train --help` lists the options"),
-        (["card"], "card needs FOLDER;"),
+        (["card"], "give a folder that `edgerift adapt --out` wrote, or both --original and --build"),
         (["train", "--out"], "--out needs a value: --out DIR;"),
         (["replay", "a", "b"], "replay does not take the argument 'b';"),
     ],

@@ -19,9 +19,9 @@ _KIBIBYTE: Final = 1024
 
 
 class InspectCommand(Command):
-    """Show what a build's file is, whichever tool made it.
+    """Show what a build file contains.
 
-    Its input and output, the operators that the runtime computes, the share of integer kernels, and whether the file
+    Works for files of any tool: their input and output, the operators that the runtime computes, the share of integer kernels, and whether the file
     gives an exact differentiable twin, and why not.
     """
 

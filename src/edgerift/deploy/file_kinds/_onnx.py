@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from edgerift.deploy.runtimes.onnxruntime._described import describe_model
 from edgerift.deploy.twins.onnx._files import model_of, whole_model
 from edgerift.deploy.twins.onnx._module import onnx_module
@@ -27,4 +29,12 @@ def open_onnx(content: bytes, output: str) -> FileNetwork:
     return FileNetwork(module, described.specification, size)
 
 
-FILE_KINDS.register("onnx", FileKind(".onnx", open_onnx, whole_model))
+def pack_onnx(path: Path) -> bytes:
+    """Read a file with the weights beside it; raises `ModelError` for what cannot be read."""
+    try:
+        return whole_model(path)
+    except BuildError as error:
+        raise ModelError(str(error)) from None
+
+
+FILE_KINDS.register("onnx", FileKind(".onnx", open_onnx, pack_onnx))

@@ -64,7 +64,7 @@ def test_a_pair_of_files_is_audited_with_the_twin_of_its_own_file(
 
 def test_a_build_without_a_twin_is_attacked_through_its_answers(run: Any, files: Path, tmp_path: Path) -> None:
     model = onnx.load(files / "int8.onnx")
-    model.graph.node.append(onnx.helper.make_node("LpNormalization", ["scores"], ["unit"], name="length"))
+    model.graph.node.append(onnx.helper.make_node("Shrink", ["scores"], ["unit"], name="thrifty", lambd=0.0))
     model.graph.output[0].name = "unit"
     shutil.copytree(files, tmp_path / "files")
     onnx.save(model, tmp_path / "files" / "unit.onnx")
@@ -74,7 +74,7 @@ def test_a_build_without_a_twin_is_attacked_through_its_answers(run: Any, files:
     assert document["pair"]["gradients"] == "answers"
     flags = {flag["name"]: flag for flag in document["pair"]["flags"]}
     assert flags["pair-build"]["level"] == "warning"
-    assert "LpNormalization 'length'" in flags["pair-build"]["seen"]
+    assert "Shrink 'thrifty'" in flags["pair-build"]["seen"]
     assert document["evasion"]["fidelity_clean"] is None
 
 

@@ -93,7 +93,7 @@ CASES = [
         domain="com.microsoft",
     ),
     Case("LRN", attributes={"size": 3, "alpha": 0.5}),
-    Case("LRN", attributes={"size": 2, "bias": 2.0}),
+    Case("LRN", attributes={"size": 5, "bias": 2.0}),
     Case("LpNormalization", attributes={"p": 1, "axis": 1}),
     Case("LpNormalization"),
     Case("MaxPool", attributes=_PADS),

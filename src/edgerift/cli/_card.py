@@ -24,10 +24,10 @@ from edgerift.steps import Progress, write_whole
 
 
 class CardCommand(Command):
-    """Measure the models in a folder of `edgerift adapt` again, or a build of another tool.
+    """Measure original and builds again, or a given pair.
 
-    Tests the original, the program and every build on the test images of --data and writes FOLDER/card.json. With
-    --original and --build these two are compared and no file is written.
+    Tests the original, the program and every build of a folder of `edgerift adapt` on the test images of --data and
+    writes FOLDER/card.json. With --original and --build these two are compared and no file is written.
     """
 
     example: ClassVar[str] = "edgerift card adapted --data cifar10"
@@ -43,7 +43,7 @@ class CardCommand(Command):
     model: Annotated[str | None, Shown(group="model")] = None
     """architecture of the weights in --original"""
     input: Annotated[str | None, INPUT] = None
-    """what the file of --original takes and answers"""
+    """what --original takes and answers"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""

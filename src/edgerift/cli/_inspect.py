@@ -21,8 +21,8 @@ _KIBIBYTE: Final = 1024
 class InspectCommand(Command):
     """Show what a build file contains.
 
-    Works for files of any tool: their input and output, the operators that the runtime computes, the share of integer kernels, and whether the file
-    gives an exact differentiable twin, and why not.
+    Its input and output, the operators that the runtime computes, the share of integer kernels, and whether the file
+    gives an exact differentiable twin, and why not. The file may come from any tool.
     """
 
     example: ClassVar[str] = "edgerift inspect int8.onnx"

@@ -38,7 +38,7 @@ class OriginalOptions(Settings):
         ),
     ] = None
     input: Annotated[str | None, INPUT] = None
-    """what the file of --original takes and answers"""
+    """what --original takes and answers"""
     stem: Annotated[Literal["small", "imagenet"], Shown(advanced=True)] = "small"
     """first layers: for small images, or those for ImageNet"""
     channels: Annotated[Literal[1, 3], Shown(advanced=True)] = 3

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins.onnx._graph import OnnxGraph, OnnxNode
-from edgerift.deploy.twins.onnx._measured import UntranslatedError
+from edgerift.deploy.twins.onnx._measured import UntranslatedError as UntranslatedError
 from edgerift.settings import Registry
 
 _RANGES: Final = {

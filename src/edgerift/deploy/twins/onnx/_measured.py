@@ -21,6 +21,10 @@ class UntranslatedError(ModelError):
 class Measured(TorchDispatchMode):
     """Compute each step without numbers first, and refuse one whose result would be too large."""
 
+    def __init__(self) -> None:
+        """Start outside of any step."""
+        super().__init__()  # type: ignore[no-untyped-call]
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Refuse or compute one step."""
         kwargs = kwargs or {}

@@ -20,7 +20,7 @@ def test_it_is_audited_with_trust_and_its_findings_replay(run, given, tmp_path):
     own = ("--attack", f"{OWN}:pursue", "--attack", "pgd", "--out", tmp_path / "out")
     refused = run(*given, *own).line()
     assert "is code that the audit would import and run; pass --trust" in refused
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "audit.json").exists()
     assert run(*given, "--trust", *own).code == 1
     audit = read_audit(tmp_path / "out")
     assert audit.evasion.main_attack == "pursue"

@@ -109,7 +109,7 @@ def test_a_description_names_the_file_s_content_and_a_changed_file_is_not_run(tm
     file.write_bytes(FILE.read_bytes())
     first = own_attack(f"{file}:corners", trust=True, epsilon=4)
     file.write_bytes(FILE.read_bytes() + b"# more\n")
-    assert own_attack(f"{file}:corners").canonical_json() != first.canonical_json()
+    assert own_attack(f"{file}:corners").model_dump_json() != first.model_dump_json()
     with pytest.raises(InputError, match=r"mine.py:corners' has changed since"):
         search(PAIR, image_set(CLEAN), first, steering=STEERING)
 
@@ -127,7 +127,7 @@ def test_a_module_is_found_by_name_without_being_imported(tmp_path: Path, monkey
 
 
 def test_attacks_of_edgerift_keep_their_descriptions() -> None:
-    assert "own" not in preset("default").canonical_json()
+    assert "own" not in preset("default").model_dump_json()
     assert [is_own(name) for name in ("default", "mine:attack", "mine.py:attack")] == [False, True, True]
 
 
@@ -136,9 +136,9 @@ def test_a_stored_search_is_opened_without_trust_and_its_costs_are_not_known(
 ) -> None:
     store = Store(tmp_path)
     settings = {"pair": small_pair.settings(), "images": small_pair.images, "count": 30}
-    trusted = own_attack(f"{FILE}:corners", trust=True, epsilon=24)
+    trusted = own_attack(f"{FILE}:pursue", trust=True, epsilon=24)
     found = EvadeRecipe(**settings, attack=trusted).open(store, silent)
-    again = EvadeRecipe(**settings, attack=own_attack(f"{FILE}:corners", epsilon=24)).open(store, silent)
+    again = EvadeRecipe(**settings, attack=own_attack(f"{FILE}:pursue", epsilon=24)).open(store, silent)
     assert found.evasive.any()
     assert torch.equal(found.images, again.images)
     part = attack_part(again)

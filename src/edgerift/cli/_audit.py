@@ -46,8 +46,7 @@ class AttackOptions(Settings):
     attack: Annotated[
         tuple[str, ...], Shown(default="default, diva-2022, pgd", details="The gate judges the first")
     ] = ()
-    """named attack, such as default, diva-2022 or pgd, or with --trust your own module:function or file.py:function;
-    repeatable"""
+    """named attack, or with --trust your own file.py:function; repeatable"""
     epsilon: Annotated[GreyLevels, LEVELS] = 8
     """largest pixel change, in grey levels of 255"""
     steps: Annotated[Times, Shown(details="fgsm and r-fgsm take one")] = 20

@@ -40,8 +40,13 @@ def _constant(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("ConstantOfShape")
 def _constant_of_shape(builder: Builder, node: OnnxNode) -> Value:
     value = node.attributes.get("value", torch.zeros(1))
-    shape = [int(extent) for extent in builder.constant(node, 0).tolist()]
-    return builder.call(torch.Tensor.expand, value, shape) if shape else value.reshape([])  # type: ignore[no-any-return]
+    result: Value = builder.call(filled, value, builder.real(node, 0))
+    return result
+
+
+def filled(value: Tensor, shape: Tensor) -> Tensor:
+    """Repeat one number over a shape, which takes no memory."""
+    return value.reshape([]).expand([int(extent) for extent in shape.tolist()])
 
 
 @OPERATORS.named("Range")

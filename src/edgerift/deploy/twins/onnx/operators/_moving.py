@@ -166,7 +166,7 @@ def gather(value: Tensor, index: Tensor, axis: int) -> Tensor:
     axis = axis % value.dim()
     positions = index.long().flatten() % value.shape[axis]
     chosen = value.index_select(axis, positions.to(value.device))
-    return chosen.reshape(*value.shape[:axis], *index.shape, *value.shape[axis + 1 :])
+    return chosen.reshape([*value.shape[:axis], *index.shape, *value.shape[axis + 1 :]])
 
 
 @OPERATORS.named("Expand")

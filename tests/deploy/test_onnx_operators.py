@@ -56,6 +56,7 @@ CASES = [
     Case("FastGelu", domain="com.microsoft", constants={"b": _real(7)}),
     Case("BiasGelu", domain="com.microsoft", constants={"b": _real(7)}),
     *(Case(name, {"b": _real(4, 1, 1)}) for name in ("Add", "Sub", "Mul", "Div", "Min", "Max", "Sum", "PRelu")),
+    Case("Add", {"b": _real(3, 1, 4, 1, 1)}),
     Case("Mean", {"b": _real(4, 1, 1)}),
     Case("Mod", {"b": _real(4, 1, 1)}, {"fmod": 1}),
     *(Case(name, {"a": _real(6, 7)}, inputs=("a", "x")) for name in ("Sub", "Div")),

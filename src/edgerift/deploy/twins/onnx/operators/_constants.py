@@ -51,10 +51,16 @@ def filled(value: Tensor, shape: Tensor) -> Tensor:
 
 @OPERATORS.named("Range")
 def _range(builder: Builder, node: OnnxNode) -> Value:
-    start, end, step = (builder.constant(node, index).item() for index in range(3))
-    if step == 0 or (end - start) / step > _MOST_POSITIONS:
-        raise UntranslatedError(f"{node} counts from {start} to {end} by {step}")
-    return torch.arange(start, end, step, dtype=builder.constant(node, 0).dtype)
+    result: Value = builder.call(counted, *(builder.real(node, index) for index in range(3)))
+    return result
+
+
+def counted(start: Tensor, end: Tensor, step: Tensor) -> Tensor:
+    """Count from a number up to another by steps."""
+    first, last, by = start.item(), end.item(), step.item()
+    if by == 0 or (last - first) / by > _MOST_POSITIONS:
+        raise UntranslatedError(f"the model counts from {first} to {last} by {by}, which is too many numbers")
+    return torch.arange(first, last, by, dtype=start.dtype)
 
 
 @OPERATORS.named("Size")

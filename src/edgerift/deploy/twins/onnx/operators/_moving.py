@@ -156,9 +156,7 @@ def part_of(value: Tensor, index: int, count: int, sizes: tuple[int, ...], axis:
 
 @OPERATORS.named("Gather")
 def _gather(builder: Builder, node: OnnxNode) -> Value:
-    return moved(
-        builder, builder.value(node, 0), gather, builder.constant(node, 1), int(node.attributes.get("axis", 0))
-    )
+    return moved(builder, builder.value(node, 0), gather, builder.real(node, 1), int(node.attributes.get("axis", 0)))
 
 
 def gather(value: Tensor, index: Tensor, axis: int) -> Tensor:

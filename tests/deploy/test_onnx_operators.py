@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from onnx_models import asked, computed, one_node
+from onnx import helper, numpy_helper
+from onnx_models import asked, computed, made, one_node
 
 Array = np.ndarray[Any, Any]
 _DRAWN = np.random.default_rng(0)
@@ -55,6 +56,7 @@ CASES = [
     Case("FastGelu", domain="com.microsoft", constants={"b": _real(7)}),
     Case("BiasGelu", domain="com.microsoft", constants={"b": _real(7)}),
     *(Case(name, {"b": _real(4, 1, 1)}) for name in ("Add", "Sub", "Mul", "Div", "Min", "Max", "Sum", "PRelu")),
+    Case("Add", {"b": _real(3, 1, 4, 1, 1)}),
     Case("Mean", {"b": _real(4, 1, 1)}),
     Case("Mod", {"b": _real(4, 1, 1)}, {"fmod": 1}),
     *(Case(name, {"a": _real(6, 7)}, inputs=("a", "x")) for name in ("Sub", "Div")),
@@ -184,3 +186,20 @@ def test_a_float_operator_computes_as_onnx_runtime_does(case: Case) -> None:
     images = np.random.default_rng(1).normal(size=case.shape).astype(np.float32)
 
     torch.testing.assert_close(computed(model, images), asked(model, images), atol=2e-6, rtol=2e-5)
+
+
+def test_a_constant_for_each_image_of_a_batch_is_joined_to_it() -> None:
+    half = numpy_helper.from_array(np.array([0.5], np.float32))
+    nodes = [
+        helper.make_node("Shape", ["x"], ["extents"]),
+        helper.make_node("Gather", ["extents", "first"], ["count"]),
+        helper.make_node("Unsqueeze", ["count", "axes"], ["counts"]),
+        helper.make_node("Concat", ["counts", "rest"], ["shape"], axis=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["token"], value=half),
+        helper.make_node("Concat", ["token", "x"], ["y"], axis=1),
+    ]
+    constants = {"first": np.array(0), "axes": _whole(0), "rest": _whole(1, 5)}
+    model = made(nodes, constants, ("batch", 3, 5))
+    images = _real(4, 3, 5)
+
+    assert torch.equal(computed(model, images), asked(model, images))

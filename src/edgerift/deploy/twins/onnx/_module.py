@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import torch
 from torch import Tensor, fx, nn
@@ -36,8 +36,10 @@ class OnnxModule(nn.Module):
     ) -> None:
         """Take a translated graph; see :func:`onnx_module`."""
         super().__init__()
-        arranged: Any = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.body: Body = arranged
+        for buffer in body.buffers():
+            if buffer.dim() == 4:
+                buffer.data = buffer.contiguous(memory_format=torch.channels_last)
+        self.body = body
         self.input, self.output, self.step = input, output, step
         self.requires_grad_(False).eval()
         self._scores = scores

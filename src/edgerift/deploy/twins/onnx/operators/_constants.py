@@ -40,16 +40,27 @@ def _constant(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("ConstantOfShape")
 def _constant_of_shape(builder: Builder, node: OnnxNode) -> Value:
     value = node.attributes.get("value", torch.zeros(1))
-    shape = [int(extent) for extent in builder.constant(node, 0).tolist()]
-    return builder.call(torch.Tensor.expand, value, shape) if shape else value.reshape([])  # type: ignore[no-any-return]
+    result: Value = builder.call(filled, value, builder.real(node, 0))
+    return result
+
+
+def filled(value: Tensor, shape: Tensor) -> Tensor:
+    """Repeat one number over a shape, which takes no memory."""
+    return value.reshape([]).expand([int(extent) for extent in shape.tolist()])
 
 
 @OPERATORS.named("Range")
 def _range(builder: Builder, node: OnnxNode) -> Value:
-    start, end, step = (builder.constant(node, index).item() for index in range(3))
-    if step == 0 or (end - start) / step > _MOST_POSITIONS:
-        raise UntranslatedError(f"{node} counts from {start} to {end} by {step}")
-    return torch.arange(start, end, step, dtype=builder.constant(node, 0).dtype)
+    result: Value = builder.call(counted, *(builder.real(node, index) for index in range(3)))
+    return result
+
+
+def counted(start: Tensor, end: Tensor, step: Tensor) -> Tensor:
+    """Count from a number up to another by steps."""
+    first, last, by = start.item(), end.item(), step.item()
+    if by == 0 or (last - first) / by > _MOST_POSITIONS:
+        raise UntranslatedError(f"the model counts from {first} to {last} by {by}, which is too many numbers")
+    return torch.arange(first, last, by, dtype=start.dtype)
 
 
 @OPERATORS.named("Size")

@@ -156,9 +156,7 @@ def part_of(value: Tensor, index: int, count: int, sizes: tuple[int, ...], axis:
 
 @OPERATORS.named("Gather")
 def _gather(builder: Builder, node: OnnxNode) -> Value:
-    return moved(
-        builder, builder.value(node, 0), gather, builder.constant(node, 1), int(node.attributes.get("axis", 0))
-    )
+    return moved(builder, builder.value(node, 0), gather, builder.real(node, 1), int(node.attributes.get("axis", 0)))
 
 
 def gather(value: Tensor, index: Tensor, axis: int) -> Tensor:
@@ -166,7 +164,7 @@ def gather(value: Tensor, index: Tensor, axis: int) -> Tensor:
     axis = axis % value.dim()
     positions = index.long().flatten() % value.shape[axis]
     chosen = value.index_select(axis, positions.to(value.device))
-    return chosen.reshape(*value.shape[:axis], *index.shape, *value.shape[axis + 1 :])
+    return chosen.reshape([*value.shape[:axis], *index.shape, *value.shape[axis + 1 :]])
 
 
 @OPERATORS.named("Expand")

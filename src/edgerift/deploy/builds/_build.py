@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from edgerift.errors import BuildError, RecipeError
 from edgerift.settings import is_file
 from edgerift.specification import Specification
 from edgerift.steps import write_whole
+
+_WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
 def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
@@ -112,7 +115,9 @@ def open_build(
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
-        raise BuildError(f"cannot determine the runtime of {path.name}; known suffixes: {', '.join(sorted(by_suffix))}")
+        hint = "; weights are an original, not a build: give them with --original" if path.suffix in _WEIGHTS else ""
+        known = ", ".join(sorted(by_suffix))
+        raise BuildError(f"cannot determine the runtime of {path.name}; known suffixes: {known}{hint}")
     if find_runtime(name).runs_code and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
     return OpenedBuild(name, path, _opened(name, path), specification)

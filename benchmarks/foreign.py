@@ -2,6 +2,7 @@
 
     python benchmarks/foreign_files.py FILES
     python benchmarks/foreign.py FILES [--images 100] [--turns 5] [--out benchmarks/foreign.json]
+    python benchmarks/foreign.py --table    # write the result into docs/runtimes.md
 
 The first command makes the files, in an environment that has the tools (see there). For each file: whether it opens,
 its accuracy, the share of multiply-accumulates in integer kernels, the share of the logits in which its own twin and
@@ -23,11 +24,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from stopwatch import in_turns
+from tables import HERE, insert, read, table
 
 from edgerift import Pair, adapt, deploy, evade, images, zoo
 from edgerift.errors import EdgeriftError
 
 TRAINED: Final = 1200
+PAGE: Final = HERE.parent / "docs" / "runtimes.md"
+MARKS: Final = ("<!-- benchmarks/foreign.py -->", "<!-- end of foreign -->")
 
 
 def measured(path: Path, original: torch.nn.Module, test: images.ImageSet, count: int) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def search_cost(folder: Path, turns: int) -> dict[str, Any]:
     """Compare a search on an ONNX file, through its own twin, with the same file as the build of a program."""
     train, test = images.load("digits")
     few = test.select(range(64))
-    model = zoo.create("resnet18", 10).eval()
+    model = zoo.create("resnet8", 10).eval()
     program = adapt.ptq(model, train, target="server", calibration_images=128)
     build = deploy.build(program, "onnxruntime", folder / "program.onnx")
     steering = {
@@ -139,14 +143,37 @@ def search_cost(folder: Path, turns: int) -> dict[str, Any]:
     }
 
 
+def written() -> str:
+    """Lay the committed result out."""
+    result = read("foreign.json")
+    rows = []
+    for name, row in result["files"].items():
+        evasive = f"{row['evasive']:.1%} [{row['evasive_low']:.1%}, {row['evasive_high']:.1%}]"
+        shares = (row["accuracy"], row["integer_macs"], row["equal_logits"], row["other_labels"])
+        rows.append([name, *(f"{share:.2%}" for share in shares), f"{row['max_lsb']:.2g}", evasive])
+    headings = ["file", "accuracy", "integer MACs", "equal logits", "other labels", "largest difference", "evasive"]
+    opening, search = result["opening"], result["search"]
+    build, both = opening["build, over session"], opening["build and twin, over session"]
+    return (
+        f"{table(headings, rows)}\n"
+        f"Opening a file of {opening['bytes'] / 1e6:.0f} MB takes {build:.1f} times the CPU time of a session of ONNX "
+        f"Runtime ({opening['session_seconds']:.2f} s), with its twin {both:.1f} times. A search on a file costs "
+        f"{search['file over program']:.2f} times the same search on a program of edgerift of the same network."
+    )
+
+
 def main() -> None:
     """Measure every file of a folder and the costs, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("files", type=Path)
+    parser.add_argument("files", type=Path, nargs="?")
+    parser.add_argument("--table", action="store_true")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
+    if arguments.table or arguments.files is None:
+        insert(PAGE, MARKS, written())
+        return
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     data = np.load(arguments.files / "digits.npz")

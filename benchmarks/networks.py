@@ -23,6 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from tables import insert
 from tables import table as written
 
 CONVOLUTIONAL = (
@@ -254,13 +255,6 @@ def table() -> str:
     return "\n".join([told, written(headings, body), *refusals(rows)])
 
 
-def insert(path: Path, text: str) -> None:
-    """Put a text between the two marks of a page."""
-    before, _, rest = path.read_text().partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    path.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}")
-
-
 def main() -> None:
     """Measure what is missing, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -280,7 +274,7 @@ def main() -> None:
         print(json.dumps(measured(network, target, runtimes)))
         return
     if arguments.table:
-        insert(PAGE, table())
+        insert(PAGE, MARKS, table())
         return
     end = time.monotonic() + arguments.seconds
     for network in arguments.only or NETWORKS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import torch
@@ -65,8 +65,7 @@ def _grid_of(observer: Any) -> tuple[Tensor, Tensor]:
 
 
 def _fix(observer: Any, scale: Tensor, zero_point: Tensor) -> None:
-    fixed: Callable[[], tuple[Tensor, Tensor]] = lambda: (scale, zero_point)  # noqa: E731
-    observer.calculate_qparams = fixed
+    observer.calculate_qparams = lambda: (scale, zero_point)
 
 
 def _power_of_two(observer: Any) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ def twin_fidelity(which: str, part: FidelityPart) -> FlagPart:
         seen=f"twin and build give {part.label_disagreement:.2%} of {part.images:,} {which} images different labels; "
         f"{part.equal_logits:.2%} of the logits are equal, the largest difference is {part.max_lsb:g} LSB",
         meaning="gradients come from the twin; where it differs from the device, the gradients point the wrong way",
-        action="check that the program is the build's own, and that the runtime is one whose arithmetic has a twin",
+        action="check that the program, if there is one, is the build's own, and how the build takes its images",
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._opened import Opened
-from edgerift.deploy import GivenBuild, fidelity, open_build
+from edgerift.deploy import OpenedBuild, fidelity
 from edgerift.measure import accuracy, is_far_below
 from edgerift.specification import Specification, explain
 
@@ -74,17 +74,14 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
 
 def _explained(opened: Opened) -> str:
     """Look for another specification with which the build knows the training images."""
-    recipe = opened.settings.build
-    if not isinstance(recipe, GivenBuild):
+    build, train = opened.pair.build, opened.train
+    if not isinstance(build, OpenedBuild):
         return ""
-    train = opened.train
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:_TRIED]
     images, labels = train.images[chosen], train.labels[chosen]
-    path = opened.store.get(recipe) / recipe.artefact
 
     def ask(specification: Specification) -> Tensor:
-        return open_build(path, recipe.runtime, trust=recipe.trust, specification=specification).predict(images)
+        return build.read_as(specification).predict(images)
 
-    used = getattr(opened.pair.build, "specification", recipe.specification)
-    better = explain(ask, labels, used)
+    better = explain(ask, labels, build.specification)
     return "" if better is None else str(better)

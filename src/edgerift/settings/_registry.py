@@ -63,18 +63,22 @@ class Registry(Generic[Part]):
 
     def __contains__(self, name: object) -> bool:
         """Return whether a part of this name is registered."""
-        return name in self._known()
+        self._import()
+        return name in self._parts
 
     def __getitem__(self, name: str) -> Part:
         """Look a part up; raises the registry's error, with the nearest name, for an unknown one."""
-        known = self._known()
-        if name not in known:
-            raise self._error(unknown_name(self.kind, name, known))
-        return known[name][1]
+        self._import()
+        if name not in self._parts:
+            raise self._error(unknown_name(self.kind, name, self._parts))
+        return self._parts[name][1]
 
-    def _known(self) -> dict[str, tuple[float, Part]]:
+    def _import(self) -> None:
         if self._folder:
             _import_modules(self._folder)
+
+    def _known(self) -> dict[str, tuple[float, Part]]:
+        self._import()
         return dict(sorted(self._parts.items(), key=lambda entry: (entry[1][0], entry[0])))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy.builds._digest import fingerprint
-from edgerift.deploy.builds._runtime import Engine, Fingerprint
-from edgerift.errors import BuildError, EdgeriftError, first_line
+from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
+from edgerift.deploy.twins.onnx._module import OnnxModule
+from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line
 from edgerift.images import to_float
 from edgerift.specification import Specification
 
@@ -26,6 +28,22 @@ class OpenedBuild:
         """Ask an engine as `specification` says; what it leaves out is what the file says."""
         self.runtime, self.path, self._engine = runtime, path, engine
         self.specification = (specification or Specification()).over(engine.specification)
+
+    def read_as(self, specification: Specification) -> OpenedBuild:
+        """The same loaded artefact, asked as another specification says."""
+        return OpenedBuild(self.runtime, self.path, self._engine, specification)
+
+    @functools.cached_property
+    def translated(self) -> OnnxModule:
+        """The artefact as a differentiable module, from its input to its output, made when it is first needed.
+
+        Raises :class:`~edgerift.errors.ModelError` where its runtime's files cannot be translated, or this one holds
+        something that has no translation.
+        """
+        translate = RUNTIMES[self.runtime].translate
+        if translate is None:
+            raise ModelError(f"a twin of a {self.runtime} build needs the program that it was compiled from")
+        return translate(self.path, self.specification.output.name or None)
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`."""

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from torch import Tensor, nn
 
+from edgerift.deploy.builds._opened import OpenedBuild
 from edgerift.deploy.builds._runtime import RUNTIMES, Build
 from edgerift.deploy.twins.onnx._module import OnnxModule
 from edgerift.errors import ModelError
@@ -60,11 +61,9 @@ def own_twin(build: Build) -> OwnTwin:
     Raises :class:`~edgerift.errors.ModelError` where the build has none: its runtime's files cannot be translated, or
     this one holds an operator that has no translation.
     """
-    translate = RUNTIMES[build.runtime].translate if build.runtime in RUNTIMES else None
-    specification = getattr(build, "specification", None)
-    if translate is None or specification is None:
+    if not isinstance(build, OpenedBuild):
         raise ModelError(f"a twin of a {build.runtime} build needs the program that it was compiled from")
-    module = translate(build.path, specification.output.name or None)
+    module, specification = build.translated, build.specification
     # The engine's batch is fixed by the file; the module takes any.
     free = specification.replace(input=specification.input.replace(batch=None))
     return OwnTwin(module, SpecifiedModule(module, free, "the build"), RUNTIMES[build.runtime].arithmetic)

@@ -53,6 +53,18 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
     return graph
 
 
+def traced(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
+    """Export a model in inference form with the operators that it computes with: functional, and without no-ops.
+
+    `example` is as for :func:`export`. Raises :class:`~edgerift.errors.ModelError` when the model cannot be exported.
+    """
+    graph = _traced(model, example, target, training=False)
+    for rewrite in (enter_regions, drop_what_does_nothing, leave_no_writes):
+        rewrite(graph)
+    graph.recompile()
+    return graph
+
+
 def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target: Target) -> None:
     """Check that an exported graph gives the answers of its model, in evaluation mode, on images float32 `[N,C,H,W]`.
 

@@ -63,7 +63,7 @@ class CardCommand(Command):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
-        seed = self.seed if self.seed is not None else _seed_of(folder / "card.json")
+        seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
         card = measured_card(folder, self.data, seed, self.trust, progress)
         write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
         return card
@@ -91,7 +91,7 @@ class CardCommand(Command):
         )
 
 
-def _seed_of(path: Path) -> int:
+def seed_of(path: Path) -> int:
     """Read the seed of the card that `edgerift adapt` wrote, so that no image it trained on is measured."""
     if not is_file(path):
         raise InputError(

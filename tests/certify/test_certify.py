@@ -1,5 +1,6 @@
 """Certificates held against every image of a box, against searches, and against closed forms."""
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -49,7 +50,7 @@ def test_no_certified_image_evades_anywhere_in_its_box(whole_pair: Callable[[int
     proved = possible = 0
     for epsilon in (0, 1, 3, 8):
         found = certify(pair, image_set(centres, labels), epsilon=epsilon, eligible_only=False)
-        assert found.aligned and found.levels == 0
+        assert (found.aligned, found.levels) == (True, 0)
         for threshold in THRESHOLDS:
             certified = found.certified(threshold)
             for label in (0, 1):
@@ -115,23 +116,26 @@ def test_an_identical_pair_is_certified_whole() -> None:
     images = image_set(torch.randint(0, 256, (20, 1, 2, 2), dtype=torch.uint8), torch.arange(20) % 2)
     same = float_pair(pair.original, pair.original)[0]
     found = certify(same, images, epsilon=255, eligible_only=False)
-    assert found.certified().all() and str(found.rate()).startswith("100.0 % ")
+    assert found.certified().all()
+    assert str(found.rate()).startswith("100.0 % ")
 
 
 def test_leads_grow_with_epsilon_and_shares_with_the_threshold(residual_pair: tuple[Pair, ImageSet]) -> None:
     pair, images = residual_pair
     found = [certify(pair, images, epsilon=epsilon) for epsilon in (1, 2, 4)]
-    for smaller, larger in zip(found, found[1:], strict=False):
+    for smaller, larger in itertools.pairwise(found):
         assert (smaller.lead <= larger.lead + 1e-9).all()
     shares = [found[0].rate(threshold).value for threshold in (0.0, 0.1, 1.0, 10.0)]
-    assert shares == sorted(shares) and shares[-1] > shares[0]
+    assert shares == sorted(shares)
+    assert shares[-1] > shares[0]
 
 
 def test_no_find_of_a_search_is_certified(residual_pair: tuple[Pair, ImageSet]) -> None:
     pair, images = residual_pair
     found = certify(pair, images, epsilon=2)
     searched = search(pair, images, epsilon=2)
-    assert torch.equal(found.index, searched.index) and found.aligned
+    assert torch.equal(found.index, searched.index)
+    assert found.aligned
     assert searched.evasive.any()
     best = searched.build.topk(2, 1).values
     gap = torch.where(searched.evasive, best[:, 0] - best[:, 1], torch.tensor(float("-inf")))
@@ -194,8 +198,8 @@ def test_what_cannot_be_certified_is_refused_in_one_line(whole_pair: Callable[[i
         certify(pair, images, epsilon=1, batch_size=0)
     with pytest.raises(InputError, match="no certificate for this stand-in build: its program is needed"):
         certify(Pair(pair.original, None, StandInBuild(pair.build.predict)), images, epsilon=1)
+    curved = nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.GELU()).eval()
     with pytest.raises(ModelError, match=r"no certificate for 'gelu': the operator aten\.gelu\.default has no bounds"):
-        curved = nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.GELU()).eval()
         certify(float_pair(curved, curved)[0], images, epsilon=1, eligible_only=False)
     shifted = StandInBuild(lambda shown: pair.build.predict(shown) + torch.tensor([0.0, 1.0]))
     with pytest.raises(ModelError, match="the build's scores lie up to 1 outside what its program can answer"):

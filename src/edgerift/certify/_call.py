@@ -33,8 +33,8 @@ class Call:
 
     Among the arguments a :class:`Bounds` is what depends on the image, the same on both sides; a constant tensor is
     float64. `exact` says that the build computes it in whole numbers, so that nothing but its rounding at the end
-    disturbs it; `bias` is then the bias on the grid of its sums. `disturbance` is what the build's integers may be wrong
-    by before that rounding.
+    disturbs it; `bias` is the layer's bias on the grid of its sums. `disturbance` is what the build's integers may be
+    wrong by before that rounding.
     """
 
     name: str

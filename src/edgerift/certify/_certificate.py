@@ -19,8 +19,8 @@ class Certificate:
     `epsilon` is the box's, in whole grey levels, `data` the image set's name. `index`, `labels` int64 `[N]` are the
     images' places in the set, and their labels. `lead` float64 `[N]` is an upper bound on how far the build's score of
     any other class exceeds its score of the label, over all images of the box that the original gets right: below zero
-    where the build cannot be wrong there, and minus infinity where the original cannot be right. `aligned` tells whether
-    the two networks were bounded layer by layer, and `levels` by how many levels a rounding was taken to be off.
+    where the build cannot be wrong there, and minus infinity where the original cannot be right. `aligned` says whether
+    the two networks were compared layer by layer, and `levels` by how many levels a rounding may be off.
     """
 
     epsilon: int

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edgerift.certify._certificate import Certificate
 from edgerift.certify._margins import Head
-from edgerift.certify._networks import Bounded, Networks, networks_of
+from edgerift.certify._networks import Networks, networks_of
 from edgerift.certify._rounding import Grid
 from edgerift.errors import InputError, ModelError
 from edgerift.evade import Pair, Selection, select

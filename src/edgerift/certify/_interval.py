@@ -37,7 +37,9 @@ class Interval:
 
     def rounded(self) -> Interval:
         """Widen by more than one float64 operation rounds by; zero stays zero."""
-        return Interval(self.low - self.low.abs() * _OUTWARD, self.high + self.high.abs() * _OUTWARD)
+        return Interval(
+            torch.sub(self.low, self.low.abs(), alpha=_OUTWARD), torch.add(self.high, self.high.abs(), alpha=_OUTWARD)
+        )
 
     def widened(self, by: Tensor | float) -> Interval:
         """Widen on both sides by a number that is not negative."""
@@ -55,8 +57,8 @@ class Interval:
     def times(self, other: Interval) -> Interval:
         """Multiply by values that do not depend on these."""
         corners = [one * two for one in (self.low, self.high) for two in (other.low, other.high)]
-        low, high = (torch.stack(torch.broadcast_tensors(*corners)).amin(0), torch.stack(corners).amax(0))
-        return Interval(low, high).rounded()
+        every = torch.stack(corners)
+        return Interval(every.amin(0), every.amax(0)).rounded()
 
     def scaled(self, factor: Tensor) -> Interval:
         """Multiply by known numbers."""

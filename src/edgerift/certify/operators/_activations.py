@@ -14,16 +14,19 @@ from edgerift.certify._interval import Interval
 _DOUBLE: Final = 2.0**-50
 
 
-@rule("aten.relu.default", "aten.hardtanh.default", "aten.clamp.default", "aten.clamp_min.default", "aten.relu6.default")
+@rule(
+    "aten.relu.default",
+    "aten.relu6.default",
+    "aten.hardtanh.default",
+    "aten.clamp.default",
+    "aten.clamp_min.default",
+)
 def _clamp(call: Call) -> Bounds:
     low, high = _ends(call)
     bounds = call.bounds(0)
     within = _Clamp(low, high)
-    forward = within.changes(bounds.original, bounds.change)
-    # Seen from the build, the original lies at the build's value less the difference.
-    backward = -within.changes(bounds.build, -bounds.change)
-    original, build = bounds.original.map(within), bounds.build.map(within)
-    return Bounds(original, build, forward.within(backward)).tightened()
+    change = within.changes(bounds.original, bounds.change)
+    return Bounds(bounds.original.map(within), bounds.build.map(within), change).tightened()
 
 
 def _ends(call: Call) -> tuple[float, float]:

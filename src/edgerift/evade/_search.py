@@ -140,7 +140,7 @@ def search_selected(
         objective = attack.objective
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     steering = steering.taking(image_set.shape).on_logits()
-    _require_target(attack, len(image_set.classes))
+    require_target(attack, len(image_set.classes))
 
     def told(done: int) -> None:
         progress("search", done, len(images))
@@ -220,6 +220,7 @@ def _slack(chosen: Selection, steering: Steering, images: Tensor) -> float:
     return 2 * float(torch.stack([(scores - chosen.build[: len(few)]).abs().max() for scores in answers]).min())
 
 
-def _require_target(attack: Attack, classes: int) -> None:
+def require_target(attack: Attack, classes: int) -> None:
+    """Raise `RecipeError` for a target class beyond the classes."""
     if attack.target is not None and attack.target >= classes:
         raise RecipeError(f"target class {attack.target} does not exist; allowed: 0 to {classes - 1}")

@@ -382,6 +382,7 @@ PUBLIC = {
         "Size",
         "Splits",
         "ThreeWay",
+        "batch_of",
         "class_names",
         "collages",
         "extent",

@@ -256,3 +256,20 @@ def test_a_constant_for_each_image_of_a_batch_is_joined_to_it() -> None:
     images = _real(4, 3, 5)
 
     assert torch.equal(computed(model, images), asked(model, images))
+
+
+def test_amounts_that_the_extents_of_the_image_decide_are_computed_with_it() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["extents"]),
+        helper.make_node("Mod", ["extents", "window"], ["rest"]),
+        helper.make_node("Sub", ["window", "rest"], ["missing"]),
+        helper.make_node("Mul", ["missing", "inner"], ["after"]),
+        helper.make_node("Concat", ["none", "after"], ["pads"], axis=0),
+        helper.make_node("Pad", ["x", "pads"], ["padded"]),
+        helper.make_node("Slice", ["padded", "after", "extents"], ["y"]),
+    ]
+    window = {"window": _whole(1, 2, 4, 4), "inner": _whole(0, 0, 1, 1), "none": _whole(0, 0, 0, 0)}
+    model = made(nodes, window, ("batch", 2, 6, 7))
+    images = _real(3, 2, 6, 7)
+
+    assert torch.equal(computed(model, images), asked(model, images))

@@ -180,7 +180,7 @@ class TestRandomness:
         frame = found.frame()
         assert frame.queries.tolist() == [point.queries for point in found.curve]
         assert frame.clone_loss.tolist() == [point.clone_loss for point in found.curve]
-        assert [frame[name].tolist() for name in ("error", "disagreement", "divergence")] == [[0.5] * 2, [0.25] * 2, [1.0] * 2]
+        assert frame[["error", "disagreement", "divergence"]].to_numpy().tolist() == [[0.5, 0.25, 1.0]] * 2
         assert whole(name).frame()[["error", "disagreement", "divergence"]].isna().all(axis=None)
         bare = tuple(point.replace(measured=None) for point in found.curve)
         require_same(found._replace(curve=bare), whole(name))

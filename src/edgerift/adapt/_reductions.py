@@ -86,9 +86,7 @@ def annotate_means(model: fx.GraphModule, grid: Any) -> None:
 def _annotate(node: fx.Node, inputs: dict[fx.Node, Any], output: Any = None) -> None:
     from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY, QuantizationAnnotation
 
-    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
-        input_qspec_map=inputs, output_qspec=output, _annotated=True
-    )
+    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(input_qspec_map=inputs, output_qspec=output, _annotated=True)
 
 
 def _is_square(node: fx.Node) -> bool:

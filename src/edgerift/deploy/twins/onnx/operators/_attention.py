@@ -113,4 +113,6 @@ def _refuse(node: OnnxNode, inputs: range | tuple[int, ...], attributes: tuple[s
     given = [f"input {index}" for index in inputs if node.has(index)]
     given += [name for name in attributes if node.attributes.get(name)]
     if given:
-        raise UntranslatedError(f"{node} attends with its {' and '.join(given)}; queries, keys, values and a mask are known")
+        raise UntranslatedError(
+            f"{node} attends with its {' and '.join(given)}; queries, keys, values and a mask are known"
+        )

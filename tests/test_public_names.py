@@ -384,6 +384,7 @@ PUBLIC = {
         "Size",
         "Splits",
         "ThreeWay",
+        "batch_of",
         "class_names",
         "collages",
         "extent",

@@ -41,10 +41,13 @@ class Head:
     def __init__(self, plan: Plan) -> None:
         """Find the layer and the grid."""
         steps = {step.name: step for step in plan.steps}
-        self._logits, self.grid = plan.logits, None
+        self._logits = plan.logits
+        self.grid: Grid | None = None
         name = plan.logits
         while name in steps and steps[name].rounds:
             step = steps[name]
+            if step.operator == QUANTIZE and self.grid is not None:
+                break  # What was rounded before is rounded again.
             if step.operator == QUANTIZE:
                 self.grid = Grid(step.build, dict(step.keywords))
             name = step.build[0].name

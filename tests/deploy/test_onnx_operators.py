@@ -273,3 +273,19 @@ def test_amounts_that_the_extents_of_the_image_decide_are_computed_with_it() -> 
     images = _real(3, 2, 6, 7)
 
     assert torch.equal(computed(model, images), asked(model, images))
+
+
+def test_places_that_the_extents_of_the_image_decide_are_computed_with_it() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["extents"]),
+        helper.make_node("Sub", ["extents", "one"], ["last"]),
+        helper.make_node("Unsqueeze", ["last", "first"], ["place"]),
+        helper.make_node("GatherND", ["x", "place"], ["corner"]),
+        helper.make_node("ScatterND", ["x", "origin", "corner"], ["moved"]),
+        helper.make_node("Tile", ["moved", "extents"], ["y"]),
+    ]
+    constants = {"one": _whole(1), "first": _whole(0), "origin": _whole(0, 0, 0).reshape(1, 3)}
+    model = made(nodes, constants, ("batch", 2, 3))
+    images = _real(3, 2, 3)
+
+    assert torch.equal(computed(model, images), asked(model, images))

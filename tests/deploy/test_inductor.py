@@ -52,6 +52,7 @@ def test_answers_depend_neither_on_the_batch_nor_on_the_layout(compiled):
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_a_network_of_one_channel_computes_what_its_twin_computes(tmp_path):
     maker = ProgramMaker("server", size=8, channels=1)
     maps = maker.rounded(maker.call("aten.relu.default", maker.convolution(maker.rounded("image"), 4, 3, padding=1)))

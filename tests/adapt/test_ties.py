@@ -150,7 +150,7 @@ class LinearAttention(nn.Module):
         query, key, value = self.before(images).flatten(2).transpose(1, 2).split(4, 2)
         value = F.pad(value, (0, 1), value=1.0)
         product = F.relu(query) @ (F.relu(key).transpose(1, 2) @ value)
-        return self.head((product[..., :-1] / (product[..., -1:] + 1e-15)).mean(1))
+        return self.head((product[..., :-1] / (product[..., -1:] + 1e-15)).amax(1))
 
 
 def test_a_divisor_out_of_the_product_that_it_divides_is_not_rounded(images):

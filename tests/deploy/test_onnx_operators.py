@@ -124,6 +124,7 @@ CASES = [
     Case("Concat", {"b": _real(2, 1, 6, 7)}, {"axis": 1}),
     Case("Slice", {"starts": _whole(-1, 1), "ends": _whole(-100, 5), "axes": _whole(2, 3), "steps": _whole(-2, 2)}),
     Case("Slice", {"starts": _whole(1), "ends": _whole(100)}),
+    Case("Slice", attributes={"starts": [1, -3], "ends": [100, -1], "axes": [2, 3]}, opset=9),
     Case("Split", {"sizes": _whole(1, 3)}, {"axis": 1}, outputs=("first", "y")),
     Case("Split", attributes={"axis": 3, "num_outputs": 2}, outputs=("first", "y")),
     Case("Gather", {"index": _whole(2, -1)}, {"axis": 2}),

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 import torch
 from made_networks import random_images
+from program_maker import ProgramMaker
 from torch._inductor import config
 from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
@@ -48,6 +49,21 @@ def test_answers_depend_neither_on_the_batch_nor_on_the_layout(compiled):
     channels_last = images.contiguous(memory_format=torch.channels_last)
     assert torch.equal(compiled.predict(channels_last), expected)
     assert not expected.is_inference()
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_network_of_one_channel_computes_what_its_twin_computes(tmp_path):
+    maker = ProgramMaker("server", size=8, channels=1)
+    maps = maker.rounded(maker.call("aten.relu.default", maker.convolution(maker.rounded("image"), 4, 3, padding=1)))
+    single = maker.rounded(maker.convolution(maps, 1))
+    again = maker.rounded(maker.convolution(single, 3, 3, stride=2))
+    program = maker.program(maker.linear(maker.rounded(maker.call("aten.flatten.using_ints", again, 1)), 5))
+    images = random_images(50, size=8)[:, :1]
+    compared = fidelity(program, build(program, "inductor", tmp_path / "model.pt2"), images)
+
+    assert compared.label_disagreement == 0.0
+    assert compared.max_lsb < 0.02 * float(twin_scores(twin(program), images).std())
 
 
 @needs_compiler

@@ -16,6 +16,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.runtimes.inductor._macs import IMAGE_SHAPE, TOTAL_MACS, image_shape, integer_share
+from edgerift.deploy.runtimes.inductor._one_channel import widen_single_channels
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import ImageShape
 from edgerift.specification import InputSpecification, Specification
@@ -38,6 +39,7 @@ def compile_program(program: Program, path: Path) -> None:
     if lacking is not None:
         raise MissingRuntimeError(f"runtime 'inductor' {lacking}")
     module = read_program(program)
+    widen_single_channels(module)
     example = torch.zeros(_EXAMPLE_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
     try:

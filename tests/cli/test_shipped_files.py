@@ -51,6 +51,7 @@ def test_a_pair_of_files_is_audited_with_the_twin_of_its_own_file(
     pair, evasion = document["pair"], document["evasion"]
 
     assert (pair["gradients"], pair["target"], pair["program_sha256"]) == ("file", None, None)
+    assert (pair["original_file"], pair["build_file"]) == ("float.onnx", build)
     assert evasion["fidelity_attacked"]["label_disagreement"] == 0
     flags = {flag["name"]: flag for flag in (*pair["flags"], *evasion["flags"])}
     assert flags["pair-build"]["level"] == "ok"
@@ -59,7 +60,9 @@ def test_a_pair_of_files_is_audited_with_the_twin_of_its_own_file(
     assert evasion["findings"]
     found = tmp_path / "findings" / f"{evasion['findings'][0]['id']}.json"
     assert run("replay", found).code == 0
-    assert (tmp_path / "report.html").read_text().count("made from its own file")
+    page = (tmp_path / "report.html").read_text()
+    assert "made from its own file" in page
+    assert f"float.onnx on images, {build} of another tool on onnxruntime" in page
 
 
 def test_a_build_without_a_twin_is_attacked_through_its_answers(run: Any, files: Path, tmp_path: Path) -> None:

@@ -144,3 +144,15 @@ def test_a_model_that_holds_itself_in_its_lists_is_copied() -> None:
     copied: Any = zoo.frozen_copy(model).notes
     assert copied[2]["notes"] is copied
     assert torch.equal(copied[1], model.weight * 2)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("compiled", [torch.jit.script, lambda model: torch.jit.trace(model, torch.rand(2, 3))])
+def test_a_compiled_model_whose_weights_take_gradients_is_copied(compiled: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    made = compiled(model)
+    copied = zoo.frozen_copy(made)
+    values = torch.rand(4, 3)
+    assert torch.equal(copied(values), model(values))
+    assert not any(parameter.requires_grad for parameter in copied.parameters())
+    assert all(parameter.requires_grad for parameter in made.parameters())

@@ -162,7 +162,10 @@ def fitting(
             f"the images are resized to {size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
     if given.channels > taken.channels:
-        raise ModelError(f"model '{model.architecture.name}' takes greyscale images, and those of {train.name} are not")
+        raise ModelError(
+            f"model '{model.architecture.name}' takes greyscale images, and those of {train.name} are in colour; "
+            "convert them to greyscale files, as its pipeline does"
+        )
     return described
 
 

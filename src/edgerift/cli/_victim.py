@@ -121,5 +121,8 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
             f"{size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
     if given.channels > taken.channels:
-        raise ModelError(f"the program takes greyscale images, and those of {train.name} are in colour")
+        raise ModelError(
+            f"the program takes greyscale images, and those of {train.name} are in colour; convert them to greyscale "
+            "files, as its pipeline does"
+        )
     return described

@@ -83,9 +83,9 @@ def run(
     """Train a model in place and return the history of its epochs.
 
     `loss(model, images, targets)` answers a scalar for float images `[B, C, H, W]` in `[0, 1]`; without one it is the
-    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of a model that
-    answers probabilities are used, with a `ProbabilitiesWarning`; a given loss gets the model as it is. `targets` holds
-    a row for each training image that the loss gets in place of its label (posterior probabilities `[N, K]`, say).
+    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of answers that
+    are probabilities, in either mode, are used, with a `ProbabilitiesWarning`; a given loss gets the model. `targets`
+    holds a row for each training image that the loss gets in place of its label (posteriors `[N, K]`, say).
     `on_epoch(model, epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run
     does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
@@ -162,13 +162,13 @@ def _compiled(model: nn.Module) -> nn.Module:
     return compiled
 
 
-def _unread(answers: Tensor) -> Tensor:
+def _unread(answers: Tensor, *, training: bool = False) -> Tensor:
     return answers
 
 
 def _cross_entropy(settings: TrainSettings, read: Read) -> Loss:
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(read(model(images)), targets, label_smoothing=settings.label_smoothing)
+        return F.cross_entropy(read(model(images), training=True), targets, label_smoothing=settings.label_smoothing)
 
     return loss
 

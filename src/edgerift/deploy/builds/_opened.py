@@ -13,7 +13,7 @@ from edgerift.deploy.builds._digest import fingerprint
 from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
 from edgerift.deploy.twins.onnx._module import OnnxModule
 from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line
-from edgerift.images import to_float
+from edgerift.images import in_channels, to_float
 from edgerift.specification import Specification
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
@@ -53,6 +53,8 @@ class OpenedBuild:
 
     def _answered(self, images: Tensor, batch: int | None) -> Tensor:
         specification, name = self.specification, self.path.name
+        if specification.input.channels == "grey":
+            images = in_channels(images, 1)  # How colour becomes grey is not the build's to say.
         prepared = specification.input.cast(specification.input.prepare(to_float(images)))
         if batch is not None and len(images) < batch:
             blank = prepared.new_zeros(batch - len(images), *prepared.shape[1:])

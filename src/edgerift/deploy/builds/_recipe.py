@@ -82,7 +82,7 @@ class GivenProgram(Recipe):
     type: Literal["given-program"] = "given-program"
     version: Literal[1] = 1
     sha256: str
-    path: Path = Field(default=Path(), exclude=True)
+    path: Path = Field(default=Path(), validate_default=False, exclude=True)
 
     def named_files(self) -> Mapping[str, str]:
         """Name the program's own digest."""
@@ -111,7 +111,7 @@ class GivenBuild(Recipe):
     runtime: RuntimeName
     sha256: str
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
-    path: Path = Field(default=Path(), exclude=True)
+    path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
     @property

@@ -79,7 +79,7 @@ class CardCommand(Command):
         told = chosen_specification(self.build_input, self.build)
         build = open_build(self.build, trust=self.trust, specification=told)
         model = load_original(given)
-        described = fitting(model, described)
+        described = fitting(model, described, file=self.original)
         return make_card(
             model,
             None,

@@ -108,7 +108,7 @@ def run(
     data, held = put(train, targets), None if validation is None else put(validation, None)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+        runner, optimizer = _runner(model, settings), _optimizer(model, settings)
         chosen = loss or _cross_entropy(settings, read)
         work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
@@ -156,10 +156,11 @@ def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
     return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
 
 
-def _compiled(model: nn.Module) -> nn.Module:
-    compiled = torch.compile(model)
-    assert isinstance(compiled, nn.Module)
-    return compiled
+def _runner(model: nn.Module, settings: TrainSettings) -> nn.Module:
+    """Compile a model where the settings say so; what runs takes hooks, which a scripted module does not."""
+    runner = torch.compile(model) if settings.compile else model
+    assert isinstance(runner, nn.Module)
+    return nn.Sequential(runner) if isinstance(runner, torch.jit.ScriptModule) else runner
 
 
 def _unread(answers: Tensor, *, training: bool = False) -> Tensor:

@@ -158,7 +158,9 @@ def opened_build(recipe: BuildRecipe | GivenBuild, store: Store, progress: Progr
     artefact = store.get(recipe, progress) / recipe.artefact
     if isinstance(recipe, BuildRecipe):
         return open_build(artefact, recipe.runtime, trust=True)
-    return open_build(artefact, recipe.runtime, trust=recipe.trust, specification=recipe.specification)
+    opened = open_build(artefact, recipe.runtime, trust=recipe.trust, specification=recipe.specification)
+    # The user knows the file by its own name, not by that of its copy.
+    return opened.called(recipe.path.name or artefact.name)
 
 
 def _digest(path: Path, error: type[EdgeriftError]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any, final
 
@@ -54,7 +55,7 @@ class OnnxRuntimeEngine:
         try:
             self._session = open_session(str(path), torch.get_num_threads())
         except Exception as error:
-            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+            raise BuildError(f"ONNX Runtime cannot load {path} ({_told(error)}); {_remedy(error)}") from None
         described = describe_model(proto_of(path), path.name)
         self.specification, self.extents = described.specification, described.extents
         # What quantizes dynamically answers an image by the others in its batch.
@@ -65,7 +66,7 @@ class OnnxRuntimeEngine:
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch."""
         answers = [torch.from_numpy(answer) for answer in self._session.run(None, {self._input: inputs.numpy()})]
-        return answers[0] if len(answers) == 1 else dict(zip(self._outputs, answers, strict=True))
+        return dict(zip(self._outputs, answers, strict=True))
 
     def operators(self) -> dict[str, int]:
         """Count the operators of the graph that ONNX Runtime optimised, by name."""
@@ -100,6 +101,17 @@ def _export(program: Program) -> bytes:
         del entry.metadata_props[:]
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def _told(error: Exception) -> str:
+    """What ONNX Runtime says, without its codes."""
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?", "", first_line(error))
+
+
+def _remedy(error: Exception) -> str:
+    if "not a registered" in str(error):
+        return "export it with operators that ONNX Runtime has"
+    return "it is damaged, or no ONNX model: copy it again, or export it again"
 
 
 def _reason(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgerift.deploy.twins.onnx._limits import messages_of, require_moderate
 from edgerift.errors import BuildError, first_line
+from edgerift.settings import is_file, no_file
 
 
 class UnreadableModelError(BuildError):
@@ -42,10 +43,14 @@ def proto_of(path: Path) -> Any:
     """
     import onnx
 
+    if not is_file(path):
+        raise BuildError(no_file("model", path, "give the path of an .onnx file"))
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # The parser's own classes of error differ between versions.
-        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+        raise UnreadableModelError(
+            f"{path} is no whole ONNX model ({first_line(error)}); copy it again, or export it again"
+        ) from None
     require_moderate(model, str(path))
     return model
 

@@ -221,6 +221,18 @@ def test_a_wrong_original_is_one_line_and_nothing_is_written(run: Any, files: Pa
     assert not out.exists()
 
 
+@pytest.mark.parametrize("verb", ["extract", "defend"])
+def test_a_victim_that_is_fed_wrongly_is_told_with_what_it_needs(
+    run: Any, files: Path, tmp_path: Path, verb: str
+) -> None:
+    given = ("--build", files / "int8.onnx", "--build-input", "scale=1", "--data", files / "images.npz", "--size", SIZE)
+    line = run(verb, *given, "--out", tmp_path / "out").line()
+    assert re.search(
+        r"int8\.onnx hardly knows these images, but with channels=grey .*; give it with --build-input", line
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_images_that_the_files_are_not_for_are_told_with_their_names(run: Any, files: Path, tmp_path: Path) -> None:
     colour = images(20, 3).permute(0, 2, 3, 1).numpy()
     np.savez(tmp_path / "colour.npz", images=colour, labels=np.arange(20) % CLASSES)
@@ -229,7 +241,7 @@ def test_images_that_the_files_are_not_for_are_told_with_their_names(run: Any, f
     told = "takes greyscale images, and those of colour are in colour; convert them to greyscale files"
     assert f"model 'float.onnx' {told}" in run("audit", *pair, "--data", tmp_path / "colour.npz").line()
     assert "model takes greyscale images, 1 channel; convert the images" in (
-        run("defend", "--build", files / "int8.onnx", "--size", SIZE, "--data", tmp_path / "colour.npz").line()
+        run("defend", *pair[2:], "--data", tmp_path / "colour.npz", "--out", tmp_path / "out").line()
     )
     assert "model 'float.onnx' has 5 classes, the data has 7; give the --data" in (
         run("audit", *pair, "--data", tmp_path / "seven.npz").line()

@@ -100,7 +100,7 @@ def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
     text = document.text.replace("\xa0", " ")
     assert "3 of 350 images that both models classify correctly could be perturbed, by at most 8 grey levels" in text
     assert "0.9 % [0.2, 2.5]." in text
-    assert "Of 400 test images 350 were attacked" in text
+    assert "of the other 350, 350 were attacked" in text
     for part in (*audit.flags, *audit.evasion.layers):
         name = part.layer if hasattr(part, "layer") else part.name
         assert name in text.replace(" ", "") or name in text

@@ -98,11 +98,17 @@ def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, pr
 def _file_names(pair: PairSettings) -> dict[str, str | None]:
     """Name the files of other tools, which are no part of what the store keeps."""
     original, build = pair.original, pair.build
-    is_foreign = isinstance(original, GivenOriginal) and original.model is not None
     return {
-        "original_file": original.path.name or None if is_foreign else None,
-        "build_file": build.path.name or None if isinstance(build, GivenBuild) and pair.program is None else None,
+        "original_file": _name(original)
+        if isinstance(original, GivenOriginal) and original.model is not None
+        else None,
+        "build_file": _name(build) if isinstance(build, GivenBuild) and pair.program is None else None,
     }
+
+
+def _name(given: GivenOriginal | GivenBuild) -> str | None:
+    """Name the file that was given; None where a recipe was read without it."""
+    return given.path.name or None
 
 
 def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:

@@ -40,7 +40,9 @@ def answered(
 
 
 def _option(given: Specification) -> str:
-    return f"with --input {spelled(given)}" if spelled(given) else "without --input"
+    # The name of a file's input is found in the file.
+    said = spelled(given.replace(input=given.input.replace(name="")))
+    return f"with --input {said}" if said else "without --input"
 
 
 def _scores(body: nn.Module, given: Specification, images: Tensor, whose: str) -> Tensor:

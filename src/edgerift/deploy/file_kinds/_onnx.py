@@ -30,10 +30,7 @@ def open_onnx(content: bytes, output: str) -> FileNetwork:
     except BuildError as error:
         raise ModelError(f"this is no ONNX model of images: {error}") from None
     except UntranslatedError as error:
-        raise ModelError(
-            f"{error}, and an original needs its gradient: export it with other operators, or give its weights with "
-            "--model"
-        ) from None
+        raise ModelError(f"{error}; export it with other operators, or give its weights with --model") from None
     size = None
     if extents is not None:
         height, width = extents[1:] if described.specification.input.layout == "nchw" else extents[:2]

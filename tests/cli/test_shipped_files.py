@@ -81,6 +81,7 @@ def test_a_build_without_a_twin_is_attacked_through_its_answers(run: Any, files:
     assert flags["pair-build"]["level"] == "warning"
     assert "Shrink 'thrifty'" in flags["pair-build"]["seen"]
     assert document["evasion"]["fidelity_clean"] is None
+    assert "gradients were estimated from its answers" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_two_float_files_are_a_pair_and_it_is_said(run: Any, files: Path, tmp_path: Path) -> None:
@@ -221,12 +222,13 @@ def test_a_wrong_original_is_one_line_and_nothing_is_written(run: Any, files: Pa
     assert not out.exists()
 
 
-@pytest.mark.parametrize("verb", ["extract", "defend"])
+@pytest.mark.parametrize("verb", ["card", "extract", "defend"])
 def test_a_victim_that_is_fed_wrongly_is_told_with_what_it_needs(
     run: Any, files: Path, tmp_path: Path, verb: str
 ) -> None:
     given = ("--build", files / "int8.onnx", "--build-input", "scale=1", "--data", files / "images.npz", "--size", SIZE)
-    line = run(verb, *given, "--out", tmp_path / "out").line()
+    more = ("--original", files / "float.onnx") if verb == "card" else ("--out", tmp_path / "out")
+    line = run(verb, *given, *more).line()
     assert re.search(
         r"int8\.onnx hardly knows these images, but with channels=grey .*; give it with --build-input", line
     )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Annotated, Literal, NamedTuple
 
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, given_original
@@ -22,7 +19,7 @@ from edgerift.cli._pipeline import (
     network_name,
     shipped_build,
 )
-from edgerift.cli._specification import BUILD_INPUT, chosen_specification
+from edgerift.cli._specification import BUILD_INPUT, chosen_specification, require_build_understood
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import (
     BuildRecipe,
@@ -36,13 +33,8 @@ from edgerift.deploy import (
 )
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits, size_text
-from edgerift.measure import Rate, accuracy, is_near_chance
 from edgerift.settings import Settings, is_file, is_folder
-from edgerift.specification import Specification, explain
 from edgerift.train import TrainRecipe
-
-#: Enough labelled images to tell specifications apart.
-_ASKED: Final = 200
 
 
 class VictimOptions(Settings):
@@ -90,30 +82,13 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     if options.build is not None:
         told = chosen_specification(options.build_input, options.build)
         given = given_build(options.build, options.runtime, trust=options.trust, specification=told)
-        _require_understood(given, described)
+        build = open_build(options.build, given.runtime, trust=options.trust, specification=told)
+        require_build_understood(build, described)
         return Found(given, described, "", given.runtime)
     program = adapt_recipe(described, training, adapting, options.original, options.trust)
     (runtime,) = chosen_runtimes(adapting.target, named)
     building = BuildRecipe.model_validate({"program": program, "runtime": runtime})
     return Found(building, program.images, network_name(program.original), runtime)
-
-
-def _require_understood(given: GivenBuild, described: ImagesSettings) -> None:
-    """Raise `ModelError` where a build knows its images by another specification only, with that one."""
-    build = open_build(given.path, given.runtime, trust=given.trust, specification=given.specification)
-    images = open_splits(described).validation
-    images = images.select(torch.linspace(0, len(images) - 1, min(len(images), _ASKED)).long())
-
-    def ask(by: Specification) -> Tensor:
-        return build.read_as(by).predict(images.images)
-
-    found = ask(build.specification)
-    counts = torch.bincount(images.labels, minlength=len(images.classes))
-    if not is_near_chance(accuracy(found, images.labels), Rate(int(counts.max()), len(images)), len(counts)):
-        return
-    better = explain(ask, images.labels, build.specification)
-    if better is not None:
-        raise ModelError(f"{given.path.name} hardly knows these images, but {better}; give it with --build-input")
 
 
 def _original(options: VictimOptions, training: OriginalOptions, described: ImagesSettings) -> Found:

@@ -144,8 +144,8 @@ std::array<int64_t, 2>{2L, 2L}.cbegin(), 2, 16L, 0.01, 0L, &var_2, 0.1, 0L, "sum
     const int64_t int_array_4[] = {49L*s34, 16L};
     auto buf6 = wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(buf4, 2, int_array_4, int_array_5, 0L));
     check(aoti_torch_new_tensor_handle(buf6, &tmp_buf6_0));
-    check(aoti_torch_cpu__qlinear_pointwise_tensor(RAIIAtenTensorHandle(tmp_buf6_0), scale, zero, packed_fourth, w_scale, \
-w_zero, nullptr, 1.0, 0L, &buf7_handle));
+    check(aoti_torch_cpu__qlinear_pointwise_tensor(RAIIAtenTensorHandle(tmp_buf6_0), scale, zero, packed_fourth, \
+w_scale, w_zero, nullptr, 1.0, 0L, &buf7_handle));
 """
 
 

@@ -122,8 +122,8 @@ class _Wrapper:
         source = self.arrays.get(view[1]) if view else self.sizes.get(read[1]) if read else None
         if weight is None or source is None:
             raise BuildError(
-                f"the share of integer kernels is not known: the sizes of '{kernel}' cannot be followed in the code that "
-                "PyTorch generated; choose another runtime for this network, or report it"
+                f"the share of integer kernels is not known: the sizes of '{kernel}' cannot be followed in the code "
+                "that PyTorch generated; choose another runtime for this network, or report it"
             )
         if kernel.startswith("qlinear"):
             self.sizes[result] = [*source[:-1], weight[-1]]

@@ -106,6 +106,16 @@ def test_a_network_may_answer_probabilities_in_evaluation_mode_alone(
         assert other.validation_loss == pytest.approx(one.validation_loss, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model_is_trained_as_its_module(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
+    body = nn.Sequential(*(layer for layer in net if not isinstance(layer, nn.Dropout)))
+    plain = run(copy.deepcopy(body), train_set, held_set, SETTINGS)
+    scripted = run(torch.jit.script(body), train_set, held_set, SETTINGS)
+    for first, second in zip(plain.model.state_dict().values(), scripted.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+    assert scripted.history.epochs[-1].validation_accuracy == plain.history.epochs[-1].validation_accuracy
+
+
 class Blind(nn.Sequential):
     def forward(self, images: Tensor) -> Tensor:
         with torch.no_grad():

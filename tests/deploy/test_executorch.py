@@ -12,7 +12,12 @@ with quiet():
 
 #: XNNPACK concatenates tensors of one grid alone, as its quantizer makes them; here only powers of two meet.
 CASES = [
-    pytest.param(network, dyadic, id=f"{network.__name__}{'-ties' if dyadic else ''}")
+    pytest.param(
+        network,
+        dyadic,
+        id=f"{network.__name__}{'-ties' if dyadic else ''}",
+        marks=[] if dyadic or network in (layers, residual) else [pytest.mark.slow],
+    )
     for network in (layers, residual, clamps, pools, branches)
     for dyadic in (False, True)
     if dyadic or network is not branches

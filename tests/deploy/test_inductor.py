@@ -79,9 +79,14 @@ def test_an_opened_package_is_the_same_build(compiled):
 
 @needs_compiler
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch has no oneDNN here")
-def test_a_convolution_left_in_float_lowers_the_share(compiled, tmp_path):
+def test_all_work_of_a_quantized_program_is_done_in_integers(compiled):
     assert compiled.integer_macs() == 1.0
 
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch has no oneDNN here")
+def test_a_convolution_left_in_float_lowers_the_share(tmp_path):
     compile_program(two_convolutions("server", second_in_integers=False), tmp_path / "model.pt2")
 
     share = (FIRST + LINEAR) / (FIRST + SECOND + LINEAR)

@@ -545,6 +545,7 @@ PUBLIC = {
         "canonical_json",
         "is_file",
         "is_folder",
+        "no_file",
         "parse_json",
         "problems",
         "read_yaml",

@@ -153,4 +153,6 @@ def _reason(error: Exception) -> str:
     told = first_line(error)
     if told.startswith("Constraints violated (batch)"):
         return "its code fixes the batch size; write images.shape[0] where it says len(images) or a number"
+    if "ScriptModule" in told:
+        return "what was scripted or traced cannot be quantized; give the nn.Module that it was made from"
     return f"{told}; torch.export must be able to trace it: no branch on the values of the images"

@@ -12,7 +12,13 @@ from edgerift.cli._adapt import measured_card
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._pipeline import fitting
-from edgerift.cli._specification import BUILD_INPUT, INPUT, chosen_specification, described_original
+from edgerift.cli._specification import (
+    BUILD_INPUT,
+    INPUT,
+    chosen_specification,
+    described_original,
+    require_build_understood,
+)
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import open_build
@@ -79,7 +85,8 @@ class CardCommand(Command):
         told = chosen_specification(self.build_input, self.build)
         build = open_build(self.build, trust=self.trust, specification=told)
         model = load_original(given)
-        described = fitting(model, described)
+        described = fitting(model, described, file=self.original)
+        require_build_understood(build, described)
         return make_card(
             model,
             None,

@@ -127,7 +127,7 @@ class CertifyCommand(Command):
     def _images(self, original: Path, classes: tuple[str, ...]) -> ImagesSettings:
         seed = seed_of(self.folder / "card.json") if self.seed is None else self.seed
         model = load_original(given_original(original, trust=self.trust))
-        return fitting(model, self.data.images(seed), classes)
+        return fitting(model, self.data.images(seed), classes, file=original)
 
 
 def _shares(found: list[Certificate], thresholds: tuple[float, ...]) -> Iterator[CertifiedShare]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from torch import Tensor
@@ -23,7 +23,7 @@ class Bounds:
     original: Interval
     build: Interval
     change: Interval
-    alike: float | None = None
+    alike: float | None = field(default=None, kw_only=True)
 
     def tightened(self) -> Bounds:
         """Use each of the three to tighten the others."""

@@ -81,7 +81,12 @@ class InductorEngine:
         self.version: str = torch.__version__
         self.specification, self.largest = Specification(), _LARGEST_PIECE
         if not zipfile.is_zipfile(path):
-            raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
+            raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package; compile it again")
+        if not _holds_machine_code(path):
+            raise BuildError(
+                f"Inductor cannot load {path}: it holds no machine code; what torch.export.save wrote is an original, "
+                "to be given with --original"
+            )
         image = image_shape(path)
         self.extents: tuple[int | None, ...] | None = image
         if image is not None and image.channels == 1:
@@ -105,6 +110,14 @@ class InductorEngine:
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
         return integer_share(self._path)
+
+
+def _holds_machine_code(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as package:
+            return any(name.endswith((".so", ".cpp", ".o")) for name in package.namelist())
+    except zipfile.BadZipFile:  # The loader says why.
+        return True
 
 
 def _options(total_macs: int, shape: ImageShape) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import torch
 from hypothesis import HealthCheck, settings
 from small_pair import SmallPair, make_small_pair
 
-
 #: Memory that looks like a folder, and the bytes that have to be free in it: a run leaves half a gigabyte.
 MEMORY = Path("/dev/shm")
 ENOUGH = 6 * 2**30

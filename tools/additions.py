@@ -61,11 +61,7 @@ def names_of(source: str) -> set[str]:
 def touched(expression: str, source: Path) -> list[Path]:
     """List the modules whose code names what the expression matches as a whole."""
     known = re.compile(expression)
-    return sorted(
-        path
-        for path in source.rglob("*.py")
-        if any(known.fullmatch(name) for name in names_in(path))
-    )
+    return sorted(path for path in source.rglob("*.py") if any(known.fullmatch(name) for name in names_in(path)))
 
 
 def main() -> None:

@@ -415,7 +415,16 @@ def test_the_same_classes_in_another_order_are_brought_into_the_models(run, give
     arguments = {
         "audit": (*given, "--adapted", folder, "--out", tmp_path / "out"),
         "card": ("card", folder, "--size", 12, "--seed", 0),
-        "adapt": ("adapt", "--original", folder / "original.safetensors", *method, "--size", 12, "--out", tmp_path / "out"),
+        "adapt": (
+            "adapt",
+            "--original",
+            folder / "original.safetensors",
+            *method,
+            "--size",
+            12,
+            "--out",
+            tmp_path / "out",
+        ),
     }
     asked = (*arguments[verb], "--policy", policy(evasive=1.0)) if verb == "audit" else arguments[verb]
     done = run(*asked, "--json")

@@ -211,7 +211,7 @@ def _binary(
     far: bool = False,
 ) -> bytes:
     file, extents = TfliteFile(), [1, 5, 7, 20]
-    given = activation(file, generator, extents, dtype)
+    given = activation(file, generator, extents, dtype, scale=0.001 if far else None)
     scale = scale_of(generator) if dtype != "float32" else None
     if shape is None:
         other = _shuffled(file, generator, given, extents, dtype)
@@ -219,8 +219,6 @@ def _binary(
         numbers = generator.normal(0, 1, shape) if dtype == "float32" else generator.integers(-128, 128, shape)
         other = file.tensor(shape, dtype, scale, zero_of(generator, dtype), data=numbers)
     made = scale_of(generator, 4, 8) if far else scale_of(generator, 0.02, 0.2)
-    if far:
-        file.graph.tensors[given].quantization.scale = [0.001]
     result = activation(file, generator, extents, dtype, scale=made)
     kind = {"ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT}[name]
     file.operator(name, [given, other], [result], kind(fusedActivationFunction=fused))

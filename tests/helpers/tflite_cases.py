@@ -413,6 +413,16 @@ for _dtype in ("int8", "uint8", "float32"):
         _shift = {"scale": 0.1, "zero": {"int8": -28, "uint8": 100}[_dtype]}
         _other = "uint8" if _dtype == "int8" else "int8"
         _back = {"scale": 0.1, "zero": {"int8": -28, "uint8": 100}[_other]}
+        for _ratio in (0.001, 200.0):
+            _far = {"given_grid": {"scale": 0.01 * _ratio}, "made_grid": {"scale": 0.01}}
+            _add(f"requantize far {_ratio} {_dtype}", name="QUANTIZE", dtype=_dtype, **_far)
+            _add(
+                f"leaky relu far {_ratio} {_dtype}",
+                name="LEAKY_RELU",
+                dtype=_dtype,
+                options=schema.LeakyReluOptionsT(alpha=0.1),
+                **_far,
+            )
         _add(f"shift {_dtype}", name="QUANTIZE", dtype=_dtype, result=_other, given_grid=_shift, made_grid=_back)
 
 

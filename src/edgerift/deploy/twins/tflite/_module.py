@@ -81,9 +81,8 @@ def _image(graph: TfliteGraph) -> int:
         named = ", ".join(graph.tensors[index].name for index in graph.inputs) or "none"
         raise UntranslatedError(f"the model has {len(graph.inputs)} inputs ({named}); models of one image are taken")
     described = graph.tensors[graph.inputs[0]]
-    if described.dtype != "float32" and described.grid is None:
-        known = "float32, and uint8 and int8 with a scale and a zero point"
-        raise UntranslatedError(f"the model takes {described.dtype}; {known} are translated")
+    if described.dtype not in ("float32", *ENDS):
+        raise UntranslatedError(f"the model takes {described.dtype}; float32, uint8 and int8 are translated")
     return graph.inputs[0]
 
 

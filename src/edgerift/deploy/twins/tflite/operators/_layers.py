@@ -86,7 +86,7 @@ def _rounded(builder: Builder, operator: TfliteOperator, convolution: Any, layer
     if builder.kernels == "default" and not wide:
         slope = weight * found.factor.reshape(-1, 1, 1, 1)
         return _real(builder.call(convolve_levels, value, weight, bias, found.factor, slope, geometry, *bounds))
-    return _real(builder.call(round_sums, builder.call(convolve, value, weight, bias, geometry), *found, *bounds))
+    return _real(builder.call(round_sums, builder.call(convolve_whole, value, weight, bias, geometry), *found, *bounds))
 
 
 def _requantization(
@@ -111,8 +111,14 @@ def _require_shape(builder: Builder, operator: TfliteOperator, window: Window, c
 
 
 def convolve(value: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...]) -> Tensor:
-    """Convolve with a :class:`Geometry`, in the number type of the weight."""
-    return Geometry(*geometry).convolve(value.to(weight.dtype), weight, bias)
+    """Convolve with a :class:`Geometry`."""
+    return Geometry(*geometry).convolve(value, weight, bias)
+
+
+def convolve_whole(value: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...]) -> Tensor:
+    """Convolve whole numbers in the number type of the weight; a fast algorithm of a GPU may leave them by a little."""
+    sums = convolve(value.to(weight.dtype), weight, bias, geometry)
+    return sums + (sums.round() - sums).detach() if sums.is_cuda else sums
 
 
 def _bias(builder: Builder, operator: TfliteOperator, channels: int) -> Tensor | None:

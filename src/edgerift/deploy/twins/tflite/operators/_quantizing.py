@@ -64,6 +64,17 @@ def _requantized(builder: Builder, operator: TfliteOperator, bounds: tuple[Clip,
     return _real(up if not bool(rest.any()) else builder.call(torch.where, rest, away, up))
 
 
+@OPERATORS.named("CAST")
+def _cast(builder: Builder, operator: TfliteOperator) -> Real:
+    """Take integers as they are for real numbers, whatever their scale."""
+    given, result, value = builder.tensor(operator), builder.result(operator), builder.value(operator)
+    if isinstance(value, Tensor):
+        return value.to(torch.float32 if result.dtype == "float32" else torch.int64)
+    if result.dtype != "float32" or given.dtype not in (*ENDS, "float32"):
+        raise UntranslatedError(f"{operator} turns {given.dtype} into {result.dtype}")
+    return _real(value if given.grid is None else builder.call(torch.add, value, given.grid.zero_point))
+
+
 @OPERATORS.named("DEQUANTIZE")
 def _dequantize(builder: Builder, operator: TfliteOperator) -> Real:
     given = builder.tensor(operator)

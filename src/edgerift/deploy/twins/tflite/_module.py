@@ -129,8 +129,7 @@ def _as_stored(builder: Builder, index: int) -> Real | None:
     value, described = builder.values.get(index), builder.source.tensors[index]
     if value is None or described.dtype not in ENDS or described.grid is None:
         return value
-    added: Real = builder.call(torch.add, value, described.grid.zero_point)
-    return added
+    return builder.call(torch.add, value, described.grid.zero_point)
 
 
 def _as_real(builder: Builder, index: int) -> Real | None:
@@ -138,8 +137,7 @@ def _as_real(builder: Builder, index: int) -> Real | None:
     value, grid = builder.values.get(index), builder.source.tensors[index].grid
     if value is None or grid is None:
         return value
-    scaled: Real = builder.call(torch.mul, value, grid.scale)
-    return scaled
+    return builder.call(torch.mul, value, grid.scale)
 
 
 def _ending_in(builder: Builder, value: Real | None, described: TfliteTensor) -> Body:

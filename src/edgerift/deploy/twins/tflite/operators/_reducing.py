@@ -32,8 +32,7 @@ def _reduced(builder: Builder, operator: TfliteOperator, function: Callable[...,
     axes = tuple(sorted({axis % len(given) for axis in builder.whole(operator, 1)}))
     if not axes or 0 in axes:
         raise UntranslatedError(f"{operator} reduces axes {list(axes)}; those behind the batch are translated")
-    result: Real = builder.call(function, builder.value(operator), axes, bool(operator.options.get("KeepDims", False)))
-    return result
+    return builder.call(function, builder.value(operator), axes, bool(operator.options.get("KeepDims", False)))
 
 
 for _name, _function in _FUNCTIONS.items():
@@ -51,8 +50,7 @@ def _product(builder: Builder, operator: TfliteOperator) -> Real:
     made = [*torch.broadcast_shapes(rows[:-2], columns[:-2]), rows[-2], columns[-1]]
     if tuple(made) != builder.result(operator).shape or math.prod(made) == 0:
         raise UntranslatedError(f"{operator} makes {made}, and the file says {builder.result(operator).shape}")
-    result: Real = builder.call(product, builder.value(operator), builder.value(operator, 1), *turned)
-    return result
+    return builder.call(product, builder.value(operator), builder.value(operator, 1), *turned)
 
 
 def product(first: Tensor, second: Tensor, turned: bool, turns: bool) -> Tensor:
@@ -63,8 +61,7 @@ def product(first: Tensor, second: Tensor, turned: bool, turns: bool) -> Tensor:
 @OPERATORS.named("LOG_SOFTMAX")
 def _log_softmax(builder: Builder, operator: TfliteOperator) -> Real:
     _require_float(builder, operator)
-    result: Real = builder.call(torch.log_softmax, builder.value(operator), -1)
-    return result
+    return builder.call(torch.log_softmax, builder.value(operator), -1)
 
 
 def _require_float(builder: Builder, operator: TfliteOperator) -> None:

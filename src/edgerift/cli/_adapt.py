@@ -24,7 +24,7 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, suffixes
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
@@ -102,21 +102,21 @@ class Adapt(Command):
 
 def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
     """Say which builds in a folder were there before and so may be of another program."""
-    for name, entry in RUNTIMES.items():
-        path = folder / f"model{entry.suffix}"
-        if name not in made and path.is_file():
+    written = {RUNTIMES[name].suffix for name in made}
+    for name, suffix in suffixes().items():
+        path = folder / f"model{suffix}"
+        if suffix not in written and path.is_file():
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
 def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
-    found = {name: folder / f"model{entry.suffix}" for name, entry in RUNTIMES.items()}
+    found = {name: folder / f"model{suffix}" for name, suffix in suffixes().items()}
     builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if is_file(path)}
     if not builds:
-        raise RecipeError(
-            f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"
-        )
+        *others, last = (path.name for path in found.values())
+        raise RecipeError(f"no {', '.join(others)} or {last} in {folder}; `edgerift adapt --out {folder}` makes them")
     model = zoo.load(original, trust=trust)
     described = fitting(model, data.images(seed))
     return make_card(

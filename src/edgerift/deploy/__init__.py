@@ -1,4 +1,4 @@
-"""From a program to its deployment: differentiable twin, builds for three runtimes, and their differences."""
+"""From a program to its deployment: differentiable twin, builds for each runtime, and their differences."""
 
 from edgerift.deploy.builds._build import build as build
 from edgerift.deploy.builds._build import open_build as open_build
@@ -27,7 +27,10 @@ from edgerift.deploy.builds._runtime import Fingerprint as Fingerprint
 from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime
 from edgerift.deploy.builds._runtime import find_runtime as find_runtime
+from edgerift.deploy.builds._runtime import kernel_names as kernel_names
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
+from edgerift.deploy.builds._runtime import suffixes as suffixes
+from edgerift.deploy.builds._runtime import with_kernels as with_kernels
 from edgerift.deploy.program._operators import is_allowed as is_allowed
 from edgerift.deploy.program._operators import is_moving as is_moving
 from edgerift.deploy.program._operators import multiplies as multiplies

@@ -1,0 +1,98 @@
+"""LiteRT builds: a `.tflite` that one of the runtime's sets of kernels runs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy.builds._opened import LARGEST_BATCH
+from edgerift.deploy.program._program import Program
+from edgerift.deploy.program._quiet import quiet
+from edgerift.deploy.runtimes.litert._described import describe
+from edgerift.deploy.runtimes.litert._opening import load_interpreter
+from edgerift.deploy.runtimes.litert._translation import tflite_content
+from edgerift.errors import BuildError, first_line
+from edgerift.steps import write_whole
+
+
+def compile_program(program: Program, path: Path) -> None:
+    """Write a program as a `.tflite`; the file does not depend on the kernels that will run it.
+
+    Raises :class:`~edgerift.errors.BuildError` for an operator that LiteRT does not compute as the program does.
+    """
+    write_whole(path, tflite_content(program))
+
+
+def open_artefact(path: Path, kernels: str) -> LiteRtEngine:
+    """Load a `.tflite`; raises :class:`~edgerift.errors.BuildError` when LiteRT cannot."""
+    return LiteRtEngine(path, kernels)
+
+
+@final
+class LiteRtEngine:
+    """A `.tflite` in LiteRT's interpreter, on one thread."""
+
+    def __init__(self, path: Path, kernels: str) -> None:
+        """Load the model file."""
+        self._path, self._kernels = path, kernels
+        self.version = importlib.metadata.version("ai-edge-litert")
+        try:
+            with quiet():
+                self._interpreter = load_interpreter(path.read_bytes(), kernels)
+        except Exception as error:
+            raise BuildError(f"LiteRT cannot load {path}: {first_line(error)}") from None
+        described = describe(self._interpreter, path.name)
+        self.specification = described.specification
+        self.extents: tuple[int | None, ...] | None = described.extents
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = [(output["name"], output["index"]) for output in self._interpreter.get_output_details()]
+        self._shape = tuple(int(extent) for extent in self._interpreter.get_input_details()[0]["shape"])
+        self.largest = LARGEST_BATCH
+        if not described.free_batch and not self._takes_more():
+            self.largest = self._shape[0]
+            self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
+
+    def _takes_more(self) -> bool:
+        """Return whether a file of a fixed batch takes another one, as most do."""
+        first = self._shape
+        try:
+            self._fit((first[0] + 1, *first[1:]))
+            answers = [len(self._interpreter.get_tensor(index)) for _, index in self._outputs]
+        except (RuntimeError, ValueError):
+            answers = []
+        is_free = answers == [first[0] + 1] * len(self._outputs)
+        if not is_free:
+            self._interpreter = load_interpreter(self._path.read_bytes(), self._kernels)
+            self._shape = first
+        return is_free
+
+    def _fit(self, shape: tuple[int, ...]) -> None:
+        if shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input, shape)
+            self._interpreter.allocate_tensors()
+            self._shape = shape
+
+    def ask(self, inputs: Tensor) -> Any:
+        """Answer a batch."""
+        images = inputs.contiguous().numpy()
+        self._fit(images.shape)
+        self._interpreter.set_tensor(self._input, images)
+        self._interpreter.invoke()
+        answers = {name: torch.from_numpy(self._interpreter.get_tensor(index)) for name, index in self._outputs}
+        return next(iter(answers.values())) if len(answers) == 1 else answers
+
+    def operators(self) -> dict[str, int]:
+        """Count the operators of the file by name, and the parts of it that a delegate computes."""
+        from edgerift.deploy.runtimes.litert._macs import operators
+
+        return operators(self._interpreter)
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates in integer kernels, read off the loaded file."""
+        from edgerift.deploy.runtimes.litert._macs import integer_share
+
+        return integer_share(self._interpreter, self._path.name)

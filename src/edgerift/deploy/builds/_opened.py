@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgerift.deploy.builds._digest import fingerprint
 from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
-from edgerift.deploy.twins.onnx._module import OnnxModule
+from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line
 from edgerift.images import to_float
 from edgerift.specification import Specification
@@ -34,7 +34,7 @@ class OpenedBuild:
         return OpenedBuild(self.runtime, self.path, self._engine, specification)
 
     @functools.cached_property
-    def translated(self) -> OnnxModule:
+    def translated(self) -> TranslatedModule:
         """The artefact as a differentiable module, from its input to its output, made when it is first needed.
 
         Raises :class:`~edgerift.errors.ModelError` where its runtime's files cannot be translated, or this one holds

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from edgerift.deploy.builds._opened import OpenedBuild
 from edgerift.deploy.builds._runtime import RUNTIMES, Build
-from edgerift.deploy.twins.onnx._module import OnnxModule
+from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import ModelError
 from edgerift.specification import SpecifiedModule
 
@@ -21,7 +21,7 @@ class OwnTwin(nn.Module):
     softmax at its end, or this one where there is none: rounded probabilities have hardly a gradient.
     """
 
-    def __init__(self, module: OnnxModule, specified: SpecifiedModule, arithmetic: str) -> None:
+    def __init__(self, module: TranslatedModule, specified: SpecifiedModule, arithmetic: str) -> None:
         """Stand before a translated artefact; see :func:`own_twin`."""
         super().__init__()
         self.arithmetic, self.step = arithmetic, module.step

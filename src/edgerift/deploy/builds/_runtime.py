@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from torch import Tensor
 
 from edgerift.deploy.program._program import Program, Target
-from edgerift.deploy.twins.onnx._module import OnnxModule
+from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import MissingRuntimeError, RecipeError, unknown_name
 from edgerift.settings import Registry, Settings
 from edgerift.specification import Specification
@@ -106,7 +106,7 @@ class Runtime:
     default_for: tuple[Target, ...] = ()
     runs_code: bool = False
     missing: Callable[[], str | None] = _nothing_missing
-    translate: Callable[[Path, str | None], OnnxModule] | None = None
+    translate: Callable[[Path, str | None], TranslatedModule] | None = None
     kernels: str = ""
     files_of: str = ""
     files: Callable[[Path], tuple[str, ...]] = lambda _: ()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from edgerift.deploy.program._grid import Grid
+from edgerift.deploy.twins._growing_graph import GrowingGraph
 from edgerift.deploy.twins.onnx._graph import OnnxGraph, OnnxNode
 from edgerift.deploy.twins.onnx._measured import UntranslatedError as UntranslatedError
 from edgerift.settings import Registry
@@ -50,28 +51,13 @@ class Builder:
     def __init__(self, source: OnnxGraph) -> None:
         """Start with the constants of a graph."""
         self.source = source
-        self.graph = fx.Graph()
-        self.root = nn.Module()
+        self.steps = GrowingGraph()
+        self.graph = self.steps.graph
         self.values: dict[str, Value] = dict(source.constants)
-        self._stored: dict[int, tuple[Tensor, fx.Node]] = {}
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Compute a constant where all arguments are constants, else append a step; returns a tensor or a node."""
-        if not any(isinstance(argument, fx.Node) for argument in _flattened(arguments)):
-            return function(*arguments)
-        return self.graph.call_function(function, tuple(self.placed(argument) for argument in arguments))
-
-    def placed(self, argument: Any) -> Any:
-        """Store a tensor among a step's arguments in the module, once for all its readers."""
-        if isinstance(argument, list):
-            return [self.placed(item) for item in argument]
-        if not isinstance(argument, Tensor):
-            return argument
-        if id(argument) not in self._stored:
-            name = f"constant_{len(self._stored)}"
-            self.root.register_buffer(name, argument)
-            self._stored[id(argument)] = argument, self.graph.get_attr(name)
-        return self._stored[id(argument)][1]
+        return self.steps.call(function, *arguments)
 
     def value(self, node: OnnxNode, index: int) -> Value:
         """Fetch an input; raises `UntranslatedError` for one that is left out or not computed before."""
@@ -134,7 +120,7 @@ class Builder:
 
     def on_grid(self, node: Real, grid: Grid) -> Levels:
         """Make levels of what was rounded to a grid."""
-        placed: fx.Node = self.placed(node)
+        placed: fx.Node = self.steps.placed(node)
         return Levels(placed, grid.zero_point, grid.minimum, grid.maximum)
 
 
@@ -143,12 +129,6 @@ OPERATORS: Final[Registry[OperatorFunction]] = Registry(
     "ONNX operator", "edgerift.deploy.twins.onnx.operators", UntranslatedError
 )
 """How the operators of ONNX graphs are translated, by name; those outside the default domain with theirs before it."""
-
-
-def _flattened(arguments: Any) -> list[Any]:
-    if isinstance(arguments, (list, tuple)):
-        return [item for argument in arguments for item in _flattened(argument)]
-    return [arguments]
 
 
 def _word(tensor: Tensor) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final, final
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from edgerift.deploy.twins._body import Body
+from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.deploy.twins.onnx._builder import OPERATORS, Builder, Levels, UntranslatedError, Value
 from edgerift.deploy.twins.onnx._files import model_of
 from edgerift.deploy.twins.onnx._graph import OnnxGraph, OnnxNode, TensorDescription, read_graph
@@ -22,7 +23,7 @@ _PASSED: Final = ("DequantizeLinear", "QuantizeLinear", "Identity", "Reshape", "
 
 
 @final
-class OnnxModule(nn.Module):
+class OnnxModule(TranslatedModule):
     """An ONNX model with gradients: its one input to one of its outputs, both as the file describes them.
 
     The input is float32 and holds whole numbers where the file takes uint8 or int8; so does an output of integers.
@@ -121,10 +122,7 @@ def _ending_in(builder: Builder, value: Value | None, name: str) -> Body:
         value = builder.call(torch.add, value.node, value.zero)
     if not isinstance(value, fx.Node):
         raise UntranslatedError(f"the model's '{name}' does not depend on the image")
-    output = builder.graph.output(value)
-    body = Body(builder.root, builder.graph)
-    builder.graph.erase_node(output)
-    return body
+    return builder.steps.ending_in(value)
 
 
 def _softmax_input(graph: OnnxGraph, output: str) -> str | None:

@@ -1,0 +1,63 @@
+"""Fixed-point multiplication as TensorFlow Lite's own kernels do it, on whole numbers in int64.
+
+A real factor becomes a multiplier `m` of 31 bits and an exponent `e`: `m * 2^(e - 31)`. The product is rounded to 31
+bits, half up, and then shifted with a second rounding, whose ties go up or away from zero.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+Half: TypeAlias = Literal["up", "away"]
+
+_BITS: Final = 31
+
+
+def fixed_multiplier(factor: float) -> tuple[int, int]:
+    """Return the multiplier and the exponent of a factor, a double that is at least 0.
+
+    >>> fixed_multiplier(0.75), fixed_multiplier(0.0)
+    ((1610612736, 0), (0, 0))
+    """
+    fraction, exponent = math.frexp(factor)
+    multiplier = math.floor(fraction * (1 << _BITS) + 0.5)
+    if multiplier == 1 << _BITS:
+        multiplier, exponent = multiplier // 2, exponent + 1
+    return (0, 0) if exponent < -_BITS else (multiplier, exponent)
+
+
+def fixed_multipliers(factors: Tensor) -> list[Tensor]:
+    """The multipliers, left shifts and right shifts of factors in float64, int64 of their shape."""
+    pairs = [fixed_multiplier(factor) for factor in factors.flatten().tolist()]
+    multiplier, exponent = (torch.tensor(part).reshape(factors.shape) for part in zip(*pairs, strict=True))
+    return [multiplier, exponent.clamp_min(0), (-exponent).clamp_min(0)]
+
+
+def multiplied(value: Tensor, multiplier: Tensor, left: Tensor, right: Tensor, half: Half) -> Tensor:
+    """Multiply whole numbers int64 by fixed-point numbers that broadcast against them."""
+    high = ((value << left) * multiplier + (1 << (_BITS - 1))) >> _BITS
+    return shifted(high, right, half)
+
+
+def multiplied_by(value: Tensor, factor: tuple[int, int], half: Half) -> Tensor:
+    """Multiply whole numbers int64 by one fixed-point number, a multiplier and an exponent."""
+    multiplier, exponent = factor
+    high = ((value << max(exponent, 0)) * multiplier + (1 << (_BITS - 1))) >> _BITS
+    return shifted(high, value.new_tensor(max(-exponent, 0)), half)
+
+
+def shifted(value: Tensor, right: Tensor, half: Half) -> Tensor:
+    """Divide whole numbers by powers of two, to the nearest."""
+    added = (torch.ones_like(right) << right) >> 1
+    if half == "away":
+        return torch.where(value < 0, -((added - value) >> right), (value + added) >> right)
+    return (value + added) >> right
+
+
+def half_away(value: Tensor) -> Tensor:
+    """Round real numbers, ties away from zero."""
+    return value.sign() * (value.abs() + 0.5).floor()

@@ -1,0 +1,1 @@
+"""The operators of `.tflite` files, each registered by the module that translates it."""

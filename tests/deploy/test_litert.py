@@ -143,7 +143,7 @@ def grouped(maker):
 
 
 def moved(maker):
-    """Channels shuffled, cut and turned, a product with one number per channel, a difference, and a linear layer on maps."""
+    """Channels shuffled, cut and turned, a product with one number per channel, and a difference."""
     source = maker.rounded(maker.convolution(maker.rounded("image"), 8, kernel=3, stride=2, padding=1))
     grid = maker.grid(source)
     shuffled = maker.call("aten.view.default", source, [-1, 2, 4, 8, 8])

@@ -9,6 +9,7 @@ from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._inspection import Inspection as Inspection
 from edgerift.deploy.builds._inspection import inspect_build as inspect_build
+from edgerift.deploy.builds._names import KernelsName as KernelsName
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
 from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
 from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
@@ -27,7 +28,6 @@ from edgerift.deploy.builds._runtime import Fingerprint as Fingerprint
 from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime
 from edgerift.deploy.builds._runtime import find_runtime as find_runtime
-from edgerift.deploy.builds._runtime import kernel_names as kernel_names
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
 from edgerift.deploy.builds._runtime import suffixes as suffixes
 from edgerift.deploy.builds._runtime import with_kernels as with_kernels

@@ -5,25 +5,33 @@ from pathlib import Path
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
 from edgerift.deploy.runtimes.litert._build import compile_program, open_artefact
+from edgerift.deploy.runtimes.litert._twins import program_twin, translate
+from edgerift.deploy.twins._twin import ARITHMETICS
+from edgerift.deploy.twins.tflite._builder import Kernels
 
-_NAME = "litert"
-#: The arithmetic of each set of kernels.
-_ARITHMETICS = {"default": "xnnpack", "builtin": "litert-builtin", "reference": "litert-reference"}
 
-for _place, (_kernels, _arithmetic) in enumerate(_ARITHMETICS.items()):
+def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_of: str = "") -> None:
     RUNTIMES.register(
-        _NAME if _place == 0 else f"{_NAME}-{_kernels}",
+        name,
         Runtime(
             packages=("ai_edge_litert",),
             extra="litert",
             suffix=".tflite",
-            arithmetic=_arithmetic,
+            arithmetic=arithmetic,
             targets=("mobile",),
             compile=compile_program,
-            open=functools.partial(open_artefact, kernels=_kernels),
+            open=functools.partial(open_artefact, kernels=kernels),
             opening=Path(__file__).with_name("_opening.py"),
-            kernels=_kernels,
-            files_of="" if _place == 0 else _NAME,
+            translate=functools.partial(translate, kernels=kernels),
+            kernels=kernels,
+            files_of=files_of,
         ),
-        rank=2.1 + _place / 10,
+        rank=rank,
     )
+    if arithmetic == name:
+        ARITHMETICS.register(name, functools.partial(program_twin, kernels=kernels))
+
+
+_register("litert", "default", "xnnpack", 2.1)
+_register("litert-builtin", "builtin", "litert-builtin", 2.2, "litert")
+_register("litert-reference", "reference", "litert-reference", 2.3, "litert")

@@ -9,13 +9,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from edgerift.deploy.builds._described_tflite import describe_tflite
 from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
-from edgerift.deploy.program._quiet import quiet
-from edgerift.deploy.runtimes.litert._described import describe
 from edgerift.deploy.runtimes.litert._opening import load_interpreter
 from edgerift.deploy.runtimes.litert._translation import tflite_content
 from edgerift.errors import BuildError, first_line
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
 
@@ -41,20 +41,22 @@ class LiteRtEngine:
         self._path, self._kernels = path, kernels
         self.version = importlib.metadata.version("ai-edge-litert")
         try:
-            with quiet():
-                self._interpreter = load_interpreter(path.read_bytes(), kernels)
-        except Exception as error:
+            content = path.read_bytes()
+            self._interpreter = load_interpreter(content, kernels)
+        except (RuntimeError, ValueError, OSError) as error:
             raise BuildError(f"LiteRT cannot load {path}: {first_line(error)}") from None
-        described = describe(self._interpreter, path.name)
-        self.specification = described.specification
+        described = describe_tflite(content, path.name)
+        self.specification = _in_order(described.specification, described.extents)
         self.extents: tuple[int | None, ...] | None = described.extents
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        image = self._interpreter.get_input_details()[0]
+        self._input, self._shape = image["index"], tuple(int(extent) for extent in image["shape"])
         self._outputs = [(output["name"], output["index"]) for output in self._interpreter.get_output_details()]
-        self._shape = tuple(int(extent) for extent in self._interpreter.get_input_details()[0]["shape"])
         self.largest = LARGEST_BATCH
-        if not described.free_batch and not self._takes_more():
-            self.largest = self._shape[0]
-            self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
+        fixed = self.specification.input.batch
+        if fixed is not None and self._takes_more():
+            self.specification = self.specification.replace(input=self.specification.input.replace(batch=None))
+        elif fixed is not None:
+            self.largest = fixed
 
     def _takes_more(self) -> bool:
         """Return whether a file of a fixed batch takes another one, as most do."""
@@ -96,3 +98,11 @@ class LiteRtEngine:
         from edgerift.deploy.runtimes.litert._macs import integer_share
 
         return integer_share(self._interpreter, self._path.name)
+
+
+def _in_order(specification: Specification, extents: tuple[int | None, ...]) -> Specification:
+    """Take the channels for the last extent, whatever the others are: the runtime's kernels want images so."""
+    if extents[-1] not in (1, 3):
+        return specification
+    channels = "grey" if extents[-1] == 1 else "rgb"
+    return specification.replace(input=specification.input.replace(layout="nhwc", channels=channels))

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
-from helpers.tflite_files import TfliteFile
+from tflite_files import TfliteFile
 
 ENDS = {"int8": (-128, 127), "uint8": (0, 255)}
 Case = Callable[[np.random.Generator], bytes]
@@ -30,12 +29,12 @@ def images_for(content: bytes, count: int, seed: int = 0) -> Any:
     return drawn.astype(dtype)
 
 
-def case(name: str, **settings: Any) -> Callable[[Callable[..., bytes]], Callable[..., bytes]]:
+def case(label: str, /, **settings: Any) -> Callable[[Callable[..., bytes]], Callable[..., bytes]]:
     """Add a function with settings to the table."""
 
     def added(function: Callable[..., bytes]) -> Callable[..., bytes]:
-        assert name not in CASES
-        CASES[name] = lambda generator: function(generator, **settings)
+        assert label not in CASES
+        CASES[label] = lambda generator: function(generator, **settings)
         return function
 
     return added
@@ -271,7 +270,7 @@ def _single(
     return file.written([given], [output])
 
 
-def _add(label: str, **settings: Any) -> None:
+def _add(label: str, /, **settings: Any) -> None:
     case(label, **settings)(_single)
 
 

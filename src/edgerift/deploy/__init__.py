@@ -4,6 +4,8 @@ from edgerift.deploy.builds._build import build as build
 from edgerift.deploy.builds._build import open_build as open_build
 from edgerift.deploy.builds._departure import Fidelity as Fidelity
 from edgerift.deploy.builds._departure import leaves_program as leaves_program
+from edgerift.deploy.builds._described_tflite import DescribedTflite as DescribedTflite
+from edgerift.deploy.builds._described_tflite import describe_tflite as describe_tflite
 from edgerift.deploy.builds._fidelity import fidelity as fidelity
 from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
@@ -55,3 +57,5 @@ from edgerift.deploy.twins._twin import Twin as Twin
 from edgerift.deploy.twins._twin import twin as twin
 from edgerift.deploy.twins.onnx._module import OnnxModule as OnnxModule
 from edgerift.deploy.twins.onnx._module import onnx_module as onnx_module
+from edgerift.deploy.twins.tflite._module import TfliteModule as TfliteModule
+from edgerift.deploy.twins.tflite._module import tflite_module as tflite_module

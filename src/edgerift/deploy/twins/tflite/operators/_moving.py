@@ -136,6 +136,9 @@ def _slice(builder: Builder, operator: TfliteOperator) -> Real:
 @OPERATORS.named("STRIDED_SLICE")
 def _strided_slice(builder: Builder, operator: TfliteOperator) -> Real:
     options, given = operator.options, builder.tensor(operator).shape
+    value = builder.value(operator)
+    if isinstance(value, Tensor):
+        return _part_of_constant(builder, operator, value)
     if any(options.get(mask, 0) for mask in ("EllipsisMask", "NewAxisMask", "ShrinkAxisMask", "Offset")):
         raise UntranslatedError(f"{operator} drops or adds dimensions")
     begins, ends, steps = (builder.whole(operator, position) for position in (1, 2, 3))
@@ -147,6 +150,17 @@ def _strided_slice(builder: Builder, operator: TfliteOperator) -> Real:
             raise UntranslatedError(f"{operator} walks backwards")
         parts.append(slice(first, last, step).indices(given[axis]))
     return _sliced(builder, operator, parts)
+
+
+def _part_of_constant(builder: Builder, operator: TfliteOperator, value: Tensor) -> Real:
+    """Cut a vector of constants, such as a shape, to a part or to one of its numbers."""
+    if value.dim() != 1:
+        raise UntranslatedError(f"{operator} cuts a constant of {value.dim()} dimensions")
+    (begin,), (end,), (step,) = (builder.whole(operator, position) for position in (1, 2, 3))
+    if operator.options.get("ShrinkAxisMask", 0):
+        return value[begin]
+    masks = [bool(operator.options.get(mask, 0)) for mask in ("BeginMask", "EndMask")]
+    return value[None if masks[0] else begin : None if masks[1] else end : step]
 
 
 def _sliced(builder: Builder, operator: TfliteOperator, parts: list[tuple[int, int, int]]) -> Real:

@@ -1,0 +1,182 @@
+"""`.tflite` files as originals, and what their metadata say of the image and the classes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from tflite_files import TfliteFile, answered
+
+from edgerift import zoo
+from edgerift.deploy import describe_tflite
+from edgerift.errors import BuildError, ModelError
+from edgerift.specification import Specification
+
+IMAGES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+DRAWN = np.random.default_rng(0)
+
+
+def network(file: TfliteFile | None = None, dtype: str = "float32", scale: Any = None, zero: int = 0) -> bytes:
+    """A convolution, a mean, a matrix product and a softmax, all in float behind the input."""
+    file = file or TfliteFile()
+    image = given = file.tensor([1, 8, 8, 3], dtype, scale, zero, name="image", signature=[-1, 8, 8, 3])
+    if dtype != "float32":
+        image = file.tensor([1, 8, 8, 3], "float32")
+        file.operator("DEQUANTIZE", [given], [image], version=2)
+    weight = file.tensor([4, 3, 3, 3], "float32", data=DRAWN.normal(size=(4, 3, 3, 3)))
+    bias = file.tensor([4], "float32", data=DRAWN.normal(size=4))
+    maps = file.tensor([1, 4, 4, 4], "float32")
+    options = schema.Conv2DOptionsT(padding=0, strideW=2, strideH=2, fusedActivationFunction=1)
+    file.operator("CONV_2D", [image, weight, bias], [maps], options)
+    axes, means = file.tensor([2], "int32", data=[1, 2]), file.tensor([1, 4], "float32")
+    file.operator("MEAN", [maps, axes], [means], schema.ReducerOptionsT())
+    head, scores = file.tensor([5, 4], "float32", data=DRAWN.normal(size=(5, 4))), file.tensor([1, 5], "float32")
+    file.operator("FULLY_CONNECTED", [means, head, -1], [scores], schema.FullyConnectedOptionsT())
+    result = file.tensor([1, 5], "float32", name="probabilities")
+    file.operator("SOFTMAX", [scores], [result], schema.SoftmaxOptionsT(beta=1.0))
+    return file.written([given], [result])
+
+
+class Written:
+    """Metadata, table by table, after the positions of the schema's fields."""
+
+    def __init__(self) -> None:
+        self.builder = flatbuffers.Builder(256)
+
+    def table(self, fields: dict[int, int], numbers: dict[int, int] | None = None) -> int:
+        """Write a table with references to what was written before, and numbers of one byte."""
+        self.builder.StartObject(8)
+        for slot, place in fields.items():
+            self.builder.PrependUOffsetTRelativeSlot(slot, place, 0)
+        for slot, number in (numbers or {}).items():
+            self.builder.PrependInt8Slot(slot, number, 0)
+        return int(self.builder.EndObject())
+
+    def tables(self, *places: int) -> int:
+        """Write a vector of tables."""
+        self.builder.StartVector(4, len(places), 4)
+        for place in reversed(places):
+            self.builder.PrependUOffsetTRelative(place)
+        return int(self.builder.EndVector())
+
+    def floats(self, *numbers: float) -> int:
+        """Write a vector of numbers."""
+        return int(self.builder.CreateNumpyVector(np.array(numbers, np.float32)))
+
+    def finished(self, root: int) -> bytes:
+        """Write the root."""
+        self.builder.Finish(root, b"M001")
+        return bytes(self.builder.Output())
+
+
+def metadata(mean: tuple[float, ...], std: tuple[float, ...], labels: str = "") -> bytes:
+    """What the Task Library's writer makes of an image classifier."""
+    made = Written()
+    options = made.table({0: made.floats(*mean), 1: made.floats(*std)})
+    image = made.table({1: made.table({}, {0: 1})}, {0: 2})
+    given = made.table({3: image, 4: made.tables(made.table({1: options}, {0: 1}))})
+    files = {}
+    if labels:
+        name = made.builder.CreateString(labels)
+        files[6] = made.tables(made.table({0: name}, {2: 2}))
+    graph = made.table({2: made.tables(given), 3: made.tables(made.table(files))})
+    return made.finished(made.table({3: made.tables(graph)}))
+
+
+def labelled(mean: tuple[float, ...], std: tuple[float, ...], labels: tuple[str, ...], **settings: Any) -> bytes:
+    file = TfliteFile()
+    file.metadata("TFLITE_METADATA", metadata(mean, std, "labels.txt"))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("labels.txt", "\n".join(labels))
+    return network(file, **settings) + archive.getvalue()
+
+
+def test_a_float_file_is_an_original_with_the_answers_of_litert_and_a_gradient(tmp_path: Path) -> None:
+    content = network()
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    found = zoo.load_file(path, size=8, specification=Specification(input={"mean": 0.5, "std": 0.25}))
+    fed = ((IMAGES - 0.5) / 0.25).permute(0, 2, 3, 1).contiguous()
+    expected = torch.from_numpy(answered(content, fed.numpy()))
+    torch.testing.assert_close(found(IMAGES).softmax(1), expected, rtol=1e-4, atol=1e-5)
+    assert (found.architecture.name, found.architecture.classes) == ("tflite", 5)
+    zoo.save(found, tmp_path / "original.safetensors")
+    path.unlink()
+    again = zoo.load(tmp_path / "original.safetensors")
+    assert torch.equal(again(IMAGES), found(IMAGES))
+    given = IMAGES.clone().requires_grad_()
+    again(given)[:, 0].sum().backward()
+    assert given.grad is not None
+    assert given.grad.abs().amax() > 0
+
+
+def test_the_metadata_tell_the_normalisation_and_the_labels() -> None:
+    labels = ("cat", "dog", "owl", "eel", "bee")
+    found = describe_tflite(labelled((127.5,), (127.5,), labels), "net.tflite")
+    assert found.labels == labels
+    assert found.specification.input.scale == pytest.approx((1 / 127.5,))
+    assert found.specification.input.offset == pytest.approx((-1.0,))
+    assert found.specification.input.layout == "nhwc"
+    assert found.specification.input.batch is None
+    assert found.extents == (8, 8, 3)
+    assert found.specification.output.background is None
+
+
+def test_a_background_among_the_labels_is_dropped() -> None:
+    found = describe_tflite(labelled((0.0,), (255.0,), ("background", "a", "b", "c", "d")), "net.tflite")
+    assert found.specification.output.background == "first"
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero", "expected"),
+    [(1.0, -128, [[-128, 127]]), (np.float32(1 / 255), -128, [[-128, 127]]), (np.float32(1 / 128), 0, [[0, 127]])],
+)
+def test_the_grid_of_an_int8_input_says_what_it_is_fed(scale: Any, zero: int, expected: Any) -> None:
+    given = describe_tflite(network(dtype="int8", scale=scale, zero=zero), "net.tflite").specification.input
+    fed = given.prepare(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
+    assert fed[0, 0, :, 0].tolist() == expected[0]
+
+
+def test_an_int8_input_with_metadata_is_normalised_and_then_quantized() -> None:
+    content = labelled((127.5,), (127.5,), ("a",), dtype="int8", scale=np.float32(1 / 127.5), zero=-1)
+    given = describe_tflite(content, "net.tflite").specification.input
+    fed = given.prepare(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
+    assert fed[0, 0, :, 0].tolist() == [-128.0, 127.0]
+
+
+def test_the_arithmetic_of_a_file_is_told() -> None:
+    assert describe_tflite(network(), "net.tflite").arithmetic == ("float",)
+    file = TfliteFile()
+    image = file.tensor([1, 8, 8, 3], "float32")
+    weight = file.tensor([4, 1, 1, 3], "int8", 0.1, data=np.ones((4, 1, 1, 3)))
+    bias, result = file.tensor([4], "float32", data=np.ones(4)), file.tensor([1, 8, 8, 4], "float32")
+    file.operator("CONV_2D", [image, weight, bias], [result], schema.Conv2DOptionsT(strideW=1, strideH=1))
+    found = describe_tflite(file.written([image], [result]), "net.tflite")
+    assert (found.arithmetic, found.operators) == (("dynamic range",), {"CONV_2D": 1})
+
+
+def test_damaged_metadata_are_told() -> None:
+    file = TfliteFile()
+    file.metadata("TFLITE_METADATA", b"\xff\xff\xff\x7fM001" + bytes(30))
+    with pytest.raises(ModelError, match="damaged"):
+        describe_tflite(network(file), "net.tflite")
+
+
+def test_a_file_for_other_than_images_is_told(tmp_path: Path) -> None:
+    file = TfliteFile()
+    row = file.tensor([1, 40], "float32")
+    result = file.tensor([1, 40], "float32")
+    file.operator("RELU", [row], [result])
+    (tmp_path / "net.tflite").write_bytes(file.written([row], [result]))
+    with pytest.raises(BuildError, match=r"net.tflite takes \[1, 40\]; images are"):
+        describe_tflite((tmp_path / "net.tflite").read_bytes(), "net.tflite")
+    with pytest.raises(ModelError, match=r"this is no .tflite model of images: the file takes \[1, 40\]"):
+        zoo.load_file(tmp_path / "net.tflite", size=8)

@@ -21,7 +21,7 @@ from edgerift.deploy.program._operators import (
 )
 from edgerift.deploy.program._regions import Region, hardtanh_bounds
 from edgerift.deploy.runtimes.litert._file import Options, Scales
-from edgerift.deploy.runtimes.litert._moving import padded
+from edgerift.deploy.runtimes.litert._windows import VALID, padded
 from edgerift.deploy.runtimes.litert._writer import CHANNELS_LAST, Held, Writer
 from edgerift.deploy.twins._integer_convolution import geometry_of
 from edgerift.errors import BuildError
@@ -31,7 +31,6 @@ _LINEAR: Final = "aten.linear.default"
 _ARITHMETIC: Final = {ADD: ("ADD", "Add"), SUBTRACT: ("SUB", "Sub"), MULTIPLY: ("MUL", "Mul")}
 #: The activations that an operator of the file may have, in its numbers: none, a ReLU, and a clamp to [0, 6].
 _NONE, _RELU, _RELU6 = 0, 1, 3
-_VALID: Final = 1
 _LARGEST_SUM: Final = 2.0**31
 
 
@@ -89,11 +88,11 @@ def _convolution(writer: Writer, region: Region, inputs: list[Held], fused: int)
     layer = region.operator
     held = writer.ordered(inputs[0], CHANNELS_LAST)
     stride, padding, dilation, groups = geometry_of(layer.args[3:], 2)
-    held = padded(writer, held, [(extent, extent) for extent in padding])
+    held = padded(writer, held, ((padding[0], padding[0]), (padding[1], padding[1])))
     weight = _weight(writer, layer)
     channels = held.shape[1]
     fields = {
-        "padding": _VALID,
+        "padding": VALID,
         "strideH": stride[0],
         "strideW": stride[1],
         "dilationHFactor": dilation[0],

@@ -56,9 +56,9 @@ def kernels(interpreter: Any) -> Iterator[Kernel]:
     for operator in interpreter._get_ops_details():
         name = operator["op_name"]
         if name in _FACTORS:
-            factors = [tensors[int(operator["inputs"][place])] for place in _FACTORS[name]]
+            source, weight = (tensors[int(operator["inputs"][place])] for place in _FACTORS[name])
             result = tensors[int(operator["outputs"][0])]
-            yield Kernel(name, _macs(name, *factors, result), all(factor.is_integer for factor in factors))
+            yield Kernel(name, _macs(name, source, weight, result), source.is_integer and weight.is_integer)
 
 
 def _macs(name: str, source: Tensor, weight: Tensor, result: Tensor) -> int:

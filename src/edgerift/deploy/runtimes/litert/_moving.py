@@ -10,11 +10,8 @@ from torch import fx
 
 from edgerift.deploy.program._operators import CONCATENATE, operator_name
 from edgerift.deploy.runtimes.litert._file import Options
-from edgerift.deploy.runtimes.litert._writer import CHANNELS_LAST, Held, Writer, refuse
-
-Find = Callable[[fx.Node], Held]
-_ALL: Final = 2**31 - 1
-_LOWEST: Final = -128
+from edgerift.deploy.runtimes.litert._windows import append_maximum
+from edgerift.deploy.runtimes.litert._writer import Find, Held, Writer, refuse
 
 
 def append_move(writer: Writer, node: fx.Node, find: Find) -> Held:
@@ -39,14 +36,14 @@ def _reshape(writer: Writer, node: fx.Node, find: Find) -> Held:
 def _permute(writer: Writer, node: fx.Node, find: Find) -> Held:
     """Nothing moves: the same memory is read in another order."""
     held = find(_source(node))
-    axes = [axis % len(held.shape) for axis in node.args[1]]  # type: ignore[union-attr]
-    return _permuted(held, axes)
+    axes: Any = node.args[1]
+    return _permuted(held, [int(axis) % len(held.shape) for axis in axes])
 
 
 def _transpose(writer: Writer, node: fx.Node, find: Find) -> Held:
     held = find(_source(node))
     axes = list(range(len(held.shape)))
-    one, two = (int(axis) % len(axes) for axis in node.args[1:3])  # type: ignore[arg-type]
+    one, two = (axis % len(axes) for axis in _numbers(node, 1, 3))
     axes[one], axes[two] = axes[two], axes[one]
     return _permuted(held, axes)
 
@@ -67,7 +64,7 @@ def _slice(writer: Writer, node: fx.Node, find: Find) -> Held:
 
 def _select(writer: Writer, node: fx.Node, find: Find) -> Held:
     held = find(_source(node))
-    axis, place = (int(value) for value in node.args[1:3])  # type: ignore[arg-type]
+    axis, place = _numbers(node, 1, 3)
     place %= held.shape[axis % len(held.shape)]
     cut = writer.plain(_cut(writer, node, held, axis, place, place + 1, 1))
     extents = writer.numbers(f"{node.name}_extents", writer.free_shape(node))
@@ -80,9 +77,9 @@ def _part(writer: Writer, node: fx.Node, find: Find) -> Held:
     if operator_name(division.target) not in _DIVISIONS:
         refuse(node, "takes one of several results, which only divisions of a tensor have here")
     held = find(_source(division))
-    axis = int(division.args[2] if len(division.args) > 2 else 0)  # type: ignore[arg-type]
+    axis = next(iter(_numbers(division, 2, 3)), 0)
     lengths = [shape[axis] for shape in (part.shape for part in division.meta["tensor_meta"])]
-    index = int(node.args[1])  # type: ignore[arg-type]
+    (index,) = _numbers(node, 1, 2)
     start = sum(lengths[:index])
     return _cut(writer, node, held, axis, start, start + lengths[index], 1)
 
@@ -107,78 +104,24 @@ def _cut(writer: Writer, node: fx.Node, held: Held, axis: int, start: int, end: 
 
 
 def _concatenate(writer: Writer, node: fx.Node, find: Find) -> Held:
-    parts = [find(part) for part in node.args[0]]  # type: ignore[union-attr,arg-type]
+    sources: Any = node.args[0]
+    parts = [find(part) for part in sources]
     order = parts[0].order
-    axis = int(node.args[1] if len(node.args) > 1 else 0) % len(order)  # type: ignore[arg-type]
+    axis = next(iter(_numbers(node, 1, 2)), 0) % len(order)
     inputs = [writer.ordered(part, order).index for part in parts]
     options = Options("Concatenation", {"axis": order.index(axis)})
     return writer.made(node, "CONCATENATION", inputs, order=order, grid=parts[0].grid, options=options)
 
 
-def _largest(writer: Writer, node: fx.Node, find: Find) -> Held:
-    given: list[Any] = [*node.args[1:], *(None, [], [0, 0], [1, 1], False)[len(node.args) - 1 :]]
-    kernel, stride, padding, dilation, _ = given
-    if list(dilation) != [1, 1]:
-        refuse(node, "has windows with gaps")
-    steps = list(stride or kernel)
-    held = writer.ordered(find(_source(node)), CHANNELS_LAST)
-    lengths, windows = held.shape[2:], writer.shape(node)[2:]
-    # Whatever `ceil_mode` adds, windows reach as far as the last one does.
-    after = [(windows[axis] - 1) * steps[axis] + kernel[axis] - lengths[axis] - padding[axis] for axis in (0, 1)]
-    held = padded_lowest(writer, held, [(padding[axis], after[axis]) for axis in (0, 1)])
-    return writer.made(
-        node,
-        "MAX_POOL_2D",
-        [held.index],
-        order=CHANNELS_LAST,
-        grid=held.grid,
-        options=Options(
-            "Pool2D",
-            {
-                "padding": 1,
-                "strideH": steps[0],
-                "strideW": steps[1],
-                "filterHeight": kernel[0],
-                "filterWidth": kernel[1],
-            },
-        ),
-    )
-
-
-def padded_lowest(writer: Writer, held: Held, around: list[tuple[int, int]]) -> Held:
-    """Put around a feature map what no maximum chooses."""
-    if all(after <= 0 for pair in around for after in pair):
-        return held
-    sides = [(before, max(after, 0)) for before, after in around]
-    if held.grid is not None and held.grid.zero_point == _LOWEST:
-        return padded(writer, held, sides)
-    lowest = writer.constant("lowest", torch_full(_LOWEST if held.grid is not None else float("-inf")), held.grid)
-    return padded(writer, held, sides, lowest.index)
-
-
-def torch_full(value: float) -> Any:
-    """One number as a tensor of one extent."""
-    import torch
-
-    return torch.tensor([value])
-
-
-def padded(writer: Writer, held: Held, sides: list[tuple[int, int]], filling: int | None = None) -> Held:
-    """Put zeros, or the constant `filling`, around a feature map with its channels last."""
-    if all(extent == 0 for pair in sides for extent in pair):
-        return held
-    (top, bottom), (left, right) = sides
-    amounts = writer.numbers("padding", [[0, 0], [top, bottom], [left, right], [0, 0]])
-    count, channels, height, width = held.shape
-    larger = replace(held, shape=(count, channels, height + top + bottom, width + left + right))
-    if filling is None:
-        return writer.appended("padded", "PAD", [held.index, amounts], larger, Options("Pad"))
-    return writer.appended("padded", "PADV2", [held.index, amounts, filling], larger, Options("PadV2"))
-
-
 def _source(node: fx.Node) -> fx.Node:
-    source: Any = node.args[0]
+    source: fx.Node = node.args[0]  # type: ignore[assignment]
     return source
+
+
+def _numbers(node: fx.Node, start: int, end: int) -> list[int]:
+    """Read those of a node's arguments that are given among the ones from `start` to `end`, whole numbers."""
+    given: Any = node.args[start:end]
+    return [int(number) for number in given]
 
 
 _DIVISIONS: Final = ("aten.chunk.default", "aten.split.Tensor", "aten.split_with_sizes.default")
@@ -193,6 +136,6 @@ MOVES: Final[dict[str, Callable[[Writer, fx.Node, Find], Held]]] = {
     "aten.slice.Tensor": _slice,
     "aten.select.int": _select,
     "operator.getitem": _part,
-    "aten.max_pool2d.default": _largest,
+    "aten.max_pool2d.default": append_maximum,
     CONCATENATE: _concatenate,
 }

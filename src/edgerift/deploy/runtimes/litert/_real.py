@@ -13,8 +13,8 @@ from edgerift.deploy.program._operators import HARDTANH, RELU, operator_name
 from edgerift.deploy.program._regions import hardtanh_bounds
 from edgerift.deploy.runtimes.litert._file import Options
 from edgerift.deploy.runtimes.litert._integer import aligned_with
-from edgerift.deploy.runtimes.litert._moving import MOVES, Find
-from edgerift.deploy.runtimes.litert._writer import Held, Writer, refuse
+from edgerift.deploy.runtimes.litert._moving import MOVES
+from edgerift.deploy.runtimes.litert._writer import Find, Held, Writer, refuse
 
 _BINARY: Final = {
     "add": ("ADD", "Add"),
@@ -39,13 +39,14 @@ def append_real(writer: Writer, node: fx.Node, find: Find) -> Held:
 
 def _binary(writer: Writer, node: fx.Node, find: Find) -> Held:
     code, table = _BINARY[operator_name(node.target).split(".")[1]]
-    computed = {argument: find(argument) for argument in node.args if _is_computed(argument)}
+    given: Any = node.args
+    computed = {argument: find(argument) for argument in given if _is_computed(argument)}
     order = max(computed.values(), key=lambda held: len(held.shape)).order
     inputs = [
         aligned_with(writer, computed[argument], order).index
         if argument in computed
         else _constant(writer, node, argument, order)
-        for argument in node.args
+        for argument in given
     ]
     return writer.made(node, code, inputs, order=order, options=Options(table))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
@@ -38,6 +38,10 @@ class Held:
     def stored(self) -> tuple[int, ...]:
         """The tensor's own extents."""
         return tuple(self.shape[axis] for axis in self.order)
+
+
+Find = Callable[[fx.Node], Held]
+"""Finds the tensor that holds a node's value."""
 
 
 @final

@@ -76,6 +76,18 @@ def _nothing_missing() -> str | None:
 
 
 @dataclass(frozen=True)
+class Artefact:
+    """What was read of an artefact: its files as one, and what its runtime has understood of them, if anything."""
+
+    content: bytes
+    parsed: Any = None
+
+
+def _one_file(path: Path) -> Artefact:
+    return Artefact(path.read_bytes())
+
+
+@dataclass(frozen=True)
 class Runtime:
     """The description of one runtime.
 
@@ -87,8 +99,8 @@ class Runtime:
     `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
     runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs code in it.
     `translate` makes a differentiable module that computes as the runtime does from an artefact alone: from its input
-    to one of its outputs, by default the first. `files` lists an artefact's external files, by names relative to its
-    folder, and `whole` reads it as one file; by default there are none.
+    to one of its outputs, by default the first. `read` reads an artefact, with the files beside it that it needs; by
+    default it is one file. `open_read` loads what was read, so that the file is not read again.
 
     A runtime that has several sets of `kernels`, which answer differently to one file, is registered once for each, by
     the name of its kernels. All but its default ones give their files, in `files_of`, to the runtime that has those:
@@ -109,8 +121,8 @@ class Runtime:
     translate: Callable[[Path, str | None], TranslatedModule] | None = None
     kernels: str = ""
     files_of: str = ""
-    files: Callable[[Path], tuple[str, ...]] = lambda _: ()
-    whole: Callable[[Path], bytes] = Path.read_bytes
+    read: Callable[[Path], Artefact] = _one_file
+    open_read: Callable[[Path, Artefact], Engine] | None = None
 
 
 RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtimes")

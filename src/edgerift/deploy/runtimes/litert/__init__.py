@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.litert._build import compile_program, open_artefact
+from edgerift.deploy.runtimes.litert._build import compile_program, open_artefact, open_read
 from edgerift.deploy.runtimes.litert._twins import program_twin, translate
 from edgerift.deploy.twins._twin import ARITHMETICS
 from edgerift.deploy.twins.tflite._builder import Kernels
@@ -21,6 +21,7 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             targets=("mobile",),
             compile=compile_program,
             open=functools.partial(open_artefact, kernels=kernels),
+            open_read=functools.partial(open_read, kernels=kernels),
             opening=Path(__file__).with_name("_opening.py"),
             translate=functools.partial(translate, kernels=kernels),
             kernels=kernels,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from edgerift.deploy.builds._described_tflite import describe_tflite
 from edgerift.deploy.builds._opened import LARGEST_BATCH
+from edgerift.deploy.builds._runtime import Artefact
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.runtimes.litert._opening import load_interpreter
 from edgerift.deploy.runtimes.litert._translation import tflite_content
@@ -29,23 +30,30 @@ def compile_program(program: Program, path: Path) -> None:
 
 def open_artefact(path: Path, kernels: str) -> LiteRtEngine:
     """Load a `.tflite`; raises :class:`~edgerift.errors.BuildError` when LiteRT cannot."""
-    return LiteRtEngine(path, kernels)
+    try:
+        return open_read(path, Artefact(path.read_bytes()), kernels)
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}") from None
+
+
+def open_read(path: Path, artefact: Artefact, kernels: str) -> LiteRtEngine:
+    """Load the content of a `.tflite`; raises :class:`~edgerift.errors.BuildError` when LiteRT cannot."""
+    return LiteRtEngine(path.name, artefact.content, kernels)
 
 
 @final
 class LiteRtEngine:
     """A `.tflite` in LiteRT's interpreter, on one thread."""
 
-    def __init__(self, path: Path, kernels: str) -> None:
-        """Load the model file."""
-        self._path, self._kernels = path, kernels
+    def __init__(self, file: str, content: bytes, kernels: str) -> None:
+        """Load the content of a model file of that name."""
+        self._file, self._content, self._kernels = file, content, kernels
         self.version = importlib.metadata.version("ai-edge-litert")
         try:
-            content = path.read_bytes()
             self._interpreter = load_interpreter(content, kernels)
-        except (RuntimeError, ValueError, OSError) as error:
-            raise BuildError(f"LiteRT cannot load {path}: {first_line(error)}") from None
-        described = describe_tflite(content, path.name)
+        except (RuntimeError, ValueError) as error:
+            raise BuildError(f"LiteRT cannot load {file}: {first_line(error)}") from None
+        described = describe_tflite(content, file)
         self.specification = _in_order(described.specification, described.extents)
         self.extents: tuple[int | None, ...] | None = described.extents
         image = self._interpreter.get_input_details()[0]
@@ -68,7 +76,7 @@ class LiteRtEngine:
             answers = []
         is_free = answers == [first[0] + 1] * len(self._outputs)
         if not is_free:
-            self._interpreter = load_interpreter(self._path.read_bytes(), self._kernels)
+            self._interpreter = load_interpreter(self._content, self._kernels)
             self._shape = first
         return is_free
 
@@ -97,7 +105,7 @@ class LiteRtEngine:
         """The share of multiply-accumulates in integer kernels, read off the loaded file."""
         from edgerift.deploy.runtimes.litert._macs import integer_share
 
-        return integer_share(self._interpreter, self._path.name)
+        return integer_share(self._interpreter, self._file)
 
 
 def _in_order(specification: Specification, extents: tuple[int | None, ...]) -> Specification:

@@ -14,6 +14,7 @@ from edgerift.deploy.program._regions import hardtanh_bounds
 from edgerift.deploy.runtimes.litert._file import Options
 from edgerift.deploy.runtimes.litert._integer import aligned_with
 from edgerift.deploy.runtimes.litert._moving import MOVES
+from edgerift.deploy.runtimes.litert._smooth import SMOOTH
 from edgerift.deploy.runtimes.litert._writer import Find, Held, Writer, refuse
 
 _BINARY: Final = {
@@ -30,7 +31,7 @@ _UNARY: Final = {RELU: ("RELU", None), "aten.neg.default": ("NEG", "Neg"), "aten
 def append_real(writer: Writer, node: fx.Node, find: Find) -> Held:
     """Append a real-valued operator; raises :class:`~edgerift.errors.BuildError` for one that is not exact."""
     name = operator_name(node.target)
-    append = MOVES.get(name) or _EXACT.get(name)
+    append = MOVES.get(name) or _EXACT.get(name) or SMOOTH.get(name)
     if append is None or node.kwargs:
         refuse(node, "has no kernel that computes it to the last bit")
     assert append is not None

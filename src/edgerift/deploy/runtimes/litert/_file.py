@@ -122,6 +122,7 @@ class ModelFile:
         """Return the file's content, with one input and one output and a signature that names them."""
         import flatbuffers
 
+        self._tensors[image].name, self._tensors[answer].name = "images", "logits"
         graph = self._schema.SubGraphT()
         graph.name, graph.tensors, graph.operators = "main", self._tensors, self._operators
         graph.inputs, graph.outputs = [image], [answer]

@@ -33,8 +33,9 @@ def padded(writer: Writer, held: Held, sides: Sides, filling: int | None = None)
 
 def append_maximum(writer: Writer, node: fx.Node, find: Find) -> Held:
     """Append the largest value of each window."""
-    defaults: tuple[Any, ...] = (None, [], [0, 0], [1, 1], False)
-    kernel, stride, padding, dilation, _ = (*node.args[1:], *defaults[len(node.args) - 1 :])
+    defaults: list[Any] = [None, [], [0, 0], [1, 1], False]
+    given: list[Any] = [*node.args[1:], *defaults[len(node.args) - 1 :]]
+    kernel, stride, padding, dilation, _ = given
     if list(dilation) != [1, 1]:
         refuse(node, "has windows with gaps")
     steps, source = list(stride or kernel), find(node.args[0])  # type: ignore[arg-type]

@@ -51,10 +51,10 @@ def measure(name: str, train: images.ImageSet, noise: Tensor, folder: Path) -> d
             "equal_logits": near.equal_logits,
             "max_lsb": near.max_lsb,
             "label_disagreement": near.label_disagreement,
-            "beside default": _apart(answers[runtime], answers[KERNELS[0]]),
+            "and default": _apart(answers[runtime], answers[KERNELS[0]]),
         }
     other = deploy.build(program, "executorch", folder / f"{name}.pte").predict(noise)
-    row["executorch beside default"] = _apart(other, answers[KERNELS[0]])
+    row["executorch and default"] = _apart(other, answers[KERNELS[0]])
     return row
 
 
@@ -100,7 +100,7 @@ def speed(train: images.ImageSet, noise: Tensor, folder: Path, turns: int) -> di
     ratios = [one / other for one, other in zip(seconds["bare"], seconds["predict"], strict=True)]
     return {
         "images": len(whole),
-        "images a second": len(whole) / statistics.median(seconds["predict"]),
+        "images per second": len(whole) / statistics.median(seconds["predict"]),
         "predict over bare": statistics.median(ratios),
         "same answers": bool(torch.equal(found["bare"], found["predict"])),
     }
@@ -112,13 +112,13 @@ def written() -> str:
     rows = []
     for name, row in result["results"].items():
         for runtime in KERNELS:
-            found, beside = row[runtime], row[runtime]["beside default"]
+            found, beside = row[runtime], row[runtime]["and default"]
             shares = (found["integer_macs"], found["equal_logits"], beside["other_logits"], beside["other_labels"])
             rows.append(
                 [f"`{name}`, `{runtime}`", *(f"{share:.2%}" for share in shares), f"{beside['largest_levels']:.0f}"]
             )
     headings = ["network", "integer MACs", "twin: equal logits", "other logits", "other labels", "levels apart"]
-    apart = {name: row["executorch beside default"] for name, row in result["results"].items()}
+    apart = {name: row["executorch and default"] for name, row in result["results"].items()}
     equal = [name for name, found in apart.items() if found["other_logits"] == 0]
     others = "".join(
         f" `{name}` differs in {found['other_logits']:.3%} of its logits, up to {found['largest_levels']:.0f} levels."
@@ -130,7 +130,7 @@ def written() -> str:
         f"{table(headings, rows)}\n"
         f"ExecuTorch and LiteRT's default kernels answer alike, to the bit, for {len(equal)} of "
         f"{len(apart)} networks.{others} `predict` has {speed['predict over bare']:.2f} times the speed of the bare "
-        f"interpreter ({speed['images a second']:,.0f} images a second, `resnet8`)."
+        f"interpreter ({speed['images per second']:,.0f} images per second, `resnet8`)."
     )
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
+from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
@@ -50,9 +51,13 @@ class Adapt(Command):
     training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
     runtime: Annotated[
         tuple[RuntimeName, ...],
-        Shown(group="quantization", default=OWN_RUNTIME),
+        Shown(
+            group="quantization",
+            metavar="NAME",
+            default=OWN_RUNTIME,
+            text=f"runtime to build for: {RUNTIME_NAMES}; repeatable",
+        ),
     ] = ()
-    """runtime to build for; repeatable"""
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
     control: Annotated[bool, Shown(group="quantization", advanced=True)] = False
     """also fine-tune the original in float for as many epochs as qat, as a control: DIR/control.safetensors"""

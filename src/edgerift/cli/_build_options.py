@@ -14,6 +14,9 @@ _FAMILIES: Final = ", ".join(dict.fromkeys(entry.files_of for entry in RUNTIMES.
 #: The suffixes of builds, in words.
 BUILD_FILES: Final = f"{', '.join(_FIRST)} or {_LAST}"
 
+#: The names of the runtimes, in words.
+RUNTIME_NAMES: Final = ", ".join(RUNTIMES.names())
+
 KernelsOption: TypeAlias = Annotated[
     KernelsName | None,
     Shown(

@@ -9,7 +9,7 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
+from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
@@ -29,8 +29,10 @@ class InspectCommand(Command):
     example: ClassVar[str] = "edgerift inspect int8.onnx"
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE"), Shown(text=f"a {BUILD_FILES} file")]
-    runtime: Annotated[RuntimeName | None, Shown(group="model", default="by the suffix")] = None
-    """runtime that the file is for"""
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(group="model", metavar="NAME", default="by the suffix", text=f"runtime of the file: {RUNTIME_NAMES}"),
+    ] = None
     kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model")] = False
     """allow Inductor packages, which run code when they are opened"""

@@ -37,15 +37,6 @@ def test_kernels_answer_differently_and_have_other_fingerprints(build_once):
     assert len({built.fingerprint() for built in builds}) == 3
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_executorch_gives_the_same_logits(build_once, network):
-    pytest.importorskip("executorch", reason="ExecuTorch is not installed")
-    dyadic = network is branches  # ExecuTorch concatenates tensors of one grid alone.
-    images = random_images(200)
-    one, two = (build_once(runtime, network, dyadic=dyadic)[1].predict(images) for runtime in ("litert", "executorch"))
-    assert torch.equal(one, two)
-
-
 @pytest.mark.parametrize("runtime", KERNELS)
 def test_answers_do_not_depend_on_the_batch(build_once, runtime):
     _, built = build_once(runtime, residual)

@@ -21,6 +21,7 @@ from edgerift.specification import Specification
 
 IMAGES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 DRAWN = np.random.default_rng(0)
+SPECIFICATION = Specification(input={"mean": 0.5, "std": 0.25}, output={"kind": "probabilities"})
 
 
 def network(file: TfliteFile | None = None, dtype: str = "float32", scale: Any = None, zero: int = 0) -> bytes:
@@ -103,7 +104,7 @@ def test_a_float_file_is_an_original_with_the_answers_of_litert_and_a_gradient(t
     content = network()
     path = tmp_path / "net.tflite"
     path.write_bytes(content)
-    found = zoo.load_file(path, size=8, specification=Specification(input={"mean": 0.5, "std": 0.25}))
+    found = zoo.load_file(path, size=8, specification=SPECIFICATION)
     fed = ((IMAGES - 0.5) / 0.25).permute(0, 2, 3, 1).contiguous()
     expected = torch.from_numpy(answered(content, fed.numpy()))
     torch.testing.assert_close(found(IMAGES).softmax(1), expected, rtol=1e-4, atol=1e-5)
@@ -135,21 +136,36 @@ def test_a_background_among_the_labels_is_dropped() -> None:
     assert found.specification.output.background == "first"
 
 
-@pytest.mark.parametrize(
-    ("scale", "zero", "expected"),
-    [(1.0, -128, [[-128, 127]]), (np.float32(1 / 255), -128, [[-128, 127]]), (np.float32(1 / 128), 0, [[0, 127]])],
-)
-def test_the_grid_of_an_int8_input_says_what_it_is_fed(scale: Any, zero: int, expected: Any) -> None:
-    given = describe_tflite(network(dtype="int8", scale=scale, zero=zero), "net.tflite").specification.input
-    fed = given.prepare(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
-    assert fed[0, 0, :, 0].tolist() == expected[0]
+BYTES = {
+    "grey levels": ("int8", 1.0, -128, (), (-128, 127)),
+    "grey levels around zero": ("int8", 1.0, 0, (), (-128, 127)),
+    "0 to 1": ("int8", 1 / 255, -128, (), (-128, 127)),
+    "-1 to 1": ("int8", 1 / 127.5, -1, (), (-128, 127)),
+    "-1 to 1, symmetric": ("int8", 1 / 128, 0, (), (-128, 127)),
+    "uint8, 0 to 1": ("uint8", 1 / 255, 0, (), (0, 255)),
+    "uint8, -1 to 1": ("uint8", 1 / 127.5, 128, (), (0, 255)),
+    "-1 to 1 by the metadata": ("int8", 1 / 127.5, -1, (127.5, 127.5), (-128, 127)),
+    "-2 to 2 by the metadata": ("int8", 2 / 127.5, -1, (127.5, 63.75), (-128, 127)),
+    "other numbers": ("int8", 0.02, -10, (), (-10, 40)),
+    "other numbers by the metadata": ("int8", 0.02, -10, (127.5, 127.5), (-60, 40)),
+}
 
 
-def test_an_int8_input_with_metadata_is_normalised_and_then_quantized() -> None:
-    content = labelled((127.5,), (127.5,), ("a",), dtype="int8", scale=np.float32(1 / 127.5), zero=-1)
+@pytest.mark.parametrize("name", BYTES)
+def test_the_grid_and_the_metadata_say_what_an_integer_input_is_fed(name: str) -> None:
+    dtype, scale, zero, told, expected = BYTES[name]
+    settings = {"dtype": dtype, "scale": np.float32(scale), "zero": zero}
+    content = labelled((told[0],), (told[1],), ("a",), **settings) if told else network(**settings)
     given = describe_tflite(content, "net.tflite").specification.input
     fed = given.prepare(torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
-    assert fed[0, 0, :, 0].tolist() == [-128.0, 127.0]
+    assert fed[0, 0, :, 0].tolist() == list(expected)
+
+
+def test_no_two_grey_levels_become_one_where_they_are_fed_byte_by_byte() -> None:
+    content = labelled((127.5,), (127.5,), ("a",), dtype="int8", scale=np.float32(1 / 127.5), zero=-1)
+    given = describe_tflite(content, "net.tflite").specification.input
+    fed = given.prepare((torch.arange(256) / 255).reshape(1, 1, 16, 16).expand(1, 3, 16, 16))
+    assert len(fed.unique()) == 256
 
 
 def test_the_arithmetic_of_a_file_is_told() -> None:

@@ -223,7 +223,7 @@ def _binary(
         file.graph.tensors[given].quantization.scale = [0.001]
     result = activation(file, generator, extents, dtype, scale=made)
     kind = {"ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT}[name]
-    file.operator(name, [given, other], [result], kind(fusedActivationFunction=fused), 2)
+    file.operator(name, [given, other], [result], kind(fusedActivationFunction=fused))
     return file.written([given], [result])
 
 
@@ -266,7 +266,7 @@ def _single(
     others = [file.tensor(np.shape(numbers), "int32", data=numbers) for numbers in constants]
     grid = _same(file, given) if same else (made_grid or {})
     output = activation(file, generator, made or shape, result or dtype, **grid)
-    file.operator(name, [given, *others], [output], options, 3)
+    file.operator(name, [given, *others], [output], options)
     return file.written([given], [output])
 
 

@@ -91,27 +91,27 @@ class TfliteFile:
         return bytes(builder.Output())
 
 
-def interpreter_of(content: bytes, kernels: str = "default", batch: int | None = None) -> Any:
+def interpreter_of(content: bytes, kernels: str = "default") -> Any:
     """Open a file in the real interpreter, with one of its three sets of kernels."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     opened = Interpreter(
         model_content=content, experimental_op_resolver_type=OpResolverType[_KERNELS[kernels]], num_threads=1
     )
-    if batch is not None:
-        for described in opened.get_input_details():
-            opened.resize_tensor_input(described["index"], [batch, *described["shape"][1:]], strict=False)
     opened.allocate_tensors()
     return opened
 
 
 def answered(content: bytes, inputs: Any, kernels: str = "default") -> Any:
-    """Ask the interpreter for all outputs of one input, fed at once."""
-    opened = interpreter_of(content, kernels, len(inputs))
-    opened.set_tensor(opened.get_input_details()[0]["index"], inputs)
-    opened.invoke()
-    found = [opened.get_tensor(described["index"]) for described in opened.get_output_details()]
-    return found[0] if len(found) == 1 else found
+    """Ask the interpreter for the first output of inputs, one by one."""
+    opened = interpreter_of(content, kernels)
+    given, made = opened.get_input_details()[0]["index"], opened.get_output_details()[0]["index"]
+    answers = []
+    for one in inputs:
+        opened.set_tensor(given, one[None])
+        opened.invoke()
+        answers.append(opened.get_tensor(made))
+    return np.concatenate(answers)
 
 
 def delegated(content: bytes) -> list[str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from edgerift.deploy.builds._described import specification_of
+from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins.tflite._graph import ENDS, TfliteGraph, TfliteTensor
 from edgerift.deploy.twins.tflite._metadata import Described, described
 from edgerift.deploy.twins.tflite._reading import read_graph
 from edgerift.errors import BuildError
 from edgerift.specification import Quantization, Specification
 
-#: A grid whose steps are larger than this holds grey levels, not numbers in [0, 1] or [-1, 1].
-_GREY_LEVELS: Final = 0.25
+#: What images are usually normalised to.
+_RANGES: Final = ((0.0, 1.0), (-1.0, 1.0), (-1.0, 127 / 128), (0.0, 255.0), (-128.0, 127.0))
+#: How far off the ends of a grid may be; converters calibrate them on images that seldom reach both.
+_ROUNDED: Final = 1.5
 _BACKGROUND: Final = ("background", "__background__", "???")
 #: Operators that hold weights, and the position of these.
 _WEIGHTED: Final = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "FULLY_CONNECTED": 1, "TRANSPOSE_CONV": 1, "BATCH_MATMUL": 1}
@@ -37,9 +40,10 @@ class DescribedTflite(NamedTuple):
 def describe_tflite(content: bytes, file: str) -> DescribedTflite:
     """Read how the model in a file's content wants its image and what it answers.
 
-    A grid of steps above 0.25 is one of grey levels, which are then fed as they are; other grids take numbers in
-    `[0, 1]` where the metadata do not say how to normalise. Raises :class:`~edgerift.errors.BuildError` for a model
-    that takes no single image, and :class:`~edgerift.errors.ModelError` for a damaged file.
+    Where the grid of an integer input spans just what the grey levels become, by the metadata or as one of the usual
+    ranges, these are fed byte by byte. Other grids take numbers in `[0, 1]` where the metadata do not say how to
+    normalise. Raises :class:`~edgerift.errors.BuildError` for a model that takes no single image, and
+    :class:`~edgerift.errors.ModelError` for a damaged file.
     """
     graph = read_graph(content)
     image = _image(graph, file)
@@ -69,17 +73,39 @@ def _word(image: TfliteTensor) -> str:
 
 
 def _input_changes(image: TfliteTensor, told: Described) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if told.mean and len(told.mean) == len(told.std) and 0 not in told.std:
-        changes["scale"] = tuple(1 / std for std in told.std)
-        changes["offset"] = tuple(-mean / std for mean, std in zip(told.mean, told.std, strict=True))
+    """Say how images are normalised and quantized; nothing where each grey level becomes the byte of its own."""
     grid = image.grid
-    if grid is None:
-        return changes
-    changes["quantization"] = Quantization(scale=grid.scale, zero_point=grid.zero_point)
-    if not told.mean and grid.scale > _GREY_LEVELS:
-        changes["scale"] = (1.0,)
+    scales, offsets = _normalised(told)
+    if grid is not None and _is_byte_by_byte(grid, scales, offsets):
+        return {}
+    changes: dict[str, Any] = {"scale": scales, "offset": offsets} if scales else {}
+    if grid is not None:
+        changes["quantization"] = Quantization(scale=grid.scale, zero_point=grid.zero_point)
     return changes
+
+
+def _normalised(told: Described) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The factors and offsets of grey levels, as far as the metadata say them."""
+    if not told.mean or len(told.mean) != len(told.std) or 0 in told.std:
+        return (), ()
+    return tuple(1 / std for std in told.std), tuple(-mean / std for mean, std in zip(told.mean, told.std, strict=True))
+
+
+def _is_byte_by_byte(grid: Grid, scales: tuple[float, ...], offsets: tuple[float, ...]) -> bool:
+    """Return whether grey levels 0 to 255 become the lowest to the highest number of a grid, up to its rounding.
+
+    Where it is not told how they are normalised, grids that span one of the usual ranges are taken to do so.
+    """
+    if scales:
+        spans = [(offset, 255 * scale + offset) for scale, offset in zip(scales, offsets, strict=True)]
+    else:
+        spans = [span for span in _RANGES if _fits(grid, span)][:1]
+    return bool(spans) and all(_fits(grid, span) for span in spans)
+
+
+def _fits(grid: Grid, span: tuple[float, float]) -> bool:
+    ends = [end / grid.scale + grid.zero_point for end in span]
+    return abs(ends[0] - grid.minimum) <= _ROUNDED and abs(ends[1] - grid.maximum) <= _ROUNDED
 
 
 def _output_changes(output: TfliteTensor, told: Described) -> dict[str, Any]:

@@ -1,18 +1,16 @@
 """Fixed-point multiplication as TensorFlow Lite's own kernels do it, on whole numbers in int64.
 
 A real factor becomes a multiplier `m` of 31 bits and an exponent `e`: `m * 2^(e - 31)`. The product is rounded to 31
-bits, half up, and then shifted with a second rounding, whose ties go up or away from zero.
+bits, half up, and then shifted with a second rounding: in vector instructions its ties go up, elsewhere away from zero.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import torch
 from torch import Tensor
-
-Half: TypeAlias = Literal["up", "away"]
 
 _BITS: Final = 31
 
@@ -37,27 +35,30 @@ def fixed_multipliers(factors: Tensor) -> list[Tensor]:
     return [multiplier, exponent.clamp_min(0), (-exponent).clamp_min(0)]
 
 
-def multiplied(value: Tensor, multiplier: Tensor, left: Tensor, right: Tensor, half: Half) -> Tensor:
-    """Multiply whole numbers int64 by fixed-point numbers that broadcast against them."""
+def multiplied(value: Tensor, multiplier: Tensor, left: Tensor, right: Tensor, away: Tensor | bool) -> Tensor:
+    """Multiply whole numbers int64 by fixed-point numbers that broadcast against them; see `shifted`."""
     high = ((value << left) * multiplier + (1 << (_BITS - 1))) >> _BITS
-    return shifted(high, right, half)
+    return shifted(high, right, away)
 
 
-def multiplied_by(value: Tensor, factor: tuple[int, int], half: Half) -> Tensor:
-    """Multiply whole numbers int64 by one fixed-point number, a multiplier and an exponent."""
+def multiplied_by(value: Tensor, factor: tuple[int, int], away: Tensor | bool = True) -> Tensor:
+    """Multiply whole numbers int64 by one fixed-point number, a multiplier and an exponent; see `shifted`."""
     multiplier, exponent = factor
     high = ((value << max(exponent, 0)) * multiplier + (1 << (_BITS - 1))) >> _BITS
-    return shifted(high, value.new_tensor(max(-exponent, 0)), half)
+    return shifted(high, value.new_tensor(max(-exponent, 0)), away)
 
 
-def shifted(value: Tensor, right: Tensor, half: Half) -> Tensor:
-    """Divide whole numbers by powers of two, to the nearest."""
-    added = (torch.ones_like(right) << right) >> 1
-    if half == "away":
-        return torch.where(value < 0, -((added - value) >> right), (value + added) >> right)
-    return (value + added) >> right
+def shifted(value: Tensor, right: Tensor, away: Tensor | bool = True) -> Tensor:
+    """Divide whole numbers by powers of two, to the nearest; ties go away from zero where `away` says so, else up."""
+    half = (torch.ones_like(right) << right) >> 1
+    return (value + half - ((value < 0) & (right > 0) & away).long()) >> right
 
 
 def half_away(value: Tensor) -> Tensor:
     """Round real numbers, ties away from zero."""
     return value.sign() * (value.abs() + 0.5).floor()
+
+
+def outside_blocks(count: int, size: int) -> Tensor:
+    """Mark those of `count` channels that are left over by blocks of a size, which a vector instruction computes."""
+    return torch.arange(count) >= count // size * size

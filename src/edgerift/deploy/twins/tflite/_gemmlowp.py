@@ -35,7 +35,7 @@ def _raised(value: Tensor, bits: int) -> Tensor:
 
 
 def _lowered(value: Tensor, bits: int) -> Tensor:
-    return shifted(value, torch.full((), bits, device=value.device), "away")
+    return shifted(value, torch.full((), bits, device=value.device))
 
 
 def exponential(value: Tensor) -> Tensor:

@@ -29,10 +29,10 @@ def hard_swish_levels(levels: Tensor, scale: float, result: float) -> Tensor:
     if gate_exponent > 0:
         gate = (gate << 1).clamp(_LOW, _HIGH)
     if gate_exponent < 0:
-        gate = shifted(gate, torch.tensor(-gate_exponent), "away")
+        gate = shifted(gate, torch.tensor(-gate_exponent))
     gate = (gate + 2**15) >> 1
     gated = torch.div(gate * on_result, 2**15, rounding_mode="trunc")
-    return shifted(gated, torch.tensor(-exponent), "away")
+    return shifted(gated, torch.tensor(-exponent))
 
 
 def _rounded_product(value: Tensor, multiplier: int) -> Tensor:

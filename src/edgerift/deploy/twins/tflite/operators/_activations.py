@@ -31,7 +31,7 @@ def _relu(builder: Builder, operator: TfliteOperator, number: int) -> Real:
         return _real(builder.call(between, builder.value(operator), low, high))
     grid, result = builder.grid(operator), builder.result_grid(operator)
     factor = fixed_multiplier(float(np.float32(grid.scale) / np.float32(result.scale)))
-    rounded = multiplied_by(all_levels(grid), factor, "away")
+    rounded = multiplied_by(all_levels(grid), factor)
     bounds = bounded(builder, result, low, high)
     return _real(looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds))
 
@@ -99,8 +99,8 @@ def _leaky_in_8_bits(grid: Grid, result: Grid, slope: float) -> Tensor:
 def _leaky(grid: Grid, result: Grid, slope: float) -> Tensor:
     levels = all_levels(grid)
     scale, other = np.float32(grid.scale), np.float32(result.scale)
-    positive = multiplied_by(levels, fixed_multiplier(float(scale / other)), "away")
-    negative = multiplied_by(levels, fixed_multiplier(float(abs(scale * np.float32(slope) / other))), "away")
+    positive = multiplied_by(levels, fixed_multiplier(float(scale / other)))
+    negative = multiplied_by(levels, fixed_multiplier(float(abs(scale * np.float32(slope) / other))))
     return torch.where(levels >= 0, positive, negative if slope >= 0 else -negative)
 
 
@@ -130,8 +130,8 @@ def sloped_levels(
 ) -> Tensor:
     """The same on levels, with fixed-point factors."""
     whole = value.detach().long()
-    positive = multiplied_by(whole, fixed_multiplier(ratios[0]), "away")
-    negative = multiplied_by(whole * slopes.long(), fixed_multiplier(ratios[1]), "away")
+    positive = multiplied_by(whole, fixed_multiplier(ratios[0]))
+    negative = multiplied_by(whole * slopes.long(), fixed_multiplier(ratios[1]))
     real = torch.where(value < 0, value * slopes * ratios[1], value * ratios[0])
     return through(real, torch.where(whole >= 0, positive, negative), clip, passing)
 

@@ -14,7 +14,7 @@ from edgerift.deploy.twins._straight_through import requantize
 from edgerift.deploy.twins.tflite._activations import activated, rounding
 from edgerift.deploy.twins.tflite._builder import OPERATORS, Builder, Real
 from edgerift.deploy.twins.tflite._graph import ENDS, TfliteOperator, UntranslatedError
-from edgerift.deploy.twins.tflite._rounding import Layer, Requantization, requantization, round_sums
+from edgerift.deploy.twins.tflite._rounding import Factors, Layer, Requantization, requantization, round_sums
 from edgerift.deploy.twins.tflite._windows import Window, channels_last, channels_second, padded, window_of
 
 #: Whole numbers up to this are exact in float32.
@@ -30,7 +30,8 @@ def _convolve(builder: Builder, operator: TfliteOperator) -> Real:
     channels = builder.tensor(operator).shape[3]
     if not weight.shape[1] or channels % weight.shape[1]:
         raise UntranslatedError(f"{operator} has weights {list(stored.shape)} for {channels} channels")
-    return _convolved(builder, operator, weight, channels // weight.shape[1], "convolution")
+    groups = channels // weight.shape[1]
+    return _convolved(builder, operator, weight, groups, "convolution" if groups == 1 else "grouped")
 
 
 @OPERATORS.named("DEPTHWISE_CONV_2D")
@@ -70,7 +71,8 @@ def _convolved(builder: Builder, operator: TfliteOperator, weight: Tensor, group
     if not builder.is_quantized(operator):
         result = channels_last(builder, builder.call(convolve, value, weight, bias, geometry))
         return _real(activated(builder, operator, result))
-    return channels_last(builder, _rounded(builder, operator, (value, weight, bias, geometry), layer))
+    rounded = _rounded(builder, operator, (value, weight, bias, geometry), layer)
+    return _real(channels_last(builder, rounded))
 
 
 def _rounded(builder: Builder, operator: TfliteOperator, convolution: Any, layer: Layer) -> Real:
@@ -93,8 +95,10 @@ def _requantization(
     assert given is not None
     scales = torch.tensor(given.scales, dtype=torch.float32).expand(channels).reshape(shape)
     grid, result = builder.grid(operator), builder.result_grid(operator)
-    single = grid.minimum == 0 or (layer == "dense" and len(given.scales) == 1)
-    return requantization(builder.kernels, layer, grid.scale, scales, result.scale, single=single)
+    unsigned = grid.minimum == 0
+    single = unsigned or (layer == "dense" and len(given.scales) == 1)
+    factors = Factors(grid.scale, scales.contiguous(), result.scale, single)
+    return requantization(builder.kernels, layer, factors, unsigned=unsigned)
 
 
 def _require_shape(builder: Builder, operator: TfliteOperator, window: Window, channels: int) -> None:

@@ -13,9 +13,9 @@ from edgerift.deploy.twins._straight_through import add_fixed_point
 from edgerift.deploy.twins._twin_xnnpack import add_multipliers
 from edgerift.deploy.twins.tflite._activations import activated, rounding
 from edgerift.deploy.twins.tflite._builder import OPERATORS, Builder, Real
-from edgerift.deploy.twins.tflite._fixed_point import Half, fixed_multiplier, fixed_multipliers, multiplied_by
+from edgerift.deploy.twins.tflite._fixed_point import fixed_multiplier, fixed_multipliers, multiplied_by
 from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedError
-from edgerift.deploy.twins.tflite._rounding import even_in_float32, round_sums, twice_away
+from edgerift.deploy.twins.tflite._rounding import Rule, even_in_float32, round_sums, twice_away
 from edgerift.deploy.twins.tflite._through import Clip, Passing, through
 
 #: The bits by which TensorFlow Lite's own addition shifts its inputs to the left.
@@ -58,7 +58,8 @@ def fixed_sum(first: Grid, second: Grid, result: Grid, sign: int) -> FixedSum:
     """Derive the numbers: inputs are brought to twice the larger scale, and their sum to the result's."""
     twice = 2 * float(np.float32(max(first.scale, second.scale)))
     last = twice / ((1 << _SHIFT) * result.scale)
-    return FixedSum(*(fixed_multiplier(real) for real in (first.scale / twice, second.scale / twice, last)), sign)
+    one, two = fixed_multiplier(first.scale / twice), fixed_multiplier(second.scale / twice)
+    return FixedSum(one, two, fixed_multiplier(last), sign)
 
 
 def add_twice(
@@ -66,10 +67,9 @@ def add_twice(
 ) -> Tensor:
     """Add levels as TensorFlow Lite's own kernels do, each factor in fixed point."""
     one, two, last, sign = plan
-    half: Half = "away"
-    left = multiplied_by(first.detach().long() << _SHIFT, one, half)
-    right = multiplied_by(second.detach().long() << _SHIFT, two, half)
-    rounded = multiplied_by(left + sign * right, last, half)
+    left = multiplied_by(first.detach().long() << _SHIFT, one)
+    right = multiplied_by(second.detach().long() << _SHIFT, two)
+    rounded = multiplied_by(left + sign * right, last)
     return through(first * ratios[0] + second * ratios[1], rounded, clip, passing)
 
 
@@ -84,9 +84,8 @@ def _multiply(builder: Builder, operator: TfliteOperator) -> Real:
         for grid in (builder.grid(operator), builder.grid(operator, 1), builder.result_grid(operator))
     )
     factor = torch.tensor(float(one * two / result))
-    rule, numbers = even_in_float32, [factor]
-    if builder.kernels != "default":
-        rule, numbers = twice_away, fixed_multipliers(factor.double())
+    rule: Rule = even_in_float32 if builder.kernels == "default" else twice_away
+    numbers = [factor] if builder.kernels == "default" else fixed_multipliers(factor.double())
     return _real(builder.call(round_sums, product, rule, numbers, factor, *rounding(builder, operator)))
 
 

@@ -14,12 +14,13 @@ from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins._straight_through import clipped, passing_range, requantize
 from edgerift.deploy.twins.tflite._activations import activated, rounding
 from edgerift.deploy.twins.tflite._builder import OPERATORS, Builder, Real
-from edgerift.deploy.twins.tflite._fixed_point import fixed_multiplier, multiplied_by
+from edgerift.deploy.twins.tflite._fixed_point import fixed_multiplier, multiplied_by, outside_blocks
 from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedError
 from edgerift.deploy.twins.tflite._through import Clip, Passing, through
 from edgerift.deploy.twins.tflite._windows import Window, channels_last, channels_second, padded, window_of
 
 _BITS: Final = 31
+_BLOCK: Final = 16
 
 
 @OPERATORS.named("AVERAGE_POOL_2D")
@@ -104,10 +105,10 @@ def _mean(builder: Builder, operator: TfliteOperator) -> Real:
         factor = torch.tensor(ratio) / count
         return _real(builder.call(requantize, sums, factor, *bounds, result.zero_point))
     if builder.kernels == "builtin" and keeps and len(given) == 4 and axes == (1, 2):
-        plan = _pooled_plan(grid, result, count)
+        plan, away = _pooled_plan(grid, result, count), outside_blocks(given[3], _BLOCK)
     else:
-        plan = _mean_plan(grid, result, count)
-    return _real(builder.call(mean_levels, value, axes, keeps, plan, ratio / count, *bounds))
+        plan, away = _mean_plan(grid, result, count), torch.ones(1, dtype=torch.bool)
+    return _real(builder.call(mean_levels, value, axes, keeps, plan, away, ratio / count, *bounds))
 
 
 def _mean_plan(grid: Grid, result: Grid, count: int) -> tuple[tuple[int, int], int, int]:
@@ -127,12 +128,19 @@ def _pooled_plan(grid: Grid, result: Grid, count: int) -> tuple[tuple[int, int],
 
 
 def mean_levels(
-    value: Tensor, axes: tuple[int, ...], keeps: bool, plan: Any, factor: float, clip: Clip, passing: Passing
+    value: Tensor,
+    axes: tuple[int, ...],
+    keeps: bool,
+    plan: Any,
+    away: Tensor,
+    factor: float,
+    clip: Clip,
+    passing: Passing,
 ) -> Tensor:
-    """Average levels by a fixed-point multiplier."""
+    """Average levels by a fixed-point multiplier; see `shifted`."""
     multiplier, before, after = plan
     sums = value.sum(axes, keeps)
-    rounded = multiplied_by(sums.detach().round().long() + before, multiplier, "away") + after
+    rounded = multiplied_by(sums.detach().round().long() + before, multiplier, away) + after
     return through(sums * factor, rounded, clip, passing)
 
 

@@ -69,6 +69,8 @@ def _bilinear(builder: Builder, operator: TfliteOperator) -> Real:
     require_same_grid(builder, operator)
     quantized = builder.is_quantized(operator)
     whole = quantized and builder.kernels != "default"
+    if whole and builder.grid(operator).minimum == 0:
+        raise UntranslatedError(f"{operator} interpolates uint8 in kernels that compute it in float")
     find = _whole_places if whole else _real_places
     places = [find(operator, extent, made) for extent, made in zip(given, sizes, strict=True)]
     if not quantized:
@@ -105,10 +107,8 @@ def _whole_places(operator: TfliteOperator, extent: int, made: int) -> Places:
 
 
 def _as_places(lower: Any, upper: Any, weight: Any) -> Places:
-    return Places(
-        *(torch.from_numpy(np.asarray(part)) for part in (lower.astype(np.int64), upper.astype(np.int64))),
-        torch.from_numpy(np.asarray(weight, np.float32)),
-    )
+    first, second = (torch.from_numpy(np.asarray(part, np.int64)) for part in (lower, upper))
+    return Places(first, second, torch.from_numpy(np.asarray(weight, np.float32)))
 
 
 def interpolate(value: Tensor, rows: list[Tensor], columns: list[Tensor]) -> Tensor:
@@ -121,7 +121,8 @@ def _between(value: Tensor, places: list[Tensor], axis: int, unit: Any) -> Tenso
     shape = [1] * value.dim()
     shape[axis] = -1
     share = weight.reshape(shape)
-    return value.index_select(axis, lower) * (unit - share) + value.index_select(axis, upper) * share
+    mixed: Tensor = value.index_select(axis, lower) * (unit - share) + value.index_select(axis, upper) * share
+    return mixed
 
 
 def interpolate_levels(

@@ -67,7 +67,7 @@ def _fixed_exponentials(step: float) -> tuple[Tensor, Tensor]:
     multiplier, exponent = fixed_multiplier(factor)
     radius = math.floor(((1 << _INTEGER_BITS) - 1) * (1 << (31 - _INTEGER_BITS)) / (1 << exponent))
     differences = -torch.arange(256)
-    scaled = multiplied_by(differences, (multiplier, exponent), "away")
+    scaled = multiplied_by(differences, (multiplier, exponent))
     return exponential(scaled.clamp_min(-(2**31))), differences >= -radius
 
 
@@ -83,9 +83,9 @@ def softmax_in_fixed_point(
     """The reference kernel, in fixed point throughout."""
     places = (levels.detach().amax(-1, keepdim=True) - levels.detach()).long()
     powers, kept = table[places], counts[places]
-    parts = shifted(powers, torch.full((), 12, device=levels.device), "away")
+    parts = shifted(powers, torch.full((), 12, device=levels.device))
     factor, bits = reciprocal(torch.where(kept, parts, 0).sum(-1, keepdim=True))
-    rounded = torch.where(kept, shifted(product(powers, factor), bits + 31 - 8, "away"), 0)
+    rounded = torch.where(kept, shifted(product(powers, factor), bits + 31 - 8), 0)
     return through(torch.softmax(levels * step, -1) / scale, rounded, clip, passing)
 
 

@@ -13,6 +13,7 @@ from edgerift.deploy.builds._described_tflite import describe_tflite
 from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.builds._runtime import Artefact
 from edgerift.deploy.program._program import Program
+from edgerift.deploy.runtimes.litert._macs import depends_on_batch, integer_share, operators
 from edgerift.deploy.runtimes.litert._opening import load_interpreter
 from edgerift.deploy.runtimes.litert._translation import tflite_content
 from edgerift.errors import BuildError, first_line
@@ -59,7 +60,7 @@ class LiteRtEngine:
         image = self._interpreter.get_input_details()[0]
         self._input, self._shape = image["index"], tuple(int(extent) for extent in image["shape"])
         self._outputs = [(output["name"], output["index"]) for output in self._interpreter.get_output_details()]
-        self.largest = LARGEST_BATCH
+        self.largest = 1 if depends_on_batch(self._interpreter, kernels) else LARGEST_BATCH
         fixed = self.specification.input.batch
         if fixed is not None and self._takes_more():
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=None))
@@ -97,14 +98,10 @@ class LiteRtEngine:
 
     def operators(self) -> dict[str, int]:
         """Count the operators of the file by name, and the parts of it that a delegate computes."""
-        from edgerift.deploy.runtimes.litert._macs import operators
-
         return operators(self._interpreter)
 
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the loaded file."""
-        from edgerift.deploy.runtimes.litert._macs import integer_share
-
         return integer_share(self._interpreter, self._file)
 
 

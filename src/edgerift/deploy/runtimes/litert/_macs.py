@@ -19,6 +19,11 @@ _FACTORS: Final = {
 }
 
 
+#: Operators that the `builtin` kernels compute in blocks of this many numbers at most, and the rest in another way.
+_BLOCKED: Final = ("QUANTIZE", "DEQUANTIZE")
+_BLOCK: Final = 16
+
+
 class Tensor(NamedTuple):
     """A tensor of the loaded file."""
 
@@ -70,6 +75,22 @@ def _macs(name: str, source: Tensor, weight: Tensor, result: Tensor) -> int:
     if name == "TRANSPOSE_CONV":  # It spreads each of its inputs.
         return prod(source.shape[1:]) * prod(weight.shape[:3])
     return outputs * source.shape[-1]
+
+
+def depends_on_batch(interpreter: Any, kernels: str) -> bool:
+    """Return whether the last bits of an answer depend on the place of its image in a batch.
+
+    The numbers of a whole batch are divided into blocks, so that those that one image leaves over are in a block when
+    another image follows.
+    """
+    if kernels != "builtin":
+        return False
+    shapes = {each["index"]: each["shape"] for each in interpreter.get_tensor_details()}
+    return any(
+        prod(int(extent) for extent in shapes[int(operator["outputs"][0])][1:]) % _BLOCK
+        for operator in interpreter._get_ops_details()
+        if operator["op_name"] in _BLOCKED
+    )
 
 
 def operators(interpreter: Any) -> dict[str, int]:

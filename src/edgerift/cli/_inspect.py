@@ -69,7 +69,7 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
         ("integer kernels", share),
     ]
     if found.dynamic:
-        rows.append(("quantization", "dynamic: an answer depends on its batch, so images are answered one at a time"))
+        rows.append(("batches", "an answer depends on its batch, so images are answered one at a time"))
     return [*rows, ("twin", _twin(found))]
 
 

@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tflite_files import TfliteFile, answered
 
 from edgerift import zoo
-from edgerift.deploy import describe_tflite
+from edgerift.deploy import describe_tflite, tflite_module
 from edgerift.errors import BuildError, ModelError
 from edgerift.specification import Specification
 
@@ -117,6 +117,14 @@ def test_a_float_file_is_an_original_with_the_answers_of_litert_and_a_gradient(t
     again(given)[:, 0].sum().backward()
     assert given.grad is not None
     assert given.grad.abs().amax() > 0
+
+
+def test_the_scores_of_a_model_are_what_enters_its_softmax() -> None:
+    module = tflite_module(network())
+    fed = IMAGES.permute(0, 2, 3, 1)
+    assert torch.equal(module.scores(fed).softmax(1), module(fed))
+    plain = module.scores
+    assert plain.scores is plain
 
 
 def test_the_metadata_tell_the_normalisation_and_the_labels() -> None:

@@ -211,7 +211,7 @@ def _binary(
     far: bool = False,
 ) -> bytes:
     file, extents = TfliteFile(), [1, 5, 7, 20]
-    given = activation(file, generator, extents, dtype)
+    given = activation(file, generator, extents, dtype, scale=0.001 if far else None)
     scale = scale_of(generator) if dtype != "float32" else None
     if shape is None:
         other = _shuffled(file, generator, given, extents, dtype)
@@ -219,8 +219,6 @@ def _binary(
         numbers = generator.normal(0, 1, shape) if dtype == "float32" else generator.integers(-128, 128, shape)
         other = file.tensor(shape, dtype, scale, zero_of(generator, dtype), data=numbers)
     made = scale_of(generator, 4, 8) if far else scale_of(generator, 0.02, 0.2)
-    if far:
-        file.graph.tensors[given].quantization.scale = [0.001]
     result = activation(file, generator, extents, dtype, scale=made)
     kind = {"ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT}[name]
     file.operator(name, [given, other], [result], kind(fusedActivationFunction=fused))
@@ -415,6 +413,16 @@ for _dtype in ("int8", "uint8", "float32"):
         _shift = {"scale": 0.1, "zero": {"int8": -28, "uint8": 100}[_dtype]}
         _other = "uint8" if _dtype == "int8" else "int8"
         _back = {"scale": 0.1, "zero": {"int8": -28, "uint8": 100}[_other]}
+        for _ratio in (0.001, 200.0):
+            _far = {"given_grid": {"scale": 0.01 * _ratio}, "made_grid": {"scale": 0.01}}
+            _add(f"requantize far {_ratio} {_dtype}", name="QUANTIZE", dtype=_dtype, **_far)
+            _add(
+                f"leaky relu far {_ratio} {_dtype}",
+                name="LEAKY_RELU",
+                dtype=_dtype,
+                options=schema.LeakyReluOptionsT(alpha=0.1),
+                **_far,
+            )
         _add(f"shift {_dtype}", name="QUANTIZE", dtype=_dtype, result=_other, given_grid=_shift, made_grid=_back)
 
 

@@ -114,9 +114,6 @@ def answered(content: bytes, inputs: Any, kernels: str = "default") -> Any:
     return np.concatenate(answers)
 
 
-def delegated(content: bytes) -> list[str]:
-    """Name the operators that the default delegate leaves to other kernels."""
-    opened = interpreter_of(content)
-    names = [details["op_name"] for details in opened._get_ops_details()]
-    first = names.index("DELEGATE") if "DELEGATE" in names else len(names)
-    return names[first:] if first < len(names) else names
+def delegates(content: bytes) -> bool:
+    """Whether the default delegate takes the operator of a file, or one of several."""
+    return "DELEGATE" in [details["op_name"] for details in interpreter_of(content)._get_ops_details()]

@@ -103,6 +103,8 @@ def _grid(operator: TfliteOperator, tensor: TfliteTensor) -> Grid:
         raise UntranslatedError(f"{operator} computes with activations of 16 bits; 8 bits are translated")
     if tensor.grid is None:
         raise UntranslatedError(f"{operator}: '{tensor.name}' is {tensor.dtype} without one scale and zero point")
+    if not tensor.grid.minimum <= tensor.grid.zero_point <= tensor.grid.maximum:
+        raise UntranslatedError(f"{operator}: '{tensor.name}' has the zero point {tensor.grid.zero_point}")
     return tensor.grid
 
 

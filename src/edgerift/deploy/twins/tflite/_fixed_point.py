@@ -28,17 +28,25 @@ def fixed_multiplier(factor: float) -> tuple[int, int]:
     return (0, 0) if exponent < -_BITS else (multiplier, exponent)
 
 
-def fixed_multipliers(factors: Tensor) -> list[Tensor]:
-    """The multipliers, left shifts and right shifts of factors in float64, int64 of their shape."""
+def fixed_multipliers(factors: Tensor, away: Tensor | bool = True) -> list[Tensor]:
+    """The numbers that `multiplied` takes, int64 of the shape of factors in float64; see `shifted`.
+
+    They are the multiplier with its left shift, the right shift, half of the divisor, and -1 where that is taken from
+    numbers below zero.
+    """
     pairs = [fixed_multiplier(factor) for factor in factors.flatten().tolist()]
     multiplier, exponent = (torch.tensor(part).reshape(factors.shape) for part in zip(*pairs, strict=True))
-    return [multiplier, exponent.clamp_min(0), (-exponent).clamp_min(0)]
+    right = (-exponent).clamp_min(0)
+    below = -((right > 0) & away).long()
+    return [multiplier << exponent.clamp_min(0), right, (torch.ones_like(right) << right) >> 1, below]
 
 
-def multiplied(value: Tensor, multiplier: Tensor, left: Tensor, right: Tensor, away: Tensor | bool) -> Tensor:
-    """Multiply whole numbers int64 by fixed-point numbers that broadcast against them; see `shifted`."""
-    high = ((value << left) * multiplier + (1 << (_BITS - 1))) >> _BITS
-    return shifted(high, right, away)
+def multiplied(value: Tensor, multiplier: Tensor, right: Tensor, half: Tensor, below: Tensor) -> Tensor:
+    """Multiply whole numbers int64, which are overwritten, by fixed-point numbers that broadcast against them."""
+    value.mul_(multiplier).add_(1 << (_BITS - 1)).bitwise_right_shift_(_BITS)
+    if bool(below.any()):
+        value.add_((value >> 63).bitwise_and_(below))
+    return value.add_(half).bitwise_right_shift_(right)
 
 
 def multiplied_by(value: Tensor, factor: tuple[int, int], away: Tensor | bool = True) -> Tensor:

@@ -1,20 +1,20 @@
 """The flatbuffers of `.tflite` files, read with the schema of LiteRT's package; no native code sees them.
 
 All offsets of a flatbuffer are read in Python, where one that leads out of the file is an exception. What a file may
-still ask for is too much: vectors of billions of entries are refused before they are walked through.
+still ask for is too much: vectors of billions of entries are refused before they are walked through; see `Walk`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, final
 
 from edgerift.errors import MissingRuntimeError, ModelError
 
 IDENTIFIER: Final = b"TFL3"
-#: More entries than a vector of any classifier has.
-_MOST_ENTRIES: Final = 100_000
+#: Entries beside those that a file has room for: strings and vectors of no length.
+_FEW: Final = 1000
 #: What reading a damaged buffer raises.
 DAMAGED: Final = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError)
 
@@ -47,26 +47,40 @@ def undamaged(read: Callable[[], _Read]) -> _Read:
         raise ModelError(f"the .tflite file is damaged ({type(error).__name__} while reading it)") from None
 
 
-def entries(table: Any, field: str, most: int = _MOST_ENTRIES) -> Iterator[Any]:
-    """Walk through a vector; raises `ModelError` for one that is longer than any model needs."""
-    count = length_of(table, field, most)
-    read = getattr(table, field)
-    return (read(index) for index in range(count))
+@final
+class Walk:
+    """A walk through a file's vectors and names, which takes no more entries and bytes than the file is large.
 
+    Offsets may lead to the same place again and again, so that a small file looks like a huge one.
+    """
 
-def length_of(table: Any, field: str, most: int = _MOST_ENTRIES) -> int:
-    """The length of a vector; raises `ModelError` for a longer one than `most`."""
-    count = int(getattr(table, f"{field}Length")())
-    if count > most:
-        raise ModelError(f"the .tflite file is damaged: it has {count:,} {field}; at most {most:,} are read")
-    return count
+    def __init__(self, content: bytes) -> None:
+        """Start with as many entries as there are bytes."""
+        self._left = len(content) + _FEW
 
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise ModelError("the .tflite file is damaged: its parts are larger than the file")
 
-def numbers(table: Any, field: str, most: int = _MOST_ENTRIES) -> tuple[int, ...]:
-    """Read a vector of whole numbers."""
-    return tuple(int(number) for number in entries(table, field, most))
+    def count(self, table: Any, field: str) -> int:
+        """The length of a vector."""
+        count = int(getattr(table, f"{field}Length")())
+        self._take(count)
+        return count
 
+    def entries(self, table: Any, field: str) -> list[Any]:
+        """Walk through a vector of tables."""
+        count, read = self.count(table, field), getattr(table, field)
+        return [read(index) for index in range(count)]
 
-def text(raw: bytes | None) -> str:
-    """Decode a name, shortened where nobody would read it."""
-    return (raw or b"")[:200].decode("utf-8", "replace")
+    def numbers(self, table: Any, field: str) -> tuple[Any, ...]:
+        """Read a vector of numbers."""
+        if not self.count(table, field):
+            return ()
+        return tuple(getattr(table, f"{field}AsNumpy")().tolist())
+
+    def text(self, raw: bytes | None) -> str:
+        """Decode a name, shortened where nobody would read it."""
+        self._take(len(raw or b""))
+        return (raw or b"")[:200].decode("utf-8", "replace")

@@ -91,4 +91,4 @@ class TfliteGraph:
     operators: tuple[TfliteOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    metadata: Mapping[str, bytes]
+    metadata: Mapping[str, memoryview]

@@ -98,12 +98,12 @@ class _Table:
         return [start + 4 + 4 * index for index in range(count)]
 
 
-def described(content: bytes, metadata: Mapping[str, bytes]) -> Described:
+def described(content: bytes, metadata: Mapping[str, memoryview]) -> Described:
     """Read the metadata of a file's content, from the model's named buffers; nothing where there are none.
 
     Raises `ModelError` for damaged ones.
     """
-    raw = metadata.get(METADATA, b"")
+    raw = bytes(metadata.get(METADATA, b""))
     if raw[4:8] != _IDENTIFIER:
         return Described()
     return undamaged(lambda: _described(content, raw))

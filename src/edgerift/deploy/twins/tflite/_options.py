@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from edgerift.deploy.twins.tflite._flatbuffer import numbers
+from edgerift.deploy.twins.tflite._flatbuffer import Walk
 
 _FUSED: Final = ("FusedActivationFunction",)
 _CONVOLUTION: Final = ("Padding", "StrideH", "StrideW", "DilationHFactor", "DilationWFactor", *_FUSED)
@@ -33,10 +33,9 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "PackOptions": ("Axis", "ValuesCount"),
     "GeluOptions": ("Approximate",),
 }
-_MOST_NUMBERS: Final = 64
 
 
-def read_options(schema: Any, operator: Any) -> dict[str, Any]:
+def read_options(schema: Any, operator: Any, walk: Walk) -> dict[str, Any]:
     """Read an operator's options by the names of the schema; none of a kind that no translation looks at."""
     kind = int(operator.BuiltinOptionsType())
     union = operator.BuiltinOptions()
@@ -46,8 +45,6 @@ def read_options(schema: Any, operator: Any) -> dict[str, Any]:
     table = getattr(schema, name)()
     table.Init(union.Bytes, union.Pos)
     return {
-        field.strip("[]"): numbers(table, field.strip("[]"), _MOST_NUMBERS)
-        if field.startswith("[")
-        else getattr(table, field)()
+        field.strip("[]"): walk.numbers(table, field.strip("[]")) if field.startswith("[") else getattr(table, field)()
         for field in _FIELDS[name]
     }

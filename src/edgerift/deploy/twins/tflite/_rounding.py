@@ -32,19 +32,9 @@ def even_in_float32(sums: Tensor, factor: Tensor) -> Tensor:
     return (sums.float() * factor).round()
 
 
-def twice_up(sums: Tensor, multiplier: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """The optimised kernels: in fixed point, the second rounding half up."""
-    return multiplied(sums.long(), multiplier, left, right, False)
-
-
-def twice_away(sums: Tensor, multiplier: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """The reference's convolutions: in fixed point, the second rounding half away from zero."""
-    return multiplied(sums.long(), multiplier, left, right, True)
-
-
-def twice_by_blocks(sums: Tensor, multiplier: Tensor, left: Tensor, right: Tensor, rest: Tensor) -> Tensor:
-    """The optimised depthwise convolution: half up in blocks of 8 channels, away from zero in those left over."""
-    return multiplied(sums.long(), multiplier, left, right, rest)
+def twice(sums: Tensor, multiplier: Tensor, right: Tensor, half: Tensor, below: Tensor) -> Tensor:
+    """TensorFlow Lite's own kernels: in fixed point, rounded twice; see `fixed_multipliers`."""
+    return multiplied(sums.to(torch.int64, copy=True), multiplier, right, half, below)
 
 
 def away_in_float64(sums: Tensor, factor: Tensor) -> Tensor:
@@ -52,52 +42,43 @@ def away_in_float64(sums: Tensor, factor: Tensor) -> Tensor:
     return half_away(sums.double() * factor)
 
 
-#: The rule of each of the kernels for each kind of layer.
-_RULES: Final[dict[tuple[Kernels, Layer], Rule]] = {
-    ("default", "convolution"): even_in_float32,
-    ("default", "grouped"): even_in_float32,
-    ("default", "depthwise"): even_in_float32,
-    ("default", "dense"): even_in_float32,
-    ("builtin", "convolution"): twice_up,
-    ("builtin", "grouped"): twice_away,
-    ("builtin", "depthwise"): twice_by_blocks,
-    ("builtin", "dense"): twice_up,
-    ("reference", "convolution"): twice_away,
-    ("reference", "grouped"): twice_away,
-    ("reference", "depthwise"): twice_away,
-    ("reference", "dense"): away_in_float64,
-}
-
-
 class Factors(NamedTuple):
     """The scales of a layer's input, of its weights, float32 that broadcast against the result, and of its result.
 
-    `single` says that the product of the first two is rounded to float32, as it is where weights have one scale.
+    `single` says that the product of the first two is rounded to float32, as it is where weights have one scale, and
+    `unsigned` that the numbers are uint8.
     """
 
     scale: float
     weights: Tensor
     result: float
     single: bool
+    unsigned: bool
 
 
-def requantization(kernels: Kernels, layer: Layer, factors: Factors, *, unsigned: bool = False) -> Requantization:
-    """Choose how a layer's sums are rounded; the old kernels for `unsigned` numbers know no blocks of channels."""
-    rule = _RULES[kernels, layer]
-    if unsigned and rule is twice_by_blocks:
-        rule = twice_away
+def requantization(kernels: Kernels, layer: Layer, factors: Factors) -> Requantization:
+    """Choose how a layer's sums are rounded."""
     scale, weights = torch.tensor(factors.scale), factors.weights
     factor = scale * weights / torch.tensor(factors.result)
-    if rule is even_in_float32:
-        return Requantization(rule, [factor], factor)
+    if kernels == "default":
+        return Requantization(even_in_float32, [factor], factor)
     product = (scale * weights).double() if factors.single else factors.scale * weights.double()
     exact = product / factors.result
-    if rule is away_in_float64:
-        return Requantization(rule, [exact], factor)
-    numbers = fixed_multipliers(exact)
-    if rule is twice_by_blocks:
-        numbers.append(outside_blocks(weights.numel(), _BLOCK).reshape(weights.shape))
-    return Requantization(rule, numbers, factor)
+    if kernels == "reference" and layer == "dense":
+        return Requantization(away_in_float64, [exact], factor)
+    away = _away(layer, weights, unsigned=factors.unsigned) if kernels == "builtin" else True
+    return Requantization(twice, fixed_multipliers(exact, away), factor)
+
+
+def _away(layer: Layer, weights: Tensor, *, unsigned: bool) -> Tensor | bool:
+    """Where the optimised kernels round ties away from zero as the reference does, and not up.
+
+    Grouped convolutions are the reference's. Depthwise ones of int8 are computed in blocks of 8 channels, and what is
+    left over as the reference does; those of uint8 round as it does throughout.
+    """
+    if layer == "depthwise" and not unsigned:
+        return outside_blocks(weights.numel(), _BLOCK).reshape(weights.shape)
+    return layer in ("grouped", "depthwise")
 
 
 class _RoundSums(torch.autograd.Function):
@@ -111,8 +92,9 @@ class _RoundSums(torch.autograd.Function):
         clip: tuple[int, int],
         passing: tuple[float, float],
     ) -> Tensor:
-        ctx.save_for_backward(sums.float() * factor, factor)
-        ctx.settings = passing, sums.dtype
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(sums.float() * factor, factor)
+            ctx.settings = passing, sums.dtype
         return rule(sums, *numbers).clamp(*clip).float()
 
     @staticmethod

@@ -55,6 +55,8 @@ def _weight(builder: Builder, operator: TfliteOperator, axis: int) -> Tensor:
         raise UntranslatedError(f"{operator} has weights of {described.dtype}; 8 bits with scales are translated")
     if len(described.scales.scales) > 1 and described.scales.axis != axis:
         raise UntranslatedError(f"{operator} has a scale for each index of axis {described.scales.axis}")
+    if described.dtype == "int8" and any(described.scales.zero_points) and operator.name != "FULLY_CONNECTED":
+        raise UntranslatedError(f"{operator} has int8 weights with a zero point, which the runtime does not look at")
     shape = [1] * stored.dim()
     shape[axis] = -1
     zeros = torch.tensor(described.scales.zero_points, dtype=torch.float32).reshape(shape)
@@ -97,8 +99,8 @@ def _requantization(
     grid, result = builder.grid(operator), builder.result_grid(operator)
     unsigned = grid.minimum == 0
     single = unsigned or (layer == "dense" and len(given.scales) == 1)
-    factors = Factors(grid.scale, scales.contiguous(), result.scale, single)
-    return requantization(builder.kernels, layer, factors, unsigned=unsigned)
+    factors = Factors(grid.scale, scales.contiguous(), result.scale, single, unsigned)
+    return requantization(builder.kernels, layer, factors)
 
 
 def _require_shape(builder: Builder, operator: TfliteOperator, window: Window, channels: int) -> None:

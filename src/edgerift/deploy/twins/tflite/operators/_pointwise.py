@@ -15,7 +15,7 @@ from edgerift.deploy.twins.tflite._activations import activated, rounding
 from edgerift.deploy.twins.tflite._builder import OPERATORS, Builder, Real
 from edgerift.deploy.twins.tflite._fixed_point import fixed_multiplier, fixed_multipliers, multiplied_by
 from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedError
-from edgerift.deploy.twins.tflite._rounding import Rule, even_in_float32, round_sums, twice_away
+from edgerift.deploy.twins.tflite._rounding import Rule, even_in_float32, round_sums, twice
 from edgerift.deploy.twins.tflite._through import Clip, Passing, through
 
 #: The bits by which TensorFlow Lite's own addition shifts its inputs to the left.
@@ -84,7 +84,7 @@ def _multiply(builder: Builder, operator: TfliteOperator) -> Real:
         for grid in (builder.grid(operator), builder.grid(operator, 1), builder.result_grid(operator))
     )
     factor = torch.tensor(float(one * two / result))
-    rule: Rule = even_in_float32 if builder.kernels == "default" else twice_away
+    rule: Rule = even_in_float32 if builder.kernels == "default" else twice
     numbers = [factor] if builder.kernels == "default" else fixed_multipliers(factor.double())
     return _real(builder.call(round_sums, product, rule, numbers, factor, *rounding(builder, operator)))
 

@@ -176,6 +176,19 @@ def test_no_two_grey_levels_become_one_where_they_are_fed_byte_by_byte() -> None
     assert len(fed.unique()) == 256
 
 
+def test_a_uint8_input_without_a_grid_is_cast_and_normalised_by_the_model() -> None:
+    file = TfliteFile()
+    image, real = file.tensor([1, 8, 8, 3], "uint8"), file.tensor([1, 8, 8, 3], "float32")
+    file.operator("CAST", [image], [real], schema.CastOptionsT())
+    factor, result = file.tensor([], "float32", data=np.float32(1 / 255)), file.tensor([1, 8, 8, 3], "float32")
+    file.operator("MUL", [real, factor], [result], schema.MulOptionsT())
+    content = file.written([image], [result])
+    given = describe_tflite(content, "net.tflite").specification.input
+    fed = given.prepare(torch.full((1, 3, 8, 8), 0.2))
+    assert fed.unique().tolist() == [51.0]
+    assert tflite_module(content)(fed).unique().tolist() == pytest.approx([0.2])
+
+
 def test_the_arithmetic_of_a_file_is_told() -> None:
     assert describe_tflite(network(), "net.tflite").arithmetic == ("float",)
     file = TfliteFile()

@@ -453,3 +453,29 @@ def _sloped(generator: np.random.Generator, dtype: str = "int8") -> bytes:
     result = activation(file, generator, [1, 4, 5, 6], dtype)
     file.operator("PRELU", [given, slopes], [result])
     return file.written([given], [result])
+
+
+_add("cast uint8 float", name="CAST", dtype="uint8", result="float32")
+_add(
+    "sum float", name="SUM", dtype="float32", options=schema.ReducerOptionsT(True), made=(1, 6, 1, 18), constants=([2],)
+)
+_add(
+    "largest float",
+    name="REDUCE_MAX",
+    dtype="float32",
+    options=schema.ReducerOptionsT(),
+    made=(1, 18),
+    constants=([1, 2],),
+)
+_add("log softmax float", name="LOG_SOFTMAX", dtype="float32", options=schema.LogSoftmaxOptionsT())
+
+
+@case("matrices float")
+@case("matrices turned float", turned=True)
+def _matrices(generator: np.random.Generator, turned: bool = False) -> bytes:
+    file = TfliteFile()
+    given, other = file.tensor([1, 5, 7], "float32"), [1, 4, 7] if turned else [1, 7, 4]
+    second = file.tensor(other, "float32", data=generator.normal(0, 1, other))
+    result = file.tensor([1, 5, 4], "float32")
+    file.operator("BATCH_MATMUL", [given, second], [result], schema.BatchMatMulOptionsT(False, turned))
+    return file.written([given], [result])

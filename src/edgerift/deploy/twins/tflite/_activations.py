@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ def _level(builder: Builder, bound: float, grid: Grid) -> int:
     return int(np.sign(level) * np.floor(abs(level) + np.float32(0.5)))
 
 
-def activated(builder: Builder, operator: TfliteOperator, value: Real) -> Any:
+def activated(builder: Builder, operator: TfliteOperator, value: Real) -> Real:
     """Append the activation of a float operator, if it has one."""
     low, high = _bounds(operator)
     return value if low is None and high is None else builder.call(between, value, low, high)

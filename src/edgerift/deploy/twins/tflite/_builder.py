@@ -32,9 +32,10 @@ class Builder:
         self.steps = GrowingGraph()
         self.values: dict[int, Real] = {}
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Real:
         """Compute a constant where all arguments are constants, else append a step; returns a tensor or a node."""
-        return self.steps.call(function, *arguments)
+        made: Real = self.steps.call(function, *arguments)
+        return made
 
     def tensor(self, operator: TfliteOperator, position: int = 0) -> TfliteTensor:
         """Describe an input; raises `UntranslatedError` for one that is left out."""

@@ -81,9 +81,8 @@ def _image(graph: TfliteGraph) -> int:
         named = ", ".join(graph.tensors[index].name for index in graph.inputs) or "none"
         raise UntranslatedError(f"the model has {len(graph.inputs)} inputs ({named}); models of one image are taken")
     described = graph.tensors[graph.inputs[0]]
-    if described.dtype != "float32" and described.grid is None:
-        known = "float32, and uint8 and int8 with a scale and a zero point"
-        raise UntranslatedError(f"the model takes {described.dtype}; {known} are translated")
+    if described.dtype not in ("float32", *ENDS):
+        raise UntranslatedError(f"the model takes {described.dtype}; float32, uint8 and int8 are translated")
     return graph.inputs[0]
 
 
@@ -130,8 +129,7 @@ def _as_stored(builder: Builder, index: int) -> Real | None:
     value, described = builder.values.get(index), builder.source.tensors[index]
     if value is None or described.dtype not in ENDS or described.grid is None:
         return value
-    added: Real = builder.call(torch.add, value, described.grid.zero_point)
-    return added
+    return builder.call(torch.add, value, described.grid.zero_point)
 
 
 def _as_real(builder: Builder, index: int) -> Real | None:
@@ -139,8 +137,7 @@ def _as_real(builder: Builder, index: int) -> Real | None:
     value, grid = builder.values.get(index), builder.source.tensors[index].grid
     if value is None or grid is None:
         return value
-    scaled: Real = builder.call(torch.mul, value, grid.scale)
-    return scaled
+    return builder.call(torch.mul, value, grid.scale)
 
 
 def _ending_in(builder: Builder, value: Real | None, described: TfliteTensor) -> Body:

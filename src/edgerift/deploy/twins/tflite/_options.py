@@ -32,6 +32,7 @@ _FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "MirrorPadOptions": ("Mode",),
     "PackOptions": ("Axis", "ValuesCount"),
     "GeluOptions": ("Approximate",),
+    "BatchMatMulOptions": ("AdjX", "AdjY"),
 }
 
 

@@ -48,7 +48,7 @@ def looked_up(
     rounded: Tensor,
     real: Function,
     bounds: tuple[Clip, Passing],
-) -> Any:
+) -> Real:
     """Append a table from one grid to another: whole results for all levels, and the slope of a real function."""
     source, result = grids
     clip, passing = bounds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,12 +66,12 @@ def padded(
     return builder.call(F.pad, value, [left, right, above, below], "constant", filled), (0, 0)
 
 
-def channels_second(builder: Builder, value: Real) -> Any:
+def channels_second(builder: Builder, value: Real) -> Real:
     """Append the view of [N,H,W,C] as [N,C,H,W]."""
     return builder.call(as_channels_second, value)
 
 
-def channels_last(builder: Builder, value: Real) -> Any:
+def channels_last(builder: Builder, value: Real) -> Real:
     """Append the view of [N,C,H,W] as [N,H,W,C]."""
     return builder.call(as_channels_last, value)
 

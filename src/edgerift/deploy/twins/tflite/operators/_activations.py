@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -28,12 +28,12 @@ def _relu(builder: Builder, operator: TfliteOperator, number: int) -> Real:
     low, high = bounds_of(number)
     real = functools.partial(between, low=low, high=high)
     if not builder.is_quantized(operator):
-        return _real(builder.call(between, builder.value(operator), low, high))
+        return builder.call(between, builder.value(operator), low, high)
     grid, result = builder.grid(operator), builder.result_grid(operator)
     factor = fixed_multiplier(float(np.float32(grid.scale) / np.float32(result.scale)))
     rounded = multiplied_by(all_levels(grid), factor)
     bounds = bounded(builder, result, low, high)
-    return _real(looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds))
+    return looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds)
 
 
 for _name, _number in _ALONE.items():
@@ -53,7 +53,7 @@ def _tanh(builder: Builder, operator: TfliteOperator) -> Real:
 def _curved(builder: Builder, operator: TfliteOperator, real: Function) -> Real:
     """Append a function that the runtime computes in float and rounds, for each of the 256 levels."""
     if not builder.is_quantized(operator):
-        return _real(builder.call(real, builder.value(operator)))
+        return builder.call(real, builder.value(operator))
     grid, result = builder.grid(operator), builder.result_grid(operator)
     given = all_levels(grid).float() * torch.tensor(grid.scale)
     made = real(given.double()).float()
@@ -63,17 +63,17 @@ def _curved(builder: Builder, operator: TfliteOperator, real: Function) -> Real:
     else:
         rounded = half_away(made * inverse)
     bounds = clipped(result, None, None), passing_range(result, None, None)
-    return _real(looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds))
+    return looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds)
 
 
 @OPERATORS.named("HARD_SWISH")
 def _hard_swish(builder: Builder, operator: TfliteOperator) -> Real:
     if not builder.is_quantized(operator):
-        return _real(builder.call(F.hardswish, builder.value(operator)))
+        return builder.call(F.hardswish, builder.value(operator))
     grid, result = builder.grid(operator), builder.result_grid(operator)
     rounded = hard_swish_levels(all_levels(grid), grid.scale, result.scale)
     bounds = clipped(result, None, None), passing_range(result, None, None)
-    return _real(looked_up(builder, builder.value(operator), (grid, result), rounded, F.hardswish, bounds))
+    return looked_up(builder, builder.value(operator), (grid, result), rounded, F.hardswish, bounds)
 
 
 @OPERATORS.named("LEAKY_RELU")
@@ -81,11 +81,11 @@ def _leaky_relu(builder: Builder, operator: TfliteOperator) -> Real:
     slope = float(operator.options.get("Alpha", 0.0))
     real = functools.partial(F.leaky_relu, negative_slope=slope)
     if not builder.is_quantized(operator):
-        return _real(builder.call(F.leaky_relu, builder.value(operator), slope))
+        return builder.call(F.leaky_relu, builder.value(operator), slope)
     grid, result = builder.grid(operator), builder.result_grid(operator)
     rounded = _leaky_in_8_bits(grid, result, slope) if builder.kernels == "default" else _leaky(grid, result, slope)
     bounds = clipped(result, None, None), passing_range(result, None, None)
-    return _real(looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds))
+    return looked_up(builder, builder.value(operator), (grid, result), rounded, real, bounds)
 
 
 def _leaky_in_8_bits(grid: Grid, result: Grid, slope: float) -> Tensor:
@@ -112,12 +112,12 @@ def _prelu(builder: Builder, operator: TfliteOperator) -> Real:
         raise UntranslatedError(f"{operator} has slopes {list(builder.tensor(operator, 1).shape)}")
     value, slopes = builder.value(operator), builder.value(operator, 1)
     if not builder.is_quantized(operator):
-        return _real(builder.call(sloped, value, slopes))
+        return builder.call(sloped, value, slopes)
     grid, other, result = builder.grid(operator), builder.grid(operator, 1), builder.result_grid(operator)
     scale, last = np.float32(grid.scale), np.float32(result.scale)
     ratios = float(scale / last), float(scale * np.float32(other.scale) / last)
     bounds = clipped(result, None, None), passing_range(result, None, None)
-    return _real(builder.call(sloped_levels, value, slopes, ratios, *bounds))
+    return builder.call(sloped_levels, value, slopes, ratios, *bounds)
 
 
 def sloped(value: Tensor, slopes: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ _FLOAT: Final[dict[str, Callable[..., Tensor]]] = {
 def _float_alone(builder: Builder, operator: TfliteOperator, function: Callable[..., Tensor]) -> Real:
     if builder.is_quantized(operator):
         raise UntranslatedError(f"{operator} is translated in float only")
-    return _real(builder.call(function, builder.value(operator)))
+    return builder.call(function, builder.value(operator))
 
 
 for _name, _function in _FLOAT.items():
@@ -165,8 +165,3 @@ for _name, _function in _FLOAT.items():
 def _gelu(builder: Builder, operator: TfliteOperator) -> Real:
     approximate = "tanh" if operator.options.get("Approximate") else "none"
     return _float_alone(builder, operator, functools.partial(F.gelu, approximate=approximate))
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

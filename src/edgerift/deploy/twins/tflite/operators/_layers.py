@@ -72,9 +72,9 @@ def _convolved(builder: Builder, operator: TfliteOperator, weight: Tensor, group
     bias = _bias(builder, operator, len(weight))
     if not builder.is_quantized(operator):
         result = channels_last(builder, builder.call(convolve, value, weight, bias, geometry))
-        return _real(activated(builder, operator, result))
+        return activated(builder, operator, result)
     rounded = _rounded(builder, operator, (value, weight, bias, geometry), layer)
-    return _real(channels_last(builder, rounded))
+    return channels_last(builder, rounded)
 
 
 def _rounded(builder: Builder, operator: TfliteOperator, convolution: Any, layer: Layer) -> Real:
@@ -85,8 +85,8 @@ def _rounded(builder: Builder, operator: TfliteOperator, convolution: Any, layer
     weight, bias = _widened(weight, bias, wide)
     if builder.kernels == "default" and not wide:
         slope = weight * found.factor.reshape(-1, 1, 1, 1)
-        return _real(builder.call(convolve_levels, value, weight, bias, found.factor, slope, geometry, *bounds))
-    return _real(builder.call(round_sums, builder.call(convolve, value, weight, bias, geometry), *found, *bounds))
+        return builder.call(convolve_levels, value, weight, bias, found.factor, slope, geometry, *bounds)
+    return builder.call(round_sums, builder.call(convolve_whole, value, weight, bias, geometry), *found, *bounds)
 
 
 def _requantization(
@@ -111,8 +111,14 @@ def _require_shape(builder: Builder, operator: TfliteOperator, window: Window, c
 
 
 def convolve(value: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...]) -> Tensor:
-    """Convolve with a :class:`Geometry`, in the number type of the weight."""
-    return Geometry(*geometry).convolve(value.to(weight.dtype), weight, bias)
+    """Convolve with a :class:`Geometry`."""
+    return Geometry(*geometry).convolve(value, weight, bias)
+
+
+def convolve_whole(value: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...]) -> Tensor:
+    """Convolve whole numbers in the number type of the weight; a fast algorithm of a GPU may leave them by a little."""
+    sums = convolve(value.to(weight.dtype), weight, bias, geometry)
+    return sums + (sums.round() - sums).detach() if sums.is_cuda else sums
 
 
 def _bias(builder: Builder, operator: TfliteOperator, channels: int) -> Tensor | None:
@@ -145,13 +151,13 @@ def _connect(builder: Builder, operator: TfliteOperator) -> Real:
         raise UntranslatedError(f"{operator} has weights {list(weight.shape)}")
     value, bias = _rows(builder, operator, weight), _bias(builder, operator, len(weight))
     if not builder.is_quantized(operator):
-        return _real(activated(builder, operator, builder.call(F.linear, value, weight, bias)))
+        return activated(builder, operator, builder.call(F.linear, value, weight, bias))
     found = _requantization(builder, operator, "dense", (-1,), len(weight))
     bounds, wide = rounding(builder, operator), _is_wide(builder, operator, weight, bias)
     sums = builder.call(connect, value, *_widened(weight, bias, wide))
     if builder.kernels == "default" and not wide:
-        return _real(builder.call(requantize, sums, found.factor, *bounds))
-    return _real(builder.call(round_sums, sums, *found, *bounds))
+        return builder.call(requantize, sums, found.factor, *bounds)
+    return builder.call(round_sums, sums, *found, *bounds)
 
 
 def _rows(builder: Builder, operator: TfliteOperator, weight: Tensor) -> Real:
@@ -160,7 +166,7 @@ def _rows(builder: Builder, operator: TfliteOperator, weight: Tensor) -> Real:
     same = bool(given and made) and given[0] == made[0] and made[-1] == len(weight)
     if not same or math.prod(made[1:-1]) * weight.shape[1] != math.prod(given[1:]):
         raise UntranslatedError(f"{operator} makes {list(made)} of {list(given)} with weights {list(weight.shape)}")
-    return _real(builder.call(as_rows, builder.value(operator), [*made[1:-1], weight.shape[1]]))
+    return builder.call(as_rows, builder.value(operator), [*made[1:-1], weight.shape[1]])
 
 
 def as_rows(value: Tensor, extents: list[int]) -> Tensor:
@@ -171,8 +177,3 @@ def as_rows(value: Tensor, extents: list[int]) -> Tensor:
 def connect(value: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Multiply rows with a matrix, in the number type of the weight."""
     return F.linear(value.to(weight.dtype), weight, bias)
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

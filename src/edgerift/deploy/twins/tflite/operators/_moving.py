@@ -17,8 +17,7 @@ from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedErro
 def moved(builder: Builder, operator: TfliteOperator, function: Callable[..., Any], *arguments: Any) -> Real:
     """Append a move of the first input; raises `UntranslatedError` where it would bring it to another grid."""
     require_same_grid(builder, operator)
-    result: Real = builder.call(function, builder.value(operator), *arguments)
-    return result
+    return builder.call(function, builder.value(operator), *arguments)
 
 
 def require_same_grid(builder: Builder, operator: TfliteOperator, position: int = 0) -> None:
@@ -74,8 +73,7 @@ def _concatenate(builder: Builder, operator: TfliteOperator) -> Real:
     if operator.options.get("FusedActivationFunction", 0):
         raise UntranslatedError(f"{operator} is fused with an activation")
     values = [builder.value(operator, place) for place in range(len(shapes))]
-    result: Real = builder.call(concatenate, values, axis)
-    return result
+    return builder.call(concatenate, values, axis)
 
 
 def concatenate(values: list[Tensor], axis: int) -> Tensor:

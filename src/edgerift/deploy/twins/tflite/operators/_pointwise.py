@@ -44,14 +44,14 @@ def _subtract(builder: Builder, operator: TfliteOperator) -> Real:
 def _summed(builder: Builder, operator: TfliteOperator, sign: int) -> Real:
     first, second = _operands(builder, operator)
     if not builder.is_quantized(operator):
-        return _real(activated(builder, operator, builder.call(torch.add if sign > 0 else torch.sub, first, second)))
+        return activated(builder, operator, builder.call(torch.add if sign > 0 else torch.sub, first, second))
     grids = builder.grid(operator), builder.grid(operator, 1), builder.result_grid(operator)
     bounds = rounding(builder, operator)
     if builder.kernels == "default":
         (one, two), shift = add_multipliers(*grids)
-        return _real(builder.call(add_fixed_point, first, second, (one, sign * two), shift, *bounds))
+        return builder.call(add_fixed_point, first, second, (one, sign * two), shift, *bounds)
     ratios = grids[0].scale / grids[2].scale, sign * grids[1].scale / grids[2].scale
-    return _real(builder.call(add_twice, first, second, fixed_sum(*grids, sign), ratios, *bounds))
+    return builder.call(add_twice, first, second, fixed_sum(*grids, sign), ratios, *bounds)
 
 
 def fixed_sum(first: Grid, second: Grid, result: Grid, sign: int) -> FixedSum:
@@ -78,7 +78,7 @@ def _multiply(builder: Builder, operator: TfliteOperator) -> Real:
     first, second = _operands(builder, operator)
     product = builder.call(torch.mul, first, second)
     if not builder.is_quantized(operator):
-        return _real(activated(builder, operator, product))
+        return activated(builder, operator, product)
     one, two, result = (
         np.float32(grid.scale)
         for grid in (builder.grid(operator), builder.grid(operator, 1), builder.result_grid(operator))
@@ -86,7 +86,7 @@ def _multiply(builder: Builder, operator: TfliteOperator) -> Real:
     factor = torch.tensor(float(one * two / result))
     rule: Rule = even_in_float32 if builder.kernels == "default" else twice
     numbers = [factor] if builder.kernels == "default" else fixed_multipliers(factor.double())
-    return _real(builder.call(round_sums, product, rule, numbers, factor, *rounding(builder, operator)))
+    return builder.call(round_sums, product, rule, numbers, factor, *rounding(builder, operator))
 
 
 def _operands(builder: Builder, operator: TfliteOperator) -> tuple[Real, Real]:
@@ -96,8 +96,3 @@ def _operands(builder: Builder, operator: TfliteOperator) -> tuple[Real, Real]:
     if builder.tensor(operator, 1).dtype != builder.tensor(operator).dtype:
         raise UntranslatedError(f"{operator} reads two number types")
     return builder.value(operator), builder.value(operator, 1)
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

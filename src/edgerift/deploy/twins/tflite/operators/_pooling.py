@@ -30,9 +30,9 @@ def _average(builder: Builder, operator: TfliteOperator) -> Real:
     counts = _counts(builder, operator, window)
     if not builder.is_quantized(operator):
         result = channels_last(builder, builder.call(average, value, counts, window))
-        return _real(activated(builder, operator, result))
+        return activated(builder, operator, result)
     zero, bounds = builder.grid(operator).zero_point, rounding(builder, operator)
-    return _real(channels_last(builder, builder.call(average_levels, value, counts, window, zero, *bounds)))
+    return channels_last(builder, builder.call(average_levels, value, counts, window, zero, *bounds))
 
 
 def _counts(builder: Builder, operator: TfliteOperator, window: Window) -> Tensor:
@@ -66,10 +66,10 @@ def _maximum(builder: Builder, operator: TfliteOperator) -> Real:
     value, _ = padded(builder, operator, channels_second(builder, builder.value(operator)), window, lowest, always=True)
     result = channels_last(builder, builder.call(F.max_pool2d, value, window.kernel, window.stride))
     if not builder.is_quantized(operator):
-        return _real(activated(builder, operator, result))
+        return activated(builder, operator, result)
     (low, high), _ = rounding(builder, operator)
     grid = builder.result_grid(operator)
-    return _real(result if (low, high) == (grid.low, grid.high) else builder.call(torch.clamp, result, low, high))
+    return result if (low, high) == (grid.low, grid.high) else builder.call(torch.clamp, result, low, high)
 
 
 def _window(builder: Builder, operator: TfliteOperator) -> Window:
@@ -95,20 +95,20 @@ def _mean(builder: Builder, operator: TfliteOperator) -> Real:
         )
     count = math.prod(given[axis] for axis in axes)
     if not builder.is_quantized(operator):
-        return _real(builder.call(torch.mean, builder.value(operator), axes, keeps))
+        return builder.call(torch.mean, builder.value(operator), axes, keeps)
     grid, result = builder.grid(operator), builder.result_grid(operator)
     bounds = clipped(result, None, None), passing_range(result, None, None)
     ratio = float(np.float32(grid.scale) / np.float32(result.scale))
     value = builder.value(operator)
     if builder.kernels == "default":
-        sums = builder.call(torch.sum, value, axes, keeps)
+        sums = builder.call(whole_sum, value, axes, keeps)
         factor = torch.tensor(ratio) / count
-        return _real(builder.call(requantize, sums, factor, *bounds, result.zero_point))
+        return builder.call(requantize, sums, factor, *bounds, result.zero_point)
     if builder.kernels == "builtin" and keeps and len(given) == 4 and axes == (1, 2):
         plan, away = _pooled_plan(grid, result, count), outside_blocks(given[3], _BLOCK)
     else:
         plan, away = _mean_plan(grid, result, count), torch.ones(1, dtype=torch.bool)
-    return _real(builder.call(mean_levels, value, axes, keeps, plan, away, ratio / count, *bounds))
+    return builder.call(mean_levels, value, axes, keeps, plan, away, ratio / count, *bounds)
 
 
 def _mean_plan(grid: Grid, result: Grid, count: int) -> tuple[tuple[int, int], int, int]:
@@ -127,6 +127,11 @@ def _pooled_plan(grid: Grid, result: Grid, count: int) -> tuple[tuple[int, int],
     return factor, grid.zero_point * count, -bias
 
 
+def whole_sum(value: Tensor, axes: tuple[int, ...], keeps: bool) -> Tensor:
+    """Add whole numbers without an error, and round the sum to float32."""
+    return value.sum(axes, keeps, dtype=torch.float64).float()
+
+
 def mean_levels(
     value: Tensor,
     axes: tuple[int, ...],
@@ -139,11 +144,6 @@ def mean_levels(
 ) -> Tensor:
     """Average levels by a fixed-point multiplier; see `shifted`."""
     multiplier, before, after = plan
-    sums = value.sum(axes, keeps)
+    sums = whole_sum(value, axes, keeps)
     rounded = multiplied_by(sums.detach().round().long() + before, multiplier, away) + after
     return through(sums * factor, rounded, clip, passing)
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

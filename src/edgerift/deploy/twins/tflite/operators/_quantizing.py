@@ -29,10 +29,10 @@ def _quantize(builder: Builder, operator: TfliteOperator) -> Real:
     if given.dtype != "float32":
         raise UntranslatedError(f"{operator} quantizes {given.dtype}")
     if builder.kernels == "default":
-        return _real(builder.call(quantize_even, value, result))
+        return builder.call(quantize_even, value, result)
     size = _BLOCK if builder.kernels == "builtin" else math.prod(given.shape) + 1
     rest = outside_blocks(math.prod(given.shape), size).reshape(given.shape)
-    return _real(builder.call(quantize_away, value, rest, result.scale, *bounds))
+    return builder.call(quantize_away, value, rest, result.scale, *bounds)
 
 
 def quantize_even(value: Tensor, grid: Any) -> Tensor:
@@ -53,15 +53,26 @@ def _requantized(builder: Builder, operator: TfliteOperator, bounds: tuple[Clip,
     levels, value = all_levels(grids[0]), builder.value(operator)
     if builder.kernels == "default":
         factor = round(float(np.float32(256) * (np.float32(grids[0].scale) / np.float32(grids[1].scale))))
-        return _real(looked_up(builder, value, grids, (levels * factor + 128) >> 8, torch.clone, bounds))
+        return looked_up(builder, value, grids, (levels * factor + 128) >> 8, torch.clone, bounds)
     fixed = fixed_multiplier(grids[0].scale / grids[1].scale)
     away = looked_up(builder, value, grids, multiplied_by(levels, fixed), torch.clone, bounds)
     if builder.kernels == "reference":
-        return _real(away)
+        return away
     shape = builder.tensor(operator).shape
     rest = outside_blocks(math.prod(shape), 2 * _BLOCK).reshape(shape)
     up = looked_up(builder, value, grids, multiplied_by(levels, fixed, away=False), torch.clone, bounds)
-    return _real(up if not bool(rest.any()) else builder.call(torch.where, rest, away, up))
+    return up if not bool(rest.any()) else builder.call(torch.where, rest, away, up)
+
+
+@OPERATORS.named("CAST")
+def _cast(builder: Builder, operator: TfliteOperator) -> Real:
+    """Take integers as they are for real numbers, whatever their scale."""
+    given, result, value = builder.tensor(operator), builder.result(operator), builder.value(operator)
+    if isinstance(value, Tensor):
+        return value.to(torch.float32 if result.dtype == "float32" else torch.int64)
+    if result.dtype != "float32" or given.dtype not in (*ENDS, "float32"):
+        raise UntranslatedError(f"{operator} turns {given.dtype} into {result.dtype}")
+    return value if given.grid is None else builder.call(torch.add, value, given.grid.zero_point)
 
 
 @OPERATORS.named("DEQUANTIZE")
@@ -73,9 +84,9 @@ def _dequantize(builder: Builder, operator: TfliteOperator) -> Real:
         return _dequantized_constant(operator, given.data, given.scales)
     grid, value = builder.grid(operator), builder.value(operator)
     if builder.kernels != "builtin":
-        return _real(builder.call(torch.mul, value, grid.scale))
+        return builder.call(torch.mul, value, grid.scale)
     rest = outside_blocks(math.prod(given.shape), _BLOCK).reshape(given.shape)
-    return _real(builder.call(dequantize_in_two, value, rest, grid.scale, grid.zero_point))
+    return builder.call(dequantize_in_two, value, rest, grid.scale, grid.zero_point)
 
 
 def dequantize_in_two(levels: Tensor, rest: Tensor, scale: float, zero: int) -> Tensor:
@@ -96,8 +107,3 @@ def _dequantized_constant(operator: TfliteOperator, data: Tensor, scales: Any) -
         torch.tensor(part, dtype=torch.float32).reshape(shape) for part in (scales.scales, scales.zero_points)
     )
     return (data.float() - zeros) * factors
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

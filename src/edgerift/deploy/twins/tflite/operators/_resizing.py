@@ -74,13 +74,13 @@ def _bilinear(builder: Builder, operator: TfliteOperator) -> Real:
     find = _whole_places if whole else _real_places
     places = [find(operator, extent, made) for extent, made in zip(given, sizes, strict=True)]
     if not quantized:
-        return _real(builder.call(interpolate, builder.value(operator), *map(list, places)))
+        return builder.call(interpolate, builder.value(operator), *map(list, places))
     bits = 10 if whole else 11
     scaled = [list(found._replace(weight=(found.weight * (1 << bits)).round().long())) for found in places]
     grid = builder.result_grid(operator)
     bounds = clipped(grid, None, None), passing_range(grid, None, None)
     zero = grid.zero_point
-    return _real(builder.call(interpolate_levels, builder.value(operator), *scaled, bits, whole, zero, *bounds))
+    return builder.call(interpolate_levels, builder.value(operator), *scaled, bits, whole, zero, *bounds)
 
 
 def _real_places(operator: TfliteOperator, extent: int, made: int) -> Places:
@@ -147,8 +147,3 @@ def interpolate_levels(
     else:
         rounded = (total + half) >> (2 * bits)
     return through(real, rounded, clip, passing)
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

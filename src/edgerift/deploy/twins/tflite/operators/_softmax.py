@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ def _softmax(builder: Builder, operator: TfliteOperator) -> Real:
     beta = float(operator.options.get("Beta", 1.0))
     value = builder.value(operator)
     if not builder.is_quantized(operator):
-        return _real(builder.call(softmax, value, beta))
+        return builder.call(softmax, value, beta)
     grid, result = builder.grid(operator), builder.result_grid(operator)
     bounds = clipped(result, None, None), passing_range(result, None, None)
     if result.low != 0:
@@ -34,8 +34,8 @@ def _softmax(builder: Builder, operator: TfliteOperator) -> Real:
     settings = grid.scale * beta, result.scale
     if builder.kernels == "reference":
         tables = _fixed_exponentials(beta * grid.scale)
-        return _real(builder.call(softmax_in_fixed_point, value, *tables, *settings, *bounds))
-    return _real(builder.call(softmax_by_table, value, _exponentials(grid.scale, beta), *settings, *bounds))
+        return builder.call(softmax_in_fixed_point, value, *tables, *settings, *bounds)
+    return builder.call(softmax_by_table, value, _exponentials(grid.scale, beta), *settings, *bounds)
 
 
 def softmax(value: Tensor, beta: float) -> Tensor:
@@ -87,8 +87,3 @@ def softmax_in_fixed_point(
     factor, bits = reciprocal(torch.where(kept, parts, 0).sum(-1, keepdim=True))
     rounded = torch.where(kept, shifted(product(powers, factor), bits + 31 - 8), 0)
     return through(torch.softmax(levels * step, -1) / scale, rounded, clip, passing)
-
-
-def _real(value: Any) -> Real:
-    result: Real = value
-    return result

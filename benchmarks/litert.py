@@ -24,6 +24,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from builds import warmed
 from stopwatch import in_turns
@@ -75,16 +76,14 @@ def _apart(one: Tensor, two: Tensor) -> dict[str, float]:
 
 
 def speed(train: images.ImageSet, noise: Tensor, folder: Path, turns: int) -> dict[str, Any]:
-    """Compare `predict` with the bare interpreter, which gets the same images already as floats in its order."""
+    """Compare `predict` with the bare interpreter, which gets the same bytes as an app has them, channels last."""
     from ai_edge_litert.interpreter import Interpreter
 
     program = adapt.ptq(warmed("resnet8", images.to_float(train.images[:64])), train, calibration_images=128)
     path = folder / "speed.tflite"
     build = deploy.build(program, "litert", path)
     images_in_order = [
-        (part.permute(0, 2, 3, 1).float() / 255).contiguous().numpy()
-        for part in noise.split(_BATCH)
-        if len(part) == _BATCH
+        part.permute(0, 2, 3, 1).contiguous().numpy() for part in noise.split(_BATCH) if len(part) == _BATCH
     ]
     whole = noise[: _BATCH * len(images_in_order)]
     interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
@@ -95,7 +94,7 @@ def speed(train: images.ImageSet, noise: Tensor, folder: Path, turns: int) -> di
     def bare() -> Tensor:
         found = []
         for part in images_in_order:
-            interpreter.set_tensor(place, part)
+            interpreter.set_tensor(place, np.divide(part, 255, dtype=np.float32))
             interpreter.invoke()
             found.append(torch.from_numpy(interpreter.get_tensor(answer)))
         return torch.cat(found)

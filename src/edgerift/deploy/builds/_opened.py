@@ -53,7 +53,7 @@ class OpenedBuild:
 
     def _answered(self, images: Tensor, batch: int | None) -> Tensor:
         specification, name = self.specification, self.path.name
-        prepared = specification.input.cast(specification.input.prepare(to_float(_in_order(images, specification))))
+        prepared = specification.input.cast(specification.input.prepare(to_float(images)))
         if batch is not None and len(images) < batch:
             blank = prepared.new_zeros(batch - len(images), *prepared.shape[1:])
             prepared = torch.cat([prepared, blank])
@@ -102,12 +102,6 @@ class OpenedBuild:
     def integer_macs(self) -> float:
         """The share of multiply-accumulates that run in integer kernels, in [0, 1], read off the compiled artefact."""
         return self._engine.integer_macs()
-
-
-def _in_order(images: Tensor, specification: Specification) -> Tensor:
-    """Arrange uint8 images in memory as the model reads them: they are a quarter of what they become in float32."""
-    is_last = specification.input.layout == "nhwc"
-    return images.contiguous(memory_format=torch.channels_last) if is_last else images
 
 
 def asked(engine: Engine, images: Tensor) -> Tensor:

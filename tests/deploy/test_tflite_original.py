@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
+from tflite_cases import CASES, images_for
 from tflite_files import TfliteFile, answered
 
 from edgerift import zoo
@@ -125,6 +126,18 @@ def test_the_scores_of_a_model_are_what_enters_its_softmax() -> None:
     assert torch.equal(module.scores(fed).softmax(1), module(fed))
     plain = module.scores
     assert plain.scores is plain
+    assert module.step is None
+
+
+@pytest.mark.parametrize("name", ["convolution", "dequantize int8"])
+def test_the_step_of_quantized_scores_is_that_of_their_grid(name: str) -> None:
+    content = CASES[name](np.random.default_rng(0))
+    expected = describe_tflite(content, "net.tflite").specification.output.quantization
+    step = tflite_module(content).step
+    given = torch.from_numpy(images_for(content, 1)).float()
+    found = tflite_module(content)(given).unique()
+    assert step is not None
+    assert step == pytest.approx(expected.scale if expected else float(found.diff().min()), rel=1e-4)
 
 
 def test_the_metadata_tell_the_normalisation_and_the_labels() -> None:

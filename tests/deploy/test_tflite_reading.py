@@ -37,6 +37,16 @@ def weights_alone() -> bytes:
     return file.written([image], [result])
 
 
+def weights_of_4_bits() -> bytes:
+    file = TfliteFile()
+    image = file.tensor([1, 40], "int8", 0.1)
+    weight = file.tensor([10, 40], "int8", 0.01, data=np.ones((10, 20)))
+    file.graph.tensors[weight].type = schema.TensorType.INT4
+    result = file.tensor([1, 10], "int8", 0.1)
+    file.operator("FULLY_CONNECTED", [image, weight], [result], schema.FullyConnectedOptionsT())
+    return file.written([image], [result])
+
+
 def two_images() -> bytes:
     file = TfliteFile()
     images = [file.tensor([1, 8, 8, 3], "float32", name=name) for name in ("left", "right")]
@@ -107,6 +117,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str]] = {
     "activations of 16 bits": (lambda: one("LOGISTIC", "int16", "int16"), "takes int16"),
     "16 bits inside": (lambda: one("QUANTIZE", "float32", "int16"), "activations of 16 bits"),
     "int8 weights alone": (weights_alone, "int8 weights and float activations .dynamic range quantization."),
+    "int4 weights": (weights_of_4_bits, "reads 't1' of int4, which nothing computes or which is not translated"),
     "two images": (two_images, r"2 inputs \(left, right\)"),
     "a fused tanh": (lambda: two_activations(4), "fused with the activation tanh"),
     "a huge result": (of_huge_extent, "at most 268,435,456 numbers"),

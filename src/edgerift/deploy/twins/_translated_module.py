@@ -11,7 +11,7 @@ class TranslatedModule(nn.Module, ABC):
     """A model file with gradients, from its one input to one of its outputs, both as the file describes them.
 
     The input is float32 and holds whole numbers where the file takes integers; so does an output of integers. `step` is
-    the distance of two neighbouring numbers of the output where they lie on a grid.
+    the distance of two neighbouring scores, real numbers, where they lie on a grid.
     """
 
     step: float | None

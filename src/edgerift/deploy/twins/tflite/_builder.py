@@ -69,6 +69,9 @@ class Builder:
             return described.data
         if isinstance(made, Tensor):
             return made
+        if made is None:
+            told = f"'{described.name}' of {described.dtype}"
+            raise UntranslatedError(f"{operator} reads {told}, which nothing computes or which is not translated")
         raise UntranslatedError(f"{operator} computes its input {position} from the image; it has to be a constant")
 
     def whole(self, operator: TfliteOperator, position: int) -> tuple[int, ...]:

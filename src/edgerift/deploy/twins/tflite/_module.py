@@ -156,10 +156,9 @@ def _softmax_input(graph: TfliteGraph, output: int) -> int | None:
 
 
 def _step(graph: TfliteGraph, output: int) -> float | None:
-    """The distance of two neighbouring numbers of a real output that was dequantized."""
+    """The distance of two neighbouring numbers of an output that is quantized, or was before its last operator."""
     makers = {index: operator for operator in graph.operators for index in operator.outputs}
-    operator = makers.get(output)
-    if operator is None or operator.name != "DEQUANTIZE" or not operator.inputs:
-        return None
-    grid = graph.tensors[operator.inputs[0]].grid
+    operator, grid = makers.get(output), graph.tensors[output].grid
+    if operator is not None and operator.name == "DEQUANTIZE" and operator.inputs:
+        grid = graph.tensors[operator.inputs[0]].grid
     return None if grid is None else grid.scale

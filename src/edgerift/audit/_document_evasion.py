@@ -151,9 +151,9 @@ class FindingPart(Settings):
 class EvasionPart(Settings):
     """What the attacks on single images reached.
 
-    Of the test images `attacked` were attacked; those that original or build gets wrong before any attack cannot be
-    evaded. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
-    checks of this part of the evaluation.
+    Of the test images `attacked` were attacked, at most those that can be; those that original or build gets wrong
+    before any attack cannot be evaded. `main_attack` is the attack that the gate judges, and the one whose findings are
+    kept. `flags` are the checks of this part of the evaluation.
     """
 
     attacked: int
@@ -170,6 +170,11 @@ class EvasionPart(Settings):
     layers: tuple[LayerPart, ...]
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
+
+    @property
+    def dropped(self) -> int:
+        """How many test images cannot be evaded."""
+        return self.dropped_original_wrong + self.dropped_build_wrong + self.dropped_both_wrong
 
     @property
     def main(self) -> AttackPart:

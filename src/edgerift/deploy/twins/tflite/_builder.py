@@ -105,6 +105,8 @@ class Builder:
 def _grid(operator: TfliteOperator, tensor: TfliteTensor) -> Grid:
     if tensor.dtype == "int16":
         raise UntranslatedError(f"{operator} computes with activations of 16 bits; 8 bits are translated")
+    if tensor.dtype not in ENDS:
+        raise UntranslatedError(f"{operator} reads or makes '{tensor.name}' of {tensor.dtype}; 8 bits are translated")
     if tensor.grid is None:
         raise UntranslatedError(f"{operator}: '{tensor.name}' is {tensor.dtype} without one scale and zero point")
     if not tensor.grid.minimum <= tensor.grid.zero_point <= tensor.grid.maximum:

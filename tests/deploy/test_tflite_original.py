@@ -136,7 +136,7 @@ def test_the_step_of_quantized_scores_is_that_of_their_grid() -> None:
     assert tflite_module(content).step == quantization.scale
     content = CASES["dequantize int8"](np.random.default_rng(0))
     module = tflite_module(content)
-    found = module(torch.from_numpy(images_for(content, 1)).float()).unique()
+    found = module(torch.from_numpy(images_for(content, 6)).float()).unique()
     assert module.step == pytest.approx(float(found.diff().min()), rel=1e-4)
 
 

@@ -153,10 +153,10 @@ def written() -> str:
         ],
     )
     return (
-        f"Networks of the zoo with random weights, adapted by `ptq` for `mobile`, on {result['images']} images of noise: "
-        "the share of logits that\nthe twin and the runtime answer alike, and how far the other kernels are from the "
-        "default ones. Then one file of a ResNet-8\nthat was trained and adapted (`qat`) on digits: images that one set "
-        "of kernels gets right and another one gets wrong, found by\nthe default attack at epsilon 8. Made by "
+        "Networks of the zoo with random weights, adapted by `ptq` for `mobile`, on "
+        f"{result['images']} images of noise: the share of logits that\nthe twin and the runtime answer alike, and how far the other kernels are from the "
+        "default ones. Then one file of a ResNet-8\nthat was trained and adapted (`qat`) on digits: images that one "
+        "set of kernels gets right and another one gets wrong, found by\nthe default attack at epsilon 8. Made by "
         "`python benchmarks/litert.py --adapted DIR`, then `--table`.\n\n"
         f"{table(headings, rows)}\n"
         f"ExecuTorch and LiteRT's default kernels answer alike, to the bit, for {len(equal)} of "

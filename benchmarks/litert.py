@@ -154,7 +154,8 @@ def written() -> str:
     )
     return (
         "Networks of the zoo with random weights, adapted by `ptq` for `mobile`, on "
-        f"{result['images']} images of noise: the share of logits that\nthe twin and the runtime answer alike, and how far the other kernels are from the "
+        f"{result['images']} images of noise: the share of logits that\nthe twin and the runtime answer alike, and how "
+        "far the other kernels are from the "
         "default ones. Then one file of a ResNet-8\nthat was trained and adapted (`qat`) on digits: images that one "
         "set of kernels gets right and another one gets wrong, found by\nthe default attack at epsilon 8. Made by "
         "`python benchmarks/litert.py --adapted DIR`, then `--table`.\n\n"

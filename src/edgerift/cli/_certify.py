@@ -12,7 +12,7 @@ from rich.table import Table
 
 from edgerift.adapt import given_original, load_original
 from edgerift.certify import Certificate, certify
-from edgerift.cli._build_options import KernelsOption, runtime_of
+from edgerift.cli._build_options import RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json, Words, number_list
@@ -63,8 +63,15 @@ class CertifyCommand(Command):
     """a folder that `edgerift adapt --out` wrote"""
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """deployed .pte, .onnx or .pt2 file"""
-    runtime: Annotated[RuntimeName | None, Shown(group="model", default="that of FOLDER's build")] = None
-    """runtime of the build"""
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(
+            group="model",
+            metavar="NAME",
+            default="that of FOLDER's build",
+            text=f"runtime of the build: {RUNTIME_NAMES}",
+        ),
+    ] = None
     kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model")] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""

@@ -153,7 +153,7 @@ def test_help_fits_the_terminal(run, monkeypatch, columns, widest):
         (["audit", "--target", "phone"], "--target is 'phone'; it must be mobile or server;"),
         (
             ["adapt", "--out", "x", "--runtime", "executorch", "--runtime=z"],
-            "--runtime is 'z'; it must be executorch, onnxruntime or inductor;",
+            "--runtime is 'z'; it must be executorch, onnxruntime, litert, litert-builtin, litert-reference or",
         ),
         (["train"], "train needs --out DIR; `edgerift train --help` lists the options"),
         (["card"], "give a folder that `edgerift adapt --out` wrote, or both --original and --build"),

@@ -41,6 +41,15 @@ def test_the_converted_graph_breaks_ties_otherwise(build_once, network):
     assert found.equal_logits < 0.999
 
 
+@pytest.mark.parametrize(("network", "dyadic"), [case for case in CASES if case.values[0] is not pools])
+def test_litert_gives_the_same_logits(build_once, network, dyadic):
+    """Both run XNNPACK's kernels, and get the same biases; LiteRT takes no windows that are averaged in float."""
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+    images = random_images(200)
+    one, two = (build_once(runtime, network, dyadic=dyadic)[1].predict(images) for runtime in ("executorch", "litert"))
+    assert torch.equal(one, two)
+
+
 def test_answers_do_not_depend_on_the_batch(build_once):
     _, built = build_once("executorch", residual)
     images = random_images(150)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
+from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
@@ -24,7 +25,7 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, suffixes
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
@@ -50,9 +51,13 @@ class Adapt(Command):
     training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
     runtime: Annotated[
         tuple[RuntimeName, ...],
-        Shown(group="quantization", default=OWN_RUNTIME),
+        Shown(
+            group="quantization",
+            metavar="NAME",
+            default=OWN_RUNTIME,
+            text=f"runtime to build for: {RUNTIME_NAMES}; repeatable",
+        ),
     ] = ()
-    """runtime to build for; repeatable"""
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
     control: Annotated[bool, Shown(group="quantization", advanced=True)] = False
     """also fine-tune the original in float for as many epochs as qat, as a control: DIR/control.safetensors"""
@@ -101,21 +106,21 @@ class Adapt(Command):
 
 def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
     """Say which builds in a folder were there before and so may be of another program."""
-    for name, entry in RUNTIMES.items():
-        path = folder / f"model{entry.suffix}"
-        if name not in made and path.is_file():
+    written = {RUNTIMES[name].suffix for name in made}
+    for name, suffix in suffixes().items():
+        path = folder / f"model{suffix}"
+        if suffix not in written and path.is_file():
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
 def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
-    found = {name: folder / f"model{entry.suffix}" for name, entry in RUNTIMES.items()}
+    found = {name: folder / f"model{suffix}" for name, suffix in suffixes().items()}
     builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if is_file(path)}
     if not builds:
-        raise RecipeError(
-            f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"
-        )
+        *others, last = (path.name for path in found.values())
+        raise RecipeError(f"no {', '.join(others)} or {last} in {folder}; `edgerift adapt --out {folder}` makes them")
     model = zoo.load(original, trust=trust)
     described = fitting(model, data.images(seed), file=original)
     return make_card(

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from edgerift import images
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
+from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
@@ -88,6 +89,7 @@ _THEFT: Final = ("queries", "budget")
 _TRAINING: Final = ("model", "input", "epochs", "seed")
 _ADAPTING: Final = ("method", "target")
 
+_BUILD: Final = f"deployed {BUILD_FILES} file"
 _LIMITS: Final = "at most 10 % evasive, 90 % clone agreement"
 
 
@@ -107,8 +109,7 @@ class AuditCommand(Command):
     """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(group="model", default="quantize the original", details=_FOLDER)] = None
     """program.safetensors, or a folder of `edgerift adapt`"""
-    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one")] = None
-    """deployed .pte, .onnx or .pt2 file"""
+    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one", text=_BUILD)] = None
     build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
     runtime: Annotated[
@@ -116,6 +117,7 @@ class AuditCommand(Command):
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
     ] = None
     """runtime of the build, which has the last word on every finding"""
+    kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow what runs code when it is opened: Inductor packages, architectures and attacks of your own, module:name"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
@@ -152,6 +154,11 @@ class AuditCommand(Command):
             if name not in THREATS:
                 raise ValueError(unknown_name("threat", name, THREATS))
         return tuple(name for name in THREATS if name in named)
+
+    @property
+    def judge(self) -> str | None:
+        """The runtime that was asked for, with its kernels."""
+        return runtime_of(self.runtime, self.kernels, self.build)
 
     @property
     def examined(self) -> tuple[str, ...]:
@@ -238,7 +245,7 @@ class AuditCommand(Command):
 
     def _made_pair(self, described: images.ImagesSettings) -> _Examined:
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
-        (runtime,) = chosen_runtimes(self.adapting.target, (self.runtime,) if self.runtime else ())
+        (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
         building = BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
         wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
         pair = PairSettings(original=recipe.original, program=recipe, build=building)
@@ -252,7 +259,7 @@ class AuditCommand(Command):
             raise InputError("--control yes needs a build that edgerift makes; leave it out with --build")
         original = described_original(self.original, self.training, described, self.trust)
         told = chosen_specification(self.build_input, path)
-        build = given_build(path, self.runtime, trust=self.trust, specification=told)
+        build = given_build(path, self.judge, trust=self.trust, specification=told)
         described = fitting(load_original(original), described, file=self.original)
         return _Examined(PairSettings(original=original, build=build), described, None)
 
@@ -263,7 +270,7 @@ class AuditCommand(Command):
         original = described_original(original_path, self.training, described, self.trust)
         classes = Program.load(program_path).provenance.classes
         described = fitting(load_original(original), described, classes, file=original_path)
-        build = shipped_build(adapted, program, self.build, self.runtime, trust=self.trust)
+        build = shipped_build(adapted, program, self.build, self.judge, trust=self.trust)
         pair = PairSettings(original=original, program=program, build=build)
         if self.control != "yes":
             return _Examined(pair, described, None)

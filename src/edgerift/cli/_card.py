@@ -9,6 +9,7 @@ import tyro
 
 from edgerift.adapt import load_original
 from edgerift.cli._adapt import measured_card
+from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._pipeline import fitting
@@ -42,10 +43,12 @@ class CardCommand(Command):
     """a folder that `edgerift adapt --out` wrote"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE")] = None
     """float model, or weights of --model"""
-    build: Annotated[Path | None, Shown(group="model", metavar="FILE")] = None
-    """build of another tool: a .onnx or .pte file"""
+    build: Annotated[
+        Path | None, Shown(group="model", metavar="FILE", text=f"build of another tool: a {BUILD_FILES} file")
+    ] = None
     build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
+    kernels: KernelsOption = None
     model: Annotated[str | None, Shown(group="model")] = None
     """architecture of the weights in --original"""
     input: Annotated[str | None, INPUT] = None
@@ -67,6 +70,8 @@ class CardCommand(Command):
     def _of_folder(self, folder: Path, progress: Progress) -> Card:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
+        if self.kernels is not None:
+            raise InputError("a folder's builds run with their default kernels; --kernels is for --build")
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
@@ -83,7 +88,7 @@ class CardCommand(Command):
             self.original, OriginalOptions(model=self.model, input=self.input), described, self.trust
         )
         told = chosen_specification(self.build_input, self.build)
-        build = open_build(self.build, trust=self.trust, specification=told)
+        build = open_build(self.build, runtime_of(None, self.kernels, self.build), trust=self.trust, specification=told)
         model = load_original(given)
         described = fitting(model, described, file=self.original)
         require_build_understood(build, described)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edgerift.adapt import given_original, load_original
 from edgerift.certify import Certificate, certify
+from edgerift.cli._build_options import RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json, Words, number_list
@@ -62,8 +63,16 @@ class CertifyCommand(Command):
     """a folder that `edgerift adapt --out` wrote"""
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """deployed .pte, .onnx or .pt2 file"""
-    runtime: Annotated[RuntimeName | None, Shown(group="model", default="that of FOLDER's build")] = None
-    """runtime of the build"""
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(
+            group="model",
+            metavar="NAME",
+            default="that of FOLDER's build",
+            text=f"runtime of the build: {RUNTIME_NAMES}",
+        ),
+    ] = None
+    kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model")] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
@@ -118,7 +127,8 @@ class CertifyCommand(Command):
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
         original = given_original(self.folder / "original.safetensors", trust=self.trust)
         program = given_program(self.folder / "program.safetensors")
-        build = shipped_build(self.folder, program, self.build, self.runtime, trust=self.trust)
+        runtime = runtime_of(self.runtime, self.kernels, self.build)
+        build = shipped_build(self.folder, program, self.build, runtime, trust=self.trust)
         described = self._images(original.path, Program.load(program.path).provenance.classes)
         pair, _ = PairSettings(original=original, program=program, build=build).open(self.data.open_store(), progress)
         test = open_splits(described).test

@@ -49,10 +49,14 @@ class Shown:
 
 
 class Option(NamedTuple):
-    """One option as a user types it, and what the help says about it."""
+    """One option as a user types it, and what the help says about it.
+
+    `choices` is what stands for the values of an option that takes one of a few, also where `metavar` is shorter.
+    """
 
     name: str
     metavar: str
+    choices: str
     text: str
     details: str
     default: str
@@ -111,9 +115,11 @@ def _option(name: str, field: FieldInfo, shown: Shown, around: Shown, text: str)
     default = shown.default
     if not default and not field.is_required() and field.default not in (None, (), "") and field.default is not False:
         default = str(field.default)
+    choices = _metavar(field.annotation)
     return Option(
         name="--" + (shown.name or name).replace("_", "-"),
-        metavar=shown.metavar or (name.upper() if is_positional else _metavar(field.annotation)),
+        metavar=shown.metavar or (name.upper() if is_positional else choices),
+        choices=choices if choices.startswith("{") else "",
         text=f"{shown.text or text}{f'. {shown.details}' if around.whole and shown.details else ''}",
         details="" if around.whole else shown.details,
         default=default,

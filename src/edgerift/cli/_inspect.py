@@ -9,6 +9,7 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
+from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
@@ -27,10 +28,12 @@ class InspectCommand(Command):
 
     example: ClassVar[str] = "edgerift inspect int8.onnx"
 
-    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """a .onnx, .pte or .pt2 file"""
-    runtime: Annotated[RuntimeName | None, Shown(group="model", default="by the suffix")] = None
-    """runtime that the file is for"""
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE"), Shown(text=f"a {BUILD_FILES} file")]
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(group="model", metavar="NAME", default="by the suffix", text=f"runtime of the file: {RUNTIME_NAMES}"),
+    ] = None
+    kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model")] = False
     """allow Inductor packages, which run code when they are opened"""
     as_json: Json = False
@@ -38,7 +41,7 @@ class InspectCommand(Command):
     def run(self) -> int:
         """Open the file and show what it is."""
         with progress_bars():
-            found = inspect_build(self.file, self.runtime, trust=self.trust)
+            found = inspect_build(self.file, runtime_of(self.runtime, self.kernels, self.file), trust=self.trust)
         show(found, inspection_table(found), self.as_json)
         return 0
 
@@ -66,7 +69,7 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
         ("integer kernels", share),
     ]
     if found.dynamic:
-        rows.append(("quantization", "dynamic: an answer depends on its batch, so images are answered one at a time"))
+        rows.append(("batches", "an answer depends on its batch, so images are answered one at a time"))
     return [*rows, ("twin", _twin(found))]
 
 

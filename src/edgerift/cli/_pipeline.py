@@ -32,6 +32,7 @@ from edgerift.deploy import (
     find_runtime,
     given_build,
     runtimes_for,
+    suffixes,
 )
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
 from edgerift.images import size_text
@@ -220,8 +221,8 @@ def shipped_build(
         return given
     named: tuple[str, ...] = (runtime,) if runtime else ()
     fitting = {name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets}
-    beside = [name for name, path in fitting.items() if is_file(path)]
+    beside = [name for name in suffixes() if name in fitting and is_file(fitting[name])]
     (chosen,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
-    if chosen in beside:
+    if is_file(fitting[chosen]):
         return given_build(fitting[chosen], chosen, trust=trust)
     return BuildRecipe.model_validate({"program": program, "runtime": chosen})

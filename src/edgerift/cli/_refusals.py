@@ -59,7 +59,7 @@ def _wrong_value(option: Option, given: Sequence[str]) -> str:
     values = [value for word, value in itertools.pairwise(given) if word.replace("_", "-") == option.name]
     pairs = [word.partition("=") for word in given]
     values += [value for word, equals, value in pairs if equals and word.replace("_", "-") == option.name]
-    allowed = _KINDS.get(option.metavar, option.metavar)
+    allowed = option.choices or _KINDS.get(option.metavar, option.metavar)
     if allowed.startswith("{"):
         choices = allowed.strip("{}").split(",")
         values = [value for value in values if value not in choices]

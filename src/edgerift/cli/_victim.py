@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from edgerift import zoo
 from edgerift.adapt import GivenOriginal, given_original
+from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Shown
 from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import (
@@ -47,13 +48,19 @@ class VictimOptions(Settings):
     adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
     """program.safetensors, or a folder of `edgerift adapt` or `edgerift harden`, whose build becomes the victim"""
     build: Annotated[
-        Path | None, Shown(metavar="FILE", default="compile one", details="It needs no other model file")
+        Path | None,
+        Shown(
+            metavar="FILE",
+            default="compile one",
+            text=f"deployed {BUILD_FILES} file",
+            details="It needs no other model file",
+        ),
     ] = None
-    """deployed .pte, .onnx or .pt2 file"""
     build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
     runtime: Annotated[RuntimeName | None, Shown(advanced=True, default=OWN_RUNTIME)] = None
     """runtime of the build"""
+    kernels: KernelsOption = None
     trust: Annotated[bool, Shown(advanced=True)] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
 
@@ -76,19 +83,20 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     described = data.images(training.seed)
     if options.victim == "original":
         return _original(options, training, described)
-    named: tuple[str, ...] = (options.runtime,) if options.runtime else ()
+    runtime = runtime_of(options.runtime, options.kernels, options.build)
+    named: tuple[str, ...] = (runtime,) if runtime else ()
     if options.adapted is not None:
         return _shipped(options, options.adapted, described)
     if options.build is not None:
         told = chosen_specification(options.build_input, options.build)
-        given = given_build(options.build, options.runtime, trust=options.trust, specification=told)
+        given = given_build(options.build, runtime, trust=options.trust, specification=told)
         build = open_build(options.build, given.runtime, trust=options.trust, specification=told)
         require_build_understood(build, described)
         return Found(given, described, "", given.runtime)
     program = adapt_recipe(described, training, adapting, options.original, options.trust)
-    (runtime,) = chosen_runtimes(adapting.target, named)
-    building = BuildRecipe.model_validate({"program": program, "runtime": runtime})
-    return Found(building, program.images, network_name(program.original), runtime)
+    (chosen,) = chosen_runtimes(adapting.target, named)
+    building = BuildRecipe.model_validate({"program": program, "runtime": chosen})
+    return Found(building, program.images, network_name(program.original), chosen)
 
 
 def _original(options: VictimOptions, training: OriginalOptions, described: ImagesSettings) -> Found:
@@ -104,7 +112,8 @@ def _original(options: VictimOptions, training: OriginalOptions, described: Imag
 def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -> Found:
     program = given_program(adapted / "program.safetensors" if is_folder(adapted) else adapted)
     described = _fitting(Program.load(program.path), described)
-    building = shipped_build(adapted, program, options.build, options.runtime, trust=options.trust)
+    runtime = runtime_of(options.runtime, options.kernels, options.build)
+    building = shipped_build(adapted, program, options.build, runtime, trust=options.trust)
     path = options.original or _beside(adapted)
     network = ""
     if is_file(path) or options.original is not None:

@@ -1,4 +1,4 @@
-"""From a program to its deployment: differentiable twin, builds for three runtimes, and their differences."""
+"""From a program to its deployment: differentiable twin, builds for each runtime, and their differences."""
 
 from edgerift.deploy.builds._build import build as build
 from edgerift.deploy.builds._build import open_build as open_build
@@ -11,6 +11,7 @@ from edgerift.deploy.builds._fidelity import module_logits as module_logits
 from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._inspection import Inspection as Inspection
 from edgerift.deploy.builds._inspection import inspect_build as inspect_build
+from edgerift.deploy.builds._names import KernelsName as KernelsName
 from edgerift.deploy.builds._names import RuntimeName as RuntimeName
 from edgerift.deploy.builds._opened import OpenedBuild as OpenedBuild
 from edgerift.deploy.builds._own_twin import OwnTwin as OwnTwin
@@ -30,6 +31,8 @@ from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime
 from edgerift.deploy.builds._runtime import find_runtime as find_runtime
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
+from edgerift.deploy.builds._runtime import suffixes as suffixes
+from edgerift.deploy.builds._runtime import with_kernels as with_kernels
 from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
 from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
 from edgerift.deploy.program._operators import is_allowed as is_allowed

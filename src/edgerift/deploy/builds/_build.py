@@ -13,7 +13,15 @@ from torch import Tensor
 from edgerift.deploy.builds._digest import artefact_digest, read_artefact
 from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
 from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild, asked
-from edgerift.deploy.builds._runtime import RUNTIMES, Build, Engine, Runtime, find_runtime, runtimes_for
+from edgerift.deploy.builds._runtime import (
+    RUNTIMES,
+    Build,
+    Engine,
+    Runtime,
+    find_runtime,
+    runtimes_for,
+    suffixes,
+)
 from edgerift.deploy.builds._survival import has_survived, note_survival, require_survival
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
@@ -112,7 +120,7 @@ def open_build(
     path = Path(path)
     if not is_file(path):
         raise BuildError(no_file("build", path, "`edgerift adapt --runtime NAME --out DIR` writes one"))
-    by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
+    by_suffix = {suffix: name for name, suffix in suffixes().items()}
     meant = by_suffix.get(path.suffix)
     if runtime is not None and meant is not None and path.suffix != find_runtime(runtime).suffix:
         raise BuildError(f"{path} is a file of runtime {meant}, not of {runtime}; leave out --runtime, or rename it")

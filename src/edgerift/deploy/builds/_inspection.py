@@ -27,11 +27,11 @@ class Inspection(Settings):
     `specification` is how it wants its images and what it answers, as far as the file says so or was told. `extents`
     are those of its input behind the batch, None where one is free. `operators` counts what the runtime computes, which
     is not always what the file says. `integer_macs` is the share of multiply-accumulates in integer kernels, in [0, 1];
-    None where it cannot be read, and `unread` says why. `dynamic` says that the grids of activations are chosen as the
-    model runs, so that images are answered one at a time. `no_twin` says why the file itself gives no twin; it is empty
-    where it gives one. `equal_logits` is the share of logits, in [0, 1], that such a twin and the build answer alike to
-    random images, and `largest_difference` how far apart they are at most; None without a twin, and where the file does
-    not tell the size of its images.
+    None where it cannot be read, and `unread` says why. `dynamic` says that an answer depends on its batch, as where
+    grids are chosen as the model runs, so that images are answered one at a time. `no_twin` says why the file itself
+    gives no twin; it is empty where it gives one. `equal_logits` is the share of logits, in [0, 1], that such a twin
+    and the build answer alike to random images, and `largest_difference` how far apart they are at most; None without a
+    twin, and where the file does not tell the size of its images.
     """
 
     type: Literal["inspection"] = "inspection"

@@ -1,7 +1,10 @@
-"""Opens an artefact and queries it once, in a process of its own: `python _probe.py OPENING FILE THREADS FOLDER...`.
+"""Opens an artefact and queries it once, in a process of its own.
+
+`python _probe.py OPENING FILE THREADS KERNELS FOLDER...`
 
 A damaged file may crash the process that opens it. This module stands alone, imports only what opening needs, and opens
-as a build does: with the functions in the file OPENING, which builds use too. FOLDERs are where modules are looked for.
+as a build does: with the functions in the file OPENING, which builds use too. KERNELS names the set of kernels where a
+runtime has several, and is empty otherwise. FOLDERs are where modules are looked for.
 Its exit status says how far it got.
 """
 
@@ -27,7 +30,7 @@ def _module(path: str) -> Any:
     return module
 
 
-def probe(opening: str, path: str, threads: int) -> int:
+def probe(opening: str, path: str, threads: int, kernels: str = "") -> int:
     """Import a runtime and try an artefact; errors of the runtime are reported by the process that opens it."""
     try:
         module = _module(opening)
@@ -36,14 +39,14 @@ def probe(opening: str, path: str, threads: int) -> int:
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         return NOT_IMPORTED
     try:
-        module.ask_once(path, threads)
+        module.ask_once(path, threads, *([kernels] if kernels else []))
     except Exception:
         return REFUSED
     return OPENED
 
 
 if __name__ == "__main__":
-    sys.path[:] = sys.argv[4:]
-    status = probe(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    sys.path[:] = sys.argv[5:]
+    status = probe(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
     sys.stderr.flush()
     os._exit(status)  # What a library does when an interpreter ends says nothing about the file.

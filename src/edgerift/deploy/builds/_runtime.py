@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgerift.deploy.program._program import Program, Target
 from edgerift.deploy.twins._translated_module import TranslatedModule
-from edgerift.errors import MissingRuntimeError
+from edgerift.errors import MissingRuntimeError, RecipeError, unknown_name
 from edgerift.settings import Registry, Settings
 from edgerift.specification import Specification
 
@@ -101,6 +101,10 @@ class Runtime:
     `translate` makes a differentiable module that computes as the runtime does from an artefact alone: from its input
     to one of its outputs, by default the first. `read` reads an artefact, with the files beside it that it needs; by
     default it is one file. `open_read` loads what was read, so that the file is not read again.
+
+    A runtime that has several sets of `kernels`, which answer differently to one file, is registered once for each, by
+    the name of its kernels. All but its default ones give their files, in `files_of`, to the runtime that has those:
+    they open a file if they are named, and `ask_once` gets the name of the kernels as a third argument.
     """
 
     packages: tuple[str, ...]
@@ -115,6 +119,8 @@ class Runtime:
     runs_code: bool = False
     missing: Callable[[], str | None] = _nothing_missing
     translate: Callable[[Path, str | None], TranslatedModule] | None = None
+    kernels: str = ""
+    files_of: str = ""
     read: Callable[[Path], Artefact] = _one_file
     open_read: Callable[[Path, Artefact], Engine] | None = None
 
@@ -150,3 +156,39 @@ def runtimes_for(target: Target) -> tuple[str, ...]:
     ('onnxruntime', 'inductor')
     """
     return tuple(name for name, runtime in RUNTIMES.items() if target in runtime.targets)
+
+
+def suffixes() -> dict[str, str]:
+    """Return the suffix of each runtime's files; a runtime that runs another one's with other kernels has none.
+
+    >>> suffixes()["executorch"]
+    '.pte'
+    """
+    return {name: runtime.suffix for name, runtime in RUNTIMES.items() if not runtime.files_of}
+
+
+def with_kernels(runtime: str, kernels: str) -> str:
+    """Name the runtime that runs the same files with another set of kernels.
+
+    Raises :class:`~edgerift.errors.RecipeError` where the runtime has no such set.
+
+    >>> with_kernels("litert", "reference")
+    'litert-reference'
+    """
+    family = RUNTIMES[runtime].files_of or runtime
+    known = {entry.kernels: name for name, entry in RUNTIMES.items() if (entry.files_of or name) == family}
+    if not RUNTIMES[family].kernels:
+        several = ", ".join(sorted({entry.files_of for entry in RUNTIMES.parts() if entry.files_of}))
+        raise RecipeError(f"runtime '{runtime}' has one set of kernels; leave --kernels {kernels} out (for {several})")
+    if kernels not in known:
+        raise RecipeError(unknown_name(f"set of kernels of runtime '{family}'", kernels, known))
+    return known[kernels]
+
+
+def kernel_names() -> tuple[str, ...]:
+    """Name the sets of kernels that some runtime has.
+
+    >>> kernel_names()
+    ('default', 'builtin', 'reference')
+    """
+    return tuple(dict.fromkeys(runtime.kernels for runtime in RUNTIMES.parts() if runtime.kernels))

@@ -39,7 +39,8 @@ def require_survival(runtime: str, path: Path) -> None:
     Raises :class:`~edgerift.errors.BuildError` when that crashes the child, and when it could not be tried; other
     errors of the file are raised on opening it.
     """
-    arguments = [str(RUNTIMES[runtime].opening), str(path), str(torch.get_num_threads())]
+    chosen = RUNTIMES[runtime]
+    arguments = [str(chosen.opening), str(path), str(torch.get_num_threads()), chosen.kernels]
     # What this process can import, the child can: also from folders that were put into `sys.path` by hand.
     command = [sys.executable, "-P", str(_probe.__file__), *arguments, *(str(folder) for folder in sys.path if folder)]
     quiet = subprocess.DEVNULL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, final
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +38,10 @@ class Twin(nn.Module):
         super().__init__()
         self.arithmetic = arithmetic
         self.image_channels = image_channels
-        arranged: Any = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.body: Body = arranged
+        for tensor in (*body.parameters(), *body.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.contiguous(memory_format=torch.channels_last)
+        self.body = body
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:

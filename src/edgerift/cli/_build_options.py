@@ -1,0 +1,41 @@
+"""What the options of the verbs that judge a build say of its file, and the set of kernels that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+from edgerift.cli._fields import Shown
+from edgerift.deploy import RUNTIMES, KernelsName, suffixes, with_kernels
+
+_FAMILIES: Final = ", ".join(dict.fromkeys(entry.files_of for entry in RUNTIMES.parts() if entry.files_of))
+
+*_FIRST, _LAST = suffixes().values()
+#: The suffixes of builds, in words.
+BUILD_FILES: Final = f"{', '.join(_FIRST)} or {_LAST}"
+
+#: The names of the runtimes, in words.
+RUNTIME_NAMES: Final = ", ".join(RUNTIMES.names())
+
+KernelsOption: TypeAlias = Annotated[
+    KernelsName | None,
+    Shown(
+        group="model",
+        advanced=True,
+        default="default",
+        text=f"set of kernels that runs the build, where its runtime has several ({_FAMILIES})",
+    ),
+]
+"""A field `kernels`, whose value :func:`runtime_of` understands."""
+
+
+def runtime_of(runtime: str | None, kernels: str | None, build: Path | None) -> str | None:
+    """Name the runtime that was asked for: by its own name, and by a set of kernels of it or of a build's file.
+
+    Raises :class:`~edgerift.errors.RecipeError` for kernels that the runtime does not have.
+    """
+    if kernels is None:
+        return runtime
+    by_suffix = {suffix: name for name, suffix in suffixes().items()}
+    family = runtime or by_suffix.get("" if build is None else build.suffix) or _FAMILIES.split(", ")[0]
+    return with_kernels(family, kernels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,15 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgerift import zoo
-from edgerift.errors import DataError, ModelError
+from edgerift.errors import DataError, ModelError, RecipeError, TrainingWarning
 from edgerift.images import ImageSet, split
 from edgerift.measure import LogitsReader
 from edgerift.steps import Progress, silent
 from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
+from edgerift.train._adversarial import adversarial_loss
 from edgerift.train._data import on_device
 from edgerift.train._device import choose_device, placed, repeatable
-from edgerift.train._epoch import Loss, Read, Work, train_epoch
+from edgerift.train._epoch import Work, train_epoch
 from edgerift.train._history import Epoch, History
+from edgerift.train._loss import Loss, Read
 from edgerift.train._settings import TrainSettings
 
 OnEpoch = Callable[[nn.Module, int], None]
@@ -92,15 +95,21 @@ def run(
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
     nothing is selected by it.
 
+    The settings' `adversary` changes the default loss and adds the accuracy under attack to the history. When that
+    falls by more than 20 points below an earlier epoch's, a `TrainingWarning` names the epoch: the model has learned
+    to mislead its own attacker (catastrophic overfitting, Wong et al. 2020).
+
     `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
     Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
-    for sets that are empty or do not belong together, `StoreError` for a checkpoint that is damaged or of another
+    for sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError` for a checkpoint that is damaged or of another
     run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
+    if loss is not None and settings.adversary is not None:
+        raise RecipeError("an adversary changes the default loss, and this training has its own; leave adversary out")
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
@@ -109,14 +118,27 @@ def run(
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
         runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
-        chosen = loss or _cross_entropy(settings, read)
+        chosen = loss or _own_loss(settings, read)
         work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
+    _warn_of_collapse(history)
     if isinstance(model, zoo.Classifier):
         # Rows of targets are another model's answers, whose classes the labels do not name.
         model.learned = _learned(train, validation, history) if targets is None else None
     return Trained(model, history)
+
+
+def _warn_of_collapse(history: History) -> None:
+    epoch = history.collapsed
+    if epoch is not None:
+        warnings.warn(
+            f"the accuracy under attack fell by more than 20 points in epoch {epoch}, to "
+            f"{history.epochs[epoch - 1].attacked_accuracy:.1%}: the model only resists the attacker that trained it; "
+            "use more and smaller steps, such as the adversary pgd-7, or fewer epochs",
+            TrainingWarning,
+            stacklevel=3,
+        )
 
 
 def _learned(train: ImageSet, validation: ImageSet | None, history: History) -> zoo.Learned:
@@ -153,6 +175,8 @@ def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
         parts.append(f"accuracy {epoch.train_accuracy:.1%}")
     if epoch.validation_accuracy is not None:
         parts.append(f"validation {epoch.validation_accuracy:.1%}")
+    if epoch.attacked_accuracy is not None:
+        parts.append(f"attacked {epoch.attacked_accuracy:.1%}")
     return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
 
 
@@ -166,7 +190,11 @@ def _unread(answers: Tensor) -> Tensor:
     return answers
 
 
-def _cross_entropy(settings: TrainSettings, read: Read) -> Loss:
+def _own_loss(settings: TrainSettings, read: Read) -> Loss:
+    attacker = settings.adversary
+    if attacker is not None and not attacker.is_idle:
+        return adversarial_loss(attacker, read, settings.label_smoothing)
+
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(read(model(images)), targets, label_smoothing=settings.label_smoothing)
 

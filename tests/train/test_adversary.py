@@ -22,6 +22,7 @@ from edgerift.train import (
     in_evaluation,
     moved_images,
     run,
+    signed_noise,
 )
 from edgerift.train import _epoch as epoch_module
 
@@ -242,3 +243,22 @@ def test_the_published_ones() -> None:
     assert (TRADES.objective, TRADES.start, TRADES.weight) == ("kl", "nearby", 6)
     with pytest.raises(errors.RecipeError, match="did you mean 'trades'"):
         adversary("trade")
+
+
+@pytest.mark.parametrize("start", ["clean", "random", "nearby"])
+def test_grey_images_stay_grey(net: nn.Module, held_set: ImageSet, start: str) -> None:
+    grey = held_set.images[:, :1].expand(-1, 3, -1, -1).float() / 255
+    attacker = Adversary.model_validate({"epsilon": 8, "start": start})
+    moved = moved_images(grey, lambda x: F.cross_entropy(net(x), held_set.labels, reduction="sum"), attacker)
+    for found in (moved, signed_noise(grey, 8)):
+        assert found.shape == grey.shape
+        assert torch.equal(found, found[:, :1].expand_as(found))
+        assert not torch.equal(found, grey)
+
+
+def test_signed_noise_moves_every_pixel_by_the_same(held_set: ImageSet) -> None:
+    images = held_set.images.float() / 255 * 0.8 + 0.1
+    moved = signed_noise(images, 5) - images
+    torch.testing.assert_close(moved.abs(), torch.full_like(moved, 5 / 255))
+    assert abs(float(moved.sign().mean())) < 0.05
+    assert not torch.equal(moved[:, 0], moved[:, 1])

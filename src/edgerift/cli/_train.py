@@ -11,15 +11,16 @@ from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import OUT, DataOptions, Json, output_folder
+from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._specification import INPUT
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError
+from edgerift.evade import GreyLevels
 from edgerift.measure import accuracy
 from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.steps import STORE_FILES, write_whole
-from edgerift.train import TrainRecipe, TrainSettings
+from edgerift.train import ADVERSARIES, TrainRecipe, TrainSettings, adversary
 
 DEFAULT_MODEL: Final = "resnet8"
 #: Digits are a thousand images: they need more epochs and take seconds.
@@ -55,6 +56,13 @@ class OriginalOptions(Settings):
     """bfloat16 trains under autocast"""
     compile: Annotated[bool, Shown(advanced=True)] = False
     """train with torch.compile (needs a C++ compiler)"""
+    adversary: Annotated[
+        Literal[ADVERSARIES] | None,  # type: ignore[valid-type]
+        Shown(advanced=True, metavar="NAME", default="none", details=f"Names: {', '.join(ADVERSARIES)}"),
+    ] = None
+    """adversarial training of the original: learn from images that an attack has moved"""
+    adversary_epsilon: Annotated[GreyLevels, LEVELS, Shown(advanced=True)] = 8
+    """largest pixel change in adversarial training, in grey levels of 255"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """device for all training"""
     seed: Annotated[Seed, Shown(details="It sets initialisation, shuffling, augmentation and splits")] = 0
@@ -144,6 +152,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         compile=original.compile,
         device=original.device,
         seed=original.seed,
+        adversary=None if original.adversary is None else adversary(original.adversary, original.adversary_epsilon),
     )
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)

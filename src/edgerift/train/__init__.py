@@ -4,8 +4,11 @@
 gives the same weights, also when a run was killed and resumes from its checkpoint.
 """
 
+from edgerift.train._adversarial import adversarial_loss as adversarial_loss
 from edgerift.train._adversarial import in_evaluation as in_evaluation
 from edgerift.train._adversarial import moved_images as moved_images
+from edgerift.train._adversarial import signed_noise as signed_noise
+from edgerift.train._adversary import ADVERSARIES as ADVERSARIES
 from edgerift.train._adversary import Adversary as Adversary
 from edgerift.train._adversary import adversaries as adversaries
 from edgerift.train._adversary import adversary as adversary

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgerift.images import in_channels
 from edgerift.train._adversary import Adversary
 from edgerift.train._loss import Loss, Read
 
@@ -24,18 +25,35 @@ _MEASURING_STEPS: Final = 10
 def moved_images(images: Tensor, value: Callable[[Tensor], Tensor], attacker: Adversary) -> Tensor:
     """Move images float32 `[B,C,H,W]` in `[0,1]` up a `value`, a scalar to which each image adds its own part.
 
-    Every result lies in `[0,1]` and at most epsilon away from its image. Only images get gradients. Starts are drawn
-    from PyTorch's random state of the CPU, so that every device has the same ones.
+    Every result lies in `[0,1]` and at most epsilon away from its image. Grey images in three equal channels stay grey.
+    Only images get gradients. Starts are drawn from PyTorch's random state of the CPU, so that every device has the
+    same ones.
     """
-    radius = attacker.epsilon * _LEVEL
+    radius, channels = attacker.epsilon * _LEVEL, images.shape[1]
+    images = _recorded(images)
     low, high = (images - radius).clamp_min(0), (images + radius).clamp_max(1)
     moved = _start(images, radius, attacker.start).clamp(low, high)
     for _ in range(attacker.steps):
         moved = moved.detach().requires_grad_(True)
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(value(moved), (moved,))
+            (gradient,) = torch.autograd.grad(value(in_channels(moved, channels)), (moved,))
         moved = (moved.detach() + attacker.step * _LEVEL * gradient.sign()).clamp(low, high)
-    return moved.detach()
+    return in_channels(moved.detach(), channels)
+
+
+def signed_noise(images: Tensor, levels: float) -> Tensor:
+    """Move each pixel of images in `[0,1]` by so many grey levels, up or down at random; grey images stay grey.
+
+    Signs are drawn from PyTorch's random state of the CPU.
+    """
+    recorded = _recorded(images)
+    signs = 2 * torch.randint(0, 2, recorded.shape).to(images) - 1
+    return in_channels((recorded + levels * _LEVEL * signs).clamp(0, 1), images.shape[1])
+
+
+def _recorded(images: Tensor) -> Tensor:
+    """Return the channels that a camera recorded: one where all are equal."""
+    return images[:, :1] if bool((images == images[:, :1]).all()) else images
 
 
 def _start(images: Tensor, radius: float, start: str) -> Tensor:

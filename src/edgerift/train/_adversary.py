@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
@@ -36,6 +36,10 @@ class Adversary(Settings):
     def is_idle(self) -> bool:
         """Return whether training is that without an adversary."""
         return self.epsilon == 0 or (self.objective == "kl" and self.weight == 0)
+
+
+#: The published adversaries; see :func:`adversaries`.
+ADVERSARIES: Final = ("pgd-7", "trades", "fast")
 
 
 def adversaries(epsilon: float = 8.0) -> dict[str, Adversary]:

@@ -14,7 +14,7 @@ from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
 from edgerift.deploy.twins.onnx._module import OnnxModule
 from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line
 from edgerift.images import to_float
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
 LARGEST_BATCH: Final = 64
@@ -22,16 +22,23 @@ LARGEST_BATCH: Final = 64
 
 @final
 class OpenedBuild:
-    """An artefact of one runtime that answers uint8 images."""
+    """An artefact of one runtime that answers uint8 images; `guard` is the one that ships with it, if any."""
 
-    def __init__(self, runtime: str, path: Path, engine: Engine, specification: Specification | None = None) -> None:
+    def __init__(
+        self,
+        runtime: str,
+        path: Path,
+        engine: Engine,
+        specification: Specification | None = None,
+        guard: Guard | None = None,
+    ) -> None:
         """Ask an engine as `specification` says; what it leaves out is what the file says."""
-        self.runtime, self.path, self._engine = runtime, path, engine
+        self.runtime, self.path, self._engine, self.guard = runtime, path, engine, guard
         self.specification = (specification or Specification()).over(engine.specification)
 
     def read_as(self, specification: Specification) -> OpenedBuild:
         """The same loaded artefact, asked as another specification says."""
-        return OpenedBuild(self.runtime, self.path, self._engine, specification)
+        return OpenedBuild(self.runtime, self.path, self._engine, specification, self.guard)
 
     @functools.cached_property
     def translated(self) -> OnnxModule:
@@ -83,7 +90,7 @@ class OpenedBuild:
 
     def fingerprint(self) -> Fingerprint:
         """Return what determines this build's answers."""
-        return fingerprint(self.runtime, self._engine.version, self.path)
+        return fingerprint(self.runtime, self._engine.version, self.path, self.guard)
 
     @property
     def extents(self) -> tuple[int | None, ...] | None:

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from edgerift import images
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
+from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
@@ -186,7 +187,8 @@ class AuditCommand(Command):
 
     def _made(self, folder: Path) -> Made:
         at = datetime.now(UTC).replace(microsecond=0)
-        return Made(at=at, command=self.called, folder=place_in_repository(folder))
+        closing = closing_command(self, self.adapting, folder)
+        return Made(at=at, command=self.called, folder=place_in_repository(folder), closing=closing)
 
     def _recipe(self) -> AuditRecipe:
         described = self.data.images(self.training.seed)

@@ -48,8 +48,9 @@ class RiftRecipe(Recipe):
     `means` are tried from cheap to dear, each without a guard and behind guards of several coverages, until one passes
     (`until` the `first`) or to the end (`last`). On the validation images the upper bound of the evasive rate within
     `epsilon` has to be at most `evasive`, the coverage at least `coverage`, and the accuracy of what is answered at most
-    `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each trial.
-    The chosen build and the undefended one are then measured on the test images. Every training and every trial is a
+    `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each trial, by
+    the attack `selecting`. The chosen build and the undefended one are then attacked on the test images, at `epsilon`
+    alone, by the attack `judging`. Every training and every trial is a
     step of its own in the store.
     """
 
@@ -68,9 +69,9 @@ class RiftRecipe(Recipe):
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.98
     accuracy_drop: Share = 0.01
     selecting: str = "default"
-    judging: str = "default"
+    judging: str = "pair-attack-1"
     steps: Times = 20
-    count: Count | None = 300
+    count: Count | None = 400
     draw: Seed = 0
 
     @property
@@ -105,11 +106,11 @@ class RiftRecipe(Recipe):
             build=made.build,
             images=self.images,
             coverage=wanted,
-            epsilons=self.epsilons,
+            epsilons=(self.epsilon,) if test else self.epsilons,
             attack=self.judging if test else self.selecting,
             steps=self.steps,
             split="test" if test else "validation",
-            count=None if test else self.count,
+            count=self.count,
             draw=self.draw,
             abstaining=test,
             name=f"attack {means.name}, {guard}",
@@ -132,11 +133,7 @@ class RiftRecipe(Recipe):
         plain = self._tried(MEANS[self.undefended], (None,), store, progress)
         assert plain is not None
         reference = plain.trials[0].accuracy.value
-        tried: list[MeansPart] = []
-        for part in self._each(store, progress):
-            tried.append(part)
-            if self.until == "first" and best(part, self.budget, reference) is not None:
-                break
+        tried = list(self._each_tried(store, progress, reference))
         chosen, nearest = chosen_of(tried, self.budget, reference), nearest_of(tried, self.budget, reference)
         shipped = chosen or nearest
         test = {
@@ -166,12 +163,15 @@ class RiftRecipe(Recipe):
         )
         return document.replace(verdict=rift_verdict(document))
 
-    def _each(self, store: Store, progress: Progress) -> Iterator[MeansPart]:
+    def _each_tried(self, store: Store, progress: Progress, reference: float) -> Iterator[MeansPart]:
         coverages = sorted({self.coverage, *_COVERAGES} - {1.0}, reverse=True)
         for means in self.ranked:
             part = self._tried(means, (None, *coverages), store, progress)
-            if part is not None:
-                yield part
+            if part is None:
+                continue
+            yield part
+            if self.until == "first" and best(part, self.budget, reference) is not None:
+                return
 
     def _tried(
         self, means: Means, coverages: tuple[float | None, ...], store: Store, progress: Progress

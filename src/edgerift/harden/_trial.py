@@ -12,7 +12,7 @@ from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, Program, opened_build
 from edgerift.errors import InputError
-from edgerift.evade import Evasion, GreyLevels, Pair, drawn, preset, search_selected, select
+from edgerift.evade import Attack, Evasion, GreyLevels, Pair, drawn, preset, search_selected, select
 from edgerift.harden._rift_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, interval, selective
@@ -33,7 +33,7 @@ class TrialRecipe(Recipe):
     The guard is calibrated on the validation images to answer the share `coverage` of them; without one there is no
     guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
     default. The attacker knows the guard and the build's twin. `abstaining` measures too how often an attacker makes
-    the build abstain, at the largest epsilon.
+    the build abstain, at the largest epsilon, by the default attack.
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
@@ -80,35 +80,29 @@ class TrialRecipe(Recipe):
         answers = select(pair, images, eligible_only=False).build
         coverage, accuracy = worth(answers, images.labels, guard)
         reach = tuple(
-            ReachPart(epsilon=epsilon, evasive=interval(self._attacked(pair, images, epsilon, "wrong", progress).rate))
-            for epsilon in self.epsilons
+            ReachPart(epsilon=epsilon, evasive=interval(self._attacked(pair, images, attack, progress).rate))
+            for epsilon, attack in self._attacks().items()
         )
         abstained = None
         if self.abstaining and guard is not None and guard.threshold > 0:
-            found = self._attacked(pair, images, max(self.epsilons), "abstain", progress)
-            abstained = interval(found.rate)
+            attack = preset("default", max(self.epsilons), self.steps).replace(goal="abstain")
+            abstained = interval(self._attacked(pair, images, attack, progress).rate)
         return TrialPart(
             wanted=self.coverage, guard=guard, coverage=coverage, accuracy=accuracy, reach=reach, abstained=abstained
         )
 
-    def _attacked(
-        self, pair: Pair, images: ImageSet, epsilon: int, goal: Literal["wrong", "abstain"], progress: Progress
-    ) -> Evasion:
+    def _attacks(self) -> dict[int, Attack]:
+        return {epsilon: preset(self.attack, epsilon, self.steps) for epsilon in self.epsilons}
+
+    def _attacked(self, pair: Pair, images: ImageSet, attack: Attack, progress: Progress) -> Evasion:
         chosen = drawn(select(pair, images), self.count, self.draw)
         if len(chosen.index) == 0:
             raise InputError(f"none of the {len(images)} images is labelled correctly by both models; nothing to attack")
 
         def told(task: str, done: int, total: int, note: str = "") -> None:
-            progress(f"{self.name}, epsilon {epsilon}", done, total, note)
+            progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
 
-        return search_selected(
-            pair,
-            images,
-            chosen,
-            preset(self.attack, epsilon, self.steps).replace(goal=goal),
-            steering=pair.white_box(),
-            progress=told,
-        )
+        return search_selected(pair, images, chosen, attack, steering=pair.white_box(), progress=told)
 
 
 def worth(answers: Tensor, labels: Tensor, guard: Guard | None) -> tuple[Interval, Interval]:

@@ -45,7 +45,8 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
         if flag.level != "ok"
     ]
     where = [] if folder is None else [_where(audit, folder)]
-    return Group(*parts, _gate(audit), *where, _verdict(audit))
+    closing = [] if audit.closing is None else [_command(f"Close the rift: {audit.closing}")]
+    return Group(*parts, _gate(audit), *where, *closing, _verdict(audit))
 
 
 def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
@@ -127,8 +128,12 @@ def _where(audit: Audit, folder: Path) -> Text:
     if audit.evasion is not None and audit.evasion.findings:
         command = replay_command(audit, surest_first(audit.evasion)[0], folder)
         lines.append(f"Replay a finding: {command}")
-    # A path is copied as it stands: no line may break where the screen ends.
-    return Text("\n".join(map(plain, lines)), no_wrap=True, overflow="ignore")
+    return _command("\n".join(lines))
+
+
+def _command(text: str) -> Text:
+    """Show a path or a command, which is copied as it stands: no line may break where the screen ends."""
+    return Text(plain(text), no_wrap=True, overflow="ignore")
 
 
 def _ends(interval: Interval) -> str:

@@ -15,13 +15,13 @@ INTERVALS: Final = "Intervals are exact 95 % intervals (Clopper-Pearson)."
 def tried_table(found: RiftHardening) -> StudyTable:
     """Make the table of all trials, on the validation images."""
     rows = [
-        [part.title, _guard(trial), *_figures(found, trial)] for part in found.tried for trial in part.trials
+        [part.title, _guard(trial), *_figures(trial)] for part in found.tried for trial in part.trials
     ]
     caption = (
         f"On validation images, under the attack '{found.selecting}', whose gradients are the build's twin's and which "
         "knows the guard. Coverage is the share of images answered, accuracy that on these."
     )
-    headings = [Heading("Means"), *_headings(found)]
+    headings = [Heading("Means"), *_headings(found.tried[0].trials[0])]
     return made_table("tried", "Means", caption, INTERVALS, headings, rows, place="theft", names=2)
 
 
@@ -29,11 +29,11 @@ def test_table(found: RiftHardening) -> StudyTable:
     """Make the table of the undefended build and of the one that is written, on the test images."""
     names = {"undefended": f"Undefended ({found.means(found.undefended).title})", "hardened": "Hardened"}
     rows = [
-        [name, _guard(found.test[key]), *_figures(found, found.test[key]), _share(found.test[key])]
+        [name, _guard(found.test[key]), *_figures(found.test[key]), _share(found.test[key])]
         for key, name in names.items()
         if key in found.test
     ]
-    headings = [Heading("Build"), *_headings(found), Heading("Forced to abstain (%)")]
+    headings = [Heading("Build"), *_headings(found.test["hardened"]), Heading("Forced to abstain (%)")]
     caption = (
         f"On the test images, under the attack '{found.judging}'. Forced to abstain: images to which an attacker can "
         f"keep the build from answering, within {max(one.epsilon for one in found.test['hardened'].reach)} grey levels."
@@ -41,17 +41,16 @@ def test_table(found: RiftHardening) -> StudyTable:
     return made_table("test", "On the test images", caption, INTERVALS, headings, rows, place="theft", names=2)
 
 
-def _headings(found: RiftHardening) -> list[Heading]:
-    reach = found.tried[0].trials[0].reach
+def _headings(trial: TrialPart) -> list[Heading]:
     return [
         Heading("Guard"),
         Heading("Coverage (%)"),
         Heading("Accuracy (%)"),
-        *(Heading(f"Evasive (%), epsilon {one.epsilon}") for one in reach),
+        *(Heading(f"Evasive (%), epsilon {one.epsilon}") for one in trial.reach),
     ]
 
 
-def _figures(found: RiftHardening, trial: TrialPart) -> list[Cell]:
+def _figures(trial: TrialPart) -> list[Cell]:
     return [
         share_number(trial.coverage.value),
         share_number(trial.accuracy.value),

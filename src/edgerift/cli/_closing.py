@@ -1,0 +1,74 @@
+"""The command that would close the rift which an audit found, derived from how the audit was called."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Protocol
+
+from edgerift.cli._commands import changed_words, option_words, path_word
+from edgerift.cli._options import DataOptions
+from edgerift.cli._pipeline import AdaptOptions
+from edgerift.cli._train import OriginalOptions
+from edgerift.deploy import RUNTIMES, Program
+from edgerift.errors import EdgeriftError
+from edgerift.settings import Settings, is_folder
+
+#: The training of an original that is given has happened; of its options these still count.
+_OF_A_FILE = ("model", "input", "stem", "device", "seed", "batch_size")
+
+
+class Audited(Protocol):
+    """What an audit was told."""
+
+    original: Path | None
+    adapted: Path | None
+    build: Path | None
+    runtime: str | None
+    trust: bool
+    policy: Path | None
+    data: DataOptions
+    training: OriginalOptions
+
+    @property
+    def attacking(self) -> Settings:
+        """How it attacked."""
+
+
+def closing_command(audit: Audited, adapting: AdaptOptions, folder: Path) -> str:
+    """Write the command that hardens the original of an audit, as a shell takes it, into a folder beside the audit's."""
+    original, target = _original(audit), _target(audit, adapting)
+    words = ["edgerift", "harden", "--against", "evasion", *changed_words(audit.data)]
+    if original is None:
+        words += changed_words(audit.training)
+    else:
+        left_out = tuple(name for name in OriginalOptions.model_fields if name not in _OF_A_FILE)
+        words += ["--original", path_word(original), *changed_words(audit.training, left_out)]
+    words += changed_words(adapting.replace(target=target), ("method",))
+    words += option_words("runtime", audit.runtime)
+    attacking = type(audit.attacking).model_fields
+    words += changed_words(audit.attacking, tuple(name for name in attacking if name != "epsilon"))
+    words += option_words("policy", audit.policy)
+    words += option_words("trust", audit.trust and original is not None)
+    return shlex.join([*words, "--out", path_word(folder.with_name(f"{folder.name}-hardened"))])
+
+
+def _original(audit: Audited) -> Path | None:
+    """Find the original that was audited; None where it was trained from the options."""
+    if audit.original is not None or audit.adapted is None:
+        return audit.original
+    folder = audit.adapted if is_folder(audit.adapted) else audit.adapted.parent
+    return folder / "original.safetensors"
+
+
+def _target(audit: Audited, adapting: AdaptOptions) -> str:
+    """Find the target that was audited: that of the options, of the program, or of the build's runtime."""
+    if audit.adapted is not None:
+        path = audit.adapted / "program.safetensors" if is_folder(audit.adapted) else audit.adapted
+        try:
+            return Program.load(path).target
+        except EdgeriftError:
+            # The audit itself says what is wrong with it.
+            return adapting.target
+    named = [entry for entry in RUNTIMES.parts() if audit.build is not None and audit.build.suffix == entry.suffix]
+    return named[0].targets[0] if named else adapting.target

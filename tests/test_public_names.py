@@ -253,6 +253,7 @@ PUBLIC = {
         "Victim",
         "curve",
         "describe_own",
+        "drawn",
         "eligible",
         "embedding",
         "float_pair",

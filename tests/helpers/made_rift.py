@@ -12,11 +12,13 @@ def made_trial(wanted: float | None, evasive: tuple[int, ...], *, right: int = 9
     """Make a trial on 100 images with so many evasive ones of 100 at each epsilon."""
     guard = None if wanted is None else Guard(threshold=0.5)
     kept = 100 if wanted is None else answered
-    reach = [
-        ReachPart(epsilon=one, evasive=share(found, 100)) for one, found in zip(EPSILONS, evasive, strict=False)
-    ]
+    reach = [ReachPart(epsilon=one, evasive=share(found, 100)) for one, found in zip(EPSILONS, evasive, strict=False)]
     return TrialPart(
-        wanted=wanted, guard=guard, coverage=share(kept, 100), accuracy=share(right * kept // 100, kept), reach=tuple(reach)
+        wanted=wanted,
+        guard=guard,
+        coverage=share(kept, 100),
+        accuracy=share(right * kept // 100, kept),
+        reach=tuple(reach),
     )
 
 

@@ -36,7 +36,7 @@ class Audited(Protocol):
 
 
 def closing_command(audit: Audited, adapting: AdaptOptions, folder: Path) -> str:
-    """Write the command that hardens the original of an audit, as a shell takes it, into a folder beside the audit's."""
+    """Write the command that hardens an audit's original into a folder beside the audit's, as a shell takes it."""
     original, target = _original(audit), _target(audit, adapting)
     words = ["edgerift", "harden", "--against", "evasion", *changed_words(audit.data)]
     if original is None:

@@ -66,8 +66,8 @@ class HardenOptions(QuantizeOptions):
 class HardenCommand(Command):
     """Make builds that resist theft or evasion, attack them, and tell what that costs.
 
-    Against theft each variant is attacked with soft and with hard labels and compared with plain quantization-aware training (QAT).
-    Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
+    Against theft each variant is attacked with soft and with hard labels and compared with plain quantization-aware
+    training (QAT). Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
     last variant that was trained with a defence. Against evasion it tries means from cheap to dear, alone and behind a
     guard that abstains, until a build passes the policy; it writes that build with its guard, harden.json and a page.
     """
@@ -112,7 +112,9 @@ class HardenCommand(Command):
         if self.against == "evasion":
             return self._against_evasion()
         if self.rift != RiftOptions():
-            raise InputError("these options are for evasion; add --against evasion, or leave them out: " + self._unused())
+            raise InputError(
+                "these options are for evasion; add --against evasion, or leave them out: " + self._unused()
+            )
         folder = output_folder(self.out)
         with progress_bars() as progress:
             recipe = self._recipe()

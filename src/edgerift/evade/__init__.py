@@ -39,8 +39,8 @@ from edgerift.evade._recipe import EvadeRecipe as EvadeRecipe
 from edgerift.evade._recipe import EvadeShard as EvadeShard
 from edgerift.evade._recipe import PairSettings as PairSettings
 from edgerift.evade._recipe import SelectRecipe as SelectRecipe
-from edgerift.evade._search import Selection as Selection
 from edgerift.evade._recipe import drawn as drawn
+from edgerift.evade._search import Selection as Selection
 from edgerift.evade._search import eligible as eligible
 from edgerift.evade._search import search as search
 from edgerift.evade._search import search_selected as search_selected

@@ -45,9 +45,7 @@ class Means:
     ) -> AdaptRecipe | HardenedRecipe:
         """Describe the program, made of an original for an attacker with this epsilon."""
         if self.training is None:
-            return AdaptRecipe(
-                original=original, images=images, method=self.base, target=target, settings=settings
-            )
+            return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
         return HardenedRecipe(
             original=original,
             images=images,

@@ -97,7 +97,9 @@ class TrialRecipe(Recipe):
     def _attacked(self, pair: Pair, images: ImageSet, attack: Attack, progress: Progress) -> Evasion:
         chosen = drawn(select(pair, images), self.count, self.draw)
         if len(chosen.index) == 0:
-            raise InputError(f"none of the {len(images)} images is labelled correctly by both models; nothing to attack")
+            raise InputError(
+                f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
+            )
 
         def told(task: str, done: int, total: int, note: str = "") -> None:
             progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)

@@ -19,14 +19,11 @@ from edgerift.train._device import repeatable as repeatable
 from edgerift.train._history import Epoch as Epoch
 from edgerift.train._history import History as History
 from edgerift.train._history import read_history as read_history
-from edgerift.train._loss import Loss as Loss
 from edgerift.train._loop import OnEpoch as OnEpoch
-from edgerift.train._loss import Loss as Loss
 from edgerift.train._loop import Trained as Trained
-from edgerift.train._loss import Loss as Loss
 from edgerift.train._loop import fit as fit
-from edgerift.train._loss import Loss as Loss
 from edgerift.train._loop import run as run
+from edgerift.train._loss import Loss as Loss
 from edgerift.train._memory import keep_freed_memory as keep_freed_memory
 from edgerift.train._plot import plot_history as plot_history
 from edgerift.train._random import derived_seed as derived_seed

@@ -184,6 +184,4 @@ def _attacked(work: Work, epoch: int) -> float | None:
     work.model.eval()
     few = next(work.held.in_order())
     with seeded_layers(work.settings.seed, epoch, few.images.device), work.autocast():
-        return attacked_accuracy(
-            work.model, work.read, few.images[:ATTACKED], few.labels[:ATTACKED], attacker.epsilon
-        )
+        return attacked_accuracy(work.model, work.read, few.images[:ATTACKED], few.labels[:ATTACKED], attacker.epsilon)

@@ -18,9 +18,9 @@ from edgerift.errors import DataError, ModelError, RecipeError, TrainingWarning
 from edgerift.images import ImageSet, split
 from edgerift.measure import LogitsReader
 from edgerift.steps import Progress, silent
-from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
 from edgerift.train._adversarial import adversarial_loss
-from edgerift.train._data import on_device
+from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
+from edgerift.train._data import DeviceData, on_device
 from edgerift.train._device import choose_device, placed, repeatable
 from edgerift.train._epoch import Work, train_epoch
 from edgerift.train._history import Epoch, History
@@ -95,31 +95,26 @@ def run(
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
     nothing is selected by it.
 
-    The settings' `adversary` changes the default loss and adds the accuracy under attack to the history. When that
-    falls by more than 20 points below an earlier epoch's, a `TrainingWarning` names the epoch: the model has learned
-    to mislead its own attacker (catastrophic overfitting, Wong et al. 2020).
+    An `adversary` adds the accuracy under attack to the history. A fall by more than 20 points is a `TrainingWarning`:
+    the model has learned to mislead its own attacker (catastrophic overfitting, Wong et al. 2020).
 
     `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
     Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
-    for sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError` for a checkpoint that is damaged or of another
-    run, `MissingRuntimeError` for a device that is not there.
+    for sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError`
+    for a checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
-    if loss is not None and settings.adversary is not None:
-        raise RecipeError("an adversary changes the default loss, and this training has its own; leave adversary out")
+    _require_one_loss(loss, settings)
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
     put = functools.partial(on_device, settings=settings, device=device, channels=zoo.channels_of(model, train.shape))
     data, held = put(train, targets), None if validation is None else put(validation, None)
-    read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
-        chosen = loss or _own_loss(settings, read)
-        work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
+        work = _work(model, data, held, settings, loss, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
     _warn_of_collapse(history)
@@ -127,6 +122,19 @@ def run(
         # Rows of targets are another model's answers, whose classes the labels do not name.
         model.learned = _learned(train, validation, history) if targets is None else None
     return Trained(model, history)
+
+
+def _work(
+    model: nn.Module,
+    data: DeviceData,
+    held: DeviceData | None,
+    settings: TrainSettings,
+    loss: Loss | None,
+    classes: int,
+) -> Work:
+    read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
+    runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+    return Work(model, runner, read, optimizer, loss or _own_loss(settings, read), data, held, settings, classes)
 
 
 def _warn_of_collapse(history: History) -> None:
@@ -210,6 +218,11 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
         weight_decay=settings.weight_decay,
         fused=True,
     )
+
+
+def _require_one_loss(loss: Loss | None, settings: TrainSettings) -> None:
+    if loss is not None and settings.adversary is not None:
+        raise RecipeError("an adversary changes the default loss, and this training has its own; leave adversary out")
 
 
 def _require_fit(model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None) -> None:

@@ -25,7 +25,7 @@ _CURVES: Final = "tradeoff.png"
 
 
 def rift_text(found: RiftHardening, folder: Path | None = None) -> RenderableType:
-    """Lay a hardening against evasion out for rich; with the folder it also says where the page is, and what is next."""
+    """Lay a hardening against evasion out for rich; with the folder it says where the page is, and what is next."""
     parts: list[RenderableType] = [table_text(tried_table(found)), table_text(test_table(found))]
     parts += map(text_line, found.verdict.splitlines())
     lines = [] if folder is None else [f"Report: {folder / _PAGE}"]

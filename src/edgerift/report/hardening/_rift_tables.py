@@ -14,9 +14,7 @@ INTERVALS: Final = "Intervals are exact 95 % intervals (Clopper-Pearson)."
 
 def tried_table(found: RiftHardening) -> StudyTable:
     """Make the table of all trials, on the validation images."""
-    rows = [
-        [part.title, _guard(trial), *_figures(trial)] for part in found.tried for trial in part.trials
-    ]
+    rows = [[part.title, _guard(trial), *_figures(trial)] for part in found.tried for trial in part.trials]
     caption = (
         f"On validation images, under the attack '{found.selecting}', whose gradients are the build's twin's and which "
         "knows the guard. Coverage is the share of images answered, accuracy that on these."

@@ -93,21 +93,18 @@ def run(
     does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
-    nothing is selected by it.
-
-    An `adversary` adds the accuracy under attack to the history. A fall by more than 20 points is a `TrainingWarning`:
-    the model has learned to mislead its own attacker (catastrophic overfitting, Wong et al. 2020).
+    nothing is selected by it. An `adversary` adds the accuracy under attack to the history; a fall by more than 20
+    points is a `TrainingWarning`: the model has learned to mislead its attacker (catastrophic overfitting, Wong 2020).
 
     `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
-    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
-    for sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError`
-    for a checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    Raises `ModelError` for a class count that is not that of the images or a loss that is not finite, `DataError` for
+    sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError` for a
+    checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
-    _require_one_loss(loss, settings)
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
@@ -132,6 +129,7 @@ def _work(
     loss: Loss | None,
     classes: int,
 ) -> Work:
+    _require_one_loss(loss, settings)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
     return Work(model, runner, read, optimizer, loss or _own_loss(settings, read), data, held, settings, classes)

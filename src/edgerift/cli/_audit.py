@@ -187,7 +187,7 @@ class AuditCommand(Command):
 
     def _made(self, folder: Path) -> Made:
         at = datetime.now(UTC).replace(microsecond=0)
-        closing = closing_command(self, self.adapting, folder)
+        closing = closing_command(self, folder)
         return Made(at=at, command=self.called, folder=place_in_repository(folder), closing=closing)
 
     def _recipe(self) -> AuditRecipe:

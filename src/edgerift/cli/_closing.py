@@ -34,7 +34,7 @@ def closing_command(audit: AuditCommand, folder: Path) -> str:
     words += changed_words(audit.attacking, tuple(name for name in attacking if name != "epsilon"))
     words += option_words("policy", audit.policy)
     words += option_words("trust", audit.trust and original is not None)
-    return shlex.join([*words, "--out", path_word(folder.with_name(f"{folder.name}-hardened"))])
+    return shlex.join([*words, "--out", path_word(folder.parent / f"{folder.name or 'audit'}-hardened")])
 
 
 def _original(audit: AuditCommand) -> Path | None:

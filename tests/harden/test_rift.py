@@ -42,6 +42,12 @@ def test_a_trial_passes_within_the_whole_policy(trial: TrialPart, passes: bool) 
     assert BUDGET.passes(trial, REFERENCE) is passes
 
 
+def test_a_policys_coverage_is_a_lower_bound() -> None:
+    surely = BUDGET._replace(surely=True)
+    assert not surely.passes(PASSES, REFERENCE)
+    assert surely._replace(coverage=0.92).passes(PASSES, REFERENCE)
+
+
 def test_the_cheapest_means_with_the_highest_coverage_is_chosen() -> None:
     fuller = made_trial(0.99, (0, 0, 0, 3), answered=99)
     cheap = made_means("ptq", "PTQ", NONE, OPEN)

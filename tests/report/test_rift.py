@@ -39,7 +39,7 @@ def test_the_page_is_whole_and_nothing_in_it_is_markup(tmp_path: Path) -> None:
     write_rift(FOUND, tmp_path)
     page = (tmp_path / "harden.html").read_text()
     assert "<b>Consistency" not in page
-    assert page.count("&lt;b&gt;Consistency") == 2
+    assert page.count("&lt;b&gt;Consistency</th>") == 2
     assert "A build passes" in page
     assert "edgerift audit --adapted &#39;a b&#39;" in page
     assert re.search(r'<img src="data:image/png;base64,iVBOR[^"]+" alt="The lowest evasive rate of each', page)

@@ -55,4 +55,4 @@ def _target(audit: AuditCommand) -> str:
             # The audit itself says what is wrong with it.
             return audit.adapting.target
     named = [entry for entry in RUNTIMES.parts() if audit.build is not None and audit.build.suffix == entry.suffix]
-    return named[0].targets[0] if named else audit.adapting.target
+    return (named[0].default_for or named[0].targets)[0] if named else audit.adapting.target

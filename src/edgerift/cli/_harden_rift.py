@@ -39,7 +39,7 @@ class RiftOptions(Settings):
     epsilon: Annotated[GreyLevels, LEVELS] = 8
     """largest pixel change of the attacker, in grey levels of 255"""
     policy: Annotated[Path | None, Shown(metavar="FILE", default="the audit's")] = None
-    """YAML file with the limits of the release gate, of which evasive, coverage and accuracy_drop count"""
+    """YAML file with the limits of the release gate, of which evasive, coverage and accuracy_drop count here"""
     coverage: Annotated[float | None, Field(gt=0, le=1), Shown(default=f"the policy's, else {_COVERAGE:g}")] = None
     """least share of images that the build answers; its guard abstains from the others"""
     means: Annotated[
@@ -100,7 +100,8 @@ def rift_recipe(given: Given) -> RiftRecipe:
             "until": "last" if rift.all_means else "first",
             "epsilon": rift.epsilon,
             "evasive": _first(policy.evasive, _EVASIVE),
-            "coverage": _first(rift.coverage, getattr(policy, "coverage", None), _COVERAGE),
+            "coverage": _first(rift.coverage, policy.coverage, _COVERAGE),
+            "surely": rift.coverage is None and policy.coverage is not None,
             "accuracy_drop": _first(given.accuracy_drop, policy.accuracy_drop, _DROP),
             "count": rift.images,
             "draw": given.training.seed,

@@ -60,5 +60,5 @@ def rivals(build: Tensor, labels: Tensor, rank: int) -> Tensor:
     >>> rivals(torch.tensor([[5.0, 1.0, 3.0]]), torch.tensor([0]), 2)
     tensor([1])
     """
-    order = build.scatter(1, labels[:, None], -torch.inf).argsort(1, descending=True, stable=True)
+    order = build.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
     return order[:, min(rank, build.shape[1] - 1) - 1]

@@ -67,6 +67,18 @@ class PairSettings(Settings):
         return (self.original, *programs, self.build, *guards)
 
     @property
+    def shipped_guard(self) -> Guard | None:
+        """The guard that comes with a build's file; None for a build that is compiled here."""
+        return self.build.guard if isinstance(self.build, GivenBuild) else None
+
+    def known_guard(self, store: Store) -> Guard | None:
+        """Return the guard that the pair will have; None without one, and for one that is not calibrated yet."""
+        chosen = self.guard or self.shipped_guard
+        if isinstance(chosen, GuardRecipe):
+            chosen = chosen.open(store, silent) if store.has(chosen) else None
+        return chosen if chosen is not None and chosen.threshold > 0 else None
+
+    @property
     def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
         """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
         return self.control or self.program or self.build
@@ -81,8 +93,7 @@ class PairSettings(Settings):
         if self.control is not None:
             tuned = store.get(self.control, progress) / "original.safetensors"
             trust = isinstance(self.original, TrainRecipe) or self.original.trust
-            shipped = self.build.guard if isinstance(self.build, GivenBuild) else None
-            return float_pair(original, zoo.load(tuned, trust=trust), guard or shipped)
+            return float_pair(original, zoo.load(tuned, trust=trust), guard or self.shipped_guard)
         build = opened_build(self.build, store, progress)
         if self.program is None:
             pair = Pair(original, None, build, guard)

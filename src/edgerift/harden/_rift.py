@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _RESULT: Final = "rift.json"
 #: The shares of images that guards are calibrated to answer, besides the least that the policy allows.
-_COVERAGES: Final = (0.99, 0.98, 0.95, 0.9)
+_COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
 _DEFAULT: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
 
@@ -49,7 +49,7 @@ class RiftRecipe(Recipe):
     (`until` the `first`) or to the end (`last`). On the validation images the upper bound of the evasive rate within
     `epsilon` has to be at most `evasive`, the coverage at least `coverage`, and the accuracy of what is answered at
     most `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each
-    trial, by the attack `selecting`. The chosen build and the undefended one are then attacked on the test images, at
+    trial, by the attack `selecting`. With `surely` it is the lower confidence bound of the coverage that counts. The chosen build and the undefended one are then attacked on the test images, at
     `epsilon` alone, by the attack `judging`. Every training and every trial is a
     step of its own in the store.
     """
@@ -68,6 +68,7 @@ class RiftRecipe(Recipe):
     evasive: Share = 0.10
     coverage: Annotated[float, Field(gt=0, le=1)] = 0.98
     accuracy_drop: Share = 0.01
+    surely: bool = False
     selecting: str = "default"
     judging: str = "pair-attack-1"
     steps: Times = 20
@@ -77,7 +78,7 @@ class RiftRecipe(Recipe):
     @property
     def budget(self) -> Budget:
         """What the policy allows."""
-        return Budget(self.epsilon, self.evasive, self.coverage, self.accuracy_drop)
+        return Budget(self.epsilon, self.evasive, self.coverage, self.accuracy_drop, self.surely)
 
     @property
     def epsilons(self) -> tuple[int, ...]:

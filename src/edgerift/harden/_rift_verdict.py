@@ -10,17 +10,22 @@ from edgerift.measure import Interval
 
 
 class Budget(NamedTuple):
-    """What a policy allows: `evasive` and `accuracy_drop` at most, `coverage` at least, all shares."""
+    """What a policy allows: `evasive` and `accuracy_drop` at most, `coverage` at least, all shares.
+
+    With `surely` the lower confidence bound of the coverage counts, as in an audit's policy, and not its value.
+    """
 
     epsilon: int
     evasive: float
     coverage: float
     accuracy_drop: float
+    surely: bool = False
 
     def affords(self, trial: TrialPart, reference: float) -> bool:
         """Tell whether a trial answers enough images, accurately enough against the undefended accuracy."""
         # Both are shares of counts: a bound that is met exactly is met.
-        answers = trial.coverage.value >= self.coverage - 1e-9
+        answered = trial.coverage.low if self.surely else trial.coverage.value
+        answers = answered >= self.coverage - 1e-9
         return answers and trial.accuracy.value >= reference - self.accuracy_drop - 1e-9
 
     def passes(self, trial: TrialPart, reference: float) -> bool:
@@ -89,8 +94,7 @@ def _outcome(document: RiftHardening) -> str:
 def _obstacle(document: RiftHardening, nearest: TrialPart) -> str:
     """Say what stands in the way: coverage, accuracy, too few images, or the rift itself."""
     reference = document.means(document.undefended).trial(None).accuracy.value
-    budget = Budget(document.epsilon, document.evasive, document.coverage, document.accuracy_drop)
-    looser = budget._replace(coverage=0.0)
+    looser = Budget(document.epsilon, document.evasive, 0.0, document.accuracy_drop)
     lower = chosen_of(document.tried, looser, reference)
     if lower is not None:
         found = document.means(lower.means).trial(lower.wanted)

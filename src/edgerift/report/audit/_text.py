@@ -13,6 +13,7 @@ from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.measure import Interval
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._guarded import guard_words, members_words
 from edgerift.report.shared._words import (
     agreed,
     control_words,
@@ -56,6 +57,8 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
         _text(f"{one.only_first} found only by {one.first}, {one.only_second} only by {one.second}, {p_value(one.p)}.")
         for one in evasion.comparisons
     ]
+    parts += [_text(line) for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))]
+    parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
     return parts + ([_layers(evasion)] if evasion.layers else [])

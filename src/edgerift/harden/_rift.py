@@ -49,9 +49,9 @@ class RiftRecipe(Recipe):
     (`until` the `first`) or to the end (`last`). On the validation images the upper bound of the evasive rate within
     `epsilon` has to be at most `evasive`, the coverage at least `coverage`, and the accuracy of what is answered at
     most `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each
-    trial, by the attack `selecting`. With `surely` it is the lower confidence bound of the coverage that counts. The chosen build and the undefended one are then attacked on the test images, at
-    `epsilon` alone, by the attack `judging`. Every training and every trial is a
-    step of its own in the store.
+    trial, by the attack `selecting`. With `surely` it is the lower confidence bound of the coverage that counts. The
+    chosen build and the undefended one are then attacked on the test images, at `epsilon` alone, by the attack
+    `judging`. Every training and every trial is a step of its own in the store.
     """
 
     type: Literal["harden-rift"] = "harden-rift"

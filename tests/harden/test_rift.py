@@ -125,7 +125,8 @@ def test_means_go_from_cheap_to_dear_and_know_the_attackers_epsilon() -> None:
     assert made["robust"].original.settings.adversary.epsilon == 2
     given = GivenOriginal(sha256="0" * 64)
     assert found.replace(original=given).made(MEANS["robust"]) is None
-    assert reaching(Consistency(), 4) == Consistency(noise=4)
+    assert reaching(Consistency(), 8) == Consistency()
+    assert program.settings.observe_epochs == 0
     assert reaching(AdversarialQat(), 4) == AdversarialQat(epsilon=4)
     assert reaching(Divqat(), 4) == Divqat()
 

@@ -17,7 +17,8 @@ class Means:
     """One way to make a build that is hard to evade: `rank` orders the means from cheap to dear.
 
     `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
-    the `training` defence. `adversary` names the adversary that the original is trained with before, which changes what
+    the `training` defence, on the activation ranges of the calibration where they are `frozen`: an attacker gains from
+    ranges that follow the batches and so cut off what is rare. `adversary` names the adversary that the original is trained with before, which changes what
     ships as the original too and takes one that edgerift trains.
     """
 
@@ -25,6 +26,7 @@ class Means:
     title: str
     base: Literal["ptq", "qat"] = "qat"
     training: TrainedDefence | None = None
+    frozen: bool = False
     adversary: str | None = None
 
     def original(self, given: TrainRecipe | GivenOriginal, epsilon: int) -> TrainRecipe | GivenOriginal | None:
@@ -46,6 +48,7 @@ class Means:
         """Describe the program, made of an original for an attacker with this epsilon."""
         if self.training is None:
             return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
+        settings = settings.replace(observe_epochs=0) if self.frozen else settings
         return HardenedRecipe(
             original=original,
             images=images,
@@ -63,7 +66,7 @@ def reaching(defence: TrainedDefence, epsilon: int) -> TrainedDefence:
     2.0
     """
     fields = type(defence).model_fields
-    return defence.replace(**{name: epsilon for name in ("epsilon", "noise") if name in fields})
+    return defence.replace(epsilon=epsilon) if "epsilon" in fields else defence
 
 
 MEANS: Final[Registry[Means]] = Registry("means", "edgerift.harden.means")

@@ -21,16 +21,17 @@ class Consistency(TrainingDefence):
     """labels * CE(Q, y) + weight * distance(L, Q): DivQAT with the sign turned; Q is quantized, L the frozen original.
 
     The last `share` of each batch is shown with random signs of `noise` grey levels added, so that the two models agree
-    around the images too, where an attacker looks. The `distance` is the mean smooth l1 distance of the logits or
-    KL(L || Q). At weight 0 it is plain training, without noise.
+    around the images too, where an attacker looks. The `distance` is KL(L || Q), or the mean smooth l1 distance of the
+    logits, which spends itself on images that no attacker can move to a boundary. At weight 0 it is plain training,
+    without noise.
     """
 
     type: Literal["consistency"] = "consistency"
     strength_field = "weight"
     weight: NonNegativeFloat = 1.0
     labels: NonNegativeFloat = 0.0
-    distance: Closeness = "smooth-l1"
-    noise: float = Field(default=8.0, ge=0, le=255)
+    distance: Closeness = "kl"
+    noise: float = Field(default=4.0, ge=0, le=255)
     share: float = Field(default=0.5, ge=0, le=1)
 
     def batch_loss(

@@ -34,7 +34,7 @@ class EvasionTraining(TrainingDefence):
     strength_field = "weight"
     weight: NonNegativeFloat = 1.0
     labels: NonNegativeFloat = 0.0
-    distance: Closeness = "smooth-l1"
+    distance: Closeness = "kl"
     epsilon: float = Field(default=8.0, ge=0, le=255)
     steps: Times = 2
     share: float = Field(default=0.5, ge=0, le=1)

@@ -11,6 +11,7 @@ means(
         name="robust",
         title="Adversarial original, evasion training",
         training=EvasionTraining(),
+        frozen=True,
         adversary="fast",
     ),
     rank=6,

@@ -14,7 +14,7 @@ from edgerift.train import TrainRecipe, adversary
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """One way to make a build that is hard to evade: `rank` orders the means from cheap to dear.
+    """One way to make a build that is hard to evade; means are registered in the order of their cost.
 
     `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
     the `training` defence, on the activation ranges of the calibration where they are `frozen`: an attacker gains from

@@ -35,7 +35,7 @@ def closing(*words: object) -> HardenCommand:
     [
         (),
         ("--data", "mnist", "--size", "28x20", "--model", "lenet", "--epochs", 3, "--seed", 4, "--compile"),
-        ("--target", "server", "--adapt-epochs", 2, "--runtime", "onnxruntime", "--adversary", "trades"),
+        ("--target", "server", "--adapt-epochs", 2, "--runtime", "onnxruntime", "--adversary", "trades:4"),
         ("--epsilon", 3, "--policy", "a policy.yaml", "--store", "odd store", "--steps", 7, "--attack", "pgd"),
         ("--original", "my model.safetensors", "--model", "torchvision:resnet18", "--trust"),
     ],

@@ -22,6 +22,7 @@ def given(small_pair: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[ob
     return ("harden", "--against", "evasion", *making, *training, "--images", 24, "--epsilon", 2)
 
 
+@pytest.mark.slow
 def test_it_leaves_a_build_with_its_guard_that_the_audit_takes(
     run: Any, given: tuple[object, ...], small_pair: Any, tmp_path: Any
 ) -> None:

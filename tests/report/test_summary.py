@@ -147,7 +147,7 @@ def test_the_command_that_closes_the_rift_follows_a_gate_that_fails_on_evasion(
     audit = made_audit(tmp_path)
     gate = tuple(part.replace(holds=holds) if part.rule == rule else part for part in audit.gate)
     audit = audit.replace(gate=gate, made=MADE.replace(closing=command))
-    console = Console(width=60, record=True, file=io.StringIO())
+    console = Console(width=400, record=True, file=io.StringIO())
     console.print(audit_text(audit, tmp_path))
     for text in (audit_summary(audit), console.export_text(), audit_html(audit, tmp_path).replace("&#39;", "'")):
         assert (command in text) is told

@@ -64,12 +64,11 @@ class HardenOptions(QuantizeOptions):
 
 
 class HardenCommand(Command):
-    """Make builds that resist theft or evasion, attack them, and tell what that costs.
+    """Make builds that resist theft or evasion, and attack them.
 
-    Against theft each variant is attacked with soft and with hard labels and compared with plain quantization-aware
-    training (QAT). Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
-    last variant that was trained with a defence. Against evasion it tries means from cheap to dear, alone and behind a
-    guard that abstains, until a build passes the policy; it writes that build with its guard, harden.json and a page.
+    Against theft it compares variants with plain quantization-aware training (QAT), and keeps the last one that was
+    trained with a defence. Against evasion it tries means from cheap to dear, alone and behind a guard, until a build
+    passes the policy. Writes DIR/harden.json, a report, original.safetensors, program.safetensors and model.*.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"
@@ -100,7 +99,9 @@ class HardenCommand(Command):
         ),
     ] = ()
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
-    rift: Annotated[RiftOptions, tyro.conf.arg(name=""), Shown(group="evasion")] = RiftOptions()
+    rift: Annotated[RiftOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))] = (
+        RiftOptions()
+    )
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))

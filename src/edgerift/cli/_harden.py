@@ -47,10 +47,8 @@ class HardenOptions(QuantizeOptions):
     """strength of DivQAT; auto searches for the largest within the limits below"""
     l1_budget: Annotated[float, Field(gt=0, le=2)] = 0.6
     """largest mean l1 distance of a defence's predictions from the QAT baseline's, at most 2"""
-    accuracy_drop: Annotated[
-        float | None, Field(ge=0, le=1), Shown(default="0.05; against evasion the policy's, else 0.01")
-    ] = None
-    """largest loss of accuracy, as a fraction: of a training-time defence, or of what a guarded build answers"""
+    accuracy_drop: Annotated[float | None, Field(ge=0, le=1), Shown(default="0.05; against evasion 0.01")] = None
+    """largest loss of accuracy, as a fraction"""
     highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
     """largest alpha that the search tries"""
     search_steps: Annotated[TimesOrNone, Shown(advanced=True)] = 6
@@ -102,7 +100,9 @@ class HardenCommand(Command):
     rift: Annotated[RiftOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))] = (
         RiftOptions()
     )
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
+        TheftOptions()
+    )
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
     ] = OriginalOptions()

@@ -40,8 +40,10 @@ class RiftOptions(Settings):
     """largest pixel change of the attacker, in grey levels of 255"""
     policy: Annotated[Path | None, Shown(metavar="FILE", default="the audit's")] = None
     """YAML file with the limits of the release gate, of which evasive, coverage and accuracy_drop count here"""
-    coverage: Annotated[float | None, Field(gt=0, le=1), Shown(default=f"the policy's, else {_COVERAGE:g}")] = None
-    """least share of images that the build answers; its guard abstains from the others"""
+    coverage: Annotated[
+        float | None, Field(gt=0, le=1), Shown(default=f"{_COVERAGE:g}", details="A policy's own counts otherwise")
+    ] = None
+    """least share of images that a guarded build answers"""
     means: Annotated[
         Words,
         tyro.conf.arg(metavar="NAME ..."),

@@ -109,3 +109,30 @@ def test_a_divisor_that_rounds_to_zero_is_refused_by_its_layer(images):
     model = nn.Sequential(Quotient(), nn.Flatten(), nn.Linear(SIZE * SIZE, 3)).eval()
     with pytest.raises(errors.QuantizationError, match=r"NaN or infinity at operator 'aten.div.Tensor'.*layer '0'"):
         ptq(model, dark, target="mobile")
+
+
+class Gates(nn.Module):
+    """A gate for each channel from its mean after a smooth function, as in EfficientNet."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.before, self.gate, self.head = nn.Conv2d(3, 12, 1), nn.Conv2d(12, 12, 1), nn.Linear(12, 3)
+
+    def forward(self, images):
+        maps = F.silu(self.before(images))
+        gated = maps * torch.sigmoid(self.gate(maps.mean((2, 3), keepdim=True)))
+        return self.head(F.silu(gated).mean((2, 3)))
+
+
+@pytest.mark.parametrize("target", ["mobile", "server"])
+def test_a_mean_of_a_smooth_function_sums_whole_levels(images, target):
+    """A mean of float values depends on the order of its sum: a runtime's vectors sum differently."""
+    found = ptq(Gates().eval(), images, target=target)
+    pooled = [operation for operation in found.operations if operation.operator == "aten.adaptive_avg_pool2d.default"]
+    read = {operation.name for operation, _ in sources(found)}
+    assert len(pooled) == 2
+    assert {operation.name for operation in pooled} <= read
+    for operation in pooled:
+        (reader,) = [each for each in found.operations if {"node": operation.name} in each.arguments]
+        assert "quantize_per_tensor" in reader.operator

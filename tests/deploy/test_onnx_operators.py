@@ -40,6 +40,9 @@ _PADS = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 0, 1, 2]}
 _SAME = {"kernel_shape": [3, 3], "strides": [2, 2]}
 _WEIGHT = {"w": _real(5, 4, 3, 3), "b": _real(5)}
 _STATISTICS = {"s": _real(4), "b": _real(4), "m": _real(4), "v": np.abs(_real(4)) + 0.1}
+_KEYS = {"k": _real(2, 4, 5, 8), "v": _real(2, 4, 5, 7)}
+_ROWS = {"k": _real(2, 5, 12), "v": _real(2, 5, 18)}
+_HEADS = {"num_heads": 3, "unidirectional": 1, "scale": 0.4}
 
 CASES = [
     *(Case(name) for name in ("Relu", "Sigmoid", "Tanh", "Exp", "Neg", "Abs", "Floor", "Ceil", "Erf", "Softplus")),
@@ -164,6 +167,56 @@ CASES = [
     Case("Upsample", {"scales": np.float32([1, 1, 2, 3])}, opset=9),
     *(Case("Pad", {"pads": _whole(0, 1, 2, 0, 0, 2, 1, 0)}, {"mode": mode}) for mode in ("reflect", "edge", "wrap")),
     Case("Cast", attributes={"to": 10}),
+    Case("Attention", _KEYS, shape=(2, 4, 6, 8), opset=23),
+    Case("Attention", {**_KEYS, "m": _real(6, 5)}, {"scale": 0.3}, (2, 4, 6, 8), opset=23),
+    Case("Attention", {**_KEYS, "m": _real(2, 1, 6, 5) < 1}, {"is_causal": 1}, (2, 4, 6, 8), opset=23),
+    Case(
+        "Attention",
+        {"k": _real(2, 5, 16), "v": _real(2, 5, 12)},
+        {"q_num_heads": 4, "kv_num_heads": 2},
+        (2, 6, 32),
+        opset=23,
+    ),
+    Case("MultiHeadAttention", _ROWS, {"num_heads": 3}, (2, 6, 12), domain="com.microsoft"),
+    Case("MultiHeadAttention", {**_ROWS, "b": _real(42)}, _HEADS, (2, 6, 12), domain="com.microsoft"),
+    Case(
+        "MultiHeadAttention",
+        {**_ROWS, "m": _real(2, 3, 6, 5)},
+        {"num_heads": 3},
+        (2, 6, 12),
+        ("x", "k", "v", "", "", "m"),
+        domain="com.microsoft",
+    ),
+    Case("Attention", {"w": _real(10, 36), "b": _real(36)}, _HEADS, (2, 6, 10), domain="com.microsoft"),
+    Case(
+        "Attention",
+        {"w": _real(10, 30), "b": _real(30), "m": _real(2, 3, 6, 6)},
+        {"num_heads": 3, "qkv_hidden_sizes": [12, 12, 6], "unidirectional": 1},
+        (2, 6, 10),
+        ("x", "w", "b", "", "", "m"),
+        domain="com.microsoft",
+    ),
+    *(
+        Case(
+            "Resize",
+            {"sizes": _whole(2, 4, *sizes)},
+            {"mode": "cubic", "coordinate_transformation_mode": place, **more},
+            inputs=("x", "", "", "sizes"),
+        )
+        for place, sizes, more in (
+            ("half_pixel", (9, 5), {}),
+            ("align_corners", (3, 11), {"cubic_coeff_a": -0.5}),
+            ("pytorch_half_pixel", (1, 8), {}),
+            ("asymmetric", (8, 3), {"exclude_outside": 1}),
+        )
+    ),
+    Case("Resize", {"scales": np.float32([1, 1, 1.7, 0.6])}, {"mode": "cubic"}, inputs=("x", "", "scales")),
+    Case(
+        "Resize",
+        {"sizes": _whole(2, 4, 9, 5)},
+        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
+        inputs=("x", "", "", "sizes"),
+    ),
 ]
 
 
@@ -201,5 +254,22 @@ def test_a_constant_for_each_image_of_a_batch_is_joined_to_it() -> None:
     constants = {"first": np.array(0), "axes": _whole(0), "rest": _whole(1, 5)}
     model = made(nodes, constants, ("batch", 3, 5))
     images = _real(4, 3, 5)
+
+    assert torch.equal(computed(model, images), asked(model, images))
+
+
+def test_amounts_that_the_extents_of_the_image_decide_are_computed_with_it() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["extents"]),
+        helper.make_node("Mod", ["extents", "window"], ["rest"]),
+        helper.make_node("Sub", ["window", "rest"], ["missing"]),
+        helper.make_node("Mul", ["missing", "inner"], ["after"]),
+        helper.make_node("Concat", ["none", "after"], ["pads"], axis=0),
+        helper.make_node("Pad", ["x", "pads"], ["padded"]),
+        helper.make_node("Slice", ["padded", "after", "extents"], ["y"]),
+    ]
+    window = {"window": _whole(1, 2, 4, 4), "inner": _whole(0, 0, 1, 1), "none": _whole(0, 0, 0, 0)}
+    model = made(nodes, window, ("batch", 2, 6, 7))
+    images = _real(3, 2, 6, 7)
 
     assert torch.equal(computed(model, images), asked(model, images))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from linear_pair import image_set, margin_model, near_images, pair_of
+from linear_pair import image_set, linear_model, margin_model, near_images, pair_of
 
 from edgerift.errors import ImagesWarning, InputError, RecipeError
 from edgerift.evade import Judgement, Pair, judge, search
@@ -127,11 +127,37 @@ def test_what_cannot_be_judged_is_refused_in_one_line(changes: dict[str, object]
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"epsilon": 8 / 255}, "did you mean 8"), ({"goal": "top1"}, "goal"), ({"epsilon": 300}, "255")],
+    [
+        ({"epsilon": 8 / 255}, "did you mean 8"),
+        ({"goal": "top1"}, "goal"),
+        ({"epsilon": 300}, "255"),
+        ({"target": 2}, "target class 2 does not exist; allowed: 0 to 1"),
+        ({"target": -1}, "target"),
+        ({"target": 0, "goal": "top5"}, "goal 'top5' does not go with a target class"),
+    ],
 )
 def test_settings_that_are_not_allowed_are_refused_as_those_of_an_attack(changes: dict, told: str) -> None:
     with pytest.raises(RecipeError, match=told):
         judge(PAIR, worst(4), ONES, clean=CLEAN, **changes)
+
+
+def test_with_a_target_class_only_its_answers_evade() -> None:
+    images = near_images(60, 2, seed=2, spread=60)
+    first, last = images[:, 0].flatten(1).long().sum(1), images[:, 2].flatten(1).long().sum(1)
+    weight, bias = torch.zeros(3, 12, dtype=torch.int64), torch.zeros(3)
+    weight[0, :4] = weight[2, 8:] = 1
+    bias[0], bias[2] = 0.5 - int(first.median()), 0.25 - int(last.median())
+    pair, _ = pair_of(linear_model(torch.zeros(3, 12), torch.tensor([0, 1.0, 0])), linear_model(weight, bias))
+    build = torch.stack([first + bias[0], torch.zeros(60), last + bias[2]], 1).argmax(1)
+    ones = torch.ones(60, dtype=torch.int64)
+    assert sorted(set(build.tolist())) == [0, 1, 2]
+
+    assert torch.equal(judge(pair, images, ones).evasive, build != 1)
+    for target in (0, 1, 2):
+        found = judge(pair, images, ones, target=target)
+        assert torch.equal(found.evasive, (build == target) & (build != 1))
+        assert (found.target, found.rate.trials) == (target, 60)
+        assert found.fooled_rate.successes == int((build != 1).sum())
 
 
 def test_a_frame_has_one_row_for_each_image() -> None:

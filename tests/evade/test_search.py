@@ -188,6 +188,15 @@ VARIED = [
 ]
 
 
+@pytest.mark.parametrize(("size", "given", "most"), [(8, None, 24), (128, None, 16), (128, 20, 20)])
+def test_few_large_images_are_searched_at_once(size: int, given: int | None, most: int) -> None:
+    weight, seen = torch.zeros(3 * size * size), list[int]()
+    pair, steering = pair_of(margin_model(weight, 0.5), margin_model(weight, 0.5))
+    steering.adapted[0].register_forward_pre_hook(lambda _, images: seen.append(len(images[0])))
+    search(pair, image_set(near_images(24, size, seed=1)), "pgd", steering=steering, steps=1, batch_size=given)
+    assert max(seen) == most
+
+
 @pytest.mark.parametrize("attack", VARIED, ids=lambda attack: f"{attack.objective.type} {attack.rule}")
 def test_neither_batch_size_nor_order_changes_what_is_found(attack: Attack) -> None:
     images = near_images(40, 2, seed=4)

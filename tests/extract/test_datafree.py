@@ -177,6 +177,11 @@ class TestRandomness:
         found = steal(name, oracle, points=2, observe=observe)
         assert seen == [(False, True), (False, True)]
         assert [point.measured for point in found.curve] == [Measured(error=0.5, disagreement=0.25, divergence=1.0)] * 2
+        frame = found.frame()
+        assert frame.queries.tolist() == [point.queries for point in found.curve]
+        assert frame.clone_loss.tolist() == [point.clone_loss for point in found.curve]
+        assert frame[["error", "disagreement", "divergence"]].to_numpy().tolist() == [[0.5, 0.25, 1.0]] * 2
+        assert whole(name).frame()[["error", "disagreement", "divergence"]].isna().all(axis=None)
         bare = tuple(point.replace(measured=None) for point in found.curve)
         require_same(found._replace(curve=bare), whole(name))
 

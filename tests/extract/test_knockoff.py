@@ -359,3 +359,15 @@ def test_what_a_thief_cannot_do() -> None:
     with pytest.raises(BudgetError):
         knockoff(oracle, QUERIES, student(), seed=1)
     assert len(victim.asked) == 3
+
+
+def test_a_frame_has_one_row_for_each_epoch() -> None:
+    frame = steal(measured_on=measured_on()).frame()
+    clone = steal(measured_on=measured_on())
+    best = clone.best_epoch()
+    assert list(frame.columns) == ["epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate"]
+    assert frame.epoch.tolist() == [1, 2]
+    assert frame.train_loss.tolist() == [epoch.train_loss for epoch in clone.history.epochs]
+    assert best is not None
+    assert frame.set_index("epoch").validation_accuracy[best[0]] == best[1] == frame.validation_accuracy.max()
+    assert steal().frame().validation_accuracy.isna().all()

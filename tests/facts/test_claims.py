@@ -187,6 +187,58 @@ def theft(target, students=(), data="svhn", seed=0, **errors):
     return facts
 
 
+def over_alpha(seed, **owner_errors):
+    place = {"data": "svhn", "original": "ResNet", "seed": seed, "target": "mobile"}
+    point = {**place, "victim": "divqat", "labels": "soft", "student": "resnet8"}
+    facts = [Fact(of.NOISE, 0.08, **place, victim="qat"), Fact(of.CHANCE, 0.9, **place, victim="qat")]
+    for alpha, error in zip((0.25, 0.5, 1.0), owner_errors.values(), strict=True):
+        facts += [
+            Fact(of.ALPHA_DEFENDER, error, low=error - 0.01, high=error + 0.01, **point, at=alpha),
+            Fact(of.ALPHA_ERROR, alpha, **point, at=alpha),
+            Fact(of.ALPHA_KL, alpha, **point, at=alpha),
+        ]
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("errors", "value", "verdict", "left_out"),
+    [
+        ((0.1, 0.2, 0.3), 75, "held", ""),
+        ((0.1, 0.2, 0.97), 25, "held", "divqat at alpha 1 on svhn (error 97.0 %; guessing 90.0 %)"),
+        # Its interval reaches 90 %.
+        ((0.1, 0.2, 0.895), 25, "held", "divqat at alpha 1 on svhn (error 89.5 %; guessing 90.0 %)"),
+        ((0.1, 0.2, 0.885), 75, "held", ""),
+        ((0.97, 0.2, 0.1), 50, "held", "divqat at alpha 0.25 on svhn (error 97.0 %; guessing 90.0 %)"),
+        ((0.1, 0.97, 0.1), 75, "held", ""),
+        (
+            (0.1, 0.95, 0.97), None, "no verdict: the victim has collapsed",
+            "divqat at alpha 0.5 on svhn (error 95.0 %; guessing 90.0 %); "
+            "divqat at alpha 1 on svhn (error 97.0 %; guessing 90.0 %)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_that_guesses_is_no_evidence(errors, value, verdict, left_out):
+    cells = [over_alpha(seed, a=errors[0], b=errors[1], c=errors[2]) for seed in range(3)]
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    assert claim.verdict == verdict
+    assert claim.together is None if value is None else claim.together.difference.value == pytest.approx(value)
+    assert claim.note == (f"Left out, at or under guessing: {left_out}." if left_out else "")
+    assert claim.collapsed == bool(left_out)
+
+
+def test_whatever_is_measured_of_a_collapsed_victim_or_build_is_left_out():
+    thefts = [theft("mobile", seed=seed, qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.5)) for seed in (0, 1)]
+    thefts.append(theft("mobile", seed=2, qat=(0.1, 0.3, 0.4), divqat=(0.85, 0.9, 0.9)))
+    found = {claim.name: claim for claim in claims(result("divqat", thefts))}
+    assert found["divqat-soft"].together.difference.values == pytest.approx((20, 20))
+    assert "divqat on svhn (error 85.0 %; guessing 90.0 %)" in found["divqat-soft"].note
+    chance = Fact(of.ORIGINAL_CHANCE, 0.9, data="cifar10", original="ResNet", seed=0, victim="original")
+    cell = [*pair(0, "qat", build=0.19, attacks={"diva": 0.4, "pgd": 0.1}), chance]
+    judged = {claim.name: claim for claim in claims(result("diva", [cell]))}
+    assert judged["diva-over-pgd-qat"].verdict == "no verdict: the victim has collapsed"
+    assert judged["diva-over-pgd-ptq"].verdict == "not measured"
+
+
 def student(victim, name, error, disagreement, labels="soft"):
     return victim, name, error, disagreement, labels
 

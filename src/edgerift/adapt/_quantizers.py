@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from torch import fx
 
-from edgerift.adapt._reductions import annotate_functions, annotate_reductions
+from edgerift.adapt._reductions import annotate_functions, annotate_means, annotate_reductions
 from edgerift.deploy import Target, operator_name, quiet
 from edgerift.errors import EdgeriftError, MissingRuntimeError, QuantizationError, first_line
 
@@ -105,6 +105,7 @@ def _with_reductions(base: Any, grid: Any, *, pointwise: bool) -> Any:
         def annotate(self, model: fx.GraphModule) -> fx.GraphModule:
             annotate_reductions(model, grid)  # Before the quantizer, which leaves alone what has an annotation.
             annotated: fx.GraphModule = base.annotate(model)
+            annotate_means(annotated, grid)
             if pointwise:
                 annotate_functions(annotated, grid)
             return annotated

@@ -70,10 +70,23 @@ def annotate_functions(model: fx.GraphModule, grid: Any) -> None:
                 _annotate(node, {source: grid})
 
 
-def _annotate(node: fx.Node, inputs: dict[fx.Node, Any]) -> None:
+def annotate_means(model: fx.GraphModule, grid: Any) -> None:
+    """Put on grids what a mean over height and width reads, and its result, where what it reads is still in float."""
+    from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
+
+    for node in model.graph.nodes:
+        if node.target is not _ATEN.adaptive_avg_pool2d.default or Q_ANNOTATION_KEY in node.meta:
+            continue
+        source: Any = node.args[0]
+        annotation = source.meta.get(Q_ANNOTATION_KEY)
+        if source.target in FUNCTIONS or (annotation is not None and annotation.output_qspec is None):
+            _annotate(node, {source: grid}, grid)
+
+
+def _annotate(node: fx.Node, inputs: dict[fx.Node, Any], output: Any = None) -> None:
     from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY, QuantizationAnnotation
 
-    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)
+    node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(input_qspec_map=inputs, output_qspec=output, _annotated=True)
 
 
 def _is_square(node: fx.Node) -> bool:

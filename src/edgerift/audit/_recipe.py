@@ -53,7 +53,7 @@ class AuditRecipe(Recipe):
     draw: Seed = 0
     control: FinetuneRecipe | None = None
     classes: tuple[ClassNumber, ...] = ()
-    batch_size: BatchSize = Field(default=64, exclude=True)
+    batch_size: BatchSize | None = Field(default=None, exclude=True)
     pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
     @model_validator(mode="after")

@@ -91,7 +91,7 @@ def curve(
     *,
     steps: int = 20,
     steering: Steering | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: Progress = silent,
     **changes: Any,
 ) -> Curve:

@@ -18,8 +18,9 @@ from edgerift.evade._evasion import Dropped
 from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import finite, guard_of, is_evasive
 from edgerift.evade._pair import Victim
-from edgerift.evade._search import eligible
+from edgerift.evade._search import eligible, require_target
 from edgerift.evade._whole_levels import require_box, whole_levels
+from edgerift.evade.objectives._diva import TargetedDiva
 from edgerift.measure import Rate, data_frame, images_of, l2_distance, linf_distance
 from edgerift.specification import Guard
 
@@ -43,6 +44,7 @@ class Judgement:
       batch alone, but not from the file.
     - `moved` float64 `[N]`: how many grey levels the rounding to whole ones moved a pixel at most; 0 for images that
       were on them but for the precision of their type.
+    - `target`: the class that the build has to answer, or None.
     - `guard`: that of the build, by which an image that it does not answer is not evasive; None without one.
     """
 
@@ -58,6 +60,7 @@ class Judgement:
     evasive: Tensor
     void: Tensor
     moved: Tensor
+    target: int | None = None
     guard: Guard | None = None
 
     def __len__(self) -> int:
@@ -122,6 +125,7 @@ def judge(
     clean: Tensor | NDArray[Any] | None = None,
     epsilon: int | None = None,
     goal: Literal["wrong", "top5"] = "wrong",
+    target: int | None = None,
 ) -> Judgement:
     """Judge images that any tool made by the original and the build, as a search judges its own.
 
@@ -129,13 +133,14 @@ def judge(
     are rounded to whole grey levels; a warning says by how much where that is more than the precision of their type.
     `labels` are integers `[N]`. Each success is written as a PNG file, read back and judged again, alone. With the
     `clean` images only those count that both models label correctly before the attack, and distances are known;
-    `epsilon`, in whole grey levels, is then checked. `goal` is that of :class:`Attack`.
+    `epsilon`, in whole grey levels, is then checked. `goal` is that of :class:`Attack`; with a `target` class only
+    what the build answers so evades, and images of that class never do.
 
     Raises :class:`~edgerift.errors.InputError` for images of another type, shape or range, for labels that are not
-    integers within the classes, and for images beyond `epsilon`; :class:`~edgerift.errors.ModelError` for scores that
-    are not finite.
+    integers within the classes, and for images beyond `epsilon`; :class:`~edgerift.errors.RecipeError` for a goal,
+    epsilon or target that does not exist; :class:`~edgerift.errors.ModelError` for scores that are not finite.
     """
-    attack = Attack(goal=goal) if epsilon is None else Attack(goal=goal, epsilon=epsilon)
+    attack = _attack(goal, epsilon, target)
     judged, moved = whole_levels(images_of(images), _IMAGES)
     truth = _labels(labels, len(judged))
     before = None if clean is None else _clean(clean, judged)
@@ -144,6 +149,7 @@ def judge(
     if epsilon is not None and before is not None:
         require_box(judged, before, epsilon, _IMAGES)
     original, build = _asked(victim, judged, truth)
+    require_target(attack, original.shape[1])
     allowed, dropped = torch.ones(len(truth), dtype=torch.bool), Dropped()
     if before is not None:
         chosen = eligible(*_asked(victim, before, truth), truth)
@@ -155,10 +161,17 @@ def judge(
         original[row], build[row] = judged_from_png(victim, judged[row], truth[row])
     evasive = successes & is_evasive(original, build, truth, attack, guard)
     marks = (allowed, evasive, successes & ~evasive, moved)
-    found = Judgement(goal, epsilon, dropped, judged, truth, before, original, build, *marks, guard)
+    found = Judgement(goal, epsilon, dropped, judged, truth, before, original, build, *marks, target, guard)
     if found.off_grid:
         warnings.warn(_rounded(found), ImagesWarning, stacklevel=2)
     return found
+
+
+def _attack(goal: str, epsilon: int | None, target: int | None) -> Attack:
+    """Describe what has to be reached as an attack does."""
+    objective = None if target is None else TargetedDiva(target=target)
+    fields = {"goal": goal, "epsilon": epsilon, "objective": objective}
+    return Attack.model_validate({name: value for name, value in fields.items() if value is not None})
 
 
 def _rounded(found: Judgement) -> str:

@@ -157,7 +157,7 @@ class EvadeRecipe(Recipe):
     count: Count | None = None
     draw: Seed = 0
     name: str = Field(default="search", exclude=True)
-    batch_size: BatchSize = Field(default=64, exclude=True)
+    batch_size: BatchSize | None = Field(default=None, exclude=True)
     shard: Count | None = Field(default=None, exclude=True)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
 

@@ -24,7 +24,7 @@ from edgerift.evade._own_run import own_trace
 from edgerift.evade._pair import Fleet, Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.evade._square import square_trace
-from edgerift.images import ImageSet, to_float
+from edgerift.images import ImageSet, batch_of, to_float
 from edgerift.measure import predict_all
 from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
@@ -34,6 +34,8 @@ from edgerift.zoo import taking
 _REPEATED: Final = 4
 #: How many clean images tell how far a twin may be from its runtime.
 _SLACK_IMAGES: Final = 64
+#: How many images are searched at once.
+_BATCH: Final = 64
 
 
 @final
@@ -55,7 +57,7 @@ def search(
     objective: Objective | None = None,
     steering: Steering | None = None,
     eligible_only: bool = True,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: Progress = silent,
     **changes: Any,
 ) -> Evasion:
@@ -66,7 +68,7 @@ def search(
     the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
     on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a
     grey set have one channel, and so stay grey. A build with a guard is fooled only if it answers. A batch size changes
-    the speed, not the result.
+    speed and memory, not the result: by default 64, and on a CPU fewer of more than 64 x 64 pixels.
 
     Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
     :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
@@ -133,11 +135,11 @@ def search_selected(
     *,
     steering: Steering,
     objective: Objective | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: Progress = silent,
 ) -> Evasion:
     """Search the images of a selection; see :func:`search`."""
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise InputError(f"a batch size of {batch_size}; allowed: 1 or more")
     if objective is None:
         if isinstance(attack.objective, Custom):
@@ -145,8 +147,9 @@ def search_selected(
         objective = attack.objective
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     steering = steering.taking(image_set.shape).on_logits()
-    _require_target(attack, len(image_set.classes))
+    require_target(attack, len(image_set.classes))
     _require_guard(attack, victim)
+    batch_size = batch_size or _batch(image_set, steering)
 
     def told(done: int) -> None:
         progress("search", done, len(images))
@@ -198,6 +201,10 @@ class _Search(NamedTuple):
         for done in engine.run():
             told(done)
         return engine.trace
+
+
+def _batch(image_set: ImageSet, steering: Steering) -> int:
+    return batch_of(image_set.shape, _BATCH) if device_of(steering).type == "cpu" else _BATCH
 
 
 def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
@@ -264,6 +271,7 @@ def _require_guard(attack: Attack, victim: Victim) -> None:
         raise RecipeError("goal 'abstain' is for one build; attack the members of a fleet one by one")
 
 
-def _require_target(attack: Attack, classes: int) -> None:
+def require_target(attack: Attack, classes: int) -> None:
+    """Raise `RecipeError` for a target class beyond the classes."""
     if attack.target is not None and attack.target >= classes:
         raise RecipeError(f"target class {attack.target} does not exist; allowed: 0 to {classes - 1}")

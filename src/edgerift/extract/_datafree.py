@@ -17,11 +17,13 @@ from edgerift.extract._generator import Generator
 from edgerift.extract._oracle import Oracle
 from edgerift.extract._ranks import Ranks
 from edgerift.images import Size, extent, read_size
+from edgerift.measure import data_frame
 from edgerift.steps import Progress, silent
 from edgerift.train import choose_device, repeatable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from pandas import DataFrame
 
 
 _Module = TypeVar("_Module", bound=nn.Module)
@@ -37,6 +39,22 @@ class DataFreeClone(NamedTuple):
     model: Vote
     generator: Generator
     curve: tuple[CurvePoint, ...]
+
+    def frame(self) -> DataFrame:
+        """Return a pandas data frame with one row for each point of the curve.
+
+        Columns: `queries`, `clone_loss` and `zero_share`, as in :class:`CurvePoint`, and `error`, `disagreement` and
+        `divergence`, as in :class:`Measured`; NaN for what was not measured.
+        """
+        points = self.curve
+        measured = ("error", "disagreement", "divergence")
+        return data_frame(
+            {
+                "queries": [point.queries for point in points],
+                **{name: [getattr(point, name) for point in points] for name in ("clone_loss", "zero_share")},
+                **{name: [getattr(point.measured, name, None) for point in points] for name in measured},
+            }
+        )
 
 
 def data_free(

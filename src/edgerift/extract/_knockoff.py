@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 import torch
 from pydantic import Field
@@ -19,9 +19,13 @@ from edgerift.extract._inversion import learn_inversion
 from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
 from edgerift.images import Augmentation, ImageSet, Size
+from edgerift.measure import data_frame
 from edgerift.settings import Count, Seed, Settings, Times
 from edgerift.steps import Progress, silent
 from edgerift.train import History, TrainSettings, augment, run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 #: Answers that add up to less than 1 by more than this were cut.
 _TOLERANCE: Final = 1e-4
@@ -87,6 +91,17 @@ class Clone(NamedTuple):
             return None
         accuracy, number = max(known)
         return -number, accuracy
+
+    def frame(self) -> DataFrame:
+        """Return a pandas data frame with one row for each epoch of the clone's training.
+
+        Columns: `epoch`, from 1; `train_loss`, on the victim's answers; `validation_loss` and `validation_accuracy` on
+        the images that were measured on, NaN where there were none; and `learning_rate`.
+        """
+        names = ("train_loss", "validation_loss", "validation_accuracy", "learning_rate")
+        epochs = self.history.epochs
+        columns = {name: [getattr(epoch, name) for epoch in epochs] for name in names}
+        return data_frame({"epoch": range(1, len(epochs) + 1), **columns})
 
 
 def knockoff(

@@ -8,6 +8,8 @@ from edgerift.facts import readings as readings
 from edgerift.facts._claims import Claim as Claim
 from edgerift.facts._claims import Finding as Finding
 from edgerift.facts._claims import claims as claims
+from edgerift.facts._collapsed import Collapse as Collapse
+from edgerift.facts._collapsed import collapsed as collapsed
 from edgerift.facts._data_free import Theft as Theft
 from edgerift.facts._data_free import Thefts as Thefts
 from edgerift.facts._data_free import data_free_places as data_free_places

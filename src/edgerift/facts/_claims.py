@@ -9,13 +9,16 @@ from edgerift.facts import readings as of
 from edgerift.facts._claims_datafree import data_free_claims
 from edgerift.facts._claims_diva import EVASION, NETWORKS
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
+from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
 from edgerift.facts._stated import ClaimUnit, Stated
 from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
 from edgerift.study import StudyResult
 
-Verdict: TypeAlias = Literal["held", "did not hold", "no effect", "not resolved", "not measured"]
+Verdict: TypeAlias = Literal[
+    "held", "did not hold", "no effect", "not resolved", "not measured", "no verdict: the victim has collapsed"
+]
 
 #: Negligible differences, by unit.
 NEGLIGIBLE: Final[Mapping[ClaimUnit, float]] = {"points": 1.0, "percent": 1.0, "nats": 0.01, "l1": 0.01}
@@ -39,7 +42,8 @@ class Claim(Settings):
 
     A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
     other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
-    within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. A `note` states the
+    within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. Models at or under guessing
+    are left out; a claim with no other has no verdict, since its victim has `collapsed`. A `note` states the
     caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it is known to
     extract as much from it when blind: its verdict is no evidence about the defence.
     """
@@ -54,11 +58,14 @@ class Claim(Settings):
     findings: tuple[Finding, ...]
     note: str = ""
     blind: bool = False
+    collapsed: bool = False
 
     @property
     def verdict(self) -> Verdict:
         """The verdict over all places."""
-        return "not measured" if self.together is None else self.together.verdict
+        if self.together is None:
+            return "no verdict: the victim has collapsed" if self.collapsed else "not measured"
+        return self.together.verdict
 
     @property
     def held_in(self) -> int:
@@ -82,8 +89,9 @@ def claims(result: StudyResult | Facts) -> tuple[Claim, ...]:
 def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Claim]:
     """Judge claims whose figures are of places that differ in some fields."""
     cells = [(", ".join(fields[:-1]), own) for fields, own in found.where(source="measured").by(*place, "seed").items()]
+    dead = collapsed(found)
     for one in stated:
-        yield _claim(one, [(where, one.difference(own)) for where, own in cells])
+        yield _without(dead, one, cells)
 
 
 def _of_thefts(found: Facts) -> Iterator[Claim]:
@@ -91,15 +99,17 @@ def _of_thefts(found: Facts) -> Iterator[Claim]:
     assert found.study.theft is not None
     first = found.study.theft.targets[0]
     own = found.where(source="measured", attack="").by("data", "original", "target", "seed")
+    dead = collapsed(found)
     for stated in THEFT:
         cells = [
             (_place(found, data, original), cell)
             for (data, original, target, _), cell in own.items()
             if target == first or stated.every_target
         ]
-        claim = _claim(stated, [(place, stated.difference(cell)) for place, cell in cells])
-        compared = [(place, cell) for place, cell in cells if stated.difference(cell) is not None]
-        notes = ["" if stated.thief is None else thieves_words(compared, stated.thief)]
+        claim = _without(dead, stated, cells)
+        living = [(place, alive(cell, dead)) for place, cell in cells]
+        compared = [(place, cell) for place, cell in living if stated.difference(cell) is not None]
+        notes = [claim.note, "" if stated.thief is None else thieves_words(compared, stated.thief)]
         if stated.priced is not None:
             notes.append(prices_words([cell for _, cell in compared], stated.priced))
         yield claim.replace(note=" ".join(filter(None, notes)))
@@ -111,15 +121,25 @@ def _of_thefts_without_images(found: Facts) -> Iterator[Claim]:
         (_place(found, data, original), own)
         for (data, original, _), own in found.of(*of.DATA_FREE.readings).by("data", "original", "seed").items()
     ]
+    dead = collapsed(found)
     for theft in data_free_claims(found):
         own = [(place, cell) for place, cell in cells if cell.where(attack=theft.attack)]
-        claim = _claim(theft.stated, [(place, theft.stated.difference(cell)) for place, cell in own])
-        worth = theft.worth(own)
-        yield claim.replace(note=worth.note, blind=worth.blind)
+        claim = _without(dead, theft.stated, own)
+        worth = theft.worth([(place, alive(cell, dead)) for place, cell in own])
+        yield claim.replace(note=" ".join(filter(None, (claim.note, worth.note))), blind=worth.blind)
 
 
 def _place(found: Facts, data: str, original: str) -> str:
     return data if len(found.study.originals) == 1 else f"{data}, {original}"
+
+
+def _without(dead: Mapping[Model, Collapse], stated: Stated, cells: Sequence[tuple[str, Facts]]) -> Claim:
+    """Judge a claim by the models that do better than guessing."""
+    missed: dict[Model, Collapse] = {}
+    for _, cell in cells:
+        missed |= decisive(cell, dead, stated.difference)
+    claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells])
+    return claim.replace(note=collapsed_words(missed), collapsed=bool(missed))
 
 
 def _claim(stated: Stated, found: Iterable[tuple[str, float | None]]) -> Claim:

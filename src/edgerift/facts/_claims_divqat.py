@@ -16,6 +16,8 @@ from edgerift.harden import VARIANTS
 
 #: How the names of the light networks begin that the paper says err more.
 _LIGHT: Final = "mobilenet"
+#: What the claims about alpha compare.
+_OVER_ALPHA: Final = " at the greatest alpha minus that at the least, of those whose models do better than guessing"
 
 
 def _stolen(
@@ -210,7 +212,7 @@ THEFT: Final[tuple[Stated, ...]] = (
         "alpha-divergence",
         "A larger alpha moves the quantized model further from the original.",
         "figure 6, by eye",
-        "KL(quantized || original) at the greatest alpha minus that at the least",
+        f"KL(quantized || original){_OVER_ALPHA}",
         _rises(of.ALPHA_KL),
         unit="nats",
     ),
@@ -218,21 +220,21 @@ THEFT: Final[tuple[Stated, ...]] = (
         "alpha-error",
         "A larger alpha raises the attacker's error.",
         "figure 4, by eye",
-        "clone's error with soft labels at the greatest alpha minus that at the least",
+        f"clone's error with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_ERROR),
     ),
     Stated(
         "alpha-cost",
         "A larger alpha costs its owner accuracy as well: alpha is a trade-off.",
         "figure 4, by eye",
-        "defender's error at the greatest alpha minus that at the least",
+        f"defender's error{_OVER_ALPHA}",
         _rises(of.ALPHA_DEFENDER),
     ),
     Stated(
         "alpha-disagreement",
         "At a large alpha clone and victim disagree more often.",
         "figure 5, by eye",
-        "disagreement with soft labels at the greatest alpha minus that at the least",
+        f"disagreement with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_DISAGREEMENT),
     ),
     _stolen(

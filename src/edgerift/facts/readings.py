@@ -31,6 +31,7 @@ _COSINE: Final = (-1.0, 1.0)
 
 
 _ACCURACY: Final = Metric("accuracy", better="owner")
+_CHANCE: Final = Metric("error at chance")
 _ADVERSARY: Final = Metric("adversary's error", better="owner")
 _DEFENDER: Final = Metric("defender's error", better="attacker")
 _DISAGREEMENT: Final = Metric("disagreement", better="owner")
@@ -41,6 +42,7 @@ _SLOPES: Final = Metric("correlation of differences and slopes", "", "attacker",
 # Pairs of an original and an adapted model.
 ORIGINAL: Final[Part[PairReport]] = Part("original")
 ORIGINAL_ACCURACY: Final = ORIGINAL.measure(_ACCURACY, lambda one: one.original_accuracy, paper=[ITS_TABLES])
+ORIGINAL_CHANCE: Final = ORIGINAL.measure(_CHANCE, lambda one: 1 - 1 / len(one.classes), recorded=False)
 
 ADAPTED: Final[Part[PairReport]] = Part("adapted")
 ADAPTED_ACCURACY: Final = ADAPTED.measure(_ACCURACY, lambda one: one.build_accuracy, paper=[ITS_TABLES])
@@ -160,7 +162,7 @@ NOISE: Final = COMPARISON.measure(Metric("l1 of another seed", "l1"), lambda one
 NOISE_QUESTIONS: Final = COMPARISON.measure(
     Metric("l1 of another seed on the questions", "l1"), lambda one: one.noise.queries
 )
-CHANCE: Final = COMPARISON.measure(Metric("error at chance"), lambda one: 1 - 1 / len(one.data.classes), recorded=False)
+CHANCE: Final = COMPARISON.measure(_CHANCE, lambda one: 1 - 1 / len(one.data.classes), recorded=False)
 SPENT: Final = COMPARISON.measure(Metric("questions asked", "count"), lambda one: one.thief.spent, recorded=False)
 
 SEARCH: Final[Part[Search]] = Part("search")

@@ -155,7 +155,7 @@ def victim_part(
         shipped_bytes=bench.shipped_bytes(variant),
         verdict="",
     )
-    return part.replace(verdict=variant_verdict(part, plain))
+    return part.replace(verdict=variant_verdict(part, plain, len(bench.splits.test.classes)))
 
 
 def noise_part(victims: VariantMaker, bench: Bench) -> NoisePart:

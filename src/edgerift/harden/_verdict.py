@@ -20,14 +20,22 @@ Labels: TypeAlias = Literal["soft", "hard"]
 _LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
 
 
-def variant_verdict(part: VariantPart, plain: VariantPart | None) -> str:
+def variant_verdict(part: VariantPart, plain: VariantPart | None, classes: int) -> str:
     """State the cost and the benefit of a victim against the plain quantization-aware baseline.
 
+    There is no verdict where the error of either is not below that of guessing one of `classes` classes.
     Fisher's exact test treats the errors as if they were on different images, which is conservative; it does not
     account for the variance between training seeds.
     """
     if plain is None:
         return "The plain quantization-aware model, the baseline for the others."
+    guessing = 1 - 1 / classes
+    for name, one in (("victim", part), ("plain quantization-aware model", plain)):
+        if one.defender_error.high >= guessing:
+            return (
+                f"No verdict: the {name} has collapsed; its error of {100 * one.defender_error.value:.1f} % is not "
+                f"below that of guessing, {100 * guessing:.1f} %."
+            )
     clones = {name: _more(_gain(part, plain, name), "higher", "lower", "the same") for name in _LABELS}
     sides = [f"{more} with {name} labels ({_judged(part, plain, name)})" for name, more in clones.items()]
     return (

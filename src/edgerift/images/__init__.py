@@ -22,6 +22,7 @@ from edgerift.images._shape import ImageShape as ImageShape
 from edgerift.images._shape import ImageSize as ImageSize
 from edgerift.images._shape import ModelSize as ModelSize
 from edgerift.images._shape import Size as Size
+from edgerift.images._shape import batch_of as batch_of
 from edgerift.images._shape import extent as extent
 from edgerift.images._shape import in_channels as in_channels
 from edgerift.images._shape import read_size as read_size

@@ -14,6 +14,8 @@ Size: TypeAlias = int | tuple[int, int]
 """The size of images in pixels: the side of a square, or (height, width)."""
 
 _LARGEST: Final = 4096
+#: The pixels of images of which whole batches are computed at once.
+_USUAL: Final = 64 * 64
 _WRITTEN: Final = re.compile(r"([0-9]{1,9})(?:[x×]([0-9]{1,9}))?")
 
 
@@ -36,6 +38,17 @@ class ImageShape(NamedTuple):
     def size(self) -> Size:
         """The height where it is the width too, else (height, width)."""
         return self.height if self.height == self.width else (self.height, self.width)
+
+
+def batch_of(shape: ImageShape, most: int) -> int:
+    """How many images a network takes at once on a CPU: `most` up to 64 x 64 pixels, fewer of larger ones, at least 1.
+
+    What a network computes with them takes memory by the pixel.
+
+    >>> batch_of(ImageShape(3, 32, 32), 64), batch_of(ImageShape(3, 224, 224), 64)
+    (64, 5)
+    """
+    return max(1, min(most, most * _USUAL // (shape.height * shape.width)))
 
 
 def shape_of(images: Tensor) -> ImageShape:

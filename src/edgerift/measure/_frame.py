@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def data_frame(columns: Mapping[str, Tensor | Sequence[object]]) -> DataFrame:
-    """Make a pandas data frame of named columns `[N]`.
+    """Make a pandas data frame of named columns `[N]`; a number that is None becomes NaN.
 
     Raises :class:`~edgerift.errors.MissingRuntimeError` where pandas is not installed.
 
@@ -29,6 +30,10 @@ def data_frame(columns: Mapping[str, Tensor | Sequence[object]]) -> DataFrame:
         raise MissingRuntimeError(
             f"a data frame needs pandas, which cannot be imported ({error}); install pandas"
         ) from None
-    return pandas.DataFrame(
-        {name: column.cpu().numpy() if isinstance(column, Tensor) else column for name, column in columns.items()}
-    )
+    return pandas.DataFrame({name: _column(column) for name, column in columns.items()})
+
+
+def _column(values: Tensor | Sequence[object]) -> object:
+    if isinstance(values, Tensor):
+        return values.cpu().numpy()
+    return [math.nan if value is None else value for value in values]

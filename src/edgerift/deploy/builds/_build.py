@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.builds._digest import artefact_digest
+from edgerift.deploy.builds._digest import artefact_digest, read_artefact
 from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
 from edgerift.deploy.builds._guarded import read_guard, write_guard
 from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild, asked
@@ -135,12 +135,17 @@ def open_build(
 
 def _opened(runtime: str, path: Path) -> Engine:
     """Open an artefact, after a child process where its content is not known, and check that it did not change."""
-    digest = artefact_digest(runtime, path)
+    artefact = read_artefact(runtime, path)
+    digest = hashlib.sha256(artefact.content).hexdigest()
     if not has_survived(runtime, digest):
         require_survival(runtime, path)
         _require_same(runtime, path, digest)
-    opened = RUNTIMES[runtime].open(path)
-    _require_same(runtime, path, digest)
+    open_read = RUNTIMES[runtime].open_read
+    if open_read is not None:  # What was read is what was tried: it cannot change any more.
+        opened = open_read(path, artefact)
+    else:
+        opened = RUNTIMES[runtime].open(path)
+        _require_same(runtime, path, digest)
     note_survival(runtime, digest)
     return opened
 

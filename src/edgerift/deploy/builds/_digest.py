@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from edgerift.deploy.builds._runtime import RUNTIMES, Fingerprint
+from edgerift.deploy.builds._runtime import RUNTIMES, Artefact, Fingerprint
 from edgerift.errors import BuildError
 from edgerift.specification import Guard
 
@@ -35,8 +35,12 @@ def artefact_digest(runtime: str, path: Path) -> str:
 
 def whole_artefact(runtime: str, path: Path) -> bytes:
     """Read an artefact as one file: a model together with its external weights."""
-    found = RUNTIMES[runtime]
+    return read_artefact(runtime, path).content
+
+
+def read_artefact(runtime: str, path: Path) -> Artefact:
+    """Read an artefact, a model together with its external weights; errors are those of :func:`artefact_digest`."""
     try:
-        return found.whole(path) if found.files(path) else path.read_bytes()
+        return RUNTIMES[runtime].read(path)
     except OSError as error:
         raise BuildError(f"cannot read {path} ({error.strerror}); give the path of the file") from None

@@ -85,6 +85,18 @@ def _nothing_missing() -> str | None:
 
 
 @dataclass(frozen=True)
+class Artefact:
+    """What was read of an artefact: its files as one, and what its runtime has understood of them, if anything."""
+
+    content: bytes
+    parsed: Any = None
+
+
+def _one_file(path: Path) -> Artefact:
+    return Artefact(path.read_bytes())
+
+
+@dataclass(frozen=True)
 class Runtime:
     """The description of one runtime.
 
@@ -96,8 +108,8 @@ class Runtime:
     `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
     runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs code in it.
     `translate` makes a differentiable module that computes as the runtime does from an artefact alone: from its input
-    to one of its outputs, by default the first. `files` lists an artefact's external files, by names relative to its
-    folder, and `whole` reads it as one file; by default there are none.
+    to one of its outputs, by default the first. `read` reads an artefact, with the files beside it that it needs; by
+    default it is one file. `open_read` loads what was read, so that the file is not read again.
     """
 
     packages: tuple[str, ...]
@@ -112,8 +124,8 @@ class Runtime:
     runs_code: bool = False
     missing: Callable[[], str | None] = _nothing_missing
     translate: Callable[[Path, str | None], OnnxModule] | None = None
-    files: Callable[[Path], tuple[str, ...]] = lambda _: ()
-    whole: Callable[[Path], bytes] = Path.read_bytes
+    read: Callable[[Path], Artefact] = _one_file
+    open_read: Callable[[Path, Artefact], Engine] | None = None
 
 
 RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtimes")

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from edgerift.deploy.program._operators import DEQUANTIZE
 from edgerift.deploy.program._program import Program
-from edgerift.images import in_channels, shape_of, to_float
+from edgerift.images import batch_of, in_channels, shape_of, to_float
 from edgerift.zoo import channels_of
 
 
 def answers_of(model: torch.nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """Compute a module's raw answers to uint8 images, in batches and without gradients."""
+    """Compute a module's raw answers to uint8 images, in batches and without gradients; fewer at once if large."""
+    batch = batch_of(shape_of(images), batch)
     images = in_channels(images, channels_of(model, shape_of(images)))
     with torch.inference_mode():
         return torch.cat([model(to_float(part)) for part in images.split(batch)])

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgerift.facts import Facts, Pooled, Reading, pooled
 from edgerift.facts import readings as of
-from edgerift.report.figures._alpha_words import alpha_words, alphas_of, by_alpha, searches_of, shown_panels
-from edgerift.report.figures._panels import Panel, line_key, on_first_target, panel_figure, panel_label
+from edgerift.report.figures._alpha_words import (
+    alpha_words,
+    alphas_of,
+    by_alpha,
+    collapsed_alphas,
+    searches_of,
+    shown_panels,
+)
+from edgerift.report.figures._panels import Panel, absent, line_key, on_first_target, panel_figure, panel_label
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, seed_counts, theft_counts, whisker_key
 from edgerift.report.shared._plot_scales import decades, strengths
@@ -105,7 +112,8 @@ _JUMPS: Final = (
     "DivQAT over alpha",
     "Errors, disagreement and divergence at each alpha on the test images, as in the DivQAT paper's figures 4 to "
     "6, and each seed's search for the strongest alpha allowed, on the validation images. Crosses: the victim of "
-    "the tables, trained with the alpha chosen. Two points alone are not joined.",
+    "the tables, trained with the alpha chosen. Two points alone are not joined. A collapsed model does no better than "
+    "guessing: nothing measured of it is evidence.",
     place="theft",
     beside="alphas",
     whiskers=theft_counts,
@@ -126,6 +134,8 @@ def draw_alpha(found: Facts) -> Figure:
     for one, (panel, quantity) in zip(axes, order, strict=True):
         panel_label(one, f"{panel.title}: {quantity.title}", "alpha", quantity.unit, 2)
         _draw(one, panel, quantity, dict(zip(seeds, cycle(_STYLES), strict=False)))
+        for at in collapsed_alphas(found, panel):
+            absent(one, at, "model collapsed")
         jumps = _jumps(one, panel) if alone else []
         tried = [fact.over for fact in panel.facts.of(of.TRIAL_L1)]
         strengths(one, [*tried, *alphas_of(panel), *(fact.value for fact in panel.facts.of(of.CHOSEN)), *jumps])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgerift.facts import Facts, pooled
+from edgerift.facts import Facts, collapsed, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import Panel, on_first_target, panels
 from edgerift.report.shared._thieves import other_thieves, thief_title
@@ -15,7 +15,10 @@ def alpha_words(found: Facts) -> str:
     shown = shown_panels(found)
     alone = len({seed for panel in shown for seed in searches_of(panel)}) == 1
     for panel in shown:
-        told += [f"{panel.title}, alpha {at:g}: {_point(panel.facts.where(at=at))}" for at in alphas_of(panel)]
+        dead = collapsed_alphas(found, panel)
+        for at in alphas_of(panel):
+            collapse = ", collapsed" if at in dead else ""
+            told.append(f"{panel.title}, alpha {at:g}{collapse}: {_point(panel.facts.where(at=at))}")
         for seed, search in searches_of(panel).items():
             trials = by_alpha(search.of(*of.TRIAL.readings))
             tried = ", ".join(f"alpha {at:.4g} {_trial(own, alone=alone)}" for at, own in trials.items())
@@ -55,6 +58,12 @@ def shown_panels(found: Facts) -> list[Panel]:
 def alphas_of(panel: Panel) -> list[float]:
     """List the alphas that were measured."""
     return sorted(panel.facts.of(of.ALPHA_L1).distinct("at"))
+
+
+def collapsed_alphas(found: Facts, panel: Panel) -> list[float]:
+    """List the alphas at which the model of any seed does no better than guessing."""
+    dead = {alpha for data, original, *_, alpha in collapsed(found) if (data, original) == (panel.data, panel.original)}
+    return [at for at in alphas_of(panel) if at in dead]
 
 
 def searches_of(panel: Panel) -> dict[int, Facts]:

@@ -90,12 +90,10 @@ def shortened(text: str, most: int = _LONGEST) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def absent(axes: Axes, place: float) -> None:
+def absent(axes: Axes, place: float, why: str = "no result") -> None:
     """Write in a panel's middle, at a place of its axis, that nothing is known there."""
     across = axes.get_xaxis_transform()
-    axes.text(
-        place, 0.5, "no result", transform=across, rotation=90, ha="center", va="center", fontsize=8, color=SOFT_INK
-    )
+    axes.text(place, 0.5, why, transform=across, rotation=90, ha="center", va="center", fontsize=8, color=SOFT_INK)
 
 
 def line_key(text: str, colour: str = SOFT_INK, **options: Any) -> Any:

@@ -32,6 +32,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "no effect": "no effect: the interval lies within 1 percentage point, 1 percent, 0.01 nats or 0.01 of l1 of zero",
     "not resolved": "not resolved: the interval reaches to both sides, or there is none",
     "not measured": "not measured: a figure of it is missing",
+    "no verdict: the victim has collapsed": "the victim has collapsed: its error is not below that of guessing, so "
+    "that nothing measured of it is evidence",
     "blind": "blind: the attack saw nothing of the plain model either, and is not known to extract as much when "
     "blind; the verdict is no evidence about the defence",
 }

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.onnxruntime._build import compile_program, open_artefact
+from edgerift.deploy.runtimes.onnxruntime._build import (
+    OnnxRuntimeEngine,
+    compile_program,
+    open_artefact,
+    read_artefact,
+)
 from edgerift.deploy.runtimes.onnxruntime._optimised import translate
-from edgerift.deploy.twins.onnx._files import files_beside, whole_model
 
 RUNTIMES.register(
     "onnxruntime",
@@ -20,8 +24,8 @@ RUNTIMES.register(
         open=open_artefact,
         opening=Path(__file__).with_name("_opening.py"),
         translate=translate,
-        files=files_beside,
-        whole=whole_model,
+        read=read_artefact,
+        open_read=OnnxRuntimeEngine,
     ),
     rank=2,
 )

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy.builds._opened import LARGEST_BATCH
+from edgerift.deploy.builds._runtime import Artefact
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.onnxruntime._described import describe_model
 from edgerift.deploy.runtimes.onnxruntime._opening import open_session
 from edgerift.deploy.twins._onnx_graph import OPSET, runtime_graph
-from edgerift.deploy.twins.onnx._files import proto_of
+from edgerift.deploy.twins.onnx._files import UnreadableModelError, proto_of, read_model
 from edgerift.errors import BuildError, first_line
 from edgerift.steps import write_whole
 
@@ -38,6 +39,14 @@ def compile_program(program: Program, path: Path) -> None:
     write_whole(path, written)
 
 
+def read_artefact(path: Path) -> Artefact:
+    """Read and parse an `.onnx` together with the weights beside it; what is no model is read and fails on opening."""
+    try:
+        return Artefact(*read_model(path))
+    except UnreadableModelError:
+        return Artefact(path.read_bytes())
+
+
 def open_artefact(path: Path) -> OnnxRuntimeEngine:
     """Load an `.onnx`; raises :class:`~edgerift.errors.BuildError` when ONNX Runtime cannot."""
     return OnnxRuntimeEngine(path)
@@ -47,15 +56,17 @@ def open_artefact(path: Path) -> OnnxRuntimeEngine:
 class OnnxRuntimeEngine:
     """An `.onnx` in ONNX Runtime's CPU provider, with its default options."""
 
-    def __init__(self, path: Path) -> None:
-        """Load the model file."""
+    def __init__(self, path: Path, artefact: Artefact | None = None) -> None:
+        """Load the model file, or what was read of it."""
         self._path = path
         self.version = importlib.metadata.version("onnxruntime")
         try:
-            self._session = open_session(str(path), torch.get_num_threads())
+            model = str(path) if artefact is None else artefact.content
+            self._session = open_session(model, torch.get_num_threads())
         except Exception as error:
             raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
-        described = describe_model(proto_of(path), path.name)
+        parsed = None if artefact is None else artefact.parsed
+        described = describe_model(proto_of(path) if parsed is None else parsed, path.name)
         self.specification, self.extents = described.specification, described.extents
         # What quantizes dynamically answers an image by the others in its batch.
         self.largest = 1 if described.is_dynamic else LARGEST_BATCH

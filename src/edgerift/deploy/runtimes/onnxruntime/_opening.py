@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+#: A session's option: bytes are an ONNX model, whatever else they may look like, as a file of that suffix is.
+AS_ONNX: Final = ("session.load_model_format", "ONNX")
 
 
 def import_runtime() -> Any:
@@ -17,6 +20,7 @@ def open_session(model: bytes | str, threads: int) -> Any:
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry(*AS_ONNX)
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

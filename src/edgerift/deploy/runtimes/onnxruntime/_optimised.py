@@ -7,8 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edgerift.deploy.twins.onnx._files import files_beside, whole_model
-from edgerift.deploy.twins.onnx._module import OnnxModule, onnx_module
+from edgerift.deploy.runtimes.onnxruntime._opening import AS_ONNX
+from edgerift.deploy.twins.onnx._files import read_model
+from edgerift.deploy.twins.onnx._limits import require_moderate
+from edgerift.deploy.twins.onnx._module import OnnxModule, module_of
 from edgerift.errors import BuildError, first_line
 
 
@@ -24,14 +26,16 @@ def optimised(path: Path) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     # A graph that is saved after optimisation fits this machine alone: intended, but it would give a warning.
     options.log_severity_level = 3
+    options.add_session_config_entry("session.disable_prepacking", "1")  # It answers nothing.
+    options.add_session_config_entry(*AS_ONNX)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "optimised.onnx"
         options.optimized_model_filepath = str(written)
         try:
             # A model with weights in other files would be saved with references to them.
-            model = whole_model(path) if files_beside(path) else str(path)
-            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            return onnx.load(written)
+            content, _ = read_model(path)
+            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return onnx.load(written, load_external_data=False)
         except BuildError:
             raise
         except Exception as error:
@@ -50,4 +54,6 @@ def translate(path: Path, output: str | None = None) -> OnnxModule:
     Raises :class:`~edgerift.errors.BuildError` when ONNX Runtime cannot load the file, and
     :class:`~edgerift.errors.ModelError` for what has no translation.
     """
-    return onnx_module(optimised(path).SerializeToString(), output)
+    model = optimised(path)
+    require_moderate(model, str(path))
+    return module_of(model, output)

@@ -104,7 +104,9 @@ class Builder:
 
     def number(self, node: OnnxNode, index: int, default: float = 0.0) -> float:
         """Fetch an input that has to be one constant number, or the default where it is left out."""
-        value = self.constant(node, index, torch.tensor(default))
+        if not node.has(index):
+            return default
+        value = self.constant(node, index)
         if value.numel() != 1:
             raise UntranslatedError(f"{node} has {value.numel()} numbers as its input {index}; one has to be there")
         return float(value)

@@ -19,9 +19,12 @@ def weight_files(path: Path) -> tuple[str, ...]:
     Raises :class:`~edgerift.errors.BuildError` for a model that cannot be read, and for a file that is missing or lies
     outside the model's folder.
     """
+    return _files_of(proto_of(path), path)
+
+
+def _files_of(model: Any, path: Path) -> tuple[str, ...]:
     import onnx
 
-    model = proto_of(path)
     names = {
         entry.value
         for _, tensor in messages_of(model, ("TensorProto",))
@@ -40,22 +43,37 @@ def proto_of(path: Path) -> Any:
     Raises :class:`UnreadableModelError` where there is none, and :class:`~edgerift.errors.BuildError` where it asks for
     more memory than a classifier of images can need.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+    return _parsed(content, path)
+
+
+def _parsed(content: bytes, path: Path) -> Any:
     import onnx
 
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # The parser's own classes of error differ between versions.
         raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
     require_moderate(model, str(path))
     return model
 
 
-def files_beside(path: Path) -> tuple[str, ...]:
-    """Name the weight files of an artefact; none for a file that is not a model, which fails on opening."""
-    try:
-        return weight_files(path)
-    except UnreadableModelError:
-        return ()
+def read_model(path: Path) -> tuple[bytes, Any]:
+    """Read a model's file once: as one file, with the weights beside it inside, and as a `ModelProto`.
+
+    A file without weights beside it is given as it is. Raises `OSError` for one that cannot be read,
+    :class:`UnreadableModelError` for one that is no model, and :class:`~edgerift.errors.BuildError` where it asks for
+    too much, or its weights cannot be read or do not fit into one file (2 GB).
+    """
+    content = path.read_bytes()
+    model = _parsed(content, path)
+    if not _files_of(model, path):
+        return content, model
+    model = model_of(path)
+    return _as_one(model, path), model
 
 
 def whole_model(path: Path) -> bytes:
@@ -63,8 +81,12 @@ def whole_model(path: Path) -> bytes:
 
     Raises :class:`~edgerift.errors.BuildError` for what cannot be read or does not fit into one file (2 GB).
     """
+    return _as_one(model_of(path), path)
+
+
+def _as_one(model: Any, path: Path) -> bytes:
     try:
-        content: bytes = model_of(path).SerializeToString(deterministic=True)
+        content: bytes = model.SerializeToString(deterministic=True)
     except ValueError as error:
         raise BuildError(f"{path} and the weights beside it are no single model: {first_line(error)}") from None
     return content

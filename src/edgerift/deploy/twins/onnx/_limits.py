@@ -14,8 +14,8 @@ _MOST_OF_IMAGES: Final = 2**31
 #: The most nodes, and calls inside of calls, of a model.
 _MOST_NODES: Final = 1_000_000
 _DEEPEST: Final = 100
-#: What an inferred shape depends on is far smaller; weights are left out of the model that is inferred.
-_SMALL: Final = 1024
+#: The numbers of a constant; what an inferred shape depends on has far fewer, and weights are not needed for it.
+_FEW: Final = 256
 
 
 def require_moderate(model: Any, file: str) -> None:
@@ -131,7 +131,7 @@ def _without_weights(model: Any) -> Any:
     named = {value.name for value in model.graph.input}
     copy.graph.input.extend(model.graph.input)
     for tensor in model.graph.initializer:
-        if tensor.ByteSize() <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL:
+        if math.prod(tensor.dims) <= _FEW and tensor.data_location != onnx.TensorProto.EXTERNAL:
             copy.graph.initializer.append(tensor)
         elif tensor.name not in named:
             shape = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))

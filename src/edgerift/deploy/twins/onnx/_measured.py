@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+import itertools
+import math
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor
@@ -11,6 +13,30 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from edgerift.deploy.twins.onnx._limits import MOST_ELEMENTS
 from edgerift.errors import ModelError
+
+
+_ATEN: Final = torch.ops.aten
+#: Steps whose result has as many numbers as what they read, or fewer.
+_NO_LARGER: Final = frozenset(
+    {
+        _ATEN._local_scalar_dense,
+        _ATEN._to_copy,
+        _ATEN.alias,
+        _ATEN.any,
+        _ATEN.clone,
+        _ATEN.detach,
+        _ATEN.lift_fresh,
+        _ATEN.lift_fresh_copy,
+        _ATEN.permute,
+        _ATEN.select,
+        _ATEN.slice,
+        _ATEN.squeeze,
+        _ATEN.t,
+        _ATEN.transpose,
+        _ATEN.unsqueeze,
+        _ATEN.view,
+    }
+)
 
 
 class UntranslatedError(ModelError):
@@ -28,10 +54,21 @@ class Measured(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Refuse or compute one step."""
         kwargs = kwargs or {}
+        if func.overloadpacket in _NO_LARGER or _is_moderate(func, args, kwargs):
+            return func(*args, **kwargs)
         for made in tree_leaves(_shapes_of(func, args, kwargs)):
             if isinstance(made, Tensor) and made.numel() > MOST_ELEMENTS:
                 raise UntranslatedError(f"the model computes a constant of {made.numel():,} numbers")
         return func(*args, **kwargs)
+
+
+def _is_moderate(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Tell without computing a step that its result is not too large, where it takes its operands number by number."""
+    if torch.Tag.pointwise not in func.tags or kwargs or any(isinstance(argument, (list, tuple)) for argument in args):
+        return False
+    shapes = [argument.shape for argument in args if isinstance(argument, Tensor)]
+    extents = itertools.zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    return math.prod(map(max, extents)) <= MOST_ELEMENTS
 
 
 def _shapes_of(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from torch import Tensor, fx, nn
@@ -70,7 +70,12 @@ def onnx_module(model: Path | str | bytes, output: str | None = None) -> OnnxMod
     :class:`~edgerift.errors.ModelError` for an operator that has no translation, more than one input, or an output that
     does not exist.
     """
-    graph = read_graph(model_of(model))
+    return module_of(model_of(model), output)
+
+
+def module_of(model: Any, output: str | None = None) -> OnnxModule:
+    """Translate a `ModelProto` that was read, and whose sizes were looked at; see :func:`onnx_module`."""
+    graph = read_graph(model)
     named = {value.name: value for value in graph.outputs}
     chosen = output or next(iter(named), "")
     if chosen not in named:
@@ -88,8 +93,9 @@ def _translated(graph: OnnxGraph) -> Builder:
         raise UntranslatedError(f"the model has {len(graph.inputs)} inputs ({named}); models of one image are taken")
     builder = Builder(graph)
     builder.values[graph.inputs[0].name] = _entering(builder, graph.inputs[0])
-    for node in graph.nodes:
-        _append(builder, node)
+    with Measured():
+        for node in graph.nodes:
+            _append(builder, node)
     return builder
 
 
@@ -106,8 +112,7 @@ def _append(builder: Builder, node: OnnxNode) -> None:
     if node.operator not in OPERATORS:
         raise UntranslatedError(f"the operator {node} has no translation")
     try:
-        with Measured():
-            made = OPERATORS[node.operator](builder, node)
+        made = OPERATORS[node.operator](builder, node)
     except EdgeriftError:
         raise
     except Exception as error:  # What a damaged node lacks, and what PyTorch says of constants that make no sense.

@@ -116,25 +116,31 @@ def _slice(builder: Builder, node: OnnxNode) -> Value:
         starts, ends = node.ints("starts", ()), node.ints("ends", ())
         axes, steps = node.ints("axes", tuple(range(len(starts)))), (1,) * len(starts)
     else:
-        starts, ends = (_whole(builder.constant(node, index)) for index in (1, 2))
-        axes = _whole(builder.constant(node, 3, torch.arange(len(starts))))
-        steps = _whole(builder.constant(node, 4, torch.ones(len(starts))))
+        starts, ends = (builder.real(node, index) for index in (1, 2))
+        axes = _whole(builder.constant(node, 3)) if node.has(3) else None
+        steps = _whole(builder.constant(node, 4)) if node.has(4) else None
     return moved(builder, builder.value(node, 0), sliced, starts, ends, axes, steps)
 
 
-def _whole(tensor: Tensor) -> tuple[int, ...]:
-    return tuple(int(number) for number in tensor.flatten().tolist())
+def _whole(numbers: Tensor | Sequence[int]) -> tuple[int, ...]:
+    given = numbers.flatten().tolist() if isinstance(numbers, Tensor) else numbers
+    return tuple(int(number) for number in given)
 
 
 def sliced(
-    value: Tensor, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int], steps: Sequence[int]
+    value: Tensor,
+    starts: Tensor | Sequence[int],
+    ends: Tensor | Sequence[int],
+    axes: Sequence[int] | None,
+    steps: Sequence[int] | None,
 ) -> Tensor:
     """Cut a range out of some dimensions, as Python does; a negative step turns the order round."""
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+    first, last = _whole(starts), _whole(ends)
+    axes, steps = axes or range(len(first)), steps or (1,) * len(first)
+    for start, end, axis, step in zip(first, last, axes, steps, strict=True):
         extent = value.shape[axis]
         # Backwards past the first one means up to it; Python would count again from the end.
-        last = None if step < 0 and end < -extent else end
-        kept = range(extent)[start:last:step]
+        kept = range(extent)[start : None if step < 0 and end < -extent else end : step]
         whole = torch.tensor(list(kept), dtype=torch.long, device=value.device)
         value = value.narrow(axis, kept.start, len(kept)) if step == 1 and kept else value.index_select(axis, whole)
     return value
@@ -182,7 +188,7 @@ def _pad(builder: Builder, node: OnnxNode) -> Value:
     value, mode = builder.value(node, 0), str(node.attributes.get("mode", "constant"))
     if mode not in _MODES:
         raise UntranslatedError(f"{node} has the mode {mode}; {', '.join(_MODES)} are translated")
-    pads = _whole(builder.constant(node, 1)) if node.has(1) else node.ints("pads", ())
+    pads = builder.real(node, 1) if node.has(1) else node.ints("pads", ())
     axes = axes_of(builder, node, 3) if node.has(3) else None
     filled = builder.number(node, 2, float(node.attributes.get("value", 0.0)))
     if isinstance(value, Levels):
@@ -190,8 +196,11 @@ def _pad(builder: Builder, node: OnnxNode) -> Value:
     return moved(builder, value, pad, pads, axes, mode, filled)
 
 
-def pad(value: Tensor, pads: tuple[int, ...], axes: tuple[int, ...] | None, mode: str, filled: float) -> Tensor:
-    """Add values at the ends of dimensions: `pads` has all beginnings, then all ends."""
+def pad(
+    value: Tensor, amounts: Tensor | Sequence[int], axes: tuple[int, ...] | None, mode: str, filled: float
+) -> Tensor:
+    """Add values at the ends of dimensions: `amounts` has all beginnings, then all ends."""
+    pads = _whole(amounts)
     named = range(value.dim()) if axes is None else [axis % value.dim() for axis in axes]
     ends = {axis: (pads[index], pads[index + len(named)]) for index, axis in enumerate(named)}
     ordered = [amount for axis in reversed(range(value.dim())) for amount in ends.get(axis, (0, 0))]

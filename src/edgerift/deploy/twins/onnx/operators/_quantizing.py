@@ -22,7 +22,8 @@ def _quantize(builder: Builder, node: OnnxNode) -> Value:
     value, scale = builder.real(node, 0), builder.constant(node, 1)
     if isinstance(value, Tensor):
         return _quantized_constant(builder, node, value, scale)
-    return builder.on_grid(rounded(builder, value, _grid(builder, node)), _grid(builder, node))
+    grid = _grid(builder, node)
+    return builder.on_grid(rounded(builder, value, grid), grid)
 
 
 def _grid(builder: Builder, node: OnnxNode) -> Grid:
@@ -57,7 +58,7 @@ def _dequantize(builder: Builder, node: OnnxNode) -> Value:
     value, scale = builder.value(node, 0), builder.constant(node, 1)
     zero = builder.constant(node, 2, torch.tensor(0))
     if isinstance(value, Tensor):
-        return (value.float() - along(node, zero.float(), value)) * along(node, scale, value)
+        return levels_from(value, along(node, zero.float(), value)) * along(node, scale, value)
     if scale.numel() != 1 or zero.numel() != 1:
         raise UntranslatedError(f"{node} has a scale for each channel of what the image gives")
     result: Value = builder.call(torch.mul, builder.levels(node, 0, int(zero)), builder.scale(node, 1))
@@ -84,10 +85,20 @@ def levels_and_scale(builder: Builder, node: OnnxNode, value: int, scale: int, z
 
 def weight_levels(builder: Builder, node: OnnxNode, value: int, zero: int, axis: int) -> Tensor:
     """Fetch a constant weight as levels counted from its zero points, of which it has one or one for each channel."""
-    weight, points = builder.constant(node, value).float(), builder.constant(node, zero, torch.tensor(0.0)).float()
+    weight, points = builder.constant(node, value), builder.constant(node, zero, torch.tensor(0.0)).float()
     shape = [1] * weight.dim()
     shape[axis] = -1
-    return weight - (points.reshape(()) if points.numel() == 1 else points.reshape(shape))
+    return levels_from(weight, points.reshape(()) if points.numel() == 1 else points.reshape(shape))
+
+
+def levels_from(stored: Tensor, zero: Tensor) -> Tensor:
+    """Count stored integers from their zero points, which have the shape of the result: float32 whole numbers.
+
+    Large weights are copied once, into the order of memory in which layers read them.
+    """
+    order = torch.channels_last if stored.dim() == 4 else torch.contiguous_format
+    levels = stored.to(torch.float32, memory_format=order)
+    return levels - zero if zero.any() else levels
 
 
 def whole_or_none(value: Any) -> Levels | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ _ROUNDINGS: Final = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 def _resize(builder: Builder, node: OnnxNode) -> Value:
     if builder.source.opset < 11:
         return _resized(builder, node, ("asymmetric", "floor"), _numbers(builder, node, 1), ())
-    if any(node.attributes.get(name) for name in ("axes", "antialias", "exclude_outside")):
+    if any(node.attributes.get(name) for name in ("axes", "antialias")):
         raise UntranslatedError(f"{node} resizes chosen axes, or smooths what it makes smaller")
     if node.attributes.get("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise UntranslatedError(f"{node} keeps the aspect ratio")
@@ -48,25 +48,73 @@ def _resized(
     value, mode, (place, rounding) = builder.value(node, 0), str(node.attributes.get("mode", "nearest")), how
     if mode == "nearest" and place in _PLACES and rounding in _ROUNDINGS:
         return moved(builder, value, resize_nearest, place, rounding, scales, sizes)
-    if mode != "linear" or place not in _PLACES[:3]:
+    if mode not in ("linear", "cubic") or place not in _PLACES:
         raise UntranslatedError(f"{node} has the mode {mode}, {place}, {rounding}")
     if isinstance(value, Levels):
         raise UntranslatedError(f"{node} interpolates 8-bit integers")
-    result: Value = builder.call(resize_linear, value, place == "align_corners", scales, sizes)
-    return result
+    if mode == "linear" and place != "asymmetric":
+        result: Value = builder.call(resize_linear, value, place == "align_corners", scales, sizes)
+        return result
+    slope, inside = float(node.attributes.get("cubic_coeff_a", -0.75)), bool(node.attributes.get("exclude_outside", 0))
+    cubic: Value = builder.call(interpolate, value, place, slope if mode == "cubic" else None, inside, scales, sizes)
+    return cubic
 
 
 def resize_nearest(value: Tensor, place: str, rounding: str, scales: Sequence[float], sizes: Sequence[int]) -> Tensor:
     """Take the nearest number of each dimension behind the batch."""
+    for axis, positions in _resized_axes(value, place, scales, sizes):
+        nearest = _rounded(positions, rounding).clamp(0, value.shape[axis] - 1).long()
+        value = value.index_select(axis, nearest.to(value.device))
+    return value
+
+
+def interpolate(
+    value: Tensor, place: str, slope: float | None, inside: bool, scales: Sequence[float], sizes: Sequence[int]
+) -> Tensor:
+    """Interpolate along each dimension behind the batch, by cubics of a slope or, without one, by lines.
+
+    Numbers at the ends stand for those outside, or with `inside` the weights of those outside go to the others.
+    """
+    for axis, positions in _resized_axes(value, place, scales, sizes):
+        weights = _weights(positions, value.shape[axis], slope, inside).to(value)
+        value = (value.movedim(axis, -1) @ weights).movedim(-1, axis)
+    return value
+
+
+def _resized_axes(
+    value: Tensor, place: str, scales: Sequence[float], sizes: Sequence[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """Name each dimension that is resized, and where its numbers lie in the dimension that it was."""
     for axis in range(1, value.dim()):
         extent = value.shape[axis]
         made = sizes[axis] if sizes else int(np.float32(scales[axis]) * np.float32(extent))
-        if made == extent and (sizes or scales[axis] == 1):
-            continue
-        scale = made / extent if sizes else scales[axis]
-        positions = _rounded(_positions(extent, made, scale, place), rounding).clamp(0, extent - 1).long()
-        value = value.index_select(axis, positions.to(value.device))
-    return value
+        if made != extent or not (sizes or scales[axis] == 1):
+            yield axis, _positions(extent, made, made / extent if sizes else scales[axis], place)
+
+
+def _weights(positions: Tensor, extent: int, slope: float | None, inside: bool) -> Tensor:
+    """The weight of each number of a dimension for each of the resized one, `[extent, made]`."""
+    reach = (0, 1) if slope is None else (-1, 0, 1, 2)
+    positions = positions.clamp(0, extent - 1) if slope is None else positions
+    first, found = positions.floor(), torch.zeros(len(positions), extent)
+    for offset in reach:
+        place = first + offset
+        weight = _line(positions - place) if slope is None else _cubic((positions - place).abs(), slope)
+        if inside:
+            weight = weight * ((place >= 0) & (place < extent))
+        found.scatter_add_(1, place.clamp(0, extent - 1).long()[:, None], weight[:, None])
+    return (found / found.sum(1, keepdim=True) if inside else found).T
+
+
+def _line(distance: Tensor) -> Tensor:
+    return 1 - distance.abs()
+
+
+def _cubic(distance: Tensor, slope: float) -> Tensor:
+    """Keys' convolution kernel within two numbers of its centre."""
+    near = ((slope + 2) * distance - (slope + 3)) * distance * distance + 1
+    far = ((slope * distance - 5 * slope) * distance + 8 * slope) * distance - 4 * slope
+    return torch.where(distance <= 1, near, far)
 
 
 def _positions(extent: int, made: int, scale: float, place: str) -> Tensor:

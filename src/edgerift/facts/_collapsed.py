@@ -1,0 +1,89 @@
+"""Models that do no better than guessing: nothing that is measured of them supports a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+from edgerift.facts import readings as of
+from edgerift.facts._facts import Facts
+from edgerift.facts._metric import Fact
+from edgerift.facts._stated import Difference
+
+#: Data set, original, target, victim, seed, and the alpha of DivQAT models that were trained over a range of it.
+Model: TypeAlias = tuple[str, str, str, str, int | None, float | None]
+
+_ERRORS: Final = (of.DEFENDER_ERROR, of.ALPHA_DEFENDER, of.DATA_FREE_DEFENDER)
+_ACCURACIES: Final = (of.ORIGINAL_ACCURACY, of.ADAPTED_ACCURACY)
+_OVER_ALPHA: Final = frozenset(
+    reading for part in (of.ALPHA, of.ALPHA_THEFT, of.ALPHA_ANSWERS) for reading in part.readings
+)
+
+
+@final
+@dataclass(frozen=True)
+class Collapse:
+    """A model whose error reaches that of guessing: the error measured and that of guessing, in [0, 1]."""
+
+    error: float
+    guessing: float
+
+
+def collapsed(found: Facts) -> dict[Model, Collapse]:
+    """List the models whose error is not below that of guessing one class: its 95 % interval reaches it.
+
+    Guessing has an error of 1 - 1/K with K classes; of data whose classes are not known no model is listed.
+    """
+    guessing = {fact.data: fact.value for fact in found.of(of.CHANCE, of.ORIGINAL_CHANCE)}
+    dead: dict[Model, Collapse] = {}
+    for fact in found.of(*_ERRORS, *_ACCURACIES):
+        is_error = fact.reading in _ERRORS
+        error = fact.value if is_error else 1 - fact.value
+        end = fact.high if is_error else None if fact.low is None else 1 - fact.low
+        if fact.data in guessing and (error if end is None else end) >= guessing[fact.data]:
+            dead[model_of(fact)] = Collapse(error, guessing[fact.data])
+    return dead
+
+
+def model_of(fact: Fact) -> Model:
+    """Name the model of which something was measured."""
+    alpha = fact.over if fact.reading in _OVER_ALPHA else None
+    return fact.data, fact.original, fact.target, fact.victim, fact.seed, alpha
+
+
+def alive(found: Facts, dead: Mapping[Model, Collapse]) -> Facts:
+    """Leave out what was measured of collapsed models; the same facts where there is none."""
+    own = [fact for fact in found if model_of(fact) not in dead] if dead else found
+    return found if len(own) == len(found) else Facts(found.result, own)
+
+
+def decisive(found: Facts, dead: Mapping[Model, Collapse], difference: Difference) -> dict[Model, Collapse]:
+    """List the collapsed models without which a difference is another one, or none."""
+    own = {model: one for model, one in dead.items() if any(model_of(fact) == model for fact in found)}
+    value = difference(alive(found, own))
+    with_it = {model: difference(alive(found, _but(own, model))) for model in own}
+    return {model: own[model] for model, other in with_it.items() if other != value}
+
+
+def collapsed_words(dead: Mapping[Model, Collapse]) -> str:
+    """Say which models were left out, without regard to their seeds; empty without any.
+
+    >>> print(collapsed_words({("svhn", "resnet8", "mobile", "divqat", 0, 1.0): Collapse(0.979, 0.9)}))
+    Left out, at or under guessing: divqat at alpha 1 on svhn (error 97.9 %; guessing 90.0 %).
+    """
+    by_name: dict[str, list[Collapse]] = {}
+    for (data, _, _, victim, _, alpha), one in dead.items():
+        at = "" if alpha is None else f" at alpha {alpha:g}"
+        by_name.setdefault(f"{victim}{at} on {data}", []).append(one)
+    told = "; ".join(f"{name} ({_errors(own)})" for name, own in by_name.items())
+    return f"Left out, at or under guessing: {told}." if told else ""
+
+
+def _errors(dead: Sequence[Collapse]) -> str:
+    ends = dict.fromkeys(f"{100 * end(one.error for one in dead):.1f}" for end in (min, max))
+    return f"error {' to '.join(ends)} %; guessing {100 * dead[0].guessing:.1f} %"
+
+
+def _but(dead: Mapping[Model, Collapse], model: Model) -> dict[Model, Collapse]:
+    return {other: one for other, one in dead.items() if other != model}

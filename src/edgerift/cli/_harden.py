@@ -64,9 +64,9 @@ class HardenOptions(QuantizeOptions):
 class HardenCommand(Command):
     """Make builds that resist theft or evasion, and attack them.
 
-    Against theft it compares variants with plain quantization-aware training (QAT), and keeps the last one that was
-    trained with a defence. Against evasion it tries means from cheap to dear, alone and behind a guard, until a build
-    passes the policy. Writes DIR/harden.json, a report, original.safetensors, program.safetensors and model.*.
+    Against theft it compares variants with plain quantization-aware training (QAT). Against evasion it tries means from
+    cheap to dear, alone and behind a guard, until a build passes the policy. Writes DIR/harden.json, a report and the
+    models.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"

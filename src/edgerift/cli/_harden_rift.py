@@ -43,7 +43,7 @@ class RiftOptions(Settings):
     coverage: Annotated[
         float | None, Field(gt=0, le=1), Shown(default=f"{_COVERAGE:g}", details="A policy's own counts otherwise")
     ] = None
-    """least share of images that a guarded build answers"""
+    """least share of images that are answered"""
     means: Annotated[
         Words,
         tyro.conf.arg(metavar="NAME ..."),

@@ -50,8 +50,9 @@ class RiftRecipe(Recipe):
     `epsilon` has to be at most `evasive`, the coverage at least `coverage`, and the accuracy of what is answered at
     most `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each
     trial, by the attack `selecting`. With `surely` it is the lower confidence bound of the coverage that counts. The
-    chosen build and the undefended one are then attacked on the test images, at `epsilon` alone, by the attack
-    `judging`. Every training and every trial is a step of its own in the store.
+    chosen build is then attacked on the test images, at `epsilon` alone, by the attack `judging`, and the undefended
+    one by the attack `selecting`, which is enough for a lower bound. Every training and every trial is a step of its
+    own in the store.
     """
 
     type: Literal["harden-rift"] = "harden-rift"
@@ -98,8 +99,13 @@ class RiftRecipe(Recipe):
         program = means.program(original, self.images, self.target, self.settings, self.epsilon)
         return Made(original, program, BuildRecipe(program=program, runtime=self.runtime))
 
-    def trial(self, means: Means, made: Made, wanted: float | None, *, test: bool = False) -> TrialRecipe:
-        """Describe the attack on one of the means behind one guard, on validation or on test images."""
+    def trial(
+        self, means: Means, made: Made, wanted: float | None, *, test: bool = False, attack: str = ""
+    ) -> TrialRecipe:
+        """Describe the attack on one of the means behind one guard, on validation or on test images.
+
+        By default it is the attack that selects, or on test images the one that judges.
+        """
         guard = "no guard" if wanted is None else f"coverage {wanted:g}"
         return TrialRecipe(
             original=made.original,
@@ -108,7 +114,7 @@ class RiftRecipe(Recipe):
             images=self.images,
             coverage=wanted,
             epsilons=(self.epsilon,) if test else self.epsilons,
-            attack=self.judging if test else self.selecting,
+            attack=attack or (self.judging if test else self.selecting),
             steps=self.steps,
             split="test" if test else "validation",
             count=self.count,
@@ -138,8 +144,8 @@ class RiftRecipe(Recipe):
         chosen, nearest = chosen_of(tried, self.budget, reference), nearest_of(tried, self.budget, reference)
         shipped = chosen or nearest
         test = {
-            "undefended": self._judged(self.undefended, None, store, progress),
-            "hardened": self._judged(shipped.means, shipped.wanted, store, progress),
+            "undefended": self._judged(self.undefended, None, self.selecting, store, progress),
+            "hardened": self._judged(shipped.means, shipped.wanted, self.judging, store, progress),
         }
         document = RiftHardening.model_validate(
             {
@@ -183,8 +189,8 @@ class RiftRecipe(Recipe):
         trials = tuple(self.trial(means, made, wanted).open(store, progress) for wanted in coverages)
         return MeansPart(name=means.name, title=means.title, trials=trials)
 
-    def _judged(self, name: str, wanted: float | None, store: Store, progress: Progress) -> TrialPart:
+    def _judged(self, name: str, wanted: float | None, attack: str, store: Store, progress: Progress) -> TrialPart:
         means = MEANS[name]
         made = self.made(means)
         assert made is not None
-        return self.trial(means, made, wanted, test=True).open(store, progress)
+        return self.trial(means, made, wanted, test=True, attack=attack).open(store, progress)

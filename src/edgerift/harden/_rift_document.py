@@ -64,8 +64,9 @@ class RiftHardening(Settings):
     `epsilon`, `evasive`, `coverage` and `accuracy_drop` are the policy: the upper bound of the evasive rate at that
     epsilon, the least coverage, and the largest loss of accuracy against the build of the means `undefended` without a
     guard. All that is chosen is chosen on validation images, with the attack `selecting`; `test` has the undefended
-    build and the chosen one on the test images, under the attack `judging`. `chosen` is None where nothing passed;
-    `nearest` came nearest then, and is what is written. `audit` is the command that audits what a command wrote.
+    build under that attack too and the chosen one under the attack `judging`, both on the test images. `chosen` is None
+    where nothing passed; `nearest` came nearest then, and is what is written. `audit` is the command that audits what a
+    command wrote.
     """
 
     type: Literal["rift-hardening"] = "rift-hardening"

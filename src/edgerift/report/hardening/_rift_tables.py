@@ -33,8 +33,8 @@ def test_table(found: RiftHardening) -> StudyTable:
     ]
     headings = [Heading("Build"), *_headings(found.test["hardened"]), Heading("Forced to abstain (%)")]
     caption = (
-        f"On the test images, under the attack '{found.judging}'; the undefended build under '{found.selecting}', which "
-        "is a lower bound. Forced to abstain: images to which an attacker can "
+        f"On the test images, under the attack '{found.judging}'; the undefended build under '{found.selecting}', "
+        "which is a lower bound. Forced to abstain: images to which an attacker can "
         f"keep the build from answering, within {max(one.epsilon for one in found.test['hardened'].reach)} grey levels."
     )
     return made_table("test", "On the test images", caption, INTERVALS, headings, rows, place="theft", names=2)

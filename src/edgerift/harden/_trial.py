@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -12,7 +13,18 @@ from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, Program, opened_build
 from edgerift.errors import InputError
-from edgerift.evade import Attack, Evasion, GreyLevels, Pair, drawn, preset, search_selected, select
+from edgerift.evade import (
+    Attack,
+    GreyLevels,
+    Pair,
+    Selection,
+    Steering,
+    drawn,
+    eligible,
+    preset,
+    search_selected,
+    select,
+)
 from edgerift.harden._rift_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, interval, selective
@@ -77,34 +89,42 @@ class TrialRecipe(Recipe):
         return read_document(TrialPart, store.get(self, progress) / _TRIAL)
 
     def _measured(self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress) -> TrialPart:
-        answers = select(pair, images, eligible_only=False).build
-        coverage, accuracy = worth(answers, images.labels, guard)
-        reach = tuple(
-            ReachPart(epsilon=epsilon, evasive=interval(self._attacked(pair, images, attack, progress).rate))
-            for epsilon, attack in self._attacks().items()
-        )
-        abstained = None
-        if self.abstaining and guard is not None and guard.threshold > 0:
-            attack = preset("default", max(self.epsilons), self.steps).replace(goal="abstain")
-            abstained = interval(self._attacked(pair, images, attack, progress).rate)
-        return TrialPart(
-            wanted=self.coverage, guard=guard, coverage=coverage, accuracy=accuracy, reach=reach, abstained=abstained
-        )
-
-    def _attacks(self) -> dict[int, Attack]:
-        return {epsilon: preset(self.attack, epsilon, self.steps) for epsilon in self.epsilons}
-
-    def _attacked(self, pair: Pair, images: ImageSet, attack: Attack, progress: Progress) -> Evasion:
-        chosen = drawn(select(pair, images), self.count, self.draw)
+        whole = select(pair, images, eligible_only=False)
+        coverage, accuracy = worth(whole.build, images.labels, guard)
+        chosen = drawn(eligible(whole.original, whole.build, images.labels), self.count, self.draw)
         if len(chosen.index) == 0:
             raise InputError(
                 f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
             )
+        attacked = partial(self._attacked, pair, images, chosen, pair.white_box(), progress)
+        abstained = None
+        if self.abstaining and guard is not None and guard.threshold > 0:
+            abstained = attacked(preset("default", max(self.epsilons), self.steps).replace(goal="abstain"))
+        return TrialPart(
+            wanted=self.coverage,
+            guard=guard,
+            coverage=coverage,
+            accuracy=accuracy,
+            reach=tuple(
+                ReachPart(epsilon=epsilon, evasive=attacked(preset(self.attack, epsilon, self.steps)))
+                for epsilon in self.epsilons
+            ),
+            abstained=abstained,
+        )
 
+    def _attacked(
+        self,
+        pair: Pair,
+        images: ImageSet,
+        chosen: Selection,
+        steering: Steering,
+        progress: Progress,
+        attack: Attack,
+    ) -> Interval:
         def told(task: str, done: int, total: int, note: str = "") -> None:
             progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
 
-        return search_selected(pair, images, chosen, attack, steering=pair.white_box(), progress=told)
+        return interval(search_selected(pair, images, chosen, attack, steering=steering, progress=told).rate)
 
 
 def worth(answers: Tensor, labels: Tensor, guard: Guard | None) -> tuple[Interval, Interval]:

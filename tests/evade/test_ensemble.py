@@ -21,13 +21,14 @@ class Network(nn.Module):
     def __init__(self, seed: int, *, moved: float = 0.0, saturated: bool = False) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.first = torch.randn(48, 12, generator=generator)
-        self.second = torch.randn(12, 4, generator=generator)
-        self.first += moved * torch.randn(48, 12, generator=generator)
+        first, second, noise = (torch.randn(*size, generator=generator) for size in ((48, 12), (12, 4), (48, 12)))
+        self.register_buffer("first", first + moved * noise)
+        self.register_buffer("second", second)
         self.saturated = saturated
 
     def forward(self, images: Tensor) -> Tensor:
-        logits = ((images - 0.5).flatten(1) @ self.first).relu() @ self.second
+        # In double precision, so that what is computed beside an image hardly changes its logits.
+        logits = (((images.double() - 0.5).flatten(1) @ self.first.double()).relu() @ self.second.double()).float()
         return 0 * logits + logits.detach() if self.saturated else logits
 
 

@@ -114,7 +114,7 @@ class AuditCommand(Command):
     build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
     guard: Annotated[str | None, GUARD] = None
-    """abstain where the build's two best scores are close, and count an image as evasive only if it answers"""
+    """abstain where the build's two best scores are close; images are then evasive only if they are answered"""
     runtime: Annotated[
         RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),

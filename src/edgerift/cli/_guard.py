@@ -17,7 +17,7 @@ GUARD: Final = Shown(
     group="model",
     advanced=True,
     metavar="SHARE|FILE|none",
-    default="the one beside the build",
+    default="that of the build",
     details="A share such as 0.98 is that of the validation images to answer",
 )
 _ADVICE: Final = "give the share of images to answer such as 0.98, a .guard.json file, or none"

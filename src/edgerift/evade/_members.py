@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from edgerift.evade._attack import Attack
 from edgerift.evade.objectives._build_alone import CrossEntropy
 from edgerift.evade.objectives._diva import Diva
-from edgerift.evade.objectives._pair_margin import PairMargin
 
 
 def members(attack: Attack) -> Mapping[str, Attack]:
@@ -18,9 +17,7 @@ def members(attack: Attack) -> Mapping[str, Attack]:
     """
     common = Attack(epsilon=attack.epsilon, seed=attack.seed, goal=attack.goal)
     whole = float(max(attack.epsilon, 1))
-    steady = common.replace(
-        objective=PairMargin(), rule="balance", step=max(1.0, 5 * attack.epsilon / 21), schedule="linear"
-    )
+    steady = common.replace(rule="balance", step=max(1.0, 5 * attack.epsilon / 21), schedule="linear")
     listed = {
         "default": steady,
         "pgd": common.replace(objective=CrossEntropy()),

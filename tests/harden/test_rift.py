@@ -77,7 +77,7 @@ ENOUGH = ChoicePart(means="consistency", wanted=0.98)
         (
             (OPEN, PASSES.replace(accuracy=share(80, 98))),
             None,
-            "What passes loses more than 1 points of accuracy.",
+            "What passes loses more accuracy than the 1 % that is allowed.",
         ),
         ((OPEN,), None, "It passes up to epsilon 2."),
         ((made_trial(0.98, (20, 30, 40, 50)),), None, "It does not pass at any smaller epsilon either."),

@@ -101,7 +101,7 @@ def _obstacle(document: RiftHardening, nearest: TrialPart) -> str:
         title = document.means(lower.means).title
         return f"{title} would pass at a coverage of {_percent(found.coverage.value)}."
     if chosen_of(document.tried, looser._replace(accuracy_drop=1.0), reference) is not None:
-        return f"What passes loses more than {100 * document.accuracy_drop:g} points of accuracy."
+        return f"What passes loses more accuracy than the {_percent(document.accuracy_drop)} that is allowed."
     reached = nearest.at(document.epsilon)
     if reached.successes == 0:
         return f"No image evaded; {reached.trials} images are too few for a bound of {_percent(document.evasive)}."

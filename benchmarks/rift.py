@@ -1,4 +1,4 @@
-"""What closes the rift on a data set: means without and behind a guard, by epsilon, over seeds.
+"""What closes the gap on a data set: means without and behind a guard, by epsilon, over seeds.
 
     python benchmarks/rift.py --data cifar10 --data-root DIR --store STORE [--seeds 0 1 2] [--small] [--out FILE]
 

@@ -151,4 +151,4 @@ def test_the_command_that_closes_the_rift_follows_a_gate_that_fails_on_evasion(
     console.print(audit_text(audit, tmp_path))
     for text in (audit_summary(audit), console.export_text(), audit_html(audit, tmp_path).replace("&#39;", "'")):
         assert (command in text) is told
-    assert "Close the rift" not in audit_summary(audit.replace(made=MADE))
+    assert "Close the gap" not in audit_summary(audit.replace(made=MADE))

@@ -112,7 +112,7 @@ class Audit(Settings):
 
     @property
     def closing(self) -> str | None:
-        """The command that would close the rift, where too many images evade and a command is known."""
+        """The command that would close the gap, where too many images evade and a command is known."""
         opened = any(rule.rule.startswith("evasive") and not rule.holds for rule in self.gate)
         return self.made.closing if opened and self.made is not None else None
 

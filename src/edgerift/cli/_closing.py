@@ -1,4 +1,4 @@
-"""The command that would close the rift which an audit found, derived from how the audit was called."""
+"""The command that would close the gap which an audit found, derived from how the audit was called."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def closing_command(audit: AuditCommand, folder: Path) -> str:
 
 
 def _original(audit: AuditCommand) -> Path | None:
-    """Find the original that was audited; None where it was trained from the options."""
+    """Find the original that was audited; None if it was trained from the options."""
     if audit.original is not None or audit.adapted is None:
         return audit.original
     folder = audit.adapted if is_folder(audit.adapted) else audit.adapted.parent

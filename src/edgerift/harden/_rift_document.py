@@ -23,7 +23,7 @@ class TrialPart(Settings):
 
     `wanted` is the share of validation images that the guard was calibrated to answer; None without a guard.
     `coverage` is the share of the measured images that is answered and `accuracy` the accuracy on these. `abstained`
-    is the share of images that an attacker makes the build abstain from, at the largest epsilon; None where it was not
+    is the share of images that an attacker makes the build abstain from, at the largest epsilon; None if it was not
     measured.
     """
 

@@ -92,7 +92,7 @@ def _outcome(document: RiftHardening) -> str:
 
 
 def _obstacle(document: RiftHardening, nearest: TrialPart) -> str:
-    """Say what stands in the way: coverage, accuracy, too few images, or the rift itself."""
+    """Say what stands in the way: coverage, accuracy, too few images, or the gap itself."""
     reference = document.means(document.undefended).trial(None).accuracy.value
     looser = Budget(document.epsilon, document.evasive, 0.0, document.accuracy_drop)
     lower = chosen_of(document.tried, looser, reference)

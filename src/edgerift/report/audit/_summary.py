@@ -40,7 +40,7 @@ def audit_summary(audit: Audit) -> str:
     parts += [] if audit.theft is None else _thieves(audit.theft)
     parts += _checks(audit)
     parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
-    parts += [] if audit.closing is None else ["## Close the rift", f"```sh\n{audit.closing}\n```"]
+    parts += [] if audit.closing is None else ["## Close the gap", f"```sh\n{audit.closing}\n```"]
     return "\n\n".join([*parts, "The whole report is `report.html` in the audit's folder."]) + "\n"
 
 

@@ -46,7 +46,7 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
         if flag.level != "ok"
     ]
     where = [] if folder is None else [_where(audit, folder)]
-    closing = [] if audit.closing is None else [_command(f"Close the rift: {audit.closing}")]
+    closing = [] if audit.closing is None else [_command(f"Close the gap: {audit.closing}")]
     return Group(*parts, _gate(audit), *where, *closing, _verdict(audit))
 
 

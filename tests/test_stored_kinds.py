@@ -19,6 +19,7 @@ from edgerift.adapt import (
     TunedRecipe,
 )
 from edgerift.audit import AuditRecipe
+from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
@@ -106,6 +107,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "adapt": lambda table: table.adapt,
     "finetune": lambda table: FinetuneRecipe(original=table.given.original, images=table.images, settings=TRAIN),
     "build": lambda table: table.build,
+    "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
     "tuned-answers": lambda table: TunedAnswersRecipe(

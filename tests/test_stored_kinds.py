@@ -120,6 +120,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "adapt": lambda table: table.adapt,
     "finetune": lambda table: FinetuneRecipe(original=table.given.original, images=table.images, settings=TRAIN),
     "build": lambda table: table.build,
+    "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
     "tuned-answers": lambda table: TunedAnswersRecipe(

@@ -20,7 +20,7 @@ NOTHING = dict.fromkeys(Policy.model_fields)
 @pytest.fixture(scope="module")
 def recipe(audited):
     pair = audited.recipe.pair
-    guard = GuardRecipe(build=pair.build, images=audited.recipe.images, coverage=0.9)
+    guard = GuardRecipe(build=pair.build, images=audited.recipe.images, coverage=0.995)
     return audited.recipe.replace(pair=pair.replace(guard=guard))
 
 
@@ -37,7 +37,7 @@ def opened(recipe, audited):
 
 def test_the_guard_is_calibrated_on_validation_images(recipe, audited, opened):
     validation = open_splits(recipe.images).validation.images
-    assert opened.guard == Guard.calibrate(opened.build_scores(validation), 0.9)
+    assert opened.guard == Guard.calibrate(opened.build_scores(validation), 0.995)
     assert recipe.pair.known_guard(audited.store) == opened.guard
     assert audited.recipe.pair.known_guard(audited.store) is None
 

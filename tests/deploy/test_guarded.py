@@ -83,4 +83,4 @@ def test_a_given_build_carries_its_guard_into_the_store(shipped, tmp_path):
     bare = given_build(path)
     assert bare.digest() != given.digest()
     assert opened_build(bare, store, silent).guard is None
-    assert GivenBuild.model_validate_json(given.canonical_json()) == given.replace(path=Path())
+    assert GivenBuild.model_validate(json.loads(given.canonical_json())) == given.replace(path=Path())

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from edgerift.evade._attack import Attack
-from edgerift.measure import score_gap
 from edgerift.specification import Guard
 
 
@@ -42,10 +41,13 @@ class Aim:
             others = logits.scatter(1, rivals[:, None], -torch.inf).amax(1)
             wrong = torch.full_like(logits, -torch.inf).scatter(1, rivals[:, None], logits.gather(1, rivals[:, None]))
             return wrong.scatter(1, rows, (others + self.threshold)[:, None])
-        best = wrong.topk(2, 1).values
+        # Sorted and not topk, whose choice among equal scores depends on the batch.
+        first, second = wrong.sort(dim=1, descending=True, stable=True).values[:, :2].unbind(1)
+        runner_up = torch.maximum(own, second)
         if self.abstains:
-            return logits.scatter(1, rows, (best[:, 0] + score_gap(logits) - self.threshold)[:, None])
-        return logits.scatter(1, rows, (torch.maximum(own, best[:, 1]) + self.threshold)[:, None])
+            gap = torch.where(own >= first, own - first, first - runner_up)
+            return logits.scatter(1, rows, (first + gap - self.threshold)[:, None])
+        return logits.scatter(1, rows, (runner_up + self.threshold)[:, None])
 
 
 def is_fooled(build: Tensor, labels: Tensor, guard: Guard | None = None) -> Tensor:

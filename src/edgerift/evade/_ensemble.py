@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -42,7 +42,9 @@ def ensemble_found(
 
 def _begun(found: Evasion, attack: Attack) -> Evasion:
     """Make the union of nothing yet, with the first member's candidates."""
-    nothing = {name: torch.zeros_like(getattr(found, name)) for name in (*COUNTS, "evasive", "void", "fooled")}
+    nothing: dict[str, Any] = {
+        name: torch.zeros_like(getattr(found, name)) for name in (*COUNTS, "evasive", "void", "fooled")
+    }
     return replace(
         found,
         attack=attack,

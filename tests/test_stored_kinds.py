@@ -137,7 +137,6 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
         pair=table.given, images=table.images, attacks={"default": table.evade.attack}, main="default", count=8
     ),
     "harden": lambda table: table.harden,
-    "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "evasion-trial": lambda table: table.trial,
     "harden-rift": lambda table: RiftRecipe(
         original=table.given.original,

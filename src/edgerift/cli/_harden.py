@@ -116,8 +116,7 @@ class HardenCommand(Command):
             raise InputError(
                 "these options are for evasion; add --against evasion, or leave them out: " + self._unused()
             )
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
             hardening = recipe.open(store, progress)
@@ -131,12 +130,11 @@ class HardenCommand(Command):
     def _against_evasion(self) -> int:
         if self.variants or self.stealing != TheftOptions():
             raise InputError("--variants and the options of theft are not for --against evasion; leave them out")
-        folder = output_folder(self.out)
         given = Given(
             self.original, self.trust, self.runtime, self.data, self.training, self.hardening,
             self.hardening.accuracy_drop, self.rift,
         )  # fmt: skip
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             found = hardened(given, folder, self.data.open_store(), progress)
             write_rift(found, folder)
         show(found, rift_text(found, folder), self.as_json)

@@ -82,9 +82,13 @@ def adversarial_loss(attacker: Adversary, read: Read, label_smoothing: float) ->
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         moved = _moved(model, images, targets)
         shown = moved if attacker.objective == "cross-entropy" else images
-        logits = read(model(shown))
+        logits = read(model(shown), training=True)
         learned = F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
-        return learned if shown is moved else learned + attacker.weight * _divergence(read(model(moved)), logits)
+        return (
+            learned
+            if shown is moved
+            else learned + attacker.weight * _divergence(read(model(moved), training=True), logits)
+        )
 
     def _moved(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         with in_evaluation(model):

@@ -131,6 +131,11 @@ def _step(work: Work, batch: Batch, step: int) -> Tensor:
     work.optimizer.zero_grad(set_to_none=True)
     with work.autocast():
         value = work.loss(work.runner, batch.images, batch.targets)
+    if not value.requires_grad:
+        raise ModelError(
+            "the loss has no gradient: nothing could be trained; take no_grad(), inference_mode() and detach() out of "
+            "the model's forward"
+        )
     value.backward()
     work.optimizer.step()
     return value.detach()

@@ -86,9 +86,9 @@ def run(
     """Train a model in place and return the history of its epochs.
 
     `loss(model, images, targets)` answers a scalar for float images `[B, C, H, W]` in `[0, 1]`; without one it is the
-    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of a model that
-    answers probabilities are used, with a `ProbabilitiesWarning`; a given loss gets the model as it is. `targets` holds
-    a row for each training image that the loss gets in place of its label (posterior probabilities `[N, K]`, say).
+    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of answers that
+    are probabilities, in either mode, are used, with a `ProbabilitiesWarning`; a given loss gets the model. `targets`
+    holds a row for each training image that the loss gets in place of its label (posteriors `[N, K]`, say).
     `on_epoch(model, epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run
     does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
@@ -131,7 +131,7 @@ def _work(
 ) -> Work:
     _require_one_loss(loss, settings)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
-    runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+    runner, optimizer = _runner(model, settings), _optimizer(model, settings)
     return Work(model, runner, read, optimizer, loss or _own_loss(settings, read), data, held, settings, classes)
 
 
@@ -186,13 +186,14 @@ def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
     return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
 
 
-def _compiled(model: nn.Module) -> nn.Module:
-    compiled = torch.compile(model)
-    assert isinstance(compiled, nn.Module)
-    return compiled
+def _runner(model: nn.Module, settings: TrainSettings) -> nn.Module:
+    """Compile a model where the settings say so; what runs takes hooks, which a scripted module does not."""
+    runner = torch.compile(model) if settings.compile else model
+    assert isinstance(runner, nn.Module)
+    return nn.Sequential(runner) if isinstance(runner, torch.jit.ScriptModule) else runner
 
 
-def _unread(answers: Tensor) -> Tensor:
+def _unread(answers: Tensor, *, training: bool = False) -> Tensor:
     return answers
 
 
@@ -202,7 +203,7 @@ def _own_loss(settings: TrainSettings, read: Read) -> Loss:
         return adversarial_loss(attacker, read, settings.label_smoothing)
 
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(read(model(images)), targets, label_smoothing=settings.label_smoothing)
+        return F.cross_entropy(read(model(images), training=True), targets, label_smoothing=settings.label_smoothing)
 
     return loss
 

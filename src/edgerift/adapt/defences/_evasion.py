@@ -88,7 +88,11 @@ class AdversarialQat(TrainingDefence):
         if self.epsilon == 0:
             return F.cross_entropy(model(images).float(), labels, label_smoothing=label_smoothing)
         attacker = Adversary(epsilon=self.epsilon, step=self.epsilon / 4, steps=self.steps)
-        return adversarial_loss(attacker, Tensor.float, label_smoothing)(model, images, labels)
+        return adversarial_loss(attacker, _in_float32, label_smoothing)(model, images, labels)
+
+
+def _in_float32(logits: Tensor, *, training: bool = False) -> Tensor:
+    return logits.float()
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ class Means:
     """One way to make a build that is hard to evade; means are registered in the order of their cost.
 
     `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
-    the `training` defence, on the activation ranges of the calibration where they are `frozen`: an attacker gains from
-    ranges that follow the batches and so cut off what is rare. `adversary` names the adversary that the original is
-    trained with before, which changes what ships as the original too and takes one that edgerift trains.
+    the `training` defence, on the activation ranges of the calibration where they are `frozen` and else on ranges that
+    follow the batches. `adversary` names the adversary that the original is trained with before, which changes what
+    ships as the original too and takes one that edgerift trains.
     """
 
     name: str

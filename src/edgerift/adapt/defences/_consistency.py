@@ -22,8 +22,7 @@ class Consistency(TrainingDefence):
 
     The last `share` of each batch is shown with random signs of `noise` grey levels added, so that the two models agree
     around the images too, where an attacker looks. The `distance` is KL(L || Q), or the mean smooth l1 distance of the
-    logits, which spends itself on images that no attacker can move to a boundary. At weight 0 it is plain training,
-    without noise.
+    logits. At weight 0 it is plain training, without noise.
     """
 
     type: Literal["consistency"] = "consistency"

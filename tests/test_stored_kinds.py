@@ -19,11 +19,12 @@ from edgerift.adapt import (
     TunedRecipe,
 )
 from edgerift.audit import AuditRecipe
+from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe
+from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RiftRecipe, TrialRecipe, TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
@@ -94,6 +95,19 @@ class Table:
         return ExtractRecipe(victim=self.given.build, images=self.images, queries=queries, budget=32, attack=THIEF)
 
     @property
+    def trial(self) -> TrialRecipe:
+        return TrialRecipe(
+            original=self.given.original,
+            program=self.adapt,
+            build=self.build,
+            images=self.images,
+            coverage=0.9,
+            epsilons=(2,),
+            steps=2,
+            count=8,
+        )
+
+    @property
     def pair(self) -> PairSettings:
         return PairSettings(original=self.given.original, program=self.adapt, build=self.build)
 
@@ -106,6 +120,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "adapt": lambda table: table.adapt,
     "finetune": lambda table: FinetuneRecipe(original=table.given.original, images=table.images, settings=TRAIN),
     "build": lambda table: table.build,
+    "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
     "tuned-answers": lambda table: TunedAnswersRecipe(
@@ -122,6 +137,19 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
         pair=table.given, images=table.images, attacks={"default": table.evade.attack}, main="default", count=8
     ),
     "harden": lambda table: table.harden,
+    "evasion-trial": lambda table: table.trial,
+    "harden-rift": lambda table: RiftRecipe(
+        original=table.given.original,
+        images=table.images,
+        target="server",
+        runtime="onnxruntime",
+        settings=QAT,
+        means=("ptq",),
+        epsilon=2,
+        judging="default",
+        steps=2,
+        count=8,
+    ),
     "data-free-harden": lambda table: DataFreeHardenRecipe(
         victims=table.harden.victims, attacks=(DFME,), rows=("qat",), budget=2 * DFME.queries, points=1
     ),

@@ -92,6 +92,10 @@ class ModelWarning(EdgeriftWarning):
     """A model's file can be read in more than one way, or holds its weights in another form."""
 
 
+class TrainingWarning(EdgeriftWarning):
+    """A training ended in a state that its figures do not show."""
+
+
 class ImagesWarning(EdgeriftWarning):
     """Images can be read in more than one way, or have unexpected content."""
 

@@ -17,9 +17,10 @@ def test_diva_2022_is_the_papers_setting() -> None:
 def test_presets_are_for_their_epsilon_and_make_the_calls_they_say(epsilon: int) -> None:
     known = presets(epsilon)
     assert {attack.epsilon for attack in known.values()} == {epsilon}
-    one_step = {"fgsm", "r-fgsm"}
+    one_step, others = {"fgsm", "r-fgsm"}, {"square": 200, "pair-attack-1": 380}
     assert {name for name, attack in known.items() if attack.steps == 1} == one_step
-    assert {attack.steps for name, attack in known.items() if name not in one_step} == {20}
+    assert {name: known[name].steps for name in others} == others
+    assert {attack.steps for name, attack in known.items() if name not in one_step | others.keys()} == {20}
     assert {attack.restarts for attack in known.values()} == {1}
     assert preset("default", epsilon) == known["default"]
 
@@ -53,7 +54,7 @@ OBJECTIVES = [Diva(c=2.0), TargetedDiva(target=3), CrossEntropy(), Margin(), Pai
 @pytest.mark.parametrize(
     "attack",
     [*presets().values(), *(Attack(objective=objective) for objective in OBJECTIVES)],
-    ids=lambda attack: f"{attack.objective.type} {attack.rule}",
+    ids=lambda attack: attack.ensemble or f"{attack.objective.type} {attack.rule}",
 )
 def test_a_description_survives_json(attack: Attack) -> None:
     assert Attack.model_validate_json(attack.model_dump_json()) == attack

@@ -1,14 +1,16 @@
 """The audit as Markdown, and where a CI wants it."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 from made_audit import HOSTILE, MADE, change_evasion, made_audit
+from rich.console import Console
 
 from edgerift.audit import Audit
 from edgerift.errors import InputError
-from edgerift.report import append_ci_summary, audit_summary
+from edgerift.report import append_ci_summary, audit_html, audit_summary, audit_text
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -135,3 +137,18 @@ def test_counts_how_sure_the_build_is(tmp_path: Path) -> None:
 def test_an_audit_without_the_leads_says_nothing_of_them(tmp_path: Path) -> None:
     text = audit_summary(leads(made_audit(tmp_path), (0.75, 0.25), None))
     assert "undecided" not in text
+
+
+@pytest.mark.parametrize(("rule", "holds", "told"), [("evasive", False, True), ("evasive", True, False)])
+def test_the_command_that_closes_the_rift_follows_a_gate_that_fails_on_evasion(
+    tmp_path: Path, rule: str, holds: bool, told: bool
+) -> None:
+    command = "edgerift harden --against evasion --out 'a b'"
+    audit = made_audit(tmp_path)
+    gate = tuple(part.replace(holds=holds) if part.rule == rule else part for part in audit.gate)
+    audit = audit.replace(gate=gate, made=MADE.replace(closing=command))
+    console = Console(width=400, record=True, file=io.StringIO())
+    console.print(audit_text(audit, tmp_path))
+    for text in (audit_summary(audit), console.export_text(), audit_html(audit, tmp_path).replace("&#39;", "'")):
+        assert (command in text) is told
+    assert "Close the gap" not in audit_summary(audit.replace(made=MADE))

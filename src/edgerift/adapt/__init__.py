@@ -39,8 +39,12 @@ from edgerift.adapt._tuned import Allowance as Allowance
 from edgerift.adapt._tuned import Search as Search
 from edgerift.adapt._tuned import Trial as Trial
 from edgerift.adapt._tuned import TunedRecipe as TunedRecipe
+from edgerift.adapt.defences._consistency import Closeness as Closeness
+from edgerift.adapt.defences._consistency import Consistency as Consistency
 from edgerift.adapt.defences._divqat import Direction as Direction
 from edgerift.adapt.defences._divqat import Divqat as Divqat
 from edgerift.adapt.defences._divqat import divergence as divergence
+from edgerift.adapt.defences._evasion import AdversarialQat as AdversarialQat
+from edgerift.adapt.defences._evasion import EvasionTraining as EvasionTraining
 from edgerift.adapt.defences._mislead import MisleadingTargets as MisleadingTargets
 from edgerift.adapt.defences._smoothing import LabelSmoothing as LabelSmoothing

@@ -18,6 +18,7 @@ from edgerift.audit._document_evasion import FindingPart as FindingPart
 from edgerift.audit._document_evasion import LayerPart as LayerPart
 from edgerift.audit._document_pair import DataPart as DataPart
 from edgerift.audit._document_pair import FlagPart as FlagPart
+from edgerift.audit._document_pair import GuardPart as GuardPart
 from edgerift.audit._document_pair import PairPart as PairPart
 from edgerift.audit._document_theft import TheftPart as TheftPart
 from edgerift.audit._evidence import FindingFile as FindingFile
@@ -26,6 +27,7 @@ from edgerift.audit._folder import run_audit as run_audit
 from edgerift.audit._folder import schema as schema
 from edgerift.audit._measures import attack_part as attack_part
 from edgerift.audit._measures import comparison as comparison
+from edgerift.audit._opened import guard_part as guard_part
 from edgerift.audit._policy import Policy as Policy
 from edgerift.audit._policy import judge as judge
 from edgerift.audit._policy import read_policy as read_policy

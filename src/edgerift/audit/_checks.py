@@ -18,6 +18,7 @@ from edgerift.evade import (
     Selection,
     Steering,
     float_pair,
+    is_evasive,
     random_search,
     search_selected,
 )
@@ -29,6 +30,8 @@ Level = Literal["ok", "note", "warning", "error"]
 #: How many images the checks that search again take: enough to show a broken engine, few enough to cost little.
 _FEW: Final = 64
 _SMALL_AUDIT: Final = 100
+#: An ensemble searches without gradients itself.
+_CHANCES: Final = 20
 _SIGNIFICANT: Final = 0.05
 
 
@@ -85,7 +88,7 @@ def twin_fidelity(which: str, part: FidelityPart) -> FlagPart:
 
 def black_box(pair: Pair, found: Evasion) -> FlagPart:
     """Compare with random images in the same boxes, as many a sample as the attack made gradient calls."""
-    tries = max(1, found.attack.steps * found.attack.restarts)
+    tries = max(1, found.attack.steps * found.attack.restarts) if found.attack.ensemble is None else _CHANCES
     by_chance = random_search(pair, found.clean, found.labels, found.attack, tries=tries)
     only_chance, only_attack = int((by_chance & ~found.evasive).sum()), int((found.evasive & ~by_chance).sum())
     beaten = only_chance > only_attack and mcnemar(only_chance, only_attack) < _SIGNIFICANT
@@ -128,7 +131,7 @@ def replayed(found: Evasion) -> FlagPart:
 
 def identical_pair(pair: Pair, test: ImageSet, found: Evasion) -> FlagPart:
     """Attack the original against itself: nothing can evade."""
-    same, steering = float_pair(pair.original, pair.original)
+    same, steering = float_pair(pair.original, pair.original, pair.guard)
     rows = slice(0, _FEW)
     scores = found.clean_original[rows]
     chosen = Selection(found.index[rows], scores, scores, found.dropped)
@@ -147,12 +150,10 @@ def no_budget(pair: Pair, steering: Steering, test: ImageSet, clean: tuple[Tenso
     """Attack with epsilon 0: what is found must be the images about which the two disagree anyway."""
     rows = torch.arange(min(len(test), 16 * _FEW))
     chosen = Selection(rows, clean[0][rows], clean[1][rows], Dropped())
-    still = attack.replace(epsilon=0, steps=0, restarts=1, goal="wrong", start="clean", own=None)
+    still = attack.replace(epsilon=0, steps=0, restarts=1, goal="wrong", start="clean", own=None, ensemble=None)
     again = search_selected(pair, test, chosen, still, steering=steering)
     labels = test.labels[rows]
-    expected = (clean[0][rows].argmax(1) == labels) & (clean[1][rows].argmax(1) != labels)
-    if attack.target is not None:
-        expected &= clean[1][rows].argmax(1) == attack.target
+    expected = is_evasive(clean[0][rows], clean[1][rows], labels, still, pair.guard)
     different = int((again.evasive != expected).sum())
     return FlagPart(
         name="epsilon-0",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from edgerift.audit._document_evasion import EvasionPart
 from edgerift.audit._document_pair import DataPart, FlagPart, PairPart
 from edgerift.audit._document_theft import TheftPart
 from edgerift.settings import Settings
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class GatePart(Settings):
@@ -30,11 +34,14 @@ class Made(Settings):
     """The run that wrote an audit: when, by which command, as a shell takes it, and into which folder.
 
     `folder` is the path from the root of the repository that the folder lies in, or from the working directory.
+    `closing` is the command that makes a build of the same original which is harder to evade; None in documents that
+    were written without it.
     """
 
     at: AwareDatetime
     command: str
     folder: str
+    closing: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class Examined(Protocol):
@@ -102,6 +109,12 @@ class Audit(Settings):
     def flags(self) -> tuple[FlagPart, ...]:
         """The checks of the evaluation, of every threat that was examined."""
         return _flags(self)
+
+    @property
+    def closing(self) -> str | None:
+        """The command that would close the gap, where too many images evade and a command is known."""
+        opened = any(rule.rule.startswith("evasive") and not rule.holds for rule in self.gate)
+        return self.made.closing if opened and self.made is not None else None
 
 
 def _flags(examined: Measured | Audit) -> tuple[FlagPart, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from edgerift.audit._document_pair import FlagPart
 from edgerift.evade import Attack
@@ -19,6 +19,10 @@ def _inside(name: str) -> str:
     if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
         raise ValueError("it must be the name of a file in the audit's folder")
     return name
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
@@ -36,13 +40,16 @@ class ClassPart(Settings):
 class AttackPart(Settings):
     """What one attack reached on the attacked images; every rate is judged on the build.
 
-    `evasive`: original right and build wrong at any iterate, replayed from the PNG file. `evasive_last`: the same at
-    the last iterate; None when the search stopped at success. `evasive_top5`: moreover the build's answer is none of
-    the original's five best; None with fewer than six classes. `fooled`: the build is wrong, whatever the original
-    says. `original_fooled`: the original is wrong at the reported image. `confidence_delta`: mean |p_original[y] -
-    p_build[y]| over all attacked images, in [0, 1]; `clean_confidence_delta` before the attack. `void`: found, but not
-    replayed. Means of steps, gradient calls and queries are per success; distances are means over the evasive
-    images, in grey levels (L-infinity, L2) and in [-1, 1] (SSIM); None without successes.
+    `evasive`: original right and build wrong at any iterate, replayed from the PNG file; a build with a guard also
+    has to answer. `evasive_answered`: of the images that such a build answers before the attack; None without a
+    guard. `members`: the images that each member of an ensemble found first; None for another attack.
+    `evasive_last`: the same at the last iterate; None when the search stopped at success. `evasive_top5`: moreover
+    the build's answer is none of the original's five best; None with fewer than six classes. `fooled`: the build is
+    wrong, whatever the original says. `original_fooled`: the original is wrong at the reported image.
+    `confidence_delta`: mean |p_original[y] - p_build[y]| over all attacked images, in [0, 1];
+    `clean_confidence_delta` before the attack. `void`: found, but not replayed. Means of steps, gradient calls and
+    queries are per success; distances are means over the evasive images, in grey levels (L-infinity, L2) and in
+    [-1, 1] (SSIM); None without successes.
     """
 
     attack: Attack
@@ -64,6 +71,8 @@ class AttackPart(Settings):
     by_class: tuple[ClassPart, ...]
     cumulative: tuple[int, ...]
     """Evasive images after 0, 1, 2, ... gradient calls."""
+    evasive_answered: Interval | None = Field(default=None, exclude_if=_is_none)
+    members: dict[str, int] | None = Field(default=None, exclude_if=_is_none)
 
 
 class ComparisonPart(Settings):
@@ -153,7 +162,9 @@ class EvasionPart(Settings):
 
     Of the test images `attacked` were attacked, at most those that can be; those that original or build gets wrong
     before any attack cannot be evaded. `main_attack` is the attack that the gate judges, and the one whose findings are
-    kept. `flags` are the checks of this part of the evaluation.
+    kept. `flags` are the checks of this part of the evaluation. `forced_abstention`: of the attacked images that a
+    build with a guard answers before the attack, those that the default attack made it abstain from while the original
+    stays right; None without a guard.
     """
 
     attacked: int
@@ -170,6 +181,7 @@ class EvasionPart(Settings):
     layers: tuple[LayerPart, ...]
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
+    forced_abstention: Interval | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def dropped(self) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.images import ImageSize
 from edgerift.measure import Interval
 from edgerift.settings import Settings
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 
 
 class DataPart(Settings):
@@ -39,6 +41,23 @@ class FlagPart(Settings):
     action: str
 
 
+class GuardPart(Settings):
+    """The guard by which the build abstains, and what it does to clean test images.
+
+    `coverage`: images that are answered; `accuracy`: of these, the share answered rightly, None where none is.
+    `only_original_right`: images that the original gets right and the build answers, wrongly.
+    """
+
+    guard: Guard
+    coverage: Interval
+    accuracy: Interval | None
+    only_original_right: Interval
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class PairPart(Settings):
     """The pair: what it is, and its accuracy before any attack.
 
@@ -48,7 +67,8 @@ class PairPart(Settings):
     `target`, `provenance` and `program_sha256` are None for a build of another tool, which has no program; then
     `specification` says how it wants its images. `gradients` says where those of the attacks come from: the program's
     twin, the twin that the build's own file gives, or the build's answers. `flags` are the checks of what the audit
-    starts from: whether the parts belong together and to the images.
+    starts from: whether the parts belong together and to the images. `guard` is None for a build that answers every
+    image; accuracies and disagreements are those of all images, answered or not.
     """
 
     model: str | None = None
@@ -69,6 +89,7 @@ class PairPart(Settings):
     only_original_right: Interval
     only_build_right: Interval
     flags: tuple[FlagPart, ...] = ()
+    guard: GuardPart | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def adaptation(self) -> str:

@@ -16,20 +16,21 @@ from edgerift.audit._reasons import embedding_parts, layer_parts
 from edgerift.audit._stages import Stages
 from edgerift.deploy import fidelity
 from edgerift.evade import EvadeRecipe, Evasion
-from edgerift.measure import fisher, interval, quadrants
+from edgerift.measure import Interval, fisher, interval, quadrants
 from edgerift.settings import Settings
 
 
 class Searches(NamedTuple):
     """The attacks of an audit by name; the one named `main` also runs on the control where there is one.
 
-    `classes` are those of the embedding; empty means all.
+    `classes` are those of the embedding; empty means all. `hiding` makes a build with a guard abstain.
     """
 
     main: str
     attacks: Mapping[str, EvadeRecipe]
     control: EvadeRecipe | None
     classes: tuple[int, ...]
+    hiding: EvadeRecipe | None = None
 
 
 class _Flags(Settings):
@@ -59,6 +60,9 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
     fidelities = stages.kept("fidelity", _Fidelity, lambda: run.fidelity(first))
     flags = stages.kept("checks", _Flags, lambda: run.flags(found, fidelities))
     reasons = stages.kept("reasons", _Reasons, lambda: run.reasons(first))
+    hidden = None
+    if searches.hiding is not None:
+        hidden = stages.timed("forced abstention", functools.partial(run.hidden, searches.hiding))
     control = _Control(control=None)
     if searches.control is not None:
         again = searches.control
@@ -78,6 +82,7 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
         layers=reasons.layers,
         embeddings=reasons.embeddings,
         findings=findings(first, main),
+        forced_abstention=hidden,
     )
 
 
@@ -90,6 +95,10 @@ class _Run:
 
     def found(self, name: str) -> Evasion:
         return self._searches.attacks[name].open(self._opened.store, self._opened.progress)
+
+    def hidden(self, search: EvadeRecipe) -> Interval | None:
+        found = search.open(self._opened.store, self._opened.progress)
+        return None if found.rate_answered is None else interval(found.rate_answered)
 
     def fidelity(self, first: Evasion) -> _Fidelity:
         parts: dict[str, FidelityPart | None] = {"clean": None, "attacked": None}

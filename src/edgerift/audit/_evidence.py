@@ -15,11 +15,15 @@ from edgerift.audit._document_evasion import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.settings import Settings
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 from edgerift.steps import write_whole
 
 FINDINGS: Final = "findings"
 SAMPLES: Final = "samples.jsonl"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 def _is_default(specification: Specification) -> bool:
@@ -31,7 +35,7 @@ class FindingFile(Settings):
 
     `original` and `build` are paths from the audit's folder; `classes` names the class numbers. `original_sha256` is
     that of the original's file; empty in findings of earlier versions. `specification` says how the build wants its
-    images and what it answers, where its file does not.
+    images and what it answers, where its file does not; `guard` is the one it was judged with.
     """
 
     type: Literal["finding"] = "finding"
@@ -44,6 +48,7 @@ class FindingFile(Settings):
     fingerprint: Fingerprint
     original_sha256: str = ""
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
+    guard: Guard | None = Field(default=None, exclude_if=_is_none)
 
 
 def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
@@ -111,6 +116,7 @@ def write_evidence(
             fingerprint=fingerprint,
             original_sha256=original_sha256,
             specification=specification or Specification(),
+            guard=found.guard,
         )
         write_whole(folder / part.clean_png, png_bytes(hits.clean[row]))
         write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))

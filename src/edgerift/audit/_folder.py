@@ -20,7 +20,7 @@ from edgerift.audit._policy import Policy, judge
 from edgerift.audit._recipe import MEASURED, AuditRecipe
 from edgerift.audit._room import REPORTS, require_room
 from edgerift.audit._start import start_flags
-from edgerift.deploy import RUNTIMES, GivenBuild
+from edgerift.deploy import RUNTIMES, GivenBuild, guard_path, write_guard
 from edgerift.errors import InputError
 from edgerift.evade import Evasion, PairSettings
 from edgerift.settings import is_file
@@ -116,6 +116,9 @@ def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found:
     pair = recipe.pair
     for made, name in models(pair):
         write_whole(folder / name, (store.get(made) / name).read_bytes())
+    fingerprint = audit.pair.fingerprint
+    if fingerprint.guard is not None:
+        write_guard(fingerprint.guard, fingerprint.runtime, folder / pair.build.artefact)
     if audit.evasion is not None and found is not None:
         write_evidence(
             folder,
@@ -124,7 +127,7 @@ def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found:
             version=audit.edgerift,
             original=ORIGINAL,
             build=pair.build.artefact,
-            fingerprint=audit.pair.fingerprint,
+            fingerprint=fingerprint,
             original_sha256=audit.pair.original_sha256,
             specification=audit.pair.specification,
         )
@@ -145,7 +148,8 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
     models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}
     models |= {f"model{entry.suffix}": pair.fingerprint.sha256 for entry in RUNTIMES.parts()}
     copied = [name for name, digest in models.items() if _digest(folder / name) == digest]
-    return (AUDIT, SCHEMA, SAMPLES, *REPORTS, *evidence, *copied)
+    guards = [guard_path(Path(name)).name for name in copied if pair.fingerprint.guard is not None]
+    return (AUDIT, SCHEMA, SAMPLES, *REPORTS, *evidence, *copied, *guards)
 
 
 def _digest(file: Path) -> str:

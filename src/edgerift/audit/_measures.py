@@ -37,6 +37,8 @@ def attack_part(found: Evasion) -> AttackPart:
         ssim=None if apart is None else _mean(apart.ssim),
         by_class=_by_class(found),
         cumulative=found.cumulative(),
+        evasive_answered=None if found.guard is None else _optional(found.rate_answered),
+        members=found.by_member,
     )
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, final
 from torch import Tensor
 
 from edgerift.adapt import open_original
-from edgerift.audit._document_pair import PairPart
+from edgerift.audit._document_pair import GuardPart, PairPart
 from edgerift.deploy import GivenBuild, Program, why_no_twin
 from edgerift.evade import Pair, PairSettings, SelectRecipe, Steering
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Rate, accuracy, interval, quadrants
-from edgerift.specification import Specification
+from edgerift.measure import Rate, accuracy, interval, quadrants, selective
+from edgerift.specification import Guard, Specification
 from edgerift.steps import Progress, Recipe
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ def models(pair: PairSettings) -> Iterator[tuple[Recipe, str]]:
     if pair.program is not None:
         yield pair.program, PROGRAM
     yield pair.build, pair.build.artefact
+
+
+def guard_part(guard: Guard, original: Tensor, build: Tensor, labels: Tensor) -> GuardPart:
+    """Describe what a guard does to clean images, by both models' logits `[N,K]`."""
+    answered, right = guard.answers(build), build.argmax(1) == labels
+    found = selective(answered, right)
+    evading = answered & ~right & (original.argmax(1) == labels)
+    return GuardPart(
+        guard=guard,
+        coverage=interval(found.coverage),
+        accuracy=None if found.accuracy is None else interval(found.accuracy),
+        only_original_right=interval(Rate(int(evading.sum()), len(labels))),
+    )
 
 
 @final
@@ -96,7 +109,7 @@ class Opened:
             provenance=None if program is None else program.provenance,
             gradients="program" if program is not None else "answers" if self.no_twin else "file",
             specification=given.specification if isinstance(given, GivenBuild) else Specification(),
-            fingerprint=build.fingerprint(),
+            fingerprint=build.fingerprint().replace(guard=self.pair.guard),
             original_sha256=self._digest(self.settings.original, ORIGINAL),
             program_sha256=None if self.settings.program is None else self._digest(self.settings.program, PROGRAM),
             integer_macs=build.integer_macs(),
@@ -105,6 +118,7 @@ class Opened:
             instability=interval(parts.instability),
             only_original_right=interval(Rate(parts.only_original_right, parts.total)),
             only_build_right=interval(Rate(parts.only_build_right, parts.total)),
+            guard=None if self.pair.guard is None else guard_part(self.pair.guard, original, answers, labels),
         )
 
     def _digest(self, recipe: Recipe, name: str) -> str:

@@ -29,7 +29,10 @@ class Policy(Settings):
     Shares are in [0, 1]. Limits on rates are limits on the upper bound of the exact 95 % confidence interval, so that
     few images cannot pass by luck. Rules about a threat are judged where that threat was examined.
 
-    - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last.
+    - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last, among all attacked images; with a
+      guard those that the build answers wrongly, whether or not it answered them before the attack.
+    - `forced_abstention`: images whose answer an attacker can take away; without a guard there are none.
+    - `coverage`: the least share of clean test images that are answered, by the lower bound of the interval.
     - `stolen`: the share of test images to which the build and its most faithful clone give the same label.
     - `stolen_accuracy`: the accuracy of the most accurate clone.
     - `clean_disagreement`: images that only the original gets right, before any attack.
@@ -41,6 +44,8 @@ class Policy(Settings):
 
     evasive: Share | None = 0.10
     evasive_last: Share | None = None
+    forced_abstention: Share | None = None
+    coverage: Share | None = None
     stolen: Share | None = 0.90
     stolen_accuracy: Share | None = None
     clean_disagreement: Share | None = None
@@ -74,6 +79,12 @@ def _evasion_rules(part: EvasionPart, policy: Policy) -> tuple[GatePart | None, 
     return (
         _most("evasive", f"{_UPPER} the evasive rate", main.evasive.high, policy.evasive),
         _most("evasive_last", f"{_UPPER} the evasive rate at the last iterate", last, policy.evasive_last),
+        _most(
+            "forced_abstention",
+            f"{_UPPER} the share of answered images that can be made unanswered",
+            0.0 if part.forced_abstention is None else part.forced_abstention.high,
+            policy.forced_abstention,
+        ),
         _least("attacked", "number of attacked images", float(part.attacked), policy.attacked),
     )
 
@@ -101,6 +112,12 @@ def _pair_rules(pair: PairPart, policy: Policy) -> tuple[GatePart | None, ...]:
             policy.clean_disagreement,
         ),
         _most("accuracy_drop", "accuracy lost by the build", drop, policy.accuracy_drop),
+        _least(
+            "coverage",
+            "lower confidence bound of the share of clean images answered",
+            1.0 if pair.guard is None else pair.guard.coverage.low,
+            policy.coverage,
+        ),
         _least("integer_macs", "share of integer arithmetic", pair.integer_macs, policy.integer_macs),
     )
 

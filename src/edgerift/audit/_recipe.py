@@ -16,7 +16,7 @@ from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.audit._theft import TheftSettings, theft_part
 from edgerift.errors import InputError
-from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe
+from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe, preset
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
 from edgerift.settings import BatchSize, ClassNumber, Count, Seed
@@ -78,6 +78,19 @@ class AuditRecipe(Recipe):
             batch_size=self.batch_size,
         )
 
+    def hiding(self) -> EvadeRecipe:
+        """Describe the search that makes a build with a guard abstain, in the box of the main attack."""
+        main = Attack() if self.main is None else self.attacks[self.main]
+        return EvadeRecipe(
+            pair=self.pair,
+            images=self.images,
+            attack=preset("default", main.epsilon).replace(goal="abstain", seed=main.seed),
+            count=self.count,
+            draw=self.draw,
+            name="forced abstention",
+            batch_size=self.batch_size,
+        )
+
     def stealing(self, name: str) -> ExtractRecipe:
         """Describe what one attacker does to the build."""
         theft = self.thefts[name]
@@ -98,6 +111,8 @@ class AuditRecipe(Recipe):
             controlled = self.searching(self.main, control=True)
             searches.append(controlled)
             selections.append(controlled.selecting)
+        if self.main is not None and self.pair.known_guard(store) is not None:
+            searches.append(self.hiding())
         thefts = (self.stealing(name) for name in self.thefts)
         return (*self.pair.opened, *controls, *selections, *searches, *thefts)
 
@@ -113,7 +128,7 @@ class AuditRecipe(Recipe):
     def _measured(self, opened: Opened, stages: Stages) -> Measured:
         self._require_classes(opened.test)
         stages.timed("pair", lambda: opened.pair, before=self.pair_seconds)
-        searches = self._searches()
+        searches = self._searches(opened)
         evasion = None if searches is None else evasion_part(searches, opened, stages)
         thefts = {name: self.stealing(name) for name in self.thefts}
         theft = theft_part(thefts, opened, stages) if thefts else None
@@ -126,12 +141,13 @@ class AuditRecipe(Recipe):
             times=stages.times(),
         )
 
-    def _searches(self) -> Searches | None:
+    def _searches(self, opened: Opened) -> Searches | None:
         if self.main is None:
             return None
         attacks = {name: self.searching(name) for name in self.attacks}
         control = None if self.control is None else self.searching(self.main, control=True)
-        return Searches(self.main, attacks, control, self.classes)
+        hiding = None if opened.pair.guard is None else self.hiding()
+        return Searches(self.main, attacks, control, self.classes, hiding)
 
     def _require_classes(self, test: ImageSet) -> None:
         wrong = [number for number in self.classes if number >= len(test.classes)]

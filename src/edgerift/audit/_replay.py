@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor
 
 from edgerift import zoo
@@ -21,7 +23,8 @@ from edgerift.settings import Document, Settings, is_file, is_folder
 class Replay(Settings):
     """Both models' present answers to a finding's file.
 
-    `evasive`: the original answers the label, the build does not. `same_pixels`: the file holds the reported pixels.
+    `evasive`: the original answers the label, the build another class. `abstains`: its guard keeps the build from
+    answering; that of the build's file, or else of the audit. `same_pixels`: the file holds the reported pixels.
     `same_build`: runtime, version, processor and artefact are those of the audit. `same_original`: its file is that of
     the audit; None where the finding does not record it. Probabilities are in [0, 1].
     """
@@ -39,6 +42,7 @@ class Replay(Settings):
     build_answer: str
     build_probability: float
     runtime: str
+    abstains: bool = Field(default=False, exclude_if=operator.not_)
 
 
 def replay(
@@ -72,13 +76,15 @@ def replay(
         trust=trust,
         specification=described.specification,
     )
-    pair = Pair(model, None, used)
+    pair = Pair(model, None, used, used.guard or described.guard)
     scores = {"original": pair.original_scores(image[None]), "build": pair.build_scores(image[None])}
     _require_classes(scores, len(described.classes))
+    abstains = pair.guard is not None and not bool(pair.guard.answers(scores["build"])[0])
     before, after = (answer.double().softmax(1)[0] for answer in scores.values())
     return Replay(
         finding=finding.id,
-        evasive=int(before.argmax()) == finding.label and int(after.argmax()) != finding.label,
+        evasive=not abstains and int(before.argmax()) == finding.label != int(after.argmax()),
+        abstains=abstains,
         same_pixels=pixels_digest(image) == finding.sha256,
         same_build=pair.build.fingerprint() == described.fingerprint,
         same_original=same_original,

@@ -14,6 +14,7 @@ from edgerift import images, zoo
 from edgerift.adapt import AdaptRecipe
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
+from edgerift.cli._guard import chosen_guard
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -25,7 +26,8 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, suffixes
+from edgerift.defend import Guard, GuardRecipe
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, suffixes, write_guard
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
@@ -59,6 +61,9 @@ class Adapt(Command):
         ),
     ] = ()
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
+    guard: Annotated[str | None, Shown(group="quantization", advanced=True, metavar="SHARE", default="no guard")] = None
+    """calibrate each build to answer this share of the validation images and abstain from the rest:
+    DIR/model.*.guard.json"""
     control: Annotated[bool, Shown(group="quantization", advanced=True)] = False
     """also fine-tune the original in float for as many epochs as qat, as a control: DIR/control.safetensors"""
     as_json: Json = False
@@ -72,13 +77,13 @@ class Adapt(Command):
             recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
             # Everything is made before the first file is written, so that what fails leaves the folder as it was.
             artefacts = {name: self._artefact(name, recipe, store, progress) for name in runtimes}
+            guards = {name: self._guard(name, recipe, store, progress) for name in runtimes}
             control = store.get(control_recipe(recipe), progress) if self.control else None
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
-            builds = {
-                name: open_build(copy_file(path, folder / path.name), name, trust=True)
-                for name, path in artefacts.items()
-            }
+            for name, path in artefacts.items():
+                write_guard(guards[name], name, copy_file(path, folder / path.name))
+            builds = {name: open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
             if control is not None:
                 copy_file(control / "original.safetensors", folder / "control.safetensors")
             card = make_card(
@@ -98,6 +103,12 @@ class Adapt(Command):
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(card_text(card), *stale), self.as_json)
         return 0
+
+    def _guard(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Guard | None:
+        if self.guard is None:
+            return None
+        made = chosen_guard(self.guard, BuildRecipe(program=recipe, runtime=name), recipe.images)
+        return made.open(store, progress) if isinstance(made, GuardRecipe) else made
 
     def _artefact(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Path:
         building = BuildRecipe(program=recipe, runtime=name)

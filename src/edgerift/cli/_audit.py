@@ -14,7 +14,9 @@ from edgerift import images
 from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
+from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
+from edgerift.cli._guard import GUARD, chosen_guard
 from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -112,6 +114,8 @@ class AuditCommand(Command):
     build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="compile one", text=_BUILD)] = None
     build_input: Annotated[str | None, BUILD_INPUT] = None
     """what the build takes and answers, where its file does not say"""
+    guard: Annotated[str | None, GUARD] = None
+    """abstain where the build's two best scores are close; images are then evasive only if they are answered"""
     runtime: Annotated[
         RuntimeName | None,
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
@@ -192,7 +196,8 @@ class AuditCommand(Command):
 
     def _made(self, folder: Path) -> Made:
         at = datetime.now(UTC).replace(microsecond=0)
-        return Made(at=at, command=self.called, folder=place_in_repository(folder))
+        closing = closing_command(self, folder)
+        return Made(at=at, command=self.called, folder=place_in_repository(folder), closing=closing)
 
     def _recipe(self) -> AuditRecipe:
         described = self.data.images(self.training.seed)
@@ -202,6 +207,9 @@ class AuditCommand(Command):
             pair, described, control = self._made_pair(described)
         else:
             pair, described, control = self._given_pair(self.adapted, described)
+        guard = chosen_guard(self.guard, pair.build, described)
+        if guard is not None:
+            pair = pair.replace(guard=guard)
         attacks = self._attacks() if "evasion" in self.examined else {}
         thefts = self._thefts(described, pair.original) if "theft" in self.examined else {}
         return AuditRecipe(

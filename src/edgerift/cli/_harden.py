@@ -12,6 +12,7 @@ from rich.text import Text
 
 from edgerift.adapt import AdaptRecipe, Allowance
 from edgerift.cli._fields import Command, Shown
+from edgerift.cli._harden_rift import Against, Given, RiftOptions, hardened
 from edgerift.cli._options import OUT, DataOptions, Json, Words, number, number_list, output_folder, word_list
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -27,12 +28,14 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
-from edgerift.report import hardening_text, write_hardening
+from edgerift.report import hardening_text, rift_text, write_hardening, write_rift
 from edgerift.settings import TimesOrNone
 from edgerift.steps import Progress, Store
 
 _VARIANTS: Final[tuple[VariantName, ...]] = VARIANTS.names()
 _DEFAULT: Final[tuple[VariantName, ...]] = HardenRecipe.model_fields["rows"].default
+#: The largest loss of accuracy of a defence against theft.
+_DROP: Final[float] = Allowance.model_fields["accuracy_drop"].default
 _GROUPS: Final[dict[str, tuple[VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
 
 
@@ -44,8 +47,8 @@ class HardenOptions(QuantizeOptions):
     """strength of DivQAT; auto searches for the largest within the limits below"""
     l1_budget: Annotated[float, Field(gt=0, le=2)] = 0.6
     """largest mean l1 distance of a defence's predictions from the QAT baseline's, at most 2"""
-    accuracy_drop: Annotated[float, Field(ge=0, le=1)] = 0.05
-    """largest loss of accuracy of a training-time defence, as a fraction"""
+    accuracy_drop: Annotated[float | None, Field(ge=0, le=1), Shown(default="0.05; against evasion 0.01")] = None
+    """largest loss of accuracy, as a fraction"""
     highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
     """largest alpha that the search tries"""
     search_steps: Annotated[TimesOrNone, Shown(advanced=True)] = 6
@@ -59,17 +62,19 @@ class HardenOptions(QuantizeOptions):
 
 
 class HardenCommand(Command):
-    """Train builds that resist theft, steal them, and compare.
+    """Make builds that resist theft or evasion, and attack them.
 
-    Each variant is attacked with soft and with hard labels and compared with plain quantization-aware training (QAT).
-    Writes DIR/harden.json, a report, and original.safetensors, program.safetensors and model.* of the
-    last variant that was trained with a defence.
+    Against theft it compares variants with plain quantization-aware training (QAT). Against evasion it tries means from
+    cheap to dear, alone and behind a guard, until a build passes the policy. Writes DIR/harden.json, a report and the
+    models.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"
 
     out: Annotated[Path, OUT]
     """folder for the results"""
+    against: Annotated[Against, Shown(group="defence")] = "theft"
+    """what the build has to resist"""
     original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="train one")] = None
     """float model, or weights of --model"""
     runtime: Annotated[
@@ -92,14 +97,25 @@ class HardenCommand(Command):
         ),
     ] = ()
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
+    rift: Annotated[RiftOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))] = (
+        RiftOptions()
+    )
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
+        TheftOptions()
+    )
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
     ] = OriginalOptions()
     as_json: Json = False
 
     def run(self) -> int:
-        """Compare what is not compared yet, write the files and show the comparison."""
+        """Compare what is not compared yet, write the files and show the comparison; 1 if no build passes a policy."""
+        if self.against == "evasion":
+            return self._against_evasion()
+        if self.rift != RiftOptions():
+            raise InputError(
+                "these options are for evasion; add --against evasion, or leave them out: " + self._unused()
+            )
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
@@ -110,6 +126,23 @@ class HardenCommand(Command):
         shown = text if shipped is None else Group(text, Text(shipped))
         show(hardening, shown, self.as_json)
         return 0
+
+    def _against_evasion(self) -> int:
+        if self.variants or self.stealing != TheftOptions():
+            raise InputError("--variants and the options of theft are not for --against evasion; leave them out")
+        given = Given(
+            self.original, self.trust, self.runtime, self.data, self.training, self.hardening,
+            self.hardening.accuracy_drop, self.rift,
+        )  # fmt: skip
+        with output_folder(self.out) as folder, progress_bars() as progress:
+            found = hardened(given, folder, self.data.open_store(), progress)
+            write_rift(found, folder)
+        show(found, rift_text(found, folder), self.as_json)
+        return 0 if found.chosen is not None else 1
+
+    def _unused(self) -> str:
+        fields = (name for name in RiftOptions.model_fields if getattr(self.rift, name) != getattr(RiftOptions(), name))
+        return ", ".join(f"--{name.replace('_', '-')}" for name in fields)
 
     def _recipe(self) -> HardenRecipe:
         options = self.hardening
@@ -127,7 +160,7 @@ class HardenCommand(Command):
                 "settings": qat_settings(self.training, options),
                 "allowance": Allowance(
                     l1=options.l1_budget,
-                    accuracy_drop=options.accuracy_drop,
+                    accuracy_drop=_DROP if options.accuracy_drop is None else options.accuracy_drop,
                     high=options.highest_alpha,
                     steps=options.search_steps,
                 ),

@@ -55,6 +55,8 @@ def _words(result: Replay) -> str:
         f"  original  {result.original_answer} ({result.original_probability:.1%})",
         f"  build     {result.build_answer} ({result.build_probability:.1%}) on {result.runtime}",
     ]
+    if result.abstains:
+        lines.append("  the build's guard abstains: its two best scores are too close")
     if not result.same_pixels:
         lines.append("  the pixels of the file are not those that were reported")
     if result.same_original is False:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edgerift import images, zoo
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import OUT, DataOptions, Json, output_folder
+from edgerift.cli._options import OUT, DataOptions, Json, number, output_folder
 from edgerift.cli._specification import INPUT
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import twin_scores
@@ -19,7 +19,7 @@ from edgerift.errors import InputError
 from edgerift.measure import accuracy
 from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.steps import STORE_FILES, write_whole
-from edgerift.train import TrainRecipe, TrainSettings
+from edgerift.train import ADVERSARIES, Adversary, TrainRecipe, TrainSettings, adversary
 
 DEFAULT_MODEL: Final = "resnet8"
 #: Digits are a thousand images: they need more epochs and take seconds.
@@ -55,6 +55,10 @@ class OriginalOptions(Settings):
     """bfloat16 trains under autocast"""
     compile: Annotated[bool, Shown(advanced=True)] = False
     """train with torch.compile (needs a C++ compiler)"""
+    adversary: Annotated[
+        str | None,
+        Shown(advanced=True, metavar="NAME[:EPSILON]", text=f"adversarial training: {', '.join(ADVERSARIES)}"),
+    ] = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """device for all training"""
     seed: Annotated[Seed, Shown(details="It sets initialisation, shuffling, augmentation and splits")] = 0
@@ -143,10 +147,23 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         compile=original.compile,
         device=original.device,
         seed=original.seed,
+        adversary=None if original.adversary is None else read_adversary(original.adversary),
     )
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
+
+
+def read_adversary(given: str) -> Adversary:
+    """Read the name of an adversary, and its epsilon in grey levels after a colon.
+
+    >>> read_adversary("fast:4").epsilon
+    4.0
+    """
+    name, colon, epsilon = given.partition(":")
+    return adversary(
+        name, number("--adversary", epsilon, "NAME:EPSILON in grey levels, such as pgd-7:8") if colon else 8
+    )
 
 
 def class_count(described: images.ImagesSettings) -> int:

@@ -1,8 +1,9 @@
-"""Defences that perturb a victim's answers, so that an attacker learns less from them than its users do.
+"""Defences of a deployed build: perturbed answers against theft, and a guard that abstains against evasion.
 
-Each is a frozen description, registered by the module that defines it, and a function from answers float32 `[N,K]`
-(rows of probabilities) to perturbed ones. Each row is perturbed on its own and deterministically: the same answer
-is always perturbed in the same way. `keeps_argmax` says whether the top-1 label is guaranteed to stay the same.
+A perturbation is a frozen description, registered by the module that defines it, and a function from answers
+float32 `[N,K]` (rows of probabilities) to perturbed ones. Each row is perturbed on its own and deterministically: the
+same answer is always perturbed in the same way. `keeps_argmax` says whether the top-1 label is guaranteed to stay the
+same. A :class:`Guard` is a threshold on a build's own scores, calibrated on its answers to validation images.
 """
 
 from edgerift.defend._answer_defence import DEFENCES as DEFENCES
@@ -10,6 +11,8 @@ from edgerift.defend._answer_defence import AnswerDefence as AnswerDefence
 from edgerift.defend._defence import Defence as Defence
 from edgerift.defend._defence import checked_chain as checked_chain
 from edgerift.defend._defence import defended as defended
+from edgerift.defend._guard import GuardRecipe as GuardRecipe
+from edgerift.defend._guard import calibrated_guard as calibrated_guard
 from edgerift.defend._strength import strength_of as strength_of
 from edgerift.defend._strength import strengths as strengths
 from edgerift.defend._strength import with_strength as with_strength
@@ -23,3 +26,4 @@ from edgerift.defend.defences._coarser import TopK as TopK
 from edgerift.defend.defences._noise import GaussianNoise as GaussianNoise
 from edgerift.defend.defences._sigmoid import Deception as Deception
 from edgerift.defend.defences._sigmoid import ReverseSigmoid as ReverseSigmoid
+from edgerift.specification import Guard as Guard

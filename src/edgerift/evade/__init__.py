@@ -18,6 +18,7 @@ from edgerift.evade._judgement import Judgement as Judgement
 from edgerift.evade._judgement import judge as judge
 from edgerift.evade._layer_ranking import LayerEffect as LayerEffect
 from edgerift.evade._layer_ranking import rank_layers as rank_layers
+from edgerift.evade._members import members as members
 from edgerift.evade._objective import Custom as Custom
 from edgerift.evade._objective import Objective as Objective
 from edgerift.evade._objective import margin as margin
@@ -38,6 +39,7 @@ from edgerift.evade._recipe import EvadeRecipe as EvadeRecipe
 from edgerift.evade._recipe import EvadeShard as EvadeShard
 from edgerift.evade._recipe import PairSettings as PairSettings
 from edgerift.evade._recipe import SelectRecipe as SelectRecipe
+from edgerift.evade._recipe import drawn as drawn
 from edgerift.evade._search import Selection as Selection
 from edgerift.evade._search import eligible as eligible
 from edgerift.evade._search import search as search

@@ -20,6 +20,9 @@ else:
 #: Gradient calls for each image; a report has a figure for each.
 MOST_CALLS: Final = 1_000_000
 
+#: The ensembles, and the gradient calls and queries that their members may spend on an image together.
+ENSEMBLES: Final = {"pair-attack-1": 380}
+
 #: Steps smaller than this, and too few of them, mean that the sizes were given as shares of 255.
 _TINY_STEP: Final = 0.1
 
@@ -36,16 +39,21 @@ class Attack(Settings):
 
     - `rule`: `sign` (Madry et al., 2018), `momentum` (MI-FGSM, Dong et al., 2018, with `decay`), `apgd` (Croce and
       Hein, 2020) or `balance`, which follows the two sides of a pair margin separately: it widens their gap while it
-      brings their mean to zero, where the models disagree.
+      brings their mean to zero, where the models disagree. `square` takes no gradients: each step queries the build
+      once about an image of which a square was moved (Andriushchenko et al., 2020).
     - `schedule`: whether steps keep their size or shrink to zero over the search; `apgd` has its own.
     - `start`: `clean`, `random` (anywhere in the box, on whole grey levels) or `random-sign` (each pixel half the
       epsilon up or down). `restarts` counts the starts; those after the first are random in any case.
-    - `goal`: what counts as success besides the original being right: `wrong` (the build answers another class) or
-      `top5` (the build's answer is not in the original's top 5).
+    - `goal`: what counts as success besides the original being right: `wrong` (the build answers another class),
+      `top5` (the build's answer is not in the original's top 5) or `abstain` (the build's guard gives no answer).
     - `stop`: a sample leaves the search at `goal`, once the build is wrong (`fooled`), or `never` before its budget is
       spent, which alone gives the rate at the last iterate.
     - `ask`: the build judges each iterate (`always`), or only those where its twin is wrong or nearly so (`near`) and
       the last.
+    - `runner_up`: the wrong class to aim at, the one with the n-th highest score of the build's before the attack; any
+      wrong answer remains a success. By default the best one wherever the search is.
+    - `ensemble`: a fixed list of attacks, each on the images that those before it did not evade; all that may be chosen
+      is `epsilon`, `goal` and `seed`.
     - `own`: a user's own function searches instead, see :func:`own_attack`; objective, rule and start are unused.
     """
 
@@ -53,15 +61,17 @@ class Attack(Settings):
     epsilon: GreyLevels = 8
     step: PositiveFloat = 1.0
     steps: TimesOrNone = 20
-    rule: Literal["sign", "momentum", "apgd", "balance"] = "sign"
+    rule: Literal["sign", "momentum", "apgd", "balance", "square"] = "sign"
     decay: Annotated[float, Field(ge=0)] = 1.0
     schedule: Literal["constant", "linear"] = "constant"
     start: Literal["clean", "random", "random-sign"] = "clean"
     restarts: Times = 1
-    goal: Literal["wrong", "top5"] = "wrong"
+    goal: Literal["wrong", "top5", "abstain"] = "wrong"
     stop: Literal["goal", "fooled", "never"] = "goal"
     ask: Literal["always", "near"] = "always"
     seed: Seed = 0
+    runner_up: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, exclude_if=_is_none)
+    ensemble: Literal["pair-attack-1"] | None = Field(default=None, exclude_if=_is_none)
     own: OwnAttack | None = Field(default=None, exclude_if=_is_none)
 
     @property
@@ -88,6 +98,24 @@ class Attack(Settings):
         if self.rule == "balance" and not self.objective.has_sides:
             fitting = " or ".join(name for name, one in OBJECTIVES.items() if one.has_sides)
             raise ValueError(f"rule 'balance' follows both margins; choose the objective {fitting}, or another rule")
-        if self.goal == "top5" and self.target is not None:
-            raise ValueError("goal 'top5' does not go with a target class; leave goal at 'wrong'")
+        if self.rule == "square" and (self.restarts > 1 or self.runner_up is not None):
+            raise ValueError("rule 'square' has one start and takes any wrong class; leave restarts at 1, no runner_up")
+        self._check_ensemble()
+        if self.goal != "wrong" and self.target is not None:
+            raise ValueError(f"goal '{self.goal}' does not go with a target class; leave goal at 'wrong'")
+        if self.runner_up is not None and (self.goal == "abstain" or self.target is not None):
+            raise ValueError("runner_up aims at a wrong class; leave goal at 'wrong' or 'top5', and out the target")
         return self
+
+    def _check_ensemble(self) -> None:
+        if self.ensemble is None:
+            return
+        chosen = {"ensemble", "epsilon", "goal", "seed", "stop", "steps"}
+        others = [name for name, field in type(self).model_fields.items() if name not in chosen]
+        changed = [name for name in others if getattr(self, name) != getattr(_DEFAULT, name)]
+        if changed or self.steps != ENSEMBLES[self.ensemble]:
+            named = ", ".join(changed) or "steps"
+            raise ValueError(f"'{self.ensemble}' fixes all but epsilon, goal and seed; leave out {named}")
+
+
+_DEFAULT: Final = Attack()

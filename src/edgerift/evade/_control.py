@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgerift.deploy import Fingerprint, folded, twin_scores
 from edgerift.evade._pair import Pair, Steering
+from edgerift.specification import Guard
 from edgerift.zoo import frozen_copy
 
 
@@ -35,8 +36,8 @@ class FloatBuild:
         return 0.0
 
 
-def float_pair(original: nn.Module, other: nn.Module) -> tuple[Pair, Steering]:
+def float_pair(original: nn.Module, other: nn.Module, guard: Guard | None = None) -> tuple[Pair, Steering]:
     """Put another float model in the build's place, and make the modules whose gradients an attack on it uses."""
     other = frozen_copy(other)
-    pair = Pair(original, None, FloatBuild(other))
+    pair = Pair(original, None, FloatBuild(other), guard)
     return pair, Steering(folded(frozen_copy(original)), (folded(other),))

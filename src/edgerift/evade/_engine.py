@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from edgerift.errors import ModelError
+from edgerift.evade._aim import Aim
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import Judge
 from edgerift.evade._objective import Objective, margin
@@ -62,16 +63,20 @@ class Engine:
         evasive: Tensor | None = None,
         slack: float = 0.0,
         batch_size: int = 64,
+        aim: Aim | None = None,
+        rivals: Tensor | None = None,
     ) -> None:
         """Prepare the search.
 
         `evasive` bool `[N]` says which images evade as they are, by default none: a clean start is a query only
-        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`.
+        about these. Under `near` the build is asked where the twins' margins, in logits, are at most `slack`. `aim`
+        says what has to be reached in a twin's logits, and `rivals` int64 `[N]` the wrong class to aim at.
         """
         self._images, self._labels = images, labels
         self._attack, self._objective, self._steering, self._judge = attack, objective, steering, judge
         self._evasive = torch.zeros(len(images), dtype=torch.bool) if evasive is None else evasive
         self._slack, self._batch_size = slack, batch_size
+        self._aim, self._rivals = aim or Aim(), rivals
         self._rule = step_rule(attack)
         self._device = device_of(steering)
         self._pending = collections.deque((row, 0) for row in range(len(images)))
@@ -185,7 +190,7 @@ class Engine:
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
         images = to_float(candidates.to(self._device))
-        adapted, slope = self._slope(images, state["labels"])
+        adapted, slope = self._slope(images, state)
         steepest = slope.gradient.abs().amax((1, 2, 3))
         if not bool(steepest.isfinite().all()):
             raise ModelError("the objective's gradient is NaN or infinite; check the model's weights and the objective")
@@ -198,15 +203,17 @@ class Engine:
         self._rule.move(state, slope)
         state["taken"] += 1
 
-    def _slope(self, images: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], Slope]:
+    def _slope(self, images: Tensor, state: State) -> tuple[tuple[Tensor, ...], Slope]:
         """Compute the twins' logits and the objective's slope at images `[B,C,H,W]` in `[0,1]`: one backward pass."""
+        labels = state["labels"]
+        rivals = None if self._rivals is None else self._rivals[state["row"]].to(labels.device)
         balances = self._attack.rule == "balance"
         kept = images.requires_grad_(True)
         lost = images.detach().clone().requires_grad_(True) if balances else kept
         original = images.new_empty(0)
         if self._attack.reads_original:
             original = self._steering.original(kept)
-        adapted = tuple(module(lost) for module in self._steering.adapted)
+        adapted = tuple(self._aim(module(lost), labels, rivals) for module in self._steering.adapted)
         if balances:
             slope = _both_sides(kept, lost, *self._attack.objective.sides(original, adapted, labels))
         else:

@@ -14,14 +14,18 @@ from torch import Tensor
 from edgerift.errors import InputError, RecipeError, first_line
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import is_beyond_top5, is_evasive
+from edgerift.evade._members import members
 from edgerift.images import is_grey
 from edgerift.measure import Rate, data_frame, l2_distance, linf_distance
 from edgerift.settings import parse_json
+from edgerift.specification import Guard
 from edgerift.steps import read_tensors, write_whole
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+#: What a search spends on each image, by the names of the tensors that count it.
+COUNTS: Final = ("gradient_calls", "build_questions", "original_questions", "zero_gradients")
 _IMAGES: Final = ("clean", "images", "last")
 
 
@@ -52,8 +56,11 @@ class Evasion:
       `clean`, of `images` (for evasive ones, decoded from their PNG file) and of `last`.
     - `evasive` bool `[N]`: evasive at any iterate, and reproduced from the PNG file; `void`: evasive, but not from the
       file. `fooled`: the build misclassified some candidate.
-    - `first` int64 `[N]`: gradient calls before the first success, -1 where not evasive. `gradient_calls`,
+    - `first` int64 `[N]`: gradient calls, or tries of a search without gradients, before the first success, -1 where
+      not evasive. `gradient_calls`,
       `build_questions`, `original_questions`, `zero_gradients` int64 `[N]`: counts.
+    - `guard`: that of the build, by which an image that it does not answer is not evasive; None without one.
+    - `member` int64 `[N]`: of an ensemble, the number of the member that found it, -1 where not evasive; else None.
     """
 
     attack: Attack
@@ -79,6 +86,8 @@ class Evasion:
     build_questions: Tensor
     original_questions: Tensor
     zero_gradients: Tensor
+    guard: Guard | None = None
+    member: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of images that were attacked."""
@@ -92,9 +101,23 @@ class Evasion:
     @property
     def rate_last(self) -> Rate | None:
         """Images evasive at the last iterate; None when the search stopped before its budget was spent."""
-        if self.attack.stop != "never":
+        if self.attack.stop != "never" or self.attack.ensemble is not None:
             return None
-        return self._rate(is_evasive(self.last_original, self.last_build, self.labels, self.attack))
+        return self._rate(is_evasive(self.last_original, self.last_build, self.labels, self.attack, self.guard))
+
+    @property
+    def answered(self) -> Tensor:
+        """Which images the build answers before the attack, bool `[N]`: all of them without a guard."""
+        if self.guard is None:
+            return torch.ones(len(self), dtype=torch.bool)
+        return self.guard.answers(self.clean_build)
+
+    @property
+    def rate_answered(self) -> Rate | None:
+        """Evasive images among those that the build answers before the attack; None where it answers none."""
+        answered = self.answered
+        kept = int(answered.sum())
+        return Rate(int((self.evasive & answered).sum()), kept) if kept else None
 
     @property
     def rate_top5(self) -> Rate | None:
@@ -112,6 +135,13 @@ class Evasion:
     def original_fooled_rate(self) -> Rate:
         """Images that the original misclassifies at the reported candidate."""
         return self._rate(self.original.argmax(1) != self.labels)
+
+    @property
+    def by_member(self) -> dict[str, int] | None:
+        """How many images each member of an ensemble found, by name and in their order; None for another attack."""
+        if self.member is None:
+            return None
+        return {name: int((self.member == number).sum()) for number, name in enumerate(members(self.attack))}
 
     def confidence_delta(self, *, clean: bool = False) -> float:
         """The mean of |p_original[y] - p_build[y]| over all attacked images, successes or not, in [0, 1].
@@ -160,7 +190,7 @@ class Evasion:
 
     def select(self, rows: Tensor) -> Evasion:
         """Keep some rows, by numbers or bool `[N]`."""
-        return _like(self, {name: getattr(self, name)[rows] for name in _tensor_names()})
+        return _like(self, {name: getattr(self, name)[rows] for name in _tensor_names(self)})
 
     def save(self, path: Path) -> None:
         """Write the result as safetensors, whole or not at all."""
@@ -170,7 +200,9 @@ class Evasion:
             "classes": json.dumps(self.classes),
             "dropped": json.dumps([self.dropped.original_wrong, self.dropped.build_wrong, self.dropped.both_wrong]),
         }
-        tensors = {name: getattr(self, name).contiguous() for name in _tensor_names()}
+        if self.guard is not None:
+            about["guard"] = self.guard.model_dump_json()
+        tensors = {name: getattr(self, name).contiguous() for name in _tensor_names(self)}
         write_whole(path, save(tensors, metadata=about))
 
     @staticmethod
@@ -186,6 +218,7 @@ class Evasion:
                 data=about["data"],
                 classes=tuple(map(str, parse_json(about["classes"]))),
                 dropped=Dropped(*map(int, parse_json(about["dropped"]))),
+                guard=Guard.model_validate_json(about["guard"]) if "guard" in about else None,
                 **tensors,
             )
         except (RecipeError, KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
@@ -197,12 +230,14 @@ class Evasion:
 
 def joined(parts: list[Evasion]) -> Evasion:
     """Put the parts of one search together, in their order."""
-    return _like(parts[0], {name: torch.cat([getattr(part, name) for part in parts]) for name in _tensor_names()})
+    return _like(
+        parts[0], {name: torch.cat([getattr(part, name) for part in parts]) for name in _tensor_names(parts[0])}
+    )
 
 
 def _like(about: Evasion, tensors: dict[str, Tensor]) -> Evasion:
-    return Evasion(about.attack, about.data, about.classes, about.dropped, **tensors)
+    return Evasion(about.attack, about.data, about.classes, about.dropped, guard=about.guard, **tensors)
 
 
-def _tensor_names() -> list[str]:
-    return [field.name for field in fields(Evasion)][4:]
+def _tensor_names(found: Evasion) -> list[str]:
+    return [field.name for field in fields(Evasion) if isinstance(getattr(found, field.name), Tensor)]

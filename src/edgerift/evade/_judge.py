@@ -10,19 +10,28 @@ from torch import Tensor
 
 from edgerift.deploy import module_logits
 from edgerift.errors import ModelError
+from edgerift.evade._aim import is_fooled
 from edgerift.evade._attack import Attack
 from edgerift.evade._pair import Victim
+from edgerift.specification import Guard
 
 _TOP = 5
 
 
-def is_evasive(original: Tensor, build: Tensor, labels: Tensor, attack: Attack) -> Tensor:
+def is_evasive(original: Tensor, build: Tensor, labels: Tensor, attack: Attack, guard: Guard | None = None) -> Tensor:
     """Tell which images evade, bool `[N]`, from both models' scores `[N,K]`: the original right, the build wrong.
 
-    With a target class the build has to answer it; with the goal `top5` its answer is none of the original's five best,
-    counted by class number.
+    With a `guard` the build also has to answer. With a target class its answer has to be that; with the goal `top5` it
+    is none of the original's five best, counted by class number. With the goal `abstain` the build gives no answer.
     """
-    return (original.argmax(1) == labels) & _build_falls(build, labels, attack) & _reaches_goal(original, build, attack)
+    falls = _build_falls(build, labels, attack, guard)
+    return (original.argmax(1) == labels) & falls & _reaches_goal(original, build, attack)
+
+
+def guard_of(victim: object) -> Guard | None:
+    """Return the guard of what is attacked; None for one that answers every image."""
+    guard: Guard | None = getattr(victim, "guard", None)
+    return guard
 
 
 def is_beyond_top5(original: Tensor, build: Tensor) -> Tensor:
@@ -53,18 +62,19 @@ class Judge:
         """Prepare to judge for an attack's goal."""
         self._victim = victim
         self._attack = attack
+        self._guard = guard_of(victim)
         self._original = module_logits(victim.folded_original, "the original")
 
     def ask(self, images: Tensor, labels: Tensor) -> Verdicts:
         """Judge uint8 images `[N,C,H,W]` with labels `[N]`, both on the CPU."""
         build = finite(self._victim.build_scores(images, labels), "build")
-        fooled = build.argmax(1) != labels
-        asked = _build_falls(build, labels, self._attack)
+        fooled = is_fooled(build, labels, self._guard)
+        asked = _build_falls(build, labels, self._attack, self._guard)
         evasive = torch.zeros_like(fooled)
         if asked.any():
             rows = asked.nonzero()[:, 0]
             original = finite(self._original(images.index_select(0, rows)), "original")
-            evasive[rows] = is_evasive(original, build[rows], labels[rows], self._attack)
+            evasive[rows] = is_evasive(original, build[rows], labels[rows], self._attack, self._guard)
         return Verdicts(fooled, evasive, asked)
 
 
@@ -75,10 +85,11 @@ def finite(scores: Tensor, whose: str) -> Tensor:
     return scores
 
 
-def _build_falls(build: Tensor, labels: Tensor, attack: Attack) -> Tensor:
-    answer = build.argmax(1)
-    wrong = answer != labels
-    return wrong if attack.target is None else wrong & (answer == attack.target)
+def _build_falls(build: Tensor, labels: Tensor, attack: Attack, guard: Guard | None) -> Tensor:
+    if attack.goal == "abstain":
+        return torch.zeros(len(build), dtype=torch.bool) if guard is None else ~guard.answers(build)
+    wrong = is_fooled(build, labels, guard)
+    return wrong if attack.target is None else wrong & (build.argmax(1) == attack.target)
 
 
 def _reaches_goal(original: Tensor, build: Tensor, attack: Attack) -> Tensor:

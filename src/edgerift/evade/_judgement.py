@@ -12,15 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from edgerift.errors import ImagesWarning, InputError, ModelError
+from edgerift.evade._aim import is_fooled
 from edgerift.evade._attack import Attack
 from edgerift.evade._evasion import Dropped
 from edgerift.evade._files import judged_from_png
-from edgerift.evade._judge import finite, is_evasive
+from edgerift.evade._judge import finite, guard_of, is_evasive
 from edgerift.evade._pair import Victim
 from edgerift.evade._search import eligible, require_target
 from edgerift.evade._whole_levels import require_box, whole_levels
 from edgerift.evade.objectives._diva import TargetedDiva
 from edgerift.measure import Rate, data_frame, images_of, l2_distance, linf_distance
+from edgerift.specification import Guard
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,6 +45,7 @@ class Judgement:
     - `moved` float64 `[N]`: how many grey levels the rounding to whole ones moved a pixel at most; 0 for images that
       were on them but for the precision of their type.
     - `target`: the class that the build has to answer, or None.
+    - `guard`: that of the build, by which an image that it does not answer is not evasive; None without one.
     """
 
     goal: str
@@ -58,6 +61,7 @@ class Judgement:
     void: Tensor
     moved: Tensor
     target: int | None = None
+    guard: Guard | None = None
 
     def __len__(self) -> int:
         """The number of images that were judged."""
@@ -70,8 +74,9 @@ class Judgement:
 
     @property
     def fooled_rate(self) -> Rate:
-        """Eligible images that the build misclassifies, whatever the original answers."""
-        return Rate(int((self.eligible & (self.build.argmax(1) != self.labels)).sum()), int(self.eligible.sum()))
+        """Eligible images that the build answers wrongly, whatever the original answers."""
+        fooled = self.eligible & is_fooled(self.build, self.labels, self.guard)
+        return Rate(int(fooled.sum()), int(self.eligible.sum()))
 
     @property
     def off_grid(self) -> int:
@@ -150,14 +155,13 @@ def judge(
         chosen = eligible(*_asked(victim, before, truth), truth)
         allowed = torch.zeros_like(allowed).index_fill(0, chosen.index, True)
         dropped = chosen.dropped
-    successes = allowed & is_evasive(original, build, truth, attack)
+    guard = guard_of(victim)
+    successes = allowed & is_evasive(original, build, truth, attack, guard)
     for row in successes.nonzero()[:, 0].tolist():
         original[row], build[row] = judged_from_png(victim, judged[row], truth[row])
-    evasive = successes & is_evasive(original, build, truth, attack)
-    void = successes & ~evasive
-    found = Judgement(
-        goal, epsilon, dropped, judged, truth, before, original, build, allowed, evasive, void, moved, target
-    )
+    evasive = successes & is_evasive(original, build, truth, attack, guard)
+    marks = (allowed, evasive, successes & ~evasive, moved)
+    found = Judgement(goal, epsilon, dropped, judged, truth, before, original, build, *marks, target, guard)
     if found.off_grid:
         warnings.warn(_rounded(found), ImagesWarning, stacklevel=2)
     return found

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, own_twin, twin
 from edgerift.errors import InputError, ModelError
+from edgerift.evade._aim import Aim, is_fooled
 from edgerift.evade._objective import margin
 from edgerift.evade._queried import QueriedModule
 from edgerift.images import ImageShape
 from edgerift.measure import Logits, LogitsModule
+from edgerift.specification import Guard
 from edgerift.zoo import frozen_copy, taking
 
 
@@ -86,15 +88,21 @@ class Pair:
     The original is copied to float32 and put into evaluation mode. `program` may be None: gradients then come from the
     build's own file, where that has a twin, or from surrogates. For an original or a build that answers probabilities
     their logarithms are used, with a :class:`~edgerift.errors.ProbabilitiesWarning`.
+
+    With a `guard` the build abstains, and an image evades only if the build answers it, wrongly; by default it is the
+    one that ships with the build. One with the threshold 0 answers every image, and is None here.
     """
 
     original: nn.Module
     program: Program | None
     build: Build
+    guard: Guard | None = None
 
     def __post_init__(self) -> None:
         """Copy the original, so that later changes to the caller's do not affect a verdict."""
         object.__setattr__(self, "original", frozen_copy(self.original).cpu())
+        guard: Guard | None = self.guard or getattr(self.build, "guard", None)
+        object.__setattr__(self, "guard", guard if guard is not None and guard.threshold > 0 else None)
 
     def original_scores(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,C,H,W]` with the original's logits, float32 `[N,K]` on the CPU."""
@@ -152,8 +160,9 @@ class Pair:
 class Fleet:
     """One original and several builds of it, all of which an adversarial example has to fool.
 
-    `members` are pairs that share the original. For each image the fleet answers with its most robust build, the one
-    with the largest margin for the label: when that one is wrong, all are.
+    `members` are pairs that share the original and the guard, if any. For each image the fleet answers with its most
+    robust build, the one with the largest margin for the label: when that one is wrong, all are. With a guard that is
+    the build which is furthest from answering wrongly.
     """
 
     members: tuple[Pair, ...]
@@ -162,6 +171,13 @@ class Fleet:
         """Check that there are builds; raises `InputError`."""
         if not self.members:
             raise InputError("a fleet without builds; at least 1 pair is needed")
+        if any(member.guard != self.guard for member in self.members):
+            raise InputError("the members of a fleet have different guards; give all the same one with guard=")
+
+    @property
+    def guard(self) -> Guard | None:
+        """The guard of every build."""
+        return self.members[0].guard
 
     @property
     def original(self) -> nn.Module:
@@ -175,9 +191,11 @@ class Fleet:
     def build_scores(self, images: Tensor, labels: Tensor) -> Tensor:
         """Answer each uint8 image `[N,C,H,W]` with logits `[N,K]` of the build most confident of its label `[N]`."""
         answers = torch.stack([member.build_scores(images) for member in self.members])
-        margins = torch.stack([margin(scores, labels) for scores in answers])
-        # At a margin of exactly zero a build may be right or wrong; one that is right ranks above one that is wrong.
-        holding = torch.where(answers.argmax(2) == labels, margins, margins - torch.finfo(torch.float32).tiny)
+        aim = Aim(0.0 if self.guard is None else self.guard.threshold)
+        margins = torch.stack([margin(aim(scores, labels), labels) for scores in answers])
+        # At a margin of exactly zero a build may be fooled or not; one that is not ranks above one that is.
+        fooled = torch.stack([is_fooled(scores, labels, self.guard) for scores in answers])
+        holding = torch.where(fooled, margins - torch.finfo(torch.float32).tiny, margins)
         return answers[holding.argmax(0), torch.arange(len(labels))]
 
     def white_box(self) -> Steering:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgerift.errors import RecipeError, unknown_name
-from edgerift.evade._attack import Attack
+from edgerift.evade._attack import ENSEMBLES, Attack
 from edgerift.evade.objectives._build_alone import CrossEntropy, Margin
 from edgerift.evade.objectives._diva import Diva
 from edgerift.evade.objectives._pair_margin import PairMargin
@@ -16,6 +16,8 @@ def presets(epsilon: int = 8, steps: int = 20) -> dict[str, Attack]:
       1 grey level, or more where needed for a total of two and a half times epsilon.
     - `diva-2022`: the setting of the paper; `diva-apgd`, `pair-margin`, `pair-margin-apgd`, `pair-margin-shrinking`:
       its objective and the clamped margin with other steps.
+    - `square`: a search without gradients, of ten queries per step.
+    - `pair-attack-1`: the ensemble of fixed members and budgets whose union a defence is judged by; no `steps` count.
     - `pgd`, `mi-fgsm`, `cw`, `apgd`, `fgsm`, `r-fgsm`: baselines that use the build alone.
     """
     common = Attack(epsilon=epsilon, steps=steps)
@@ -29,6 +31,8 @@ def presets(epsilon: int = 8, steps: int = 20) -> dict[str, Attack]:
         "pair-margin": common.replace(objective=PairMargin()),
         "pair-margin-apgd": common.replace(objective=PairMargin(), rule="apgd", step=2 * whole),
         "pair-margin-shrinking": common.replace(objective=PairMargin(), step=max(2.0, crossing), schedule="linear"),
+        "square": common.replace(rule="square", steps=10 * common.steps),
+        "pair-attack-1": Attack(ensemble="pair-attack-1", epsilon=epsilon, steps=ENSEMBLES["pair-attack-1"]),
         "pgd": common.replace(objective=build_only),
         "mi-fgsm": common.replace(objective=build_only, rule="momentum"),
         "cw": common.replace(objective=Margin()),

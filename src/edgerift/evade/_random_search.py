@@ -22,7 +22,9 @@ def random_search(
     bytes and the seed alone.
     """
     tries = max(1, attack.steps * attack.restarts) if tries is None else tries
-    attack = attack.replace(start="random")
+    attack = Attack(
+        epsilon=attack.epsilon, goal=attack.goal, objective=attack.objective, seed=attack.seed, start="random"
+    )
     judge = Judge(victim, attack)
     found = torch.zeros(len(images), dtype=torch.bool)
     for number in range(tries):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 
 from edgerift import zoo
 from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, open_original
+from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, opened_build
 from edgerift.errors import InputError
 from edgerift.evade._attack import Attack
@@ -22,6 +23,7 @@ from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import BatchSize, Count, Seed, Settings
+from edgerift.specification import Guard
 from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
 from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
 
@@ -44,6 +46,7 @@ class PairSettings(Settings):
     """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
 
     Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
+    A `guard` takes the place of the one that ships with the build; the control has it too.
     """
 
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
@@ -52,13 +55,28 @@ class PairSettings(Settings):
     )
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     control: FinetuneRecipe | None = None
+    guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=_is_none)
 
     @property
     def opened(self) -> tuple[Recipe, ...]:
         """The steps that `open` opens: with a control neither program nor build is one of them."""
+        guards = (self.guard,) if isinstance(self.guard, Recipe) else ()
         if self.control is not None:
-            return (self.original, self.control)
-        return (self.original, self.build) if self.program is None else (self.original, self.program, self.build)
+            return (self.original, self.control, *guards)
+        programs = () if self.program is None else (self.program,)
+        return (self.original, *programs, self.build, *guards)
+
+    @property
+    def shipped_guard(self) -> Guard | None:
+        """The guard that comes with a build's file; None for a build that is compiled here."""
+        return self.build.guard if isinstance(self.build, GivenBuild) else None
+
+    def known_guard(self, store: Store) -> Guard | None:
+        """Return the guard that the pair will have; None without one, and for one that is not calibrated yet."""
+        chosen = self.guard or self.shipped_guard
+        if isinstance(chosen, GuardRecipe):
+            chosen = chosen.open(store, silent) if store.has(chosen) else None
+        return chosen if chosen is not None and chosen.threshold > 0 else None
 
     @property
     def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
@@ -71,19 +89,20 @@ class PairSettings(Settings):
         Gradients come from the twin, or from the build's answers where neither a program nor its file gives one.
         """
         original = open_original(self.original, store, progress)
+        guard = self.guard.open(store, progress) if isinstance(self.guard, GuardRecipe) else self.guard
         if self.control is not None:
             tuned = store.get(self.control, progress) / "original.safetensors"
             trust = isinstance(self.original, TrainRecipe) or self.original.trust
-            return float_pair(original, zoo.load(tuned, trust=trust))
+            return float_pair(original, zoo.load(tuned, trust=trust), guard or self.shipped_guard)
         build = opened_build(self.build, store, progress)
         if self.program is None:
-            pair = Pair(original, None, build)
+            pair = Pair(original, None, build, guard)
             try:
                 return pair, pair.white_box()
             except InputError:
                 return pair, pair.black_box()
         program = Program.load(store.get(self.program, progress) / "program.safetensors")
-        pair = Pair(original, program, build)
+        pair = Pair(original, program, build, guard)
         return pair, pair.white_box()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -11,15 +12,18 @@ from torch import Tensor
 from edgerift.adapt import require_repeatable
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
+from edgerift.evade._aim import Aim, is_fooled, rivals
 from edgerift.evade._attack import Attack
 from edgerift.evade._engine import Engine, Trace, device_of
+from edgerift.evade._ensemble import ensemble_found
 from edgerift.evade._evasion import Dropped, Evasion
 from edgerift.evade._files import judged_from_png
-from edgerift.evade._judge import Judge, finite, is_evasive
+from edgerift.evade._judge import Judge, finite, guard_of, is_evasive
 from edgerift.evade._objective import Custom, Objective, guarded, name_of
 from edgerift.evade._own_run import own_trace
-from edgerift.evade._pair import Steering, Victim
+from edgerift.evade._pair import Fleet, Steering, Victim
 from edgerift.evade._presets import preset
+from edgerift.evade._square import square_trace
 from edgerift.images import ImageSet, batch_of, to_float
 from edgerift.measure import predict_all
 from edgerift.settings import Settings
@@ -63,8 +67,8 @@ def search(
     as `epsilon=4`. `objective` replaces its objective and may be any callable (see :data:`Objective`); with it alone
     the steps are the paper's. `steering` says which modules the gradients come from, by default those of the white box,
     on the CPU. Unless `eligible_only` is false only images that both models label correctly are attacked. Images of a
-    grey set have one channel, and so stay grey. A batch size changes speed and memory, not the result: by default 64,
-    and on a CPU fewer of more than 64 x 64 pixels.
+    grey set have one channel, and so stay grey. A build with a guard is fooled only if it answers. A batch size changes
+    speed and memory, not the result: by default 64, and on a CPU fewer of more than 64 x 64 pixels.
 
     Raises :class:`~edgerift.errors.RecipeError` for a preset or field that does not exist,
     :class:`~edgerift.errors.InputError` for an empty image set and :class:`~edgerift.errors.ModelError` for scores or
@@ -147,30 +151,59 @@ def search_selected(
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
     steering = steering.taking(image_set.shape).on_logits()
     require_target(attack, len(image_set.classes))
+    _require_guard(attack, victim)
     batch_size = batch_size or _batch(image_set, steering)
 
     def told(done: int) -> None:
         progress("search", done, len(images))
 
-    if attack.own is not None:
-        trace = own_trace(
-            images, labels, attack, attack.own, victim=victim, steering=steering, batch_size=batch_size, told=told
+    if attack.ensemble is not None:
+
+        def run(member: Attack, rows: Tensor) -> Evasion:
+            part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+            return search_selected(victim, image_set, part, member, steering=steering, batch_size=batch_size)
+
+        return ensemble_found(attack, len(images), run, told)
+    search = _Search(victim, chosen, attack, steering, batch_size, told)
+    return _verified(victim, image_set, chosen, attack, search.trace(images, labels, objective))
+
+
+class _Search(NamedTuple):
+    """One search of selected images, by an attack that is no ensemble."""
+
+    victim: Victim
+    chosen: Selection
+    attack: Attack
+    steering: Steering
+    batch_size: int
+    told: Callable[[int], None]
+
+    def trace(self, images: Tensor, labels: Tensor, objective: Objective) -> Trace:
+        """Search uint8 images `[N,C,H,W]` with labels `[N]`."""
+        victim, attack, steering, size, told = self.victim, self.attack, self.steering, self.batch_size, self.told
+        if attack.own is not None:
+            return own_trace(
+                images, labels, attack, attack.own, victim=victim, steering=steering, batch_size=size, told=told
+            )
+        if attack.rule == "square":
+            return square_trace(images, labels, attack, victim=victim, steering=steering, batch_size=size, told=told)
+        guard, clean = guard_of(victim), self.chosen.build
+        engine = Engine(
+            images,
+            labels,
+            attack,
+            objective,
+            steering,
+            Judge(victim, attack),
+            evasive=is_evasive(self.chosen.original, clean, labels, attack, guard),
+            slack=_slack(self.chosen, steering, images) if attack.ask == "near" else 0.0,
+            batch_size=size,
+            aim=Aim.of(attack, guard),
+            rivals=None if attack.runner_up is None else rivals(clean, labels, attack.runner_up),
         )
-        return _verified(victim, image_set, chosen, attack, trace)
-    engine = Engine(
-        images,
-        labels,
-        attack,
-        objective,
-        steering,
-        Judge(victim, attack),
-        evasive=is_evasive(chosen.original, chosen.build, labels, attack),
-        slack=_slack(chosen, steering, images) if attack.ask == "near" else 0.0,
-        batch_size=batch_size,
-    )
-    for done in engine.run():
-        told(done)
-    return _verified(victim, image_set, chosen, attack, engine.trace)
+        for done in engine.run():
+            told(done)
+        return engine.trace
 
 
 def _batch(image_set: ImageSet, steering: Steering) -> int:
@@ -180,15 +213,15 @@ def _batch(image_set: ImageSet, steering: Steering) -> int:
 def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
     """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    found, last = trace.found, trace.last
+    found, last, guard = trace.found, trace.last, guard_of(victim)
     last_original, last_build = _scores(victim, last, labels, chosen)
     same = bool((found == last).all())
     original, build = (last_original, last_build) if same else _scores(victim, found, labels, chosen)
     original, build = original.clone(), build.clone()
-    successes = (trace.first >= 0) | is_evasive(original, build, labels, attack)
+    successes = (trace.first >= 0) | is_evasive(original, build, labels, attack, guard)
     for row in successes.nonzero()[:, 0].tolist():
         original[row], build[row] = judged_from_png(victim, found[row], labels[row])
-    evasive = successes & is_evasive(original, build, labels, attack)
+    evasive = successes & is_evasive(original, build, labels, attack, guard)
     return Evasion(
         attack=attack,
         data=image_set.name,
@@ -207,12 +240,13 @@ def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: At
         last_build=last_build,
         evasive=evasive,
         void=successes & ~evasive,
-        fooled=trace.fooled | (build.argmax(1) != labels) | (last_build.argmax(1) != labels),
+        fooled=trace.fooled | is_fooled(build, labels, guard) | is_fooled(last_build, labels, guard),
         first=torch.where(evasive, torch.where(trace.first < 0, trace.gradient_calls, trace.first), -1),
         gradient_calls=trace.gradient_calls,
         build_questions=trace.build_questions,
         original_questions=trace.original_questions,
         zero_gradients=trace.zero_gradients,
+        guard=guard,
     )
 
 
@@ -229,6 +263,15 @@ def _slack(chosen: Selection, steering: Steering, images: Tensor) -> float:
         return 0.0
     answers = [twin_scores(module, few).cpu() for module in steering.adapted]
     return 2 * float(torch.stack([(scores - chosen.build[: len(few)]).abs().max() for scores in answers]).min())
+
+
+def _require_guard(attack: Attack, victim: Victim) -> None:
+    if attack.goal != "abstain":
+        return
+    if guard_of(victim) is None:
+        raise RecipeError("goal 'abstain' is for a build with a guard; give the pair one with guard=")
+    if isinstance(victim, Fleet):
+        raise RecipeError("goal 'abstain' is for one build; attack the members of a fleet one by one")
 
 
 def require_target(attack: Attack, classes: int) -> None:

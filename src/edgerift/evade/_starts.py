@@ -47,6 +47,11 @@ def starts(images: Tensor, numbers: list[int], attack: Attack) -> Tensor:
     return placed
 
 
+def drawn_from(image: Tensor, shape: tuple[int, ...], seed: int) -> Tensor:
+    """Draw numbers from [0, 1), float32 of a shape, that depend on the image's bytes and the seed alone."""
+    return torch.rand(shape, generator=_generator(image, 0, seed))
+
+
 def _generator(image: Tensor, number: int, seed: int) -> torch.Generator:
     content = image.contiguous().numpy().tobytes() + f"{seed}/{number}".encode()
     return torch.Generator().manual_seed(int.from_bytes(hashlib.blake2b(content, digest_size=7).digest(), "big"))

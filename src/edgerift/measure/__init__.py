@@ -40,6 +40,9 @@ from edgerift.measure._rate import is_near_chance as is_near_chance
 from edgerift.measure._rate import mcnemar as mcnemar
 from edgerift.measure._scores import accuracy as accuracy
 from edgerift.measure._scores import predict_all as predict_all
+from edgerift.measure._selective import Selective as Selective
+from edgerift.measure._selective import score_gap as score_gap
+from edgerift.measure._selective import selective as selective
 from edgerift.measure._spread import Spread as Spread
 from edgerift.measure._spread import spread as spread
 from edgerift.measure._strongest import strongest as strongest

@@ -8,6 +8,7 @@ from edgerift.specification._explain import Explanation as Explanation
 from edgerift.specification._explain import explain as explain
 from edgerift.specification._files import read_specification as read_specification
 from edgerift.specification._files import sidecar as sidecar
+from edgerift.specification._guard import Guard as Guard
 from edgerift.specification._input import InputSpecification as InputSpecification
 from edgerift.specification._module import SpecifiedModule as SpecifiedModule
 from edgerift.specification._normalisations import NORMALISATIONS as NORMALISATIONS

@@ -5,30 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgerift.errors import ModelError
+from edgerift.train._adversarial import attacked_accuracy
 from edgerift.train._data import Batch, DeviceData
 from edgerift.train._history import Epoch
+from edgerift.train._loss import Loss, Read
 from edgerift.train._random import seeded_layers
 from edgerift.train._schedule import learning_rate
 from edgerift.train._settings import TrainSettings
 
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-
-
-class Read(Protocol):
-    """Makes logits of a model's answers."""
-
-    def __call__(self, scores: Tensor, /, *, training: bool = False) -> Tensor:
-        """Read answers `[B,K]`, those in training mode or the others."""
-
-
 STEPS_BETWEEN_CHECKS = 50
+#: The held-out images that an adversarial training is measured on.
+ATTACKED = 500
 
 
 @dataclass(frozen=True)
@@ -53,16 +47,16 @@ class Work:
 
 @final
 class Watch:
-    """A forward hook that keeps the first answer of a step, independent of other uses in the loss."""
+    """A forward hook that keeps the first answer of a step in training mode, independent of other uses in the loss."""
 
     def __init__(self, classes: int) -> None:
         """Expect logits `[B, classes]`."""
         self.classes = classes
         self.logits: Tensor | None = None
 
-    def __call__(self, _module: nn.Module, _inputs: object, output: object) -> None:
+    def __call__(self, module: nn.Module, _inputs: object, output: object) -> None:
         """Keep the answer; raises `ModelError` when its width is not the class count."""
-        if self.logits is None and isinstance(output, Tensor):
+        if self.logits is None and module.training and isinstance(output, Tensor):
             require_width(output, self.classes)
             self.logits = output.detach()
 
@@ -183,4 +177,16 @@ def _measured(work: Work, epoch: int, losses: Tensor, correct: Tensor) -> Epoch:
         validation_loss=held[0],
         validation_accuracy=held[1],
         learning_rate=learning_rate(work.settings, epoch * len(work.data), work.settings.epochs * len(work.data)),
+        attacked_accuracy=_attacked(work, epoch),
     )
+
+
+def _attacked(work: Work, epoch: int) -> float | None:
+    """Attack held-out images of an adversarial training, at its own epsilon."""
+    attacker = work.settings.adversary
+    if attacker is None or work.held is None:
+        return None
+    work.model.eval()
+    few = next(work.held.in_order())
+    with seeded_layers(work.settings.seed, epoch, few.images.device), work.autocast():
+        return attacked_accuracy(work.model, work.read, few.images[:ATTACKED], few.labels[:ATTACKED], attacker.epsilon)

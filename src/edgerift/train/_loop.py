@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,15 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgerift import zoo
-from edgerift.errors import DataError, ModelError
+from edgerift.errors import DataError, ModelError, RecipeError, TrainingWarning
 from edgerift.images import ImageSet, split
 from edgerift.measure import LogitsReader
 from edgerift.steps import Progress, silent
+from edgerift.train._adversarial import adversarial_loss
 from edgerift.train._checkpoint import Progressed, read_checkpoint, run_key, write_checkpoint
-from edgerift.train._data import on_device
+from edgerift.train._data import DeviceData, on_device
 from edgerift.train._device import choose_device, placed, repeatable
-from edgerift.train._epoch import Loss, Read, Work, train_epoch
+from edgerift.train._epoch import Work, train_epoch
 from edgerift.train._history import Epoch, History
+from edgerift.train._loss import Loss, Read
 from edgerift.train._settings import TrainSettings
 
 OnEpoch = Callable[[nn.Module, int], None]
@@ -90,15 +93,16 @@ def run(
     does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
-    nothing is selected by it.
+    nothing is selected by it. An `adversary` adds the accuracy under attack to the history; a fall by more than 20
+    points is a `TrainingWarning`: the model has learned to mislead its attacker (catastrophic overfitting, Wong 2020).
 
     `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
 
-    Raises `ModelError` when the model's class count is not that of the images or a loss is not finite, `DataError`
-    for sets that are empty or do not belong together, `StoreError` for a checkpoint that is damaged or of another
-    run, `MissingRuntimeError` for a device that is not there.
+    Raises `ModelError` for a class count that is not that of the images or a loss that is not finite, `DataError` for
+    sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError` for a
+    checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
     device = choose_device(settings.device)
@@ -106,17 +110,41 @@ def run(
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
     put = functools.partial(on_device, settings=settings, device=device, channels=zoo.channels_of(model, train.shape))
     data, held = put(train, targets), None if validation is None else put(validation, None)
-    read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        runner, optimizer = _runner(model, settings), _optimizer(model, settings)
-        chosen = loss or _cross_entropy(settings, read)
-        work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
+        work = _work(model, data, held, settings, loss, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
+    _warn_of_collapse(history)
     if isinstance(model, zoo.Classifier):
         # Rows of targets are another model's answers, whose classes the labels do not name.
         model.learned = _learned(train, validation, history) if targets is None else None
     return Trained(model, history)
+
+
+def _work(
+    model: nn.Module,
+    data: DeviceData,
+    held: DeviceData | None,
+    settings: TrainSettings,
+    loss: Loss | None,
+    classes: int,
+) -> Work:
+    _require_one_loss(loss, settings)
+    read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
+    runner, optimizer = _runner(model, settings), _optimizer(model, settings)
+    return Work(model, runner, read, optimizer, loss or _own_loss(settings, read), data, held, settings, classes)
+
+
+def _warn_of_collapse(history: History) -> None:
+    epoch = history.collapsed
+    if epoch is not None:
+        warnings.warn(
+            f"the accuracy under attack fell by more than 20 points in epoch {epoch}, to "
+            f"{history.epochs[epoch - 1].attacked_accuracy:.1%}: the model only resists the attacker that trained it; "
+            "use more and smaller steps, such as the adversary pgd-7, or fewer epochs",
+            TrainingWarning,
+            stacklevel=3,
+        )
 
 
 def _learned(train: ImageSet, validation: ImageSet | None, history: History) -> zoo.Learned:
@@ -153,6 +181,8 @@ def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
         parts.append(f"accuracy {epoch.train_accuracy:.1%}")
     if epoch.validation_accuracy is not None:
         parts.append(f"validation {epoch.validation_accuracy:.1%}")
+    if epoch.attacked_accuracy is not None:
+        parts.append(f"attacked {epoch.attacked_accuracy:.1%}")
     return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
 
 
@@ -167,7 +197,11 @@ def _unread(answers: Tensor, *, training: bool = False) -> Tensor:
     return answers
 
 
-def _cross_entropy(settings: TrainSettings, read: Read) -> Loss:
+def _own_loss(settings: TrainSettings, read: Read) -> Loss:
+    attacker = settings.adversary
+    if attacker is not None and not attacker.is_idle:
+        return adversarial_loss(attacker, read, settings.label_smoothing)
+
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(read(model(images), training=True), targets, label_smoothing=settings.label_smoothing)
 
@@ -183,6 +217,11 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
         weight_decay=settings.weight_decay,
         fused=True,
     )
+
+
+def _require_one_loss(loss: Loss | None, settings: TrainSettings) -> None:
+    if loss is not None and settings.adversary is not None:
+        raise RecipeError("an adversary changes the default loss, and this training has its own; leave adversary out")
 
 
 def _require_fit(model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None) -> None:

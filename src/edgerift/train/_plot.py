@@ -32,16 +32,16 @@ def plot_history(history: History, path: Path) -> None:
         "accuracy (%)",
         [_percent(epoch.train_accuracy) for epoch in epochs],
         [_percent(epoch.validation_accuracy) for epoch in epochs],
+        [_percent(epoch.attacked_accuracy) for epoch in epochs],
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     write_whole(Path(path), buffer.getvalue())
 
 
-def _panel(axes: Axes, what: str, train: Sequence[float | None], validation: Sequence[float | None]) -> None:
-    numbers = range(1, len(train) + 1)
-    for label, values in (("training", train), ("validation", validation)):
-        points = [(number, value) for number, value in zip(numbers, values, strict=True) if value is not None]
+def _panel(axes: Axes, what: str, *curves: Sequence[float | None]) -> None:
+    for label, values in zip(("training", "validation", "validation, attacked"), curves, strict=False):
+        points = [(number, value) for number, value in enumerate(values, 1) if value is not None]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, marker="o", markersize=3)
     axes.set_xlabel("epoch")

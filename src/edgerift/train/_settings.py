@@ -7,6 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone
+from edgerift.train._adversary import Adversary
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class TrainSettings(Settings):
@@ -14,8 +19,9 @@ class TrainSettings(Settings):
 
     `learning_rate` is the highest one: it rises linearly over `warmup_steps` batches and then falls to zero along a
     half cosine, or stays with the `constant` schedule. Weight decay applies to every parameter. `label_smoothing`
-    belongs to the default loss. `augment` allows the image set's own augmentation. `device` is not part of the recipe's
-    name: the same recipe trained on another device is the same recipe.
+    belongs to the default loss, which an `adversary` turns into that of adversarial training. `augment` allows the
+    image set's own augmentation. `device` is not part of the recipe's name: the same recipe trained on another device
+    is the same recipe.
 
     Raises `RecipeError` for a value out of range.
     """
@@ -35,3 +41,4 @@ class TrainSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     channels_last: bool = True
+    adversary: Adversary | None = Field(default=None, exclude_if=_is_none)

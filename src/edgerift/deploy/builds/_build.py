@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgerift.deploy.builds._digest import artefact_digest, read_artefact
 from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
+from edgerift.deploy.builds._guarded import read_guard, write_guard
 from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild, asked
 from edgerift.deploy.builds._runtime import (
     RUNTIMES,
@@ -27,18 +28,25 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
 from edgerift.errors import BuildError, RecipeError
 from edgerift.settings import is_file, no_file
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 from edgerift.steps import write_whole
 
 _WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
-def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | None = None) -> Build:
+def build(
+    program: Program,
+    runtime: str,
+    path: Path | str,
+    *,
+    images: Tensor | None = None,
+    guard: Guard | None = None,
+) -> Build:
     """Compile a program for a runtime, compare it with the program, write the artefact to `path` and open it.
 
     `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
     uint8 `[N,C,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
-    default random images are compared.
+    default random images are compared. A `guard` is written beside the artefact, see :func:`write_guard`.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
     :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
@@ -55,8 +63,9 @@ def build(program: Program, runtime: str, path: Path | str, *, images: Tensor | 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, artefact)
+    write_guard(guard, runtime, path)
     note_survival(runtime, hashlib.sha256(artefact).hexdigest())
-    return OpenedBuild(runtime, path, chosen.open(path))
+    return OpenedBuild(runtime, path, chosen.open(path), guard=guard)
 
 
 def _checked_artefact(program: Program, runtime: str, chosen: Runtime, images: Tensor) -> bytes:
@@ -113,7 +122,8 @@ def open_build(
 
     `specification` says how a model of another tool wants its images and what it answers, where its file does not.
     An Inductor package holds machine code, which runs on opening: that requires `trust=True`. An artefact that this
-    process has not made is opened by a child process first, which a damaged one may crash. Raises
+    process has not made is opened by a child process first, which a damaged one may crash. A guard beside the artefact
+    becomes the build's. Raises
     :class:`~edgerift.errors.BuildError` when the file is missing, its kind is not known, it crashed the child, the
     child could not try it, or it changed meanwhile.
     """
@@ -131,7 +141,7 @@ def open_build(
         raise BuildError(f"cannot determine the runtime of {path.name}; known suffixes: {known}{hint}")
     if find_runtime(name).runs_code and not trust:
         raise BuildError(f"{path} holds machine code that opening it would run; pass --trust if you made it yourself")
-    return OpenedBuild(name, path, _opened(name, path), specification)
+    return OpenedBuild(name, path, _opened(name, path), specification, read_guard(name, path))
 
 
 def _opened(runtime: str, path: Path) -> Engine:

@@ -10,16 +10,18 @@ import torch
 
 from edgerift.deploy.builds._runtime import RUNTIMES, Artefact, Fingerprint
 from edgerift.errors import BuildError
+from edgerift.specification import Guard
 
 
-def fingerprint(runtime: str, version: str, path: Path) -> Fingerprint:
-    """Fingerprint an artefact together with the machine that runs it."""
+def fingerprint(runtime: str, version: str, path: Path, guard: Guard | None = None) -> Fingerprint:
+    """Fingerprint an artefact and its guard together with the machine that runs it."""
     return Fingerprint(
         runtime=runtime,
         version=version,
         sha256=artefact_digest(runtime, path),
         processor=platform.machine(),
         instructions=torch.backends.cpu.get_cpu_capability(),
+        guard=guard,
     )
 
 

@@ -15,7 +15,7 @@ from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
 from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line, unknown_name
 from edgerift.images import in_channels, to_float
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
 LARGEST_BATCH: Final = 64
@@ -23,7 +23,7 @@ LARGEST_BATCH: Final = 64
 
 @final
 class OpenedBuild:
-    """An artefact of one runtime that answers uint8 images."""
+    """An artefact of one runtime that answers uint8 images; `guard` is the one that ships with it, if any."""
 
     def __init__(
         self,
@@ -31,13 +31,15 @@ class OpenedBuild:
         path: Path,
         engine: Engine,
         specification: Specification | None = None,
+        guard: Guard | None = None,
         name: str = "",
     ) -> None:
         """Ask an engine as `specification` says; what it leaves out is what the file says. `name` is for messages.
 
         Raises :class:`~edgerift.errors.BuildError` where it names an input that the file does not have.
         """
-        self.runtime, self.path, self._engine, self._name = runtime, path, engine, name or path.name
+        self.runtime, self.path, self._engine, self.guard = runtime, path, engine, guard
+        self._name = name or path.name
         self.specification = (specification or Specification()).over(engine.specification)
         wanted, known = self.specification.input.name, engine.specification.input.name
         if known and wanted != known:
@@ -45,11 +47,11 @@ class OpenedBuild:
 
     def read_as(self, specification: Specification) -> OpenedBuild:
         """The same loaded artefact, asked as another specification says."""
-        return OpenedBuild(self.runtime, self.path, self._engine, specification, self._name)
+        return OpenedBuild(self.runtime, self.path, self._engine, specification, self.guard, self._name)
 
     def called(self, name: str) -> OpenedBuild:
         """The same loaded artefact under the name that messages give it."""
-        return OpenedBuild(self.runtime, self.path, self._engine, self.specification, name)
+        return OpenedBuild(self.runtime, self.path, self._engine, self.specification, self.guard, name)
 
     @functools.cached_property
     def translated(self) -> TranslatedModule:
@@ -112,7 +114,7 @@ class OpenedBuild:
 
     def fingerprint(self) -> Fingerprint:
         """Return what determines this build's answers."""
-        return fingerprint(self.runtime, self._engine.version, self.path)
+        return fingerprint(self.runtime, self._engine.version, self.path, self.guard)
 
     @property
     def extents(self) -> tuple[int | None, ...] | None:

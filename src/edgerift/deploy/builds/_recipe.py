@@ -14,6 +14,7 @@ from torch import Tensor
 
 from edgerift.deploy.builds._build import build, open_build
 from edgerift.deploy.builds._digest import artefact_digest, whole_artefact
+from edgerift.deploy.builds._guarded import write_guard
 from edgerift.deploy.builds._names import RuntimeName
 from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild
 from edgerift.deploy.builds._runtime import RUNTIMES, find_runtime
@@ -21,7 +22,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import LARGEST_MODEL, Document
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
 from edgerift.steps import Progress, Recipe, write_whole
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class GivenProgram(Recipe):
         _copy(self.path, self.sha256, folder / PROGRAM, ProgramError)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 def _is_default(specification: Specification) -> bool:
     return specification.is_default
 
@@ -101,9 +106,9 @@ class GivenBuild(Recipe):
     """A build given as a file, identified by its runtime and the SHA-256 of its bytes.
 
     An ONNX model with external weight files is identified and kept as one file with all of them. `specification` says
-    how a model of another tool wants its images and what it answers, where its file does not. A recipe that was read
-    from its JSON has no `path`, and is of use where the store has the file. `trust` allows an Inductor package, which
-    is machine code.
+    how a model of another tool wants its images and what it answers, where its file does not; `guard` is the one
+    beside the file. A recipe that was read from its JSON has no `path`, and is of use where the store has the file.
+    `trust` allows an Inductor package, which is machine code.
     """
 
     type: Literal["given-build"] = "given-build"
@@ -111,6 +116,7 @@ class GivenBuild(Recipe):
     runtime: RuntimeName
     sha256: str
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
+    guard: Guard | None = Field(default=None, exclude_if=_is_none)
     path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
@@ -129,6 +135,7 @@ class GivenBuild(Recipe):
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise BuildError(f"{self.path} has changed since it was named; start again with the present file")
         write_whole(folder / self.artefact, content)
+        write_guard(self.guard, self.runtime, folder / self.artefact)
 
 
 def given_program(path: Path) -> GivenProgram:
@@ -147,6 +154,7 @@ def given_build(
             "runtime": opened.runtime,
             "sha256": artefact_digest(opened.runtime, path),
             "specification": specification or Specification(),
+            "guard": opened.guard,
             "path": path,
             "trust": trust,
         }

@@ -8,23 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pydantic import Field
 from torch import Tensor
 
 from edgerift.deploy.program._program import Program, Target
 from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import MissingRuntimeError, RecipeError, unknown_name
 from edgerift.settings import Registry, Settings
-from edgerift.specification import Specification
+from edgerift.specification import Guard, Specification
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Fingerprint(Settings):
-    """What determines a build's answers: the runtime and its version, the processor, and the bytes of all its files."""
+    """What determines a build's answers: the runtime and its version, the processor, and the bytes of all its files.
+
+    `guard` is the one that ships with the build, None for a build without one.
+    """
 
     runtime: str
     version: str
     sha256: str
     processor: str
     instructions: str
+    guard: Guard | None = Field(default=None, exclude_if=_is_none)
 
 
 class Build(Protocol):

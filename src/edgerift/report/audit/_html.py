@@ -19,6 +19,7 @@ from edgerift.report.audit._html_scatter import WIDTH, mark, scatter
 from edgerift.report.audit._margins import bands
 from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
 from edgerift.report.shared import _words
+from edgerift.report.shared._guarded import guard_words, members_words
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.zoo import FILE_KINDS
 
@@ -43,6 +44,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "script": script,
         "policy": policy(style, script),
         "first_rows": _FIRST_ROWS,
+        "guard_words": guard_words(audit),
         "file_kinds": FILE_KINDS.names(),
         "flags": by_level(audit.flags),
     }
@@ -63,6 +65,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
         "attacks": {name: evasion.attacks[name] for name in attack_order(evasion)},
         "colours": attack_colours(evasion),
         "attacks_chart": attacks_chart(evasion),
+        "members": [line for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))],
         "curve_chart": curve_chart(evasion),
         "control_words": _words.control_words(evasion, control) if control else None,
         "control_chart": control_chart(evasion, control) if control else None,

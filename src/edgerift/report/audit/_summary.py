@@ -10,6 +10,7 @@ from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.errors import InputError
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._guarded import guard_words, members_words
 from edgerift.report.shared._markdown import escaped, markdown_table
 from edgerift.report.shared._words import (
     agreed,
@@ -33,11 +34,13 @@ def audit_summary(audit: Audit) -> str:
     It is the same for every run of the same audit.
     """
     parts = [f"# edgerift audit: {audit.verdict}", escaped(subject(audit)), *map(escaped, map(str, outcomes(audit)))]
+    parts += map(escaped, guard_words(audit))
     parts += _gate(audit)
     parts += [] if audit.evasion is None else _attacks(audit.evasion)
     parts += [] if audit.theft is None else _thieves(audit.theft)
     parts += _checks(audit)
     parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
+    parts += [] if audit.closing is None else ["## Close the gap", f"```sh\n{audit.closing}\n```"]
     return "\n\n".join([*parts, "The whole report is `report.html` in the audit's folder."]) + "\n"
 
 
@@ -77,7 +80,8 @@ def _attacks(evasion: EvasionPart) -> list[str]:
             (name, percent(part.evasive.value), bounds(part.evasive), *(percent(one.value) for one in shares), calls)
         )
     headings = ("Attack", "Evasive", "95 % interval", "Build wrong", "Original wrong", "Gradients per success")
-    return ["## Attacks", markdown_table(headings, rows), *filter(None, [bands_words(evasion.findings)])]
+    more = [bands_words(evasion.findings), *(members_words(name, part) for name, part in evasion.attacks.items())]
+    return ["## Attacks", markdown_table(headings, rows), *filter(None, more)]
 
 
 def _thieves(theft: TheftPart) -> list[str]:

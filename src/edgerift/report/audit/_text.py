@@ -13,6 +13,7 @@ from edgerift.audit import Audit, EvasionPart, TheftPart
 from edgerift.measure import Interval
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._guarded import guard_words, members_words
 from edgerift.report.shared._words import (
     agreed,
     control_words,
@@ -45,7 +46,8 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
         if flag.level != "ok"
     ]
     where = [] if folder is None else [_where(audit, folder)]
-    return Group(*parts, _gate(audit), *where, _verdict(audit))
+    closing = [] if audit.closing is None else [_command(f"Close the gap: {audit.closing}")]
+    return Group(*parts, _gate(audit), *where, *closing, _verdict(audit))
 
 
 def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
@@ -55,6 +57,8 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
         _text(f"{one.only_first} found only by {one.first}, {one.only_second} only by {one.second}, {p_value(one.p)}.")
         for one in evasion.comparisons
     ]
+    parts += [_text(line) for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))]
+    parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
     return parts + ([_layers(evasion)] if evasion.layers else [])
@@ -127,8 +131,12 @@ def _where(audit: Audit, folder: Path) -> Text:
     if audit.evasion is not None and audit.evasion.findings:
         command = replay_command(audit, surest_first(audit.evasion)[0], folder)
         lines.append(f"Replay a finding: {command}")
-    # A path is copied as it stands: no line may break where the screen ends.
-    return Text("\n".join(map(plain, lines)), no_wrap=True, overflow="ignore")
+    return _command("\n".join(lines))
+
+
+def _command(text: str) -> Text:
+    """Show a path or a command, which is copied as it stands: no line may break where the screen ends."""
+    return Text(plain(text), no_wrap=True, overflow="ignore")
 
 
 def _ends(interval: Interval) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.adapt import require_repeatable, weights_digest
+from edgerift.audit import GuardPart, guard_part
 from edgerift.deploy import (
     Build,
     Fidelity,
     Fingerprint,
+    OpenedBuild,
     Program,
     Provenance,
     Target,
@@ -53,7 +57,7 @@ class Card(Settings):
     [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
     count images by which model is right. `mismatches` say which parts were not made from each other. `seed` selects the
     test images where the set has no test split. `l1` is the mean distance of the probabilities from the original's,
-    in [0, 2].
+    in [0, 2]. `guarded` holds what the guard of a build does to the images, for builds that have one.
     """
 
     type: Literal["card"] = "card"
@@ -78,6 +82,7 @@ class Card(Settings):
     images_per_second: dict[str, float]
     fingerprint: dict[str, Fingerprint]
     mismatches: tuple[str, ...] = ()
+    guarded: dict[str, GuardPart] = Field(default_factory=dict, exclude_if=operator.not_)
 
 
 def make_card(
@@ -107,7 +112,6 @@ def make_card(
     same = {name: agreement(reference, scores[name]) for name in compared}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
     near = _fidelities(program, builds, test.images)
-    unstable = {name: part.instability for name, part in parts.items()}
     return Card(
         data=test.name,
         seed=seed,
@@ -117,7 +121,7 @@ def make_card(
         accuracy=_values(right := {name: accuracy(one, test.labels) for name, one in scores.items()}),
         accuracy_interval=_intervals(right),
         quadrants={name: _counts(part.as_dict()) for name, part in parts.items()},
-        instability=_values(unstable),
+        instability=_values(unstable := {name: part.instability for name, part in parts.items()}),
         instability_interval=_intervals(unstable),
         agreement=_values(same),
         agreement_interval=_intervals(same),
@@ -129,7 +133,18 @@ def make_card(
         images_per_second={name: value.images_per_second for name, value in speed.items()},
         fingerprint={name: build.fingerprint() for name, build in builds.items()},
         mismatches=tuple(_mismatches(original, program, near)),
+        guarded=_guarded(builds, scores, test.labels),
     )
+
+
+def _guarded(builds: Mapping[str, Build], scores: Mapping[str, Tensor], labels: Tensor) -> dict[str, GuardPart]:
+    """Measure the guards of the builds that have one."""
+    found = {name: build.guard for name, build in builds.items() if isinstance(build, OpenedBuild)}
+    return {
+        name: guard_part(guard, scores["original"], scores[name], labels)
+        for name, guard in found.items()
+        if guard is not None
+    }
 
 
 def _fidelities(program: Program | None, builds: Mapping[str, Build], images: Tensor) -> dict[str, Fidelity]:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift.report.card._card import Card
+from edgerift.report.shared._guarded import coverage_words
 from edgerift.report.shared._words import percent
 
 
@@ -15,7 +16,8 @@ def card_text(card: Card) -> RenderableType:
     made = "build of another tool" if card.provenance is None else f"{card.provenance.method} for {card.target}"
     title = f"{made}, {card.images} test images of {card.data}"
     mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
-    return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *mismatches)
+    guards = [Text(f"{name}: {coverage_words(part)}") for name, part in card.guarded.items()]
+    return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *guards, *mismatches)
 
 
 def _answers(card: Card, title: str) -> Table:

@@ -100,6 +100,8 @@ def attack_words(attack: Attack) -> str:
     """
     if attack.own is not None:
         return f"your own {attack.own.name}, {levels(attack.epsilon)}, a budget of {attack.steps}"
+    if attack.ensemble is not None:
+        return f"{attack.ensemble}, {levels(attack.epsilon)}, a budget of {attack.steps}"
     kind = attack.objective.type
     starts = f"{attack.start} start" if attack.restarts == 1 else f"{attack.restarts} starts, the first {attack.start}"
     size = f"of {attack.step:.3g}" if attack.schedule == "constant" else f"shrinking from {attack.step:.3g}"
@@ -203,6 +205,8 @@ def evasion_outcome(evasion: EvasionPart) -> Outcome:
         f"images that both models classify correctly could be perturbed, by at most {levels(found.attack.epsilon)} "
         "in any pixel, so that the original stays right and the build is wrong:"
     )
+    if found.evasive_answered is not None:
+        middle = middle.replace("the build is wrong", "the build answers, wrongly")
     return Outcome(f"{count or 'None'} of {total}", middle, f"{rate(found.evasive)}.")
 
 

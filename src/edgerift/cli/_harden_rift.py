@@ -1,0 +1,139 @@
+"""`edgerift harden --against evasion`: find the cheapest build that passes a policy, and write it with its guard."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+import tyro
+from pydantic import Field
+
+from edgerift.adapt import GivenOriginal
+from edgerift.audit import Policy, read_policy
+from edgerift.cli._commands import changed_words, path_word
+from edgerift.cli._fields import Shown
+from edgerift.cli._options import LEVELS, DataOptions, Words, word_list
+from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source, qat_settings
+from edgerift.cli._train import OriginalOptions, copy_file
+from edgerift.deploy import write_guard
+from edgerift.errors import InputError, unknown_name
+from edgerift.evade import GreyLevels
+from edgerift.harden import MEANS, RiftHardening, RiftRecipe
+from edgerift.settings import Count, Settings
+from edgerift.steps import Progress, Store
+
+_MEANS: Final = MEANS.names()
+_DEFAULT: Final[tuple[str, ...]] = RiftRecipe.model_fields["means"].default
+_COVERAGE: Final[float] = RiftRecipe.model_fields["coverage"].default
+_DROP: Final[float] = RiftRecipe.model_fields["accuracy_drop"].default
+_EVASIVE: Final[float] = RiftRecipe.model_fields["evasive"].default
+
+
+Against = Literal["theft", "evasion"]
+
+
+class RiftOptions(Settings):
+    """What `--against evasion` is told."""
+
+    epsilon: Annotated[GreyLevels, LEVELS] = 8
+    """largest pixel change of the attacker, in grey levels of 255"""
+    policy: Annotated[Path | None, Shown(metavar="FILE", default="the audit's")] = None
+    """YAML file with the limits of the release gate, of which evasive, coverage and accuracy_drop count here"""
+    coverage: Annotated[
+        float | None, Field(gt=0, le=1), Shown(default=f"{_COVERAGE:g}", details="A policy's own counts otherwise")
+    ] = None
+    """least share of images that are answered"""
+    means: Annotated[
+        Words,
+        tyro.conf.arg(metavar="NAME ..."),
+        Shown(
+            metavar="NAME ...",
+            text=f"means to try, from cheap to dear: {', '.join(_MEANS)}",
+            default=", ".join(_DEFAULT),
+        ),
+    ] = ()
+    all_means: Annotated[bool, Shown(advanced=True)] = False
+    """try all of the means, not only those up to the first that passes"""
+    images: Annotated[Count, Shown(advanced=True)] = 400
+    """images to attack in each trial, at most"""
+
+    def named(self) -> tuple[str, ...]:
+        """List the means in their order; raises `InputError` for one that is not known."""
+        names = word_list(self.means)
+        for name in names:
+            if name not in _MEANS:
+                raise InputError(unknown_name(MEANS.kind, name, _MEANS))
+        return tuple(name for name in _MEANS if name in names) or _DEFAULT
+
+
+class Given(NamedTuple):
+    """What a hardening against evasion is told on the command line."""
+
+    original: Path | None
+    trust: bool
+    runtime: str | None
+    data: DataOptions
+    training: OriginalOptions
+    quantizing: QuantizeOptions
+    accuracy_drop: float | None
+    rift: RiftOptions
+
+
+def rift_recipe(given: Given) -> RiftRecipe:
+    """Turn the options into the recipe of the search; raises `InputError` for what cannot be used."""
+    options, rift = given.quantizing, given.rift
+    policy = Policy() if rift.policy is None else read_policy(rift.policy)
+    (runtime,) = chosen_runtimes(options.target, (given.runtime,) if given.runtime else ())
+    original, described = find_source(
+        given.data.images(given.training.seed), given.training, given.original, given.trust, options.target
+    )
+    named = rift.named()
+    if isinstance(original, GivenOriginal) and all(MEANS[name].adversary for name in named):
+        raise InputError(f"{' and '.join(named)} trains the original anew; leave out --original, or try other means")
+    return RiftRecipe.model_validate(
+        {
+            "original": original,
+            "images": described,
+            "target": options.target,
+            "runtime": runtime,
+            "settings": qat_settings(given.training, options),
+            "means": named,
+            "until": "last" if rift.all_means else "first",
+            "epsilon": rift.epsilon,
+            "evasive": _first(policy.evasive, _EVASIVE),
+            "coverage": _first(rift.coverage, policy.coverage, _COVERAGE),
+            "surely": rift.coverage is None and policy.coverage is not None,
+            "accuracy_drop": _first(given.accuracy_drop, policy.accuracy_drop, _DROP),
+            "count": rift.images,
+            "draw": given.training.seed,
+        }
+    )
+
+
+def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> RiftHardening:
+    """Search, copy the models and the guard into `folder`, and name the command that audits them."""
+    recipe = rift_recipe(given)
+    found = recipe.open(store, progress)
+    shipped = found.shipped
+    made = recipe.made(MEANS[shipped.means])
+    assert made is not None
+    guard = found.means(shipped.means).trial(shipped.wanted).guard
+    artefact = store.get(made.build, progress) / made.build.artefact
+    copy_file(store.get(made.original, progress) / "original.safetensors", folder / "original.safetensors")
+    copy_file(store.get(made.program, progress) / "program.safetensors", folder / "program.safetensors")
+    write_guard(guard, recipe.runtime, copy_file(artefact, folder / artefact.name))
+    return found.replace(audit=_audit_command(given, folder))
+
+
+def _audit_command(given: Given, folder: Path) -> str:
+    """Write the command that audits what is in `folder`, as a shell takes it."""
+    words = ["edgerift", "audit", "--adapted", path_word(folder), *changed_words(given.data)]
+    words += changed_words(given.rift, ("coverage", "means", "all_means", "images"))
+    words += changed_words(given.training, tuple(name for name in OriginalOptions.model_fields if name != "seed"))
+    words += ["--trust"] if given.trust else []
+    return shlex.join([*words, "--threats", "evasion", "--out", path_word(folder / "audit")])
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,83 @@
+"""Means against evasion, and which there are: each is registered by the module that describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, TrainedDefence
+from edgerift.deploy import Target
+from edgerift.images import ImagesSettings
+from edgerift.settings import Registry
+from edgerift.train import TrainRecipe, adversary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """One way to make a build that is hard to evade; means are registered in the order of their cost.
+
+    `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
+    the `training` defence, on the activation ranges of the calibration where they are `frozen` and else on ranges that
+    follow the batches. `adversary` names the adversary that the original is trained with before, which changes what
+    ships as the original too and takes one that edgerift trains.
+    """
+
+    name: str
+    title: str
+    base: Literal["ptq", "qat"] = "qat"
+    training: TrainedDefence | None = None
+    frozen: bool = False
+    adversary: str | None = None
+
+    def original(self, given: TrainRecipe | GivenOriginal, epsilon: int) -> TrainRecipe | GivenOriginal | None:
+        """Describe the original; None where it would have to be trained anew and cannot be."""
+        if self.adversary is None:
+            return given
+        if isinstance(given, GivenOriginal):
+            return None
+        return given.replace(settings=given.settings.replace(adversary=adversary(self.adversary, epsilon)))
+
+    def program(
+        self,
+        original: TrainRecipe | GivenOriginal,
+        images: ImagesSettings,
+        target: Target,
+        settings: QatSettings,
+        epsilon: int,
+    ) -> AdaptRecipe | HardenedRecipe:
+        """Describe the program, made of an original for an attacker with this epsilon."""
+        if self.training is None:
+            return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
+        settings = settings.replace(observe_epochs=0) if self.frozen else settings
+        return HardenedRecipe(
+            original=original,
+            images=images,
+            defence=reaching(self.training, epsilon),
+            target=target,
+            settings=settings,
+        )
+
+
+def reaching(defence: TrainedDefence, epsilon: int) -> TrainedDefence:
+    """Give a training defence the attacker's epsilon, where it has one.
+
+    >>> from edgerift.adapt import EvasionTraining
+    >>> reaching(EvasionTraining(), 2).epsilon
+    2.0
+    """
+    fields = type(defence).model_fields
+    return defence.replace(epsilon=epsilon) if "epsilon" in fields else defence
+
+
+MEANS: Final[Registry[Means]] = Registry("means", "edgerift.harden.means")
+
+
+def means(described: Means, *, rank: float) -> Means:
+    """Register means under their name, ordered by rank, from cheap to dear."""
+    return MEANS.register(described.name, described, rank=rank)
+
+
+if TYPE_CHECKING:
+    MeansName: TypeAlias = str
+else:
+    MeansName = Literal[MEANS.names()]

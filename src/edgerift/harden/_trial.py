@@ -1,0 +1,137 @@
+"""One build behind one guard under attack, as a step that the store keeps."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field, SerializeAsAny
+from torch import Tensor
+
+from edgerift.adapt import GivenOriginal, open_original
+from edgerift.defend import GuardRecipe
+from edgerift.deploy import BuildRecipe, Program, opened_build
+from edgerift.errors import InputError
+from edgerift.evade import (
+    Attack,
+    GreyLevels,
+    Pair,
+    Selection,
+    Steering,
+    drawn,
+    eligible,
+    preset,
+    search_selected,
+    select,
+)
+from edgerift.harden._rift_document import ReachPart, TrialPart
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.measure import Interval, interval, selective
+from edgerift.settings import Count, Seed, Times
+from edgerift.specification import Guard
+from edgerift.steps import Progress, Recipe, read_document, write_whole
+from edgerift.train import TrainRecipe
+
+if TYPE_CHECKING:
+    from edgerift.steps import Store
+
+_TRIAL: Final = "trial.json"
+
+
+class TrialRecipe(Recipe):
+    """Attack a build behind a guard at several epsilons: `trial.json`.
+
+    The guard is calibrated on the validation images to answer the share `coverage` of them; without one there is no
+    guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
+    default. The attacker knows the guard and the build's twin. `abstaining` measures too how often an attacker makes
+    the build abstain, at the largest epsilon, by the default attack.
+    """
+
+    type: Literal["evasion-trial"] = "evasion-trial"
+    version: Literal[1] = 1
+    original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
+    program: SerializeAsAny[Recipe]
+    build: BuildRecipe
+    images: ImagesSettings
+    coverage: Annotated[float, Field(gt=0, le=1)] | None = None
+    epsilons: tuple[GreyLevels, ...] = (1, 2, 4, 8)
+    attack: str = "default"
+    steps: Times = 20
+    split: Literal["validation", "test"] = "validation"
+    count: Count | None = None
+    draw: Seed = 0
+    abstaining: bool = False
+    name: str = Field(default="attack", exclude=True)
+
+    def needs(self, store: Store) -> tuple[Recipe, ...]:
+        """List the models and the guard."""
+        return (self.original, self.program, self.build, *self._guards())
+
+    def _guards(self) -> tuple[GuardRecipe, ...]:
+        if self.coverage is None:
+            return ()
+        return (GuardRecipe(build=self.build, images=self.images, coverage=self.coverage),)
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Calibrate, attack, and write the result into `folder`."""
+        guard = next((one.open(store, progress) for one in self._guards()), None)
+        program = Program.load(store.get(self.program, progress) / "program.safetensors")
+        original = open_original(self.original, store, progress)
+        pair = Pair(original, program, opened_build(self.build, store, progress), guard=guard)
+        splits = open_splits(self.images)
+        images = splits.validation if self.split == "validation" else splits.test
+        trial = self._measured(pair, images, guard, progress)
+        write_whole(folder / _TRIAL, trial.model_dump_json(indent=2) + "\n")
+
+    def open(self, store: Store, progress: Progress) -> TrialPart:
+        """Read the result, measured when missing."""
+        return read_document(TrialPart, store.get(self, progress) / _TRIAL)
+
+    def _measured(self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress) -> TrialPart:
+        whole = select(pair, images, eligible_only=False)
+        coverage, accuracy = worth(whole.build, images.labels, guard)
+        chosen = drawn(eligible(whole.original, whole.build, images.labels), self.count, self.draw)
+        if len(chosen.index) == 0:
+            raise InputError(
+                f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
+            )
+        attacked = partial(self._attacked, pair, images, chosen, pair.white_box(), progress)
+        abstained = None
+        if self.abstaining and guard is not None and guard.threshold > 0:
+            abstained = attacked(preset("default", max(self.epsilons), self.steps).replace(goal="abstain"))
+        return TrialPart(
+            wanted=self.coverage,
+            guard=guard,
+            coverage=coverage,
+            accuracy=accuracy,
+            reach=tuple(
+                ReachPart(epsilon=epsilon, evasive=attacked(preset(self.attack, epsilon, self.steps)))
+                for epsilon in self.epsilons
+            ),
+            abstained=abstained,
+        )
+
+    def _attacked(
+        self,
+        pair: Pair,
+        images: ImageSet,
+        chosen: Selection,
+        steering: Steering,
+        progress: Progress,
+        attack: Attack,
+    ) -> Interval:
+        def told(task: str, done: int, total: int, note: str = "") -> None:
+            progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
+
+        return interval(search_selected(pair, images, chosen, attack, steering=steering, progress=told).rate)
+
+
+def worth(answers: Tensor, labels: Tensor, guard: Guard | None) -> tuple[Interval, Interval]:
+    """Measure the coverage of a guard on answers `[N,K]`, and the accuracy of what is answered."""
+    right = answers.argmax(1) == labels
+    answered = right.new_ones(len(right)) if guard is None else guard.answers(answers)
+    found = selective(answered, right)
+    if found.accuracy is None:
+        raise InputError("the guard answers none of the images; give it a higher coverage")
+    return interval(found.coverage), interval(found.accuracy)

@@ -1,0 +1,1 @@
+"""The means against evasion that come with edgerift; each module registers its own."""

@@ -2,6 +2,7 @@
 
     python benchmarks/foreign_files.py FILES
     python benchmarks/foreign.py FILES [--images 100] [--turns 5] [--out benchmarks/foreign.json]
+    python benchmarks/foreign.py FILES --costs --out benchmarks/foreign.json    # measure the costs alone
     python benchmarks/foreign.py --table    # write the result into docs/runtimes.md
 
 The first command makes the files, in an environment that has the tools (see there). For each file: whether it opens,
@@ -167,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="?")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--costs", action="store_true", help="measure the costs alone, and keep the rest of --out")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None)
@@ -180,8 +182,8 @@ def main() -> None:
     shown, labels = torch.from_numpy(data["images"])[TRAINED:], torch.from_numpy(data["labels"])[TRAINED:].long()
     test = images.ImageSet("digits-28", shown, labels, tuple("0123456789"), fingerprint="digits-28")
     original = zoo.load_file(arguments.files / "float.onnx", size=28)
-    rows = {}
-    for path in sorted(arguments.files.glob("*.onnx")):
+    rows = json.loads(arguments.out.read_text())["files"] if arguments.costs else {}
+    for path in () if arguments.costs else sorted(arguments.files.glob("*.onnx")):
         if path.name != "float.onnx":
             rows[path.stem] = measured(path, original, test, arguments.images)
             print(path.stem, rows[path.stem])

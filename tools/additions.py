@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -28,7 +29,13 @@ ADDITIONS = {
 }
 
 
-def names_in(source: str) -> set[str]:
+@functools.cache
+def names_in(path: Path) -> frozenset[str]:
+    """Collect the names of a module's code; see :func:`names_of`."""
+    return frozenset(names_of(path.read_text(encoding="utf-8")))
+
+
+def names_of(source: str) -> set[str]:
     """Collect the names, attributes and strings of a module's code, without its docstrings and its imports."""
     tree = ast.parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -57,7 +64,7 @@ def touched(expression: str, source: Path) -> list[Path]:
     return sorted(
         path
         for path in source.rglob("*.py")
-        if any(known.fullmatch(name) for name in names_in(path.read_text(encoding="utf-8")))
+        if any(known.fullmatch(name) for name in names_in(path))
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgerift import adapt as adapt
     from edgerift import audit as audit
+    from edgerift import certify as certify
     from edgerift import defend as defend
     from edgerift import deploy as deploy
     from edgerift import errors as errors
@@ -35,6 +36,7 @@ __version__ = _version("edgerift")
 _PACKAGES = (
     "adapt",
     "audit",
+    "certify",
     "defend",
     "deploy",
     "errors",

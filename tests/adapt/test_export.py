@@ -243,6 +243,12 @@ class OneSize(nn.Module):
         return self.linear(images.reshape(2, 3072))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model_is_told_to_be_none_that_can_be_quantized(calibration):
+    with pytest.raises(errors.ModelError, match=r"cannot be exported: .* give the nn\.Module that it was made from"):
+        ptq(torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))), calibration)
+
+
 @pytest.mark.parametrize("target", ["mobile", "server"])
 @pytest.mark.parametrize(
     ("model", "reason"), [(Branch(), "no branch on the values"), (OneSize(), "fixes the batch size")]

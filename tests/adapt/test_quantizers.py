@@ -13,7 +13,7 @@ def prepared(network, quantizer):
     return prepare_pt2e(model, quantizer)
 
 
-@pytest.mark.parametrize(("name", "training"), [("lenet", False), ("resnet8", False), ("resnet8", True)])
+@pytest.mark.parametrize(("name", "training"), [("lenet", False), pytest.param("resnet8", False, marks=pytest.mark.slow), ("resnet8", True)])
 def test_patterns_that_a_model_cannot_hold_change_nothing(name, training, monkeypatch):
     """Also not for the model that the same quantizer sees next."""
     network = zoo.create(name, 10, size=32, seed=0).train(training)

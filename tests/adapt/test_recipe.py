@@ -180,6 +180,15 @@ def test_the_device_is_no_part_of_the_name():
     assert adapting(settings=elsewhere).digest() == adapting().digest()
 
 
+@pytest.mark.parametrize("model", [None, "resnet8"])
+def test_an_original_is_read_again_from_its_json(model):
+    given = GivenOriginal(sha256="0" * 64, model=model, path=Path("mine.pt"), trust=True)
+    again = GivenOriginal.model_validate_json(given.canonical_json())
+    assert (again.digest(), again.path, again.trust) == (given.digest(), Path(), False)
+    adapted = AdaptRecipe.model_validate_json(adapting(original=given).canonical_json())
+    assert adapted.digest() == adapting(original=given).digest()
+
+
 def test_the_original_is_told_apart_by_its_type():
     recipe = adapting()
     assert AdaptRecipe.model_validate_json(recipe.canonical_json()).digest() == recipe.digest()

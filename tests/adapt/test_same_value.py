@@ -133,6 +133,10 @@ CASES = {
     "difference from a number": lambda values: 1 - values,
     "scale of each channel": lambda values: values * torch.tensor([0.3, -2.0]).view(CHANNELS, 1, 1),
     "layer scale": lambda values: values + torch.relu(values) * torch.tensor([0.3, -2.0]).view(1, CHANNELS, 1, 1),
+    "normalised levels": lambda values: (values * 255 - 120) / 60,
+    "twice, less one": lambda values: values * 2 - 1,
+    "hardswish in steps": lambda values: values * F.relu6(values + 3) / 6,
+    "position": lambda values: values + torch.linspace(-1, 1, CHANNELS * SIZE * SIZE).view(CHANNELS, SIZE, SIZE),
     "sum of a part": lambda values: torch.add(values, torch.relu(values), alpha=0.5),
 }
 # Operators of transformers and of small edge networks, whose builds equal their twins to the bit.

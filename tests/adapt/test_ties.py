@@ -136,3 +136,30 @@ def test_a_mean_of_a_smooth_function_sums_whole_levels(images, target):
     for operation in pooled:
         (reader,) = [each for each in found.operations if {"node": operation.name} in each.arguments]
         assert "quantize_per_tensor" in reader.operator
+
+
+class LinearAttention(nn.Module):
+    """Attention without a softmax, whose last column of the product divides the others, as in EfficientViT."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(2)
+        self.before, self.head = nn.Conv2d(3, 12, 1), nn.Linear(4, 3)
+
+    def forward(self, images):
+        query, key, value = self.before(images).flatten(2).transpose(1, 2).split(4, 2)
+        value = F.pad(value, (0, 1), value=1.0)
+        product = F.relu(query) @ (F.relu(key).transpose(1, 2) @ value)
+        return self.head((product[..., :-1] / (product[..., -1:] + 1e-15)).amax(1))
+
+
+def test_a_divisor_out_of_the_product_that_it_divides_is_not_rounded(images):
+    """Pixels of which no query is above zero divide zero by 1e-15."""
+    model = LinearAttention().eval()
+    model.before.bias.data -= 0.3
+    found = ptq(model, images, target="mobile")
+    expected = model(to_float(images.images)).detach()
+    scores = twin_scores(twin(found), images.images)
+    (quotient,) = [each for each in found.operations if each.operator == "aten.div.Tensor"]
+    assert quotient.name not in {operation.name for operation, _ in sources(found)}
+    assert (scores - expected).square().mean().sqrt() < 0.1 * expected.std()

@@ -118,7 +118,7 @@ def changed(folder, part, **fields):
         (lambda folder, name: (folder / f"{name}.json").unlink(), InputError, "cannot read the finding"),
         (lambda folder, name: (folder / f"{name}.json").write_text("{}"), InputError, "is no finding of this version"),
         (lambda folder, name: (folder / f"{name}.json").write_bytes(b"\xff"), InputError, "is no finding of this ver"),
-        (lambda folder, name: (folder / f"{name}.attacked.png").unlink(), DataError, "is no readable PNG file"),
+        (lambda folder, name: (folder / f"{name}.attacked.png").unlink(), DataError, "cannot read the image"),
         (
             lambda folder, name: (folder / f"{name}.attacked.png").write_bytes(b"\x89PNG\r\n\x1a\n"),
             DataError,

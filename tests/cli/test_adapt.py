@@ -183,7 +183,7 @@ def test_a_network_of_ones_own_goes_the_whole_way(run, own, tmp_path):
 def test_a_network_that_cannot_be_adapted_is_refused_before_it_is_trained(run, own, tmp_path, factory, text):
     made = run("adapt", "--size", 16, "--model", f"{own}:{factory}", "--out", tmp_path / "out")
     assert text in made.line()
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def test_the_mobile_quantizer_needs_executorch(run, monkeypatch, adapted, tmp_pa
     original = adapted.folder / "original.safetensors"
     arguments = ("adapt", "--size", 16, "--original", original, "--runtime", "onnxruntime", "--out", tmp_path / "out")
     assert "pip install 'edgerift[executorch]'" in run(*arguments).line()
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_result_that_was_tampered_with_is_not_trusted(run, adapted, tmp_path):

@@ -217,7 +217,7 @@ def test_a_real_ctrl_c_ends_a_training_and_it_goes_on(run, tmp_path):
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "edgerift: stopped; run the same command again to resume"
     assert "Traceback" not in err
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     again = run(*command[3:])
     assert again.code == 0
     assert "epoch 1/30" not in again.err

@@ -1,23 +1,37 @@
 """The store's own verbs."""
 
+import contextlib
+import io
 import json
 import os
+import shutil
 import time
 
 import pytest
 
+from edgerift.cli import main
 from edgerift.cli._store import bytes_of, seconds_of
 from edgerift.errors import InputError
 
 TRAIN = ("train", "--model", "lenet", "--epochs", "1", "--size", "12", "--json")
 
 
+@pytest.fixture(scope="module")
+def two_trainings(tmp_path_factory):
+    """A folder with a store of two trainings, and what they have written."""
+    folder = tmp_path_factory.mktemp("trained")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for seed in ("0", "1"):
+            places = ("--store", str(folder / "kept"), "--out", str(folder / f"out-{seed}"))
+            assert main([*TRAIN, "--seed", seed, *places]) == 0
+    return folder
+
+
 @pytest.fixture
-def trained(run, tmp_path):
+def trained(two_trainings, tmp_path):
     """A store with two trainings, the first of them old; its folder and their names."""
+    shutil.copytree(two_trainings, tmp_path, dirs_exist_ok=True)
     folder = tmp_path / "kept"
-    for seed in ("0", "1"):
-        assert run(*TRAIN, "--seed", seed, "--store", folder, "--out", tmp_path / f"out-{seed}").code == 0
     first, second = sorted(folder.glob("train-*"), key=lambda path: path.stat().st_mtime)
     then = time.time() - 7 * 86400
     os.utime(first, (then, then))

@@ -254,6 +254,19 @@ def test_steps_take_their_shares_on_ray(run, asked, monkeypatch, options, addres
 
 
 @pytest.mark.slow
+def test_an_attack_of_ones_own_runs_through_a_whole_study(run, asked, tmp_path):
+    own = ROOT / "tests" / "helpers" / "own_attacks.py"
+    mine = f'{{preset: default, steps: 4}}, mine: {{preset: "{own}:pursue", steps: 4}}'
+    file = Path(asked[0])
+    file.write_text(file.read_text().replace("{preset: default, steps: 4}", mine))
+    assert "pass --trust" in run("study", "run", *asked).line()
+
+    made = run("study", "run", *asked, "--trust", "--json").json()
+    assert (made["finished"], made["summary"]["failed"]) == (1, [])
+    assert "mine" in (tmp_path / "tiny-tiny" / "tables" / "success.md").read_text()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["diva", "divqat"])
 def test_the_smoke_profiles_of_both_papers(run, name, tmp_path):
     made = run(

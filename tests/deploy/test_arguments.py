@@ -154,7 +154,7 @@ QUICK = {
         "average-one-number",
         "elu-factors",
     },
-    "executorch": {"add-alpha", "add-clamp", "conv-clamp", "adaptive-maximum"},
+    "executorch": {"add-alpha", "add-clamp"},
 }
 
 

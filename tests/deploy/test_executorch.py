@@ -12,7 +12,12 @@ with quiet():
 
 #: XNNPACK concatenates tensors of one grid alone, as its quantizer makes them; here only powers of two meet.
 CASES = [
-    pytest.param(network, dyadic, id=f"{network.__name__}{'-ties' if dyadic else ''}")
+    pytest.param(
+        network,
+        dyadic,
+        id=f"{network.__name__}{'-ties' if dyadic else ''}",
+        marks=[] if dyadic or network in (layers, residual) else [pytest.mark.slow],
+    )
     for network in (layers, residual, clamps, pools, branches)
     for dyadic in (False, True)
     if dyadic or network is not branches
@@ -96,3 +101,20 @@ def test_a_server_program_is_not_for_this_runtime(make_program, tmp_path):
     with pytest.raises(RecipeError, match="takes target mobile"):
         build(maker.program(layers(maker)), "executorch", tmp_path / "model.pte")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_fixed_batch_is_filled_up(tmp_path):
+    """A file that was exported for a batch of four, which it does not tell, answers any number of images."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 5)).eval()
+    with quiet():
+        from executorch.exir import to_edge
+
+        exported = torch.export.export(model, (torch.zeros(4, 3, 4, 4),))
+        (tmp_path / "fixed.pte").write_bytes(to_edge(exported).to_executorch().buffer)
+    images = torch.randint(256, (9, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
+
+    built = open_build(tmp_path / "fixed.pte")
+
+    assert built.specification.input.batch == 4
+    with torch.no_grad():
+        torch.testing.assert_close(built.predict(images), model(images / 255))

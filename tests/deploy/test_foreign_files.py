@@ -15,8 +15,10 @@ import torch
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic
 from quantized_files import CLASSES, SIZE, float_file, images, quantized_file
 
+from edgerift import zoo
 from edgerift.deploy import fidelity, inspect_build, open_build, own_twin, twin_scores
 from edgerift.errors import BuildError, ModelError
+from edgerift.images import to_float
 from edgerift.specification import Specification
 
 _UNSIGNED = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
@@ -119,6 +121,17 @@ def test_a_specification_says_what_the_file_does_not(tmp_path: Path) -> None:
     expected = answered(path, np.ascontiguousarray(fed[:, ::-1]))
     torch.testing.assert_close(build.predict(shown), expected)
     torch.testing.assert_close(twin_scores(own_twin(build), shown), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_grey_build_refuses_colour_as_a_grey_network_does(tmp_path: Path) -> None:
+    path = float_file(tmp_path / "grey.onnx")
+    colour = images(3, 3)
+
+    with pytest.raises(ModelError, match="3 channels and the model takes greyscale images") as refused:
+        open_build(path).predict(colour)
+    with pytest.raises(ModelError) as also:
+        zoo.load_file(path, size=SIZE)(to_float(colour))
+    assert str(refused.value) == str(also.value)
 
 
 def test_a_rounded_softmax_has_a_gradient_before_it(tmp_path: Path) -> None:

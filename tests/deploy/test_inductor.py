@@ -6,6 +6,7 @@ import zipfile
 import pytest
 import torch
 from made_networks import random_images
+from program_maker import ProgramMaker
 from torch._inductor import config
 from two_convolutions import FIRST, LINEAR, SECOND, two_convolutions
 
@@ -51,6 +52,21 @@ def test_answers_depend_neither_on_the_batch_nor_on_the_layout(compiled):
 
 
 @needs_compiler
+@pytest.mark.slow
+def test_a_network_of_one_channel_computes_what_its_twin_computes(tmp_path):
+    maker = ProgramMaker("server", size=8, channels=1)
+    maps = maker.rounded(maker.call("aten.relu.default", maker.convolution(maker.rounded("image"), 4, 3, padding=1)))
+    single = maker.rounded(maker.convolution(maps, 1))
+    again = maker.rounded(maker.convolution(single, 3, 3, stride=2))
+    program = maker.program(maker.linear(maker.rounded(maker.call("aten.flatten.using_ints", again, 1)), 5))
+    images = random_images(50, size=8)[:, :1]
+    compared = fidelity(program, build(program, "inductor", tmp_path / "model.pt2"), images)
+
+    assert compared.label_disagreement == 0.0
+    assert compared.max_lsb < 0.02 * float(twin_scores(twin(program), images).std())
+
+
+@needs_compiler
 def test_an_opened_package_is_the_same_build(compiled):
     with pytest.raises(BuildError, match="--trust"):
         open_build(compiled.path)
@@ -63,9 +79,14 @@ def test_an_opened_package_is_the_same_build(compiled):
 
 @needs_compiler
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch has no oneDNN here")
-def test_a_convolution_left_in_float_lowers_the_share(compiled, tmp_path):
+def test_all_work_of_a_quantized_program_is_done_in_integers(compiled):
     assert compiled.integer_macs() == 1.0
 
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch has no oneDNN here")
+def test_a_convolution_left_in_float_lowers_the_share(tmp_path):
     compile_program(two_convolutions("server", second_in_integers=False), tmp_path / "model.pt2")
 
     share = (FIRST + LINEAR) / (FIRST + SECOND + LINEAR)
@@ -104,7 +125,8 @@ def test_a_refused_program_leaves_nothing_behind(program, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# What Inductor writes for: quantize, a convolution, a depthwise one that adds onto a buffer in place, a linear layer.
+# What Inductor writes for: quantize, a convolution, a depthwise one that adds onto a buffer in place, a linear layer of
+# the whole image, and one of each of its 49 pixels.
 GENERATED = """
     constants_info_[0].name = "_frozen_param0";
     constants_info_[0].dtype = cached_torch_dtype_int8;
@@ -118,10 +140,14 @@ GENERATED = """
     constants_info_[3].name = "_frozen_param2";
     constants_info_[3].dtype = cached_torch_dtype_int8;
     constants_info_[3].shape = {3136, 10};
+    constants_info_[4].name = "_frozen_param3";
+    constants_info_[4].dtype = cached_torch_dtype_int8;
+    constants_info_[4].shape = {16, 24};
     [[maybe_unused]] auto& packed_first = constants_->at(0);
     [[maybe_unused]] auto& bias = constants_->at(1);
     [[maybe_unused]] auto& packed_second = constants_->at(2);
     [[maybe_unused]] auto& packed_third = constants_->at(3);
+    [[maybe_unused]] auto& packed_fourth = constants_->at(4);
     const int64_t int_array_0[] = {s34, 3L, 32L, 32L};
     static constexpr int64_t int_array_1[] = {3072L, 1L, 96L, 3L};
     check(aoti_torch_empty_strided(4, int_array_0, int_array_1, cached_torch_dtype_uint8, 0, &buf0_handle));
@@ -136,13 +162,18 @@ std::array<int64_t, 2>{2L, 2L}.cbegin(), 2, 16L, 0.01, 0L, &var_2, 0.1, 0L, "sum
     const int64_t int_array_2[] = {s34, 3136L};
     check(aoti_torch_cpu__qlinear_pointwise_tensor(wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(buf3, \
 2, int_array_2, int_array_3, 0L)), scale, zero, packed_third, w_scale, w_zero, nullptr, 1.0, 0L, &buf5_handle));
+    const int64_t int_array_4[] = {49L*s34, 16L};
+    auto buf6 = wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(buf4, 2, int_array_4, int_array_5, 0L));
+    check(aoti_torch_new_tensor_handle(buf6, &tmp_buf6_0));
+    check(aoti_torch_cpu__qlinear_pointwise_tensor(RAIIAtenTensorHandle(tmp_buf6_0), scale, zero, packed_fourth, \
+w_scale, w_zero, nullptr, 1.0, 0L, &buf7_handle));
 """
 
 
 def test_generated_code_is_followed_through():
     # 32 pixels, kernel 3, stride 2, no padding: 15; then kernel 5, dilation 2, padding 3: 15 + 6 - 8 = 13.
-    first, second, third = 15 * 15 * 16 * 27, 13 * 13 * 16 * 25, 3136 * 10
-    assert integer_macs(GENERATED) == first + second + third
+    first, second, third, fourth = 15 * 15 * 16 * 27, 13 * 13 * 16 * 25, 3136 * 10, 49 * 16 * 24
+    assert integer_macs(GENERATED) == first + second + third + fourth
     assert integer_macs("float only;\n") == 0
 
 

@@ -140,3 +140,32 @@ def test_a_scale_that_is_no_scale_is_refused(operator: str, scale: float) -> Non
 
     with pytest.raises(EdgeriftError, match="scale"):
         onnx_module(model.SerializeToString())
+
+
+_LEVELS = np.ones((3, 3), np.int8)
+_NUMBER, _POINT = np.float32(0.1), np.uint8(3)
+_OPERANDS = {"xs": _NUMBER, "xz": _POINT, "w": _LEVELS, "wz": np.int8(0), "ys": _NUMBER, "yz": _POINT}
+#: Operators with a weight that has a scale for each channel, `ws`: their inputs, and the constants of another shape.
+WEIGHED: dict[str, tuple[tuple[str, ...], dict[str, Array]]] = {
+    "QLinearConv": (("x", "xs", "xz", "w", "ws", "wz", "ys", "yz"), {"w": _LEVELS.reshape(3, 3, 1, 1)}),
+    "QLinearMatMul": (("x", "xs", "xz", "w", "ws", "wz", "ys", "yz"), {}),
+    "com.microsoft.QGemm": (("x", "xs", "xz", "w", "ws", "wz", "", "ys", "yz"), {}),
+    "com.microsoft.MatMulIntegerToFloat": (("x", "w", "xs", "ws", "xz", "wz"), {}),
+}
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("operator", WEIGHED)
+def test_a_scale_of_a_weight_that_is_no_scale_is_refused_by_name(operator: str, scale: float) -> None:
+    inputs, others = WEIGHED[operator]
+    domain, _, name = operator.rpartition(".")
+    shape = (2, 3, 4, 4) if name == "QLinearConv" else (2, 3)
+    constants = {**_OPERANDS, **others, "ws": np.float32([0.1, 0.2, 0.3])}
+    constants = {key: value for key, value in constants.items() if key in inputs}
+    answer = "float32" if name.endswith("Float") else "uint8"
+    kinds: dict[str, Any] = {"domain": domain, "dtype": "uint8", "answer": answer}
+
+    onnx_module(one_node(name, inputs, constants, shape, **kinds).SerializeToString())
+    constants["ws"] = np.float32([0.1, scale, 0.3])
+    with pytest.raises(EdgeriftError, match=f"{name}.* has the scale {scale:g} in its input"):
+        onnx_module(one_node(name, inputs, constants, shape, **kinds).SerializeToString())

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from onnx import helper, numpy_helper
-from onnx_models import asked, computed, made, one_node
+from onnx_models import asked, computed, one_node
+
+from edgerift.deploy import onnx_module
+from edgerift.errors import ModelError
 
 Array = np.ndarray[Any, Any]
 _DRAWN = np.random.default_rng(0)
@@ -124,6 +126,7 @@ CASES = [
     Case("Concat", {"b": _real(2, 1, 6, 7)}, {"axis": 1}),
     Case("Slice", {"starts": _whole(-1, 1), "ends": _whole(-100, 5), "axes": _whole(2, 3), "steps": _whole(-2, 2)}),
     Case("Slice", {"starts": _whole(1), "ends": _whole(100)}),
+    Case("Slice", attributes={"starts": [1, -3], "ends": [100, -1], "axes": [2, 3]}, opset=9),
     Case("Split", {"sizes": _whole(1, 3)}, {"axis": 1}, outputs=("first", "y")),
     Case("Split", attributes={"axis": 3, "num_outputs": 2}, outputs=("first", "y")),
     Case("Gather", {"index": _whole(2, -1)}, {"axis": 2}),
@@ -241,35 +244,37 @@ def test_a_float_operator_computes_as_onnx_runtime_does(case: Case) -> None:
     torch.testing.assert_close(computed(model, images), asked(model, images), atol=2e-6, rtol=2e-5)
 
 
-def test_a_constant_for_each_image_of_a_batch_is_joined_to_it() -> None:
-    half = numpy_helper.from_array(np.array([0.5], np.float32))
-    nodes = [
-        helper.make_node("Shape", ["x"], ["extents"]),
-        helper.make_node("Gather", ["extents", "first"], ["count"]),
-        helper.make_node("Unsqueeze", ["count", "axes"], ["counts"]),
-        helper.make_node("Concat", ["counts", "rest"], ["shape"], axis=0),
-        helper.make_node("ConstantOfShape", ["shape"], ["token"], value=half),
-        helper.make_node("Concat", ["token", "x"], ["y"], axis=1),
-    ]
-    constants = {"first": np.array(0), "axes": _whole(0), "rest": _whole(1, 5)}
-    model = made(nodes, constants, ("batch", 3, 5))
-    images = _real(4, 3, 5)
-
-    assert torch.equal(computed(model, images), asked(model, images))
-
-
-def test_amounts_that_the_extents_of_the_image_decide_are_computed_with_it() -> None:
-    nodes = [
-        helper.make_node("Shape", ["x"], ["extents"]),
-        helper.make_node("Mod", ["extents", "window"], ["rest"]),
-        helper.make_node("Sub", ["window", "rest"], ["missing"]),
-        helper.make_node("Mul", ["missing", "inner"], ["after"]),
-        helper.make_node("Concat", ["none", "after"], ["pads"], axis=0),
-        helper.make_node("Pad", ["x", "pads"], ["padded"]),
-        helper.make_node("Slice", ["padded", "after", "extents"], ["y"]),
-    ]
-    window = {"window": _whole(1, 2, 4, 4), "inner": _whole(0, 0, 1, 1), "none": _whole(0, 0, 0, 0)}
-    model = made(nodes, window, ("batch", 2, 6, 7))
-    images = _real(3, 2, 6, 7)
-
-    assert torch.equal(computed(model, images), asked(model, images))
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        (Case("Attention", _KEYS, {"softcap": 2.0}, (2, 4, 6, 8), opset=23), "attends with its softcap"),
+        (
+            Case(
+                "MultiHeadAttention",
+                {**_ROWS, "m": np.ones((2, 5), np.int32)},
+                {"num_heads": 3},
+                (2, 6, 12),
+                ("x", "k", "v", "", "m"),
+                domain="com.microsoft",
+            ),
+            "attends with its input 4",
+        ),
+        (
+            Case(
+                "Resize",
+                {"sizes": _whole(2, 4, 3, 3)},
+                {"mode": "cubic", "antialias": 1},
+                inputs=("x", "", "", "sizes"),
+            ),
+            "smooths what it makes smaller",
+        ),
+    ],
+    ids=["softcap", "padding", "antialias"],
+)
+def test_a_setting_without_a_translation_is_refused_by_name(case: Case, told: str) -> None:
+    inputs = case.inputs or ("x", *case.constants)
+    model = one_node(
+        case.operator, inputs, case.constants, case.shape, case.attributes, domain=case.domain, opset=case.opset
+    )
+    with pytest.raises(ModelError, match=f"{case.operator} .*{told}"):
+        onnx_module(model.SerializeToString())

@@ -116,6 +116,7 @@ def test_where_a_file_lies_does_not_count(files, tmp_path):
         assert first.digest() == second.digest()
         assert str(files) not in first.canonical_json()
         assert kind(**first.model_dump(), path=moved).digest() == first.digest()
+        assert kind.model_validate_json(first.canonical_json()).digest() == first.digest()
 
 
 def test_another_content_is_another_recipe(files):

@@ -57,6 +57,7 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_two_devices_share_a_theft(theft_of, store) -> None:
     pytest.importorskip("lightning_fabric")
     recipe = theft_of(attack=DFME.replace(devices=2))

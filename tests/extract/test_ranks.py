@@ -166,6 +166,7 @@ class TestFailures:
         assert isinstance(error.value.__cause__, OSError)
         assert error.value.__cause__.errno == 28
 
+    @pytest.mark.slow
     def test_a_bug_is_raised_with_its_traceback(self) -> None:
         pytest.importorskip("lightning_fabric")
         with pytest.raises(Exception, match="ZeroDivisionError: a bug"):

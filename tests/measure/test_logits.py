@@ -12,6 +12,7 @@ from edgerift.images import ImageSet
 from edgerift.measure import (
     Logits,
     LogitsModule,
+    LogitsReader,
     are_probabilities,
     l1_distance,
     log_probabilities,
@@ -156,6 +157,30 @@ def test_a_first_answer_that_is_not_finite_decides_nothing() -> None:
     assert reading(IMAGES).isnan().all()
     with pytest.warns(ProbabilitiesWarning):
         torch.testing.assert_close(reading(IMAGES), linear(IMAGES).log_softmax(1), atol=1e-5, rtol=1e-5)
+
+
+def test_the_first_eight_rows_decide_however_they_come() -> None:
+    reader = LogitsReader("my model")
+    shares, scores = linear(IMAGES).softmax(1), linear(IMAGES)
+    with pytest.warns(ProbabilitiesWarning) as said:
+        read = [reader(part) for part in shares.split(3)]
+    assert len(said) == 1
+    torch.testing.assert_close(torch.cat(read).softmax(1), shares)
+    reader = LogitsReader("my model")
+    with pytest.warns(ProbabilitiesWarning):
+        reader(shares[:2])
+    # Two rows are too few to read what is none as probabilities.
+    assert torch.equal(reader(scores[2:4]), scores[2:4])
+    assert torch.equal(reader(scores), scores)
+
+
+def test_training_mode_decides_for_itself() -> None:
+    reader = LogitsReader("my model")
+    scores = linear(IMAGES)
+    assert torch.equal(reader(scores, training=True), scores)
+    with pytest.warns(ProbabilitiesWarning):
+        torch.testing.assert_close(reader(scores.softmax(1)).softmax(1), scores.softmax(1))
+    assert torch.equal(reader(scores, training=True), scores)
 
 
 def test_labels_are_posteriors_already_and_decide_nothing() -> None:

@@ -78,12 +78,29 @@ def test_verdict_and_gate_come_first(tmp_path: Path, verdict: str, heading: str,
     assert document.text.startswith(verdict.capitalize())
 
 
+def test_what_was_not_drawn_is_told_apart_from_what_cannot_be_evaded(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    for attacked in (350, 100):
+        text = Document(audit_html(change_evasion(audit, attacked=attacked), tmp_path)).text
+        assert "50 of 400 test images cannot be evaded" in text
+        assert f"of the other 350, {attacked} were attacked" in text
+
+
+def test_the_files_of_other_tools_are_named(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path)
+    files = {"target": None, "provenance": None, "program_sha256": None, "gradients": "file"}
+    given = audit.replace(pair=audit.pair.replace(model="onnx", **files))
+    named = given.replace(pair=given.pair.replace(original_file="float.onnx", build_file="int8.onnx"))
+    assert "float.onnx on digits, int8.onnx of another tool on " in Document(audit_html(named, tmp_path)).text
+    assert "onnx on digits, a build of another tool on " in Document(audit_html(given, tmp_path)).text
+
+
 def test_figures_are_those_of_the_audit(tmp_path: Path) -> None:
     audit, _, document = render(tmp_path, findings=3)
     text = document.text.replace("\xa0", " ")
     assert "3 of 350 images that both models classify correctly could be perturbed, by at most 8 grey levels" in text
     assert "0.9 % [0.2, 2.5]." in text
-    assert "Of 400 test images 350 were attacked" in text
+    assert "of the other 350, 350 were attacked" in text
     for part in (*audit.flags, *audit.evasion.layers):
         name = part.layer if hasattr(part, "layer") else part.name
         assert name in text.replace(" ", "") or name in text

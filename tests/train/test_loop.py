@@ -85,6 +85,49 @@ def test_a_network_that_ends_in_softmax_is_trained_as_its_logits(
         assert other.validation_loss == pytest.approx(one.validation_loss, rel=5e-3)
 
 
+class SoftWhenAsked(nn.Sequential):
+    """Answers logits while it is trained, and probabilities else."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = super().forward(images)
+        return scores if self.training else scores.softmax(1)
+
+
+def test_a_network_may_answer_probabilities_in_evaluation_mode_alone(
+    net: nn.Module, train_set: ImageSet, held_set: ImageSet
+) -> None:
+    plain = run(copy.deepcopy(net), train_set, held_set, SETTINGS)
+    with pytest.warns(errors.ProbabilitiesWarning) as said:
+        ending = run(SoftWhenAsked(*copy.deepcopy(net)), train_set, held_set, SETTINGS)
+    assert len(said) == 1
+    assert same_state(plain.model, ending.model)
+    for one, other in zip(plain.history.epochs, ending.history.epochs, strict=True):
+        assert other.train_loss == one.train_loss
+        assert other.validation_loss == pytest.approx(one.validation_loss, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model_is_trained_as_its_module(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
+    body = nn.Sequential(*(layer for layer in net if not isinstance(layer, nn.Dropout)))
+    plain = run(copy.deepcopy(body), train_set, held_set, SETTINGS)
+    scripted = run(torch.jit.script(body), train_set, held_set, SETTINGS)
+    for first, second in zip(plain.model.state_dict().values(), scripted.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+    assert scripted.history.epochs[-1].validation_accuracy == plain.history.epochs[-1].validation_accuracy
+
+
+class Blind(nn.Sequential):
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            scores: Tensor = super().forward(images)
+        return scores
+
+
+def test_a_model_without_a_gradient_is_one_line(net: nn.Module, train_set: ImageSet) -> None:
+    with pytest.raises(errors.ModelError, match=r"the loss has no gradient.* take no_grad\(\)"):
+        run(Blind(*net), train_set, None, SETTINGS)
+
+
 def test_a_loss_that_is_given_has_the_answers_as_they_are(train_set: ImageSet) -> None:
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return F.nll_loss(model(images).clamp_min(1e-9).log(), labels)

@@ -136,6 +136,16 @@ def test_a_file_that_cannot_be_imported_is_told_in_one_line(tmp_path: Path, sour
     assert not [name for name in set(sys.modules) - before if "own" in name]
 
 
+def test_a_file_is_found_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        "from torch import nn\n\ndef net(classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, classes))\n"
+    )
+    (tmp_path / "own.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.py:net", "./own.py:net"):
+        assert zoo.create(name, 4, size=8)(torch.zeros(1, 3, 8, 8)).shape == (1, 4)
+
+
 def test_a_model_that_holds_itself_in_its_lists_is_copied() -> None:
     model = nn.Linear(3, 2)
     notes: list[object] = [torch.ones(2), model.weight * 2]
@@ -144,3 +154,15 @@ def test_a_model_that_holds_itself_in_its_lists_is_copied() -> None:
     copied: Any = zoo.frozen_copy(model).notes
     assert copied[2]["notes"] is copied
     assert torch.equal(copied[1], model.weight * 2)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("compiled", [torch.jit.script, lambda model: torch.jit.trace(model, torch.rand(2, 3))])
+def test_a_compiled_model_whose_weights_take_gradients_is_copied(compiled: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    made = compiled(model)
+    copied = zoo.frozen_copy(made)
+    values = torch.rand(4, 3)
+    assert torch.equal(copied(values), model(values))
+    assert not any(parameter.requires_grad for parameter in copied.parameters())
+    assert all(parameter.requires_grad for parameter in made.parameters())

@@ -189,7 +189,9 @@ def test_one_channel_networks_take_grey(nets, tmp_path):
         zoo.load_weights(tmp_path / "net.pt", f"{nets}:grey", size=8, trust=True)
     given = Specification(input=InputSpecification(channels="grey"))
     found = zoo.load_weights(tmp_path / "net.pt", f"{nets}:grey", size=8, specification=given, trust=True)
-    assert torch.equal(found(IMAGES[:, :1].repeat(1, 3, 1, 1)), reference(channels=1)(IMAGES[:, :1]))
+    assert torch.equal(found(IMAGES[:, :1]), reference(channels=1)(IMAGES[:, :1]))
+    with pytest.raises(ModelError, match="3 channels and the model takes greyscale images"):
+        found(IMAGES)
 
 
 def test_probabilities_are_recognised(nets, tmp_path):

@@ -5,6 +5,9 @@ from edgerift.adapt._closed_form import poisoned_share as poisoned_share
 from edgerift.adapt._divqat import TunedProgram as TunedProgram
 from edgerift.adapt._divqat import divqat as divqat
 from edgerift.adapt._divqat import tune as tune
+from edgerift.adapt._float_graphs import FloatGraphs as FloatGraphs
+from edgerift.adapt._float_graphs import float_graphs as float_graphs
+from edgerift.adapt._float_graphs import written_graph as written_graph
 from edgerift.adapt._hardened import DefendedTraining as DefendedTraining
 from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
 from edgerift.adapt._hardened import TrainedDefence as TrainedDefence

@@ -53,6 +53,18 @@ def export(model: nn.Module, example: Tensor, target: Target, *, training: bool 
     return graph
 
 
+def traced(model: nn.Module, example: Tensor, target: Target) -> fx.GraphModule:
+    """Export a model in inference form with the operators that it computes with: functional, and without no-ops.
+
+    `example` is as for :func:`export`. Raises :class:`~edgerift.errors.ModelError` when the model cannot be exported.
+    """
+    graph = _traced(model, example, target, training=False)
+    for rewrite in (enter_regions, drop_what_does_nothing, leave_no_writes):
+        rewrite(graph)
+    graph.recompile()
+    return graph
+
+
 def require_same(model: nn.Module, graph: fx.GraphModule, images: Tensor, target: Target) -> None:
     """Check that an exported graph gives the answers of its model, in evaluation mode, on images float32 `[N,C,H,W]`.
 
@@ -141,4 +153,6 @@ def _reason(error: Exception) -> str:
     told = first_line(error)
     if told.startswith("Constraints violated (batch)"):
         return "its code fixes the batch size; write images.shape[0] where it says len(images) or a number"
+    if "ScriptModule" in told:
+        return "what was scripted or traced cannot be quantized; give the nn.Module that it was made from"
     return f"{told}; torch.export must be able to trace it: no branch on the values of the images"

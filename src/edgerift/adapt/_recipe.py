@@ -52,7 +52,7 @@ class GivenOriginal(Recipe):
     size: ModelSize | None = Field(default=None, exclude_if=_is_none)
     stem: str | None = Field(default=None, exclude_if=_is_none)
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
-    path: Path = Field(default=Path(), exclude=True)
+    path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
     @property

@@ -13,6 +13,8 @@ from typing import Any, Final
 import torch
 from torch import fx
 
+from edgerift.deploy import is_moving, operator_name
+
 _ATEN: Final = torch.ops.aten
 PRODUCT: Final = _ATEN.matmul.default
 #: Operators that sum over some of the elements of their first input.
@@ -49,6 +51,9 @@ def summed_inputs(node: fx.Node) -> Iterator[fx.Node]:
 
 def annotate_reductions(model: fx.GraphModule, grid: Any) -> None:
     """Put the inputs of sums on grids, and leave in float what stands between a matrix product and its next reader."""
+    for node in model.graph.nodes:
+        for part in _quotient(node):
+            _annotate(part, {})
     for node in model.graph.nodes:
         if node.op != "call_function":
             continue
@@ -122,6 +127,33 @@ def _is_share(node: fx.Node) -> bool:
     )
 
 
+def _quotient(node: fx.Node) -> list[fx.Node]:
+    """A division of one part of a matrix product by another, as linear attention has, with what leads there from it.
+
+    Such a divisor may be smaller than half a level of the product.
+    """
+    if node.target is not _ATEN.div.Tensor or not all(isinstance(value, fx.Node) for value in node.args[:2]):
+        return []
+    (above, first), (below, second) = (_since_product(value) for value in node.args[:2])
+    return [node, *above, *below] if first is second and first is not None else []
+
+
+def _since_product(node: Any) -> tuple[list[fx.Node], fx.Node | None]:
+    """What moves, scales or shifts a matrix product before it becomes this value, and the product; None for others."""
+    passed = []
+    while isinstance(node, fx.Node) and node.op == "call_function" and node.target is not PRODUCT:
+        shifts = node.target in _ARITHMETIC and not _is_computed(node.args[1])
+        if not shifts and not is_moving(operator_name(node.target)):
+            return [], None
+        passed.append(node)
+        node = node.args[0]
+    return (passed, node) if isinstance(node, fx.Node) and node.target is PRODUCT else ([], None)
+
+
+def _is_computed(value: Any) -> bool:
+    return isinstance(value, fx.Node) and value.op != "get_attr"
+
+
 def _origin(node: Any) -> Any:
     """The operator behind an observer."""
     while isinstance(node, fx.Node) and node.op == "call_module":
@@ -134,7 +166,7 @@ def _follows_product(node: fx.Node) -> bool:
     while node.op == "call_function" and node.target in _ARITHMETIC:
         source: Any = node.args[0]
         other: Any = node.args[1]
-        if isinstance(other, fx.Node) and other.op != "get_attr":
+        if _is_computed(other):
             return False
         if not isinstance(source, fx.Node):
             return False

@@ -160,11 +160,11 @@ class FindingPart(Settings):
 class EvasionPart(Settings):
     """What the attacks on single images reached.
 
-    Of the test images `attacked` were attacked; those that original or build gets wrong before any attack cannot be
-    evaded. `main_attack` is the attack that the gate judges, and the one whose findings are kept. `flags` are the
-    checks of this part of the evaluation. `forced_abstention`: of the attacked images that a build with a guard answers
-    before the attack, those that the default attack made it abstain from while the original stays right; None without
-    a guard.
+    Of the test images `attacked` were attacked, at most those that can be; those that original or build gets wrong
+    before any attack cannot be evaded. `main_attack` is the attack that the gate judges, and the one whose findings are
+    kept. `flags` are the checks of this part of the evaluation. `forced_abstention`: of the attacked images that a
+    build with a guard answers before the attack, those that the default attack made it abstain from while the original
+    stays right; None without a guard.
     """
 
     attacked: int
@@ -182,6 +182,11 @@ class EvasionPart(Settings):
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
     forced_abstention: Interval | None = Field(default=None, exclude_if=_is_none)
+
+    @property
+    def dropped(self) -> int:
+        """How many test images cannot be evaded."""
+        return self.dropped_original_wrong + self.dropped_build_wrong + self.dropped_both_wrong
 
     @property
     def main(self) -> AttackPart:

@@ -61,7 +61,9 @@ def _is_none(value: object) -> bool:
 class PairPart(Settings):
     """The pair: what it is, and its accuracy before any attack.
 
-    `model` is the original's architecture, such as `resnet8`; None in documents that were written without it.
+    `model` is the original's architecture, such as `resnet8`, or the kind of its file, such as `onnx`; None in
+    documents that were written without it. `original_file` and `build_file` name the files of other tools that this
+    run was given; None for edgerift's own.
     `target`, `provenance` and `program_sha256` are None for a build of another tool, which has no program; then
     `specification` says how it wants its images. `gradients` says where those of the attacks come from: the program's
     twin, the twin that the build's own file gives, or the build's answers. `flags` are the checks of what the audit
@@ -70,6 +72,8 @@ class PairPart(Settings):
     """
 
     model: str | None = None
+    original_file: str | None = None
+    build_file: str | None = None
     target: Target | None
     runtime: str
     provenance: Provenance | None
@@ -91,5 +95,5 @@ class PairPart(Settings):
     def adaptation(self) -> str:
         """How the build was made, in words."""
         if self.provenance is None or self.target is None:
-            return "a build of another tool"
+            return f"{self.build_file or 'a build'} of another tool"
         return f"{self.provenance.method} for {self.target}"

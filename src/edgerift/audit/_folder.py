@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from edgerift.adapt import GivenOriginal
 from edgerift.audit._baseline import judge_baseline, read_audit, require_baseline
 from edgerift.audit._document import Audit, Made, Measured
 from edgerift.audit._document_pair import FlagPart
@@ -19,9 +20,9 @@ from edgerift.audit._policy import Policy, judge
 from edgerift.audit._recipe import MEASURED, AuditRecipe
 from edgerift.audit._room import REPORTS, require_room
 from edgerift.audit._start import start_flags
-from edgerift.deploy import RUNTIMES, guard_path, write_guard
+from edgerift.deploy import RUNTIMES, GivenBuild, guard_path, write_guard
 from edgerift.errors import InputError
-from edgerift.evade import Evasion
+from edgerift.evade import Evasion, PairSettings
 from edgerift.settings import is_file
 from edgerift.steps import Progress, Store, held_folder, remove_unfinished, silent, write_whole
 
@@ -91,7 +92,23 @@ def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | No
 
 def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, progress: Progress) -> Measured:
     found = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
-    return found.replace(pair=found.pair.replace(flags=flags))
+    return found.replace(pair=found.pair.replace(flags=flags, **_file_names(recipe.pair)))
+
+
+def _file_names(pair: PairSettings) -> dict[str, str | None]:
+    """Name the files of other tools, which are no part of what the store keeps."""
+    original, build = pair.original, pair.build
+    return {
+        "original_file": _name(original)
+        if isinstance(original, GivenOriginal) and original.model is not None
+        else None,
+        "build_file": _name(build) if isinstance(build, GivenBuild) and pair.program is None else None,
+    }
+
+
+def _name(given: GivenOriginal | GivenBuild) -> str | None:
+    """Name the file that was given; None where a recipe was read without it."""
+    return given.path.name or None
 
 
 def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found: Evasion | None, samples: str) -> None:

@@ -66,9 +66,8 @@ class Adapt(Command):
     def run(self) -> int:
         """Make what is missing, write the files and show the card."""
         runtimes = chosen_runtimes(self.adapting.target, self.runtime)
-        folder = output_folder(self.out)
         store = self.data.open_store()
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             described = self.data.images(self.training.seed)
             recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
             # Everything is made before the first file is written, so that what fails leaves the folder as it was.
@@ -129,7 +128,7 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
             f"no model.pte, model.onnx or model.pt2 in {folder}; `edgerift adapt --out {folder}` makes them"
         )
     model = zoo.load(original, trust=trust)
-    described = fitting(model, data.images(seed))
+    described = fitting(model, data.images(seed), file=original)
     return make_card(
         model,
         Program.load(program),

@@ -165,8 +165,7 @@ class AuditCommand(Command):
     def run(self) -> int:
         """Audit, write the folder, show the verdict; returns 1 when the gate does not hold."""
         policy = read_policy(self.policy) if self.policy is not None else Policy()
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
@@ -260,7 +259,7 @@ class AuditCommand(Command):
         original = described_original(self.original, self.training, described, self.trust)
         told = chosen_specification(self.build_input, path)
         build = given_build(path, self.runtime, trust=self.trust, specification=told)
-        described = fitting(load_original(original), described)
+        described = fitting(load_original(original), described, file=self.original)
         return _Examined(PairSettings(original=original, build=build), described, None)
 
     def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:
@@ -269,7 +268,7 @@ class AuditCommand(Command):
         program = given_program(program_path)
         original = described_original(original_path, self.training, described, self.trust)
         classes = Program.load(program_path).provenance.classes
-        described = fitting(load_original(original), described, classes)
+        described = fitting(load_original(original), described, classes, file=original_path)
         build = shipped_build(adapted, program, self.build, self.runtime, trust=self.trust)
         pair = PairSettings(original=original, program=program, build=build)
         if self.control != "yes":

@@ -12,7 +12,13 @@ from edgerift.cli._adapt import measured_card
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
 from edgerift.cli._pipeline import fitting
-from edgerift.cli._specification import BUILD_INPUT, INPUT, chosen_specification, described_original
+from edgerift.cli._specification import (
+    BUILD_INPUT,
+    INPUT,
+    chosen_specification,
+    described_original,
+    require_build_understood,
+)
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import open_build
@@ -63,7 +69,7 @@ class CardCommand(Command):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
-        seed = self.seed if self.seed is not None else _seed_of(folder / "card.json")
+        seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
         card = measured_card(folder, self.data, seed, self.trust, progress)
         write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
         return card
@@ -79,7 +85,8 @@ class CardCommand(Command):
         told = chosen_specification(self.build_input, self.build)
         build = open_build(self.build, trust=self.trust, specification=told)
         model = load_original(given)
-        described = fitting(model, described)
+        described = fitting(model, described, file=self.original)
+        require_build_understood(build, described)
         return make_card(
             model,
             None,
@@ -91,7 +98,7 @@ class CardCommand(Command):
         )
 
 
-def _seed_of(path: Path) -> int:
+def seed_of(path: Path) -> int:
     """Read the seed of the card that `edgerift adapt` wrote, so that no image it trained on is measured."""
     if not is_file(path):
         raise InputError(

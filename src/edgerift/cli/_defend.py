@@ -71,8 +71,7 @@ class DefendCommand(Command):
 
     def run(self) -> int:
         """Measure, write the files and show what each defence costs."""
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             defences, grid = self._defences()
             found = find_victim(self.whom, self.data, self.training, self.adapting)
             defending = sweep_defences(

@@ -84,8 +84,7 @@ class ExtractCommand(Command):
 
     def run(self) -> int:
         """Steal what is not stolen yet, write the files and say what the clone is worth."""
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
             theft = recipe.theft(store, progress)

@@ -100,8 +100,7 @@ class HardenCommand(Command):
 
     def run(self) -> int:
         """Compare what is not compared yet, write the files and show the comparison."""
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
             hardening = recipe.open(store, progress)

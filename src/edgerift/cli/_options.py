@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -87,15 +89,25 @@ class DataOptions(Settings):
         return Store(self.store or default_root())
 
 
-def output_folder(path: Path) -> Path:
-    """Make sure that a folder can be written to; raises :class:`~edgerift.errors.InputError`."""
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """Make a folder that can be written to, and remove it at the end if it is new and nothing was written.
+
+    Raises :class:`~edgerift.errors.InputError`.
+    """
+    made = [folder for folder in (path, *path.parents) if not is_folder(folder)]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {path} cannot be made a folder ({error.strerror}); choose another") from None
     if not os.access(path, os.W_OK):
         raise InputError(f"--out {path} cannot be written to; choose another folder")
-    return path
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # What is in one of them keeps it.
+            for folder in made:
+                folder.rmdir()
 
 
 Words = tuple[tuple[str, ...], ...]

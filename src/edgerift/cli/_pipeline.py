@@ -109,7 +109,7 @@ def find_source(
     if original is not None:
         given = described_original(original, training, described, trust)
         model = load_original(given)
-        described = fitting(model, described)
+        described = fitting(model, described, file=original)
         require_understood(model, described)
         return Source(given, described)
     trained = train_recipe(described, training)
@@ -145,34 +145,41 @@ def _require_quantizable(training: TrainRecipe, target: Target) -> None:
 
 
 def fitting(
-    model: zoo.Classifier, described: images.ImagesSettings, classes: tuple[str, ...] = ()
+    model: zoo.Classifier, described: images.ImagesSettings, classes: tuple[str, ...] = (), *, file: Path
 ) -> images.ImagesSettings:
     """Make sure that an original was made for such images: as many classes, in the same order, the same size.
 
     The same classes in another order are brought into the original's, or into that of `classes` where it names none.
+    Messages name an original that came as a network of a `file` by that.
     """
+    whose = f"model '{file.name if model.architecture.name in zoo.FILE_KINDS else model.architecture.name}'"
     described = in_order(known_classes(model) or classes, described)
     train = images.open_splits(described).train
-    _require_classes(model, len(train.classes))
+    _require_classes(model, whose, len(train.classes))
     zoo.check_classes(known_classes(model), train.classes, train.name)
     taken, given = model.architecture.shape, train.shape
     if taken.size != given.size:
         raise ModelError(
-            f"model '{model.architecture.name}' was made for images of {size_text(taken.size)} pixels, "
+            f"{whose} was made for images of {size_text(taken.size)} pixels, "
             f"the images are resized to {size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
     if given.channels > taken.channels:
-        raise ModelError(f"model '{model.architecture.name}' takes greyscale images, and those of {train.name} are not")
+        raise ModelError(
+            f"{whose} takes greyscale images, and those of {train.name} are in colour; "
+            "convert them to greyscale files, as its pipeline does"
+        )
     return described
 
 
-def _require_classes(model: zoo.Classifier, classes: int) -> None:
-    given = model.architecture.specification
-    if given is not None and given.output.background is None and model.architecture.classes == classes + 1:
+def _require_classes(model: zoo.Classifier, whose: str, classes: int) -> None:
+    given, own = model.architecture.specification, model.architecture.classes
+    if given is not None and given.output.background is None and own == classes + 1:
         raise ModelError(
-            f"model '{model.architecture.name}' has {classes + 1} classes, the data has {classes}; if one of them is a "
-            "background, say so: --input background=first, or last"
+            f"{whose} has {own} classes, the data has {classes}; if one of them is a background, say so: "
+            "--input background=first, or last"
         )
+    if given is not None and own != classes:
+        raise ModelError(f"{whose} has {own} classes, the data has {classes}; give the --data that it was made for")
     zoo.check(model, classes)
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import torch
+from torch import Tensor
+
 from edgerift import images, zoo
 from edgerift.adapt import GivenOriginal, given_original, misread
 from edgerift.cli._fields import Shown
+from edgerift.deploy import OpenedBuild
 from edgerift.errors import InputError, ModelError
-from edgerift.specification import Specification, parse_specification, read_specification, sidecar
+from edgerift.measure import Rate, accuracy, is_near_chance
+from edgerift.specification import Specification, explain, parse_specification, read_specification, sidecar
 
 if TYPE_CHECKING:
     from edgerift.cli._train import OriginalOptions
@@ -24,6 +29,8 @@ INPUT: Final = Shown(
 )
 BUILD_INPUT: Final = Shown(group="model", advanced=True, metavar="SPEC", default="FILE.yaml", details="As --input")
 _YAML: Final = (".yaml", ".yml")
+#: Enough labelled images to tell specifications apart.
+_ASKED: Final = 200
 
 
 def chosen_specification(given: str | None, model: Path) -> Specification:
@@ -66,3 +73,20 @@ def require_understood(model: zoo.Classifier, described: images.ImagesSettings) 
     found = misread(model, images.open_splits(described).validation)
     if found is not None:
         raise ModelError(f"'{model.architecture.name}' hardly knows these images, but {found}; give it with --input")
+
+
+def require_build_understood(build: OpenedBuild, described: images.ImagesSettings) -> None:
+    """Raise as :func:`require_understood` for a build, and what it raises for images that it does not take."""
+    held = images.open_splits(described).validation
+    asked = held.select(torch.linspace(0, len(held) - 1, min(len(held), _ASKED)).long())
+
+    def ask(by: Specification) -> Tensor:
+        return build.read_as(by).predict(asked.images)
+
+    reached = accuracy(ask(build.specification), asked.labels)
+    counts = torch.bincount(asked.labels, minlength=len(asked.classes))
+    if not is_near_chance(reached, Rate(int(counts.max()), len(asked)), len(counts)):
+        return
+    found = explain(ask, asked.labels, build.specification)
+    if found is not None:
+        raise ModelError(f"{build.path.name} hardly knows these images, but {found}; give it with --build-input")

@@ -134,8 +134,8 @@ class RunStudy(StudyOptions):
             file.require_trust()
         study, known = file.study, self.known_results()
         self._require_place()
-        folder = output_folder(self.out or Path(f"{study.study}-{file.profile}"))
-        with progress_bars() as progress:
+        out = self.out or Path(f"{study.study}-{file.profile}")
+        with output_folder(out) as folder, progress_bars() as progress:
             store = self.open_store()
             cells = file.cells(self.data_root)
             elsewhere = known_cells(known)
@@ -229,8 +229,8 @@ class ShowStudy(StudyOptions):
         else:
             cells = file.cells(self.data_root)
             result = collect(study, file.profile, cells, self.open_store(), silent, self.known_results())
-        folder = output_folder(self.out or Path(f"{study.study}-{file.profile}"))
-        write_study(result, folder)
+        with output_folder(self.out or Path(f"{study.study}-{file.profile}")) as folder:
+            write_study(result, folder)
         show(result, study_text(result, folder), self.as_json)
         return 0
 

@@ -97,8 +97,7 @@ class Train(Command):
 
     def run(self) -> int:
         """Train what is not trained yet, write the files and say how accurate the original is."""
-        folder = output_folder(self.out)
-        with progress_bars() as progress:
+        with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = train_recipe(self.data.images(self.original.seed), self.original)
             finished = self.data.open_store().get(recipe, progress)
             copy_files(finished, folder)

@@ -9,6 +9,7 @@ import tyro
 from edgerift.cli._adapt import Adapt
 from edgerift.cli._audit import AuditCommand
 from edgerift.cli._card import CardCommand
+from edgerift.cli._certify import CertifyCommand
 from edgerift.cli._defend import DefendCommand
 from edgerift.cli._doctor import Doctor
 from edgerift.cli._extract import ExtractCommand
@@ -25,6 +26,7 @@ GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
     "examine it": {
         "inspect": InspectCommand,
         "audit": AuditCommand,
+        "certify": CertifyCommand,
         "replay": ReplayCommand,
         "extract": ExtractCommand,
         "harden": HardenCommand,

@@ -19,9 +19,18 @@ from edgerift.cli._pipeline import (
     network_name,
     shipped_build,
 )
-from edgerift.cli._specification import BUILD_INPUT, chosen_specification
+from edgerift.cli._specification import BUILD_INPUT, chosen_specification, require_build_understood
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, RuntimeName, given_build, given_program
+from edgerift.deploy import (
+    BuildRecipe,
+    GivenBuild,
+    GivenProgram,
+    Program,
+    RuntimeName,
+    given_build,
+    given_program,
+    open_build,
+)
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ImagesSettings, open_splits, size_text
 from edgerift.settings import Settings, is_file, is_folder
@@ -73,6 +82,8 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     if options.build is not None:
         told = chosen_specification(options.build_input, options.build)
         given = given_build(options.build, options.runtime, trust=options.trust, specification=told)
+        build = open_build(options.build, given.runtime, trust=options.trust, specification=told)
+        require_build_understood(build, described)
         return Found(given, described, "", given.runtime)
     program = adapt_recipe(described, training, adapting, options.original, options.trust)
     (runtime,) = chosen_runtimes(adapting.target, named)
@@ -121,5 +132,8 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
             f"{size_text(given.size)}; pass --size {size_text(taken.size)}"
         )
     if given.channels > taken.channels:
-        raise ModelError(f"the program takes greyscale images, and those of {train.name} are in colour")
+        raise ModelError(
+            f"the program takes greyscale images, and those of {train.name} are in colour; convert them to greyscale "
+            "files, as its pipeline does"
+        )
     return described

@@ -32,6 +32,8 @@ from edgerift.deploy.builds._runtime import Runtime as Runtime
 from edgerift.deploy.builds._runtime import default_runtime as default_runtime
 from edgerift.deploy.builds._runtime import find_runtime as find_runtime
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
+from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
+from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
 from edgerift.deploy.program._operators import is_allowed as is_allowed
 from edgerift.deploy.program._operators import is_moving as is_moving
 from edgerift.deploy.program._operators import multiplies as multiplies

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from edgerift.errors import DataError, first_line
@@ -35,14 +35,15 @@ def read_png(content: bytes | Path) -> Tensor:
     Raises :class:`~edgerift.errors.DataError` for anything else.
     """
     name = content if isinstance(content, Path) else "these bytes"
+    data = content if isinstance(content, bytes) else Document(content, "image", "give a PNG file", DataError).content()
     try:
-        data = Document(content, "picture", "give a PNG file").content() if isinstance(content, Path) else content
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if max(image.size) > _LARGEST_SIDE:
                 raise ValueError(f"{image.width} x {image.height} pixels, at most {_LARGEST_SIDE} a side are read")
             pixels = np.array(image.convert("L" if image.mode in _GREY_MODES else "RGB"))
     except Exception as error:  # Pillow's decoders raise errors of every kind for damaged bytes.
-        raise DataError(f"{name} is no readable PNG file: {first_line(error)}") from None
+        told = "it is cut short, or no PNG" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise DataError(f"{name} is no readable PNG file ({told}); copy or save it again") from None
     return torch.from_numpy(pixels[:, :, None] if pixels.ndim == 2 else pixels).permute(2, 0, 1).contiguous()
 
 

@@ -186,7 +186,10 @@ def _asked(victim: Victim, images: Tensor, labels: Tensor) -> tuple[Tensor, Tens
     _require_classes(labels, original.shape[1])
     build = finite(victim.build_scores(images, labels), "build")
     if original.shape != build.shape:
-        raise ModelError(f"the original scores {original.shape[1]} classes and the build {build.shape[1]}; not a pair")
+        raise ModelError(
+            f"the original scores {original.shape[1]} classes and the build {build.shape[1]}; they are no pair, unless "
+            "one of the classes is a background, which background=first or last says"
+        )
     return original.clone(), build.clone()
 
 

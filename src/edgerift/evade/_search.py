@@ -109,7 +109,10 @@ def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -
     original = predict_all(victim.original_scores, image_set)
     build = finite(victim.build_scores(image_set.images, labels), "build")
     if original.shape != build.shape:
-        raise ModelError(f"the original scores {original.shape[1]} classes and the build {build.shape[1]}; not a pair")
+        raise ModelError(
+            f"the original scores {original.shape[1]} classes and the build {build.shape[1]}; they are no pair, unless "
+            "one of the classes is a background, which background=first or last says"
+        )
     if not eligible_only:
         return Selection(torch.arange(len(labels)), original, build, Dropped())
     return eligible(original, build, labels)

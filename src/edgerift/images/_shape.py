@@ -129,4 +129,4 @@ def in_channels(images: Tensor, channels: int) -> Tensor:
     if given == 1:
         return images.repeat(1, channels, 1, 1)
     kind = "greyscale images, 1 channel" if channels == 1 else f"images of {channels} channels"
-    raise ModelError(f"the images have {given} channels and the model takes {kind}; give it images of that kind")
+    raise ModelError(f"the images have {given} channels and the model takes {kind}; convert the images to that kind")

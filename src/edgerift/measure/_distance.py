@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgerift.errors import InputError
+from edgerift.images import batch_of, shape_of
 
 #: Constants of Wang et al.: the window's extent and deviation in pixels, K1, K2 and the range L of grey levels.
 _WINDOW: Final = 11
@@ -16,6 +17,8 @@ _SIGMA: Final = 1.5
 _K1: Final = 0.01
 _K2: Final = 0.03
 _RANGE: Final = 255
+#: How many images are compared at once.
+_AT_ONCE: Final = 64
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -32,14 +35,17 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
     (tensor([1.], dtype=torch.float64), tensor([True]))
     """
     _check(first, second)
-    height, width = first.shape[2:]
-    kernel = _window(height)[:, None] * _window(width)
-    planes = [images.double().flatten(0, 1)[:, None] for images in (first, second)]
+    few = batch_of(shape_of(first), _AT_ONCE)
+    return torch.cat([_similarity(*pair) for pair in zip(first.split(few), second.split(few), strict=True)])
+
+
+def _similarity(first: Tensor, second: Tensor) -> Tensor:
+    down, across = (_window(extent).to(first.device) for extent in first.shape[2:])
+    one, two = (images.double().flatten(0, 1)[:, None] for images in (first, second))
 
     def averaged(values: Tensor) -> Tensor:
-        return F.conv2d(values, kernel[None, None].to(values.device))
+        return F.conv2d(F.conv2d(values, down[None, None, :, None]), across[None, None, None])
 
-    one, two = planes
     mean_one, mean_two = averaged(one), averaged(two)
     # Var(x) = E(x^2) - E(x)^2 is accurate enough: in float64 the squares of grey levels are exact.
     variance_one, variance_two = averaged(one * one) - mean_one**2, averaged(two * two) - mean_two**2

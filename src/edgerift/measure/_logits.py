@@ -108,11 +108,25 @@ def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Ten
 
 
 @final
+class _Said:
+    """A warning that somebody answers probabilities, given once."""
+
+    def __init__(self, whose: str) -> None:
+        self._whose, self._was_said = whose, False
+
+    def __call__(self) -> None:
+        if not self._was_said:
+            self._was_said = True
+            say_probabilities(self._whose)
+
+
+@final
 class _Reading:
     """Which of the two somebody answers: not known yet, probabilities, or logits."""
 
-    def __init__(self, ask: Predict | None, whose: str) -> None:
-        self._ask, self._whose = ask, whose
+    def __init__(self, ask: Predict | None, say: _Said) -> None:
+        self._ask, self._say = ask, say
+        self._rows = 0
         self.are_probabilities: bool | None = None
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
@@ -122,7 +136,11 @@ class _Reading:
         if self.are_probabilities is None and bool(seen.isfinite().all()):
             if _are_labels(seen):  # They are probabilities, but do not say what the next answers are.
                 return log_probabilities(scores)
-            self.are_probabilities = self._recognised(images, seen)
+            found = self._recognised(images, seen)
+            self._rows += len(seen)
+            if not found or self._ask is not None or self._rows >= _SEVERAL:
+                self.are_probabilities = found
+            return log_probabilities(scores) if found else scores
         return log_probabilities(scores) if self.are_probabilities else scores
 
     def _recognised(self, images: Tensor, scores: Tensor) -> bool:
@@ -134,7 +152,7 @@ class _Reading:
                 others = self._ask(_random(missing, images))
             if not are_probabilities(others):
                 return False
-        say_probabilities(self._whose)
+        self._say()
         return True
 
 
@@ -146,8 +164,9 @@ class Logits:
     once, by the first answers that are finite and not all labels (a 1 among zeros, whose logarithms are taken until
     then): they are probabilities where :func:`are_probabilities` says so of eight images at least. Where fewer were
     queried and look like it, random ones are queried as well, unless `asks_more` is false: where every query
-    is paid for, those seen decide. Probabilities are said with a :class:`~edgerift.errors.ProbabilitiesWarning`. Raises
-    `ModelError` for what `predict` raises, or an answer that is not one row of numbers for each image.
+    is paid for, each answer is read as it looks until eight rows were seen. Probabilities are said with a
+    :class:`~edgerift.errors.ProbabilitiesWarning`. Raises `ModelError` for what `predict` raises, or an answer that is
+    not one row of numbers for each image.
     """
 
     def __init__(
@@ -155,7 +174,7 @@ class Logits:
     ) -> None:
         """Read the answers of `predict`, which messages name as `whose`, called as `call` says."""
         self._ask = functools.partial(scores_of, predict, whose=whose, call=call)
-        self._reading = _Reading(self._ask if asks_more else None, whose)
+        self._reading = _Reading(self._ask if asks_more else None, _Said(whose))
 
     @property
     def are_probabilities(self) -> bool:
@@ -178,15 +197,19 @@ class Logits:
 
 @final
 class LogitsReader:
-    """Scores `[N,K]` as logits, be they those or probabilities; the first that tell decide for all. See `Logits`."""
+    """Scores `[N,K]` as logits, be they those or probabilities; the first eight rows decide for all. See `Logits`.
+
+    Answers in training mode decide for that mode alone: some networks answer logits there, else probabilities.
+    """
 
     def __init__(self, whose: str) -> None:
         """Read what messages name as answers of `whose`."""
-        self._reading = _Reading(None, whose)
+        say = _Said(whose)
+        self._readings = {mode: _Reading(None, say) for mode in (False, True)}
 
-    def __call__(self, scores: Tensor) -> Tensor:
+    def __call__(self, scores: Tensor, *, training: bool = False) -> Tensor:
         """Give scores back, or the logarithms of probabilities."""
-        return self._reading.logits(scores, scores)
+        return self._readings[training].logits(scores, scores)
 
 
 @final
@@ -203,7 +226,7 @@ class LogitsModule(nn.Module):
         self.training = module.training
         self.image_channels = getattr(module, "image_channels", None)
         self._whose = whose
-        self._reading = _Reading(self._scores if asks_more else None, whose)
+        self._reading = _Reading(self._scores if asks_more else None, _Said(whose))
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer float32 images `[N,C,H,W]` in `[0,1]` with logits `[N,K]`."""

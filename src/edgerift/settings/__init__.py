@@ -6,6 +6,7 @@ from edgerift.settings._documents import LARGEST_MODEL as LARGEST_MODEL
 from edgerift.settings._documents import Document as Document
 from edgerift.settings._documents import is_file as is_file
 from edgerift.settings._documents import is_folder as is_folder
+from edgerift.settings._documents import no_file as no_file
 from edgerift.settings._documents import parse_json as parse_json
 from edgerift.settings._kind import typed as typed
 from edgerift.settings._numbers import BatchSize as BatchSize

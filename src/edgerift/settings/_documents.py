@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 from collections.abc import Iterator
@@ -109,6 +110,23 @@ def parse_json(text: str | bytes) -> Any:
     {'steps': [20, 0.001]}
     """
     return from_json(text.encode() if isinstance(text, str) else text, allow_inf_nan=False)
+
+
+def no_file(kind: str, path: Path, advice: str) -> str:
+    """Build the message for a path at which there is no file, with the nearest name in its folder.
+
+    >>> no_file("build", Path("/nowhere/int8.onnx"), "give the file")
+    'no build at /nowhere/int8.onnx; give the file'
+    """
+    if is_folder(path):
+        return f"no {kind} at {path}, which is a folder; give the path of a file"
+    try:
+        beside = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except (OSError, ValueError):
+        beside = []
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"did you mean {path.with_name(near[0])}? " if near else ""
+    return f"no {kind} at {path}; {hint}{advice}"
 
 
 def is_file(path: Path) -> bool:

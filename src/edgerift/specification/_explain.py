@@ -48,7 +48,9 @@ class Explanation:
 
     def __str__(self) -> str:
         """Say so in half a sentence."""
-        known = f"with {spelled(self.specification) or 'the default'} the accuracy is {_percent(self.accuracy)}"
+        # The name of a file's input is found in the file.
+        said = self.specification.replace(input=self.specification.input.replace(name=""))
+        known = f"with {spelled(said) or 'the default'} the accuracy is {_percent(self.accuracy)}"
         return known if self.given is None else f"{known}, not {_percent(self.given)}"
 
 

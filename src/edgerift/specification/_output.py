@@ -84,9 +84,9 @@ class OutputSpecification(Settings):
     def _picked(self, answer: Any, whose: str) -> Any:
         """Take one output of a tuple, a mapping or an object with fields."""
         outputs = _outputs(answer)
+        if self.index and (outputs is None or len(outputs) == 1):
+            raise ModelError(f"{whose} has one output; index {self.index} picks none of it, leave it out")
         if outputs is None:
-            if self.index:
-                raise ModelError(f"{whose} has one output; index {self.index} picks none of it, leave it out")
             return answer
         if self.name:
             if self.name not in outputs:

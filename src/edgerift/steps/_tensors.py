@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetensors import safe_open
-from torch import Tensor
 
 from edgerift.errors import EdgeriftError, first_line
 from edgerift.settings import is_file
+
+if TYPE_CHECKING:  # A store without tensors is used without PyTorch, whose import takes seconds.
+    from torch import Tensor
 
 
 class Tensors(NamedTuple):

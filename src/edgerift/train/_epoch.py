@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,15 @@ from edgerift.train._schedule import learning_rate
 from edgerift.train._settings import TrainSettings
 
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
-Read = Callable[[Tensor], Tensor]
+
+
+class Read(Protocol):
+    """Makes logits of a model's answers."""
+
+    def __call__(self, scores: Tensor, /, *, training: bool = False) -> Tensor:
+        """Read answers `[B,K]`, those in training mode or the others."""
+
+
 STEPS_BETWEEN_CHECKS = 50
 
 
@@ -129,6 +137,11 @@ def _step(work: Work, batch: Batch, step: int) -> Tensor:
     work.optimizer.zero_grad(set_to_none=True)
     with work.autocast():
         value = work.loss(work.runner, batch.images, batch.targets)
+    if not value.requires_grad:
+        raise ModelError(
+            "the loss has no gradient: nothing could be trained; take no_grad(), inference_mode() and detach() out of "
+            "the model's forward"
+        )
     value.backward()
     work.optimizer.step()
     return value.detach()

@@ -83,9 +83,9 @@ def run(
     """Train a model in place and return the history of its epochs.
 
     `loss(model, images, targets)` answers a scalar for float images `[B, C, H, W]` in `[0, 1]`; without one it is the
-    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of a model that
-    answers probabilities are used, with a `ProbabilitiesWarning`; a given loss gets the model as it is. `targets` holds
-    a row for each training image that the loss gets in place of its label (posterior probabilities `[N, K]`, say).
+    cross-entropy with the settings' label smoothing. For that, and for the validation, the logarithms of answers that
+    are probabilities, in either mode, are used, with a `ProbabilitiesWarning`; a given loss gets the model. `targets`
+    holds a row for each training image that the loss gets in place of its label (posteriors `[N, K]`, say).
     `on_epoch(model, epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run
     does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
@@ -108,7 +108,7 @@ def run(
     data, held = put(train, targets), None if validation is None else put(validation, None)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     with repeatable(device), placed(model, device, data.memory_format):
-        runner, optimizer = _compiled(model) if settings.compile else model, _optimizer(model, settings)
+        runner, optimizer = _runner(model, settings), _optimizer(model, settings)
         chosen = loss or _cross_entropy(settings, read)
         work = Work(model, runner, read, optimizer, chosen, data, held, settings, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
@@ -156,19 +156,20 @@ def _note(number: int, epochs: int, epoch: Epoch, seconds: float) -> str:
     return f"epoch {number}/{epochs}: {', '.join(parts)} ({seconds:.1f} s)"
 
 
-def _compiled(model: nn.Module) -> nn.Module:
-    compiled = torch.compile(model)
-    assert isinstance(compiled, nn.Module)
-    return compiled
+def _runner(model: nn.Module, settings: TrainSettings) -> nn.Module:
+    """Compile a model where the settings say so; what runs takes hooks, which a scripted module does not."""
+    runner = torch.compile(model) if settings.compile else model
+    assert isinstance(runner, nn.Module)
+    return nn.Sequential(runner) if isinstance(runner, torch.jit.ScriptModule) else runner
 
 
-def _unread(answers: Tensor) -> Tensor:
+def _unread(answers: Tensor, *, training: bool = False) -> Tensor:
     return answers
 
 
 def _cross_entropy(settings: TrainSettings, read: Read) -> Loss:
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(read(model(images)), targets, label_smoothing=settings.label_smoothing)
+        return F.cross_entropy(read(model(images), training=True), targets, label_smoothing=settings.label_smoothing)
 
     return loss
 

@@ -19,9 +19,11 @@ from edgerift.zoo._architecture import Architecture
 _ASKED: Final = 8
 
 
-def answered(body: nn.Module, described: Architecture, given: Specification) -> tuple[int, Specification]:
+def answered(
+    body: nn.Module, described: Architecture, given: Specification, whose: str = ""
+) -> tuple[int, Specification]:
     """Query a network with random images: count the classes of its answers, and find out what they are."""
-    whose = f"'{described.name}'"
+    whose = whose or f"'{described.name}'"
     images = torch.rand(_ASKED, 3, *extent(described.size), generator=torch.Generator().manual_seed(0))
     try:
         scores = _scores(body, given, images, whose)
@@ -38,7 +40,9 @@ def answered(body: nn.Module, described: Architecture, given: Specification) -> 
 
 
 def _option(given: Specification) -> str:
-    return f"with --input {spelled(given)}" if spelled(given) else "without --input"
+    # The name of a file's input is found in the file.
+    said = spelled(given.replace(input=given.input.replace(name="")))
+    return f"with --input {said}" if said else "without --input"
 
 
 def _scores(body: nn.Module, given: Specification, images: Tensor, whose: str) -> Tensor:

@@ -79,7 +79,5 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer logits `[N, K]` for float images `[N, C, H, W]` in `[0, 1]`; raises `ModelError` for others."""
-        # A specification brings images into the network's channels itself.
-        shown = images if self.architecture.specification else in_channels(images, self.image_channels)
-        answers: Tensor = self.body(self.normalise(shown))
+        answers: Tensor = self.body(self.normalise(in_channels(images, self.image_channels)))
         return log_probabilities(answers) if self.takes_logarithms else answers

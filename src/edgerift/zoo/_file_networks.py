@@ -36,7 +36,7 @@ def _whole(path: Path) -> bytes:
 class FileKind(NamedTuple):
     """A kind of files with networks: their suffix, and how one is read.
 
-    `open` makes a network of a file's content and the name of one of its outputs, "" for the only or the first one;
+    `open` makes a network of a file's content and the name of one of its outputs, "" for the only one;
     `pack` reads all that belongs to a file into that content.
     Opening one of a kind that `runs_code` needs trust.
     """
@@ -57,11 +57,14 @@ def file_kind(path: Path) -> str | None:
 
 
 def open_network(name: str, content: bytes, whose: str, *, output: str, trust: bool) -> FileNetwork:
-    """Make the network of a file's content; raises `ModelError` where it needs trust, or cannot be opened."""
+    """Make the network of the content of a file, `whose`; raises `ModelError` where that needs trust or fails."""
     kind = FILE_KINDS[name]
     if kind.runs_code and not trust:
         raise ModelError(f"{whose} may run code when it is opened; pass trust=True (--trust) if you know its origin")
-    return kind.open(content, output)
+    try:
+        return kind.open(content, output)
+    except ModelError as error:
+        raise ModelError(f"{whose} is no original: {error}") from None
 
 
 def _exported(content: bytes, output: str) -> FileNetwork:

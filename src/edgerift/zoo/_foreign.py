@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from edgerift.errors import ModelError
+from edgerift.errors import ModelError, unknown_name
 from edgerift.images import extent, size_text
 from edgerift.specification import Specification
 from edgerift.zoo._answered import answered
@@ -35,13 +35,16 @@ def load_file(
     own = specification or Specification()
     network = open_network(name, content, str(path), output=own.output.name, trust=trust)
     given = own.over(network.specification)
+    known = network.specification.input.name
+    if known and given.input.name != known:
+        raise ModelError(f"{path}: {unknown_name('input', given.input.name, [known])}")
     described = Architecture(name=name, classes=2, specification=given, **fields)
     size = extent(described.size)
     if network.size not in (None, size):
         height, width = network.size or size
         wanted = size_text(height if height == width else (height, width))
         raise ModelError(f"{path} takes images of {height} x {width} pixels; pass --size {wanted}")
-    found = _classifier(network.module, described, given)
+    found = _classifier(network.module, described, given, Path(path).name)
     found.content = content
     return found
 
@@ -60,9 +63,9 @@ def load_pretrained(name: str, *, specification: Specification | None = None, **
     body = library_body(described)
     given = (specification or Specification()).over(library_specification(name, body))
     # The weights are in the file from now on.
-    return _classifier(body, described.replace(specification=given, pretrained=False), given)
+    return _classifier(body, described.replace(specification=given, pretrained=False), given, f"'{name}'")
 
 
-def _classifier(body: nn.Module, described: Architecture, given: Specification) -> Classifier:
-    classes, given = answered(body.eval(), described, given)
+def _classifier(body: nn.Module, described: Architecture, given: Specification, whose: str) -> Classifier:
+    classes, given = answered(body.eval(), described, given, whose)
     return Classifier(body, described.replace(classes=classes, specification=given)).eval()

@@ -20,7 +20,8 @@ def frozen_copy(model: nn.Module, dtype: torch.dtype | None = torch.float32) -> 
     copied.
     """
     try:
-        copied = copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in _kept(model)})
+        with torch.no_grad():  # What was traced copies its weights by an operation.
+            copied = copy.deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in _kept(model)})
     except Exception as error:  # A user's model may raise anything when it is copied.
         first = (str(error).splitlines() or [""])[0]
         raise ModelError(

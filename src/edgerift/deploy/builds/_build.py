@@ -19,7 +19,7 @@ from edgerift.deploy.builds._survival import has_survived, note_survival, requir
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.twins._answers import is_on_grid, output_step
 from edgerift.errors import BuildError, RecipeError
-from edgerift.settings import is_file
+from edgerift.settings import is_file, no_file
 from edgerift.specification import Guard, Specification
 from edgerift.steps import write_whole
 
@@ -121,8 +121,11 @@ def open_build(
     """
     path = Path(path)
     if not is_file(path):
-        raise BuildError(f"no build at {path}; `edgerift adapt --runtime NAME --out DIR` writes one")
+        raise BuildError(no_file("build", path, "`edgerift adapt --runtime NAME --out DIR` writes one"))
     by_suffix = {entry.suffix: name for name, entry in RUNTIMES.items()}
+    meant = by_suffix.get(path.suffix)
+    if runtime is not None and meant is not None and path.suffix != find_runtime(runtime).suffix:
+        raise BuildError(f"{path} is a file of runtime {meant}, not of {runtime}; leave out --runtime, or rename it")
     name = runtime or by_suffix.get(path.suffix)
     if name is None:
         hint = "; weights are an original, not a build: give them with --original" if path.suffix in _WEIGHTS else ""

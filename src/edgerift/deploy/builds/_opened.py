@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -12,8 +13,8 @@ from torch import Tensor
 from edgerift.deploy.builds._digest import fingerprint
 from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
 from edgerift.deploy.twins.onnx._module import OnnxModule
-from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line
-from edgerift.images import to_float
+from edgerift.errors import BuildError, EdgeriftError, ModelError, first_line, unknown_name
+from edgerift.images import in_channels, to_float
 from edgerift.specification import Guard, Specification
 
 #: The most images that a build takes in one call of its runtime; ExecuTorch plans its memory for this many.
@@ -31,14 +32,26 @@ class OpenedBuild:
         engine: Engine,
         specification: Specification | None = None,
         guard: Guard | None = None,
+        name: str = "",
     ) -> None:
-        """Ask an engine as `specification` says; what it leaves out is what the file says."""
+        """Ask an engine as `specification` says; what it leaves out is what the file says. `name` is for messages.
+
+        Raises :class:`~edgerift.errors.BuildError` where it names an input that the file does not have.
+        """
         self.runtime, self.path, self._engine, self.guard = runtime, path, engine, guard
+        self._name = name or path.name
         self.specification = (specification or Specification()).over(engine.specification)
+        wanted, known = self.specification.input.name, engine.specification.input.name
+        if known and wanted != known:
+            raise BuildError(f"{self._name}: {unknown_name('input', wanted, [known])}")
 
     def read_as(self, specification: Specification) -> OpenedBuild:
         """The same loaded artefact, asked as another specification says."""
-        return OpenedBuild(self.runtime, self.path, self._engine, specification, self.guard)
+        return OpenedBuild(self.runtime, self.path, self._engine, specification, self.guard, self._name)
+
+    def called(self, name: str) -> OpenedBuild:
+        """The same loaded artefact under the name that messages give it."""
+        return OpenedBuild(self.runtime, self.path, self._engine, self.specification, self.guard, name)
 
     @functools.cached_property
     def translated(self) -> OnnxModule:
@@ -50,6 +63,8 @@ class OpenedBuild:
         translate = RUNTIMES[self.runtime].translate
         if translate is None:
             raise ModelError(f"a twin of a {self.runtime} build needs the program that it was compiled from")
+        if self.specification.output.index:
+            raise ModelError("its scores are picked by index; pick them with output.name=NAME instead")
         return translate(self.path, self.specification.output.name or None)
 
     def predict(self, images: Tensor) -> Tensor:
@@ -59,7 +74,9 @@ class OpenedBuild:
         return torch.cat(answers)
 
     def _answered(self, images: Tensor, batch: int | None) -> Tensor:
-        specification, name = self.specification, self.path.name
+        specification, name = self.specification, self._name
+        if specification.input.channels == "grey":
+            images = in_channels(images, 1)  # How colour becomes grey is not the build's to say.
         prepared = specification.input.cast(specification.input.prepare(to_float(images)))
         if batch is not None and len(images) < batch:
             blank = prepared.new_zeros(batch - len(images), *prepared.shape[1:])
@@ -70,7 +87,11 @@ class OpenedBuild:
         except EdgeriftError:
             raise
         except Exception as error:  # Each runtime has its own.
-            raise BuildError(f"{name} refused images of shape {list(prepared.shape)}: {first_line(error)}") from None
+            kind = str(prepared.dtype).removeprefix("torch.")
+            raise BuildError(
+                f"{name} refused {kind} images of shape {list(prepared.shape)} ({first_line(error)}); "
+                "--build-input says how a build wants them"
+            ) from None
         scores = _scores(specification, answer, name)[: len(images)]
         if len(scores) != len(images):
             raise BuildError(f"{name} gave {len(scores)} answers to {len(images)} images; build it again")
@@ -86,7 +107,10 @@ class OpenedBuild:
             extent not in (None, found) for extent, found in zip(wanted, given, strict=True)
         ):
             shown = ", ".join("any" if extent is None else str(extent) for extent in wanted)
-            raise BuildError(f"{self.path.name} takes images [{shown}]; got {list(given)}")
+            raise BuildError(
+                f"{self._name} takes images [{shown}]; got {list(given)}: --size says their size, --build-input the "
+                "layout and channels of the build"
+            )
 
     def fingerprint(self) -> Fingerprint:
         """Return what determines this build's answers."""
@@ -114,7 +138,9 @@ class OpenedBuild:
 def asked(engine: Engine, images: Tensor) -> Tensor:
     """Ask an artefact that edgerift has made, or made of a part of a program: its answers as they are."""
     parts = in_batches(images, engine.largest)
-    return torch.cat([engine.ask(engine.specification.input.prepare(to_float(part))) for part in parts])
+    answers = [engine.ask(engine.specification.input.prepare(to_float(part))) for part in parts]
+    # What it answers may be a feature map, which is no score.
+    return torch.cat([next(iter(found.values())) if isinstance(found, Mapping) else found for found in answers])
 
 
 def _scores(specification: Specification, answer: Any, name: str) -> Tensor:

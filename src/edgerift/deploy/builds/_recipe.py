@@ -83,7 +83,7 @@ class GivenProgram(Recipe):
     type: Literal["given-program"] = "given-program"
     version: Literal[1] = 1
     sha256: str
-    path: Path = Field(default=Path(), exclude=True)
+    path: Path = Field(default=Path(), validate_default=False, exclude=True)
 
     def named_files(self) -> Mapping[str, str]:
         """Name the program's own digest."""
@@ -117,7 +117,7 @@ class GivenBuild(Recipe):
     sha256: str
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
     guard: Guard | None = Field(default=None, exclude_if=_is_none)
-    path: Path = Field(default=Path(), exclude=True)
+    path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)
 
     @property
@@ -166,7 +166,9 @@ def opened_build(recipe: BuildRecipe | GivenBuild, store: Store, progress: Progr
     artefact = store.get(recipe, progress) / recipe.artefact
     if isinstance(recipe, BuildRecipe):
         return open_build(artefact, recipe.runtime, trust=True)
-    return open_build(artefact, recipe.runtime, trust=recipe.trust, specification=recipe.specification)
+    opened = open_build(artefact, recipe.runtime, trust=recipe.trust, specification=recipe.specification)
+    # The user knows the file by its own name, not by that of its copy.
+    return opened.called(recipe.path.name or artefact.name)
 
 
 def _digest(path: Path, error: type[EdgeriftError]) -> str:

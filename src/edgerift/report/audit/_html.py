@@ -21,6 +21,7 @@ from edgerift.report.audit._rows import attack_order, by_level, class_rows, laye
 from edgerift.report.shared import _words
 from edgerift.report.shared._guarded import guard_words, members_words
 from edgerift.report.shared._page import asset, environment, policy
+from edgerift.zoo import FILE_KINDS
 
 _FIRST_FINDINGS = 24
 _FIRST_ROWS = 20
@@ -43,6 +44,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "script": script,
         "policy": policy(style, script),
         "first_rows": _FIRST_ROWS,
+        "file_kinds": FILE_KINDS.names(),
         "guard_words": guard_words(audit),
         "flags": by_level(audit.flags),
     }

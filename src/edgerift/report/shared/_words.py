@@ -223,12 +223,13 @@ def agreed(theft: Theft) -> Interval:
 
 
 def subject(audit: Audit) -> str:
-    """Name what was audited: the model, the images, and how and for what the build was made.
+    """Name what was audited: the model or its file, the images, and how and for what the build was made.
 
     An audit that was written without the model's name leaves it out.
     """
     pair = audit.pair
-    model = "" if pair.model is None else f"{pair.model} on "
+    named = pair.original_file or pair.model
+    model = "" if named is None else f"{named} on "
     return f"{model}{audit.data.name}, {pair.adaptation} on {pair.runtime}"
 
 

@@ -70,7 +70,10 @@ class ExecuTorchEngine:
             self.specification = specification_of(described.dtype(), (None, *extents), path.name)
             self.extents: tuple[int | None, ...] | None = tuple(extents)
         except (RuntimeError, OSError, IndexError) as error:
-            raise BuildError(f"ExecuTorch cannot load {path}: {first_line(error)}") from None
+            raise BuildError(
+                f"ExecuTorch cannot load {path} ({first_line(error)}); it is damaged, or no .pte that version "
+                f"{self.version} reads: export it again"
+            ) from None
         if self._is_fixed():
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 

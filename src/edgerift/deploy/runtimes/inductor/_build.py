@@ -16,6 +16,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._spelling import read_program
 from edgerift.deploy.runtimes.inductor._macs import IMAGE_SHAPE, TOTAL_MACS, image_shape, integer_share
+from edgerift.deploy.runtimes.inductor._one_channel import widen_single_channels
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
 from edgerift.images import ImageShape
 from edgerift.specification import InputSpecification, Specification
@@ -38,6 +39,7 @@ def compile_program(program: Program, path: Path) -> None:
     if lacking is not None:
         raise MissingRuntimeError(f"runtime 'inductor' {lacking}")
     module = read_program(program)
+    widen_single_channels(module)
     example = torch.zeros(_EXAMPLE_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_PIECE)
     try:
@@ -79,7 +81,12 @@ class InductorEngine:
         self.version: str = torch.__version__
         self.specification, self.largest = Specification(), _LARGEST_PIECE
         if not zipfile.is_zipfile(path):
-            raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package")
+            raise BuildError(f"Inductor cannot load {path}: it is not a .pt2 package; compile it again")
+        if not _holds_machine_code(path):
+            raise BuildError(
+                f"Inductor cannot load {path}: it holds no machine code; what torch.export.save wrote is an original, "
+                "to be given with --original"
+            )
         image = image_shape(path)
         self.extents: tuple[int | None, ...] | None = image
         if image is not None and image.channels == 1:
@@ -103,6 +110,14 @@ class InductorEngine:
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in oneDNN's int8 kernels, read off the `.pt2`."""
         return integer_share(self._path)
+
+
+def _holds_machine_code(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as package:
+            return any(name.endswith((".so", ".cpp", ".o")) for name in package.namelist())
+    except zipfile.BadZipFile:  # The loader says why.
+        return True
 
 
 def _options(total_macs: int, shape: ImageShape) -> dict[str, Any]:

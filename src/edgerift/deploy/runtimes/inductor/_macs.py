@@ -25,6 +25,8 @@ _EMPTY = re.compile(r"aoti_torch_empty_strided\w*\(\d+, (int_array_\d+), .*&(\w+
 _VIEW = re.compile(r"auto (\w+) = \w*\(?reinterpret_tensor_wrapper\(\w+, \d+, (int_array_\d+),")
 _INLINE_VIEW = re.compile(r"\w*\(?reinterpret_tensor_wrapper\(\w+, \d+, (int_array_\d+),")
 _MOVED = re.compile(r"auto (\w+) = std::move\((\w+)\);")
+_SAME = re.compile(r"aoti_torch_new_tensor_handle\((\w+), &(\w+)\)")
+_READ = re.compile(r"(?:RAIIAtenTensorHandle\()?(\w+)")
 _CHECKED = re.compile(r"assert_size_stride\((\w+), \{(.*?)\},")
 _INTEGER_CALL = re.compile(r"aoti_torch_cpu_\w*?_(q(?:conv|linear)\w*)\((.*), &(\w+?)_handle\)")
 _SPATIAL = re.compile(r"std::array<int64_t, \d+>\{(.*?)\}")
@@ -109,17 +111,23 @@ class _Wrapper:
             self.sizes[found[1]] = _lengths(found[2])
         elif (found := _MOVED.search(line)) and found[2] in self.sizes:
             self.sizes[found[1]] = self.sizes[found[2]]
+        elif (found := _SAME.search(line)) and found[1] in self.sizes:
+            self.sizes[found[2]] = self.sizes[found[1]]
         return 0
 
     def _call(self, kernel: str, arguments: str, result: str) -> int:
         weight = next((self.weights[name] for name in re.findall(r"\w+", arguments) if name in self.weights), None)
         view = _INLINE_VIEW.match(arguments)
-        source = self.arrays.get(view[1]) if view else self.sizes.get(arguments.split(",")[0])
+        read = _READ.match(arguments)
+        source = self.arrays.get(view[1]) if view else self.sizes.get(read[1]) if read else None
         if weight is None or source is None:
-            raise BuildError(f"cannot follow the sizes of '{kernel}' in the generated code: this version is not known")
+            raise BuildError(
+                f"the share of integer kernels is not known: the sizes of '{kernel}' cannot be followed in the code "
+                "that PyTorch generated; choose another runtime for this network, or report it"
+            )
         if kernel.startswith("qlinear"):
             self.sizes[result] = [*source[:-1], weight[-1]]
-            return prod(source[1:-1]) * prod(weight)
+            return prod(source[:-1]) * prod(weight)
         stride, padding, dilation = (_lengths(group) for group in _SPATIAL.findall(arguments)[:3])
         area = [
             (length + 2 * pad - step * (extent - 1) - 1) // stride_ + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any, final
 
@@ -64,7 +65,7 @@ class OnnxRuntimeEngine:
             model = str(path) if artefact is None else artefact.content
             self._session = open_session(model, torch.get_num_threads())
         except Exception as error:
-            raise BuildError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+            raise BuildError(f"ONNX Runtime cannot load {path} ({_told(error)}); {_remedy(error)}") from None
         parsed = None if artefact is None else artefact.parsed
         described = describe_model(proto_of(path) if parsed is None else parsed, path.name)
         self.specification, self.extents = described.specification, described.extents
@@ -76,7 +77,7 @@ class OnnxRuntimeEngine:
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch."""
         answers = [torch.from_numpy(answer) for answer in self._session.run(None, {self._input: inputs.numpy()})]
-        return answers[0] if len(answers) == 1 else dict(zip(self._outputs, answers, strict=True))
+        return dict(zip(self._outputs, answers, strict=True))
 
     def operators(self) -> dict[str, int]:
         """Count the operators of the graph that ONNX Runtime optimised, by name."""
@@ -111,6 +112,17 @@ def _export(program: Program) -> bytes:
         del entry.metadata_props[:]
     written: bytes = model.SerializeToString(deterministic=True)
     return written
+
+
+def _told(error: Exception) -> str:
+    """What ONNX Runtime says, without its codes."""
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed: ?)?", "", first_line(error))
+
+
+def _remedy(error: Exception) -> str:
+    if "not a registered" in str(error):
+        return "export it with operators that ONNX Runtime has"
+    return "it is damaged, or no ONNX model: copy it again, or export it again"
 
 
 def _reason(error: BaseException) -> str:

@@ -26,7 +26,9 @@ def optimised(path: Path) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     # A graph that is saved after optimisation fits this machine alone: intended, but it would give a warning.
     options.log_severity_level = 3
-    options.add_session_config_entry("session.disable_prepacking", "1")  # It answers nothing.
+    # It answers nothing.
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.disable_prepacking", "1")
     options.add_session_config_entry(*AS_ONNX)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "optimised.onnx"

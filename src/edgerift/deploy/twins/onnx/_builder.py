@@ -134,6 +134,14 @@ class Builder:
             raise UntranslatedError(f"{node} has the scale {scale:g}; one above 0 has to be there")
         return scale
 
+    def scales(self, node: OnnxNode, index: int) -> Tensor:
+        """Fetch the constant scales of a weight; one may be 0, where all of its channel is."""
+        scales = self.constant(node, index)
+        wrong = scales[~((scales >= 0) & (scales < math.inf))]
+        if wrong.numel():
+            raise UntranslatedError(f"{node} has the scale {float(wrong[0]):g} in its input {index}; it is damaged")
+        return scales
+
     def on_grid(self, node: Real, grid: Grid) -> Levels:
         """Make levels of what was rounded to a grid."""
         placed: fx.Node = self.placed(node)

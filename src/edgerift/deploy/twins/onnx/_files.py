@@ -7,6 +7,7 @@ from typing import Any
 
 from edgerift.deploy.twins.onnx._limits import messages_of, require_moderate
 from edgerift.errors import BuildError, first_line
+from edgerift.settings import is_file, no_file
 
 
 class UnreadableModelError(BuildError):
@@ -43,10 +44,12 @@ def proto_of(path: Path) -> Any:
     Raises :class:`UnreadableModelError` where there is none, and :class:`~edgerift.errors.BuildError` where it asks for
     more memory than a classifier of images can need.
     """
+    if not is_file(path):
+        raise BuildError(no_file("model", path, "give the path of an .onnx file"))
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+        raise UnreadableModelError(f"cannot read {path} ({error.strerror}); give a file that may be read") from None
     return _parsed(content, path)
 
 
@@ -56,7 +59,9 @@ def _parsed(content: bytes, path: Path) -> Any:
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # The parser's own classes of error differ between versions.
-        raise UnreadableModelError(f"ONNX Runtime cannot load {path}: {first_line(error)}") from None
+        raise UnreadableModelError(
+            f"{path} is no whole ONNX model ({first_line(error)}); copy it again, or export it again"
+        ) from None
     require_moderate(model, str(path))
     return model
 

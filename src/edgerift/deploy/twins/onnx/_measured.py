@@ -14,7 +14,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 from edgerift.deploy.twins.onnx._limits import MOST_ELEMENTS
 from edgerift.errors import ModelError
 
-
 _ATEN: Final = torch.ops.aten
 #: Steps whose result has as many numbers as what they read, or fewer.
 _NO_LARGER: Final = frozenset(

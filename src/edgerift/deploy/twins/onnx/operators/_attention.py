@@ -93,7 +93,7 @@ def attend(
 
 
 def _split(value: Tensor, heads: int) -> Tensor:
-    return value.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return value.reshape(*value.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def third_of(bias: Tensor, index: int, part: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def third_of(bias: Tensor, index: int, part: Tensor) -> Tensor:
 
 def part_of_projection(projected: Tensor, index: int, sizes: tuple[int, ...]) -> Tensor:
     """Take the query, the key or the value out of the product that makes all three."""
-    parts = projected.split(list(sizes) if sizes else projected.shape[-1] // 3, -1)
+    parts: tuple[Tensor, ...] = projected.split(list(sizes) if sizes else projected.shape[-1] // 3, -1)
     return parts[index]
 
 

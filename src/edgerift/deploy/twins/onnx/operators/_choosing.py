@@ -41,13 +41,17 @@ def space_to_depth(value: Tensor, block: int) -> Tensor:
 
 @OPERATORS.named("Tile")
 def _tile(builder: Builder, node: OnnxNode) -> Value:
-    times = [int(number) for number in builder.constant(node, 1).flatten().tolist()]
-    return moved(builder, builder.value(node, 0), torch.tile, times)
+    return moved(builder, builder.value(node, 0), repeated, builder.real(node, 1))
+
+
+def repeated(value: Tensor, times: Tensor) -> Tensor:
+    """Repeat each dimension so many times."""
+    return value.tile([int(number) for number in times.flatten().tolist()])
 
 
 @OPERATORS.named("GatherElements")
 def _gather_elements(builder: Builder, node: OnnxNode) -> Value:
-    index, axis = builder.constant(node, 1), int(node.attributes.get("axis", 0))
+    index, axis = builder.real(node, 1), int(node.attributes.get("axis", 0))
     return moved(builder, builder.value(node, 0), gather_elements, index, axis)
 
 
@@ -60,7 +64,7 @@ def gather_elements(value: Tensor, index: Tensor, axis: int) -> Tensor:
 def _gather_points(builder: Builder, node: OnnxNode) -> Value:
     if node.attributes.get("batch_dims", 0):
         raise UntranslatedError(f"{node} has dimensions of a batch")
-    return moved(builder, builder.value(node, 0), gather_points, builder.constant(node, 1))
+    return moved(builder, builder.value(node, 0), gather_points, builder.real(node, 1))
 
 
 def gather_points(value: Tensor, index: Tensor) -> Tensor:
@@ -72,8 +76,7 @@ def gather_points(value: Tensor, index: Tensor) -> Tensor:
 def _scatter_points(builder: Builder, node: OnnxNode) -> Value:
     if node.attributes.get("reduction", "none") != "none":
         raise UntranslatedError(f"{node} combines what it writes with what is there")
-    index = builder.constant(node, 1)
-    result: Value = builder.call(scatter_points, builder.real(node, 0), index, builder.real(node, 2))
+    result: Value = builder.call(scatter_points, *(builder.real(node, index) for index in range(3)))
     return result
 
 

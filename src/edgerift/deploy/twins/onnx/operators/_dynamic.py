@@ -83,7 +83,7 @@ def _product_of_reals(builder: Builder, node: OnnxNode) -> Value:
     scale = builder.call(scale_of, value)
     weight = weight_levels(builder, node, 1, 3, builder.constant(node, 1).dim() - 1)
     sums = builder.call(torch.matmul, builder.call(round_to_own_grid, value, scale), weight)
-    result: Value = builder.call(torch.mul, sums, builder.call(torch.mul, scale, builder.constant(node, 2)))
+    result: Value = builder.call(torch.mul, sums, builder.call(torch.mul, scale, builder.scales(node, 2)))
     return builder.call(torch.add, result, builder.real(node, 4)) if node.has(4) else result
 
 

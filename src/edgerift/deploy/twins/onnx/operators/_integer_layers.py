@@ -26,7 +26,7 @@ def _convolve(builder: Builder, node: OnnxNode) -> Value:
     weight = weight_levels(builder, node, 3, 5, 0)
     grid = builder.grid(node, 6, 7)
     levels, geometry = placed_on(builder, node, levels, weight)
-    factor = _factor(scale, builder.constant(node, 4), grid.scale)
+    factor = _factor(scale, builder.scales(node, 4), grid.scale)
     factor = factor.reshape(1, -1, *[1] * (weight.dim() - 2)).expand(1, len(weight), *[1] * (weight.dim() - 2))
     bias = builder.constant(node, 8).float() if node.has(8) else None
     slope = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
@@ -44,7 +44,7 @@ def _product_and_sum(builder: Builder, node: OnnxNode) -> Value:
     weight = (weight if turns else weight.T).contiguous()
     bias = builder.constant(node, 6).float() if node.has(6) else None
     alpha = torch.tensor(float(node.attributes.get("alpha", 1.0)))
-    scales = alpha * torch.tensor(scale) * builder.constant(node, 4)
+    scales = alpha * torch.tensor(scale) * builder.scales(node, 4)
     sums = builder.call(F.linear, levels, weight, bias)
     if not node.has(7):
         real: Value = builder.call(torch.mul, sums, scales)
@@ -65,7 +65,7 @@ def _product(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("com.microsoft.MatMulIntegerToFloat")
 def _real_product(builder: Builder, node: OnnxNode) -> Value:
     point = int(builder.number(node, 4)) if node.has(4) else 0
-    levels, scale = builder.levels(node, 0, point), builder.constant(node, 2)
+    levels, scale = builder.levels(node, 0, point), builder.scales(node, 2)
     second, scales = _second(builder, node, 1, 3, 5)
     real: Value = builder.call(torch.mul, builder.call(torch.matmul, levels, second), scale * scales)
     if node.has(6):
@@ -77,7 +77,7 @@ def _second(builder: Builder, node: OnnxNode, value: int, scale: int, zero: int)
     """Fetch the second matrix of a product, a constant or not, as levels, and its scales."""
     if isinstance(builder.value(node, value), Tensor):
         axis = builder.constant(node, value).dim() - 1
-        return weight_levels(builder, node, value, zero, axis), builder.constant(node, scale)
+        return weight_levels(builder, node, value, zero, axis), builder.scales(node, scale)
     levels, factor, _ = levels_and_scale(builder, node, value, scale, zero)
     return levels, torch.tensor(factor)
 

@@ -113,13 +113,12 @@ def _concatenate(builder: Builder, node: OnnxNode) -> Value:
 @OPERATORS.named("Slice")
 def _slice(builder: Builder, node: OnnxNode) -> Value:
     if not node.has(1):  # Before opset 10.
-        starts, ends = node.ints("starts", ()), node.ints("ends", ())
-        axes, steps = node.ints("axes", tuple(range(len(starts)))), (1,) * len(starts)
-    else:
-        starts, ends = (builder.real(node, index) for index in (1, 2))
-        axes = _whole(builder.constant(node, 3)) if node.has(3) else None
-        steps = _whole(builder.constant(node, 4)) if node.has(4) else None
-    return moved(builder, builder.value(node, 0), sliced, starts, ends, axes, steps)
+        ends = [torch.tensor(node.ints(name, ())) for name in ("starts", "ends")]
+        return moved(builder, builder.value(node, 0), sliced, *ends, axes_of(builder, node), None)
+    given = [builder.real(node, index) for index in (1, 2)]
+    axes = _whole(builder.constant(node, 3)) if node.has(3) else None
+    steps = _whole(builder.constant(node, 4)) if node.has(4) else None
+    return moved(builder, builder.value(node, 0), sliced, *given, axes, steps)
 
 
 def _whole(numbers: Tensor | Sequence[int]) -> tuple[int, ...]:
@@ -129,8 +128,8 @@ def _whole(numbers: Tensor | Sequence[int]) -> tuple[int, ...]:
 
 def sliced(
     value: Tensor,
-    starts: Tensor | Sequence[int],
-    ends: Tensor | Sequence[int],
+    starts: Tensor,
+    ends: Tensor,
     axes: Sequence[int] | None,
     steps: Sequence[int] | None,
 ) -> Tensor:

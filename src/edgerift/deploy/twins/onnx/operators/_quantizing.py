@@ -19,7 +19,7 @@ _OUTPUT_TYPES = {2: torch.uint8, 3: torch.int8, 5: torch.int16}
 @OPERATORS.named("QuantizeLinear")
 @OPERATORS.named("com.microsoft.QuantizeLinear")
 def _quantize(builder: Builder, node: OnnxNode) -> Value:
-    value, scale = builder.real(node, 0), builder.constant(node, 1)
+    value, scale = builder.real(node, 0), builder.scales(node, 1)
     if isinstance(value, Tensor):
         return _quantized_constant(builder, node, value, scale)
     grid = _grid(builder, node)
@@ -55,7 +55,7 @@ def _quantized_constant(builder: Builder, node: OnnxNode, value: Tensor, scale: 
 @OPERATORS.named("DequantizeLinear")
 @OPERATORS.named("com.microsoft.DequantizeLinear")
 def _dequantize(builder: Builder, node: OnnxNode) -> Value:
-    value, scale = builder.value(node, 0), builder.constant(node, 1)
+    value, scale = builder.value(node, 0), builder.scales(node, 1)
     zero = builder.constant(node, 2, torch.tensor(0))
     if isinstance(value, Tensor):
         return levels_from(value, along(node, zero.float(), value)) * along(node, scale, value)

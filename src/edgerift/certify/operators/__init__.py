@@ -1,0 +1,1 @@
+"""The rules by which bounds pass operators; each module registers its own."""

@@ -1,0 +1,150 @@
+"""`edgerift certify`: prove for which images no evasive image exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+from pydantic import Field
+from rich.table import Table
+
+from edgerift.adapt import given_original, load_original
+from edgerift.certify import Certificate, certify
+from edgerift.cli._card import seed_of
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import DataOptions, Json, Words, number_list
+from edgerift.cli._pipeline import fitting, shipped_build
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.deploy import Program, RuntimeName, given_program
+from edgerift.errors import InputError
+from edgerift.evade import Pair, PairSettings
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+from edgerift.measure import Interval, interval
+from edgerift.settings import Count, Seed, Settings, is_folder
+from edgerift.steps import Progress
+
+_EPSILONS = (0.0, 1.0, 2.0, 4.0, 8.0)
+
+
+class CertifiedShare(Settings):
+    """The certified share of the images at one epsilon, with a guard that abstains below a threshold."""
+
+    epsilon: int
+    threshold: float
+    certified: Interval
+
+
+class Certified(Settings):
+    """What `edgerift certify` proved; `aligned` and `levels` are those of :class:`~edgerift.certify.Certificate`."""
+
+    type: Literal["certified"] = "certified"
+    version: Literal[1] = 1
+    data: str
+    runtime: str
+    images: int
+    aligned: bool
+    levels: int
+    shares: tuple[CertifiedShare, ...]
+
+
+class CertifyCommand(Command):
+    """Prove for test images that no image near them evades.
+
+    Bounds both networks and their difference from layer to layer. A certified image is proved: within epsilon, wherever
+    the original is right, the build is right or abstains. The share falls fast with epsilon and depth.
+    """
+
+    example: ClassVar[str] = "edgerift certify adapted --data digits --epsilon 1 --threshold 0 0.5"
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """a folder that `edgerift adapt --out` wrote"""
+    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """deployed .pte, .onnx or .pt2 file"""
+    runtime: Annotated[RuntimeName | None, Shown(group="model", default="that of FOLDER's build")] = None
+    """runtime of the build"""
+    trust: Annotated[bool, Shown(group="model")] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    count: Annotated[Count | None, Shown(group="data", default="all")] = None
+    """number of test images, from the first"""
+    seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
+    """seed of the train-test split, for image sets without test images of their own"""
+    epsilon: Annotated[
+        Words,
+        tyro.conf.arg(metavar="LEVELS ..."),
+        Shown(group="proof", metavar="LEVELS ...", default="0 1 2 4 8"),
+    ] = ()
+    """largest changes of a pixel, in whole grey levels"""
+    threshold: Annotated[
+        Words,
+        tyro.conf.arg(metavar="GAP ..."),
+        Shown(group="proof", metavar="GAP ...", default="0, no guard"),
+    ] = ()
+    """gaps of the two best scores below which the build abstains"""
+    rounding_levels: Annotated[int | None, Field(ge=0, le=255), Shown(group="proof", advanced=True, metavar="N")] = None
+    """levels by which the runtime may round differently; 0 where its kernels are known, otherwise 1"""
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Prove, and show the shares."""
+        epsilons = number_list("--epsilon", self.epsilon) or _EPSILONS
+        thresholds = number_list("--threshold", self.threshold) or (0.0,)
+        wrong = [epsilon for epsilon in epsilons if not (epsilon.is_integer() and epsilon <= 255)]
+        if wrong:
+            raise InputError(f"--epsilon is {wrong[0]:g}; allowed are whole grey levels from 0 to 255")
+        with progress_bars() as progress:
+            pair, test = self._opened(progress)
+            found = [
+                certify(pair, test, epsilon=int(epsilon), levels=self.rounding_levels, progress=progress)
+                for epsilon in epsilons
+            ]
+        if not len(found[0]):
+            raise InputError(f"original and build agree on no label of the {len(test)} images; check --data")
+        result = Certified(
+            data=test.name,
+            runtime=pair.build.runtime,
+            images=len(found[0]),
+            aligned=found[0].aligned,
+            levels=found[0].levels,
+            shares=tuple(_shares(found, thresholds)),
+        )
+        show(result, _table(result), self.as_json)
+        return 0
+
+    def _opened(self, progress: Progress) -> tuple[Pair, ImageSet]:
+        if not is_folder(self.folder):
+            raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
+        original = given_original(self.folder / "original.safetensors", trust=self.trust)
+        program = given_program(self.folder / "program.safetensors")
+        build = shipped_build(self.folder, program, self.build, self.runtime, trust=self.trust)
+        described = self._images(original.path, Program.load(program.path).provenance.classes)
+        pair, _ = PairSettings(original=original, program=program, build=build).open(self.data.open_store(), progress)
+        test = open_splits(described).test
+        return pair, test if self.count is None else test.select(range(min(self.count, len(test))))
+
+    def _images(self, original: Path, classes: tuple[str, ...]) -> ImagesSettings:
+        seed = seed_of(self.folder / "card.json") if self.seed is None else self.seed
+        model = load_original(given_original(original, trust=self.trust))
+        return fitting(model, self.data.images(seed), classes)
+
+
+def _shares(found: list[Certificate], thresholds: tuple[float, ...]) -> Iterator[CertifiedShare]:
+    for one in found:
+        for threshold in thresholds:
+            share = interval(one.rate(threshold))
+            yield CertifiedShare(epsilon=one.epsilon, threshold=threshold, certified=share)
+
+
+def _table(result: Certified) -> Table:
+    title = f"certified of {result.images} images of {result.data} that both label correctly, {result.runtime}"
+    caption = "" if result.aligned else "original and program differ in their operators: bounded one by one"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for name in ("epsilon", "threshold", "certified", "95 % interval"):
+        table.add_column(name, justify="right")
+    for share in result.shares:
+        part = share.certified
+        limits = f"{100 * part.low:.1f} to {100 * part.high:.1f} %"
+        table.add_row(str(share.epsilon), f"{share.threshold:g}", f"{100 * part.value:.1f} %", limits)
+    return table

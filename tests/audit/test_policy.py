@@ -118,7 +118,7 @@ def test_only_what_was_examined_is_judged(audit):
     everything = Policy(**dict.fromkeys(Policy.model_fields, 0))
     rules = {part.rule for part in judge(audit, everything)}
     assert rules == set(Policy.model_fields)
-    evasion, theft_rules = {"evasive", "evasive_last", "attacked"}, {"stolen", "stolen_accuracy"}
+    evasion, theft_rules = {"evasive", "evasive_last", "forced_abstention", "attacked"}, {"stolen", "stolen_accuracy"}
     assert {part.rule for part in judge(audit.replace(evasion=None), everything)} == rules - evasion
     assert {part.rule for part in judge(audit.replace(theft=None), everything)} == rules - theft_rules
 

@@ -1,5 +1,7 @@
 """The ensemble: the union of its members, and what a search without gradients catches."""
 
+import hashlib
+
 import pytest
 import torch
 from linear_pair import StandInBuild, image_set, linear_model, near_images
@@ -10,6 +12,7 @@ from edgerift.errors import RecipeError
 from edgerift.evade import Attack, Evasion, Pair, Steering, members, preset, search
 from edgerift.evade._attack import ENSEMBLES
 from edgerift.images import ImageSet
+from edgerift.settings import canonical_json
 from edgerift.specification import Guard
 
 NAME = "pair-attack-1"
@@ -77,6 +80,12 @@ def test_every_success_is_counted_for_the_first_member_that_evaded_it(found: Eva
 def test_the_budget_in_its_name_is_that_of_its_members() -> None:
     for name, budget in ENSEMBLES.items():
         assert sum(one.steps * one.restarts for one in members(preset(name)).values()) == budget
+
+
+def test_the_members_of_a_version_stay_as_they_are() -> None:
+    """A change of what is attacked with is a new name: figures of one name can be compared."""
+    text = canonical_json(dict(members(preset(NAME, 8))))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "b5d8f81d3e051fca"
 
 
 @pytest.mark.parametrize("size", [1, 7])

@@ -12,9 +12,10 @@ from edgerift.deploy import twin_scores
 from edgerift.errors import InputError
 from edgerift.evade import Attack, Dropped, Evasion, Pair, PairMargin, Steering, search
 from edgerift.evade._evasion import joined
+from edgerift.specification import Guard
 
 CLASSES = 7
-WORDS = ("attack", "data", "classes", "dropped")
+WORDS = ("attack", "data", "classes", "dropped", "guard")
 
 
 def one_hot(classes: list[int]) -> Tensor:
@@ -99,8 +100,12 @@ def test_the_confidence_delta_is_the_mean_gap_of_the_labels_probabilities() -> N
 
 @pytest.mark.parametrize("rows", [torch.tensor([3, 0]), torch.tensor([True, False, False, True])])
 def test_rows_are_kept_together(rows: Tensor) -> None:
-    found, kept = made(), made().select(rows)
-    for name in [field.name for field in fields(Evasion) if field.name not in WORDS]:
+    found = made(guard=Guard(threshold=0.5))
+    kept = found.select(rows)
+    member = torch.tensor([4, 0, -1, -1])
+    assert kept.member is None
+    assert torch.equal(made(member=member).select(rows).member, member[rows])
+    for name in [field.name for field in fields(Evasion) if field.name not in (*WORDS, "member")]:
         assert torch.equal(getattr(kept, name), getattr(found, name)[rows]), name
     assert all(getattr(kept, name) == getattr(found, name) for name in WORDS)
 

@@ -26,7 +26,9 @@ def by_channel(*weights: int) -> Tensor:
 @pytest.mark.parametrize("name", presets())
 def test_every_attack_keeps_grey_images_grey_and_inside_their_box(name):
     pair, steering = pair_of(margin_model(by_channel(2, -1, 1), 4000.5), margin_model(by_channel(1, 3, -2), 900.5))
-    found = search(pair, image_set(GREY), presets(5, 6)[name].replace(restarts=2), steering=steering)
+    attack = presets(5, 6)[name]
+    again = attack if attack.ensemble is not None or attack.rule == "square" else attack.replace(restarts=2)
+    found = search(pair, image_set(GREY), again, steering=steering)
     for images in (found.images, found.last):
         assert is_grey(images)
         assert int((images.int() - found.clean.int()).abs().max()) <= 5

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgerift.deploy import Fingerprint, Operation, Program, Provenance, twin, t
 from edgerift.errors import InputError, ModelError, RecipeError
 from edgerift.images import ImageSet, ImageShape
 from edgerift.report import Card, card_text, make_card
+from edgerift.specification import Guard
 
 CLASSES = 4
 COUNT = 90  # More than a runtime's largest batch.
@@ -212,8 +213,23 @@ def test_the_card_is_read_back_as_it_was_written(card):
     assert plain["type"] == "card"
     assert plain["fidelity"]["executorch"]["equal_logits"] == 1.0
     schema = Card.model_json_schema()
-    assert set(plain) == set(schema["properties"])
+    assert set(plain) == set(schema["properties"]) - {"guarded"}
     assert set(schema["required"]) == set(plain) - {"type", "version", "mismatches"}
+
+
+def test_a_guard_is_measured_on_the_answers_of_its_build(made, scores):
+    threshold = float(np.median(np.diff(np.sort(scores["onnxruntime"], 1))[:, -1])) + 0.01
+    guarded = replace(made.builds["onnxruntime"])
+    object.__setattr__(guarded, "guard", Guard(threshold=threshold))
+    card = make_card(made.original, made.program, {"onnxruntime": guarded}, made.test, files=made.files)
+    (name, part), labels = next(iter(card.guarded.items())), made.test.labels.numpy()
+    best = np.sort(scores["onnxruntime"], 1)
+    answered = best[:, -1] - best[:, -2] >= threshold
+    right = scores["onnxruntime"].argmax(1) == labels
+    assert (name, part.coverage.successes, part.coverage.trials) == ("onnxruntime", answered.sum(), COUNT)
+    assert (part.accuracy.successes, part.accuracy.trials) == ((answered & right).sum(), answered.sum())
+    assert Card.model_validate_json(card.model_dump_json()) == card
+    assert "The build abstains where" in rendered(card, 120)
 
 
 @pytest.mark.parametrize(

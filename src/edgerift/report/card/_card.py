@@ -18,7 +18,6 @@ from edgerift.deploy import (
     Build,
     Fidelity,
     Fingerprint,
-    OpenedBuild,
     Program,
     Provenance,
     Target,
@@ -32,6 +31,7 @@ from edgerift.deploy import (
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import Rate, accuracy, agreement, l1_distance, latency, predict_all, quadrants
 from edgerift.settings import Settings
+from edgerift.specification import Guard
 from edgerift.steps import Progress, silent
 
 _TIMED_IMAGES = 256
@@ -139,7 +139,7 @@ def make_card(
 
 def _guarded(builds: Mapping[str, Build], scores: Mapping[str, Tensor], labels: Tensor) -> dict[str, GuardPart]:
     """Measure the guards of the builds that have one."""
-    found = {name: build.guard for name, build in builds.items() if isinstance(build, OpenedBuild)}
+    found: dict[str, Guard | None] = {name: getattr(build, "guard", None) for name, build in builds.items()}
     return {
         name: guard_part(guard, scores["original"], scores[name], labels)
         for name, guard in found.items()

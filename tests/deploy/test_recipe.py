@@ -161,7 +161,7 @@ def test_a_copy_outlives_its_source(files, store, tmp_path):
         (given_program, "cut.safetensors", b"cut", ProgramError, "is not a readable program file"),
         (given_build, "none.onnx", None, BuildError, "no build at"),
         (given_build, "cut.onnx", b"cut", BuildError, "cannot load"),
-        (given_build, "model.tflite", b"TFL3", BuildError, "cannot determine the runtime of model.tflite"),
+        (given_build, "model.mnn", b"MNN", BuildError, "cannot determine the runtime of model.mnn"),
         (given_build, "model.pt2", b"code", BuildError, "holds machine code that opening it would run; pass --trust"),
     ],
 )

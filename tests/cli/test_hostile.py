@@ -24,7 +24,7 @@ from program_maker import ProgramMaker
 from edgerift import zoo
 from edgerift.audit import FindingFile, judge_baseline, read_audit, read_policy, replay
 from edgerift.cli import main
-from edgerift.cli._card import _seed_of
+from edgerift.cli._card import seed_of
 from edgerift.cli._study import _read_result
 from edgerift.deploy import Fingerprint, Program, Provenance
 from edgerift.errors import EdgeriftError, StoreError
@@ -211,7 +211,7 @@ def kinds(session_folders: None, tmp_path_factory: pytest.TempPathFactory) -> tu
         Kind("audit", audit.model_dump_json().encode(), as_json, read_audit),
         Kind("samples", samples, as_lines, with_samples),
         Kind("finding", finding.model_dump_json().encode(), as_json, replay),
-        Kind("card", card().model_dump_json().encode(), as_json, _seed_of),
+        Kind("card", card().model_dump_json().encode(), as_json, seed_of),
         Kind("result", made_study().model_dump_json().encode(), as_json, _read_result),
         Kind("theft", made_theft().model_dump_json().encode(), as_json, lambda path: read_document(Theft, path)),
         Kind(

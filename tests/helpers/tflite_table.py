@@ -11,6 +11,7 @@ from tflite_files import TfliteFile
 
 ENDS = {"int8": (-128, 127), "uint8": (0, 255)}
 Case = Callable[[np.random.Generator], bytes]
+_SOURCES: dict[str, str] = {}
 CASES: dict[str, Case] = {}
 
 
@@ -30,10 +31,11 @@ def images_for(content: bytes, count: int, seed: int = 0) -> Any:
 
 
 def case(label: str, /, **settings: Any) -> Callable[[Callable[..., bytes]], Callable[..., bytes]]:
-    """Add a function with settings to the table."""
+    """Add a function with settings to the table; a module that is imported twice adds the same again."""
 
     def added(function: Callable[..., bytes]) -> Callable[..., bytes]:
-        assert label not in CASES
+        source = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+        assert _SOURCES.setdefault(label, source) == source
         CASES[label] = lambda generator: function(generator, **settings)
         return function
 

@@ -50,7 +50,12 @@ def session_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a store and a cache that no other test has written to; they are made when they are used."""
+    """Give each test a store and a cache that no other test has written to; they are made when they are used.
+
+    The folder of image sets, which `--data-root` sets for the process, ends with the test.
+    """
+    monkeypatch.setenv("EDGERIFT_DATA", "")  # So that what a test sets is undone; there is none at its start.
+    monkeypatch.delenv("EDGERIFT_DATA")
     monkeypatch.setenv("EDGERIFT_STORE", str(tmp_path / "own-store"))
     monkeypatch.setenv("EDGERIFT_CACHE", str(tmp_path / "own-cache"))
 

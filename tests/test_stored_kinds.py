@@ -24,7 +24,7 @@ from edgerift.deploy import BuildRecipe
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
-from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, RiftRecipe, TrialRecipe, TunedAnswersRecipe
+from edgerift.harden import DataFreeHardenRecipe, EvasionHardenRecipe, HardenRecipe, TrialRecipe, TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
@@ -138,7 +138,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     ),
     "harden": lambda table: table.harden,
     "evasion-trial": lambda table: table.trial,
-    "harden-rift": lambda table: RiftRecipe(
+    "harden-evasion": lambda table: EvasionHardenRecipe(
         original=table.given.original,
         images=table.images,
         target="server",

@@ -1,6 +1,11 @@
 """`edgerift certify`."""
 
+import shutil
+
 import pytest
+
+from edgerift.defend import Guard
+from edgerift.deploy import write_guard
 
 
 def test_certify_shows_the_proved_share_for_each_epsilon_and_threshold(run, adapted):
@@ -17,6 +22,15 @@ def test_certify_shows_the_proved_share_for_each_epsilon_and_threshold(run, adap
     assert f"certified of {result['images']} images of digits that both label correctly, executorch" in " ".join(
         told.out.split()
     )
+
+
+def test_certify_takes_the_threshold_of_the_guard_that_ships(run, adapted, tmp_path):
+    folder = shutil.copytree(adapted.folder, tmp_path / "guarded")
+    write_guard(Guard(threshold=1000.0), "executorch", folder / "model.pte")
+    proof = ("--size", 16, "--runtime", "executorch", "--count", 12, "--epsilon", "1")
+    shares = run("certify", folder, *proof, "--json").json()["shares"]
+    assert [(share["epsilon"], share["threshold"]) for share in shares] == [(1, 1000.0)]
+    assert shares[0]["certified"]["value"] == 1
 
 
 @pytest.mark.parametrize(

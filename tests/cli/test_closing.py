@@ -1,4 +1,4 @@
-"""The command that would close a rift: it hardens what was audited, whatever the audit was told."""
+"""The command that would close the gap: it hardens what was audited, whatever the audit was told."""
 
 import shlex
 from pathlib import Path
@@ -47,8 +47,8 @@ def test_every_option_that_both_take_is_passed_on(words: tuple[Any, ...]) -> Non
     assert (command.data.store is None) is (audit.data.store is None)
     assert command.original == audit.original
     assert command.runtime == audit.runtime
-    assert command.rift.epsilon == audit.attacking.epsilon
-    assert command.rift.policy == audit.policy
+    assert command.evasion.epsilon == audit.attacking.epsilon
+    assert command.evasion.policy == audit.policy
     shared = set(type(command.hardening).model_fields) & set(type(audit.adapting).model_fields)
     assert {name: getattr(command.hardening, name) for name in shared} == {
         name: getattr(audit.adapting, name) for name in shared

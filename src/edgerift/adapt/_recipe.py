@@ -15,7 +15,7 @@ from edgerift.adapt._settings import QatSettings
 from edgerift.deploy import Target
 from edgerift.errors import ModelError
 from edgerift.images import ImagesSettings, ModelSize, Size, open_splits
-from edgerift.settings import LARGEST_MODEL, Document
+from edgerift.settings import LARGEST_MODEL, Document, is_none
 from edgerift.specification import Specification
 from edgerift.steps import Progress, Recipe, write_whole
 from edgerift.train import History, TrainRecipe, TrainSettings, plot_history
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 ORIGINAL = "original.safetensors"
 PROGRAM = "program.safetensors"
 _CHECKPOINT = "checkpoint.pt"
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 def _is_default(specification: Specification) -> bool:
@@ -48,9 +44,9 @@ class GivenOriginal(Recipe):
     type: Literal["given-original"] = "given-original"
     version: Literal[1] = 1
     sha256: str
-    model: str | None = Field(default=None, exclude_if=_is_none)
-    size: ModelSize | None = Field(default=None, exclude_if=_is_none)
-    stem: str | None = Field(default=None, exclude_if=_is_none)
+    model: str | None = Field(default=None, exclude_if=is_none)
+    size: ModelSize | None = Field(default=None, exclude_if=is_none)
+    stem: str | None = Field(default=None, exclude_if=is_none)
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
     path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)

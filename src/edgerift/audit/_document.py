@@ -9,11 +9,7 @@ from pydantic import AwareDatetime, Field
 from edgerift.audit._document_evasion import EvasionPart
 from edgerift.audit._document_pair import DataPart, FlagPart, PairPart
 from edgerift.audit._document_theft import TheftPart
-from edgerift.settings import Settings
-
-
-def _is_none(value: object) -> bool:
-    return value is None
+from edgerift.settings import Settings, is_none
 
 
 class GatePart(Settings):
@@ -41,7 +37,7 @@ class Made(Settings):
     at: AwareDatetime
     command: str
     folder: str
-    closing: str | None = Field(default=None, exclude_if=_is_none)
+    closing: str | None = Field(default=None, exclude_if=is_none)
 
 
 class Examined(Protocol):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from edgerift.audit._document_pair import FlagPart
 from edgerift.evade import Attack
 from edgerift.measure import Interval
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 
 
 def _inside(name: str) -> str:
@@ -19,10 +19,6 @@ def _inside(name: str) -> str:
     if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
         raise ValueError("it must be the name of a file in the audit's folder")
     return name
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
@@ -71,8 +67,8 @@ class AttackPart(Settings):
     by_class: tuple[ClassPart, ...]
     cumulative: tuple[int, ...]
     """Evasive images after 0, 1, 2, ... gradient calls."""
-    evasive_answered: Interval | None = Field(default=None, exclude_if=_is_none)
-    members: dict[str, int] | None = Field(default=None, exclude_if=_is_none)
+    evasive_answered: Interval | None = Field(default=None, exclude_if=is_none)
+    members: dict[str, int] | None = Field(default=None, exclude_if=is_none)
 
 
 class ComparisonPart(Settings):
@@ -181,7 +177,7 @@ class EvasionPart(Settings):
     layers: tuple[LayerPart, ...]
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
-    forced_abstention: Interval | None = Field(default=None, exclude_if=_is_none)
+    forced_abstention: Interval | None = Field(default=None, exclude_if=is_none)
 
     @property
     def dropped(self) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field
 from edgerift.deploy import Fingerprint, Provenance, Target
 from edgerift.images import ImageSize
 from edgerift.measure import Interval
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 from edgerift.specification import Guard, Specification
 
 
@@ -54,10 +54,6 @@ class GuardPart(Settings):
     only_original_right: Interval
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class PairPart(Settings):
     """The pair: what it is, and its accuracy before any attack.
 
@@ -89,7 +85,7 @@ class PairPart(Settings):
     only_original_right: Interval
     only_build_right: Interval
     flags: tuple[FlagPart, ...] = ()
-    guard: GuardPart | None = Field(default=None, exclude_if=_is_none)
+    guard: GuardPart | None = Field(default=None, exclude_if=is_none)
 
     @property
     def adaptation(self) -> str:

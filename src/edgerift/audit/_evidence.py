@@ -14,16 +14,12 @@ from edgerift.audit._distances import as_colour, distances
 from edgerift.audit._document_evasion import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 from edgerift.specification import Guard, Specification
 from edgerift.steps import write_whole
 
 FINDINGS: Final = "findings"
 SAMPLES: Final = "samples.jsonl"
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 def _is_default(specification: Specification) -> bool:
@@ -48,7 +44,7 @@ class FindingFile(Settings):
     fingerprint: Fingerprint
     original_sha256: str = ""
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
-    guard: Guard | None = Field(default=None, exclude_if=_is_none)
+    guard: Guard | None = Field(default=None, exclude_if=is_none)
 
 
 def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from edgerift.adapt import given_original, load_original
 from edgerift.certify import Certificate, certify
-from edgerift.cli._build_options import RUNTIME_NAMES, KernelsOption, runtime_of
+from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json, Words, number_list
@@ -61,8 +61,10 @@ class CertifyCommand(Command):
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """a folder that `edgerift adapt --out` wrote"""
-    build: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
-    """deployed .pte, .onnx or .pt2 file"""
+    build: Annotated[
+        Path | None,
+        Shown(group="model", metavar="FILE", default="that of FOLDER", text=f"deployed {BUILD_FILES} file"),
+    ] = None
     runtime: Annotated[
         RuntimeName | None,
         Shown(
@@ -89,7 +91,7 @@ class CertifyCommand(Command):
     threshold: Annotated[
         Words,
         tyro.conf.arg(metavar="GAP ..."),
-        Shown(group="proof", metavar="GAP ...", default="0, no guard"),
+        Shown(group="proof", metavar="GAP ...", default="that of the build's guard"),
     ] = ()
     """gaps of the two best scores below which the build abstains"""
     rounding_levels: Annotated[int | None, Field(ge=0, le=255), Shown(group="proof", advanced=True, metavar="N")] = None
@@ -99,7 +101,7 @@ class CertifyCommand(Command):
     def run(self) -> int:
         """Prove, and show the shares."""
         epsilons = number_list("--epsilon", self.epsilon) or _EPSILONS
-        thresholds = number_list("--threshold", self.threshold) or (0.0,)
+        thresholds = number_list("--threshold", self.threshold)
         wrong = [epsilon for epsilon in epsilons if not (epsilon.is_integer() and epsilon <= 255)]
         if wrong:
             raise InputError(f"--epsilon is {wrong[0]:g}; allowed are whole grey levels from 0 to 255")
@@ -109,6 +111,7 @@ class CertifyCommand(Command):
                 certify(pair, test, epsilon=int(epsilon), levels=self.rounding_levels, progress=progress)
                 for epsilon in epsilons
             ]
+        own = 0.0 if pair.guard is None else pair.guard.threshold
         if not len(found[0]):
             raise InputError(f"original and build agree on no label of the {len(test)} images; check --data")
         result = Certified(
@@ -117,7 +120,7 @@ class CertifyCommand(Command):
             images=len(found[0]),
             aligned=found[0].aligned,
             levels=found[0].levels,
-            shares=tuple(_shares(found, thresholds)),
+            shares=tuple(_shares(found, thresholds or (own,))),
         )
         show(result, _table(result), self.as_json)
         return 0

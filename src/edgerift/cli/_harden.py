@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edgerift.adapt import AdaptRecipe, Allowance
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._harden_rift import Against, Given, RiftOptions, hardened
+from edgerift.cli._harden_evasion import Against, EvasionOptions, Given, hardened
 from edgerift.cli._options import OUT, DataOptions, Json, Words, number, number_list, output_folder, word_list
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -28,7 +28,7 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import BuildRecipe, RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
-from edgerift.report import hardening_text, rift_text, write_hardening, write_rift
+from edgerift.report import evasion_hardening_text, hardening_text, write_evasion_hardening, write_hardening
 from edgerift.settings import TimesOrNone
 from edgerift.steps import Progress, Store
 
@@ -97,9 +97,9 @@ class HardenCommand(Command):
         ),
     ] = ()
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
-    rift: Annotated[RiftOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))] = (
-        RiftOptions()
-    )
+    evasion: Annotated[
+        EvasionOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))
+    ] = EvasionOptions()
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
         TheftOptions()
     )
@@ -112,7 +112,7 @@ class HardenCommand(Command):
         """Compare what is not compared yet, write the files and show the comparison; 1 if no build passes a policy."""
         if self.against == "evasion":
             return self._against_evasion()
-        if self.rift != RiftOptions():
+        if self.evasion != EvasionOptions():
             raise InputError(
                 "these options are for evasion; add --against evasion, or leave them out: " + self._unused()
             )
@@ -132,16 +132,20 @@ class HardenCommand(Command):
             raise InputError("--variants and the options of theft are not for --against evasion; leave them out")
         given = Given(
             self.original, self.trust, self.runtime, self.data, self.training, self.hardening,
-            self.hardening.accuracy_drop, self.rift,
+            self.hardening.accuracy_drop, self.evasion,
         )  # fmt: skip
         with output_folder(self.out) as folder, progress_bars() as progress:
             found = hardened(given, folder, self.data.open_store(), progress)
-            write_rift(found, folder)
-        show(found, rift_text(found, folder), self.as_json)
+            write_evasion_hardening(found, folder)
+        show(found, evasion_hardening_text(found, folder), self.as_json)
         return 0 if found.chosen is not None else 1
 
     def _unused(self) -> str:
-        fields = (name for name in RiftOptions.model_fields if getattr(self.rift, name) != getattr(RiftOptions(), name))
+        fields = (
+            name
+            for name in EvasionOptions.model_fields
+            if getattr(self.evasion, name) != getattr(EvasionOptions(), name)
+        )
         return ", ".join(f"--{name.replace('_', '-')}" for name in fields)
 
     def _recipe(self) -> HardenRecipe:

@@ -21,7 +21,6 @@ from edgerift.evade._layer_ranking import rank_layers as rank_layers
 from edgerift.evade._members import members as members
 from edgerift.evade._objective import Custom as Custom
 from edgerift.evade._objective import Objective as Objective
-from edgerift.evade._objective import margin as margin
 from edgerift.evade._own_attack import OwnAttack as OwnAttack
 from edgerift.evade._own_attack import describe_own as describe_own
 from edgerift.evade._own_attack import is_own as is_own
@@ -50,3 +49,4 @@ from edgerift.evade.objectives._build_alone import Margin as Margin
 from edgerift.evade.objectives._diva import Diva as Diva
 from edgerift.evade.objectives._diva import TargetedDiva as TargetedDiva
 from edgerift.evade.objectives._pair_margin import PairMargin as PairMargin
+from edgerift.measure import margin as margin

@@ -10,7 +10,7 @@ from edgerift.evade._grey_levels import GreyLevels, meant
 from edgerift.evade._objective import OBJECTIVES, Custom, ObjectiveSettings
 from edgerift.evade._own_attack import OwnAttack
 from edgerift.evade.objectives._pair_margin import PairMargin
-from edgerift.settings import Seed, Settings, Times, TimesOrNone
+from edgerift.settings import Seed, Settings, Times, TimesOrNone, is_none
 
 if TYPE_CHECKING:
     NamedObjective: TypeAlias = ObjectiveSettings
@@ -25,10 +25,6 @@ ENSEMBLES: Final = {"pair-attack-1": 380}
 
 #: Steps smaller than this, and too few of them, mean that the sizes were given as shares of 255.
 _TINY_STEP: Final = 0.1
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Attack(Settings):
@@ -70,9 +66,9 @@ class Attack(Settings):
     stop: Literal["goal", "fooled", "never"] = "goal"
     ask: Literal["always", "near"] = "always"
     seed: Seed = 0
-    runner_up: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, exclude_if=_is_none)
-    ensemble: Literal["pair-attack-1"] | None = Field(default=None, exclude_if=_is_none)
-    own: OwnAttack | None = Field(default=None, exclude_if=_is_none)
+    runner_up: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, exclude_if=is_none)
+    ensemble: Literal["pair-attack-1"] | None = Field(default=None, exclude_if=is_none)
+    own: OwnAttack | None = Field(default=None, exclude_if=is_none)
 
     @property
     def target(self) -> int | None:

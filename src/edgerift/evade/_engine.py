@@ -14,11 +14,12 @@ from edgerift.errors import ModelError
 from edgerift.evade._aim import Aim
 from edgerift.evade._attack import Attack
 from edgerift.evade._judge import Judge
-from edgerift.evade._objective import Objective, margin
+from edgerift.evade._objective import Objective
 from edgerift.evade._pair import Steering
 from edgerift.evade._starts import box, project, starts
 from edgerift.evade._steps import Slope, State, step_rule
 from edgerift.images import to_float
+from edgerift.measure import margin
 
 #: New samples enter when the batch has shrunk to this share, so that most steps copy nothing.
 _REFILL_BELOW: Final = 0.75

@@ -80,17 +80,6 @@ def guarded(objective: Objective) -> Objective:
     return called
 
 
-def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Compute z_y - max_{k != y} z_k `[N]` of logits `[N,K]`: positive where the label is the top class.
-
-    >>> margin(torch.tensor([[1.0, 3.0, 2.5]]), torch.tensor([1]))
-    tensor([0.5000])
-    """
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], float("-inf"))
-    return own[:, 0] - others.amax(1)
-
-
 def probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute the softmax probability `[N]` of the labels."""
     return logits.softmax(1).gather(1, labels[:, None])[:, 0]

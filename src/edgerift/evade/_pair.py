@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, own_twin, twin
 from edgerift.errors import InputError, ModelError
 from edgerift.evade._aim import Aim, is_fooled
-from edgerift.evade._objective import margin
 from edgerift.evade._queried import QueriedModule
 from edgerift.images import ImageShape
-from edgerift.measure import Logits, LogitsModule
+from edgerift.measure import Logits, LogitsModule, margin
 from edgerift.specification import Guard
 from edgerift.zoo import frozen_copy, taking
 

@@ -22,7 +22,7 @@ from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair import Pair, Steering
 from edgerift.evade._search import Selection, eligible, search_selected, select
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.settings import BatchSize, Count, Seed, Settings
+from edgerift.settings import BatchSize, Count, Seed, Settings, is_none
 from edgerift.specification import Guard
 from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
 from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
@@ -38,10 +38,6 @@ _PART: Final = 128
 _ELIGIBLE: Final = "eligible"
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 class PairSettings(Settings):
     """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
 
@@ -51,11 +47,11 @@ class PairSettings(Settings):
 
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     program: Annotated[AdaptRecipe | GivenProgram, Field(discriminator="type")] | None = Field(
-        default=None, exclude_if=_is_none
+        default=None, exclude_if=is_none
     )
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     control: FinetuneRecipe | None = None
-    guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=_is_none)
+    guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=is_none)
 
     @property
     def opened(self) -> tuple[Recipe, ...]:

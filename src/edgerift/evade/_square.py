@@ -13,10 +13,10 @@ from edgerift.evade._aim import Aim
 from edgerift.evade._attack import Attack
 from edgerift.evade._engine import Trace, device_of
 from edgerift.evade._judge import Judge, finite, guard_of
-from edgerift.evade._objective import margin
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._starts import drawn_from
 from edgerift.images import to_float
+from edgerift.measure import margin
 
 #: The share of the image that the first squares cover, and the parts of the budget after each of which it halves.
 _FIRST: Final = 0.8

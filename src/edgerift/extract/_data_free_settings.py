@@ -11,16 +11,12 @@ from edgerift.extract._differences import Differences
 from edgerift.extract._parts import Descent, Positives, Rehearsal
 from edgerift.extract._published import DATA_FREE
 from edgerift.extract._recovery import Loss
-from edgerift.settings import BatchSize, Parts, Seed, Settings, Times
+from edgerift.settings import BatchSize, Parts, Seed, Settings, Times, is_none
 
 if TYPE_CHECKING:
     AttackName: TypeAlias = str
 else:
     AttackName = Literal[DATA_FREE.names()]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 @final
@@ -62,7 +58,7 @@ class DataFree(Settings):
     reuse: bool = False
     diversity: NonNegativeFloat = 0.0
     grey: Parts | None = None
-    generator_mode: Literal["train", "eval"] | None = Field(default=None, exclude_if=_is_none)
+    generator_mode: Literal["train", "eval"] | None = Field(default=None, exclude_if=is_none)
     rehearsal: Rehearsal | None = None
     positives: Positives | None = None
     generator: Descent = Descent(optimizer="adam", learning_rate=1e-4)

@@ -17,8 +17,7 @@ class Means:
     """One way to make a build that is hard to evade; means are registered in the order of their cost.
 
     `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
-    the `training` defence, on the activation ranges of the calibration where they are `frozen` and else on ranges that
-    follow the batches. `adversary` names the adversary that the original is trained with before, which changes what
+    the `training` defence. `adversary` names the adversary that the original is trained with before, which changes what
     ships as the original too and takes one that edgerift trains.
     """
 
@@ -26,7 +25,6 @@ class Means:
     title: str
     base: Literal["ptq", "qat"] = "qat"
     training: TrainedDefence | None = None
-    frozen: bool = False
     adversary: str | None = None
 
     def original(self, given: TrainRecipe | GivenOriginal, epsilon: int) -> TrainRecipe | GivenOriginal | None:
@@ -48,7 +46,6 @@ class Means:
         """Describe the program, made of an original for an attacker with this epsilon."""
         if self.training is None:
             return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
-        settings = settings.replace(observe_epochs=0) if self.frozen else settings
         return HardenedRecipe(
             original=original,
             images=images,

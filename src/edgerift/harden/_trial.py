@@ -25,7 +25,7 @@ from edgerift.evade import (
     search_selected,
     select,
 )
-from edgerift.harden._rift_document import ReachPart, TrialPart
+from edgerift.harden._evasion_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, interval, selective
 from edgerift.settings import Count, Seed, Times

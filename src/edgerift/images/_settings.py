@@ -15,11 +15,7 @@ from edgerift.images._set import Augmentation, ImageSet
 from edgerift.images._shape import ImageSize
 from edgerift.images._sources import Located, locate
 from edgerift.images._split import split
-from edgerift.settings import Seed, Settings
-
-
-def _is_none(value: object) -> bool:
-    return value is None
+from edgerift.settings import Seed, Settings, is_none
 
 
 class ImagesSettings(Settings):
@@ -36,8 +32,8 @@ class ImagesSettings(Settings):
     validation_fraction: float = Field(0.1, gt=0, lt=1)
     seed: Seed = 0
     augmentation: Augmentation | None = None
-    labels: Labels | None = Field(default=None, exclude_if=_is_none)
-    classes: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none)
+    labels: Labels | None = Field(default=None, exclude_if=is_none)
+    classes: tuple[str, ...] | None = Field(default=None, exclude_if=is_none)
     fingerprint: str = ""
 
 

@@ -25,6 +25,7 @@ from edgerift.measure._logits import images_of as images_of
 from edgerift.measure._logits import log_probabilities as log_probabilities
 from edgerift.measure._logits import say_probabilities as say_probabilities
 from edgerift.measure._logits import tensor_of as tensor_of
+from edgerift.measure._margin import margin as margin
 from edgerift.measure._posteriors import Mean as Mean
 from edgerift.measure._posteriors import ReliabilityBin as ReliabilityBin
 from edgerift.measure._posteriors import expected_calibration_error as expected_calibration_error

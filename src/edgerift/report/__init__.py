@@ -25,8 +25,8 @@ from edgerift.report.hardening._attack_text import data_free_text as data_free_t
 from edgerift.report.hardening._attack_text import theft_text as theft_text
 from edgerift.report.hardening._defend import defend_text as defend_text
 from edgerift.report.hardening._defend import write_defending as write_defending
-from edgerift.report.hardening._rift import rift_text as rift_text
-from edgerift.report.hardening._rift import write_rift as write_rift
+from edgerift.report.hardening._evasion import evasion_hardening_text as evasion_hardening_text
+from edgerift.report.hardening._evasion import write_evasion_hardening as write_evasion_hardening
 from edgerift.report.hardening._write import hardening_text as hardening_text
 from edgerift.report.hardening._write import write_hardening as write_hardening
 from edgerift.report.study._markdown import study_markdown as study_markdown

@@ -10,6 +10,15 @@ from edgerift.errors import RecipeError
 from edgerift.settings._wording import wording
 
 
+def is_none(value: object) -> bool:
+    """Tell whether a value is None; with `Field(exclude_if=is_none)` a later field keeps old keys as they are.
+
+    >>> is_none(None), is_none(0)
+    (True, False)
+    """
+    return value is None
+
+
 class Settings(BaseModel):
     """Values that are checked once, when they are given, and never change after.
 

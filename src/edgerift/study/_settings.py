@@ -18,7 +18,7 @@ from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import VariantName
-from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone
+from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_none
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
@@ -44,10 +44,6 @@ Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 @final
 class DataChoice(Settings):
     """A data set: its source unless its name in the study is one, and what it needs otherwise than the others.
@@ -59,7 +55,7 @@ class DataChoice(Settings):
 
     source: Source | None = None
     size: Size | None = None
-    labels: Literal["as-is", "renumbered"] | None = Field(default=None, exclude_if=_is_none)
+    labels: Literal["as-is", "renumbered"] | None = Field(default=None, exclude_if=is_none)
     queries: Source | None = None
     budget: Count | None = None
     rows: Annotated[Once[VariantName], Field(min_length=1)] | None = None

@@ -6,12 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone
+from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone, is_none
 from edgerift.train._adversary import Adversary
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class TrainSettings(Settings):
@@ -41,4 +37,4 @@ class TrainSettings(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     channels_last: bool = True
-    adversary: Adversary | None = Field(default=None, exclude_if=_is_none)
+    adversary: Adversary | None = Field(default=None, exclude_if=is_none)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, PositiveFloat, model_validator
 
 from edgerift.images import ImageShape, ModelSize, extent
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 from edgerift.specification import Specification
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -19,10 +19,6 @@ _STD: Final = 0.5
 
 def _is_colour(channels: object) -> bool:
     return channels == 3
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Architecture(Settings):
@@ -49,7 +45,7 @@ class Architecture(Settings):
     pretrained: bool = False
     mean: tuple[float, ...] = (_MEAN, _MEAN, _MEAN)
     std: tuple[PositiveFloat, ...] = (_STD, _STD, _STD)
-    specification: Specification | None = Field(default=None, exclude_if=_is_none)
+    specification: Specification | None = Field(default=None, exclude_if=is_none)
 
     @property
     def outputs(self) -> int:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from edgerift.adapt._training_defence import TrainingDefence, training_defence
 from edgerift.adapt.defences._consistency import Closeness, Consistency, consistency
+from edgerift.measure import margin
 from edgerift.settings import Times
 from edgerift.train import Adversary, adversarial_loss, in_evaluation, moved_images
 
@@ -59,7 +60,7 @@ class EvasionTraining(TrainingDefence):
             return images
 
         def disagreement(x: Tensor) -> Tensor:
-            kept, lost = _margin(original(x), labels), _margin(model(x), labels)
+            kept, lost = margin(original(x), labels), margin(model(x), labels)
             return (kept.clamp(max=_BEYOND) - lost.clamp(min=-_BEYOND)).sum()
 
         searching = Adversary(epsilon=self.epsilon, step=_CROSSINGS * self.epsilon / self.steps, steps=self.steps)
@@ -93,8 +94,3 @@ class AdversarialQat(TrainingDefence):
 
 def _in_float32(logits: Tensor, *, training: bool = False) -> Tensor:
     return logits.float()
-
-
-def _margin(logits: Tensor, labels: Tensor) -> Tensor:
-    own = logits.gather(1, labels[:, None])
-    return own[:, 0] - logits.scatter(1, labels[:, None], -torch.inf).amax(1)

@@ -21,7 +21,7 @@ from edgerift.deploy.builds._runtime import RUNTIMES, find_runtime
 from edgerift.deploy.program._program import Program
 from edgerift.errors import BuildError, EdgeriftError, ImagesWarning, ProgramError
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.settings import LARGEST_MODEL, Document
+from edgerift.settings import LARGEST_MODEL, Document, is_none
 from edgerift.specification import Guard, Specification
 from edgerift.steps import Progress, Recipe, write_whole
 
@@ -94,10 +94,6 @@ class GivenProgram(Recipe):
         _copy(self.path, self.sha256, folder / PROGRAM, ProgramError)
 
 
-def _is_none(value: object) -> bool:
-    return value is None
-
-
 def _is_default(specification: Specification) -> bool:
     return specification.is_default
 
@@ -116,7 +112,7 @@ class GivenBuild(Recipe):
     runtime: RuntimeName
     sha256: str
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
-    guard: Guard | None = Field(default=None, exclude_if=_is_none)
+    guard: Guard | None = Field(default=None, exclude_if=is_none)
     path: Path = Field(default=Path(), validate_default=False, exclude=True)
     trust: bool = Field(default=False, exclude=True)
 

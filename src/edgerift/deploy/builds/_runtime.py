@@ -14,12 +14,8 @@ from torch import Tensor
 from edgerift.deploy.program._program import Program, Target
 from edgerift.deploy.twins._translated_module import TranslatedModule
 from edgerift.errors import MissingRuntimeError, RecipeError, unknown_name
-from edgerift.settings import Registry, Settings
+from edgerift.settings import Registry, Settings, is_none
 from edgerift.specification import Guard, Specification
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Fingerprint(Settings):
@@ -33,7 +29,7 @@ class Fingerprint(Settings):
     sha256: str
     processor: str
     instructions: str
-    guard: Guard | None = Field(default=None, exclude_if=_is_none)
+    guard: Guard | None = Field(default=None, exclude_if=is_none)
 
 
 class Build(Protocol):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from edgerift.evade._objective import ObjectiveSettings, margin, objective, total
+from edgerift.evade._objective import ObjectiveSettings, objective, total
+from edgerift.measure import margin
 
 
 @objective

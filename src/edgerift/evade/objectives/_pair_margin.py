@@ -8,7 +8,8 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from edgerift.evade._objective import ObjectiveSettings, margin, objective
+from edgerift.evade._objective import ObjectiveSettings, objective
+from edgerift.measure import margin
 
 
 @objective

@@ -11,7 +11,6 @@ means(
         name="robust",
         title="Adversarial original, evasion training",
         training=EvasionTraining(),
-        frozen=True,
         adversary="fast",
     ),
     rank=6,

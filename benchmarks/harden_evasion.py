@@ -1,6 +1,6 @@
 """What closes the gap on a data set: means without and behind a guard, by epsilon, over seeds.
 
-    python benchmarks/rift.py --data cifar10 --data-root DIR --store STORE [--seeds 0 1 2] [--small] [--out FILE]
+    python benchmarks/harden_evasion.py --data cifar10 --data-root DIR --store STORE [--seeds 0 1 2] [--out FILE]
 
 Every row is attacked on test images by an attacker who knows the guard and the build's twin, and pooled over the seeds,
 each of which has an original of its own. The table is printed and written to FILE after each trial, so that a run that
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from edgerift import images, zoo
 from edgerift.adapt import QatSettings
-from edgerift.harden import MEANS, RiftRecipe, TrialPart
+from edgerift.harden import MEANS, EvasionHardenRecipe, TrialPart
 from edgerift.images import ImagesSettings
 from edgerift.measure import Interval, Rate
 from edgerift.steps import Store, silent, write_whole
@@ -54,12 +54,12 @@ FULL: Final = Profile(epochs=20, adapt_epochs=3, count=200, epsilons=(1, 2, 4, 8
 SMALL: Final = Profile(epochs=2, adapt_epochs=1, count=24, epsilons=(2,))
 
 
-def recipe(described: ImagesSettings, profile: Profile, options: argparse.Namespace, seed: int) -> RiftRecipe:
+def recipe(described: ImagesSettings, profile: Profile, options: argparse.Namespace, seed: int) -> EvasionHardenRecipe:
     """Describe the search on one seed, whose models and trials the rows are."""
     architecture = zoo.Architecture(name=options.model, classes=len(images.class_names(described)), size=32)
     training = TrainSettings(epochs=profile.epochs, seed=seed, precision=options.precision)
     adapting = TrainSettings(epochs=profile.adapt_epochs, learning_rate=options.adapt_learning_rate, seed=seed)
-    return RiftRecipe(
+    return EvasionHardenRecipe(
         original=TrainRecipe(images=described, architecture=architecture, settings=training, init_seed=seed),
         images=described,
         settings=QatSettings(train=adapting),
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--attack", default="pair-attack-1")
     parser.add_argument("--adapt-learning-rate", type=float, default=0.003)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("rift.json"))
+    parser.add_argument("--out", type=Path, default=Path("evasion.json"))
     options = parser.parse_args()
     if options.data_root is not None:
         os.environ["EDGERIFT_DATA"] = str(options.data_root)

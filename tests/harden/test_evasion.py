@@ -1,14 +1,14 @@
 """The search for a build that is hard to evade: what passes, what is nearest, and the words for both."""
 
 import pytest
+from made_evasion_hardening import made_evasion_hardening, made_means, made_trial
 from made_hardening import share
-from made_rift import made_means, made_rift, made_trial
 
 from edgerift import harden
 from edgerift.adapt import AdversarialQat, Consistency, Divqat, EvasionTraining, GivenOriginal, HardenedRecipe
-from edgerift.harden import MEANS, ChoicePart, MeansPart, RiftRecipe, TrialPart
+from edgerift.harden import MEANS, ChoicePart, EvasionHardenRecipe, MeansPart, TrialPart
+from edgerift.harden._evasion_verdict import Budget, best, chosen_of, evasion_verdict, nearest_of
 from edgerift.harden._means import reaching
-from edgerift.harden._rift_verdict import Budget, best, chosen_of, nearest_of, rift_verdict
 from edgerift.images import ImagesSettings
 from edgerift.train import TrainRecipe
 from edgerift.zoo import Architecture
@@ -93,7 +93,7 @@ def test_the_verdict_says_what_stands_in_the_way(
 ) -> None:
     means = made_means("consistency", "Consistency", *trials)
     nearest = nearest_of([means], BUDGET, REFERENCE)
-    first, worth = rift_verdict(made_rift(QAT, means, chosen=chosen, nearest=nearest)).splitlines()
+    first, worth = evasion_verdict(made_evasion_hardening(QAT, means, chosen=chosen, nearest=nearest)).splitlines()
     assert said in first
     assert first.startswith("Nothing passes") is (chosen is None)
     assert worth == (
@@ -102,10 +102,10 @@ def test_the_verdict_says_what_stands_in_the_way(
     )
 
 
-def recipe(**fields: object) -> RiftRecipe:
+def recipe(**fields: object) -> EvasionHardenRecipe:
     images = ImagesSettings(size=16)
     original = TrainRecipe(images=images, architecture=Architecture(name="lenet", classes=10, size=16))
-    return RiftRecipe.model_validate({"original": original, "images": images, **fields})
+    return EvasionHardenRecipe.model_validate({"original": original, "images": images, **fields})
 
 
 def test_means_go_from_cheap_to_dear_and_know_the_attackers_epsilon() -> None:
@@ -126,7 +126,7 @@ def test_means_go_from_cheap_to_dear_and_know_the_attackers_epsilon() -> None:
     given = GivenOriginal(sha256="0" * 64)
     assert found.replace(original=given).made(MEANS["robust"]) is None
     assert reaching(Consistency(), 8) == Consistency()
-    assert program.settings.observe_epochs == 0
+    assert program.settings == found.settings
     assert reaching(AdversarialQat(), 4) == AdversarialQat(epsilon=4)
     assert reaching(Divqat(), 4) == Divqat()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgerift.harden import RiftHardening, TrialPart
+from edgerift.harden import EvasionHardening, TrialPart
 from edgerift.report.shared._words import percent
 from edgerift.report.tables._table import Cell, Heading, StudyTable, made_table, share_number
 
@@ -12,7 +12,7 @@ _NONE: Final = "none"
 INTERVALS: Final = "Intervals are exact 95 % intervals (Clopper-Pearson)."
 
 
-def tried_table(found: RiftHardening) -> StudyTable:
+def tried_table(found: EvasionHardening) -> StudyTable:
     """Make the table of all trials, on the validation images."""
     rows = [[part.title, _guard(trial), *_figures(trial)] for part in found.tried for trial in part.trials]
     caption = (
@@ -23,7 +23,7 @@ def tried_table(found: RiftHardening) -> StudyTable:
     return made_table("tried", "Means", caption, INTERVALS, headings, rows, place="theft", names=2)
 
 
-def test_table(found: RiftHardening) -> StudyTable:
+def test_table(found: EvasionHardening) -> StudyTable:
     """Make the table of the undefended build and of the one that is written, on the test images."""
     names = {"undefended": f"Undefended ({found.means(found.undefended).title})", "hardened": "Hardened"}
     rows = [

@@ -12,10 +12,10 @@ from pydantic import Field
 from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, open_original
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
 from edgerift.evade import GreyLevels
+from edgerift.harden._evasion_document import EvasionHardening, MeansPart, TrialPart
+from edgerift.harden._evasion_verdict import Budget, best, chosen_of, evasion_verdict, nearest_of
 from edgerift.harden._means import MEANS, Means, MeansName
 from edgerift.harden._measures import data_part
-from edgerift.harden._rift_document import MeansPart, RiftHardening, TrialPart
-from edgerift.harden._rift_verdict import Budget, best, chosen_of, nearest_of, rift_verdict
 from edgerift.harden._trial import TrialRecipe
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import Count, Seed, Times
@@ -25,7 +25,7 @@ from edgerift.train import TrainRecipe
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-_RESULT: Final = "rift.json"
+_RESULT: Final = "evasion.json"
 #: The shares of images that guards are calibrated to answer, besides the least that the policy allows.
 _COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
@@ -42,8 +42,8 @@ class Made(NamedTuple):
     build: BuildRecipe
 
 
-class RiftRecipe(Recipe):
-    """Find the cheapest build whose evasive rate stays within a policy: `rift.json`, see :class:`RiftHardening`.
+class EvasionHardenRecipe(Recipe):
+    """Find the cheapest build whose evasive rate stays within a policy: `evasion.json`, see :class:`EvasionHardening`.
 
     `means` are tried from cheap to dear, each without a guard and behind guards of several coverages, until one passes
     (`until` the `first`) or to the end (`last`). On the validation images the upper bound of the evasive rate within
@@ -55,7 +55,7 @@ class RiftRecipe(Recipe):
     own in the store.
     """
 
-    type: Literal["harden-rift"] = "harden-rift"
+    type: Literal["harden-evasion"] = "harden-evasion"
     version: Literal[1] = 1
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
@@ -132,11 +132,11 @@ class RiftRecipe(Recipe):
         """Try the means, and write the result into `folder`."""
         write_whole(folder / _RESULT, self._searched(store, progress).model_dump_json(indent=2) + "\n")
 
-    def open(self, store: Store, progress: Progress) -> RiftHardening:
+    def open(self, store: Store, progress: Progress) -> EvasionHardening:
         """Read the result; search if it is missing."""
-        return read_document(RiftHardening, store.get(self, progress) / _RESULT)
+        return read_document(EvasionHardening, store.get(self, progress) / _RESULT)
 
-    def _searched(self, store: Store, progress: Progress) -> RiftHardening:
+    def _searched(self, store: Store, progress: Progress) -> EvasionHardening:
         plain = self._tried(MEANS[self.undefended], (None,), store, progress)
         assert plain is not None
         reference = plain.trials[0].accuracy.value
@@ -147,7 +147,7 @@ class RiftRecipe(Recipe):
             "undefended": self._judged(self.undefended, None, self.selecting, store, progress),
             "hardened": self._judged(shipped.means, shipped.wanted, self.judging, store, progress),
         }
-        document = RiftHardening.model_validate(
+        document = EvasionHardening.model_validate(
             {
                 "edgerift": version("edgerift"),
                 "model": open_original(self.original, store, progress).architecture.name,
@@ -168,7 +168,7 @@ class RiftRecipe(Recipe):
                 "verdict": "",
             }
         )
-        return document.replace(verdict=rift_verdict(document))
+        return document.replace(verdict=evasion_verdict(document))
 
     def _each_tried(self, store: Store, progress: Progress, reference: float) -> Iterator[MeansPart]:
         coverages = sorted({self.coverage, *_COVERAGES} - {1.0}, reverse=True)

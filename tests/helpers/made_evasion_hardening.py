@@ -2,7 +2,7 @@
 
 from made_hardening import made_hardening, share
 
-from edgerift.harden import ChoicePart, MeansPart, ReachPart, RiftHardening, TrialPart
+from edgerift.harden import ChoicePart, EvasionHardening, MeansPart, ReachPart, TrialPart
 from edgerift.specification import Guard
 
 EPSILONS = (1, 2, 4, 8)
@@ -26,10 +26,12 @@ def made_means(name: str, title: str, *trials: TrialPart) -> MeansPart:
     return MeansPart(name=name, title=title, trials=trials)
 
 
-def made_rift(*tried: MeansPart, chosen: ChoicePart | None = None, nearest: ChoicePart | None = None) -> RiftHardening:
+def made_evasion_hardening(
+    *tried: MeansPart, chosen: ChoicePart | None = None, nearest: ChoicePart | None = None
+) -> EvasionHardening:
     """Make the document of means that were tried, `qat` among them."""
     last = nearest or ChoicePart(means=tried[-1].name, wanted=tried[-1].trials[-1].wanted)
-    return RiftHardening(
+    return EvasionHardening(
         edgerift="0",
         model="resnet8",
         target="mobile",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from edgerift.harden import MeansPart, RiftHardening, TrialPart
+from edgerift.harden import EvasionHardening, MeansPart, TrialPart
 from edgerift.report.shared._plots import SOFT_INK, WIDTH, Look, label, legend, mark_key, new_figure, palette, whiskers
 from edgerift.report.shared._words import levels, percent
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LIMIT: Final = (0, (1, 1.6))
 
 
-def draw_rift(found: RiftHardening) -> Figure:
+def draw_evasion_hardening(found: EvasionHardening) -> Figure:
     """Draw a row for each epsilon: the evasive rate of each of the means by coverage, and by accuracy."""
     epsilons = [one.epsilon for one in found.tried[0].trials[0].reach]
     look = palette([part.title for part in found.tried])
@@ -32,7 +32,7 @@ def draw_rift(found: RiftHardening) -> Figure:
     return figure
 
 
-def rift_words(found: RiftHardening) -> str:
+def evasion_hardening_words(found: EvasionHardening) -> str:
     """Say what the picture shows, for those who do not see it."""
     least = {part.title: min(trial.at(found.epsilon).value for trial in part.trials) for part in found.tried}
     told = ", ".join(f"{title} {percent(value)}" for title, value in least.items())

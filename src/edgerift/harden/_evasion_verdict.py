@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from edgerift.harden._rift_document import ChoicePart, MeansPart, RiftHardening, TrialPart
+from edgerift.harden._evasion_document import ChoicePart, EvasionHardening, MeansPart, TrialPart
 from edgerift.measure import Interval
 
 
@@ -56,10 +56,10 @@ def nearest_of(tried: Sequence[MeansPart], budget: Budget, reference: float) -> 
     return ChoicePart(means=part.name, wanted=trial.wanted)
 
 
-def shipped_words(document: RiftHardening) -> str:
+def shipped_words(document: EvasionHardening) -> str:
     """Name the build that is written.
 
-    >>> from edgerift.harden._rift_verdict import _behind
+    >>> from edgerift.harden._evasion_verdict import _behind
     >>> _behind("PTQ", 0.98)
     'PTQ behind a guard of coverage 98 %'
     """
@@ -67,7 +67,7 @@ def shipped_words(document: RiftHardening) -> str:
     return _behind(document.means(shipped.means).title, shipped.wanted)
 
 
-def rift_verdict(document: RiftHardening) -> str:
+def evasion_verdict(document: EvasionHardening) -> str:
     """Say in two lines whether a build passes, and what it is worth on the test images."""
     before, after = document.test["undefended"], document.test["hardened"]
     epsilon = document.epsilon
@@ -79,7 +79,7 @@ def rift_verdict(document: RiftHardening) -> str:
     return f"{_outcome(document)}\n{worth}"
 
 
-def _outcome(document: RiftHardening) -> str:
+def _outcome(document: EvasionHardening) -> str:
     name, limit = shipped_words(document), _percent(document.evasive)
     if document.chosen is not None:
         return f"{name} is the cheapest that passes on the validation images."
@@ -91,7 +91,7 @@ def _outcome(document: RiftHardening) -> str:
     )
 
 
-def _obstacle(document: RiftHardening, nearest: TrialPart) -> str:
+def _obstacle(document: EvasionHardening, nearest: TrialPart) -> str:
     """Say what stands in the way: coverage, accuracy, too few images, or the gap itself."""
     reference = document.means(document.undefended).trial(None).accuracy.value
     looser = Budget(document.epsilon, document.evasive, 0.0, document.accuracy_drop)

@@ -10,7 +10,7 @@ import yaml
 from edgerift.cli import main
 from edgerift.cli._harden import HardenCommand
 from edgerift.deploy import open_build
-from edgerift.harden import RiftHardening
+from edgerift.harden import EvasionHardening
 from edgerift.images import open_splits
 
 
@@ -32,7 +32,7 @@ def test_it_leaves_a_build_with_its_guard_that_the_audit_takes(
     done = run(*given, "--policy", policy, "--coverage", 0.9, "--means", "ptq", "--out", out, "--json")
     assert done.code == 0, done.err
     assert done.out == (out / "harden.json").read_text()
-    found = RiftHardening.model_validate_json(done.out)
+    found = EvasionHardening.model_validate_json(done.out)
     assert (found.evasive, found.coverage, found.accuracy_drop) == (0.3, 0.9, 0.05)
     assert [part.name for part in found.tried] == ["qat", "ptq"]
     assert found.chosen is not None

@@ -58,7 +58,7 @@ class ChoicePart(Settings):
     wanted: float | None
 
 
-class RiftHardening(Settings):
+class EvasionHardening(Settings):
     """The search for a build that is hard to evade, and what the one chosen is worth on the test images.
 
     `epsilon`, `evasive`, `coverage` and `accuracy_drop` are the policy: the upper bound of the evasive rate at that
@@ -69,7 +69,7 @@ class RiftHardening(Settings):
     command wrote.
     """
 
-    type: Literal["rift-hardening"] = "rift-hardening"
+    type: Literal["evasion-hardening"] = "evasion-hardening"
     version: Literal[1] = 1
     edgerift: str
     model: str

@@ -9,9 +9,9 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgerift.harden import RiftHardening
-from edgerift.report.hardening._rift_figure import draw_rift, rift_words
-from edgerift.report.hardening._rift_tables import INTERVALS, test_table, tried_table
+from edgerift.harden import EvasionHardening
+from edgerift.report.hardening._evasion_figure import draw_evasion_hardening, evasion_hardening_words
+from edgerift.report.hardening._evasion_tables import INTERVALS, test_table, tried_table
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.report.shared._plots import png
 from edgerift.report.shared._words import plain
@@ -24,7 +24,7 @@ _PAGE: Final = "harden.html"
 _CURVES: Final = "tradeoff.png"
 
 
-def rift_text(found: RiftHardening, folder: Path | None = None) -> RenderableType:
+def evasion_hardening_text(found: EvasionHardening, folder: Path | None = None) -> RenderableType:
     """Lay a hardening against evasion out for rich; with the folder it says where the page is, and what is next."""
     parts: list[RenderableType] = [table_text(tried_table(found)), table_text(test_table(found))]
     parts += map(text_line, found.verdict.splitlines())
@@ -34,26 +34,26 @@ def rift_text(found: RiftHardening, folder: Path | None = None) -> RenderableTyp
     return Group(*parts, Text("\n".join(map(plain, lines)), no_wrap=True, overflow="ignore"))
 
 
-def write_rift(found: RiftHardening, folder: Path) -> None:
+def write_evasion_hardening(found: EvasionHardening, folder: Path) -> None:
     """Write `harden.html`, `tradeoff.png` and `harden.json`, which is the document itself, into a folder."""
-    picture = png(draw_rift(found))
+    picture = png(draw_evasion_hardening(found))
     write_whole(folder / _CURVES, picture)
-    write_whole(folder / _PAGE, rift_html(found, picture))
+    write_whole(folder / _PAGE, evasion_hardening_html(found, picture))
     write_whole(folder / _DOCUMENT, found.model_dump_json(indent=2) + "\n")
 
 
-def rift_html(found: RiftHardening, picture: bytes) -> str:
+def evasion_hardening_html(found: EvasionHardening, picture: bytes) -> str:
     """Render a hardening against evasion, with its picture, as a self-contained HTML page."""
     style, script = asset("report.css") + asset("study.css"), asset("report.js")
     made = environment()
     made.filters |= {"value_words": value_words, "ends_words": ends_words}
     made.tests |= {"measured": lambda cell: hasattr(cell, "kind")}
-    return made.get_template("rift.html.j2").render(
+    return made.get_template("evasion_hardening.html.j2").render(
         found=found,
         lines=found.verdict.splitlines(),
         tables=(test_table(found), tried_table(found)),
         picture=base64.b64encode(picture).decode(),
-        words=rift_words(found),
+        words=evasion_hardening_words(found),
         intervals=INTERVALS,
         nothing=NOTHING,
         style=style,

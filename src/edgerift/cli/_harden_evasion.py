@@ -19,21 +19,21 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import write_guard
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import GreyLevels
-from edgerift.harden import MEANS, RiftHardening, RiftRecipe
+from edgerift.harden import MEANS, EvasionHardening, EvasionHardenRecipe
 from edgerift.settings import Count, Settings
 from edgerift.steps import Progress, Store
 
 _MEANS: Final = MEANS.names()
-_DEFAULT: Final[tuple[str, ...]] = RiftRecipe.model_fields["means"].default
-_COVERAGE: Final[float] = RiftRecipe.model_fields["coverage"].default
-_DROP: Final[float] = RiftRecipe.model_fields["accuracy_drop"].default
-_EVASIVE: Final[float] = RiftRecipe.model_fields["evasive"].default
+_DEFAULT: Final[tuple[str, ...]] = EvasionHardenRecipe.model_fields["means"].default
+_COVERAGE: Final[float] = EvasionHardenRecipe.model_fields["coverage"].default
+_DROP: Final[float] = EvasionHardenRecipe.model_fields["accuracy_drop"].default
+_EVASIVE: Final[float] = EvasionHardenRecipe.model_fields["evasive"].default
 
 
 Against = Literal["theft", "evasion"]
 
 
-class RiftOptions(Settings):
+class EvasionOptions(Settings):
     """What `--against evasion` is told."""
 
     epsilon: Annotated[GreyLevels, LEVELS] = 8
@@ -77,21 +77,21 @@ class Given(NamedTuple):
     training: OriginalOptions
     quantizing: QuantizeOptions
     accuracy_drop: float | None
-    rift: RiftOptions
+    evasion: EvasionOptions
 
 
-def rift_recipe(given: Given) -> RiftRecipe:
+def evasion_recipe(given: Given) -> EvasionHardenRecipe:
     """Turn the options into the recipe of the search; raises `InputError` for what cannot be used."""
-    options, rift = given.quantizing, given.rift
-    policy = Policy() if rift.policy is None else read_policy(rift.policy)
+    options, evasion = given.quantizing, given.evasion
+    policy = Policy() if evasion.policy is None else read_policy(evasion.policy)
     (runtime,) = chosen_runtimes(options.target, (given.runtime,) if given.runtime else ())
     original, described = find_source(
         given.data.images(given.training.seed), given.training, given.original, given.trust, options.target
     )
-    named = rift.named()
+    named = evasion.named()
     if isinstance(original, GivenOriginal) and all(MEANS[name].adversary for name in named):
         raise InputError(f"{' and '.join(named)} trains the original anew; leave out --original, or try other means")
-    return RiftRecipe.model_validate(
+    return EvasionHardenRecipe.model_validate(
         {
             "original": original,
             "images": described,
@@ -99,21 +99,21 @@ def rift_recipe(given: Given) -> RiftRecipe:
             "runtime": runtime,
             "settings": qat_settings(given.training, options),
             "means": named,
-            "until": "last" if rift.all_means else "first",
-            "epsilon": rift.epsilon,
+            "until": "last" if evasion.all_means else "first",
+            "epsilon": evasion.epsilon,
             "evasive": _first(policy.evasive, _EVASIVE),
-            "coverage": _first(rift.coverage, policy.coverage, _COVERAGE),
-            "surely": rift.coverage is None and policy.coverage is not None,
+            "coverage": _first(evasion.coverage, policy.coverage, _COVERAGE),
+            "surely": evasion.coverage is None and policy.coverage is not None,
             "accuracy_drop": _first(given.accuracy_drop, policy.accuracy_drop, _DROP),
-            "count": rift.images,
+            "count": evasion.images,
             "draw": given.training.seed,
         }
     )
 
 
-def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> RiftHardening:
+def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> EvasionHardening:
     """Search, copy the models and the guard into `folder`, and name the command that audits them."""
-    recipe = rift_recipe(given)
+    recipe = evasion_recipe(given)
     found = recipe.open(store, progress)
     shipped = found.shipped
     made = recipe.made(MEANS[shipped.means])
@@ -129,7 +129,7 @@ def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> Ri
 def _audit_command(given: Given, folder: Path) -> str:
     """Write the command that audits what is in `folder`, as a shell takes it."""
     words = ["edgerift", "audit", "--adapted", path_word(folder), *changed_words(given.data)]
-    words += changed_words(given.rift, ("coverage", "means", "all_means", "images"))
+    words += changed_words(given.evasion, ("coverage", "means", "all_means", "images"))
     words += changed_words(given.training, tuple(name for name in OriginalOptions.model_fields if name != "seed"))
     words += ["--trust"] if given.trust else []
     return shlex.join([*words, "--threats", "evasion", "--out", path_word(folder / "audit")])

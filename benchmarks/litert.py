@@ -16,6 +16,7 @@ default attack at epsilon 8 on the first 100 test images, with the twin of the o
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import statistics
@@ -27,11 +28,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from builds import warmed
-from stopwatch import in_turns
+from stopwatch import in_turns, ratios
 from tables import HERE, insert, read, table
 from torch import Tensor
 
-from edgerift import Pair, adapt, deploy, evade, images
+from edgerift import Pair, adapt, deploy, evade, images, zoo
 
 MODELS: Final = ("lenet", "resnet8", "mobilenet_tiny", "densenet_tiny", "resnet18", "mobilenet_v2", "shufflenet_v2")
 KERNELS: Final = tuple(deploy.with_kernels("litert", kernels) for kernels in ("default", "builtin", "reference"))
@@ -107,6 +108,29 @@ def speed(train: images.ImageSet, noise: Tensor, folder: Path, turns: int) -> di
         "predict over bare": statistics.median(ratios),
         "same answers": bool(torch.equal(found["bare"], found["predict"])),
     }
+
+
+def search_cost(folder: Path, turns: int) -> dict[str, Any]:
+    """Compare a search by the twin that the file gives with one by the program's twin; both judge on the same build."""
+    test = images.load("digits").test.select(range(64))
+    original, program = zoo.load(folder / "original.safetensors"), deploy.Program.load(folder / "program.safetensors")
+    costs = {}
+    for runtime in KERNELS:
+        build = deploy.open_build(folder / "model.tflite", runtime)
+        pairs = {"program": Pair(original, program, build), "file": Pair(original, None, build)}
+        works = {
+            name: functools.partial(evade.search, pair, test, steering=pair.white_box(), epsilon=8, stop="never")
+            for name, pair in pairs.items()
+        }
+        for work in works.values():
+            work(steps=1)
+        seconds, found = in_turns(works, turns)
+        costs[runtime] = {
+            "file over program": ratios(seconds, "program")["file"],
+            "milliseconds": {name: 1000 * statistics.median(times) / len(test) for name, times in seconds.items()},
+            "same images": bool(torch.equal(found["program"].images, found["file"].images)),
+        }
+    return costs
 
 
 def against(folder: Path) -> dict[str, Any]:

@@ -143,8 +143,10 @@ class Splits(NamedTuple):
     test: ImageSet
 
 
-def to_float(images: Tensor) -> Tensor:
+def to_float(images: Tensor, *, channels_last: bool = False) -> Tensor:
     """Map whole grey levels to what a model reads: uint8 of any shape to float32 in `[0,1]`, `images / 255`.
+
+    With `channels_last` the result of images `[N,C,H,W]` lies in memory as `[N,H,W,C]`, for models that take that.
 
     Raises `DataError` for another dtype, which has been mapped already or never held grey levels.
 
@@ -153,7 +155,9 @@ def to_float(images: Tensor) -> Tensor:
     """
     if images.dtype != torch.uint8:
         raise DataError(f"images are {images.dtype}; only uint8 images are mapped to [0,1]")
-    return images.to(torch.float32) / 255
+    order = torch.channels_last if channels_last else torch.preserve_format
+    # In place, since memory that is new costs as much as the division.
+    return images.to(torch.float32, memory_format=order).div_(255)
 
 
 def is_grey(images: Tensor) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgerift.deploy.builds._digest import fingerprint
 from edgerift.deploy.builds._runtime import RUNTIMES, Engine, Fingerprint
@@ -67,6 +67,10 @@ class OpenedBuild:
             raise ModelError("its scores are picked by index; pick them with output.name=NAME instead")
         return translate(self.path, self.specification.output.name or None)
 
+    @functools.cached_property
+    def _first_layer(self) -> nn.Module:
+        return self.specification.input.layer()
+
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`."""
         batch = self.specification.input.batch
@@ -77,7 +81,8 @@ class OpenedBuild:
         specification, name = self.specification, self._name
         if specification.input.channels == "grey":
             images = in_channels(images, 1)  # How colour becomes grey is not the build's to say.
-        prepared = specification.input.cast(specification.input.prepare(to_float(images)))
+        floats = to_float(images, channels_last=specification.input.layout == "nhwc")
+        prepared = specification.input.cast(self._first_layer(floats))
         if batch is not None and len(images) < batch:
             blank = prepared.new_zeros(batch - len(images), *prepared.shape[1:])
             prepared = torch.cat([prepared, blank])

@@ -46,7 +46,7 @@ class HardenRecipe(Recipe):
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from edgerift.adapt import Allowance
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
 from edgerift.defend import Defence
 from edgerift.deploy import RUNTIMES, Target
@@ -131,6 +132,17 @@ def levels(count: int) -> str:
     ('1 grey level', '8 grey levels')
     """
     return f"{count} grey level{'' if count == 1 else 's'}"
+
+
+def loss_words(allowed: Allowance) -> str:
+    """Write the loss of accuracy that a search allows.
+
+    >>> loss_words(Allowance(accuracy_drop=0.05)), loss_words(Allowance(accuracy_drop=None))
+    ('a loss of 5 points of accuracy', 'any loss of accuracy')
+    """
+    if allowed.accuracy_drop is None:
+        return "any loss of accuracy"
+    return f"a loss of {100 * allowed.accuracy_drop:g} points of accuracy"
 
 
 def size_words(size: Size) -> str:

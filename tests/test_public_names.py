@@ -167,6 +167,7 @@ PUBLIC = {
         "Fidelity",
         "Fingerprint",
         "FloatWeight",
+        "Normalisation",
         "GivenBuild",
         "GivenProgram",
         "GuardFile",

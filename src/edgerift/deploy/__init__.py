@@ -55,6 +55,7 @@ from edgerift.deploy.twins._folding import folded as folded
 from edgerift.deploy.twins._restored import layers as layers
 from edgerift.deploy.twins._restored import restored_twin as restored_twin
 from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin
+from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
 from edgerift.deploy.twins._trainable import FloatWeight as FloatWeight
 from edgerift.deploy.twins._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin

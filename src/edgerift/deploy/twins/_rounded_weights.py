@@ -22,6 +22,12 @@ class _RoundWeight(torch.autograd.Function):
         return grad, None, None, None
 
 
+def rounded_weight(weight: Tensor, bounds: tuple[int, int], floor: Tensor) -> Tensor:
+    """Round a weight `[C,...]` to int8 per channel, straight-through backward."""
+    rounded: Tensor = _RoundWeight.apply(weight, *bounds, floor)  # type: ignore[no-untyped-call]
+    return rounded
+
+
 def channel_scales(weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor:
     """The symmetric per-channel scales `[C]` of a weight `[C,...]`: the largest magnitude over half the levels.
 
@@ -55,8 +61,7 @@ class RoundedWeight(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the weight as the integers represent it."""
-        rounded: Tensor = _RoundWeight.apply(self.weight * self.gain, *self.bounds, self.floor)  # type: ignore[no-untyped-call]
-        return rounded
+        return rounded_weight(self.weight * self.gain, self.bounds, self.floor)
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Return the levels `[C,...]` as whole float32 numbers, and the scales `[C]`."""

@@ -16,6 +16,7 @@ from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._regions import hardtanh_bounds, is_activation
 from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._groups import grid_groups
+from edgerift.deploy.twins._normalised_layer import Normalisation, NormalisedLayer
 from edgerift.deploy.twins._rounded_weights import RoundedWeight
 from edgerift.deploy.twins._running_ranges import ObservedQuantize, Ranges
 from edgerift.deploy.twins._translation import Translation
@@ -25,10 +26,14 @@ from edgerift.images import in_channels
 
 
 class FloatWeight(NamedTuple):
-    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor `[C,1,...]` of that."""
+    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor `[C,1,...]` of that.
+
+    `norm` is that batch normalisation, None where there was none or its figures are to stay as they are.
+    """
 
     weight: Tensor
     gain: Tensor
+    norm: Normalisation | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class TrainableTwin(nn.Module):
     """A program that learns: images float32 `[N,C,H,W]` in `[0,1]` to logits `[N,K]`, with float weights as parameters.
 
     Each forward pass rounds weights and activations as the converted program would, so that training sees the
-    quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`.
+    quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`,
+    and batch normalisations that were given as such do while they are kept alive, which they are at first.
     """
 
     def __init__(self, program: Program, weights: Mapping[str, FloatWeight] | None = None) -> None:
@@ -73,15 +79,23 @@ class TrainableTwin(nn.Module):
         tensors: dict[str, Tensor] = {}
         for layer in self.layers:
             rounded = self.body.get_submodule(layer.module)
-            assert isinstance(rounded, RoundedWeight)
+            assert isinstance(rounded, RoundedWeight | NormalisedLayer)
             levels, scales = rounded.integers()
             kind = self.program_before.tensors[layer.weight].dtype
             tensors[layer.weight] = levels.to(kind).contiguous()
             tensors[layer.scale] = scales.to(self.program_before.tensors[layer.scale].dtype)
-            if layer.bias is not None and layer.parameter is not None:
+            if layer.bias is not None and isinstance(rounded, NormalisedLayer):
+                tensors[layer.bias] = rounded.bias()
+            elif layer.bias is not None and layer.parameter is not None:
                 tensors[layer.bias] = self.body.get_parameter(layer.parameter).detach().cpu().clone()
         operations = tuple(self._regridded(operation) for operation in self.program_before.operations)
         return replace(self.program_before.with_tensors(tensors), operations=operations)
+
+    def keep_normalisations_alive(self, alive: bool) -> None:
+        """Let batch normalisations follow the batches in training mode, or fix their figures as they are."""
+        for part in self.body.modules():
+            if isinstance(part, NormalisedLayer):
+                part.alive = alive
 
     def _regridded(self, operation: Operation) -> Operation:
         if operation.operator not in (QUANTIZE, DEQUANTIZE) or operation.name not in self.groups:
@@ -161,14 +175,20 @@ def _layer(
     start = weights.get(
         name.removesuffix(".weight"), FloatWeight(real, real.new_ones([len(real)] + [1] * (real.dim() - 1)))
     )
-    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, twin.tensor(source.args[1])))
+    called: Any = node.target
+    taken: Any = node.args[0]
     bias, parameter, value = None, None, None
     if len(node.args) > 2 and node.args[2] is not None:
         reference: Any = operations[node.name].arguments[2]
         bias = str(reference["tensor"])
+    scales = twin.tensor(source.args[1])
+    if start.norm is not None and bias is not None:
+        whole = NormalisedLayer(start.weight, start.norm, bounds, scales, called, node.args[3:])
+        twin.values[node] = twin.apply(whole, twin.values[taken])
+        return _Layer(name, scale, bias, str(twin.values[node].target), None)
+    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, scales))
+    if bias is not None:
         value = twin.parameter(twin.tensor(node.args[2]))
         parameter = str(value.target)
-    called: Any = node.target
-    taken: Any = node.args[0]
     twin.values[node] = twin.call(called, twin.values[taken], rounded, value, *node.args[3:])
     return _Layer(name, scale, bias, str(rounded.target), parameter)

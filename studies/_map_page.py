@@ -110,7 +110,7 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
     head = (
         "# What alpha does\n\n"
         f"Made by `studies/divqat_map.py` from `studies/divqat-map.yaml`: {told}. "
-        f"{len(inside)} have an l1 from {low:g} to {high:g} at less than {100 * lost:g} points of their owner's accuracy. "
+        f"{len(inside)} have an l1 from {low:g} to {high:g} at less than {100 * lost:g} points of accuracy lost. "
         "l1: to the plain quantization-aware model of the same seed, at alpha 0 to one of another seed; KL: to the "
         "original, in nats; errors in %.\n\n![What alpha does](map.png)\n\n"
     )
@@ -118,9 +118,8 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
     lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
     for row in rows:
         shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
-        lines.append(
-            f"| {' | '.join([*(row[name] for name in COLUMNS[:5]), _decimals(row['l1']), _decimals(row['kl']), *shares])} |"
-        )
+        cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
+        lines.append(f"| {' | '.join(cells)} |")
     return head + "\n".join(lines) + "\n"
 
 

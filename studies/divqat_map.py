@@ -244,13 +244,12 @@ class Map:
         """Give the alphas one by one, the bisections after the others, as what was `found` decides."""
         yield from (0.0, *self.settings.alphas)
         for _ in range(self.settings.bisections):
-            low, high = self.settings.usable
-            below = [alpha for alpha, one in found.items() if one.l1 is not None and (one.l1 < low or not alpha)]
+            _, high = self.settings.usable
             beyond = [alpha for alpha, one in found.items() if alpha and (one.l1 is None or one.l1 > high)]
-            if not below or not beyond:
+            if not beyond:
                 return
             first = min(beyond)
-            yield round((max([alpha for alpha in below if alpha < first], default=0.0) + first) / 2, 4)
+            yield round((max(alpha for alpha in found if alpha < first) + first) / 2, 4)
 
     def _is_usable(self, one: Figures) -> bool:
         low, high = self.settings.usable

@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
-from edgerift.adapt._normalisations import FOLDED
 from edgerift.adapt._nodes import arguments_of, attribute, place_of
+from edgerift.adapt._normalisations import FOLDED
 from edgerift.adapt._quantizers import quantizer, quantizer_passes
 from edgerift.adapt._reductions import PRODUCT
 from edgerift.adapt._same import is_same, require_repeatable

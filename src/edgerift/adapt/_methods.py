@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgerift import zoo
 from edgerift.adapt._convert import Converted, quantize
 from edgerift.adapt._settings import PtqSettings, QatSettings
+from edgerift.adapt._targets import TARGETS
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
 from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, in_channels, split, to_float
@@ -20,7 +21,6 @@ from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 from edgerift.train import History, Loss, Trained, TrainSettings, run
 
-TARGETS: tuple[Target, ...] = ("mobile", "server")
 _CALIBRATION_BATCH = 64
 
 

@@ -112,13 +112,17 @@ def _remember(module: fx.GraphModule, weight: str, given: dict[str, Any], figure
     shift = torch.zeros_like(figures.mean)
     if given["bias"] is not None:
         shift = attribute(module, str(given["bias"].target)).detach().clone()
-    found[weight] = None if weight in found else Normalisation(
-        figures.weight.detach().clone(),
-        figures.bias.detach().clone(),
-        figures.mean.detach().clone(),
-        figures.variance.detach().clone(),
-        figures.eps,
-        shift,
+    found[weight] = (
+        None
+        if weight in found
+        else Normalisation(
+            figures.weight.detach().clone(),
+            figures.bias.detach().clone(),
+            figures.mean.detach().clone(),
+            figures.variance.detach().clone(),
+            figures.eps,
+            shift,
+        )
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, final
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, final
 
 import tyro
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -20,7 +21,17 @@ from edgerift.report import plan_text, study_text, write_study
 from edgerift.run import Here, OnRay, Place, Processes, RunSummary, Workers, key_of, run_steps
 from edgerift.settings import Document, Parts, Threads
 from edgerift.steps import Progress, Recipe, Store, default_root, silent
-from edgerift.study import Cell, Plan, StudyFile, StudyResult, collect, known_cells, make_plan, open_study
+from edgerift.study import (
+    Cell,
+    Plan,
+    StudyFile,
+    StudyResult,
+    collect,
+    known_cells,
+    make_plan,
+    open_study,
+    setting_values,
+)
 from edgerift.track import track
 
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
@@ -54,15 +65,16 @@ class StudyOptions(Command, ABC):
         """Read the results of runs elsewhere."""
         return tuple(_read_result(path) for path in self.known)
 
-    def plan(self, file: StudyFile) -> Plan:
+    def plan(self, file: StudyFile, settings: Mapping[str, Any] = MappingProxyType({})) -> Plan:
         """Look at what is there and what is missing."""
         known = known_cells(self.known_results())
-        return make_plan(file.study.study, file.profile, file.cells(self.data_root), self.open_store(), known)
+        cells = file.cells(self.data_root)
+        return make_plan(file.study.study, file.profile, cells, self.open_store(), known, settings)
 
 
 @final
 class PlanStudy(StudyOptions):
-    """Show which cells are finished or missing, and a time estimate."""
+    """Show which cells are finished or missing, a time estimate, and the settings of extractions."""
 
     example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 
@@ -74,7 +86,7 @@ class PlanStudy(StudyOptions):
         """Look, and show the plan."""
         file = self.read()
         file.require_networks()
-        plan = self.plan(file)
+        plan = self.plan(file, setting_values(file.study))
         show(plan, plan_text(plan, details=self.details), self.as_json)
         return 0
 

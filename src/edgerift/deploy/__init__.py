@@ -43,6 +43,7 @@ from edgerift.deploy.program._operators import is_allowed as is_allowed
 from edgerift.deploy.program._operators import is_moving as is_moving
 from edgerift.deploy.program._operators import multiplies as multiplies
 from edgerift.deploy.program._operators import operator_name as operator_name
+from edgerift.deploy.program._program import WHOLE_WEIGHTS as WHOLE_WEIGHTS
 from edgerift.deploy.program._program import Operation as Operation
 from edgerift.deploy.program._program import Program as Program
 from edgerift.deploy.program._program import Provenance as Provenance
@@ -52,10 +53,10 @@ from edgerift.deploy.program._quiet import quiet as quiet
 from edgerift.deploy.program._regions import reads_integers as reads_integers
 from edgerift.deploy.twins._features import feature_module as feature_module
 from edgerift.deploy.twins._folding import folded as folded
+from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
 from edgerift.deploy.twins._restored import layers as layers
 from edgerift.deploy.twins._restored import restored_twin as restored_twin
 from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin
-from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
 from edgerift.deploy.twins._trainable import FloatWeight as FloatWeight
 from edgerift.deploy.twins._trainable import TrainableTwin as TrainableTwin
 from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin

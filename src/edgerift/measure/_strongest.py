@@ -23,7 +23,8 @@ def strongest(
     `cost` is assumed to increase with the strength, smoothly or in a jump. Both ends are tried, then at most `steps`
     times the midpoint of the bracket (the geometric one when `geometric`), until one within the budget costs at least
     `enough`. The result was itself tried and within the budget, whatever the shape of `cost`; None when not even `low`
-    is, and then nothing else is tried. A `high` within the budget ends the search too. Raises `InputError` for a bracket that is empty or not finite, or steps below 0.
+    is, and then nothing else is tried. A `high` within the budget ends the search too. Raises `InputError` for a
+    bracket that is empty or not finite, or steps below 0.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high) or (geometric and low <= 0) or steps < 0:
         needed = "0 < low < high" if geometric else "low < high"

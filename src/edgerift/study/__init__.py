@@ -27,4 +27,5 @@ from edgerift.study._settings import EvasionPlan as EvasionPlan
 from edgerift.study._settings import NetworkChoice as NetworkChoice
 from edgerift.study._settings import Study as Study
 from edgerift.study._settings import TheftPlan as TheftPlan
+from edgerift.study._values import setting_values as setting_values
 from edgerift.study._yaml import profile_names as profile_names

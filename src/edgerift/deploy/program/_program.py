@@ -21,7 +21,10 @@ from edgerift.images import ImageShape
 from edgerift.settings import Settings, is_file
 from edgerift.steps import read_tensors, write_whole
 
-Target = Literal["mobile", "server"]
+Target = Literal["mobile", "server", "fbgemm", "qnnpack"]
+
+WHOLE_WEIGHTS: Final[frozenset[Target]] = frozenset({"qnnpack"})
+"""The targets whose weights have one scale each, which their programs write for every channel."""
 _FORMAT: Final = "edgerift-program-2"
 _FIRST_FORMAT: Final = "edgerift-program-1"
 

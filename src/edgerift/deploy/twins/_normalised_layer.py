@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.deploy.twins._rounded_weights import SMALLEST_SCALE, channel_scales, rounded_weight
+from edgerift.deploy.twins._rounded_weights import SMALLEST_SCALE, rounded_weight, weight_levels
 
 #: How much of a batch's statistics enters the running ones, as in PyTorch's batch normalisation.
 _MOMENTUM: Final = 0.1
@@ -50,10 +50,12 @@ class NormalisedLayer(nn.Module):
         scales: Tensor,
         call: Callable[..., Tensor],
         arguments: tuple[Any, ...],
+        *,
+        whole: bool = False,
     ) -> None:
         """Start from the weight `[C,...]` before folding; `call(input, weight, bias, *arguments)` is the layer.
 
-        `bounds` and `scales` are as for :class:`RoundedWeight`.
+        `bounds`, `scales` and `whole` are as for :class:`RoundedWeight`.
         """
         super().__init__()
         self.alive = True
@@ -66,6 +68,7 @@ class NormalisedLayer(nn.Module):
         self.register_buffer("floor", scales.float().clamp(max=SMALLEST_SCALE))
         self.eps = norm.eps
         self.bounds = bounds
+        self.whole = whole
         self._call = call
         self._arguments = arguments
 
@@ -84,10 +87,7 @@ class NormalisedLayer(nn.Module):
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Return the levels `[C,...]` as whole float32 numbers, and the scales `[C]`."""
-        weight = self._folded(self._gain()).detach()
-        scales = channel_scales(weight, *self.bounds, self.floor)
-        levels = (weight / scales.view([-1] + [1] * (weight.dim() - 1))).round_().clamp_(*self.bounds)
-        return levels.cpu(), scales.cpu()
+        return weight_levels(self._folded(self._gain()), self.bounds, self.floor, whole=self.whole)
 
     def bias(self) -> Tensor:
         """Return the bias `[C]` that the build adds."""
@@ -100,7 +100,7 @@ class NormalisedLayer(nn.Module):
         return self.weight * gain.view([-1] + [1] * (self.weight.dim() - 1))
 
     def _rounded(self, gain: Tensor) -> Tensor:
-        return rounded_weight(self._folded(gain), self.bounds, self.floor)
+        return rounded_weight(self._folded(gain), self.bounds, self.floor, whole=self.whole)
 
     def _folded_bias(self) -> Tensor:
         return self.beta + (self.shift - self.mean) * self._gain()

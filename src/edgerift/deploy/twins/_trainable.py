@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from edgerift.deploy.program._encoding import Json
 from edgerift.deploy.program._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy.program._operators import DEQUANTIZE, QUANTIZE, RELU, WEIGHTED, operator_name
-from edgerift.deploy.program._program import Operation, Program
+from edgerift.deploy.program._program import WHOLE_WEIGHTS, Operation, Program
 from edgerift.deploy.program._regions import hardtanh_bounds, is_activation
 from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._groups import grid_groups
@@ -131,7 +131,6 @@ def _translate(
     weights: Mapping[str, FloatWeight],
 ) -> Body:
     twin = Translation(program)
-    operations = {operation.name: operation for operation in program.operations}
     for node in twin.source.graph.nodes:
         if is_quantize(node):
             twin.values[node] = _observed(twin, node, ranges, groups[node.name])
@@ -140,7 +139,7 @@ def _translate(
             real = None if constant is None else twin.constant(constant * grid_of(node).scale)
             twin.values[node] = real or twin.values[node.args[0]]
         elif node.op == "call_function" and operator_name(node.target) in WEIGHTED:
-            layers.append(_layer(twin, node, operations, weights))
+            layers.append(_layer(twin, node, program, weights))
         else:
             twin.copy(node)
     return twin.finish()
@@ -157,9 +156,8 @@ def _observed(twin: Translation, quantize: fx.Node, ranges: Ranges, index: int) 
     return twin.apply(ObservedQuantize(ranges, index, bounds), twin.values[source])
 
 
-def _layer(
-    twin: Translation, node: fx.Node, operations: dict[str, Operation], weights: Mapping[str, FloatWeight]
-) -> _Layer:
+def _layer(twin: Translation, node: fx.Node, program: Program, weights: Mapping[str, FloatWeight]) -> _Layer:
+    operations = {operation.name: operation for operation in program.operations}
     source: Any = node.args[1]
     if source.op != "call_function" or len(source.args) < 6:
         raise ProgramError(f"layer '{node.name}' has no per-channel weight; it cannot be trained")
@@ -181,12 +179,12 @@ def _layer(
     if len(node.args) > 2 and node.args[2] is not None:
         reference: Any = operations[node.name].arguments[2]
         bias = str(reference["tensor"])
-    scales = twin.tensor(source.args[1])
+    scales, whole = twin.tensor(source.args[1]), program.target in WHOLE_WEIGHTS
     if start.norm is not None and bias is not None:
-        whole = NormalisedLayer(start.weight, start.norm, bounds, scales, called, node.args[3:])
-        twin.values[node] = twin.apply(whole, twin.values[taken])
+        fused = NormalisedLayer(start.weight, start.norm, bounds, scales, called, node.args[3:], whole=whole)
+        twin.values[node] = twin.apply(fused, twin.values[taken])
         return _Layer(name, scale, bias, str(twin.values[node].target), None)
-    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, scales))
+    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, scales, whole=whole))
     if bias is not None:
         value = twin.parameter(twin.tensor(node.args[2]))
         parameter = str(value.target)

@@ -7,7 +7,8 @@ from typing import Final
 
 from edgerift.harden import Hardening
 from edgerift.measure import MeanInterval
-from edgerift.report.shared._words import as_json, figure, loss_words, percent, size_words, thief_words
+from edgerift.report.shared._allowances import loss_words
+from edgerift.report.shared._words import as_json, figure, percent, size_words, thief_words
 from edgerift.report.study._about import About, Tile
 
 FILE: Final = "harden.json"

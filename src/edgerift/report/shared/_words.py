@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgerift.adapt import Allowance
 from edgerift.audit import Audit, ControlPart, EvasionPart, FindingPart, FlagPart, GatePart, TheftPart
 from edgerift.defend import Defence
 from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
+from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
 
@@ -132,17 +132,6 @@ def levels(count: int) -> str:
     ('1 grey level', '8 grey levels')
     """
     return f"{count} grey level{'' if count == 1 else 's'}"
-
-
-def loss_words(allowed: Allowance) -> str:
-    """Write the loss of accuracy that a search allows.
-
-    >>> loss_words(Allowance(accuracy_drop=0.05)), loss_words(Allowance(accuracy_drop=None))
-    ('a loss of 5 points of accuracy', 'any loss of accuracy')
-    """
-    if allowed.accuracy_drop is None:
-        return "any loss of accuracy"
-    return f"a loss of {100 * allowed.accuracy_drop:g} points of accuracy"
 
 
 def size_words(size: Size) -> str:
@@ -281,9 +270,10 @@ def defence_words(defence: Defence) -> str:
 
 def paper_note(target: Target) -> str:
     """Say where the paper's results for a target come from."""
-    tables = "table V" if target == "mobile" else "tables III and IV"
+    name = paper_name(target)
+    tables = "table V" if name == "mobile" else "tables III and IV"
     return (
-        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim that it calls {name} "
         "and a soft-label attacker."
     )
 

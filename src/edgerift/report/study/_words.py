@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgerift.report.shared._words import attack_words, loss_words, plain, size_words
+from edgerift.report.shared._allowances import loss_words
+from edgerift.report.shared._words import attack_words, plain, size_words
 from edgerift.report.tables._table import Place
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
 

@@ -18,7 +18,7 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             extra="litert",
             suffix=".tflite",
             arithmetic=arithmetic,
-            targets=("mobile",),
+            targets=("mobile", "qnnpack"),
             compile=compile_program,
             open=functools.partial(open_artefact, kernels=kernels),
             open_read=functools.partial(open_read, kernels=kernels),

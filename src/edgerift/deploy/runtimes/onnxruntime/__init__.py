@@ -18,7 +18,7 @@ RUNTIMES.register(
         extra="onnxruntime",
         suffix=".onnx",
         arithmetic="onnxruntime",
-        targets=("mobile", "server"),
+        targets=("mobile", "server", "qnnpack"),
         default_for=("server",),
         compile=compile_program,
         open=open_artefact,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 import torch
@@ -65,7 +66,7 @@ class Measured(TorchDispatchMode):
 def _is_moderate(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     """Tell without computing a step that its result is not too large, where the shapes of its operands tell it."""
     if func is _ATEN.expand.default:
-        shapes = [args[0].shape, args[1]]
+        shapes: list[Sequence[int]] = [args[0].shape, args[1]]
     elif torch.Tag.pointwise in func.tags and not kwargs and not any(isinstance(one, (list, tuple)) for one in args):
         shapes = [argument.shape for argument in args if isinstance(argument, Tensor)]
     else:

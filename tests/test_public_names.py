@@ -764,24 +764,6 @@ for name in json.loads(sys.argv[1]):
     own = [(key, getattr(module, key)) for key in dir(module)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.
         own = [(key, value) for key, value in own if getattr(value, "__module__", None) == name]
     answer["names"][name] = sorted(key for key, _ in own if not key.startswith("_"))

@@ -1,4 +1,4 @@
-"""Exports of a package, imported when they are first asked for: the command line answers without PyTorch."""
+"""Imports that wait until they are needed, so that the command line answers without PyTorch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.abc import InspectLoader
+from types import ModuleType
+from typing import Any
 
 Exports = tuple[Callable[[str], object], Callable[[], list[str]], list[str]]
 
@@ -30,6 +32,24 @@ def exported(package: str) -> Exports:
         return sorted(places)
 
     return imported, names, names()
+
+
+def later(*names: str) -> Any:
+    """Stand in for a module, or for several, that is imported when one of its attributes is first looked up.
+
+    A type checker is told the real import below `if TYPE_CHECKING:`.
+
+    >>> from edgerift._lazy import later
+    >>> later("fractions").Fraction(1, 2)
+    Fraction(1, 2)
+    """
+    modules = [_Later(name) for name in names]
+    return modules[0] if len(modules) == 1 else modules
+
+
+class _Later(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
 
 
 def _imports(package: str) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from edgerift._lazy import exported
 
 if TYPE_CHECKING:
+    from edgerift.adapt._allowance import Allowance as Allowance
     from edgerift.adapt._closed_form import flip_alpha as flip_alpha
     from edgerift.adapt._closed_form import poisoned_share as poisoned_share
     from edgerift.adapt._divqat import TunedProgram as TunedProgram
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from edgerift.adapt._torchao import torchao_qat_model as torchao_qat_model
     from edgerift.adapt._training_defence import TRAINING_DEFENCES as TRAINING_DEFENCES
     from edgerift.adapt._training_defence import TrainingDefence as TrainingDefence
-    from edgerift.adapt._tuned import Allowance as Allowance
     from edgerift.adapt._tuned import Search as Search
     from edgerift.adapt._tuned import Trial as Trial
     from edgerift.adapt._tuned import TunedRecipe as TunedRecipe

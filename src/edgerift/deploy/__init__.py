@@ -51,10 +51,11 @@ if TYPE_CHECKING:
     from edgerift.deploy.program._program import Operation as Operation
     from edgerift.deploy.program._program import Program as Program
     from edgerift.deploy.program._program import Provenance as Provenance
-    from edgerift.deploy.program._program import Target as Target
     from edgerift.deploy.program._program import from_graph as from_graph
     from edgerift.deploy.program._quiet import quiet as quiet
     from edgerift.deploy.program._regions import reads_integers as reads_integers
+    from edgerift.deploy.program._target import Target as Target
+    from edgerift.deploy.twins._arithmetics import ARITHMETICS as ARITHMETICS
     from edgerift.deploy.twins._features import feature_module as feature_module
     from edgerift.deploy.twins._folding import folded as folded
     from edgerift.deploy.twins._restored import layers as layers
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from edgerift.deploy.twins._trainable import FloatWeight as FloatWeight
     from edgerift.deploy.twins._trainable import TrainableTwin as TrainableTwin
     from edgerift.deploy.twins._trainable import trainable_twin as trainable_twin
-    from edgerift.deploy.twins._twin import ARITHMETICS as ARITHMETICS
     from edgerift.deploy.twins._twin import Twin as Twin
     from edgerift.deploy.twins._twin import twin as twin
     from edgerift.deploy.twins.onnx._module import OnnxModule as OnnxModule

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgerift.extract._datafree import data_free as data_free
     from edgerift.extract._datafree_recipe import DataFreeRecipe as DataFreeRecipe
     from edgerift.extract._datafree_recipe import DataFreeTheft as DataFreeTheft
-    from edgerift.extract._differences import Differences as Differences
+    from edgerift.extract._difference_settings import Differences as Differences
     from edgerift.extract._differences import Estimate as Estimate
     from edgerift.extract._differences import estimate as estimate
     from edgerift.extract._generator import Generator as Generator

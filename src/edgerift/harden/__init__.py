@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from edgerift.harden._evasion_document import MeansPart as MeansPart
     from edgerift.harden._evasion_document import ReachPart as ReachPart
     from edgerift.harden._evasion_document import TrialPart as TrialPart
+    from edgerift.harden._means import DEFAULT_COVERAGE as DEFAULT_COVERAGE
+    from edgerift.harden._means import DEFAULT_MEANS as DEFAULT_MEANS
     from edgerift.harden._means import MEANS as MEANS
     from edgerift.harden._means import Means as Means
     from edgerift.harden._means import MeansName as MeansName
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     from edgerift.harden._recipe import HardenRecipe as HardenRecipe
     from edgerift.harden._sweeping import sweep_defences as sweep_defences
     from edgerift.harden._trial import TrialRecipe as TrialRecipe
+    from edgerift.harden._variant import DEFAULT_VARIANTS as DEFAULT_VARIANTS
+    from edgerift.harden._variant import PAPER_ANSWERS as PAPER_ANSWERS
+    from edgerift.harden._variant import PAPER_VARIANTS as PAPER_VARIANTS
     from edgerift.harden._variant import VARIANTS as VARIANTS
     from edgerift.harden._variant import Look as Look
     from edgerift.harden._variant import Variant as Variant
     from edgerift.harden._variant import VariantName as VariantName
     from edgerift.harden._variant import variant_of as variant_of
-    from edgerift.harden._variants import PAPER_ANSWERS as PAPER_ANSWERS
-    from edgerift.harden._variants import PAPER_VARIANTS as PAPER_VARIANTS
     from edgerift.harden._variants import MadeVariant as MadeVariant
     from edgerift.harden._variants import VariantMaker as VariantMaker
 else:

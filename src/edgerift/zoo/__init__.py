@@ -11,6 +11,7 @@ from edgerift._lazy import exported
 if TYPE_CHECKING:
     from edgerift.zoo._architecture import Architecture as Architecture
     from edgerift.zoo._architectures import is_small as is_small
+    from edgerift.zoo._architectures import names as names
     from edgerift.zoo._channels import channels_of as channels_of
     from edgerift.zoo._channels import taking as taking
     from edgerift.zoo._classifier import Classifier as Classifier
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from edgerift.zoo._create import create as create
     from edgerift.zoo._create import from_architecture as from_architecture
     from edgerift.zoo._create import is_users_own as is_users_own
-    from edgerift.zoo._create import names as names
     from edgerift.zoo._factory import find_function as find_function
     from edgerift.zoo._factory import is_file as is_file
     from edgerift.zoo._factory import source_file as source_file

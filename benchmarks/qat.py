@@ -5,8 +5,9 @@
 
 `twin` trains with batch normalisations folded and frozen, `alive` with living ones, and `torchao` is the reference,
 whose live too. Each method is trained at each learning rate; the rate is chosen by the mean validation accuracy over
-the seeds, and the test accuracies at that rate are compared. A program is judged by its graph twin, which equals the converted graph. The
-cost of a step is the time of an epoch over that of a float epoch of the same images, the fixed part subtracted.
+the seeds, and the test accuracies at that rate are compared. A program is judged by its graph twin, which equals the
+converted graph. The cost of a step is the time of an epoch over that of a float epoch of the same images, the fixed
+part subtracted.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from torch import Tensor, fx, nn
 from edgerift.deploy.program._encoding import Json
 from edgerift.deploy.program._grid import grid_of, is_dequantize, is_quantize, quantize_arguments
 from edgerift.deploy.program._operators import DEQUANTIZE, QUANTIZE, RELU, WEIGHTED, operator_name
-from edgerift.deploy.program._program import WHOLE_WEIGHTS, Operation, Program
+from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._regions import hardtanh_bounds, is_activation
+from edgerift.deploy.program._target import WHOLE_WEIGHTS
 from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._groups import grid_groups
 from edgerift.deploy.twins._normalised_layer import Normalisation, NormalisedLayer

@@ -52,6 +52,9 @@ from edgerift.deploy.program._quiet import quiet as quiet
 from edgerift.deploy.program._regions import reads_integers as reads_integers
 from edgerift.deploy.twins._features import feature_module as feature_module
 from edgerift.deploy.twins._folding import folded as folded
+from edgerift.deploy.twins._reduced import Reduced as Reduced
+from edgerift.deploy.twins._reduced import bfloat16_is_fast as bfloat16_is_fast
+from edgerift.deploy.twins._reduced import reduced as reduced
 from edgerift.deploy.twins._restored import layers as layers
 from edgerift.deploy.twins._restored import restored_twin as restored_twin
 from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
+from edgerift import evade
 from edgerift.cli._fields import Shown
 from edgerift.cli._options import LEVELS
 from edgerift.errors import InputError
-from edgerift.evade import Attack, GreyLevels, is_own, own_attack, preset
+from edgerift.evade import GreyLevels
 from edgerift.settings import ClassNumber, Count, Settings, Times
 
 _ATTACKED: Final = "Of those that both models classify correctly"
@@ -33,11 +34,11 @@ class AttackOptions(Settings):
     """class number to show in the embedding plot; repeatable"""
 
 
-def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, Attack]:
+def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, evade.Attack]:
     """Describe a preset, or an attack of the user's own, which is called as its function is."""
-    if not is_own(given):
-        return given, preset(given, options.epsilon, options.steps)
+    if not evade.is_own(given):
+        return given, evade.preset(given, options.epsilon, options.steps)
     if not trust:
         raise InputError(f"attack '{given}' is code that the audit would import and run; pass --trust if you know it")
-    own = own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
+    own = evade.own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
     return given.rpartition(":")[2].lstrip("_"), own

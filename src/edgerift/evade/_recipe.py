@@ -16,7 +16,8 @@ from edgerift.errors import InputError
 from edgerift.evade._attack import Attack
 from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair_settings import PairSettings
-from edgerift.evade._search import Selection, eligible, search_selected, select
+from edgerift.evade._search import search_selected, select
+from edgerift.evade._selection import Selection, eligible
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import BatchSize, Count, Seed
 from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
@@ -78,7 +79,7 @@ class EvadeRecipe(Recipe):
     """
 
     type: Literal["evade"] = "evade"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     pair: PairSettings
     images: ImagesSettings
     attack: Attack
@@ -163,7 +164,7 @@ class EvadeShard(Recipe):
     """Attack some of a search's images, `parts` parts of 128 from the part `first` on: `evasion.safetensors`."""
 
     type: Literal["evade-shard"] = "evade-shard"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     evade: EvadeRecipe
     first: NonNegativeInt = 0
     parts: PositiveInt

@@ -143,10 +143,8 @@ class Splits(NamedTuple):
     test: ImageSet
 
 
-def to_float(images: Tensor, *, channels_last: bool = False) -> Tensor:
+def to_float(images: Tensor) -> Tensor:
     """Map whole grey levels to what a model reads: uint8 of any shape to float32 in `[0,1]`, `images / 255`.
-
-    With `channels_last` the result of images `[N,C,H,W]` lies in memory as `[N,H,W,C]`, for models that take that.
 
     Raises `DataError` for another dtype, which has been mapped already or never held grey levels.
 
@@ -155,9 +153,8 @@ def to_float(images: Tensor, *, channels_last: bool = False) -> Tensor:
     """
     if images.dtype != torch.uint8:
         raise DataError(f"images are {images.dtype}; only uint8 images are mapped to [0,1]")
-    order = torch.channels_last if channels_last else torch.preserve_format
     # In place, since memory that is new costs as much as the division.
-    return images.to(torch.float32, memory_format=order).div_(255)
+    return images.to(torch.float32).div_(255)
 
 
 def is_grey(images: Tensor) -> bool:

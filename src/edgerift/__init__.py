@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgerift import study as study
     from edgerift import track as track
     from edgerift import train as train
+    from edgerift import verify as verify
     from edgerift import zoo as zoo
     from edgerift.evade import Fleet as Fleet
     from edgerift.evade import Pair as Pair
@@ -54,6 +55,7 @@ _PACKAGES = (
     "study",
     "track",
     "train",
+    "verify",
     "zoo",
 )
 _NAMES = {"Fleet": "evade", "Oracle": "extract", "Pair": "evade"}

@@ -20,11 +20,13 @@ from edgerift.cli._replay import ReplayCommand
 from edgerift.cli._store import STORE
 from edgerift.cli._study import STUDY
 from edgerift.cli._train import Train
+from edgerift.cli._verify import VerifyCommand
 
 GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
     "make a model": {"train": Train, "adapt": Adapt, "card": CardCommand},
     "examine it": {
         "inspect": InspectCommand,
+        "verify": VerifyCommand,
         "audit": AuditCommand,
         "certify": CertifyCommand,
         "replay": ReplayCommand,

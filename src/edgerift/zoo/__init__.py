@@ -22,6 +22,7 @@ from edgerift.zoo._file_networks import FILE_KINDS as FILE_KINDS
 from edgerift.zoo._file_networks import FileKind as FileKind
 from edgerift.zoo._file_networks import FileNetwork as FileNetwork
 from edgerift.zoo._file_networks import file_kind as file_kind
+from edgerift.zoo._file_networks import file_size as file_size
 from edgerift.zoo._files import is_original as is_original
 from edgerift.zoo._files import load as load
 from edgerift.zoo._files import save as save

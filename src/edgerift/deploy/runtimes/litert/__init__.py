@@ -8,6 +8,7 @@ from edgerift.deploy.runtimes.litert._build import compile_program, open_artefac
 from edgerift.deploy.runtimes.litert._twins import program_twin, translate
 from edgerift.deploy.twins._twin import ARITHMETICS
 from edgerift.deploy.twins.tflite._builder import Kernels
+from edgerift.deploy.twins.tflite._stored_layers import tflite_layers
 
 
 def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_of: str = "") -> None:
@@ -24,6 +25,7 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             open_read=functools.partial(open_read, kernels=kernels),
             opening=Path(__file__).with_name("_opening.py"),
             translate=functools.partial(translate, kernels=kernels),
+            layers=tflite_layers,
             kernels=kernels,
             files_of=files_of,
         ),

@@ -10,6 +10,7 @@ from edgerift.deploy.runtimes.onnxruntime._build import (
     read_artefact,
 )
 from edgerift.deploy.runtimes.onnxruntime._optimised import translate
+from edgerift.deploy.twins.onnx._stored_layers import onnx_layers
 
 RUNTIMES.register(
     "onnxruntime",
@@ -24,6 +25,7 @@ RUNTIMES.register(
         open=open_artefact,
         opening=Path(__file__).with_name("_opening.py"),
         translate=translate,
+        layers=onnx_layers,
         read=read_artefact,
         open_read=OnnxRuntimeEngine,
     ),

@@ -89,9 +89,7 @@ class VerifyCommand(Command):
     def _verified(self, progress: Progress) -> Verification:
         original = self._file(self.original, "original.safetensors")
         if original is None:
-            raise InputError(
-                "nothing to compare with; give --original FILE, or a folder of `edgerift adapt` by --adapted"
-            )
+            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
         program, recipe = self._file(self.program, "program.safetensors"), self._file(self.recipe, "recipe.json")
         builds = self._builds()
         if not builds and program is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from importlib import resources
 from typing import Final
 
@@ -80,8 +81,23 @@ def lowest(figure: str, quantizer: str, training: float | None = None) -> float 
     return min(values) / MARGIN if values else None
 
 
-def explained(figures: dict[str, float]) -> tuple[str, ...]:
-    """Name the quantizers some honest build of which has figures at least as large as these."""
-    names = dict.fromkeys(rate.quantizer for rate in base_rates().rates)
-    limits = {name: {figure: limit(figure, name) or 0.0 for figure in figures} for name in names}
-    return tuple(name for name in names if all(figures[figure] <= limits[name][figure] for figure in figures))
+def least_far(quantizer: str, off: float) -> float:
+    """The least share of codes more than a step away that a build of a quantizer has with this share that is off.
+
+    Weights that were trained move by different amounts: where many codes are off, some are off by more than a step.
+    """
+    fewer = [rate for rate in rates_of(quantizer) if rate.off <= off]
+    return max((rate.far for rate in fewer), default=0.0) / (2 * MARGIN) if fewer else 0.0
+
+
+def explained(off: float, far: float, kinds: Collection[str]) -> tuple[str, ...]:
+    """Name those of some quantizers an honest build of which may have these shares of codes that are off, and far off.
+
+    Without base rates of its own a quantizer is not named.
+    """
+    return tuple(name for name in kinds if _explains(name, off, far))
+
+
+def _explains(name: str, off: float, far: float) -> bool:
+    most, furthest = limit("off", name), limit("far", name)
+    return most is not None and furthest is not None and off <= most and least_far(name, off) <= far <= furthest

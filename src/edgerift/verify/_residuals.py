@@ -50,10 +50,10 @@ def _largest(layer: Matched) -> Tensor:
     return magnitude >= magnitude.amax(axes, keepdim=True) if axes else torch.zeros_like(magnitude, dtype=torch.bool)
 
 
-def spread(errors: Tensor) -> Spread:
+def residual_spread(errors: Tensor) -> Spread:
     """Compare rounding errors with the uniform distribution on `[-0.5,0.5]`.
 
-    >>> found = spread(torch.linspace(-0.5, 0.5, 1001, dtype=torch.float64))
+    >>> found = residual_spread(torch.linspace(-0.5, 0.5, 1001, dtype=torch.float64))
     >>> found.errors, round(found.edge, 2), round(found.distance, 3), round(found.p, 2)
     (1001, 0.02, 0.001, 1.0)
     """

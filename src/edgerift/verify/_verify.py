@@ -64,14 +64,17 @@ def verify(
         training=claimed_training(program, recipe),
         progress=progress,
     )
-    parts = tuple(_parts(evidence, checks))
+    return _verification(evidence, tuple(_parts(evidence, checks)))
+
+
+def _verification(evidence: Evidence, parts: tuple[CheckPart, ...]) -> Verification:
     return Verification(
         edgerift=version("edgerift"),
         verdict=_verdict(parts),
-        original=weights_digest(original),
-        program=None if program is None else program_digest(program),
-        builds=tuple(one.part() for one in builds),
-        quantizer=claimed,
+        original=weights_digest(evidence.original),
+        program=None if evidence.program is None else program_digest(evidence.program),
+        builds=tuple(one.part() for one in evidence.builds),
+        quantizer=evidence.quantizer,
         layers=len(evidence.matching.layers),
         weights=evidence.matching.weights,
         checks=parts,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from edgerift.deploy import Program, fidelity, find_runtime, leaves_program, open_build, stored_layers
+from edgerift.deploy import Program, StoredLayer, fidelity, find_runtime, leaves_program, open_build, stored_layers
 from edgerift.images import ImageShape
+from edgerift.verify._compiled import compiled
 from edgerift.verify._differences import first_places, layer_differences, words
 from edgerift.verify._document import CheckPart, Verdict
 from edgerift.verify._evidence import CHECKS, BuildFile, Check, Evidence
@@ -31,22 +30,19 @@ def _compared(program: Program, build: BuildFile) -> CheckPart:
     runtime = find_runtime(build.runtime)
     if program.target not in runtime.targets:
         return _part(build, "deviates", f"{build.runtime} does not take programs for target {program.target}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model{runtime.suffix}"
-        runtime.compile(program, path)
-        if path.read_bytes() == build.content:
-            return _part(build, "conforms", f"compiled again for {build.runtime}: equal byte for byte")
-        return _differing(program, build, path)
+    again = compiled(program, build.runtime, build.content)
+    if again.equal:
+        return _part(build, "conforms", f"compiled again for {build.runtime}: equal byte for byte")
+    return _differing(program, build, again.layers)
 
 
-def _differing(program: Program, build: BuildFile, path: Path) -> CheckPart:
+def _differing(program: Program, build: BuildFile, expected: tuple[StoredLayer, ...] | None) -> CheckPart:
     """Say what a file that is not equal differs in: another version of the compiler writes other bytes too."""
-    if find_runtime(build.runtime).layers is not None:
-        differences = layer_differences(stored_layers(build.path, build.runtime), stored_layers(path, build.runtime))
+    if expected is not None:
+        differences = layer_differences(stored_layers(build.path, build.runtime), expected)
         if differences:
-            places = first_places(differences)
             text = f"compiled again for {build.runtime}: {words(differences)} differ"
-            return _part(build, "deviates", text).replace(places=places)
+            return _part(build, "deviates", text).replace(places=first_places(differences))
     opened = open_build(build.path, build.runtime)
     found = fidelity(program, opened, _random_images(program.shape))
     if leaves_program(found):

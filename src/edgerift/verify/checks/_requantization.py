@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from edgerift.adapt import AdaptRecipe, ptq, run_qat
-from edgerift.deploy import Program, find_runtime, stored_layers
+from edgerift.deploy import Program, stored_layers
 from edgerift.images import open_splits
+from edgerift.verify._compiled import compiled
 from edgerift.verify._differences import Difference, first_places, layer_differences, program_differences, words
 from edgerift.verify._document import CheckPart, Verdict
 from edgerift.verify._evidence import CHECKS, BuildFile, Check, Evidence
@@ -46,18 +45,13 @@ def _made(evidence: Evidence, recipe: AdaptRecipe) -> Program:
 
 def _of_file(build: BuildFile, recipe: AdaptRecipe, made: Program) -> CheckPart:
     """Compare a file with what its runtime's compiler makes of the new program."""
-    runtime = find_runtime(build.runtime)
-    with tempfile.TemporaryDirectory() as folder:
-        path, program = Path(folder) / f"model{runtime.suffix}", Path(folder) / "program.safetensors"
-        made.save(program)  # The order of its tensors, and so that of a file's, is that of a program that was read.
-        runtime.compile(Program.load(program), path)
-        if path.read_bytes() == build.content:
-            return _result(recipe, [])
-        if runtime.layers is None:
-            text = "the file is not the one that the recipe makes here; its weights cannot be read back"
-            return CheckPart(name=_NAME, verdict="unknown", text=text)
-        found, expected = (stored_layers(one, build.runtime) for one in (build.path, path))
-    differences = layer_differences(found, expected)
+    again = compiled(made, build.runtime, build.content)
+    if again.equal:
+        return _result(recipe, [])
+    if again.layers is None:
+        text = "the file is not the one that the recipe makes here; its weights cannot be read back"
+        return CheckPart(name=_NAME, verdict="unknown", text=text)
+    differences = layer_differences(stored_layers(build.path, build.runtime), again.layers)
     if not differences:
         text = "all layers are those that the recipe makes; other parts of the file differ from what is compiled here"
         return CheckPart(name=_NAME, verdict="unknown", text=text)

@@ -12,7 +12,7 @@ from edgerift.verify._document import CheckPart, LayerPart, Place, Verdict
 from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import HALF, Matched
 from edgerift.verify._quantizers import QUANTIZERS
-from edgerift.verify._rates import explained, limit
+from edgerift.verify._rates import explained, least_far, limit
 
 _PLACES: Final = 20
 #: Only one of the two neighbours of a weight is chosen by a quantizer that rounds by a loss.
@@ -47,7 +47,8 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
     told = f"{off.successes:,} of {off.trials:,} codes ({off.value:.2%}) are not the nearest"
     rules = evidence.rules
     if rules is None:
-        named = tuple(name for name in explained({"off": off.low, "far": far}) if not _is_nearest(name))
+        kinds = [name for name, known in QUANTIZERS.items() if known.rounding != "nearest"]
+        named = explained(off.low, far, kinds)
         if not named:
             return "deviates", f"{told}, more than any known quantizer leaves", ()
         titles = " or ".join(QUANTIZERS[name].title for name in named)
@@ -59,13 +60,11 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
         return "unknown", f"{told}, and no base rate of {rules.title} of this length was measured", ()
     if off.low > allowed:
         return "deviates", f"{told}, and {rules.title} leaves at most {allowed:.2%}", ()
+    if far < least_far(evidence.quantizer, off.low):
+        return "deviates", f"{told}, nearly none by more than a step, and {rules.title} moves some further", ()
     if rules.rounding == "chosen" and far > 0:
         return "deviates", f"{told}, {far:.2%} by more than a step, and {rules.title} takes a neighbour", ()
     return "unknown", f"{told}, within the {allowed:.2%} of {rules.title}", (evidence.quantizer,)
-
-
-def _is_nearest(name: str) -> bool:
-    return QUANTIZERS[name].rounding == "nearest"
 
 
 def _part(layer: Matched) -> LayerPart:

@@ -12,7 +12,7 @@ from edgerift.verify._document import CheckPart, LayerPart
 from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import Matched
 from edgerift.verify._rates import limit
-from edgerift.verify._residuals import UNIFORM_EDGE, Spread, spread, surely_apart, tested_errors
+from edgerift.verify._residuals import UNIFORM_EDGE, Spread, residual_spread, surely_apart, tested_errors
 
 #: The level of the whole check, which its layers share.
 _LEVEL: Final = 1e-3
@@ -27,11 +27,11 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
     if not layers:
         return
     errors = [tested_errors(layer) for layer in layers]
-    whole = spread(torch.cat(errors))
+    whole = residual_spread(torch.cat(errors))
     if not whole.errors:
         yield CheckPart(name="truncation", verdict="unknown", text="no rounding error to look at")
         return
-    found = [(layer, spread(part)) for layer, part in zip(layers, errors, strict=True)]
+    found = [(layer, residual_spread(part)) for layer, part in zip(layers, errors, strict=True)]
     wrong = list(_wrong(evidence, [("all layers", whole), *((layer.stored.name, part) for layer, part in found)]))
     text = f"{whole.edge:.2%} of {whole.errors:,} rounding errors are beyond .49 of a step (uniform: 2 %), "
     text += f"Kolmogorov-Smirnov {whole.distance:.4f}, p {whole.p:.2g}"

@@ -205,7 +205,9 @@ def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: s
                 yield rate_of(verify(original, program=program), "qat", f"lr {rate:g} x {times}", name, network)
     for case in [] if folder is None else foreign(folder, tampered=False):
         assert case.quantizer is not None
-        yield rate_of(verified(case), case.quantizer, case.name, "digits", "two blocks")
+        one = verified(case)
+        if one.check("rounding") is not None:  # What cannot be read back has no rates.
+            yield rate_of(one, case.quantizer, case.name, "digits", "two blocks")
 
 
 def table(found: list[tuple[Case, Verification]]) -> str:

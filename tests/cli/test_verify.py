@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import numpy_helper
 from quantized_files import float_file, quantized_file
 
 from edgerift.verify import schema

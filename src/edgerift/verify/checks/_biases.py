@@ -11,6 +11,8 @@ from torch import Tensor
 from edgerift.verify._document import CheckPart, LayerPart, Place, Verdict
 from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import HALF, Matched
+from edgerift.verify._quantizers import QUANTIZERS
+from edgerift.verify._rates import limit
 
 #: What float32 and another order of folding move in a bias, over the layer's largest one.
 _SAME: Final = 1e-4
@@ -50,9 +52,16 @@ def _judged(evidence: Evidence, wrong: list[Matched], correction: float) -> Verd
     rules = evidence.rules
     if rules is not None and rules.biases == "any":
         return "unknown"
-    if correction > 1 or (rules is not None and rules.biases == "kept"):
+    if rules is not None and rules.biases == "kept":
         return "deviates"
-    return "unknown"
+    return "deviates" if correction > _largest_correction(evidence) else "unknown"
+
+
+def _largest_correction(evidence: Evidence) -> float:
+    """The largest correction that honest builds have, of the quantizer that is claimed, else of any."""
+    names = [evidence.quantizer] if evidence.quantizer else list(QUANTIZERS.names())
+    allowed = [limit("bias", name, evidence.training) for name in names if QUANTIZERS[name].biases == "corrected"]
+    return max((one for one in allowed if one is not None), default=1.0)
 
 
 def _expected(layer: Matched) -> Tensor:
@@ -72,7 +81,7 @@ def _moved(layer: Matched) -> Tensor:
 def _explained(layer: Matched) -> float | None:
     """The largest change of a bias over the largest that the rounding of its weights makes in any input.
 
-    A correction of the biases undoes the mean of what that rounding changes, which is smaller.
+    A correction of the biases undoes the mean of that, and of what the rounding of its input changes.
     """
     scale, bias = layer.stored.input_scale, layer.stored.bias
     if scale is None or bias is None or layer.stored.scale is None:

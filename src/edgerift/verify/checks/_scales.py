@@ -26,6 +26,7 @@ _RULES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "largest / 127": _symmetric(127),
     "largest / 127.5": _symmetric(127.5),
     "largest / 128": _symmetric(128),
+    "the largest / 127 or the smallest / 128": lambda low, high: torch.maximum(high / 127, -low / 128),
     "range / 255": lambda low, high: (high.clamp_min(0) - low.clamp_max(0)) / 255,
     "range / 254": lambda low, high: (high.clamp_min(0) - low.clamp_max(0)) / 254,
     "largest / 63": _symmetric(63),

@@ -157,6 +157,8 @@ class _Reader:
         stored, node = self._constant(name), self._makers.get(name)
         if stored is not None or node is None:
             return stored
+        if node.operator == "Clip":
+            return self._clipped(node)
         if not node.operator.endswith("QuantizeLinear") or node.operator.endswith("DequantizeLinear"):
             return None
         value, scale = self._constant(node.inputs[0]), self._constant(node.inputs[1])
@@ -167,6 +169,15 @@ class _Reader:
         axis, (low, high) = int(node.attributes.get("axis", 1)) % max(value.dim(), 1), kind_ends(zero)
         levels = (value / along(scale, axis, value.dim())).round() + along(zero.float(), axis, value.dim())
         return levels.clamp(low, high).to(zero.dtype)
+
+    def _clipped(self, node: OnnxNode) -> Tensor | None:
+        """Clip stored integers, as a file with a narrow range does."""
+        value = self._whole(node.inputs[0])
+        ends = [self._constant(node.inputs[index]) if node.has(index) else None for index in (1, 2)]
+        if value is None:
+            return None
+        low, high = (None if end is None else int(end) for end in ends)
+        return value if low is None and high is None else value.clamp(low, high)
 
     def _constant(self, name: str) -> Tensor | None:
         stored = self.graph.constants.get(name)

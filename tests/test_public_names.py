@@ -177,6 +177,7 @@ PUBLIC = {
         "Inspection",
         "IntegerLayers",
         "KernelsName",
+        "Normalisation",
         "OnnxModule",
         "OpenedBuild",
         "Operation",
@@ -184,6 +185,7 @@ PUBLIC = {
         "Program",
         "Provenance",
         "RUNTIMES",
+        "Reduced",
         "Runtime",
         "RuntimeName",
         "StoredLayer",
@@ -191,7 +193,9 @@ PUBLIC = {
         "TfliteModule",
         "TrainableTwin",
         "Twin",
+        "WHOLE_WEIGHTS",
         "artefact_digest",
+        "bfloat16_is_fast",
         "build",
         "default_runtime",
         "describe_tflite",
@@ -219,6 +223,7 @@ PUBLIC = {
         "quiet",
         "read_guard",
         "reads_integers",
+        "reduced",
         "restored_twin",
         "runtime_of_suffix",
         "runtimes_for",
@@ -386,6 +391,9 @@ PUBLIC = {
         "BestEpochs",
         "ChoicePart",
         "ClosedFormPart",
+        "DEFAULT_COVERAGE",
+        "DEFAULT_MEANS",
+        "DEFAULT_VARIANTS",
         "DataFreeComparison",
         "DataFreeEntry",
         "DataFreeHardenRecipe",
@@ -421,6 +429,7 @@ PUBLIC = {
         "VariantPart",
         "best_epsilon",
         "paper_clone_error",
+        "paper_name",
         "paper_row",
         "published_epsilon",
         "sweep_defences",
@@ -593,6 +602,7 @@ PUBLIC = {
         "canonical_json",
         "is_file",
         "is_folder",
+        "is_empty",
         "is_none",
         "no_file",
         "parse_json",
@@ -683,6 +693,7 @@ PUBLIC = {
         "open_study",
         "profile_names",
         "read_study",
+        "setting_values",
     ],
     "edgerift.track": [
         "track",
@@ -798,24 +809,6 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.

@@ -11,19 +11,18 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import zoo
-from edgerift.adapt import AdaptRecipe, given_original, load_original
+from edgerift import adapt, deploy, verify, zoo
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json, Words, word_list
 from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.deploy import Program, RuntimeName, suffixes
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, ModelError
 from edgerift.images import ModelSize
 from edgerift.settings import Document, is_file, is_folder
 from edgerift.steps import Progress
-from edgerift.verify import CHECKS, QUANTIZERS, CheckPart, Verdict, Verification, verify
+from edgerift.verify import QUANTIZERS, Verdict
 
 #: Exit codes by verdict.
 _CODES: Final[dict[Verdict, int]] = {"conforms": 0, "deviates": 1, "unknown": 2}
@@ -86,7 +85,7 @@ class VerifyCommand(Command):
         show(found, verification_text(found), self.as_json)
         return _CODES[found.verdict]
 
-    def _verified(self, progress: Progress) -> Verification:
+    def _verified(self, progress: Progress) -> verify.Verification:
         original = self._file(self.original, "original.safetensors")
         if original is None:
             raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
@@ -94,11 +93,11 @@ class VerifyCommand(Command):
         builds = self._builds()
         if not builds and program is None:
             raise InputError("nothing to verify; give --build FILE, --program FILE or --adapted FOLDER")
-        return verify(
+        return verify.verify(
             self._original(original),
             builds,
             runtime=runtime_of(self.runtime, self.kernels, self.build),
-            program=None if program is None else Program.load(program),
+            program=None if program is None else deploy.Program.load(program),
             recipe=None if recipe is None else read_recipe(recipe),
             quantizer=self.quantizer,
             original_file=original,
@@ -123,7 +122,7 @@ class VerifyCommand(Command):
             return [self.build]
         if self.adapted is None:
             return []
-        named = (self.adapted / f"model{suffix}" for suffix in suffixes().values())
+        named = (self.adapted / f"model{suffix}" for suffix in deploy.suffixes().values())
         return [path for path in named if is_file(path)]
 
     def _original(self, path: Path) -> zoo.Classifier:
@@ -137,20 +136,20 @@ class VerifyCommand(Command):
         size = self.size
         if size is None and kind in zoo.FILE_KINDS:
             size = zoo.file_size(path, trust=self.trust)
-        given = given_original(
+        given = adapt.given_original(
             path, trust=self.trust, model=model, size=size, specification=chosen_specification(self.input, path)
         )
-        return load_original(given)
+        return adapt.load_original(given)
 
 
-def read_recipe(path: Path) -> AdaptRecipe:
+def read_recipe(path: Path) -> adapt.AdaptRecipe:
     """Read the recipe of a quantization; raises :class:`~edgerift.errors.InputError` for a file that is none."""
     return Document(path, "recipe of a quantization", "`edgerift adapt --out DIR` writes DIR/recipe.json").settings(
-        AdaptRecipe
+        adapt.AdaptRecipe
     )
 
 
-def verification_text(found: Verification) -> Group:
+def verification_text(found: verify.Verification) -> Group:
     """Lay a verification out for rich."""
     by = f", by the rules of {QUANTIZERS[found.quantizer].title}" if found.quantizer else ""
     names = ", ".join(build.file for build in found.builds) or "the program"
@@ -162,13 +161,13 @@ def verification_text(found: Verification) -> Group:
     for check in found.checks:
         table.add_row(check.name, check.verdict, Text(check.text))
     lines = [Text(line) for check in found.checks for line in _places(check)]
-    missing = [name for name in CHECKS.names() if found.check(name) is None]
+    missing = [name for name in verify.CHECKS.names() if found.check(name) is None]
     if missing:
         lines.append(Text(f"not made for want of files: {', '.join(missing)}"))
     return Group(Text(head), table, *lines)
 
 
-def _places(check: CheckPart) -> Iterator[str]:
+def _places(check: verify.CheckPart) -> Iterator[str]:
     for place in check.places[:_PLACES]:
         index = ", ".join(map(str, place.index))
         yield f"  {check.name}: {place.layer}[{index}] is {place.found:g}, expected {place.expected:g}"

@@ -1,16 +1,19 @@
 """ONNX Runtime: self-contained QDQ `.onnx` files that run in integer kernels with default session options."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.onnxruntime._build import (
-    OnnxRuntimeEngine,
-    compile_program,
-    open_artefact,
-    read_artefact,
-)
-from edgerift.deploy.runtimes.onnxruntime._optimised import translate
-from edgerift.deploy.twins.onnx._stored_layers import onnx_layers
+
+if TYPE_CHECKING:
+    from edgerift.deploy.runtimes.onnxruntime import _build, _optimised
+    from edgerift.deploy.twins.onnx import _stored_layers
+else:
+    _stored_layers = later("edgerift.deploy.twins.onnx._stored_layers")
+    _build, _optimised = later(
+        "edgerift.deploy.runtimes.onnxruntime._build", "edgerift.deploy.runtimes.onnxruntime._optimised"
+    )
 
 RUNTIMES.register(
     "onnxruntime",
@@ -19,15 +22,15 @@ RUNTIMES.register(
         extra="onnxruntime",
         suffix=".onnx",
         arithmetic="onnxruntime",
-        targets=("mobile", "server"),
+        targets=("mobile", "server", "qnnpack"),
         default_for=("server",),
-        compile=compile_program,
-        open=open_artefact,
+        compile=lambda program, path: _build.compile_program(program, path),
+        open=lambda path: _build.open_artefact(path),
         opening=Path(__file__).with_name("_opening.py"),
-        translate=translate,
-        layers=onnx_layers,
-        read=read_artefact,
-        open_read=OnnxRuntimeEngine,
+        translate=lambda path, output: _optimised.translate(path, output),
+        layers=lambda content: _stored_layers.onnx_layers(content),
+        read=lambda path: _build.read_artefact(path),
+        open_read=lambda path, read: _build.OnnxRuntimeEngine(path, read),
     ),
     rank=2,
 )

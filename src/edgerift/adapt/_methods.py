@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from edgerift import zoo
 from edgerift.adapt._convert import Converted, quantize
 from edgerift.adapt._settings import PtqSettings, QatSettings
-from edgerift.deploy import Program, Provenance, Target, trainable_twin
+from edgerift.deploy import FloatWeight, Program, Provenance, Target, trainable_twin
 from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, in_channels, split, to_float
 from edgerift.settings import Settings
@@ -109,7 +109,8 @@ def run_qat(
     if described is not None:
         told[method] = described.model_dump(mode="json")
     converted = _converted(original, train, target, settings.calibration, method, told, progress)
-    student = trainable_twin(converted.program, converted.weights)
+    weights = _masked(converted.weights) if settings.keep_zeros else converted.weights
+    student = trainable_twin(converted.program, weights)
 
     def freeze(_model: nn.Module, epoch: int) -> None:
         student.ranges.observing = epoch < settings.observe_epochs
@@ -126,6 +127,11 @@ def run_qat(
         task=method,
     )
     return student.program(), trained.history
+
+
+def _masked(weights: Mapping[str, FloatWeight]) -> dict[str, FloatWeight]:
+    """Let the factor that folding put on a weight be 0 wherever the weight is: then it never learns."""
+    return {layer: FloatWeight(weight, gain * (weight != 0)) for layer, (weight, gain) in weights.items()}
 
 
 def finetune(

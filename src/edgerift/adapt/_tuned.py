@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from edgerift.adapt._hardened import HardenedRecipe
-from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
+from edgerift.adapt._originals import open_original
+from edgerift.adapt._recipe import PROGRAM, AdaptRecipe
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest

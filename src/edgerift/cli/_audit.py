@@ -11,7 +11,7 @@ import tyro
 from pydantic import field_validator
 
 from edgerift import images
-from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
+from edgerift.adapt import CompressRecipe, FinetuneRecipe, GivenOriginal, load_original
 from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._closing import closing_command
@@ -78,7 +78,7 @@ class _Examined(NamedTuple):
 
     pair: PairSettings
     images: images.ImagesSettings
-    control: FinetuneRecipe | None
+    control: FinetuneRecipe | CompressRecipe | None
 
 
 #: What may be examined, in the order of the report.
@@ -132,7 +132,8 @@ class AuditCommand(Command):
     """what to examine: evasion, theft"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = AttackOptions()
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
-    """attack the original fine-tuned in float too, as a control; auto does so when this run quantizes with qat"""
+    """attack the original fine-tuned in float too, as a control; auto does so when this run
+    trains what it quantizes"""
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = TheftOptions()
     policy: Annotated[Path | None, Shown(group="gate", metavar="FILE", default=_LIMITS)] = None
     """YAML file with the limits of the release gate"""
@@ -255,7 +256,7 @@ class AuditCommand(Command):
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
         building = BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
-        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
+        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method != "ptq")
         pair = PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 

@@ -25,7 +25,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import open_build
 from edgerift.errors import InputError
 from edgerift.images import open_splits
-from edgerift.report import Card, card_text, make_card
+from edgerift.report import Card, card_text, changed_since, make_card
 from edgerift.settings import Document, Seed, is_file, is_folder
 from edgerift.steps import Progress, write_whole
 
@@ -34,7 +34,8 @@ class CardCommand(Command):
     """Measure original and builds again, or a given pair.
 
     Tests the original, the program and every build of a folder of `edgerift adapt` on the test images of --data and
-    writes FOLDER/card.json. With --original and --build these two are compared and no file is written.
+    writes FOLDER/card.json. It fails, and leaves that file, if a build or a stored weight is not the one that the card
+    there was made of. With --original and --build these two are compared and no file is written.
     """
 
     example: ClassVar[str] = "edgerift card adapted --data cifar10"
@@ -61,13 +62,17 @@ class CardCommand(Command):
     as_json: Json = False
 
     def run(self) -> int:
-        """Measure, write the card and show it."""
+        """Measure, write the card and show it; returns 1 when the folder's files have changed since its card."""
+        changed: tuple[str, ...] = ()
         with progress_bars() as progress:
-            card = self._of_files(progress) if self.folder is None else self._of_folder(self.folder, progress)
+            if self.folder is None:
+                card = self._of_files(progress)
+            else:
+                card, changed = self._of_folder(self.folder, progress)
         show(card, card_text(card), self.as_json)
-        return 0
+        return 1 if changed else 0
 
-    def _of_folder(self, folder: Path, progress: Progress) -> Card:
+    def _of_folder(self, folder: Path, progress: Progress) -> tuple[Card, tuple[str, ...]]:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -75,9 +80,13 @@ class CardCommand(Command):
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
-        card = measured_card(folder, self.data, seed, self.trust, progress)
-        write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-        return card
+        card, path = measured_card(folder, self.data, seed, self.trust, progress), folder / "card.json"
+        before = read_card(path) if is_file(path) else card
+        changed = tuple(changed_since(before, card))
+        if changed:
+            return card.replace(mismatches=(*card.mismatches, *changed)), changed
+        write_whole(path, card.model_dump_json(indent=2) + "\n")
+        return card, ()
 
     def _of_files(self, progress: Progress) -> Card:
         if self.original is None or self.build is None:
@@ -109,4 +118,9 @@ def seed_of(path: Path) -> int:
         raise InputError(
             f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
         )
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(Card).seed
+    return read_card(path).seed
+
+
+def read_card(path: Path) -> Card:
+    """Read the card that `edgerift adapt` wrote into a folder."""
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(Card)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, final, get_args
+from typing import Annotated, Final, NamedTuple, final, get_args
+
+import tyro
 
 from edgerift import images, zoo
 from edgerift.adapt import (
+    QUANTIZED,
     AdaptRecipe,
+    CompressRecipe,
     FinetuneRecipe,
     GivenOriginal,
     PtqSettings,
     QatSettings,
+    QuantizedName,
+    adaptation,
     known_classes,
     load_original,
     ptq,
 )
+from edgerift.cli._compress import CompressOptions, chosen_compression
 from edgerift.cli._fields import Shown
 from edgerift.cli._specification import described_original, require_understood
 from edgerift.cli._train import OriginalOptions, train_recipe
@@ -60,8 +67,11 @@ class QuantizeOptions(Settings, ABC):
 class AdaptOptions(QuantizeOptions):
     """How to adapt the original."""
 
-    method: Literal["ptq", "qat"] = "qat"
+    method: Annotated[QuantizedName, Shown(metavar="NAME", details=f"Names: {', '.join(QUANTIZED)}")] = "qat"
     """quantize after (ptq) or during training"""
+    compressing: Annotated[CompressOptions, tyro.conf.arg(name=""), Shown(group="compression", advanced=True)] = (
+        CompressOptions()
+    )
 
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,12 +100,15 @@ def adapt_recipe(
 ) -> AdaptRecipe:
     """Turn the options into the recipe of a program, from the original given or from one trained for it."""
     source = find_source(described, training, original, trust, adapting.target)
+    made = adaptation(adapting.method)
+    assert made.method is not None
     return AdaptRecipe(
         original=source.original,
         images=source.images,
-        method=adapting.method,
+        method=made.method,
         target=adapting.target,
         settings=qat_settings(training, adapting),
+        compression=chosen_compression(made.compression, adapting.compressing, training, source.images),
     )
 
 
@@ -133,8 +146,10 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> QatSet
     )
 
 
-def control_recipe(recipe: AdaptRecipe) -> FinetuneRecipe:
-    """Describe the float control: the original trained further, as long as qat does."""
+def control_recipe(recipe: AdaptRecipe) -> FinetuneRecipe | CompressRecipe:
+    """Describe the float control: the original trained further as long as qat does, or the model that was quantized."""
+    if recipe.compressing is not None:
+        return recipe.compressing
     return FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
 
 

@@ -37,6 +37,8 @@ from edgerift.deploy.builds._runtime import find_runtime as find_runtime
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
 from edgerift.deploy.builds._runtime import suffixes as suffixes
 from edgerift.deploy.builds._runtime import with_kernels as with_kernels
+from edgerift.deploy.program._codes import code_checksums as code_checksums
+from edgerift.deploy.program._codes import weight_codes as weight_codes
 from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
 from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
 from edgerift.deploy.program._operators import is_allowed as is_allowed
@@ -50,6 +52,8 @@ from edgerift.deploy.program._program import Target as Target
 from edgerift.deploy.program._program import from_graph as from_graph
 from edgerift.deploy.program._quiet import quiet as quiet
 from edgerift.deploy.program._regions import reads_integers as reads_integers
+from edgerift.deploy.twins._coded import CodedTwin as CodedTwin
+from edgerift.deploy.twins._coded import coded_twin as coded_twin
 from edgerift.deploy.twins._features import feature_module as feature_module
 from edgerift.deploy.twins._folding import folded as folded
 from edgerift.deploy.twins._restored import layers as layers

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from edgerift import zoo
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, open_original
+from edgerift.adapt import AdaptRecipe, CompressRecipe, FinetuneRecipe, GivenOriginal, open_original
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, opened_build
 from edgerift.errors import InputError
@@ -39,7 +39,9 @@ _ELIGIBLE: Final = "eligible"
 
 
 class PairSettings(Settings):
-    """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
+    """Where a pair comes from; `control` puts another float model in the build's place.
+
+    That is the original's fine-tuned copy, or what a compression made of it.
 
     Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
     A `guard` takes the place of the one that ships with the build; the control has it too.
@@ -50,7 +52,7 @@ class PairSettings(Settings):
         default=None, exclude_if=is_none
     )
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
-    control: FinetuneRecipe | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
     guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=is_none)
 
     @property
@@ -75,7 +77,7 @@ class PairSettings(Settings):
         return chosen if chosen is not None and chosen.threshold > 0 else None
 
     @property
-    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
+    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | CompressRecipe | BuildRecipe | GivenBuild:
         """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
         return self.control or self.program or self.build
 

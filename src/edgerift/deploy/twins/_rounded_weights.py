@@ -35,8 +35,9 @@ def channel_scales(weight: Tensor, low: int, high: int, floor: Tensor) -> Tensor
 class RoundedWeight(nn.Module):
     """A float weight `[C,...]`, used as int8 per channel: rounded forward, straight-through backward.
 
-    What is rounded is `weight * gain`, the gain `[C,1,...]` fixed. It is the factor by which a batch normalisation was
-    folded into the layer: training the weight before that factor keeps the step sizes of the float training.
+    What is rounded is `weight * gain`, the gain `[C,1,...]` or `[C,...]` fixed. It is the factor by which a batch
+    normalisation was folded into the layer: training the weight before that factor keeps the step sizes of the float
+    training. Where it is 0 the weight stays 0.
     """
 
     def __init__(self, weight: Tensor, gain: Tensor, bounds: tuple[int, int], scales: Tensor) -> None:

@@ -25,7 +25,10 @@ from edgerift.images import in_channels
 
 
 class FloatWeight(NamedTuple):
-    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor `[C,1,...]` of that."""
+    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor of that.
+
+    The factor `[C,1,...]` has the weight's own shape where single weights are to stay 0: it is 0 there.
+    """
 
     weight: Tensor
     gain: Tensor

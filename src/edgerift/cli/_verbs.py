@@ -11,9 +11,11 @@ from edgerift.cli._audit import AuditCommand
 from edgerift.cli._card import CardCommand
 from edgerift.cli._certify import CertifyCommand
 from edgerift.cli._defend import DefendCommand
+from edgerift.cli._differ import DifferCommand
 from edgerift.cli._doctor import Doctor
 from edgerift.cli._extract import ExtractCommand
 from edgerift.cli._fields import Command, Family
+from edgerift.cli._flips import FlipsCommand
 from edgerift.cli._harden import HardenCommand
 from edgerift.cli._inspect import InspectCommand
 from edgerift.cli._replay import ReplayCommand
@@ -27,6 +29,8 @@ GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
         "inspect": InspectCommand,
         "audit": AuditCommand,
         "certify": CertifyCommand,
+        "differ": DifferCommand,
+        "flips": FlipsCommand,
         "replay": ReplayCommand,
         "extract": ExtractCommand,
         "harden": HardenCommand,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from edgerift.adapt._compression import COMPRESSIONS
@@ -33,9 +34,9 @@ def _listed() -> dict[str, Adaptation]:
 
 
 #: The adaptations of an original; `finetune` is the control that trains it further and changes nothing else.
-ADAPTATIONS: Final = _listed()
+ADAPTATIONS: Final[Mapping[str, Adaptation]] = _listed()
 #: Those that end in int8.
-QUANTIZED: Final = tuple(name for name, made in ADAPTATIONS.items() if made.method is not None)
+QUANTIZED: Final[tuple[str, ...]] = tuple(name for name, made in ADAPTATIONS.items() if made.method is not None)
 
 if TYPE_CHECKING:
     AdaptationName: TypeAlias = str

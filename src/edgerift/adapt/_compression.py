@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from edgerift import zoo
-from edgerift.images import ImageSet
 from edgerift.settings import Registry, Settings
-from edgerift.steps import Progress
-from edgerift.train import Trained, TrainSettings
+from edgerift.train import TrainSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgerift.images import ImageSet
+    from edgerift.steps import Progress
+    from edgerift.train import Trained
 
 
 class Compression(Settings, ABC):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from edgerift.adapt import load_original
+from edgerift import adapt, deploy, images, report
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
@@ -22,10 +22,7 @@ from edgerift.cli._specification import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import open_build
 from edgerift.errors import InputError
-from edgerift.images import open_splits
-from edgerift.report import Card, card_text, changed_since, make_card
 from edgerift.settings import Document, Seed, is_file, is_folder
 from edgerift.steps import Progress, write_whole
 
@@ -69,10 +66,10 @@ class CardCommand(Command):
                 card = self._of_files(progress)
             else:
                 card, changed = self._of_folder(self.folder, progress)
-        show(card, card_text(card), self.as_json)
+        show(card, report.card_text(card), self.as_json)
         return 1 if changed else 0
 
-    def _of_folder(self, folder: Path, progress: Progress) -> tuple[Card, tuple[str, ...]]:
+    def _of_folder(self, folder: Path, progress: Progress) -> tuple[report.Card, tuple[str, ...]]:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -82,13 +79,13 @@ class CardCommand(Command):
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
         card, path = measured_card(folder, self.data, seed, self.trust, progress), folder / "card.json"
         before = read_card(path) if is_file(path) else card
-        changed = tuple(changed_since(before, card))
+        changed = tuple(report.changed_since(before, card))
         if changed:
             return card.replace(mismatches=(*card.mismatches, *changed)), changed
         write_whole(path, card.model_dump_json(indent=2) + "\n")
         return card, ()
 
-    def _of_files(self, progress: Progress) -> Card:
+    def _of_files(self, progress: Progress) -> report.Card:
         if self.original is None or self.build is None:
             raise InputError("give a folder that `edgerift adapt --out` wrote, or both --original and --build")
         seed = 0 if self.seed is None else self.seed
@@ -97,15 +94,17 @@ class CardCommand(Command):
             self.original, OriginalOptions(model=self.model, input=self.input), described, self.trust
         )
         told = chosen_specification(self.build_input, self.build)
-        build = open_build(self.build, runtime_of(None, self.kernels, self.build), trust=self.trust, specification=told)
-        model = load_original(given)
+        build = deploy.open_build(
+            self.build, runtime_of(None, self.kernels, self.build), trust=self.trust, specification=told
+        )
+        model = adapt.load_original(given)
         described = fitting(model, described, file=self.original)
         require_build_understood(build, described)
-        return make_card(
+        return report.make_card(
             model,
             None,
             {build.runtime: build},
-            open_splits(described).test,
+            images.open_splits(described).test,
             files={"original": self.original, build.runtime: self.build},
             seed=seed,
             progress=progress,
@@ -121,6 +120,6 @@ def seed_of(path: Path) -> int:
     return read_card(path).seed
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: Path) -> report.Card:
     """Read the card that `edgerift adapt` wrote into a folder."""
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(Card)
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)

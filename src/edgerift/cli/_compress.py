@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from edgerift import zoo
-from edgerift.adapt import COMPRESSIONS, Compression
+from edgerift import adapt, images, zoo
 from edgerift.cli._fields import Shown
 from edgerift.cli._train import OriginalOptions, training_epochs
-from edgerift.images import ImagesSettings
 from edgerift.settings import Settings, Times
 
 
@@ -30,8 +28,8 @@ class CompressOptions(Settings):
 
 
 def chosen_compression(
-    name: str | None, options: CompressOptions, training: OriginalOptions, described: ImagesSettings
-) -> Compression | None:
+    name: str | None, options: CompressOptions, training: OriginalOptions, described: images.ImagesSettings
+) -> adapt.Compression | None:
     """Turn the options into a compression for images of one size; None without a name."""
     if name is None:
         return None
@@ -41,7 +39,7 @@ def chosen_compression(
         "prune": {"sparsity": options.sparsity, "channels": options.prune == "channels"},
         "distil": {"student": options.distil_to, "temperature": options.temperature, "hard": options.hard_labels},
     }
-    chosen = COMPRESSIONS[name].model_validate({"type": name, **fields[name]})
+    chosen = adapt.COMPRESSIONS[name].model_validate({"type": name, **fields[name]})
     epochs = training_epochs(training, described.source) if chosen.starts_anew else chosen.train.epochs
     train = chosen.train.replace(
         epochs=options.compress_epochs or epochs,

@@ -10,8 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import images
-from edgerift.adapt import given_original, load_original
+from edgerift import adapt, deploy, differ, evade, images
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
@@ -19,10 +18,8 @@ from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import fitting, shipped_build
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import copy_files
-from edgerift.deploy import Program, RuntimeName, given_program
-from edgerift.differ import DifferPart, DifferRecipe, DifferReport, DifferSettings
-from edgerift.evade import GreyLevels, PairSettings
-from edgerift.images import ImagesSettings
+from edgerift.deploy import RuntimeName
+from edgerift.evade import GreyLevels
 from edgerift.settings import Count, Seed, Settings, Times, is_folder
 
 
@@ -94,27 +91,27 @@ class DifferCommand(Command):
         show(report, _text(report, folder), self.as_json)
         return 0
 
-    def _recipe(self) -> DifferRecipe:
+    def _recipe(self) -> differ.DifferRecipe:
         path = self.adapted / "program.safetensors" if is_folder(self.adapted) else self.adapted
-        program, original = given_program(path), path.with_name("original.safetensors")
+        program, original = deploy.given_program(path), path.with_name("original.safetensors")
         build = shipped_build(path.parent, program, None, self.runtime, trust=self.trust)
-        given = given_original(original, trust=self.trust)
+        given = adapt.given_original(original, trust=self.trust)
         seed = seed_of(path.with_name("card.json")) if self.split_seed is None else self.split_seed
-        classes = Program.load(path).provenance.classes
-        described = fitting(load_original(given), self.data.images(seed), classes, file=original)
+        classes = deploy.Program.load(path).provenance.classes
+        described = fitting(adapt.load_original(given), self.data.images(seed), classes, file=original)
         unlabelled = None
         if self.images is not None:
-            unlabelled = images.resolve(ImagesSettings(source=self.images, size=described.size))
-        return DifferRecipe(
-            pair=PairSettings(original=given, program=program, build=build),
+            unlabelled = images.resolve(images.ImagesSettings(source=self.images, size=described.size))
+        return differ.DifferRecipe(
+            pair=evade.PairSettings(original=given, program=program, build=build),
             images=described,
             unlabelled=unlabelled,
-            settings=DifferSettings.model_validate({**self.searching.model_dump(), "seed": self.seed}),
+            settings=differ.DifferSettings.model_validate({**self.searching.model_dump(), "seed": self.seed}),
             count=self.count,
         )
 
 
-def _text(report: DifferReport, folder: Path) -> Group:
+def _text(report: differ.DifferReport, folder: Path) -> Group:
     title = f"{report.data}, {report.runtime}, {report.settings.objective} under {report.settings.constraint}"
     table = Table(title=title, title_justify="left")
     names = ("", "differ", "95 % interval", "build wrong", "original wrong", "both wrong", "queries", "coverage")
@@ -132,7 +129,7 @@ def _text(report: DifferReport, folder: Path) -> Group:
     return Group(table, Text(words))
 
 
-def _row(part: DifferPart) -> list[str]:
+def _row(part: differ.DifferPart) -> list[str]:
     sides = ["" if side is None else str(side) for side in (part.build_wrong, part.original_wrong, part.both_wrong)]
     found = part.found
     limits = f"{100 * found.low:.1f} to {100 * found.high:.1f} %"

@@ -10,7 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.adapt import given_original, load_original
+from edgerift import adapt, deploy
+from edgerift import flips as flipping
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
@@ -18,8 +19,7 @@ from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import fitting, shipped_build
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import copy_files
-from edgerift.deploy import Program, RuntimeName, given_program
-from edgerift.flips import FlipSettings, FlipsRecipe, FlipsReport
+from edgerift.deploy import RuntimeName
 from edgerift.settings import ClassNumber, Count, Seed, is_folder
 
 
@@ -71,28 +71,28 @@ class FlipsCommand(Command):
         show(report, _text(report), self.as_json)
         return 0
 
-    def _recipe(self) -> FlipsRecipe:
+    def _recipe(self) -> flipping.FlipsRecipe:
         program_path = self.adapted / "program.safetensors" if is_folder(self.adapted) else self.adapted
-        program = given_program(program_path)
+        program = deploy.given_program(program_path)
         build = shipped_build(program_path.parent, program, None, self.runtime, trust=self.trust)
         original_path = program_path.with_name("original.safetensors")
-        original = given_original(original_path, trust=self.trust)
+        original = adapt.given_original(original_path, trust=self.trust)
         seed = seed_of(program_path.with_name("card.json")) if self.split_seed is None else self.split_seed
-        classes = Program.load(program_path).provenance.classes
-        described = fitting(load_original(original), self.data.images(seed), classes, file=original_path)
+        classes = deploy.Program.load(program_path).provenance.classes
+        described = fitting(adapt.load_original(original), self.data.images(seed), classes, file=original_path)
         settings: dict[str, Any] = {"target_class": self.target_class, "candidates": self.candidates}
         settings |= {"flips": self.flips, "images": self.images, "trials": self.trials, "seed": self.seed}
-        return FlipsRecipe(
+        return flipping.FlipsRecipe(
             program=program,
             original=original,
             images=described,
             runtime=build.runtime,
-            settings=FlipSettings.model_validate(settings),
+            settings=flipping.FlipSettings.model_validate(settings),
             count=self.count,
         )
 
 
-def _text(report: FlipsReport) -> Group:
+def _text(report: flipping.FlipsReport) -> Group:
     goal = "chance" if report.target_class is None else f"class {report.classes[report.target_class]}"
     title = (
         f"bit flips on {report.runtime}, {report.images} images, {report.weight_bits:,} weight bits; "
@@ -114,12 +114,12 @@ def _text(report: FlipsReport) -> Group:
     return Group(table, Text(_control(report)), layers, Text(_bits(report)))
 
 
-def _control(report: FlipsReport) -> str:
+def _control(report: flipping.FlipsReport) -> str:
     told = [f"{part.flips:,} flips {_percent(part.accuracy.value)}" for part in report.random]
     return f"Random flips instead, mean accuracy over the trials: {', '.join(told)}."
 
 
-def _bits(report: FlipsReport) -> str:
+def _bits(report: flipping.FlipsReport) -> str:
     used = [f"bit {bit}: {count}" for bit, count in enumerate(report.bits) if count]
     original = ""
     if report.original_accuracy is not None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
-import torch
 from pydantic import Field, PositiveFloat
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from edgerift import zoo
+from edgerift import deploy, measure, zoo
+from edgerift import train as training
+from edgerift._lazy import later
 from edgerift.adapt._compression import Compression, compression, teacher_classes
-from edgerift.deploy import folded
 from edgerift.errors import RecipeError
-from edgerift.images import ImageSet
-from edgerift.measure import LogitsModule
 from edgerift.settings import is_none
-from edgerift.steps import Progress
-from edgerift.train import Loss, Trained, TrainSettings, run
+from edgerift.train import TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+
+    from edgerift.images import ImageSet
+    from edgerift.steps import Progress
+    from edgerift.train import Loss, Trained
+else:
+    torch, F = later("torch", "torch.nn.functional")
 
 
 @final
@@ -71,12 +77,12 @@ class Distillation(Compression):
         student = self._student(original, train)
         loss = None if self.hard == 1 else self._batch_loss(original, student)
         settings = self.train
-        return run(
+        return training.run(
             student, train, validation, settings, loss=loss, checkpoint=checkpoint, progress=progress, task=self.type
         )
 
     def _batch_loss(self, original: nn.Module, student: zoo.Classifier) -> Loss:
-        teacher = LogitsModule(folded(zoo.frozen_copy(original)), "the original")
+        teacher = measure.LogitsModule(deploy.folded(zoo.frozen_copy(original)), "the original")
 
         def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
             teacher.to(images.device)

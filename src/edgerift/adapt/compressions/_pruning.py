@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self, final
+from typing import TYPE_CHECKING, Literal, Self, final
 
-import torch
 from pydantic import Field, PositiveFloat, model_validator
-from torch import Tensor, nn
 
+from edgerift import train as training
+from edgerift._lazy import later
 from edgerift.adapt._compression import Compression, compression, teacher_classes
-from edgerift.adapt._masks import magnitude_mask, prunable
-from edgerift.adapt._methods import trainable_copy
 from edgerift.errors import ModelError, RecipeError, unknown_name
-from edgerift.images import ImageSet
-from edgerift.steps import Progress
-from edgerift.train import Trained, TrainSettings, run
+from edgerift.train import TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from edgerift.adapt import _masks as masks
+    from edgerift.adapt import _methods as methods
+    from edgerift.images import ImageSet
+    from edgerift.steps import Progress
+    from edgerift.train import Trained
+else:
+    torch, masks, methods = later("torch", "edgerift.adapt._masks", "edgerift.adapt._methods")
 
 
 @final
@@ -81,15 +89,15 @@ class Pruning(Compression):
     ) -> Trained:
         """Prune a copy of the original; raises `RecipeError` for a layer in `dense` that it does not have."""
         teacher_classes(original, train)
-        model = trainable_copy(original)
-        masks = _Masks(self, model)
-        return run(
+        model = methods.trainable_copy(original)
+        pruned = _Masks(self, model)
+        return training.run(
             model,
             train,
             validation,
             self.train,
-            on_epoch=masks.begin_epoch,
-            on_step=masks.after_step,
+            on_epoch=pruned.begin_epoch,
+            on_step=pruned.after_step,
             checkpoint=checkpoint,
             progress=progress,
             task=self.type,
@@ -103,7 +111,7 @@ class _Masks:
         self._pruning = pruning
         self._masks: dict[str, Tensor] = {}
         self._is_fixed = False
-        known = dict(prunable(model))
+        known = dict(masks.prunable(model))
         for layer in pruning.dense:
             if layer not in known:
                 raise RecipeError(unknown_name("layer", layer, known))
@@ -111,7 +119,7 @@ class _Masks:
             raise ModelError("the model has no layer whose weights could be pruned; give one with linear layers")
 
     def _pruned(self, model: nn.Module) -> dict[str, nn.Parameter]:
-        found = prunable(model, channels=self._pruning.channels)
+        found = masks.prunable(model, channels=self._pruning.channels)
         return {layer: weight for layer, weight in found if layer not in self._pruning.dense}
 
     def begin_epoch(self, model: nn.Module, epoch: int) -> None:
@@ -126,6 +134,6 @@ class _Masks:
         with torch.no_grad():
             for name, weight in self._pruned(model).items():
                 if not self._is_fixed:
-                    self._masks[name] = magnitude_mask(weight, share, channels=channels)
+                    self._masks[name] = masks.magnitude_mask(weight, share, channels=channels)
                 weight.masked_fill_(~self._masks[name], 0)
         self._is_fixed = done >= self._pruning.end

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from edgerift.adapt._hardened import run_hardened as run_hardened
     from edgerift.adapt._masks import magnitude_mask as magnitude_mask
     from edgerift.adapt._masks import sparsity as sparsity
-    from edgerift.adapt._methods import TARGETS as TARGETS
     from edgerift.adapt._methods import finetune as finetune
     from edgerift.adapt._methods import float_weights as float_weights
     from edgerift.adapt._methods import known_classes as known_classes
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from edgerift.adapt._same import require_repeatable as require_repeatable
     from edgerift.adapt._settings import PtqSettings as PtqSettings
     from edgerift.adapt._settings import QatSettings as QatSettings
+    from edgerift.adapt._targets import TARGETS as TARGETS
     from edgerift.adapt._torchao import torchao_qat as torchao_qat
     from edgerift.adapt._torchao import torchao_qat_model as torchao_qat_model
     from edgerift.adapt._training_defence import TRAINING_DEFENCES as TRAINING_DEFENCES

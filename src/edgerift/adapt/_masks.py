@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+
+from edgerift.train import OnStep
 
 #: What is added before a number of weights is rounded down: 0.29 times 100 is 28.999... in floating point.
 _ROUNDING = 1e-9
@@ -43,6 +45,18 @@ def prunable(model: nn.Module, *, channels: bool = False) -> Iterator[tuple[str,
         layer, _, kind = name.rpartition(".")
         if kind.endswith("weight") and parameter.dim() > 1 and (parameter.dim() == 4 or not channels):
             yield layer, parameter
+
+
+def kept_zeros(weights: Mapping[str, nn.Parameter]) -> OnStep:
+    """Make the hook of a training that sets weights to 0 again which are 0 now, after each step of the optimizer."""
+    zeros = {name: weight.detach() == 0 for name, weight in weights.items()}
+
+    def reset(_model: nn.Module, _done: float) -> None:
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.masked_fill_(zeros[name].to(weight.device), 0)
+
+    return reset
 
 
 def sparsity(model: nn.Module) -> dict[str, float]:

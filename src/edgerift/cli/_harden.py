@@ -50,8 +50,10 @@ class HardenOptions(QuantizeOptions):
     """largest loss of accuracy, as a fraction"""
     highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
     """largest alpha that the search tries"""
-    search_steps: Annotated[TimesOrNone, Shown(advanced=True)] = 6
-    """bisection steps of the search; each trains a model"""
+    search_steps: Annotated[
+        TimesOrNone | None, Shown(advanced=True, default="until the l1 is near its limit or alpha known to 0.01")
+    ] = None
+    """largest number of bisections of the search; each trains a model"""
     alphas: Annotated[Words, tyro.conf.arg(metavar="NUMBER ..."), Shown(advanced=True, metavar="NUMBER ...")] = ()
     """further alphas to train and attack, for the curves over alpha"""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, final
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, final
 
 import tyro
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -52,15 +53,16 @@ class StudyOptions(Command, ABC):
         """Read the results of runs elsewhere."""
         return tuple(_read_result(path) for path in self.known)
 
-    def plan(self, file: study.StudyFile) -> study.Plan:
+    def plan(self, file: study.StudyFile, settings: Mapping[str, Any] = MappingProxyType({})) -> study.Plan:
         """Look at what is there and what is missing."""
         known = study.known_cells(self.known_results())
-        return study.make_plan(file.study.study, file.profile, file.cells(self.data_root), self.open_store(), known)
+        cells = file.cells(self.data_root)
+        return study.make_plan(file.study.study, file.profile, cells, self.open_store(), known, settings)
 
 
 @final
 class PlanStudy(StudyOptions):
-    """Show which cells are finished or missing, and a time estimate."""
+    """Show which cells are finished or missing, a time estimate, and the settings of extractions."""
 
     example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 
@@ -72,7 +74,7 @@ class PlanStudy(StudyOptions):
         """Look, and show the plan."""
         file = self.read()
         file.require_networks()
-        plan = self.plan(file)
+        plan = self.plan(file, study.setting_values(file.study))
         show(plan, report.plan_text(plan, details=self.details), self.as_json)
         return 0
 

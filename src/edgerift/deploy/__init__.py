@@ -56,12 +56,17 @@ if TYPE_CHECKING:
     from edgerift.deploy.program._program import from_graph as from_graph
     from edgerift.deploy.program._quiet import quiet as quiet
     from edgerift.deploy.program._regions import reads_integers as reads_integers
+    from edgerift.deploy.program._target import WHOLE_WEIGHTS as WHOLE_WEIGHTS
     from edgerift.deploy.program._target import Target as Target
     from edgerift.deploy.twins._arithmetics import ARITHMETICS as ARITHMETICS
     from edgerift.deploy.twins._coded import CodedTwin as CodedTwin
     from edgerift.deploy.twins._coded import coded_twin as coded_twin
     from edgerift.deploy.twins._features import feature_module as feature_module
     from edgerift.deploy.twins._folding import folded as folded
+    from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
+    from edgerift.deploy.twins._reduced import Reduced as Reduced
+    from edgerift.deploy.twins._reduced import bfloat16_is_fast as bfloat16_is_fast
+    from edgerift.deploy.twins._reduced import reduced as reduced
     from edgerift.deploy.twins._restored import layers as layers
     from edgerift.deploy.twins._restored import restored_twin as restored_twin
     from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from edgerift.evade._recipe import PairSettings as PairSettings
     from edgerift.evade._recipe import SelectRecipe as SelectRecipe
     from edgerift.evade._recipe import drawn as drawn
-    from edgerift.evade._search import Selection as Selection
-    from edgerift.evade._search import eligible as eligible
     from edgerift.evade._search import search as search
     from edgerift.evade._search import search_selected as search_selected
     from edgerift.evade._search import select as select
+    from edgerift.evade._selection import Selection as Selection
+    from edgerift.evade._selection import eligible as eligible
     from edgerift.evade.objectives._build_alone import CrossEntropy as CrossEntropy
     from edgerift.evade.objectives._build_alone import Margin as Margin
     from edgerift.evade.objectives._diva import Diva as Diva

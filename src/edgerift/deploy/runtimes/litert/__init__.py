@@ -24,7 +24,7 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             extra="litert",
             suffix=".tflite",
             arithmetic=arithmetic,
-            targets=("mobile",),
+            targets=("mobile", "qnnpack"),
             compile=lambda program, path: _build.compile_program(program, path),
             open=lambda path: _build.open_artefact(path, kernels=kernels),
             open_read=lambda path, read: _build.open_read(path, read, kernels=kernels),

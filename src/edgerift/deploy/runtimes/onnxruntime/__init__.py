@@ -20,7 +20,7 @@ RUNTIMES.register(
         extra="onnxruntime",
         suffix=".onnx",
         arithmetic="onnxruntime",
-        targets=("mobile", "server"),
+        targets=("mobile", "server", "qnnpack"),
         default_for=("server",),
         compile=lambda program, path: _build.compile_program(program, path),
         open=lambda path: _build.open_artefact(path),

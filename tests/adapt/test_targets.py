@@ -5,7 +5,7 @@ import torch
 
 from edgerift import errors
 from edgerift.adapt import QatSettings, ptq, qat, torchao_qat
-from edgerift.deploy import default_runtime, runtimes_for, trainable_twin, twin, twin_scores
+from edgerift.deploy import RUNTIMES, build, default_runtime, fidelity, runtimes_for, trainable_twin, twin, twin_scores
 from edgerift.deploy.program._grid import grid_of, is_quantize
 from edgerift.deploy.twins._rounded_weights import RoundedWeight
 from edgerift.train import TrainSettings
@@ -73,6 +73,27 @@ def test_the_runtimes_that_take_them():
     assert (default_runtime("fbgemm"), default_runtime("qnnpack")) == ("inductor", "executorch")
     assert runtimes_for("fbgemm") == ("inductor",)
     assert {"executorch", "onnxruntime", "litert"} <= set(runtimes_for("qnnpack"))
+
+
+@pytest.mark.parametrize(("runtime", "arithmetic"), [("executorch", "xnnpack"), ("onnxruntime", "onnxruntime")])
+def test_builds_of_whole_weights_compute_what_their_twins_do(programs, digits, tmp_path, runtime, arithmetic):
+    target, _, trained = programs
+    if target != "qnnpack":
+        pytest.skip("these runtimes have no grid of 7 bits")
+    made = build(trained, runtime, tmp_path / f"model{RUNTIMES[runtime].suffix}")
+    images = digits.test.images[:64]
+    assert torch.equal(made.predict(images), twin_scores(twin(trained, arithmetic), images))
+
+
+@pytest.mark.slow  # The package is compiled.
+@pytest.mark.skipif(RUNTIMES["inductor"].missing() is not None, reason="there is no C++ compiler")
+def test_a_build_of_seven_bits_computes_what_its_twin_does(programs, digits, tmp_path):
+    target, _, trained = programs
+    if target != "fbgemm":
+        pytest.skip("its runtimes are tried above")
+    compared = fidelity(trained, build(trained, "inductor", tmp_path / "model.pt2"), digits.test.images)
+    assert compared.label_disagreement == 0.0
+    assert compared.max_lsb < 0.02 * float(twin_scores(twin(trained), digits.test.images).std())
 
 
 def test_torchao_trains_for_them_too(lenet, digits):

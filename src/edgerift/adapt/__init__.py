@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from edgerift.adapt._float_graphs import FloatGraphs as FloatGraphs
     from edgerift.adapt._float_graphs import float_graphs as float_graphs
     from edgerift.adapt._float_graphs import written_graph as written_graph
+    from edgerift.adapt._folded_layers import FoldedLayer as FoldedLayer
+    from edgerift.adapt._folded_layers import folded_layers as folded_layers
     from edgerift.adapt._hardened import DefendedTraining as DefendedTraining
     from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
     from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from edgerift.adapt._originals import given_original as given_original
     from edgerift.adapt._originals import load_original as load_original
     from edgerift.adapt._originals import open_original as open_original
+    from edgerift.adapt._originals import read_original as read_original
     from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
     from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
     from edgerift.adapt._same import require_repeatable as require_repeatable

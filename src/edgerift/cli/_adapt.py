@@ -38,7 +38,7 @@ class Adapt(Command):
     """Quantize a model to int8 and build it for edge runtimes.
 
     Trains the original first unless --original names one, and measures what quantization changed. Writes
-    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime and DIR/card.json, and
+    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json and DIR/recipe.json, and
     DIR/compressed.safetensors where the original is pruned or distilled first.
     """
 
@@ -107,6 +107,7 @@ class Adapt(Command):
                 progress=progress,
             )
             write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+            write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 import tyro
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from edgerift import adapt, audit, deploy, evade, images, report, train
 from edgerift.cli._attack_options import AttackOptions, named_attack
@@ -42,7 +42,7 @@ class _Examined(NamedTuple):
 
     pair: evade.PairSettings
     images: images.ImagesSettings
-    control: adapt.FinetuneRecipe | None
+    control: adapt.FinetuneRecipe | adapt.CompressRecipe | None
 
 
 #: What may be examined, in the order of the report.
@@ -88,16 +88,21 @@ class AuditCommand(Command):
     kernels: SeveralKernels = ()
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow what runs code when it is opened: Inductor packages, architectures and attacks of your own, module:name"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     threats: Annotated[
         tuple[str, ...],
         Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
     ] = ()
     """what to examine: evasion, theft"""
-    attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = AttackOptions()
+    attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
+        default_factory=AttackOptions
+    )
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
-    """attack the original fine-tuned in float too, as a control; auto does so when this run quantizes with qat"""
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = TheftOptions()
+    """attack the original fine-tuned in float too, as a control; auto does so when this run
+    trains what it quantizes"""
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = Field(
+        default_factory=TheftOptions
+    )
     policy: Annotated[Path | None, Shown(group="gate", metavar="FILE", default=_LIMITS)] = None
     """YAML file with the limits of the release gate"""
     baseline: Annotated[Path | None, Shown(group="gate", metavar="DIR")] = None
@@ -106,10 +111,12 @@ class AuditCommand(Command):
     """audit although the program was not made from this original, or the build not from this program"""
     allow_inaccurate: Annotated[bool, Shown(group="gate", advanced=True)] = False
     """audit although the original is hardly better than chance, or far worse than when it was trained"""
-    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_TRAINING)] = (
-        OriginalOptions()
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_TRAINING)] = Field(
+        default_factory=OriginalOptions
     )
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_ADAPTING)] = AdaptOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_ADAPTING)] = Field(
+        default_factory=AdaptOptions
+    )
     as_json: Json = False
     called: Annotated[str, tyro.conf.Suppress] = "edgerift audit"
     """the whole command as a shell takes it, kept in the audit"""
@@ -237,7 +244,7 @@ class AuditCommand(Command):
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
         building = deploy.BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
-        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
+        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method != "ptq")
         pair = evade.PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 

@@ -93,7 +93,7 @@ def _study(result: StudyResult, folder: str) -> list[str]:
 def _summaries(result: StudyResult, judged: Sequence[Claim]) -> list[str]:
     """Make the tables of the claims: of the second paper, those that are resolved apart from the others.
 
-    What decides there is where it was measured, for its loss does other things at other settings.
+    What decides there is the place of the measurement, for its loss does other things at other settings.
     """
     if result.study.paper != "divqat":
         return [_table(HEADINGS, [_summary(claim) for claim in judged])]
@@ -147,7 +147,7 @@ def _finding(found: Finding, claim: Claim) -> list[str]:
     if found is claim.together:
         return [found.where, told, f"the {len(values)} means below", found.verdict]
     shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
-    alone = "" if whole.low is not None else " (one seed)" if whole.count == 1 else " (the seeds agree exactly)"
+    alone = " (one seed)" if whole.low is None else ""
     return [found.where, f"{told}{alone}", shown, found.verdict]
 
 

@@ -61,7 +61,7 @@ class StudyOptions(Command, ABC):
 
 @final
 class PlanStudy(StudyOptions):
-    """Show what is finished or missing, how long it takes, its settings."""
+    """Show which cells are finished, a time estimate, and the settings."""
 
     example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 

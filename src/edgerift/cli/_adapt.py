@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
+from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
-from edgerift import adapt, defend, deploy, images, report, zoo
+from edgerift import adapt, defend, deploy, images, report, steps, zoo
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
@@ -28,7 +29,6 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
 from edgerift.settings import is_file
-from edgerift.steps import Progress, Store, write_whole
 
 
 class Adapt(Command):
@@ -46,8 +46,10 @@ class Adapt(Command):
     """float model, or weights of --model"""
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = Field(
+        default_factory=OriginalOptions
+    )
     runtime: Annotated[
         tuple[RuntimeName, ...],
         Shown(
@@ -57,7 +59,9 @@ class Adapt(Command):
             text=f"runtime to build for: {RUNTIME_NAMES}; repeatable",
         ),
     ] = ()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = Field(
+        default_factory=AdaptOptions
+    )
     guard: Annotated[str | None, Shown(group="quantization", advanced=True, metavar="SHARE", default="no guard")] = None
     """calibrate each build to answer this share of the validation images and abstain from the rest:
     DIR/model.*.guard.json"""
@@ -96,19 +100,21 @@ class Adapt(Command):
                 seed=self.training.seed,
                 progress=progress,
             )
-            write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-            write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
+            steps.write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+            steps.write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0
 
-    def _guard(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> defend.Guard | None:
+    def _guard(
+        self, name: str, recipe: adapt.AdaptRecipe, store: steps.Store, progress: steps.Progress
+    ) -> defend.Guard | None:
         if self.guard is None:
             return None
         made = chosen_guard(self.guard, deploy.BuildRecipe(program=recipe, runtime=name), recipe.images)
         return made.open(store, progress) if isinstance(made, defend.GuardRecipe) else made
 
-    def _artefact(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> Path:
+    def _artefact(self, name: str, recipe: adapt.AdaptRecipe, store: steps.Store, progress: steps.Progress) -> Path:
         building = deploy.BuildRecipe(program=recipe, runtime=name)
         return store.get(building, progress) / building.artefact
 
@@ -122,7 +128,7 @@ def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
-def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> report.Card:
+def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: steps.Progress) -> report.Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
     found = {name: folder / f"model{suffix}" for name, suffix in deploy.suffixes().items()}

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
+from pydantic import Field
 
-from edgerift import adapt, deploy, images, report
+from edgerift import adapt, deploy, images, report, steps
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
@@ -24,7 +25,6 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
 from edgerift.errors import InputError
 from edgerift.settings import Document, Seed, is_file, is_folder
-from edgerift.steps import Progress, write_whole
 
 
 class CardCommand(Command):
@@ -50,7 +50,7 @@ class CardCommand(Command):
     """architecture of the weights in --original"""
     input: Annotated[str | None, INPUT] = None
     """what --original takes and answers"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
     trust: Annotated[bool, Shown(group="model")] = False
@@ -64,7 +64,7 @@ class CardCommand(Command):
         show(card, report.card_text(card), self.as_json)
         return 0
 
-    def _of_folder(self, folder: Path, progress: Progress) -> report.Card:
+    def _of_folder(self, folder: Path, progress: steps.Progress) -> report.Card:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -73,10 +73,10 @@ class CardCommand(Command):
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
         card = measured_card(folder, self.data, seed, self.trust, progress)
-        write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+        steps.write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
         return card
 
-    def _of_files(self, progress: Progress) -> report.Card:
+    def _of_files(self, progress: steps.Progress) -> report.Card:
         if self.original is None or self.build is None:
             raise InputError("give a folder that `edgerift adapt --out` wrote, or both --original and --build")
         seed = 0 if self.seed is None else self.seed

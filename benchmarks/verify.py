@@ -306,8 +306,10 @@ def main() -> None:
     for entry in written:
         for check in entry["checks"]:
             del check["layers"], check["places"]
-    RESULT.write_text(json.dumps(written, indent=1) + "\n")
-    tables.insert(PAGE, ("<!-- benchmarks/verify.py -->", "<!-- end of verify -->"), cases_table(written))
+    beside = "" if given.data == "digits" else f"-{given.data}"
+    RESULT.with_stem(f"{RESULT.stem}{beside}").write_text(json.dumps(written, indent=1) + "\n")
+    marks = f"<!-- benchmarks/verify.py{beside and f' --data {given.data}'} -->", f"<!-- end of verify{beside} -->"
+    tables.insert(PAGE, marks, cases_table(written))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A known answer: what post-training quantization makes of any network of the zoo has no code that is not the nearest."""
+"""A known answer: post-training quantization of any network of the zoo has no code that is not the nearest."""
 
 import pytest
 import torch
@@ -41,9 +41,10 @@ def require_conforming(found: Verification) -> None:
     assert rounding.figures["codes"] == 0
 
 
+@pytest.mark.parametrize("target", ["mobile", "qnnpack"])
 @pytest.mark.parametrize("name", FAST)
-def test_a_small_network_has_the_nearest_codes_alone(name):
-    require_conforming(verified(name, "mobile"))
+def test_a_small_network_has_the_nearest_codes_alone(name, target):
+    require_conforming(verified(name, target))
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """What the checks of `edgerift verify` say of honest and of tampered builds: `python benchmarks/verify.py`.
 
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
-edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` made. The cases use other
-seeds than the rates.
+edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` and
+`benchmarks/tflite_files.py DIR` made. The cases use other seeds than the rates.
 """
 
 from __future__ import annotations
@@ -34,13 +34,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "verify.md"
 SEEDS: Final = 3
 LEARNING_RATES: Final = (0.0003, 0.001, 0.003, 0.01)
 #: Tools that other files' names begin with, by the quantizer whose rules they follow.
-TOOLS: Final = {
-    "onnxruntime": "onnxruntime",
-    "nncf": "nncf",
-    "aimet": "aimet",
-    "brevitas": "brevitas",
-    "adaround": "adaround",
-}
+TOOLS: Final = {name: name for name in ("onnxruntime", "nncf", "aimet", "brevitas", "adaround", "litert")}
 
 
 class Case(NamedTuple):
@@ -142,13 +136,17 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case
 
 def foreign(folder: Path, *, tampered: bool) -> Iterator[Case]:
     """Read the files that other tools made, and turn one code of one of them."""
-    original = zoo.load_file(folder / "float.onnx", size=zoo.file_size(folder / "float.onnx"))
-    for path in sorted(folder.glob("*.onnx")):
-        quantizer = next((name for tool, name in TOOLS.items() if path.stem.startswith(tool)), None)
-        if quantizer is not None:
-            yield Case(path.stem, True, original, build=path, quantizer=quantizer)
+    for source in sorted(folder.glob("float.*")):
+        if source.suffix not in (".onnx", ".tflite"):
+            continue
+        original = zoo.load_file(source, size=zoo.file_size(source))
+        for path in sorted(folder.glob(f"*{source.suffix}")):
+            quantizer = next((name for tool, name in TOOLS.items() if path.stem.startswith(tool)), None)
+            if quantizer is not None:
+                yield Case(path.stem, True, original, build=path, quantizer=quantizer)
     if tampered:
         path = folder / "onnxruntime-default.onnx"
+        original = zoo.load_file(folder / "float.onnx", size=zoo.file_size(folder / "float.onnx"))
         yield Case("onnxruntime-default, one code changed", False, original, build=changed_code(path))
 
 
@@ -199,6 +197,12 @@ def rate_of(found: Verification, quantizer: str, settings: str, data: str, netwo
     )
 
 
+def network_of(case: Case) -> str:
+    """Name the network of a file of another tool."""
+    assert case.build is not None
+    return {".onnx": "two blocks", ".tflite": "depthwise"}[case.build.suffix]
+
+
 def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: str) -> Iterator[BaseRate]:
     """Measure honest builds."""
     for network, seed in itertools.product(networks, range(SEEDS)):
@@ -214,7 +218,7 @@ def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: s
         assert case.quantizer is not None
         one = verified(case)
         if one.check("rounding") is not None:  # What cannot be read back has no rates.
-            yield rate_of(one, case.quantizer, case.name, "digits", "two blocks")
+            yield rate_of(one, case.quantizer, case.name, "digits", network_of(case))
 
 
 def rates_table() -> str:

@@ -72,17 +72,23 @@ class ComparisonPart(Settings):
     p: float
 
 
-class ControlPart(Settings):
-    """The default attack against the original and its float-fine-tuned control, in place of the build.
+def _is_fine_tuning(change: object) -> bool:
+    return change == "fine-tuning"
 
-    What it reaches comes from further training alone. `p` is that of Fisher's exact two-sided test of whether the rates
-    on the build and on the control differ at all.
+
+class ControlPart(Settings):
+    """The default attack against the original and a float control, in place of the build.
+
+    What it reaches comes from the `change` of the float model alone: further training (`fine-tuning`), or the pruning
+    or distillation before quantization (`compression`). `p` is that of Fisher's exact two-sided test of whether the
+    rates on the build and on the control differ at all.
     """
 
     evasive: Interval
     attacked: int
     clean_disagreement: Interval
     p: float
+    change: Literal["fine-tuning", "compression"] = Field(default="fine-tuning", exclude_if=_is_fine_tuning)
 
 
 class FidelityPart(Settings):

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple, final
 
+from edgerift.adapt import CompressRecipe
 from edgerift.audit._checks import check_all
 from edgerift.audit._document_evasion import ControlPart, EmbeddingPart, EvasionPart, FidelityPart, LayerPart
 from edgerift.audit._document_pair import FlagPart
@@ -142,5 +143,6 @@ class _Run:
                 attacked=len(result),
                 clean_disagreement=interval(quadrants(*answers, opened.test.labels).instability),
                 p=fisher(first.rate, result.rate),
+                change="compression" if isinstance(search.pair.control, CompressRecipe) else "fine-tuning",
             )
         )

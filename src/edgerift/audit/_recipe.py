@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edgerift.adapt import FinetuneRecipe
+from edgerift.adapt import CompressRecipe, FinetuneRecipe
 from edgerift.audit._document import Measured
 from edgerift.audit._evasion import Searches, evasion_part
 from edgerift.audit._fleet import FleetSearches, fleet_searches
@@ -55,7 +55,7 @@ class AuditRecipe(Recipe):
     thefts: dict[Name, TheftSettings] = Field(default_factory=dict)
     count: Count | None = None
     draw: Seed = 0
-    control: FinetuneRecipe | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
     classes: tuple[ClassNumber, ...] = ()
     others: tuple[Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")], ...] = Field(
         default=(), exclude_if=operator.not_

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import tyro
 from pydantic import Field
@@ -30,12 +30,16 @@ from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
 from edgerift.settings import is_file
 
+#: The float model that was quantized, where that is not the original.
+COMPRESSED: Final = "compressed.safetensors"
+
 
 class Adapt(Command):
     """Quantize a model to int8 and build it for edge runtimes.
 
     Trains the original first unless --original names one, and measures what quantization changed. Writes
-    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json and DIR/recipe.json.
+    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json, DIR/recipe.json,
+    and DIR/compressed.safetensors where the original is pruned or distilled first.
     """
 
     example: ClassVar[str] = "edgerift adapt --data cifar10 --model resnet18 --runtime executorch --out adapted"
@@ -79,12 +83,17 @@ class Adapt(Command):
             # Everything is made before the first file is written, so that what fails leaves the folder as it was.
             artefacts = {name: self._artefact(name, recipe, store, progress) for name in runtimes}
             guards = {name: self._guard(name, recipe, store, progress) for name in runtimes}
+            compressed = None if recipe.compressing is None else store.get(recipe.compressing, progress)
             control = store.get(control_recipe(recipe), progress) if self.control else None
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
             for name, path in artefacts.items():
                 deploy.write_guard(guards[name], name, copy_file(path, folder / path.name))
             builds = {name: deploy.open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
+            if compressed is None:
+                (folder / COMPRESSED).unlink(missing_ok=True)
+            else:
+                copy_file(compressed / "original.safetensors", folder / COMPRESSED)
             if control is not None:
                 copy_file(control / "original.safetensors", folder / "control.safetensors")
             card = report.make_card(
@@ -97,6 +106,7 @@ class Adapt(Command):
                     "program": program,
                     **{name: build.path for name, build in builds.items()},
                 },
+                compressed=compressed_model(folder, trust=self.trust or self.original is None),
                 seed=self.training.seed,
                 progress=progress,
             )
@@ -128,6 +138,12 @@ def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
+def compressed_model(folder: Path, *, trust: bool) -> zoo.Classifier | None:
+    """Open the pruned or distilled model of a folder that `edgerift adapt` wrote, where there is one."""
+    path = folder / COMPRESSED
+    return zoo.load(path, trust=trust) if is_file(path) else None
+
+
 def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: steps.Progress) -> report.Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
@@ -144,6 +160,7 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
         builds,
         images.open_splits(described).test,
         files={"original": original, "program": program, **{name: found[name] for name in builds}},
+        compressed=compressed_model(folder, trust=trust),
         seed=seed,
         progress=progress,
     )

@@ -42,7 +42,7 @@ class _Examined(NamedTuple):
 
     pair: evade.PairSettings
     images: images.ImagesSettings
-    control: adapt.FinetuneRecipe | None
+    control: adapt.FinetuneRecipe | adapt.CompressRecipe | None
 
 
 #: What may be examined, in the order of the report.
@@ -98,7 +98,8 @@ class AuditCommand(Command):
         default_factory=AttackOptions
     )
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
-    """attack the original fine-tuned in float too, as a control; auto does so when this run quantizes with qat"""
+    """attack the original fine-tuned in float too, as a control; auto does so when this run
+    trains what it quantizes"""
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = Field(
         default_factory=TheftOptions
     )
@@ -243,7 +244,7 @@ class AuditCommand(Command):
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
         building = deploy.BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
-        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
+        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method != "ptq")
         pair = evade.PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 

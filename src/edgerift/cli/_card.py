@@ -31,7 +31,8 @@ class CardCommand(Command):
     """Measure original and builds again, or a given pair.
 
     Tests the original, the program and every build of a folder of `edgerift adapt` on the test images of --data and
-    writes FOLDER/card.json. With --original and --build these two are compared and no file is written.
+    writes FOLDER/card.json. It fails, and leaves that file, if a build or a stored weight is not the one that the card
+    there was made of. With --original and --build these two are compared and no file is written.
     """
 
     example: ClassVar[str] = "edgerift card adapted --data cifar10"
@@ -58,13 +59,17 @@ class CardCommand(Command):
     as_json: Json = False
 
     def run(self) -> int:
-        """Measure, write the card and show it."""
+        """Measure, write the card and show it; returns 1 when the folder's files have changed since its card."""
+        changed: tuple[str, ...] = ()
         with progress_bars() as progress:
-            card = self._of_files(progress) if self.folder is None else self._of_folder(self.folder, progress)
+            if self.folder is None:
+                card = self._of_files(progress)
+            else:
+                card, changed = self._of_folder(self.folder, progress)
         show(card, report.card_text(card), self.as_json)
-        return 0
+        return 1 if changed else 0
 
-    def _of_folder(self, folder: Path, progress: steps.Progress) -> report.Card:
+    def _of_folder(self, folder: Path, progress: steps.Progress) -> tuple[report.Card, tuple[str, ...]]:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -72,9 +77,13 @@ class CardCommand(Command):
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
-        card = measured_card(folder, self.data, seed, self.trust, progress)
-        steps.write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-        return card
+        card, path = measured_card(folder, self.data, seed, self.trust, progress), folder / "card.json"
+        before = read_card(path) if is_file(path) else card
+        changed = tuple(report.changed_since(before, card))
+        if changed:
+            return card.replace(mismatches=(*card.mismatches, *changed)), changed
+        steps.write_whole(path, card.model_dump_json(indent=2) + "\n")
+        return card, ()
 
     def _of_files(self, progress: steps.Progress) -> report.Card:
         if self.original is None or self.build is None:
@@ -108,4 +117,9 @@ def seed_of(path: Path) -> int:
         raise InputError(
             f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
         )
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card).seed
+    return read_card(path).seed
+
+
+def read_card(path: Path) -> report.Card:
+    """Read the card that `edgerift adapt` wrote into a folder."""
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)

@@ -141,7 +141,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         pretrained=original.pretrained,
     )
     settings = train.TrainSettings(
-        epochs=_EPOCHS.get(described.source, 20) if original.epochs is None else original.epochs,
+        epochs=training_epochs(original, described.source),
         learning_rate=original.learning_rate,
         batch_size=original.batch_size,
         precision=original.precision,
@@ -153,6 +153,11 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return train.TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
+
+
+def training_epochs(original: OriginalOptions, source: str) -> int:
+    """Choose for how long an original is trained on an image source."""
+    return _EPOCHS.get(source, 20) if original.epochs is None else original.epochs
 
 
 def read_adversary(given: str) -> train.Adversary:

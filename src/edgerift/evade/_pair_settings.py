@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import Field, model_validator
 
 from edgerift import zoo
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, open_original
+from edgerift.adapt import AdaptRecipe, CompressRecipe, FinetuneRecipe, GivenOriginal, open_original
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, opened_build
 from edgerift.errors import InputError
@@ -27,7 +27,9 @@ _Build: TypeAlias = Annotated[BuildRecipe | GivenBuild, Field(discriminator="typ
 
 
 class PairSettings(Settings):
-    """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
+    """Where a pair comes from; `control` puts another float model in the build's place.
+
+    That is the original's fine-tuned copy, or what a compression made of it.
 
     Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
     A `guard` takes the place of the one that ships with the build; the control has it too.
@@ -41,7 +43,7 @@ class PairSettings(Settings):
         default=None, exclude_if=is_none
     )
     build: _Build
-    control: FinetuneRecipe | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
     guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=is_none)
     others: tuple[_Build, ...] = Field(default=(), exclude_if=operator.not_)
     right: _Build | None = Field(default=None, exclude_if=is_none)
@@ -78,7 +80,7 @@ class PairSettings(Settings):
         return chosen if chosen is not None and chosen.threshold > 0 else None
 
     @property
-    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
+    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | CompressRecipe | BuildRecipe | GivenBuild:
         """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
         return self.control or self.program or self.build
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgerift import measure as measure
     from edgerift import report as report
     from edgerift import run as run
+    from edgerift import serve as serve
     from edgerift import settings as settings
     from edgerift import specification as specification
     from edgerift import steps as steps
@@ -48,6 +49,7 @@ _PACKAGES = (
     "measure",
     "report",
     "run",
+    "serve",
     "settings",
     "specification",
     "steps",

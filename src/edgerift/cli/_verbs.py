@@ -17,6 +17,7 @@ from edgerift.cli._fields import Command, Family
 from edgerift.cli._harden import HardenCommand
 from edgerift.cli._inspect import InspectCommand
 from edgerift.cli._replay import ReplayCommand
+from edgerift.cli._serve import ServeCommand
 from edgerift.cli._store import STORE
 from edgerift.cli._study import STUDY
 from edgerift.cli._train import Train
@@ -32,6 +33,7 @@ GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
         "harden": HardenCommand,
         "defend": DefendCommand,
     },
+    "serve it": {"serve": ServeCommand},
     "run studies": {"study": STUDY},
     "maintain": {"store": STORE, "doctor": Doctor},
 }

@@ -378,6 +378,9 @@ PUBLIC = {
         "BestEpochs",
         "ChoicePart",
         "ClosedFormPart",
+        "DEFAULT_COVERAGE",
+        "DEFAULT_MEANS",
+        "DEFAULT_VARIANTS",
         "DataFreeComparison",
         "DataFreeEntry",
         "DataFreeHardenRecipe",
@@ -774,24 +777,6 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.

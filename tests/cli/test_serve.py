@@ -84,9 +84,6 @@ def test_an_address_in_use_is_told(run, small_pair, tmp_path):
 
 
 def test_what_is_not_installed_is_named(run, small_pair, tmp_path, monkeypatch):
-    for module in [name for name in sys.modules if name.startswith("edgerift.serve")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delattr("edgerift.serve", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     told = run("serve", small_pair.folder, "--ledgers", tmp_path).line()
     assert told == "a server needs uvicorn, which is not installed: pip install 'edgerift[serve]'"

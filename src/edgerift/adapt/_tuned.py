@@ -6,15 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
+from edgerift.adapt._allowance import Allowance
 from edgerift.adapt._hardened import HardenedRecipe
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
-from edgerift.settings import Settings, TimesOrNone
+from edgerift.settings import Settings
 from edgerift.steps import Progress, Recipe, read_document, stored_recipes, write_whole
 
 if TYPE_CHECKING:
@@ -24,28 +25,6 @@ SEARCH: Final = "search.json"
 
 #: A distance this many times that between two seeds is clearly larger; below, another seed might reach it.
 _CLEARLY: Final = 1.5
-
-
-class Allowance(Settings):
-    """The budget of a defence, on the validation images.
-
-    `l1` bounds the mean l1 distance, in [0, 2], of its answers to those of the plain quantization-aware model;
-    `accuracy_drop` bounds the loss of top-1 accuracy against it. The strengths tried lie between `low` and `high`:
-    `low`, then `high` if `low` is allowed, then `steps` bisections if `high` is not. Raises
-    :class:`~edgerift.errors.RecipeError` when `low` is not below `high`.
-    """
-
-    l1: float = Field(default=0.6, gt=0, le=2)
-    accuracy_drop: float = Field(default=0.05, ge=0, le=1)
-    low: float = Field(default=0.0, ge=0)
-    high: float = Field(default=2.0, gt=0)
-    steps: TimesOrNone = 6
-
-    @model_validator(mode="after")
-    def _is_a_bracket(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low is {self.low:g} and high {self.high:g}; low must be below high")
-        return self
 
 
 class Trial(Settings):

@@ -10,7 +10,8 @@ from pydantic import Field, PositiveFloat
 from rich.console import Group
 from rich.text import Text
 
-from edgerift.adapt import AdaptRecipe, Allowance
+from edgerift import adapt, deploy, harden, report
+from edgerift.adapt import Allowance
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._harden_evasion import Against, EvasionOptions, Given, hardened
 from edgerift.cli._options import OUT, DataOptions, Json, Words, number, number_list, output_folder, word_list
@@ -25,18 +26,16 @@ from edgerift.cli._pipeline import (
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import BuildRecipe, RuntimeName
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
-from edgerift.report import evasion_hardening_text, hardening_text, write_evasion_hardening, write_hardening
+from edgerift.harden import DEFAULT_VARIANTS, PAPER_VARIANTS, VARIANTS
 from edgerift.settings import TimesOrNone
 from edgerift.steps import Progress, Store
 
-_VARIANTS: Final[tuple[VariantName, ...]] = VARIANTS.names()
-_DEFAULT: Final[tuple[VariantName, ...]] = HardenRecipe.model_fields["rows"].default
+_VARIANTS: Final[tuple[harden.VariantName, ...]] = VARIANTS.names()
 #: The largest loss of accuracy of a defence against theft.
 _DROP: Final[float] = Allowance.model_fields["accuracy_drop"].default
-_GROUPS: Final[dict[str, tuple[VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
+_GROUPS: Final[dict[str, tuple[harden.VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
 
 
 @final
@@ -93,7 +92,7 @@ class HardenCommand(Command):
             metavar="NAME ...",
             text=f"variants to compare with the QAT baseline: {', '.join(_VARIANTS)}; or paper for those of the DivQAT "
             "paper, or all",
-            default=", ".join(_DEFAULT),
+            default=", ".join(DEFAULT_VARIANTS),
         ),
     ] = ()
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
@@ -121,8 +120,8 @@ class HardenCommand(Command):
             store = self.data.open_store()
             hardening = recipe.open(store, progress)
             shipped = _copied(recipe, store, folder, progress)
-            write_hardening(hardening, folder)
-        text = hardening_text(hardening, folder)
+            report.write_hardening(hardening, folder)
+        text = report.hardening_text(hardening, folder)
         shown = text if shipped is None else Group(text, Text(shipped))
         show(hardening, shown, self.as_json)
         return 0
@@ -136,8 +135,8 @@ class HardenCommand(Command):
         )  # fmt: skip
         with output_folder(self.out) as folder, progress_bars() as progress:
             found = hardened(given, folder, self.data.open_store(), progress)
-            write_evasion_hardening(found, folder)
-        show(found, evasion_hardening_text(found, folder), self.as_json)
+            report.write_evasion_hardening(found, folder)
+        show(found, report.evasion_hardening_text(found, folder), self.as_json)
         return 0 if found.chosen is not None else 1
 
     def _unused(self) -> str:
@@ -148,14 +147,14 @@ class HardenCommand(Command):
         )
         return ", ".join(f"--{name.replace('_', '-')}" for name in fields)
 
-    def _recipe(self) -> HardenRecipe:
+    def _recipe(self) -> harden.HardenRecipe:
         options = self.hardening
         (runtime,) = chosen_runtimes(options.target, (self.runtime,) if self.runtime else ())
         seed = self.training.seed
         original, described = find_source(
             self.data.images(seed), self.training, self.original, self.trust, options.target
         )
-        return HardenRecipe.model_validate(
+        return harden.HardenRecipe.model_validate(
             {
                 "original": original,
                 "images": described,
@@ -179,16 +178,16 @@ class HardenCommand(Command):
             }
         )
 
-    def _named(self) -> tuple[VariantName, ...]:
+    def _named(self) -> tuple[harden.VariantName, ...]:
         names = word_list(self.variants)
         for name in names:
             if name not in _VARIANTS and name not in _GROUPS:
                 raise InputError(unknown_name(VARIANTS.kind, name, (*_VARIANTS, *_GROUPS)))
         named = [variant for name in names for variant in _GROUPS.get(name, (name,))]
-        return tuple(variant for variant in _VARIANTS if variant in named) or _DEFAULT
+        return tuple(variant for variant in _VARIANTS if variant in named) or DEFAULT_VARIANTS
 
 
-def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
+def _copied(recipe: harden.HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
     """Copy the hardened models of the last variant that was trained with a defence, and say which; None without one.
 
     A variant whose answers are changed afterwards too comes last of all: its build is only a part of its defence.
@@ -199,7 +198,7 @@ def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress
         return None
     variant = max(reversed(trained), key=lambda variant: not variant.defences)
     building = variant.victim
-    assert isinstance(building, BuildRecipe)
+    assert isinstance(building, deploy.BuildRecipe)
     artefact = store.get(building, progress) / building.artefact
     copy_file(store.get(recipe.original, progress) / "original.safetensors", folder / "original.safetensors")
     copy_file(store.get(building.program, progress) / "program.safetensors", folder / "program.safetensors")
@@ -209,5 +208,5 @@ def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress
     return f"{folder / artefact.name} is the hardened build: {variant.title}, strength {variant.strength:g}."
 
 
-def _is_trained(variant: MadeVariant) -> bool:
-    return isinstance(variant.victim, BuildRecipe) and not isinstance(variant.victim.program, AdaptRecipe)
+def _is_trained(variant: harden.MadeVariant) -> bool:
+    return isinstance(variant.victim, deploy.BuildRecipe) and not isinstance(variant.victim.program, adapt.AdaptRecipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, NamedTuple
 
@@ -9,17 +10,18 @@ import tyro
 from pydantic import Field
 
 import edgerift
+from edgerift import deploy, images, serve
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._defences import read_defence
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._specification import BUILD_INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars
 from edgerift.defend import DEFENCES
-from edgerift.deploy import OpenedBuild, Program, RuntimeName, open_build, suffixes
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, MissingRuntimeError
-from edgerift.images import ImageShape, extent, read_size
 from edgerift.settings import Count, is_file, is_folder
 
+_PACKAGES: Final = ("fastapi", "prometheus_client", "uvicorn")
 _DEFENCES: Final = f"Example: rounding:decimals=1. Names: {', '.join(DEFENCES.names())}"
 
 
@@ -79,14 +81,10 @@ class ServeCommand(Command):
 
     def run(self) -> int:
         """Serve until the process is stopped."""
-        try:
-            from edgerift import serve
-        except ImportError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing == "edgerift":
-                raise
-            told = f"a server needs {missing or 'FastAPI'}, which is not installed: pip install 'edgerift[serve]'"
-            raise MissingRuntimeError(told) from None
+        missing = [package for package in _PACKAGES if find_spec(package) is None]
+        if missing:
+            told = f"a server needs {missing[0]}, which is not installed"
+            raise MissingRuntimeError(f"{told}: pip install 'edgerift[serve]'")
         clients = serve.read_clients(self.clients)
         serve.require_tokens(clients, self.host)
         settings = serve.ServeSettings(
@@ -115,33 +113,33 @@ class ServeCommand(Command):
         path, program = _files(self.build, self.runtime)
         runtime = runtime_of(self.runtime, self.kernels, path)
         told = chosen_specification(self.build_input, path)
-        build = open_build(path, runtime, trust=self.trust, specification=told)
+        build = deploy.open_build(path, runtime, trust=self.trust, specification=told)
         classes = () if program is None else program.provenance.classes
         shape = _shape(build, self.size) if program is None else program.shape
         return _Opened(build, shape, classes)
 
 
 class _Opened(NamedTuple):
-    build: OpenedBuild
-    shape: ImageShape
+    build: deploy.OpenedBuild
+    shape: images.ImageShape
     classes: tuple[str, ...]
 
 
-def _files(given: Path, runtime: str | None) -> tuple[Path, Program | None]:
+def _files(given: Path, runtime: str | None) -> tuple[Path, deploy.Program | None]:
     """Find the artefact, and the program that it was compiled from where that is beside it."""
     if not is_folder(given):
         return given, None
-    known = suffixes()
+    known = deploy.suffixes()
     beside = {name: given / f"model{suffix}" for name, suffix in known.items() if is_file(given / f"model{suffix}")}
     chosen = [beside[runtime]] if runtime in beside else list(beside.values())
     if len(chosen) != 1:
         told = "several builds; give the file to serve" if chosen else "no build; `edgerift adapt --out DIR` writes one"
         raise InputError(f"{given} has {told}")
     program = given / "program.safetensors"
-    return chosen[0], Program.load(program) if is_file(program) else None
+    return chosen[0], deploy.Program.load(program) if is_file(program) else None
 
 
-def _shape(build: OpenedBuild, size: str | None) -> ImageShape:
+def _shape(build: deploy.OpenedBuild, size: str | None) -> images.ImageShape:
     """Read the shape of its images off a build; raises :class:`~edgerift.errors.InputError` where it has none."""
     wanted, extents = build.specification.input, build.extents or (None, None, None)
     channels, height, width = extents if wanted.layout == "nchw" else (extents[2], *extents[:2])
@@ -149,7 +147,7 @@ def _shape(build: OpenedBuild, size: str | None) -> ImageShape:
         if size is None:
             raise InputError(f"{build.path.name} does not say the size of its images; give --size")
         try:
-            height, width = extent(read_size(size))
+            height, width = images.extent(images.read_size(size))
         except ValueError as error:
             raise InputError(f"--size is '{size}'; {error}") from None
-    return ImageShape(1 if channels == 1 or wanted.channels == "grey" else 3, height, width)
+    return images.ImageShape(1 if channels == 1 or wanted.channels == "grey" else 3, height, width)

@@ -14,7 +14,7 @@ from edgerift.deploy import BuildRecipe, RuntimeName, Target
 from edgerift.evade import GreyLevels
 from edgerift.harden._evasion_document import EvasionHardening, MeansPart, TrialPart
 from edgerift.harden._evasion_verdict import Budget, best, chosen_of, evasion_verdict, nearest_of
-from edgerift.harden._means import MEANS, Means, MeansName
+from edgerift.harden._means import DEFAULT_COVERAGE, DEFAULT_MEANS, MEANS, Means, MeansName
 from edgerift.harden._measures import data_part
 from edgerift.harden._trial import TrialRecipe
 from edgerift.images import ImagesSettings, open_splits
@@ -29,7 +29,6 @@ _RESULT: Final = "evasion.json"
 #: The shares of images that guards are calibrated to answer, besides the least that the policy allows.
 _COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
-_DEFAULT: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -62,12 +61,12 @@ class EvasionHardenRecipe(Recipe):
     target: Target = "mobile"
     runtime: RuntimeName = "executorch"
     settings: QatSettings = Field(default_factory=QatSettings)
-    means: tuple[MeansName, ...] = _DEFAULT
+    means: tuple[MeansName, ...] = DEFAULT_MEANS
     undefended: MeansName = "qat"
     until: Literal["first", "last"] = "first"
     epsilon: GreyLevels = 8
     evasive: Share = 0.10
-    coverage: Annotated[float, Field(gt=0, le=1)] = 0.98
+    coverage: Annotated[float, Field(gt=0, le=1)] = DEFAULT_COVERAGE
     accuracy_drop: Share = 0.01
     surely: bool = False
     selecting: str = "default"

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, TrainedDefence
-from edgerift.deploy import Target
-from edgerift.images import ImagesSettings
+from edgerift import adapt, train
 from edgerift.settings import Registry
-from edgerift.train import TrainRecipe, adversary
+
+if TYPE_CHECKING:
+    from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, TrainedDefence
+    from edgerift.deploy import Target
+    from edgerift.images import ImagesSettings
+    from edgerift.train import TrainRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +34,9 @@ class Means:
         """Describe the original; None where it would have to be trained anew and cannot be."""
         if self.adversary is None:
             return given
-        if isinstance(given, GivenOriginal):
+        if isinstance(given, adapt.GivenOriginal):
             return None
-        return given.replace(settings=given.settings.replace(adversary=adversary(self.adversary, epsilon)))
+        return given.replace(settings=given.settings.replace(adversary=train.adversary(self.adversary, epsilon)))
 
     def program(
         self,
@@ -45,8 +48,10 @@ class Means:
     ) -> AdaptRecipe | HardenedRecipe:
         """Describe the program, made of an original for an attacker with this epsilon."""
         if self.training is None:
-            return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
-        return HardenedRecipe(
+            return adapt.AdaptRecipe(
+                original=original, images=images, method=self.base, target=target, settings=settings
+            )
+        return adapt.HardenedRecipe(
             original=original,
             images=images,
             defence=reaching(self.training, epsilon),
@@ -78,3 +83,7 @@ if TYPE_CHECKING:
     MeansName: TypeAlias = str
 else:
     MeansName = Literal[MEANS.names()]
+
+#: What is tried by default, and the least share of images that is answered.
+DEFAULT_MEANS: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
+DEFAULT_COVERAGE: Final = 0.98

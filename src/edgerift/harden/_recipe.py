@@ -16,8 +16,8 @@ from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
-from edgerift.harden._variant import VARIANTS, VariantName
-from edgerift.harden._variants import PAPER_ANSWERS, MadeVariant, VariantMaker
+from edgerift.harden._variant import DEFAULT_VARIANTS, PAPER_ANSWERS, VARIANTS, VariantName
+from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
@@ -54,7 +54,7 @@ class HardenRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
-    rows: tuple[VariantName, ...] = ("ptq", "qat", "divqat", "held")
+    rows: tuple[VariantName, ...] = DEFAULT_VARIANTS
     alphas: tuple[NonNegativeFloat, ...] = ()
     students: tuple[str, ...] = ()
     queries: QuerySettings

@@ -27,14 +27,6 @@ from edgerift.train import TrainRecipe
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-#: The variants that the second paper compares, in its order.
-PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
-
-#: Their output defences, by name.
-PAPER_ANSWERS: Final[tuple[str, ...]] = tuple(
-    dict.fromkeys(one.answers for one in VARIANTS.parts() if one.in_paper and one.answers is not None)
-)
-
 #: The share of the budget that a joint defence gives to the training.
 _JOINT_SHARE: Final = 0.5
 

@@ -1,15 +1,17 @@
 """ONNX Runtime: self-contained QDQ `.onnx` files that run in integer kernels with default session options."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.onnxruntime._build import (
-    OnnxRuntimeEngine,
-    compile_program,
-    open_artefact,
-    read_artefact,
-)
-from edgerift.deploy.runtimes.onnxruntime._optimised import translate
+
+if TYPE_CHECKING:
+    from edgerift.deploy.runtimes.onnxruntime import _build, _optimised
+else:
+    _build, _optimised = later(
+        "edgerift.deploy.runtimes.onnxruntime._build", "edgerift.deploy.runtimes.onnxruntime._optimised"
+    )
 
 RUNTIMES.register(
     "onnxruntime",
@@ -20,12 +22,12 @@ RUNTIMES.register(
         arithmetic="onnxruntime",
         targets=("mobile", "server"),
         default_for=("server",),
-        compile=compile_program,
-        open=open_artefact,
+        compile=lambda program, path: _build.compile_program(program, path),
+        open=lambda path: _build.open_artefact(path),
         opening=Path(__file__).with_name("_opening.py"),
-        translate=translate,
-        read=read_artefact,
-        open_read=OnnxRuntimeEngine,
+        translate=lambda path, output: _optimised.translate(path, output),
+        read=lambda path: _build.read_artefact(path),
+        open_read=lambda path, read: _build.OnnxRuntimeEngine(path, read),
     ),
     rank=2,
 )

@@ -31,5 +31,6 @@ if TYPE_CHECKING:
     from edgerift.evade import Fleet as Fleet
     from edgerift.evade import Pair as Pair
     from edgerift.extract import Oracle as Oracle
+    from edgerift.extract import RemoteVictim as RemoteVictim
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import Field
@@ -12,11 +12,11 @@ from pydantic import Field
 import edgerift
 from edgerift import deploy, images, serve
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
-from edgerift.cli._defences import read_defence
+from edgerift.cli._defences import read_defence, read_monitor
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._specification import BUILD_INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars
-from edgerift.defend import DEFENCES
+from edgerift.defend import DEFENCES, MONITORS
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, MissingRuntimeError
 from edgerift.settings import Count, is_file, is_folder
@@ -57,6 +57,18 @@ class ServeCommand(Command):
             details=_DEFENCES,
         ),
     ] = ()
+    monitor: Annotated[
+        str | None,
+        Shown(
+            group="clients",
+            metavar="NAME:SETTING=VALUE,...",
+            text="monitor of each client's queries",
+            default="none",
+            details=f"Example: prada:threshold=0.9. Names: {', '.join(MONITORS.names())}",
+        ),
+    ] = None
+    reaction: Annotated[Literal["report", "refuse", "coarsen"], Shown(group="clients")] = "report"
+    """what follows an alarm: a log line, also no more answers, or also labels alone"""
     host: Annotated[str, Shown(group="server")] = "127.0.0.1"
     """address to listen at; one that the network reaches needs tokens"""
     port: Annotated[int, Field(ge=0, le=65_535), Shown(group="server")] = 8000
@@ -91,6 +103,8 @@ class ServeCommand(Command):
             name=self.name,
             budget=self.budget,
             defences=tuple(map(read_defence, self.defence)),
+            monitor=None if self.monitor is None else read_monitor(self.monitor),
+            reaction=self.reaction,
             most_images=self.most_images,
             largest_body=self.largest_body * 2**20,
         )

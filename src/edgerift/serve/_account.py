@@ -19,6 +19,7 @@ from edgerift.serve._batches import BatchedBuild
 from edgerift.serve._errors import RefusedError
 from edgerift.serve._protocol import Query
 from edgerift.serve._request_ids import RequestIds
+from edgerift.serve._watching import LabelsAfterAlarm, Watching
 
 #: The most images that are paid for together.
 _TOGETHER: Final = 1024
@@ -53,11 +54,19 @@ class Account:
         budget: int,
         defences: tuple[Defence, ...] = (),
         folder: Path | None = None,
+        watching: Watching | None = None,
         most_waiting: int = 16_384,
         paid: Callable[[int], None] = lambda _: None,
+        alarmed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open the account; its files are in `folder`, else it is kept in memory. `paid` hears of each charge."""
-        self.name, self._paid, self._most_waiting = name, paid, most_waiting
+        """Open the account; its files are in `folder`, else it is kept in memory.
+
+        `paid` hears of each charge, and `alarmed` of the alarm of what is `watching`.
+        """
+        self.name, self._paid, self._alarmed, self._most_waiting = name, paid, alarmed, most_waiting
+        self.watching = watching
+        if watching is not None and watching.reaction == "coarsen":
+            defences = (*defences, LabelsAfterAlarm.of(watching))
         ledger, ids = (None, None) if folder is None else (folder / f"{name}.ledger", folder / f"{name}.ids")
         self._oracle = Oracle(build, budget=budget, defence=defences, ledger=ledger)
         try:
@@ -91,6 +100,8 @@ class Account:
 
     def submit(self, query: Query, workers: Executor) -> Future[Answered]:
         """Queue a query, which one of the workers answers; raises :class:`RefusedError` when too much waits already."""
+        if self.watching is not None:
+            self.watching.require_allowed()
         waiting = _Waiting(query, Future())
         with self._lock:
             if self._queue and self._images_waiting + len(query.images) > self._most_waiting:
@@ -107,6 +118,8 @@ class Account:
         """Let go of the files."""
         self._oracle.close()
         self._ids.close()
+        if self.watching is not None:
+            self.watching.save()
 
     def _work(self) -> None:
         while together := self._taken():
@@ -141,7 +154,7 @@ class Account:
         if not together:
             return
         try:
-            answers = self._oracle.ask(torch.cat([waiting.query.images for waiting in together]))
+            answers = self._asked(torch.cat([waiting.query.images for waiting in together]))
         except Exception as error:
             if len(together) == 1:
                 together[0].answered.set_exception(self._worded(error))
@@ -152,6 +165,16 @@ class Account:
         sizes = [len(waiting.query.images) for waiting in together]
         for waiting, rows in zip(together, answers.split(sizes), strict=True):
             waiting.answered.set_result(Answered(rows, self.remaining))
+
+    def _asked(self, images: Tensor) -> Tensor:
+        if self.watching is None:
+            return self._oracle.ask(images)
+        self.watching.require_allowed()
+        new = self._oracle.unpaid(images)
+        answers = self._oracle.ask(images)
+        if new and self.watching.see(images[new], answers[new]):
+            self._alarmed()
+        return answers
 
     def _worded(self, error: Exception) -> Exception:
         if not isinstance(error, BudgetError):

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, final
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from edgerift.defend import Defence
+from edgerift.defend import AnyMonitor, Defence
 from edgerift.errors import InputError
+from edgerift.serve._watching import Reaction
 from edgerift.settings import Count, Document, Settings, read_yaml, settings_of
 
 #: The client of a token in the environment, and that of a server without tokens.
@@ -35,7 +36,7 @@ Token = Annotated[SecretStr, BeforeValidator(_secret)]
 
 
 class Client(Settings):
-    """One client: its token, the budget of different images, and the defences of its answers, applied in order.
+    """One client: its token, the budget of different images, the defences of its answers in their order, its monitor.
 
     What is None is the server's own.
     """
@@ -43,6 +44,8 @@ class Client(Settings):
     token: Token
     budget: Count | None = None
     defences: tuple[Defence, ...] | None = None
+    monitor: AnyMonitor | None = None
+    reaction: Reaction | None = None
 
 
 class Clients(Settings):

@@ -30,6 +30,8 @@ class Metrics:
         self._seconds = Histogram(f"{_PREFIX}_request_seconds", told, buckets=_SECONDS, registry=known)
         told = "Images left of the budget"
         self._remaining = Gauge(f"{_PREFIX}_budget_remaining_images", told, ["client"], registry=known)
+        told = "Whether the client's monitor has alarmed"
+        self._alarms = Gauge(f"{_PREFIX}_monitor_alarm", told, ["client"], registry=known)
 
     def requested(self, client: str, status: int, images: int, seconds: float) -> None:
         """Count a request and the time that it took."""
@@ -45,6 +47,10 @@ class Metrics:
     def watch_budget(self, client: str, remaining: Callable[[], float]) -> None:
         """Show what is left of a client's budget whenever the metrics are read."""
         self._remaining.labels(client).set_function(remaining)
+
+    def watch_alarm(self, client: str, has_alarmed: Callable[[], float]) -> None:
+        """Show whether a client's monitor has alarmed whenever the metrics are read."""
+        self._alarms.labels(client).set_function(has_alarmed)
 
     def text(self) -> bytes:
         """Write them in the text format of Prometheus."""

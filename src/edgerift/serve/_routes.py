@@ -61,7 +61,7 @@ class Routes:
             post(
                 f"{place}/infer",
                 response_model=InferenceReply,
-                responses=refusals(400, 401, 404, 409, 413, 429),
+                responses=refusals(400, 401, 403, 404, 409, 413, 429),
                 openapi_extra=INFERENCE,
             )(self.infer)
 

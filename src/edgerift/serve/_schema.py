@@ -117,6 +117,7 @@ class Refused(BaseModel):
 _WORDS: Final = {
     400: "The request is wrong",
     401: "No token of this server",
+    403: "The client is blocked, since its monitor has alarmed",
     404: "No such model or address",
     409: "The id came before with other images",
     413: "Too many images or bytes",

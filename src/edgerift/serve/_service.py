@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, final
 
@@ -14,10 +15,11 @@ from edgerift.errors import InputError, first_line
 from edgerift.images import ImageShape
 from edgerift.serve._account import Account
 from edgerift.serve._batches import BatchedBuild
-from edgerift.serve._clients import DEFAULT, Clients, Doorkeeper
+from edgerift.serve._clients import DEFAULT, Client, Clients, Doorkeeper
 from edgerift.serve._metrics import Metrics
 from edgerift.serve._protocol import Signature
 from edgerift.serve._settings import ServeSettings
+from edgerift.serve._watching import Watching
 
 #: Accounts that are answered at the same time; while one writes to the disk the others are computed.
 _WORKERS: Final = 32
@@ -84,15 +86,33 @@ class Service:
             client = self.clients.clients.get(name)
             budget = self.settings.budget if client is None or client.budget is None else client.budget
             own = None if client is None else client.defences
+            watching = self._watching(name, client, folder)
             self.accounts[name] = account = Account(
                 name,
                 self._build,
                 budget=budget,
                 defences=self.settings.defences if own is None else own,
                 folder=folder,
+                watching=watching,
+                alarmed=partial(self._tell_alarm, name, watching),
                 paid=self.metrics.charged(name),
             )
+            if watching is not None:
+                self.metrics.watch_alarm(name, lambda watching=watching: watching.verdict.alarm)  # type: ignore[misc]
             self.metrics.watch_budget(name, lambda account=account: account.remaining)  # type: ignore[misc]
+
+    def _watching(self, name: str, client: Client | None, folder: Path | None) -> Watching | None:
+        monitor = self.settings.monitor if client is None or client.monitor is None else client.monitor
+        if monitor is None:
+            return None
+        reaction = self.settings.reaction if client is None or client.reaction is None else client.reaction
+        return Watching(monitor, reaction, None if folder is None else folder / f"{name}.monitor")
+
+    def _tell_alarm(self, name: str, watching: Watching | None) -> None:
+        if watching is not None:
+            found = watching.verdict
+            fields = {"client": name, "images": found.alarm_at, "reaction": watching.reaction}
+            self.log.warning("alarm", extra={"fields": fields})
 
 
 def _classes(build: Build, shape: ImageShape, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -54,8 +54,11 @@ GROUPS: Final[dict[str, dict[str, Verb | Family]]] = {
     },
     "examine it": {
         "inspect": Verb("_inspect", "InspectCommand"),
+        "verify": Verb("_verify", "VerifyCommand"),
         "audit": Verb("_audit", "AuditCommand"),
         "certify": Verb("_certify", "CertifyCommand"),
+        "differ": Verb("_differ", "DifferCommand"),
+        "flips": Verb("_flips", "FlipsCommand"),
         "replay": Verb("_replay", "ReplayCommand"),
         "extract": Verb("_extract", "ExtractCommand"),
         "harden": Verb("_harden", "HardenCommand"),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._departure import leaves_program as leaves_program
     from edgerift.deploy.builds._described_tflite import DescribedTflite as DescribedTflite
     from edgerift.deploy.builds._described_tflite import describe_tflite as describe_tflite
+    from edgerift.deploy.builds._digest import artefact_digest as artefact_digest
     from edgerift.deploy.builds._fidelity import fidelity as fidelity
     from edgerift.deploy.builds._fidelity import module_logits as module_logits
     from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
     from edgerift.deploy.builds._runtime import suffixes as suffixes
     from edgerift.deploy.builds._runtime import with_kernels as with_kernels
+    from edgerift.deploy.builds._stored import runtime_of_suffix as runtime_of_suffix
+    from edgerift.deploy.builds._stored import stored_layers as stored_layers
+    from edgerift.deploy.builds._stored import written_by as written_by
+    from edgerift.deploy.program._codes import code_checksums as code_checksums
+    from edgerift.deploy.program._codes import weight_codes as weight_codes
     from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
     from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
     from edgerift.deploy.program._operators import is_allowed as is_allowed
@@ -54,10 +60,18 @@ if TYPE_CHECKING:
     from edgerift.deploy.program._program import from_graph as from_graph
     from edgerift.deploy.program._quiet import quiet as quiet
     from edgerift.deploy.program._regions import reads_integers as reads_integers
+    from edgerift.deploy.program._stored_layers import StoredLayer as StoredLayer
+    from edgerift.deploy.program._target import WHOLE_WEIGHTS as WHOLE_WEIGHTS
     from edgerift.deploy.program._target import Target as Target
     from edgerift.deploy.twins._arithmetics import ARITHMETICS as ARITHMETICS
+    from edgerift.deploy.twins._coded import CodedTwin as CodedTwin
+    from edgerift.deploy.twins._coded import coded_twin as coded_twin
     from edgerift.deploy.twins._features import feature_module as feature_module
     from edgerift.deploy.twins._folding import folded as folded
+    from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
+    from edgerift.deploy.twins._reduced import Reduced as Reduced
+    from edgerift.deploy.twins._reduced import bfloat16_is_fast as bfloat16_is_fast
+    from edgerift.deploy.twins._reduced import reduced as reduced
     from edgerift.deploy.twins._restored import layers as layers
     from edgerift.deploy.twins._restored import restored_twin as restored_twin
     from edgerift.deploy.twins._restored import unrounded_twin as unrounded_twin

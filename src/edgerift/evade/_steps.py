@@ -187,18 +187,25 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
     A pixel goes from raising the level most to lowering it most once the multiplier passes gap / level, and the level's
     change falls by |level| (up - down) there: `wanted` is reached at a weighted quantile of these ratios.
     """
-    weight = (up - down).mul_(level.abs()).flatten(1)
-    passing = (gap / level).flatten(1)  # Infinite or NaN only where the weight is 0.
-    most = torch.maximum(level * up, level * down).flatten(1).sum(1)
+    weight = _pixels((up - down).mul_(level.abs()))
+    passing = _pixels(gap / level).nan_to_num_()  # Infinite or NaN only where the weight is 0.
+    most = torch.maximum(level * up, level * down).sum((1, 2, 3))
     drop = (most - wanted).clamp_min(0)
+    # The weight that is not passed less the weight that is: one pass over the pixels less than either alone.
+    left = weight.sum(1) - 2 * drop
     low, high = torch.full_like(drop, -_LARGEST), torch.full_like(drop, _LARGEST)
-    passed = torch.empty_like(passing)
+    side = torch.empty_like(passing)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        torch.le(passing, middle[:, None], out=passed)
-        short = passed.mul_(weight).sum(1) < drop
+        torch.sub(passing, middle[:, None], out=side)
+        short = side.sign_().mul_(weight).sum(1) > left
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return high
+
+
+def _pixels(values: Tensor) -> Tensor:
+    """Lay images `[B,C,H,W]` out as rows `[B,HWC]`, without a copy where they are channels-last."""
+    return values.permute(0, 2, 3, 1).flatten(1)
 
 
 def _checkpoints(steps: int) -> list[int]:

@@ -49,7 +49,7 @@ class TrialRecipe(Recipe):
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     program: SerializeAsAny[Recipe]
     build: BuildRecipe

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgerift.settings._numbers import require_seed as require_seed
     from edgerift.settings._registry import Registry as Registry
     from edgerift.settings._settings import Settings as Settings
+    from edgerift.settings._settings import is_empty as is_empty
     from edgerift.settings._settings import is_none as is_none
     from edgerift.settings._wording import NotAllowedError as NotAllowedError
     from edgerift.settings._wording import Problem as Problem

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgerift.study._settings import NetworkChoice as NetworkChoice
     from edgerift.study._settings import Study as Study
     from edgerift.study._settings import TheftPlan as TheftPlan
+    from edgerift.study._values import setting_values as setting_values
     from edgerift.study._yaml import profile_names as profile_names
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, final
+from typing import Annotated, Any, Final, Literal, Self, final
 
 from pydantic import (
     Field,
@@ -12,13 +13,21 @@ from pydantic import (
     model_validator,
 )
 
-from edgerift.adapt import Allowance, PtqSettings, QatSettings
+from edgerift.adapt import (
+    COMPRESSIONS,
+    AdaptationName,
+    Allowance,
+    Compression,
+    CompressionName,
+    PtqSettings,
+    QatSettings,
+)
 from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
 from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import VariantName
-from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_none
+from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_empty, is_none
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
@@ -34,14 +43,13 @@ from edgerift.study._fields import (
     ThiefChanges,
     TrainingChanges,
     changed,
+    compression_problems,
     require_changes,
 )
 from edgerift.train import TrainSettings
 
-Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
-
 #: Fields of a data set that change extractions alone.
-_OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
+_OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "answers", "thief")
 
 
 @final
@@ -50,7 +58,8 @@ class DataChoice(Settings):
 
     `labels` is that of `images.load`. `queries` is what attackers query, an image source or `collages` of its
     own images, and `budget` how many they ask. `rows`, `students` and `alphas` take the place of the theft's own.
-    `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
+    `answers` gives defences of the answers by name other fields than their own, such as a `gamma`. `train`, `adapt`
+    and `thief` change the training of originals, of adapted models and of clones.
     """
 
     source: Source | None = None
@@ -61,6 +70,7 @@ class DataChoice(Settings):
     rows: Annotated[Once[VariantName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
+    answers: dict[str, Changes] = Field(default_factory=dict, exclude_if=is_empty)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)
@@ -133,22 +143,23 @@ class EvasionPlan(Settings):
 
     `count` images are attacked of those that both models get right; searches of more than `shard` images are cut into
     steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), for the first seed.
+    of the classes `classes` (all where none is named), for the first seed. `compress` changes what prunes and distils.
     """
 
-    adaptations: Once[Adaptation] = Field(("ptq", "qat", "finetune"), min_length=1)
+    adaptations: Once[AdaptationName] = Field(("ptq", "qat", "finetune"), min_length=1)
     target: Target = "mobile"
     runtime: RuntimeName | None = None
     attacks: dict[Name, AttackChoice] = Field(min_length=1)
     count: Count | None = None
     shard: Count | None = None
     shown: str
-    pictured: Once[Adaptation] = ("qat",)
+    pictured: Once[AdaptationName] = ("qat",)
     classes: Once[ClassNumber] = ()
+    compress: dict[CompressionName, Changes] = Field(default_factory=dict, exclude_if=operator.not_)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        found = []
+        found = [problem for name, given in self.compress.items() for problem in compression_problems(name, given)]
         if self.shown not in self.attacks:
             found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
         if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
@@ -196,7 +207,7 @@ class Study(Settings):
 
     `paper` says whose figures stand beside ours and whose claims are judged. A seed draws everything of its cells:
     weights, order, splits, calibration, and with the next seed the attacker. `train` trains originals, `adapt` the
-    adapted models, with `calibration_images` and `observe_epochs`.
+    adapted models, with `calibration_images`, `observe_epochs` and `batch_norm`.
     """
 
     study: StudyName
@@ -210,6 +221,7 @@ class Study(Settings):
     adapt: TrainingChanges = Field(default_factory=dict)
     calibration_images: Count = 1024
     observe_epochs: TimesOrNone = 2
+    batch_norm: Literal["frozen", "alive"] | None = Field(default=None, exclude_if=is_none)
     evasion: EvasionPlan | None = None
     theft: TheftPlan | None = None
 
@@ -261,7 +273,18 @@ class Study(Settings):
             calibration=PtqSettings(calibration_images=self.calibration_images, seed=seed),
             train=changed(QatSettings().train, self.adapt, data.adapt, network.adapt, {"seed": seed}),
             observe_epochs=self.observe_epochs,
+            batch_norm=self.batch_norm or "frozen",
         )
+
+    def compressing(self, name: str, data: DataChoice, network: NetworkChoice, seed: int) -> Compression:
+        """How an original is pruned or distilled."""
+        assert self.evasion is not None
+        changes = dict(self.evasion.compress.get(name, {}))
+        given: Any = changes.pop("train", {})
+        kind = COMPRESSIONS[name]
+        plain = kind.model_validate({"type": name, **changes})
+        own = (self.train, data.train, network.train) if kind.starts_anew else (self.adapt, data.adapt, network.adapt)
+        return plain.replace(train=changed(plain.train, *own, given, {"seed": seed}))
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:
         """How a victim is stolen; the attacker has the next seed, so that the clone starts from weights of its own."""

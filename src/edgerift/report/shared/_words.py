@@ -14,6 +14,7 @@ from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
+from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
 
@@ -161,16 +162,16 @@ def spoken(flag: FlagPart) -> str:
 
 
 def control_words(evasion: EvasionPart, control: ControlPart) -> str:
-    """Say whether the main attack's success is due to quantization or to fine-tuning alone."""
+    """Say whether the main attack's success is due to quantization or to what was done in float alone."""
     found = evasion.main.evasive
     apart = (
         f"{percent(found.value)} on the build, {percent(control.evasive.value)} on the control, {p_value(control.p)}"
     )
     if control.p >= _SIGNIFICANT:
-        return f"Not significant: fine-tuning alone can explain the gap: {apart}."
+        return f"Not significant: {control.change} alone can explain the gap: {apart}."
     if found.value > control.evasive.value:
-        return f"Quantization opens a larger gap than fine-tuning alone: {apart}."
-    return f"Fine-tuning alone opens a larger gap than the build has: {apart}."
+        return f"Quantization opens a larger gap than {control.change} alone: {apart}."
+    return f"{control.change.capitalize()} alone opens a larger gap than the build has: {apart}."
 
 
 def class_name(classes: Sequence[str], label: int) -> str:
@@ -269,9 +270,10 @@ def defence_words(defence: Defence) -> str:
 
 def paper_note(target: Target) -> str:
     """Say where the paper's results for a target come from."""
-    tables = "table V" if target == "mobile" else "tables III and IV"
+    name = paper_name(target)
+    tables = "table V" if name == "mobile" else "tables III and IV"
     return (
-        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim that it calls {name} "
         "and a soft-label attacker."
     )
 

@@ -19,6 +19,7 @@ WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(
 
 
 def layers() -> list[str]:
+    """List the packages from the top down; what has no public name is no package."""
     first = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
     return [name for layer in first for name in layer.split(" | ") if not name.startswith("_")]
 

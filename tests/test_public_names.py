@@ -215,6 +215,7 @@ PUBLIC = {
         "reads_integers",
         "restored_twin",
         "runtimes_for",
+        "ship_guard",
         "suffixes",
         "tflite_module",
         "trainable_twin",

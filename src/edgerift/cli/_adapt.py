@@ -27,7 +27,7 @@ from edgerift.cli._pipeline import (
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.defend import Guard, GuardRecipe
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, suffixes, write_guard
+from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, ship_guard, suffixes
 from edgerift.errors import RecipeError
 from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
@@ -82,7 +82,7 @@ class Adapt(Command):
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
             for name, path in artefacts.items():
-                write_guard(guards[name], name, copy_file(path, folder / path.name))
+                ship_guard(guards[name], name, copy_file(path, folder / path.name))
             builds = {name: open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
             if control is not None:
                 copy_file(control / "original.safetensors", folder / "control.safetensors")

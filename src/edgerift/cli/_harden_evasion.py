@@ -16,7 +16,7 @@ from edgerift.cli._fields import Shown
 from edgerift.cli._options import LEVELS, DataOptions, Words, word_list
 from edgerift.cli._pipeline import QuantizeOptions, chosen_runtimes, find_source, qat_settings
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import write_guard
+from edgerift.deploy import ship_guard
 from edgerift.errors import InputError, unknown_name
 from edgerift.evade import GreyLevels
 from edgerift.harden import MEANS, EvasionHardening, EvasionHardenRecipe
@@ -122,7 +122,7 @@ def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> Ev
     artefact = store.get(made.build, progress) / made.build.artefact
     copy_file(store.get(made.original, progress) / "original.safetensors", folder / "original.safetensors")
     copy_file(store.get(made.program, progress) / "program.safetensors", folder / "program.safetensors")
-    write_guard(guard, recipe.runtime, copy_file(artefact, folder / artefact.name))
+    ship_guard(guard, recipe.runtime, copy_file(artefact, folder / artefact.name))
     return found.replace(audit=_audit_command(given, folder))
 
 

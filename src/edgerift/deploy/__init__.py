@@ -12,6 +12,7 @@ from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
 from edgerift.deploy.builds._guarded import GuardFile as GuardFile
 from edgerift.deploy.builds._guarded import guard_path as guard_path
 from edgerift.deploy.builds._guarded import read_guard as read_guard
+from edgerift.deploy.builds._guarded import ship_guard as ship_guard
 from edgerift.deploy.builds._guarded import write_guard as write_guard
 from edgerift.deploy.builds._inspection import Inspection as Inspection
 from edgerift.deploy.builds._inspection import inspect_build as inspect_build

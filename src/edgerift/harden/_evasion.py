@@ -29,6 +29,8 @@ _RESULT: Final = "evasion.json"
 #: The shares of images that guards are calibrated to answer, besides the least that the policy allows.
 _COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
+#: How many of the attacked test images a certificate is tried for.
+_CERTIFIED: Final = 100
 _DEFAULT: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -120,6 +122,7 @@ class EvasionHardenRecipe(Recipe):
             count=self.count,
             draw=self.draw,
             abstaining=test,
+            certifying=_CERTIFIED if test else 0,
             name=f"attack {means.name}, {guard}",
         )
 

@@ -12,19 +12,23 @@ from edgerift.specification import Guard
 
 
 class ReachPart(Settings):
-    """What an attacker reaches within `epsilon` grey levels: evasive images among those that both models get right."""
+    """What an attacker reaches within `epsilon` grey levels, among the images that both models get right.
+
+    `evasive` is the share of evasive images, `abstained` the share that an attacker makes the build abstain from, and
+    `certified` the share for which it is proved that no image of the box evades; None if it was not measured.
+    """
 
     epsilon: int
     evasive: Interval
+    abstained: Interval | None = None
+    certified: Interval | None = None
 
 
 class TrialPart(Settings):
     """One build behind one guard, attacked by an attacker who knows both.
 
     `wanted` is the share of validation images that the guard was calibrated to answer; None without a guard.
-    `coverage` is the share of the measured images that is answered and `accuracy` the accuracy on these. `abstained`
-    is the share of images that an attacker makes the build abstain from, at the largest epsilon; None if it was not
-    measured.
+    `coverage` is the share of the measured images that is answered and `accuracy` the accuracy on these.
     """
 
     wanted: float | None
@@ -32,7 +36,11 @@ class TrialPart(Settings):
     coverage: Interval
     accuracy: Interval
     reach: tuple[ReachPart, ...]
-    abstained: Interval | None = None
+
+    @property
+    def furthest(self) -> ReachPart:
+        """What is reached at the largest epsilon."""
+        return max(self.reach, key=lambda one: one.epsilon)
 
     def at(self, epsilon: int) -> Interval:
         """The evasive rate at an epsilon that was measured."""

@@ -10,9 +10,10 @@ from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
 from edgerift.adapt import GivenOriginal, open_original
+from edgerift.certify import certify
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, Program, opened_build
-from edgerift.errors import InputError
+from edgerift.errors import InputError, ModelError
 from edgerift.evade import (
     Attack,
     GreyLevels,
@@ -27,8 +28,8 @@ from edgerift.evade import (
 )
 from edgerift.harden._evasion_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Interval, interval, selective
-from edgerift.settings import Count, Seed, Times
+from edgerift.measure import Interval, Rate, interval, selective
+from edgerift.settings import Count, Seed, Times, TimesOrNone
 from edgerift.specification import Guard
 from edgerift.steps import Progress, Recipe, read_document, write_whole
 from edgerift.train import TrainRecipe
@@ -45,11 +46,12 @@ class TrialRecipe(Recipe):
     The guard is calibrated on the validation images to answer the share `coverage` of them; without one there is no
     guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
     default. The attacker knows the guard and the build's twin. `abstaining` measures too how often an attacker makes
-    the build abstain, at the largest epsilon, by the default attack.
+    the build abstain, by the default attack, and `certifying` for how many of the first so many images it is proved
+    that none evades.
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     program: SerializeAsAny[Recipe]
     build: BuildRecipe
@@ -62,6 +64,7 @@ class TrialRecipe(Recipe):
     count: Count | None = None
     draw: Seed = 0
     abstaining: bool = False
+    certifying: TimesOrNone = 0
     name: str = Field(default="attack", exclude=True)
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
@@ -97,20 +100,44 @@ class TrialRecipe(Recipe):
                 f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
             )
         attacked = partial(self._attacked, pair, images, chosen, pair.white_box(), progress)
-        abstained = None
-        if self.abstaining and guard is not None and guard.threshold > 0:
-            abstained = attacked(preset("default", max(self.epsilons), self.steps).replace(goal="abstain"))
+        certified = self._certified(pair, images.select(chosen.index[: self.certifying]), guard, progress)
+        abstains = self.abstaining and guard is not None and guard.threshold > 0
         return TrialPart(
             wanted=self.coverage,
             guard=guard,
             coverage=coverage,
             accuracy=accuracy,
             reach=tuple(
-                ReachPart(epsilon=epsilon, evasive=attacked(preset(self.attack, epsilon, self.steps)))
+                ReachPart(
+                    epsilon=epsilon,
+                    evasive=attacked(preset(self.attack, epsilon, self.steps)),
+                    abstained=attacked(preset("default", epsilon, self.steps).replace(goal="abstain"))
+                    if abstains
+                    else None,
+                    certified=certified.get(epsilon),
+                )
                 for epsilon in self.epsilons
             ),
-            abstained=abstained,
         )
+
+    def _certified(
+        self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress
+    ) -> dict[int, Interval]:
+        """Certify images at each epsilon, those alone that are certified at the smaller ones: a larger box has more.
+
+        There are no certificates for networks with an operator without bounds.
+        """
+        found: dict[int, Interval] = {}
+        left, threshold = images, 0.0 if guard is None else guard.threshold
+        for epsilon in sorted(self.epsilons) if len(images) else ():
+            if len(left):
+                try:
+                    proof = certify(pair, left, epsilon=epsilon, eligible_only=False, progress=progress)
+                except ModelError:
+                    return {}
+                left = left.select(proof.index[proof.certified(threshold)])
+            found[epsilon] = interval(Rate(len(left), len(images)))
+        return found
 
     def _attacked(
         self,

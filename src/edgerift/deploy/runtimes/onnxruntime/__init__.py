@@ -9,6 +9,7 @@ from edgerift.deploy.runtimes.onnxruntime._build import (
     open_artefact,
     read_artefact,
 )
+from edgerift.deploy.runtimes.onnxruntime._guard import guard_in, with_guard
 from edgerift.deploy.runtimes.onnxruntime._optimised import translate
 
 RUNTIMES.register(
@@ -26,6 +27,8 @@ RUNTIMES.register(
         translate=translate,
         read=read_artefact,
         open_read=OnnxRuntimeEngine,
+        embed_guard=with_guard,
+        embedded_guard=guard_in,
     ),
     rank=2,
 )

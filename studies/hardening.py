@@ -30,11 +30,20 @@ OUT: Final = Path(__file__).resolve().parent.parent / "docs" / "studies" / "hard
 ATTACK: Final = "pair-attack-1"
 #: What the trainings reach, and what the choice is made at, in grey levels; the share of images that guards answer.
 EPSILON: Final = 2
-COVERAGE: Final = 0.95
+COVERAGE: Final = 0.955
+#: The seed whose validation images choose, whichever seeds are measured.
+FIRST_SEED: Final = 0
 #: The target: the upper end of the evasive rate, the least coverage, the largest loss of accuracy.
 TARGET: Final = (0.10, 0.95, 0.01)
-#: What the consistency training may compare, and around the images by so many grey levels of noise.
-CANDIDATES: Final = (("kl", 4.0), ("kl", 8.0), ("smooth-l1", 4.0), ("smooth-l1", 8.0))
+#: The terms of the consistency training to choose from.
+CANDIDATES: Final = (
+    Consistency(distance="kl", noise=4),
+    Consistency(distance="kl", noise=8),
+    Consistency(distance="smooth-l1", noise=4),
+    Consistency(distance="smooth-l1", noise=8),
+    Consistency(distance="kl", noise=4, weight=4),
+    Consistency(distance="kl", noise=8, weight=4),
+)
 
 
 class Profile(NamedTuple):
@@ -119,9 +128,9 @@ class Study:
 
     def candidates(self) -> Iterator[Candidate]:
         """Measure each setting of the consistency training, on validation images of the first seed."""
-        for distance, noise in CANDIDATES:
-            terms = Consistency(distance=distance, noise=noise)
-            trial = self.trial(Means(name="consistency", title="Consistency", training=terms), self.seeds[0], COVERAGE)
+        for terms in CANDIDATES:
+            means = Means(name="consistency", title="Consistency", training=terms, float_logits=True)
+            trial = self.trial(means, FIRST_SEED, COVERAGE)
             validating = trial.replace(
                 split="validation",
                 attack="default",
@@ -143,27 +152,33 @@ class Study:
 
 def rows(chosen: Consistency) -> tuple[tuple[Means, bool], ...]:
     """List the rows: the means, and whether they are behind a guard."""
-    moved = EvasionTraining(distance=chosen.distance)
+    moved = EvasionTraining(distance=chosen.distance, weight=chosen.weight)
     undefended = Means(name="qat", title="undefended (QAT)")
-    ptq = Means(name="ptq", title="undefended (PTQ)", base="ptq")
+    finer = Means(name="qat", title="float logits (QAT)", float_logits=True)
+    ptq = Means(name="ptq", title="float logits (PTQ)", base="ptq", float_logits=True)
     close = Means(name="consistency", title="consistency", training=chosen)
-    against = Means(name="evasion", title="evasion training", training=moved)
+    closer = Means(name="consistency", title="consistency, float logits", training=chosen, float_logits=True)
+    against = Means(name="evasion", title="evasion training, float logits", training=moved, float_logits=True)
     adversarial = Means(
         name="adversarial", title="adversarial training", training=AdversarialQat(steps=3), adversary="fast"
     )
     everything = Means(
-        name="all", title="adversarial original, evasion training", training=moved, adversary="fast"
+        name="all",
+        title="all: adversarial original, evasion training, float logits",
+        training=moved,
+        adversary="fast",
+        float_logits=True,
     )
     return (
         (undefended, False),
         (undefended, True),
         (close, False),
         (close, True),
-        (against, True),
-        (ptq, False),
+        (finer, True),
+        (closer, True),
         (ptq, True),
+        (against, True),
         (adversarial, False),
-        (adversarial, True),
         (everything, True),
     )
 
@@ -257,10 +272,10 @@ def target_lines(rows: Iterable[Entry]) -> Iterator[str]:
 def page(found: Findings) -> str:
     """Write the tables."""
     chosen = found.chosen
-    choice = [["distance", "noise", "coverage (%)", f"evasive at epsilon {EPSILON} (%)"]]
+    choice = [["distance", "noise", "weight", "coverage (%)", f"evasive at epsilon {EPSILON} (%)"]]
     for one in found.candidates:
         shares = written(one.trial.coverage), written(one.trial.at(EPSILON))
-        choice.append([one.terms.distance, f"{one.terms.noise:g}", *shares])
+        choice.append([one.terms.distance, f"{one.terms.noise:g}", f"{one.terms.weight:g}", *shares])
     evasive, coverage, loss = TARGET
     parts = [
         f"# What closes the gap: {found.model} on {found.data}",
@@ -283,8 +298,9 @@ def page(found: Findings) -> str:
         "Images for which `edgerift.certify` proves that nothing in the box evades.",
         reach_table(found.rows, "certified"),
         "## The choice of the consistency training",
-        f"On validation images of the first seed behind the guard, under the default attack: {chosen.distance} with "
-        f"noise {chosen.noise:g} is used above. No test image took part.",
+        f"On validation images of seed {FIRST_SEED}, with float logits and behind the guard, under the default attack: "
+        f"{chosen.distance} with noise {chosen.noise:g} and weight {chosen.weight:g} is used above. No test image took "
+        "part.",
         markdown(choice),
     ]
     return "\n\n".join(parts) + "\n"

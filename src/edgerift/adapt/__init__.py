@@ -8,6 +8,7 @@ from edgerift.adapt._divqat import tune as tune
 from edgerift.adapt._float_graphs import FloatGraphs as FloatGraphs
 from edgerift.adapt._float_graphs import float_graphs as float_graphs
 from edgerift.adapt._float_graphs import written_graph as written_graph
+from edgerift.adapt._float_logits import FloatLogitsRecipe as FloatLogitsRecipe
 from edgerift.adapt._hardened import DefendedTraining as DefendedTraining
 from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
 from edgerift.adapt._hardened import TrainedDefence as TrainedDefence

@@ -7,6 +7,7 @@ from edgerift.audit._document import Examined as Examined
 from edgerift.audit._document import GatePart as GatePart
 from edgerift.audit._document import Made as Made
 from edgerift.audit._document import Measured as Measured
+from edgerift.audit._document import SuggestionPart as SuggestionPart
 from edgerift.audit._document_evasion import AttackPart as AttackPart
 from edgerift.audit._document_evasion import ClassPart as ClassPart
 from edgerift.audit._document_evasion import ComparisonPart as ComparisonPart

@@ -11,7 +11,7 @@ from typing import Final
 
 from edgerift.adapt import GivenOriginal
 from edgerift.audit._baseline import judge_baseline, read_audit, require_baseline
-from edgerift.audit._document import Audit, Made, Measured
+from edgerift.audit._document import Audit, Made, Measured, SuggestionPart
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
 from edgerift.audit._measures import data_part
@@ -41,6 +41,7 @@ def run_audit(
     allow_mismatch: bool = False,
     allow_inaccurate: bool = False,
     before: Callable[[], None] | None = None,
+    suggest: Callable[[], SuggestionPart] | None = None,
     reports: Callable[[Audit, Path], None] | None = None,
     progress: Progress = silent,
 ) -> Audit:
@@ -51,7 +52,7 @@ def run_audit(
     audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them;
     files of an earlier audit and of this one never mix, and those of the user stay. `baseline` is an earlier audit's
     folder or `audit.json`; `made` describes this run in the document. `before` is called after the checks, before the
-    work begins.
+    work begins, and `suggest` where the gate fails because too many images evade.
 
     Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a mismatched pair unless
     `allow_mismatch`, and for an original whose accuracy on the images is near chance unless `allow_inaccurate`;
@@ -74,6 +75,8 @@ def run_audit(
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
         audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
+        if suggest is not None and audit.is_open:
+            audit = audit.replace(suggestion=suggest())
         with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
             _write(recipe, staged, store, audit, found, samples)
             if reports is not None:

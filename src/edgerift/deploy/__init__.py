@@ -38,6 +38,7 @@ from edgerift.deploy.builds._runtime import find_runtime as find_runtime
 from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
 from edgerift.deploy.builds._runtime import suffixes as suffixes
 from edgerift.deploy.builds._runtime import with_kernels as with_kernels
+from edgerift.deploy.program._float_logits import float_logits as float_logits
 from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
 from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
 from edgerift.deploy.program._operators import is_allowed as is_allowed

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, open_original
+from edgerift.adapt import (
+    AdaptRecipe,
+    FloatLogitsRecipe,
+    GivenOriginal,
+    HardenedRecipe,
+    QatSettings,
+    open_original,
+)
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
 from edgerift.evade import GreyLevels
 from edgerift.harden._evasion_document import EvasionHardening, MeansPart, TrialPart
@@ -40,7 +47,7 @@ class Made(NamedTuple):
     """The steps that make the models of one of the means."""
 
     original: TrainRecipe | GivenOriginal
-    program: AdaptRecipe | HardenedRecipe
+    program: AdaptRecipe | HardenedRecipe | FloatLogitsRecipe
     build: BuildRecipe
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from edgerift.adapt import GivenOriginal, open_original
 from edgerift.certify import certify
 from edgerift.defend import GuardRecipe
-from edgerift.deploy import BuildRecipe, Program, opened_build
+from edgerift.deploy import BuildRecipe, GivenBuild, Program, opened_build
 from edgerift.errors import InputError, ModelError
 from edgerift.evade import (
     Attack,
@@ -29,7 +29,7 @@ from edgerift.evade import (
 from edgerift.harden._evasion_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
 from edgerift.measure import Interval, Rate, interval, selective
-from edgerift.settings import Count, Seed, Times, TimesOrNone
+from edgerift.settings import Count, Seed, Times, TimesOrNone, is_none
 from edgerift.specification import Guard
 from edgerift.steps import Progress, Recipe, read_document, write_whole
 from edgerift.train import TrainRecipe
@@ -45,7 +45,8 @@ class TrialRecipe(Recipe):
 
     The guard is calibrated on the validation images to answer the share `coverage` of them; without one there is no
     guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
-    default. The attacker knows the guard and the build's twin. `abstaining` measures too how often an attacker makes
+    default. The attacker knows the guard and the build's twin; that of a build without a `program` is its file's own,
+    and without one gradients come from its answers. `abstaining` measures too how often an attacker makes
     the build abstain, by the default attack, and `certifying` for how many of the first so many images it is proved
     that none evades.
     """
@@ -53,8 +54,8 @@ class TrialRecipe(Recipe):
     type: Literal["evasion-trial"] = "evasion-trial"
     version: Literal[2] = 2
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
-    program: SerializeAsAny[Recipe]
-    build: BuildRecipe
+    program: SerializeAsAny[Recipe] | None = Field(default=None, exclude_if=is_none)
+    build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     images: ImagesSettings
     coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     epsilons: tuple[GreyLevels, ...] = (1, 2, 4, 8)
@@ -69,7 +70,8 @@ class TrialRecipe(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the models and the guard."""
-        return (self.original, self.program, self.build, *self._guards())
+        programs = () if self.program is None else (self.program,)
+        return (self.original, *programs, self.build, *self._guards())
 
     def _guards(self) -> tuple[GuardRecipe, ...]:
         if self.coverage is None:
@@ -79,7 +81,9 @@ class TrialRecipe(Recipe):
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Calibrate, attack, and write the result into `folder`."""
         guard = next((one.open(store, progress) for one in self._guards()), None)
-        program = Program.load(store.get(self.program, progress) / "program.safetensors")
+        program = None
+        if self.program is not None:
+            program = Program.load(store.get(self.program, progress) / "program.safetensors")
         original = open_original(self.original, store, progress)
         pair = Pair(original, program, opened_build(self.build, store, progress), guard=guard)
         splits = open_splits(self.images)
@@ -99,7 +103,7 @@ class TrialRecipe(Recipe):
             raise InputError(
                 f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
             )
-        attacked = partial(self._attacked, pair, images, chosen, pair.white_box(), progress)
+        attacked = partial(self._attacked, pair, images, chosen, steering_of(pair), progress)
         certified = self._certified(pair, images.select(chosen.index[: self.certifying]), guard, progress)
         abstains = self.abstaining and guard is not None and guard.threshold > 0
         return TrialPart(
@@ -152,6 +156,14 @@ class TrialRecipe(Recipe):
             progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
 
         return interval(search_selected(pair, images, chosen, attack, steering=steering, progress=told).rate)
+
+
+def steering_of(pair: Pair) -> Steering:
+    """Steer by the pair's twin, or by the build's answers where nothing gives one."""
+    try:
+        return pair.white_box()
+    except InputError:
+        return pair.black_box()
 
 
 def worth(answers: Tensor, labels: Tensor, guard: Guard | None) -> tuple[Interval, Interval]:

@@ -30,7 +30,7 @@ OUT: Final = Path(__file__).resolve().parent.parent / "docs" / "studies" / "hard
 ATTACK: Final = "pair-attack-1"
 #: What the trainings reach, and what the choice is made at, in grey levels; the share of images that guards answer.
 EPSILON: Final = 2
-COVERAGE: Final = 0.955
+COVERAGE: Final = 0.952
 #: The seed whose validation images choose, whichever seeds are measured.
 FIRST_SEED: Final = 0
 #: The target: the upper end of the evasive rate, the least coverage, the largest loss of accuracy.
@@ -41,8 +41,6 @@ CANDIDATES: Final = (
     Consistency(distance="kl", noise=8),
     Consistency(distance="smooth-l1", noise=4),
     Consistency(distance="smooth-l1", noise=8),
-    Consistency(distance="kl", noise=4, weight=4),
-    Consistency(distance="kl", noise=8, weight=4),
 )
 
 
@@ -184,8 +182,11 @@ def rows(chosen: Consistency) -> tuple[tuple[Means, bool], ...]:
 
 
 def best(candidates: Iterable[Candidate]) -> Consistency:
-    """Choose the setting with the fewest evasive images, the first of equals."""
-    return min(candidates, key=lambda one: one.trial.at(EPSILON).value).terms
+    """Choose the setting with the fewest evasive images, of those that lose no more accuracy than is allowed."""
+    found = list(candidates)
+    most = max(one.trial.accuracy.value for one in found)
+    accurate = [one for one in found if one.trial.accuracy.value >= most - TARGET[2]]
+    return min(accurate, key=lambda one: one.trial.at(EPSILON).value).terms
 
 
 def pooled(parts: Iterable[Interval | None]) -> Interval | None:
@@ -272,10 +273,10 @@ def target_lines(rows: Iterable[Entry]) -> Iterator[str]:
 def page(found: Findings) -> str:
     """Write the tables."""
     chosen = found.chosen
-    choice = [["distance", "noise", "weight", "coverage (%)", f"evasive at epsilon {EPSILON} (%)"]]
+    choice = [["distance", "noise", "coverage (%)", "accuracy (%)", f"evasive at epsilon {EPSILON} (%)"]]
     for one in found.candidates:
-        shares = written(one.trial.coverage), written(one.trial.at(EPSILON))
-        choice.append([one.terms.distance, f"{one.terms.noise:g}", f"{one.terms.weight:g}", *shares])
+        shares = one.trial.coverage, one.trial.accuracy, one.trial.at(EPSILON)
+        choice.append([one.terms.distance, f"{one.terms.noise:g}", *map(written, shares)])
     evasive, coverage, loss = TARGET
     parts = [
         f"# What closes the gap: {found.model} on {found.data}",
@@ -299,8 +300,8 @@ def page(found: Findings) -> str:
         reach_table(found.rows, "certified"),
         "## The choice of the consistency training",
         f"On validation images of seed {FIRST_SEED}, with float logits and behind the guard, under the default attack: "
-        f"{chosen.distance} with noise {chosen.noise:g} and weight {chosen.weight:g} is used above. No test image took "
-        "part.",
+        f"{chosen.distance} with noise {chosen.noise:g} has the fewest evasive images of those that lose no more than "
+        f"{100 * loss:g} point of accuracy, and is used above. No test image took part.",
         markdown(choice),
     ]
     return "\n\n".join(parts) + "\n"

@@ -40,8 +40,7 @@ from stopwatch import Stopwatch, in_turns, ratios, timed
 from torch import Tensor
 
 from edgerift import adapt, deploy, images, train, zoo
-from edgerift.evade import Attack, Pair, Steering, preset, select
-from edgerift.evade._search import Selection, search_selected
+from edgerift.evade import Attack, Pair, Selection, Steering, preset, search_selected, select
 
 #: The loop and the engine's own share are measured so often at most; `--turns` says how often the libraries run.
 FEW_TURNS = 3
@@ -104,7 +103,7 @@ def watched_search(
 ) -> None:
     """Search under a stopwatch."""
     with watch.running():
-        search_selected(watch.victim(pair), test, selection, attack, steering=watch.steering(steering))
+        search_selected(watch.victim(pair), test, selection, attack, steering=steering)
 
 
 def overhead(pair: Pair, test: images.ImageSet, selection: Selection, turns: int) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgerift import adapt, deploy, images, zoo
-from edgerift.evade import Attack, CrossEntropy, Pair, Steering, select
+from edgerift.evade import Attack, CrossEntropy, Pair, Steering, search_selected, select
 from edgerift.evade._engine import Engine
 from edgerift.evade._judge import Judge
-from edgerift.evade._search import search_selected
+from edgerift.evade._precision import steering_for
 
 RAW = "raw gradients"
 PGD = Attack(objective=CrossEntropy(), epsilon=EPSILON, step=STEP, steps=STEPS, stop="never")
@@ -66,7 +66,9 @@ def engine_runs(
 
     def at_the_end() -> tuple[Any, Stopwatch]:
         watch = Stopwatch()
-        victim, steering = watch.victim(pair), watch.steering(Steering(original=same, adapted=(same,)))
+        victim = watch.victim(pair)
+        steers = steering_for(PGD, Steering(original=same, adapted=(same,)), pair).steering
+        steering = watch.steering(steers)
         with watch.running():
             judge = Judge(victim, PGD)
             attack = PGD.replace(ask="near")
@@ -79,7 +81,7 @@ def engine_runs(
 
     def searched(ask: str) -> tuple[Any, Stopwatch]:
         watch = Stopwatch()
-        victim, steering = watch.victim(pair), watch.steering(Steering(original=same, adapted=(same,)))
+        victim, steering = watch.victim(pair), Steering(original=same, adapted=(same,))
         with watch.running():
             evasion = search_selected(victim, chosen, selection, PGD.replace(ask=ask), steering=steering)
         return evasion, watch

@@ -7,13 +7,14 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
+from edgerift.deploy import module_logits
 from edgerift.evade import Steering, Victim, _judge
 
 
@@ -69,11 +70,18 @@ class Stopwatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count what happens inside: backward passes and the judging original here, the rest by the wrappers."""
-        backward = self.timed("backward", torch.autograd.grad)
-        original = self.timed("judges", _judge.twin_scores)
+        """Count what happens inside: the models that steer a search, and the original that judges; a victim's own
+        judges are counted by its wrapper.
+        """
+        patches = {
+            (torch.autograd, "grad"): self.timed("backward", torch.autograd.grad),
+            (_judge, "module_logits"): lambda *given: self.timed("judges", module_logits(*given)),
+            (Steering, "on_logits"): lambda steering, bare=Steering.on_logits: self.steering(bare(steering)),
+        }
         started = time.process_time()
-        with mock.patch.object(torch.autograd, "grad", backward), mock.patch.object(_judge, "twin_scores", original):
+        with ExitStack() as stack:
+            for (owner, name), timed in patches.items():
+                stack.enter_context(mock.patch.object(owner, name, timed))
             yield
         self.total += time.process_time() - started
 

@@ -97,6 +97,7 @@ class Study:
     """The trainings and the trials, in one store."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        """Read the options."""
         self.profile: Profile = PROFILES[options.profile]
         self.store = Store(options.store)
         self.data: str = options.data
@@ -256,7 +257,10 @@ def target_lines(rows: Iterable[Entry]) -> Iterator[str]:
     for row in rows:
         rate = pooled(one.at(EPSILON) for one in row.trials)
         answered, right = pooled(one.coverage for one in row.trials), pooled(one.accuracy for one in row.trials)
-        assert rate is not None and answered is not None and right is not None and undefended is not None
+        assert rate is not None
+        assert answered is not None
+        assert right is not None
+        assert undefended is not None
         missed = [
             *([f"the upper end is {100 * rate.high:.1f} %"] if rate.high >= evasive else []),
             *([f"it answers {100 * answered.value:.1f} %"] if answered.value < coverage else []),

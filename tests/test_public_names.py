@@ -169,6 +169,7 @@ PUBLIC = {
         "Fidelity",
         "Fingerprint",
         "FloatWeight",
+        "Normalisation",
         "GivenBuild",
         "GivenProgram",
         "GuardFile",
@@ -182,12 +183,15 @@ PUBLIC = {
         "Program",
         "Provenance",
         "RUNTIMES",
+        "Reduced",
         "Runtime",
         "RuntimeName",
         "Target",
+        "WHOLE_WEIGHTS",
         "TfliteModule",
         "TrainableTwin",
         "Twin",
+        "bfloat16_is_fast",
         "build",
         "default_runtime",
         "describe_tflite",
@@ -216,6 +220,7 @@ PUBLIC = {
         "quiet",
         "read_guard",
         "reads_integers",
+        "reduced",
         "restored_twin",
         "runtimes_for",
         "ship_guard",
@@ -381,6 +386,9 @@ PUBLIC = {
         "BestEpochs",
         "ChoicePart",
         "ClosedFormPart",
+        "DEFAULT_COVERAGE",
+        "DEFAULT_MEANS",
+        "DEFAULT_VARIANTS",
         "DataFreeComparison",
         "DataFreeEntry",
         "DataFreeHardenRecipe",
@@ -416,6 +424,7 @@ PUBLIC = {
         "VariantPart",
         "best_epsilon",
         "paper_clone_error",
+        "paper_name",
         "paper_row",
         "published_epsilon",
         "sweep_defences",
@@ -588,6 +597,7 @@ PUBLIC = {
         "canonical_json",
         "is_file",
         "is_folder",
+        "is_empty",
         "is_none",
         "no_file",
         "parse_json",
@@ -678,6 +688,7 @@ PUBLIC = {
         "open_study",
         "profile_names",
         "read_study",
+        "setting_values",
     ],
     "edgerift.track": [
         "track",
@@ -766,24 +777,6 @@ answer = {"first": "torch" in sys.modules, "names": {}}
 for name in json.loads(sys.argv[1]):
     module = importlib.import_module(name)
     own = [(key, getattr(module, key)) for key in dir(module)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
-    if module is not edgerift:  # The folders of a package hold its private modules.
-        own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if module is not edgerift:  # The folders of a package hold its private modules.
         own = [(key, value) for key, value in own if not isinstance(value, types.ModuleType)]
     if not hasattr(module, "__path__"):  # A module's imports are names too, but nobody is to import them from there.

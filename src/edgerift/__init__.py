@@ -1,8 +1,8 @@
-"""Find, prove and close the security gap between an image classifier and its int8 build."""
+"""Find, prove and close the security gap between an image classifier and the int8 build of it that ships."""
 
-from importlib import import_module as _import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
+
+from edgerift._lazy import exported
 
 if TYPE_CHECKING:
     from edgerift import adapt as adapt
@@ -26,51 +26,9 @@ if TYPE_CHECKING:
     from edgerift import track as track
     from edgerift import train as train
     from edgerift import zoo as zoo
+    from edgerift._version import __version__ as __version__
     from edgerift.evade import Fleet as Fleet
     from edgerift.evade import Pair as Pair
     from edgerift.extract import Oracle as Oracle
-
-__version__ = _version("edgerift")
-
-# Each is imported when it is first asked for: the command line can be stopped before PyTorch is there.
-_PACKAGES = (
-    "adapt",
-    "audit",
-    "certify",
-    "defend",
-    "deploy",
-    "errors",
-    "evade",
-    "extract",
-    "facts",
-    "harden",
-    "images",
-    "measure",
-    "report",
-    "run",
-    "settings",
-    "specification",
-    "steps",
-    "study",
-    "track",
-    "train",
-    "zoo",
-)
-_NAMES = {"Fleet": "evade", "Oracle": "extract", "Pair": "evade"}
-
-
-# A type checker sees the imports above; a function that answers any name would hide a wrong one from it.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        """Import what is asked for."""
-        if name in _PACKAGES:
-            return _import_module(f"edgerift.{name}")
-        if name in _NAMES:
-            return getattr(_import_module(f"edgerift.{_NAMES[name]}"), name)
-        raise AttributeError(f"module 'edgerift' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted((*_PACKAGES, *_NAMES, "__version__"))
+else:
+    __getattr__, __dir__, __all__ = exported(__name__)

@@ -12,11 +12,9 @@ def main() -> int:
     """Run the command line and return its exit code; Ctrl-C ends it with 130 from the first moment on."""
     # Some modules swallow what is raised while they are imported; nothing is done yet that could be left half done.
     before = signal.signal(signal.SIGINT, _leave)
-    try:
-        from edgerift.cli import main as run
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return run()
+    from edgerift.cli import main as run
+
+    return run(starting=lambda: signal.signal(signal.SIGINT, before))
 
 
 def _leave(_: int, __: FrameType | None) -> None:

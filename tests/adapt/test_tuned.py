@@ -123,22 +123,54 @@ def test_a_trial_is_the_training_at_another_strength():
 
 
 def test_the_l1_budget_bounds_a_dial(world, tmp_path):
-    search = searched(tuning(l1=0.6, steps=8), tmp_path)
+    search = searched(tuning(l1=0.6, reached=1.0, steps=8), tmp_path)
     assert 2 - 4 / 2**8 <= search.chosen <= 2 + 1e-6
     assert len(search.trials) == 10
     assert search.beyond_noise
     assert search.floor == pytest.approx(0.1, abs=1e-6)
     assert search.reference_accuracy == 1
     chosen = next(trial for trial in search.trials if trial.strength == search.chosen)
-    assert search.verdict == (
+    assert search.verdict.startswith(
         f"strength {search.chosen:g} moves the answers by l1 {chosen.l1:.3f}, of 0.6 allowed; two seeds differ by 0.100"
     )
+
+
+def test_a_dial_is_turned_until_the_budget_is_nearly_used(world, tmp_path):
+    search = searched(tuning(high=3.8), tmp_path)
+    assert [trial.strength for trial in search.trials] == [0.0, 1.9, 3.8]
+    assert (search.chosen, search.refused) == (1.9, 3.8)
+    assert search.trial(1.9).l1 == pytest.approx(0.57)
+    # 0.57 of 0.6 is not 96 % of it.
+    finer = searched(tuning(high=3.8, reached=0.96), tmp_path)
+    assert finer.trial(finer.chosen).l1 >= 0.96 * 0.6
+    assert len(finer.trials) > 3
+
+
+@pytest.mark.parametrize("bracket", [0.3, 0.01, 5.0])
+def test_a_cliff_is_narrowed_to_the_bracket_and_both_sides_are_told(world, labels, tmp_path, bracket):
+    world.l1 = lambda strength: 0.02 * strength if strength < 1.3 else 1.6
+    world.wrong = lambda strength: 0 if strength < 1.3 else len(labels)
+    recipe = tuning(bracket=bracket)
+    search = searched(recipe, tmp_path)
+    assert search.chosen < 1.3 <= search.refused < search.chosen + bracket
+    # No trial more than it takes.
+    assert len(search.trials) == 2 + recipe.allowance.most_steps
+    assert 2 ** (recipe.allowance.most_steps - 1) <= max(1.0, 4.0 / bracket)
+    beyond = search.trial(search.refused)
+    assert search.verdict.endswith(f"; strength {beyond.strength:g} is refused: l1 {beyond.l1:.3f}, accuracy 0.0 %")
+
+
+def test_any_loss_of_accuracy_may_be_allowed(world, labels, tmp_path):
+    world.wrong = lambda strength: len(labels) // 10
+    assert searched(tuning(low=0.5, high=1.0, accuracy_drop=None), tmp_path).chosen == 1.0
+    assert searched(tuning(low=0.5, high=1.0), tmp_path).chosen is None
 
 
 def test_the_accuracy_bounds_it_too(world, labels, tmp_path):
     world.l1 = lambda strength: 0.1 * strength
     world.wrong = lambda strength: int(10 * strength)
     search = searched(tuning(l1=2.0, accuracy_drop=20.5 / len(labels), steps=8), tmp_path)
+    assert search.refused == pytest.approx(search.chosen + 4 / 2**8)
     assert 2.1 - 4 / 2**8 <= search.chosen < 2.1
     for trial in search.trials:
         assert trial.allowed == (trial.strength < 2.1)
@@ -155,12 +187,12 @@ def test_a_drop_of_just_what_is_allowed_is_allowed(world, labels, tmp_path, coun
 
 def test_a_jump_is_found_and_the_noise_is_told(world, tmp_path):
     world.l1 = lambda strength: 0.05 * strength if strength < 1.3 else 1.6
-    search = searched(tuning(steps=10), tmp_path)
+    search = searched(tuning(bracket=0.004), tmp_path)
     assert 1.3 - 4 / 2**10 <= search.chosen < 1.3
     assert not search.beyond_noise
     assert search.verdict == (
         f"strength {search.chosen:g} moves the answers by l1 0.065, no more than the 0.100 between two seeds: "
-        "no allowed setting beats the noise"
+        f"no allowed setting beats the noise; strength {search.refused:g} is refused: l1 1.600, accuracy 0.0 %"
     )
     assert [trial.strength for trial in search.trials] == sorted(trial.strength for trial in search.trials)
     assert [trial.allowed for trial in search.trials] == [trial.strength < 1.3 for trial in search.trials]
@@ -177,7 +209,7 @@ def test_a_weaker_setting_that_does_more_is_not_denied(world, tmp_path):
     world.l1 = lambda strength: {1.0: 0.3, 4.0: 1.0, 2.5: 0.05}[strength]
     search = searched(tuning(low=1.0, steps=1), tmp_path)
     assert (search.chosen, search.beyond_noise) == (2.5, False)
-    assert search.verdict.endswith("no more than the 0.100 between two seeds, though a weaker setting does more")
+    assert "no more than the 0.100 between two seeds, though a weaker setting does more; strength" in search.verdict
 
 
 def test_all_is_allowed(world, tmp_path):
@@ -192,7 +224,8 @@ def test_nothing_is_allowed(world, tmp_path):
     assert not search.beyond_noise
     assert [trial.strength for trial in search.trials] == [3.0]
     assert search.verdict == (
-        "no strength stays within the allowance; the plain quantization-aware model is used instead"
+        "no strength stays within the allowance; the plain quantization-aware model is used instead; strength 3 is "
+        "refused: l1 0.900, accuracy 100.0 %"
     )
 
 
@@ -214,7 +247,7 @@ def test_a_trials_figures_are_those_of_numpy(world, labels, tmp_path):
 
 def test_the_search_tells_how_far_it_is(world, tmp_path):
     told = []
-    searched(tuning(steps=3), tmp_path, lambda *given: told.append(given))
+    searched(tuning(steps=3, reached=1.0), tmp_path, lambda *given: told.append(given))
     assert [given[:3] for given in told] == [("search", done, 5) for done in range(1, 6)]
     assert told[1][3] == "strength 4: l1 1.200"
 
@@ -280,7 +313,7 @@ def whose(folder):
 
 
 def test_a_killed_search_trains_nothing_twice(counted, tmp_path):
-    recipe, store = tuning(steps=4), Store(tmp_path)
+    recipe, store = tuning(steps=4, reached=1.0), Store(tmp_path)
 
     def kill(task, done, total, note=""):
         if task == "search" and done == 3:
@@ -300,7 +333,7 @@ def test_a_killed_search_trains_nothing_twice(counted, tmp_path):
     search = recipe.search(store, silent)
     assert whose(folder) == recipe.at(search.chosen).digest()
     # A finer search of the same bracket starts from the trials that there are.
-    store.get(tuning(steps=5))
+    store.get(tuning(steps=5, reached=1.0))
     assert len(counted) == 2 + 6
 
 
@@ -318,7 +351,7 @@ def test_a_search_is_read_as_it_was_written(counted, tmp_path):
     assert first == searched(recipe, tmp_path)
     assert recipe.search(store, silent) == first
     told = json.loads((store.get(recipe) / "search.json").read_text())
-    assert list(told) == ["allowance", "reference_accuracy", "floor", "chosen", "beyond_noise", "trials"]
+    assert list(told) == ["allowance", "reference_accuracy", "floor", "chosen", "beyond_noise", "trials", "refused"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", None])
@@ -337,7 +370,7 @@ def test_a_damaged_search_is_told(counted, tmp_path, content):
 def test_the_name_holds_these_fields_and_no_others():
     told = json.loads(tuning().canonical_json())
     assert sorted(told) == ["allowance", "hardened", "type", "version"]
-    assert sorted(told["allowance"]) == ["accuracy_drop", "high", "l1", "low", "steps"]
+    assert sorted(told["allowance"]) == ["accuracy_drop", "bracket", "high", "l1", "low", "reached"]
     assert TunedRecipe.model_validate_json(tuning().canonical_json()).digest() == tuning().digest()
     assert tuning().inputs() == (HARDENED,)
 

@@ -1,17 +1,18 @@
 """What `--help` says, read as a new user reads it: short, grouped, in the field's words, with an example that works."""
 
+import inspect
 import re
 import shlex
 
 import pytest
 import tyro
 
-from edgerift.cli._fields import Family, Shown, flags_of, options_of
+from edgerift.cli._fields import Shown, flags_of, options_of
 from edgerift.cli._parsing import parse
-from edgerift.cli._verbs import GROUPS, RENAMED, VERBS, parsed_type
+from edgerift.cli._verbs import GROUPS, RENAMED, VERBS, Family
 
 COMMANDS = {
-    " ".join((name, *inner)): kind
+    " ".join((name, *inner)): kind.command()
     for name, verb in VERBS.items()
     for inner, kind in (
         [((below,), kind) for below, kind in verb.verbs.items()] if isinstance(verb, Family) else [((), verb)]
@@ -82,7 +83,7 @@ def test_every_option_says_what_it_does_and_what_it_takes(command):
 def test_the_parser_takes_the_options_that_are_listed(command, capsys):
     """The help is written from the settings, the parser made by tyro: they know the same options."""
     with pytest.raises(SystemExit):
-        tyro.cli(parsed_type(), prog="edgerift", args=[*command.split(), "--help"], config=(tyro.conf.UseAppendAction,))
+        tyro.cli(COMMANDS[command], prog="edgerift", args=["--help"], config=(tyro.conf.UseAppendAction,))
     known = set(re.findall(r"(?<![\w-])--[a-z0-9-]+", capsys.readouterr().out)) - {"--help"}
     assert flags_of(COMMANDS[command]) <= known
 
@@ -112,6 +113,13 @@ def test_the_overview_lists_every_command_in_its_group_in_one_line(run):
     examples = lines[lines.index("examples:") + 1 :]
     for example in examples[: examples.index("")]:
         assert parse(shlex.split(example)[1:]) is not None
+
+
+def test_the_overview_has_the_first_line_of_each_commands_docstring(run):
+    text = " ".join(shown(run, "--help").split())
+    verbs = {name: verb for name, verb in VERBS.items() if name not in FAMILIES}
+    for name, verb in verbs.items():
+        assert f" {name} {inspect.getdoc(verb.command()).splitlines()[0]} " in text
 
 
 @pytest.mark.parametrize("family", FAMILIES)

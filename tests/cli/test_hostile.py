@@ -332,8 +332,8 @@ def nothing_computed(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(Store, "get", refuse)
-    monkeypatch.setattr("edgerift.cli._study.run_steps", refuse)
-    monkeypatch.setattr("edgerift.cli._study.collect", refuse)
+    monkeypatch.setattr("edgerift.run.run_steps", refuse)
+    monkeypatch.setattr("edgerift.study.collect", refuse)
     return tmp_path / "here", tmp_path / "work" / "out"
 
 

@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 
 def test_the_price_is_that_of_all_steps_of_all_epochs(theft: ExtractRecipe, clock: Clock) -> None:
-    assert training_seconds(theft.attack, images=401, size=16, clock=clock) == 2 * 101 * 7
+    assert training_seconds(theft.attack, queries=401, size=16, clock=clock) == 2 * 101 * 7
 
 
 def test_it_is_told_with_the_way_round_it(theft: ExtractRecipe, clock: Clock, tmp_path) -> None:

@@ -110,7 +110,7 @@ def test_a_server_that_is_lost_on_the_way_does_not_swallow_what_was_done(run, as
             raise StoreError("the server is gone")
         return 0
 
-    monkeypatch.setattr("edgerift.cli._study.track", track)
+    monkeypatch.setattr("edgerift.track.track", track)
     done = run("study", "run", *asked, "--track")
     assert done.code == 2
     assert "1 of 1 cells are finished" in " ".join(done.out.split())
@@ -248,7 +248,7 @@ def test_steps_take_their_shares_on_ray(run, asked, monkeypatch, options, addres
         asked_for.append((address, needs))
         raise InputError("no cluster here")
 
-    monkeypatch.setattr("edgerift.cli._study.OnRay", ray)
+    monkeypatch.setattr("edgerift.run.OnRay", ray)
     assert "no cluster here" in run("study", "run", *asked, *options).line()
     assert asked_for == [(address, needs)]
 

@@ -209,6 +209,18 @@ def test_a_model_of_no_single_image_is_refused(tmp_path: Path) -> None:
         open_build(tmp_path / "two.onnx")
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.5])
+def test_a_scale_that_no_quantizer_writes_is_named(tmp_path: Path, wrong: float) -> None:
+    float_file(tmp_path / "float.onnx")
+    model = onnx.load(quantized_file(tmp_path / "float.onnx", tmp_path / "int8.onnx", **_UNSIGNED))
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == "pixels_scale")
+    scale.CopyFrom(onnx.numpy_helper.from_array(np.array(wrong, np.float32), scale.name))
+    onnx.save(model, tmp_path / "wrong.onnx")
+
+    with pytest.raises(BuildError, match=rf"wrong\.onnx is damaged: the scale of 'pixels\w*' is {wrong:g}; copy it"):
+        open_build(tmp_path / "wrong.onnx")
+
+
 def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     build = open_build(float_file(tmp_path / "float.onnx"))
 

@@ -109,7 +109,7 @@ def test_metadata_that_are_no_guard_are_refused(build_once, tmp_path, key, value
     model = onnx.load(path)
     next(one for one in model.metadata_props if one.key.endswith(key)).value = value
     onnx.save(model, path)
-    with pytest.raises(BuildError, match="metadata of model.onnx hold no guard"):
+    with pytest.raises(BuildError, match="hold no guard"):
         open_build(path)
 
 

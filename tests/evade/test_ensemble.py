@@ -131,7 +131,7 @@ def test_no_budget_finds_the_clean_disagreements(goal: str) -> None:
 
 def test_all_but_epsilon_goal_and_seed_is_fixed() -> None:
     for changes in ({"steps": 30}, {"rule": "apgd"}, {"restarts": 2}):
-        with pytest.raises(RecipeError, match="fixes all but epsilon, goal and seed"):
+        with pytest.raises(RecipeError, match="fixes all but epsilon, goal, seed and precision"):
             preset(NAME).replace(**changes)
     with pytest.raises(RecipeError, match="one start"):
         Attack(rule="square", restarts=2)

@@ -15,7 +15,7 @@ from edgerift.evade._evasion import joined
 from edgerift.specification import Guard
 
 CLASSES = 7
-WORDS = ("attack", "data", "classes", "dropped", "guard")
+WORDS = ("attack", "data", "classes", "dropped", "guard", "precision")
 
 
 def one_hot(classes: list[int]) -> Tensor:

@@ -55,7 +55,8 @@ LIBRARIES: list[Library] = [torchattacks, foolbox, art]
 @pytest.fixture(scope="module")
 def ours(real_pair: Callable[[str], tuple[Pair, ImageSet]]) -> tuple[Pair, Evasion]:
     pair, images = real_pair("onnxruntime")
-    found = search(pair, images, "pgd", epsilon=EPSILON, step=STEP, steps=STEPS, stop="never")
+    exact = {"stop": "never", "precision": "float32"}
+    found = search(pair, images, "pgd", epsilon=EPSILON, step=STEP, steps=STEPS, **exact)
     moved = (found.last.long() - found.clean.long()).abs().amax((1, 2, 3))
     assert len(found) > 20
     assert (moved == EPSILON).float().mean() > 0.5

@@ -33,6 +33,12 @@ def test_a_geometric_search_halves_the_ratio():
     assert found == pytest.approx(8**0.5)
 
 
+def test_a_cost_that_is_enough_ends_the_search():
+    assert search(lambda strength: strength / 3, enough=0.6)[1] == [0.0, 8.0, 4.0, 2.0]
+    # Enough is asked of what is within the budget alone.
+    assert search(lambda strength: strength / 3, enough=0.9)[1] == [0.0, 8.0, 4.0, 2.0, 3.0]
+
+
 @given(st.floats(0.001, 7.999), st.integers(0, 20))
 def test_a_jump_is_approached_from_below(jump, steps):
     found, tried = search(lambda strength: 0.0 if strength <= jump else 5.0, steps=steps)

@@ -253,7 +253,8 @@ def test_each_wrong_value_is_told_with_its_line(tmp_path, old, new, line, told):
         (
             "[mobile, server]",
             "[moblie]",
-            "32: theft.targets[0] is 'moblie'; it must be 'mobile' or 'server'; did you mean 'mobile'?",
+            "32: theft.targets[0] is 'moblie'; it must be 'mobile', 'server', 'fbgemm' or 'qnnpack'; did you mean "
+            "'mobile'?",
         ),
         ("[ptq, qat]", "[int4]", "21: evasion.adaptations[0] is 'int4'; it must be 'ptq', 'qat' or 'finetune'"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
 from edgerift.adapt._nodes import arguments_of, attribute, place_of
+from edgerift.adapt._normalisations import FOLDED
 from edgerift.adapt._quantizers import quantizer, quantizer_passes
 from edgerift.adapt._reductions import PRODUCT
 from edgerift.adapt._same import is_same, require_repeatable
@@ -21,6 +22,7 @@ from edgerift.adapt._scales import lower_floors
 from edgerift.adapt._ties import settle_scales
 from edgerift.deploy import (
     FloatWeight,
+    Normalisation,
     Program,
     Provenance,
     Target,
@@ -78,7 +80,7 @@ def quantize(
         reference = copy.deepcopy(graph)
     prepared = _prepared(graph, target)
     layers = layer_names(prepared)
-    weights = _float_weights(model, prepared, layers)
+    weights = _float_weights(model, prepared, layers, graph.meta.get(FOLDED, {}))
     converted = _calibrated(prepared, itertools.chain([first], remaining), target)
     _require_integers(converted, target)
     program = from_graph(
@@ -192,7 +194,9 @@ def _weight_source(node: fx.Node) -> fx.Node:
     return weight
 
 
-def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str]) -> dict[str, FloatWeight]:
+def _float_weights(
+    model: nn.Module, prepared: fx.GraphModule, layers: dict[str, str], norms: Mapping[str, Normalisation | None]
+) -> dict[str, FloatWeight]:
     """Split each folded weight into the model's own weight and the per-channel factor that folding put on it."""
     own = model.state_dict()
     buffers = {name for name, _ in prepared.named_buffers()}
@@ -209,9 +213,12 @@ def _float_weights(model: nn.Module, prepared: fx.GraphModule, layers: dict[str,
             weight = folded
         flat, whole = weight.flatten(1), folded.flatten(1)
         gain = (flat * whole).sum(1) / flat.square().sum(1).clamp_min(torch.finfo(flat.dtype).tiny)
+        norm = norms.get(source)
         if not is_same(whole, flat * gain[:, None]):  # As where a model standardises its weights.
-            weight, gain = folded, torch.ones_like(gain)
-        weights[layer] = FloatWeight(weight.detach().clone(), gain.view([-1] + [1] * (folded.dim() - 1)))
+            weight, gain, norm = folded, torch.ones_like(gain), None
+        if norm is not None and not is_same(gain, norm.weight * torch.rsqrt(norm.variance + norm.eps)):
+            norm = None  # What is left is not the normalisation's factor alone.
+        weights[layer] = FloatWeight(weight.detach().clone(), gain.view([-1] + [1] * (folded.dim() - 1)), norm)
     return weights
 
 

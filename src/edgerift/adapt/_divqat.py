@@ -8,10 +8,11 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor, nn
 
 from edgerift import zoo
+from edgerift.adapt._allowance import Allowance
 from edgerift.adapt._hardened import TrainedDefence, run_hardened
 from edgerift.adapt._methods import held_out, run_qat
 from edgerift.adapt._settings import QatSettings
-from edgerift.adapt._tuned import Allowance, Search, searched
+from edgerift.adapt._tuned import Search, searched
 from edgerift.adapt.defences._divqat import Divqat
 from edgerift.deploy import Program, Target, folded, twin, twin_scores
 from edgerift.errors import RecipeError

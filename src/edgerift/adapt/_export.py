@@ -27,6 +27,7 @@ from edgerift.adapt._poolings import (
 from edgerift.adapt._same import is_same, largest, logits_of
 from edgerift.adapt._sums import spell_sums_with_numbers_as_differences
 from edgerift.adapt._synonyms import enter_regions, spell_synonyms
+from edgerift.adapt._targets import kind_of
 from edgerift.adapt._writes import drop_dropouts, drop_what_does_nothing, leave_no_writes, untie_layers
 from edgerift.deploy import Target, quiet
 from edgerift.errors import ModelError, QuantizationError, first_line
@@ -123,11 +124,11 @@ def _passes(target: Target, training: bool) -> list[_Pass]:
         spell_attention_as_products,
         spell_softmax_as_exponentials,
         spell_poolings_plainly,
-        *([spell_sums_with_numbers_as_differences] if target == "server" else []),
+        *([spell_sums_with_numbers_as_differences] if kind_of(target) == "server" else []),
     ]
     if training:
         return passes
-    poolings = turn_poolings_into_convolutions if target == "mobile" else turn_odd_divisors_into_convolutions
+    poolings = turn_poolings_into_convolutions if kind_of(target) == "mobile" else turn_odd_divisors_into_convolutions
     return [*passes, poolings, fold_normalisations]
 
 
@@ -137,7 +138,9 @@ def _traced(model: nn.Module, example: Tensor, target: Target, training: bool) -
     try:
         with quiet():
             # X86InductorQuantizer matches partitions that only strict export leaves whole.
-            exported = torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=target == "server")
+            exported = torch.export.export(
+                model, (example,), dynamic_shapes=({0: batch},), strict=kind_of(target) == "server"
+            )
             graph = exported.module(check_guards=False)
     except Exception as error:
         raise ModelError(f"model '{_name(model)}' cannot be exported: {_reason(error)}") from error

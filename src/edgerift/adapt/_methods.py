@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgerift import zoo
 from edgerift.adapt._convert import Converted, quantize
 from edgerift.adapt._settings import PtqSettings, QatSettings
+from edgerift.adapt._targets import TARGETS
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
 from edgerift.errors import DataError, ModelError, RecipeError, unknown_name
 from edgerift.images import ImageSet, in_channels, split, to_float
@@ -20,7 +21,6 @@ from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 from edgerift.train import History, Loss, Trained, TrainSettings, run
 
-TARGETS: tuple[Target, ...] = ("mobile", "server")
 _CALIBRATION_BATCH = 64
 
 
@@ -60,7 +60,7 @@ def float_weights(original: nn.Module, program: Program) -> dict[str, Tensor]:
         shape=program.shape,
         provenance=program.provenance,
     )
-    return {layer: weight * gain for layer, (weight, gain) in converted.weights.items()}
+    return {layer: one.weight * one.gain for layer, one in converted.weights.items()}
 
 
 def qat(
@@ -109,10 +109,14 @@ def run_qat(
     if described is not None:
         told[method] = described.model_dump(mode="json")
     converted = _converted(original, train, target, settings.calibration, method, told, progress)
-    student = trainable_twin(converted.program, converted.weights)
+    weights = converted.weights
+    if settings.batch_norm == "frozen":
+        weights = {layer: one._replace(norm=None) for layer, one in weights.items()}
+    student = trainable_twin(converted.program, weights)
 
     def freeze(_model: nn.Module, epoch: int) -> None:
         student.ranges.observing = epoch < settings.observe_epochs
+        student.keep_normalisations_alive(settings.live_epochs is None or epoch < settings.live_epochs)
 
     trained = run(
         student,

@@ -17,6 +17,10 @@ from edgerift.adapt._nodes import (
     replace_by_depthwise,
     set_attribute,
 )
+from edgerift.deploy import Normalisation
+
+#: Where a graph's `meta` has the normalisations that were folded into its layers, by the names of their weights.
+FOLDED: Final = "folded normalisations"
 
 _ATEN: Final = torch.ops.aten
 _FUNCTIONS: Final[dict[Any, Any]] = {
@@ -84,6 +88,7 @@ def _or_filled(module: fx.GraphModule, node: fx.Node | None, filled: Tensor) -> 
 def _fold(module: fx.GraphModule, layer: fx.Node, node: fx.Node, values: dict[str, Any]) -> None:
     given = arguments_of(layer)
     figures = _Figures(module, values)
+    _remember(module, str(given["weight"].target), given, figures)
     bias = None if given["bias"] is None else attribute(module, str(given["bias"].target))
     tensors = (attribute(module, str(given["weight"].target)), bias, figures.mean, figures.variance, figures.eps)
     is_linear = layer.target is _ATEN.linear.default
@@ -99,6 +104,26 @@ def _fold(module: fx.GraphModule, layer: fx.Node, node: fx.Node, values: dict[st
             given["bias"] = constant(module, name, node)
         layer.args, layer.kwargs = tuple(given.values()), {}
     replace(module, node, layer)
+
+
+def _remember(module: fx.GraphModule, weight: str, given: dict[str, Any], figures: _Figures) -> None:
+    """Keep a normalisation that is folded, for a training in which it lives on; a layer with two has none."""
+    found: dict[str, Normalisation | None] = module.meta.setdefault(FOLDED, {})
+    shift = torch.zeros_like(figures.mean)
+    if given["bias"] is not None:
+        shift = attribute(module, str(given["bias"].target)).detach().clone()
+    found[weight] = (
+        None
+        if weight in found
+        else Normalisation(
+            figures.weight.detach().clone(),
+            figures.bias.detach().clone(),
+            figures.mean.detach().clone(),
+            figures.variance.detach().clone(),
+            figures.eps,
+            shift,
+        )
+    )
 
 
 def _replace_normalisation(module: fx.GraphModule, node: fx.Node, values: dict[str, Any]) -> None:

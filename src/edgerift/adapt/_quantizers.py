@@ -5,12 +5,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
-from torch import fx
+from torch import Tensor, fx
 
 from edgerift.adapt._reductions import annotate_functions, annotate_means, annotate_reductions
-from edgerift.deploy import Target, operator_name, quiet
+from edgerift.adapt._targets import kind_of
+from edgerift.deploy import WHOLE_WEIGHTS, Target, operator_name, quiet
 from edgerift.errors import EdgeriftError, MissingRuntimeError, QuantizationError, first_line
 
 #: The packages whose functions are passes.
@@ -59,24 +61,28 @@ def quantizer(target: Target, *, training: bool = False) -> Any:
 
     `mobile`: ExecuTorch's XNNPACK quantizer, int8 symmetric per-channel weights in [-127, 127], int8 affine per-tensor
     activations; a clamp (ReLU6) after a convolution is one operation with it. `server`: torchao's X86 quantizer, int8
-    per-channel weights, uint8 per-tensor activations. `training` picks the observers of torchao's own QAT. Raises
+    per-channel weights, uint8 per-tensor activations. `fbgemm` is `server` with activations of 7 bits, [0, 127], and
+    `qnnpack` is `mobile` with one scale for a whole weight; its weights are written per channel all the same, with
+    equal scales. `training` picks the observers of torchao's own QAT. Raises
     :class:`~edgerift.errors.MissingRuntimeError` when the target's package is not installed.
     """
     with quiet():
-        return _mobile(training) if target == "mobile" else _server(training)
+        if kind_of(target) == "mobile":
+            return _mobile(training, whole_weights=target in WHOLE_WEIGHTS)
+        return _server(training, seven_bits=target == "fbgemm")
 
 
-def _server(training: bool) -> Any:
+def _server(training: bool, *, seven_bits: bool) -> Any:
     from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
         X86InductorQuantizer,
         get_default_x86_inductor_quantization_config,
     )
 
-    config = get_default_x86_inductor_quantization_config(is_qat=training)
+    config = get_default_x86_inductor_quantization_config(is_qat=training, reduce_range=seven_bits)
     return _with_reductions(X86InductorQuantizer().set_global(config), config.input_activation, pointwise=False)
 
 
-def _mobile(training: bool) -> Any:
+def _mobile(training: bool, *, whole_weights: bool) -> Any:
     try:
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
             XNNPACKQuantizer,
@@ -88,9 +94,25 @@ def _mobile(training: bool) -> Any:
             "pip install 'edgerift[executorch]'"
         ) from None
     config = get_symmetric_quantization_config(is_per_channel=True, is_qat=training)
+    if whole_weights:
+        config = replace(config, weight=replace(config.weight, observer_or_fake_quant_ctr=_whole_weights(training)))
     return _with_reductions(
         _with_fused_clamps(XNNPACKQuantizer().set_global(config)), config.input_activation, pointwise=True
     )
+
+
+def _whole_weights(training: bool) -> Any:
+    """Make the observers of weights that have one scale, the largest that a channel asks for."""
+    from torchao.quantization.pt2e import FakeQuantize
+    from torchao.quantization.pt2e.observer import MovingAveragePerChannelMinMaxObserver, PerChannelMinMaxObserver
+
+    class WholeWeight(MovingAveragePerChannelMinMaxObserver if training else PerChannelMinMaxObserver):  # type: ignore[misc]
+        def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+            scales, zero_points = super().calculate_qparams()
+            return scales.amax().expand_as(scales).clone(), zero_points
+
+    smallest = {"eps": 2**-12}
+    return FakeQuantize.with_args(observer=WholeWeight, **smallest) if training else WholeWeight.with_args(**smallest)
 
 
 def _with_reductions(base: Any, grid: Any, *, pointwise: bool) -> Any:

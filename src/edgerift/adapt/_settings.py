@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from edgerift.settings import Count, Seed, Settings, TimesOrNone
+from edgerift.settings import Count, Seed, Settings, Times, TimesOrNone, is_none
 from edgerift.train import TrainSettings
+
+
+def _is_frozen(batch_norm: str) -> bool:
+    return batch_norm == "frozen"
 
 
 class PtqSettings(Settings):
@@ -18,9 +24,14 @@ class PtqSettings(Settings):
 class QatSettings(Settings):
     """Quantization-aware training: a calibration, then `train` epochs of the trainable twin.
 
-    The activations' ranges follow the batches for `observe_epochs` epochs and are frozen for the rest.
+    The activations' ranges follow the batches for `observe_epochs` epochs and are frozen for the rest. `batch_norm`
+    says what becomes of batch normalisations behind layers: `frozen` ones are folded with their figures as they are,
+    `alive` ones are folded anew at each step while they follow the batches as in a float training, for `live_epochs`
+    epochs (all by default), and are frozen for the rest.
     """
 
     calibration: PtqSettings = Field(default_factory=PtqSettings)
     train: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=3, learning_rate=0.001))
     observe_epochs: TimesOrNone = 2
+    batch_norm: Literal["frozen", "alive"] = Field(default="frozen", exclude_if=_is_frozen)
+    live_epochs: Times | None = Field(default=None, exclude_if=is_none)

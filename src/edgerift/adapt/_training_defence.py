@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Self, TypeVar
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
 
 from edgerift.settings import Registry, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class TrainingDefence(Settings, ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from edgerift.adapt._allowance import Allowance
 from edgerift.adapt._hardened import HardenedRecipe
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
-from edgerift.settings import Settings, TimesOrNone
+from edgerift.settings import Settings, is_none
 from edgerift.steps import Progress, Recipe, read_document, stored_recipes, write_whole
 
 if TYPE_CHECKING:
@@ -24,28 +26,6 @@ SEARCH: Final = "search.json"
 
 #: A distance this many times that between two seeds is clearly larger; below, another seed might reach it.
 _CLEARLY: Final = 1.5
-
-
-class Allowance(Settings):
-    """The budget of a defence, on the validation images.
-
-    `l1` bounds the mean l1 distance, in [0, 2], of its answers to those of the plain quantization-aware model;
-    `accuracy_drop` bounds the loss of top-1 accuracy against it. The strengths tried lie between `low` and `high`:
-    `low`, then `high` if `low` is allowed, then `steps` bisections if `high` is not. Raises
-    :class:`~edgerift.errors.RecipeError` when `low` is not below `high`.
-    """
-
-    l1: float = Field(default=0.6, gt=0, le=2)
-    accuracy_drop: float = Field(default=0.05, ge=0, le=1)
-    low: float = Field(default=0.0, ge=0)
-    high: float = Field(default=2.0, gt=0)
-    steps: TimesOrNone = 6
-
-    @model_validator(mode="after")
-    def _is_a_bracket(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError(f"low is {self.low:g} and high {self.high:g}; low must be below high")
-        return self
 
 
 class Trial(Settings):
@@ -69,8 +49,9 @@ class Search(Settings):
     """The trials and the choice of a search.
 
     `floor` is the l1 between two plain quantization-aware models that differ in their training seed alone.
-    `chosen` is the strongest allowed setting, None if not even the weakest was. `beyond_noise` says whether it moves
-    the answers further than another seed would.
+    `chosen` is the strongest allowed setting, None if not even the weakest was; `refused` is the weakest above it that
+    was tried, if any: the other side of the bracket. `beyond_noise` says whether the chosen one moves the answers
+    further than another seed would.
     """
 
     allowance: Allowance
@@ -79,13 +60,28 @@ class Search(Settings):
     chosen: float | None
     beyond_noise: bool
     trials: tuple[Trial, ...]
+    refused: float | None = Field(default=None, exclude_if=is_none)
+
+    def trial(self, strength: float | None) -> Trial | None:
+        """Look up the trial of a strength; None without one."""
+        return next((trial for trial in self.trials if trial.strength == strength), None)
 
     @property
     def verdict(self) -> str:
-        """Summarise the result in one sentence."""
-        if self.chosen is None:
+        """Summarise the result in one sentence, with both sides of the bracket."""
+        beyond = self.trial(self.refused)
+        if beyond is None:
+            return self._chosen_words
+        return (
+            f"{self._chosen_words}; strength {beyond.strength:g} is refused: l1 {beyond.l1:.3f}, accuracy "
+            f"{100 * beyond.accuracy:.1f} %"
+        )
+
+    @property
+    def _chosen_words(self) -> str:
+        found = self.trial(self.chosen)
+        if found is None:
             return "no strength stays within the allowance; the plain quantization-aware model is used instead"
-        found = next(trial for trial in self.trials if trial.strength == self.chosen)
         moved = f"strength {self.chosen:g} moves the answers by l1 {found.l1:.3f}"
         if self.beyond_noise:
             hardly = ", nearly as much" if found.l1 < _CLEARLY * self.floor else ""
@@ -106,7 +102,7 @@ class TunedRecipe(Recipe):
     """
 
     type: Literal["tuned"] = "tuned"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     hardened: HardenedRecipe
     allowance: Allowance = Allowance()
 
@@ -203,10 +199,17 @@ def searched(
     def cost(strength: float) -> float:
         trial = _trial(strength, bounds, answers(strength), plain, original, labels)
         trials[strength] = trial
-        progress("search", len(trials), bounds.steps + 2, f"strength {strength:g}: l1 {trial.l1:.3f}")
-        return 0.0 if trial.allowed else 1.0
+        progress("search", len(trials), bounds.most_steps + 2, f"strength {strength:g}: l1 {trial.l1:.3f}")
+        return trial.l1 if trial.allowed else math.inf
 
-    chosen = strongest(cost, low=bounds.low, high=bounds.high, budget=0.5, steps=bounds.steps)
+    chosen = strongest(
+        cost,
+        low=bounds.low,
+        high=bounds.high,
+        budget=bounds.l1,
+        steps=bounds.most_steps,
+        enough=bounds.reached * bounds.l1,
+    )
     return Search(
         allowance=bounds,
         reference_accuracy=accuracy(plain, labels).value,
@@ -214,6 +217,7 @@ def searched(
         chosen=chosen,
         beyond_noise=chosen is not None and trials[chosen].l1 > floor,
         trials=tuple(trials[strength] for strength in sorted(trials)),
+        refused=min((strength for strength in trials if chosen is None or strength > chosen), default=None),
     )
 
 
@@ -232,7 +236,7 @@ def _trial(
         changed=1 - agreement(answers, plain).value,
         top1=float(top[0]),
         top2=float(top[1]),
-        allowed=moved <= bounds.l1 and drop <= bounds.accuracy_drop,
+        allowed=moved <= bounds.l1 and (bounds.accuracy_drop is None or drop <= bounds.accuracy_drop),
     )
 
 

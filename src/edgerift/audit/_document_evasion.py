@@ -38,7 +38,8 @@ class AttackPart(Settings):
 
     `evasive`: original right and build wrong at any iterate, replayed from the PNG file; a build with a guard also
     has to answer. `evasive_answered`: of the images that such a build answers before the attack; None without a
-    guard. `members`: the images that each member of an ensemble found first; None for another attack.
+    guard. `precision`: that of the gradients that steered; float32 where it is left out. `members`: the images that
+    each member of an ensemble found first; None for another attack.
     `evasive_last`: the same at the last iterate; None when the search stopped at success. `evasive_top5`: moreover
     the build's answer is none of the original's five best; None with fewer than six classes. `fooled`: the build is
     wrong, whatever the original says. `original_fooled`: the original is wrong at the reported image.
@@ -69,6 +70,7 @@ class AttackPart(Settings):
     """Evasive images after 0, 1, 2, ... gradient calls."""
     evasive_answered: Interval | None = Field(default=None, exclude_if=is_none)
     members: dict[str, int] | None = Field(default=None, exclude_if=is_none)
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", exclude_if=lambda value: value == "float32")
 
 
 class ComparisonPart(Settings):

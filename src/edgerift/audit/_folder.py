@@ -62,26 +62,29 @@ def run_audit(
     with held_folder(folder) as held:
         for place in (held.path, held.path / FINDINGS):
             remove_unfinished(place, below=False)
-        names = (AUDIT, *(REPORTS if reports is not None else ()))
+        names = (AUDIT, *(REPORTS if reports else ()))
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
         _require_comparable(recipe, opened, baseline)
         recipe = recipe.replace(pair_seconds=opened.seconds_to_open())
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
-        if before is not None:
-            before()
+        (before or _nothing)()
         measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
-        audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
-        if suggest is not None and audit.is_open:
-            audit = audit.replace(suggestion=suggest())
+        audit = judged(measured, policy or Policy(), samples, baseline)
+        suggestion = suggest() if suggest is not None and audit.is_open else None
+        audit = audit.replace(made=made, suggestion=suggestion)
         with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
             _write(recipe, staged, store, audit, found, samples)
-            if reports is not None:
+            if reports:
                 reports(audit, staged)
     return audit
+
+
+def _nothing() -> None:
+    """Run nothing before the work."""
 
 
 def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | None) -> None:

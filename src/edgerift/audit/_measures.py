@@ -39,6 +39,7 @@ def attack_part(found: Evasion) -> AttackPart:
         cumulative=found.cumulative(),
         evasive_answered=None if found.guard is None else _optional(found.rate_answered),
         members=found.by_member,
+        precision=found.precision,
     )
 
 

@@ -10,8 +10,7 @@ import tyro
 from rich.console import Group
 from rich.text import Text
 
-from edgerift import images, zoo
-from edgerift.adapt import AdaptRecipe
+from edgerift import adapt, defend, deploy, images, report, zoo
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
@@ -26,10 +25,8 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.defend import Guard, GuardRecipe
-from edgerift.deploy import RUNTIMES, BuildRecipe, Program, RuntimeName, open_build, ship_guard, suffixes
+from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
-from edgerift.report import Card, card_text, make_card
 from edgerift.settings import is_file
 from edgerift.steps import Progress, Store, write_whole
 
@@ -82,13 +79,13 @@ class Adapt(Command):
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
             for name, path in artefacts.items():
-                ship_guard(guards[name], name, copy_file(path, folder / path.name))
-            builds = {name: open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
+                deploy.ship_guard(guards[name], name, copy_file(path, folder / path.name))
+            builds = {name: deploy.open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
             if control is not None:
                 copy_file(control / "original.safetensors", folder / "control.safetensors")
-            card = make_card(
+            card = report.make_card(
                 zoo.load(original, trust=self.trust or self.original is None),
-                Program.load(program),
+                deploy.Program.load(program),
                 builds,
                 images.open_splits(recipe.images).test,
                 files={
@@ -101,42 +98,42 @@ class Adapt(Command):
             )
             write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
-        show(card, Group(card_text(card), *stale), self.as_json)
+        show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0
 
-    def _guard(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Guard | None:
+    def _guard(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> defend.Guard | None:
         if self.guard is None:
             return None
-        made = chosen_guard(self.guard, BuildRecipe(program=recipe, runtime=name), recipe.images)
-        return made.open(store, progress) if isinstance(made, GuardRecipe) else made
+        made = chosen_guard(self.guard, deploy.BuildRecipe(program=recipe, runtime=name), recipe.images)
+        return made.open(store, progress) if isinstance(made, defend.GuardRecipe) else made
 
-    def _artefact(self, name: str, recipe: AdaptRecipe, store: Store, progress: Progress) -> Path:
-        building = BuildRecipe(program=recipe, runtime=name)
+    def _artefact(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> Path:
+        building = deploy.BuildRecipe(program=recipe, runtime=name)
         return store.get(building, progress) / building.artefact
 
 
 def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
     """Say which builds in a folder were there before and so may be of another program."""
-    written = {RUNTIMES[name].suffix for name in made}
-    for name, suffix in suffixes().items():
+    written = {deploy.RUNTIMES[name].suffix for name in made}
+    for name, suffix in deploy.suffixes().items():
         path = folder / f"model{suffix}"
         if suffix not in written and path.is_file():
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
-def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> Card:
+def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> report.Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
-    found = {name: folder / f"model{suffix}" for name, suffix in suffixes().items()}
-    builds = {name: open_build(path, name, trust=trust) for name, path in found.items() if is_file(path)}
+    found = {name: folder / f"model{suffix}" for name, suffix in deploy.suffixes().items()}
+    builds = {name: deploy.open_build(path, name, trust=trust) for name, path in found.items() if is_file(path)}
     if not builds:
         *others, last = (path.name for path in found.values())
         raise RecipeError(f"no {', '.join(others)} or {last} in {folder}; `edgerift adapt --out {folder}` makes them")
     model = zoo.load(original, trust=trust)
     described = fitting(model, data.images(seed), file=original)
-    return make_card(
+    return report.make_card(
         model,
-        Program.load(program),
+        deploy.Program.load(program),
         builds,
         images.open_splits(described).test,
         files={"original": original, "program": program, **{name: found[name] for name in builds}},

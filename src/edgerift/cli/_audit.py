@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 import tyro
 from pydantic import field_validator
 
-from edgerift import images
-from edgerift.adapt import FinetuneRecipe, GivenOriginal, load_original
-from edgerift.audit import AuditRecipe, Made, Policy, TheftSettings, read_policy, run_audit
+from edgerift import adapt, audit, deploy, evade, images, report, train
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
@@ -34,12 +32,10 @@ from edgerift.cli._suggest import suggestion
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import BuildRecipe, Program, RuntimeName, given_build, given_program
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.evade import Attack, GreyLevels, PairSettings, is_own, own_attack, preset
-from edgerift.report import append_ci_summary, audit_summary, audit_text, place_in_repository, write_reports
+from edgerift.evade import GreyLevels
 from edgerift.settings import ClassNumber, Count, Settings, Times, is_folder
-from edgerift.train import TrainRecipe, TrainSettings
 
 _ATTACKED: Final = "Of those that both models classify correctly"
 
@@ -64,22 +60,22 @@ class AttackOptions(Settings):
     """class number to show in the embedding plot; repeatable"""
 
 
-def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, Attack]:
+def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, evade.Attack]:
     """Describe a preset, or an attack of the user's own, which is called as its function is."""
-    if not is_own(given):
-        return given, preset(given, options.epsilon, options.steps)
+    if not evade.is_own(given):
+        return given, evade.preset(given, options.epsilon, options.steps)
     if not trust:
         raise InputError(f"attack '{given}' is code that the audit would import and run; pass --trust if you know it")
-    own = own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
+    own = evade.own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
     return given.rpartition(":")[2].lstrip("_"), own
 
 
 class _Examined(NamedTuple):
     """A pair, the images as it knows their classes, and the control where there is one."""
 
-    pair: PairSettings
+    pair: evade.PairSettings
     images: images.ImagesSettings
-    control: FinetuneRecipe | None
+    control: adapt.FinetuneRecipe | None
 
 
 #: What may be examined, in the order of the report.
@@ -173,14 +169,18 @@ class AuditCommand(Command):
         is_asked = self.data.data == "digits" or self.stealing != TheftOptions()
         return self.threats or (THREATS if is_asked else ("evasion",))
 
+    def called_as(self, line: str) -> Self:
+        """Keep the whole command."""
+        return self.replace(called=line)
+
     def run(self) -> int:
         """Audit, write the folder, show the verdict; returns 1 when the gate does not hold."""
-        policy = read_policy(self.policy) if self.policy is not None else Policy()
+        policy = audit.read_policy(self.policy) if self.policy is not None else audit.Policy()
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
             thefts = [recipe.stealing(name) for name in recipe.thefts]
-            audit = run_audit(
+            finished = audit.run_audit(
                 recipe,
                 folder,
                 store,
@@ -191,19 +191,19 @@ class AuditCommand(Command):
                 made=self._made(folder),
                 before=lambda: tell_price(thefts, store, progress, "--threats evasion skips them"),
                 suggest=(lambda: suggestion(recipe, policy, store, progress)) if self.suggest else None,
-                reports=write_reports,
+                reports=report.write_reports,
                 progress=progress,
             )
-        show(audit, audit_text(audit, folder), self.as_json)
-        append_ci_summary(audit_summary(audit), os.environ)
-        return 0 if audit.verdict == "pass" else 1
+        show(finished, report.audit_text(finished, folder), self.as_json)
+        report.append_ci_summary(report.audit_summary(finished), os.environ)
+        return 0 if finished.verdict == "pass" else 1
 
-    def _made(self, folder: Path) -> Made:
+    def _made(self, folder: Path) -> audit.Made:
         at = datetime.now(UTC).replace(microsecond=0)
         closing = closing_command(self, folder)
-        return Made(at=at, command=self.called, folder=place_in_repository(folder), closing=closing)
+        return audit.Made(at=at, command=self.called, folder=report.place_in_repository(folder), closing=closing)
 
-    def _recipe(self) -> AuditRecipe:
+    def _recipe(self) -> audit.AuditRecipe:
         described = self.data.images(self.training.seed)
         if self.adapted is None and self.build is not None:
             pair, described, control = self._shipped_pair(self.build, described)
@@ -216,7 +216,7 @@ class AuditCommand(Command):
             pair = pair.replace(guard=guard)
         attacks = self._attacks() if "evasion" in self.examined else {}
         thefts = self._thefts(described, pair.original) if "theft" in self.examined else {}
-        return AuditRecipe(
+        return audit.AuditRecipe(
             pair=pair,
             images=described,
             attacks=attacks,
@@ -228,26 +228,26 @@ class AuditCommand(Command):
             classes=self.attacking.embed_class,
         )
 
-    def _attacks(self) -> dict[str, Attack]:
+    def _attacks(self) -> dict[str, evade.Attack]:
         options = self.attacking
-        described: dict[str, Attack] = {}
+        described: dict[str, evade.Attack] = {}
         for given in options.attack or ("default", "diva-2022", "pgd"):
             name, attack = named_attack(given, options, trust=self.trust)
-            if is_own(given) and name in described:
+            if evade.is_own(given) and name in described:
                 raise InputError(f"two attacks are called '{name}'; rename the function of '{given}'")
             described[name] = attack.replace(stop=options.stop)
         return described
 
     def _thefts(
-        self, described: images.ImagesSettings, original: TrainRecipe | GivenOriginal
-    ) -> dict[str, TheftSettings]:
+        self, described: images.ImagesSettings, original: train.TrainRecipe | adapt.GivenOriginal
+    ) -> dict[str, audit.TheftSettings]:
         """Describe two attackers with the same queries: one sees probabilities, one the top-1 class only."""
         seed, device = self.training.seed, self.training.device
         queries = query_settings(self.stealing, described, seed=seed)
         network = network_name(original)
         kinds: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
         return {
-            labels: TheftSettings(
+            labels: audit.TheftSettings(
                 queries=queries,
                 budget=question_budget(self.stealing, described),
                 attack=thief(self.stealing, described, network, labels=labels, seed=seed, device=device),
@@ -258,9 +258,9 @@ class AuditCommand(Command):
     def _made_pair(self, described: images.ImagesSettings) -> _Examined:
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
-        building = BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
+        building = deploy.BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
         wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
-        pair = PairSettings(original=recipe.original, program=recipe, build=building)
+        pair = evade.PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 
     def _shipped_pair(self, path: Path, described: images.ImagesSettings) -> _Examined:
@@ -271,26 +271,26 @@ class AuditCommand(Command):
             raise InputError("--control yes needs a build that edgerift makes; leave it out with --build")
         original = described_original(self.original, self.training, described, self.trust)
         told = chosen_specification(self.build_input, path)
-        build = given_build(path, self.judge, trust=self.trust, specification=told)
-        described = fitting(load_original(original), described, file=self.original)
-        return _Examined(PairSettings(original=original, build=build), described, None)
+        build = deploy.given_build(path, self.judge, trust=self.trust, specification=told)
+        described = fitting(adapt.load_original(original), described, file=self.original)
+        return _Examined(evade.PairSettings(original=original, build=build), described, None)
 
     def _given_pair(self, adapted: Path, described: images.ImagesSettings) -> _Examined:
         program_path = adapted / "program.safetensors" if is_folder(adapted) else adapted
         original_path = self.original or program_path.with_name("original.safetensors")
-        program = given_program(program_path)
+        program = deploy.given_program(program_path)
         original = described_original(original_path, self.training, described, self.trust)
-        classes = Program.load(program_path).provenance.classes
-        described = fitting(load_original(original), described, classes, file=original_path)
+        classes = deploy.Program.load(program_path).provenance.classes
+        described = fitting(adapt.load_original(original), described, classes, file=original_path)
         build = shipped_build(adapted, program, self.build, self.judge, trust=self.trust)
-        pair = PairSettings(original=original, program=program, build=build)
+        pair = evade.PairSettings(original=original, program=program, build=build)
         if self.control != "yes":
             return _Examined(pair, described, None)
-        settings = TrainSettings(
+        settings = train.TrainSettings(
             epochs=self.adapting.adapt_epochs,
             learning_rate=self.adapting.adapt_learning_rate,
             batch_size=self.training.batch_size,
             device=self.training.device,
             seed=self.training.seed,
         )
-        return _Examined(pair, described, FinetuneRecipe(original=original, images=described, settings=settings))
+        return _Examined(pair, described, adapt.FinetuneRecipe(original=original, images=described, settings=settings))

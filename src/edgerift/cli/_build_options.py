@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
+from edgerift import deploy
 from edgerift.cli._fields import Shown
-from edgerift.deploy import RUNTIMES, KernelsName, suffixes, with_kernels
+from edgerift.deploy import RUNTIMES, KernelsName, suffixes
 
 _FAMILIES: Final = ", ".join(dict.fromkeys(entry.files_of for entry in RUNTIMES.parts() if entry.files_of))
 
@@ -38,4 +39,4 @@ def runtime_of(runtime: str | None, kernels: str | None, build: Path | None) -> 
         return runtime
     by_suffix = {suffix: name for name, suffix in suffixes().items()}
     family = runtime or by_suffix.get("" if build is None else build.suffix) or _FAMILIES.split(", ")[0]
-    return with_kernels(family, kernels)
+    return deploy.with_kernels(family, kernels)

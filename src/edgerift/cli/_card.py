@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from edgerift.adapt import load_original
+from edgerift import adapt, deploy, images, report
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
@@ -22,10 +22,7 @@ from edgerift.cli._specification import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import open_build
 from edgerift.errors import InputError
-from edgerift.images import open_splits
-from edgerift.report import Card, card_text, make_card
 from edgerift.settings import Document, Seed, is_file, is_folder
 from edgerift.steps import Progress, write_whole
 
@@ -64,10 +61,10 @@ class CardCommand(Command):
         """Measure, write the card and show it."""
         with progress_bars() as progress:
             card = self._of_files(progress) if self.folder is None else self._of_folder(self.folder, progress)
-        show(card, card_text(card), self.as_json)
+        show(card, report.card_text(card), self.as_json)
         return 0
 
-    def _of_folder(self, folder: Path, progress: Progress) -> Card:
+    def _of_folder(self, folder: Path, progress: Progress) -> report.Card:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -79,7 +76,7 @@ class CardCommand(Command):
         write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
         return card
 
-    def _of_files(self, progress: Progress) -> Card:
+    def _of_files(self, progress: Progress) -> report.Card:
         if self.original is None or self.build is None:
             raise InputError("give a folder that `edgerift adapt --out` wrote, or both --original and --build")
         seed = 0 if self.seed is None else self.seed
@@ -88,15 +85,17 @@ class CardCommand(Command):
             self.original, OriginalOptions(model=self.model, input=self.input), described, self.trust
         )
         told = chosen_specification(self.build_input, self.build)
-        build = open_build(self.build, runtime_of(None, self.kernels, self.build), trust=self.trust, specification=told)
-        model = load_original(given)
+        build = deploy.open_build(
+            self.build, runtime_of(None, self.kernels, self.build), trust=self.trust, specification=told
+        )
+        model = adapt.load_original(given)
         described = fitting(model, described, file=self.original)
         require_build_understood(build, described)
-        return make_card(
+        return report.make_card(
             model,
             None,
             {build.runtime: build},
-            open_splits(described).test,
+            images.open_splits(described).test,
             files={"original": self.original, build.runtime: self.build},
             seed=seed,
             progress=progress,
@@ -109,4 +108,4 @@ def seed_of(path: Path) -> int:
         raise InputError(
             f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
         )
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(Card).seed
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card).seed

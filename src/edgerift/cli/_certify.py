@@ -10,19 +10,16 @@ import tyro
 from pydantic import Field
 from rich.table import Table
 
-from edgerift.adapt import given_original, load_original
-from edgerift.certify import Certificate, certify
+from edgerift import adapt, certify, deploy, evade, images, measure
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json, Words, number_list
 from edgerift.cli._pipeline import fitting, shipped_build
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.deploy import Program, RuntimeName, given_program
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError
-from edgerift.evade import Pair, PairSettings
-from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Interval, interval
+from edgerift.measure import Interval
 from edgerift.settings import Count, Seed, Settings, is_folder
 from edgerift.steps import Progress
 
@@ -108,7 +105,7 @@ class CertifyCommand(Command):
         with progress_bars() as progress:
             pair, test = self._opened(progress)
             found = [
-                certify(pair, test, epsilon=int(epsilon), levels=self.rounding_levels, progress=progress)
+                certify.certify(pair, test, epsilon=int(epsilon), levels=self.rounding_levels, progress=progress)
                 for epsilon in epsilons
             ]
         own = 0.0 if pair.guard is None else pair.guard.threshold
@@ -125,28 +122,30 @@ class CertifyCommand(Command):
         show(result, _table(result), self.as_json)
         return 0
 
-    def _opened(self, progress: Progress) -> tuple[Pair, ImageSet]:
+    def _opened(self, progress: Progress) -> tuple[evade.Pair, images.ImageSet]:
         if not is_folder(self.folder):
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
-        original = given_original(self.folder / "original.safetensors", trust=self.trust)
-        program = given_program(self.folder / "program.safetensors")
+        original = adapt.given_original(self.folder / "original.safetensors", trust=self.trust)
+        program = deploy.given_program(self.folder / "program.safetensors")
         runtime = runtime_of(self.runtime, self.kernels, self.build)
         build = shipped_build(self.folder, program, self.build, runtime, trust=self.trust)
-        described = self._images(original.path, Program.load(program.path).provenance.classes)
-        pair, _ = PairSettings(original=original, program=program, build=build).open(self.data.open_store(), progress)
-        test = open_splits(described).test
+        described = self._images(original.path, deploy.Program.load(program.path).provenance.classes)
+        pair, _ = evade.PairSettings(original=original, program=program, build=build).open(
+            self.data.open_store(), progress
+        )
+        test = images.open_splits(described).test
         return pair, test if self.count is None else test.select(range(min(self.count, len(test))))
 
-    def _images(self, original: Path, classes: tuple[str, ...]) -> ImagesSettings:
+    def _images(self, original: Path, classes: tuple[str, ...]) -> images.ImagesSettings:
         seed = seed_of(self.folder / "card.json") if self.seed is None else self.seed
-        model = load_original(given_original(original, trust=self.trust))
+        model = adapt.load_original(adapt.given_original(original, trust=self.trust))
         return fitting(model, self.data.images(seed), classes, file=original)
 
 
-def _shares(found: list[Certificate], thresholds: tuple[float, ...]) -> Iterator[CertifiedShare]:
+def _shares(found: list[certify.Certificate], thresholds: tuple[float, ...]) -> Iterator[CertifiedShare]:
     for one in found:
         for threshold in thresholds:
-            share = interval(one.rate(threshold))
+            share = measure.interval(one.rate(threshold))
             yield CertifiedShare(epsilon=one.epsilon, threshold=threshold, certified=share)
 
 

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edgerift import deploy
 from edgerift.cli._commands import changed_words, option_words, path_word
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import RUNTIMES, Program
 from edgerift.errors import EdgeriftError
 from edgerift.settings import is_folder
 
@@ -50,9 +50,11 @@ def _target(audit: AuditCommand) -> str:
     if audit.adapted is not None:
         path = audit.adapted / "program.safetensors" if is_folder(audit.adapted) else audit.adapted
         try:
-            return Program.load(path).target
+            return deploy.Program.load(path).target
         except EdgeriftError:
             # The audit itself says what is wrong with it.
             return audit.adapting.target
-    named = [entry for entry in RUNTIMES.parts() if audit.build is not None and audit.build.suffix == entry.suffix]
+    named = [
+        entry for entry in deploy.RUNTIMES.parts() if audit.build is not None and audit.build.suffix == entry.suffix
+    ]
     return (named[0].default_for or named[0].targets)[0] if named else audit.adapting.target

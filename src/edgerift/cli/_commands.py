@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgerift.images import size_text
+from edgerift import images
 from edgerift.settings import Settings
 
 
@@ -30,7 +30,13 @@ def option_words(name: str, value: object) -> Iterator[str]:
     if value is None or value is False:
         return
     yield option
-    yield path_word(value) if isinstance(value, Path) else size_text(value) if isinstance(value, tuple) else str(value)
+    yield (
+        path_word(value)
+        if isinstance(value, Path)
+        else images.size_text(value)
+        if isinstance(value, tuple)
+        else str(value)
+    )
 
 
 def path_word(path: Path) -> str:

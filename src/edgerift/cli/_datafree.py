@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import PositiveFloat
 
-from edgerift import zoo
+from edgerift import extract, images, zoo
 from edgerift.cli._fields import Shown
 from edgerift.cli._theft import TheftOptions, clone_network
 from edgerift.errors import InputError
-from edgerift.extract import DATA_FREE, DataFree, Differences, Positives
-from edgerift.images import ImagesSettings
+from edgerift.extract import DATA_FREE
 from edgerift.settings import Count, Parts, Settings, Times, parse_json
 
 _BUDGET: Final = 20_000_000
@@ -82,7 +81,7 @@ def require_none_given(options: DataFreeOptions) -> None:
     _require_defaults(options, {"attack"}, "for the data-free attacks; choose one with --attack")
 
 
-def data_free_budget(options: TheftOptions, victim: ImagesSettings, attack: DataFree) -> int:
+def data_free_budget(options: TheftOptions, victim: images.ImagesSettings, attack: extract.DataFree) -> int:
     """Compute how many generated images an attacker may query."""
     if options.budget is not None:
         return options.budget
@@ -94,12 +93,12 @@ def data_free_budget(options: TheftOptions, victim: ImagesSettings, attack: Data
 def data_free_thief(
     options: DataFreeOptions,
     stealing: TheftOptions,
-    victim: ImagesSettings,
+    victim: images.ImagesSettings,
     architecture: str,
     *,
     seed: int,
     device: Literal["auto", "cpu", "cuda"],
-) -> DataFree:
+) -> extract.DataFree:
     """Describe an attacker without images; see :func:`~edgerift.cli._theft.thief` for `architecture` and `seed`.
 
     Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack.
@@ -121,8 +120,8 @@ def data_free_thief(
         if value is not None:
             fields[name] = value
     if options.positives is not None:
-        fields["positives"] = Positives(count=options.positives)
-    attack = DataFree.model_validate(
+        fields["positives"] = extract.Positives(count=options.positives)
+    attack = extract.DataFree.model_validate(
         {
             "name": options.attack,
             **fields,
@@ -138,7 +137,7 @@ def data_free_thief(
     return _changed(_with_differences(attack, options), options.change)
 
 
-def _changed(attack: DataFree, changes: Sequence[str]) -> DataFree:
+def _changed(attack: extract.DataFree, changes: Sequence[str]) -> extract.DataFree:
     """Change fields that are written as NAME=VALUE, with values as JSON or as bare words."""
     fields: dict[str, Any] = {}
     for change in changes:
@@ -166,7 +165,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:
+def _with_differences(attack: extract.DataFree, options: DataFreeOptions) -> extract.DataFree:
     asked: dict[str, Any] = {
         name: value for name in ("epsilon", "directions", "scheme") if (value := getattr(options, name)) is not None
     }
@@ -175,7 +174,7 @@ def _with_differences(attack: DataFree, options: DataFreeOptions) -> DataFree:
         return attack
     if attack.differences is None:
         raise InputError(f"--{next(iter(asked))}: {attack.name} uses no finite differences; leave it out")
-    differences: Differences = attack.differences.replace(**asked)
+    differences: extract.Differences = attack.differences.replace(**asked)
     return attack.replace(differences=differences, reuse=attack.reuse and differences.needs_middle)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from edgerift.defend import DEFENCES, Defence, strengths, with_strength
+from edgerift import defend
 from edgerift.errors import InputError, RecipeError, unknown_name
 
 #: A field as errors name it, such as `ReverseSigmoid.beta`.
@@ -20,7 +20,7 @@ class Written(NamedTuple):
     settings: dict[str, str]
 
 
-def read_defence(text: str) -> Defence:
+def read_defence(text: str) -> defend.Defence:
     """Read a defence with its settings, those that are not given at their defaults.
 
     Raises :class:`~edgerift.errors.InputError` for a name or a setting that is not known, or a value not allowed.
@@ -30,7 +30,7 @@ def read_defence(text: str) -> Defence:
     """
     written = split_defence(text)
     try:
-        return DEFENCES[written.name].model_validate(written.settings)
+        return defend.DEFENCES[written.name].model_validate(written.settings)
     except RecipeError as error:
         raise _worded(text, error) from None
 
@@ -42,8 +42,8 @@ def read_swept(text: str, grid: Sequence[float] | None) -> Written:
     """
     written = split_defence(text)
     try:
-        for strength in strengths(written.name) if grid is None else grid:
-            with_strength(written.name, strength, **written.settings)
+        for strength in defend.strengths(written.name) if grid is None else grid:
+            defend.with_strength(written.name, strength, **written.settings)
     except RecipeError as error:
         raise _worded(text, error) from None
     return written
@@ -57,10 +57,10 @@ def _worded(text: str, error: RecipeError) -> InputError:
 def split_defence(text: str) -> Written:
     """Split a defence into its name and its settings; raises :class:`~edgerift.errors.InputError` as above."""
     name, _, rest = (piece.strip() for piece in text.partition(":"))
-    if name not in DEFENCES:
-        raise InputError(unknown_name("defence", name, DEFENCES.names()))
+    if name not in defend.DEFENCES:
+        raise InputError(unknown_name("defence", name, defend.DEFENCES.names()))
     settings: dict[str, str] = {}
-    known = [field for field in DEFENCES[name].model_fields if field != "type"]
+    known = [field for field in defend.DEFENCES[name].model_fields if field != "type"]
     for part in filter(None, (part.strip() for part in rest.split(","))):
         field, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import tyro
 from pydantic import Field
 
+from edgerift import extract, harden, report
 from edgerift.cli._defences import read_swept
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, Words, number_list, output_folder
@@ -18,9 +19,7 @@ from edgerift.cli._train import OriginalOptions
 from edgerift.cli._victim import Found, VictimOptions, find_victim
 from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
-from edgerift.extract import ExtractRecipe
-from edgerift.harden import PAPER_ANSWERS, sweep_defences
-from edgerift.report import defend_text, write_defending
+from edgerift.harden import PAPER_ANSWERS
 
 
 class DefendCommand(Command):
@@ -74,7 +73,7 @@ class DefendCommand(Command):
         with output_folder(self.out) as folder, progress_bars() as progress:
             defences, grid = self._defences()
             found = find_victim(self.whom, self.data, self.training, self.adapting)
-            defending = sweep_defences(
+            defending = harden.sweep_defences(
                 found.recipe,
                 found.images,
                 defences,
@@ -84,8 +83,8 @@ class DefendCommand(Command):
                 theft=self._theft(found) if self.steal else None,
                 progress=progress,
             )
-            write_defending(defending, folder)
-        show(defending, defend_text(defending, folder), self.as_json)
+            report.write_defending(defending, folder)
+        show(defending, report.defend_text(defending, folder), self.as_json)
         return 0
 
     def _defences(self) -> tuple[dict[str, dict[str, str]], tuple[float, ...] | None]:
@@ -101,9 +100,9 @@ class DefendCommand(Command):
             )
         return defences, grid
 
-    def _theft(self, found: Found) -> ExtractRecipe:
+    def _theft(self, found: Found) -> extract.ExtractRecipe:
         seed = self.training.seed
-        return ExtractRecipe(
+        return extract.ExtractRecipe(
             victim=found.recipe,
             images=found.images,
             queries=query_settings(self.stealing, found.images, seed=seed),

@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
 from rich.table import Table
 
 import edgerift
+from edgerift import deploy
+from edgerift._lazy import later
 from edgerift.cli._fields import Command
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import show
-from edgerift.deploy import RUNTIMES, find_runtime
 from edgerift.errors import MissingRuntimeError, StoreError
 from edgerift.settings import Settings
 from edgerift.steps import default_root, require_writable
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = later("torch")
 
 
 class Finding(Settings):
@@ -55,7 +60,7 @@ class Doctor(Command):
 
 def diagnose() -> Diagnosis:
     """Check the runtimes, the devices, the compiler and the folders."""
-    runtimes = [_runtime(name) for name in RUNTIMES.names()]
+    runtimes = [_runtime(name) for name in deploy.RUNTIMES.names()]
     return Diagnosis(
         edgerift=edgerift.__version__,
         python=platform.python_version(),
@@ -67,7 +72,7 @@ def diagnose() -> Diagnosis:
 def _runtime(name: str) -> Finding:
     label = f"runtime {name}"
     try:
-        runtime = find_runtime(name)
+        runtime = deploy.find_runtime(name)
     except MissingRuntimeError as error:
         return Finding(name=label, works=False, detail=str(error))
     lacking = runtime.missing()

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 from pydantic import Field
 
+from edgerift import defend, extract, report
 from edgerift.cli._datafree import (
     DataFreeOptions,
     data_free_budget,
@@ -23,10 +24,8 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, class_count, copy_files
 from edgerift.cli._victim import VictimOptions, find_victim
-from edgerift.defend import DEFENCES, Defence
+from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
-from edgerift.extract import DataFreeRecipe, ExtractRecipe, Theft
-from edgerift.report import data_free_text, theft_text
 from edgerift.settings import Count, Settings, Times
 
 
@@ -89,11 +88,15 @@ class ExtractCommand(Command):
             store = self.data.open_store()
             theft = recipe.theft(store, progress)
             copy_files(store.get(recipe, progress), folder)
-        text = theft_text(theft, folder) if isinstance(theft, Theft) else data_free_text(theft, folder)
+        text = (
+            report.theft_text(theft, folder)
+            if isinstance(theft, extract.Theft)
+            else report.data_free_text(theft, folder)
+        )
         show(theft, text, self.as_json)
         return 0
 
-    def _recipe(self) -> ExtractRecipe | DataFreeRecipe:
+    def _recipe(self) -> extract.ExtractRecipe | extract.DataFreeRecipe:
         if self.making.attack == "knockoff":
             require_none_given(self.making)
             return self._knockoff()
@@ -108,7 +111,7 @@ class ExtractCommand(Command):
             device=self.training.device,
         )
         is_float = self.making.simulated or found.recipe.type in ("train", "given-original")
-        return DataFreeRecipe(
+        return extract.DataFreeRecipe(
             victim=found.recipe,
             defences=self._defences(),
             images=found.images,
@@ -122,7 +125,7 @@ class ExtractCommand(Command):
             keep=self.making.keep_answers,
         )
 
-    def _knockoff(self) -> ExtractRecipe:
+    def _knockoff(self) -> extract.ExtractRecipe:
         defences = self._defences()
         found = find_victim(self.whom, self.data, self.training, self.adapting)
         classes, kept = class_count(found.images), self.countering.top_k
@@ -140,7 +143,7 @@ class ExtractCommand(Command):
             seed=seed,
             device=self.training.device,
         )
-        return ExtractRecipe(
+        return extract.ExtractRecipe(
             victim=found.recipe,
             defences=defences,
             images=found.images,
@@ -154,8 +157,8 @@ class ExtractCommand(Command):
             ),
         )
 
-    def _defences(self) -> tuple[Defence, ...]:
-        defences: tuple[Defence, ...] = tuple(map(read_defence, self.defence))
+    def _defences(self) -> tuple[defend.Defence, ...]:
+        defences: tuple[defend.Defence, ...] = tuple(map(read_defence, self.defence))
         if self.countering.undo and not defences:
             raise InputError("--undo inverts the victim's defences and there are none; name one with --defence")
         if any(not defence.sums_to_one for defence in defences):

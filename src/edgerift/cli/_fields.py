@@ -6,13 +6,13 @@ import ast
 import functools
 import inspect
 import itertools
-import textwrap
+import sys
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 import tyro
 from pydantic.fields import FieldInfo
@@ -76,18 +76,16 @@ class Command(Settings, ABC):
 
     example: ClassVar[str]
     """A command line that a new user can try or change."""
+    imports: ClassVar[tuple[str, ...]] = ("torch",)
+    """What takes long to import and is imported before anything is done, while Ctrl-C loses nothing."""
 
     @abstractmethod
     def run(self) -> int:
         """Do it, show the result, and return the exit code."""
 
-
-class Family(NamedTuple):
-    """A verb with verbs of its own."""
-
-    summary: str
-    example: str
-    verbs: dict[str, type[Command]]
+    def called_as(self, line: str) -> Self:
+        """Return the verb as it is run, told the whole command as a shell takes it."""
+        return self
 
 
 def options_of(kind: type[Settings], around: Shown = Shown(group="options")) -> Iterator[Option]:
@@ -149,16 +147,20 @@ def _texts(kind: type[Settings]) -> dict[str, str]:
     for part in reversed(kind.__mro__):
         if not issubclass(part, Settings) or part is Settings:
             continue
-        try:
-            body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
-        except OSError:
-            # Installed without its source: the help then has names and defaults alone.
-            continue
-        assert isinstance(body, ast.ClassDef)
-        for field, text in itertools.pairwise(body.body):
+        for field, text in itertools.pairwise(_bodies(part.__module__).get(part.__qualname__, ())):
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                 found[field.target.id] = _constant(text)
     return found
+
+
+@functools.cache
+def _bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Read the bodies of a module's classes; none where it is installed without its source."""
+    try:
+        source = inspect.getsource(sys.modules[module])
+    except OSError:
+        return {}
+    return {node.name: node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
 
 
 def _constant(node: ast.stmt) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from edgerift import defend, deploy, images
 from edgerift.cli._fields import Shown
-from edgerift.defend import Guard, GuardRecipe
-from edgerift.deploy import BuildRecipe, GivenBuild, GuardFile
 from edgerift.errors import InputError, RecipeError
-from edgerift.images import ImagesSettings
 from edgerift.settings import Document
 
 #: How the help shows the option.
@@ -40,26 +38,26 @@ def coverage_of(given: str) -> float | None:
 
 
 def chosen_guard(
-    given: str | None, build: BuildRecipe | GivenBuild, described: ImagesSettings
-) -> Guard | GuardRecipe | None:
+    given: str | None, build: deploy.BuildRecipe | deploy.GivenBuild, described: images.ImagesSettings
+) -> defend.Guard | defend.GuardRecipe | None:
     """Turn the option into the guard of a file, or the recipe of one that is calibrated on validation images."""
     if given is None:
         return None
     if given == "none":
-        return Guard(threshold=0.0)
+        return defend.Guard(threshold=0.0)
     coverage = coverage_of(given)
     if coverage is not None:
-        return GuardRecipe(build=build, images=described, coverage=coverage)
+        return defend.GuardRecipe(build=build, images=described, coverage=coverage)
     return _read(Document(Path(given), "guard", _ADVICE))
 
 
-def _read(document: Document) -> Guard:
+def _read(document: Document) -> defend.Guard:
     """Read the file beside a build, or a guard as the store keeps it."""
     content = document.json()
     try:
         if isinstance(content, dict) and content.get("type") == "guard":
-            return Guard.model_validate(content)
-        read = GuardFile.model_validate(content)
+            return defend.Guard.model_validate(content)
+        read = deploy.GuardFile.model_validate(content)
     except RecipeError as error:
         raise document.refused(str(error)) from None
-    return Guard(threshold=read.threshold, space=read.space)
+    return defend.Guard(threshold=read.threshold, space=read.space)

@@ -10,7 +10,8 @@ from pydantic import Field, PositiveFloat
 from rich.console import Group
 from rich.text import Text
 
-from edgerift.adapt import AdaptRecipe, Allowance
+from edgerift import adapt, deploy, harden, report
+from edgerift.adapt import Allowance
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._harden_evasion import Against, EvasionOptions, Given, hardened
 from edgerift.cli._options import OUT, DataOptions, Json, Words, number, number_list, output_folder, word_list
@@ -25,18 +26,16 @@ from edgerift.cli._pipeline import (
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.deploy import BuildRecipe, RuntimeName
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, VariantName
-from edgerift.report import evasion_hardening_text, hardening_text, write_evasion_hardening, write_hardening
+from edgerift.harden import DEFAULT_VARIANTS, PAPER_VARIANTS, VARIANTS
 from edgerift.settings import TimesOrNone
 from edgerift.steps import Progress, Store
 
-_VARIANTS: Final[tuple[VariantName, ...]] = VARIANTS.names()
-_DEFAULT: Final[tuple[VariantName, ...]] = HardenRecipe.model_fields["rows"].default
+_VARIANTS: Final[tuple[harden.VariantName, ...]] = VARIANTS.names()
 #: The largest loss of accuracy of a defence against theft.
 _DROP: Final[float] = Allowance.model_fields["accuracy_drop"].default
-_GROUPS: Final[dict[str, tuple[VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
+_GROUPS: Final[dict[str, tuple[harden.VariantName, ...]]] = {"paper": PAPER_VARIANTS, "all": _VARIANTS}
 
 
 @final
@@ -51,8 +50,10 @@ class HardenOptions(QuantizeOptions):
     """largest loss of accuracy, as a fraction"""
     highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
     """largest alpha that the search tries"""
-    search_steps: Annotated[TimesOrNone, Shown(advanced=True)] = 6
-    """bisection steps of the search; each trains a model"""
+    search_steps: Annotated[
+        TimesOrNone | None, Shown(advanced=True, default="until the l1 is near its limit or alpha known to 0.01")
+    ] = None
+    """largest number of bisections of the search; each trains a model"""
     alphas: Annotated[Words, tyro.conf.arg(metavar="NUMBER ..."), Shown(advanced=True, metavar="NUMBER ...")] = ()
     """further alphas to train and attack, for the curves over alpha"""
 
@@ -65,8 +66,8 @@ class HardenCommand(Command):
     """Make builds that resist theft or evasion, and attack them.
 
     Against theft it compares variants with plain quantization-aware training (QAT). Against evasion it tries means from
-    cheap to dear, alone and behind a guard, until a build passes the policy. Writes DIR/harden.json, a report and the
-    models.
+    cheap to dear, alone and behind a guard, until a build passes the policy; against both it then finds the strongest
+    defences of that build's answers. Writes DIR/harden.json, a report and the models.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"
@@ -93,7 +94,7 @@ class HardenCommand(Command):
             metavar="NAME ...",
             text=f"variants to compare with the QAT baseline: {', '.join(_VARIANTS)}; or paper for those of the DivQAT "
             "paper, or all",
-            default=", ".join(_DEFAULT),
+            default=", ".join(DEFAULT_VARIANTS),
         ),
     ] = ()
     hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
@@ -110,7 +111,7 @@ class HardenCommand(Command):
 
     def run(self) -> int:
         """Compare what is not compared yet, write the files and show the comparison; 1 if no build passes a policy."""
-        if self.against == "evasion":
+        if self.against != "theft":
             return self._against_evasion()
         if self.evasion != EvasionOptions():
             raise InputError(
@@ -121,23 +122,28 @@ class HardenCommand(Command):
             store = self.data.open_store()
             hardening = recipe.open(store, progress)
             shipped = _copied(recipe, store, folder, progress)
-            write_hardening(hardening, folder)
-        text = hardening_text(hardening, folder)
+            report.write_hardening(hardening, folder)
+        text = report.hardening_text(hardening, folder)
         shown = text if shipped is None else Group(text, Text(shipped))
         show(hardening, shown, self.as_json)
         return 0
 
     def _against_evasion(self) -> int:
         if self.variants or self.stealing != TheftOptions():
-            raise InputError("--variants and the options of theft are not for --against evasion; leave them out")
+            raise InputError(
+                f"--variants and the options of theft are not for --against {self.against}; leave them out"
+            )
+        both = self.against == "both"
         given = Given(
             self.original, self.trust, self.runtime, self.data, self.training, self.hardening,
-            self.hardening.accuracy_drop, self.evasion,
+            self.hardening.accuracy_drop, self.evasion, self.hardening.l1_budget if both else None,
         )  # fmt: skip
         with output_folder(self.out) as folder, progress_bars() as progress:
             found = hardened(given, folder, self.data.open_store(), progress)
-            write_evasion_hardening(found, folder)
-        show(found, evasion_hardening_text(found, folder), self.as_json)
+            report.write_evasion_hardening(found, folder)
+            if found.theft is not None:
+                report.write_defending(found.theft, folder)
+        show(found, report.evasion_hardening_text(found, folder), self.as_json)
         return 0 if found.chosen is not None else 1
 
     def _unused(self) -> str:
@@ -148,14 +154,14 @@ class HardenCommand(Command):
         )
         return ", ".join(f"--{name.replace('_', '-')}" for name in fields)
 
-    def _recipe(self) -> HardenRecipe:
+    def _recipe(self) -> harden.HardenRecipe:
         options = self.hardening
         (runtime,) = chosen_runtimes(options.target, (self.runtime,) if self.runtime else ())
         seed = self.training.seed
         original, described = find_source(
             self.data.images(seed), self.training, self.original, self.trust, options.target
         )
-        return HardenRecipe.model_validate(
+        return harden.HardenRecipe.model_validate(
             {
                 "original": original,
                 "images": described,
@@ -179,16 +185,16 @@ class HardenCommand(Command):
             }
         )
 
-    def _named(self) -> tuple[VariantName, ...]:
+    def _named(self) -> tuple[harden.VariantName, ...]:
         names = word_list(self.variants)
         for name in names:
             if name not in _VARIANTS and name not in _GROUPS:
                 raise InputError(unknown_name(VARIANTS.kind, name, (*_VARIANTS, *_GROUPS)))
         named = [variant for name in names for variant in _GROUPS.get(name, (name,))]
-        return tuple(variant for variant in _VARIANTS if variant in named) or _DEFAULT
+        return tuple(variant for variant in _VARIANTS if variant in named) or DEFAULT_VARIANTS
 
 
-def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
+def _copied(recipe: harden.HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
     """Copy the hardened models of the last variant that was trained with a defence, and say which; None without one.
 
     A variant whose answers are changed afterwards too comes last of all: its build is only a part of its defence.
@@ -199,7 +205,7 @@ def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress
         return None
     variant = max(reversed(trained), key=lambda variant: not variant.defences)
     building = variant.victim
-    assert isinstance(building, BuildRecipe)
+    assert isinstance(building, deploy.BuildRecipe)
     artefact = store.get(building, progress) / building.artefact
     copy_file(store.get(recipe.original, progress) / "original.safetensors", folder / "original.safetensors")
     copy_file(store.get(building.program, progress) / "program.safetensors", folder / "program.safetensors")
@@ -209,5 +215,5 @@ def _copied(recipe: HardenRecipe, store: Store, folder: Path, progress: Progress
     return f"{folder / artefact.name} is the hardened build: {variant.title}, strength {variant.strength:g}."
 
 
-def _is_trained(variant: MadeVariant) -> bool:
-    return isinstance(variant.victim, BuildRecipe) and not isinstance(variant.victim.program, AdaptRecipe)
+def _is_trained(variant: harden.MadeVariant) -> bool:
+    return isinstance(variant.victim, deploy.BuildRecipe) and not isinstance(variant.victim.program, adapt.AdaptRecipe)

@@ -6,12 +6,15 @@ import inspect
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
-from edgerift.cli._fields import Command, Family, Option, options_of
+from edgerift.cli._verbs import Family, Verb
+
+if TYPE_CHECKING:
+    from edgerift.cli._fields import Command, Option
 
 #: Columns of an option and its value; longer ones have a line of their own.
 _LEFT: Final = 24
@@ -33,16 +36,14 @@ def show_help(lines: list[str], *, on_error: bool = False) -> None:
     Console(stderr=on_error, highlight=False).print(text, end="", soft_wrap=True)
 
 
-def overview(
-    about: str, groups: Mapping[str, Mapping[str, type[Command] | Family]], examples: tuple[str, ...]
-) -> list[str]:
+def overview(about: str, groups: Mapping[str, Mapping[str, Verb | Family]], examples: tuple[str, ...]) -> list[str]:
     """Write the help of `edgerift` itself: its verbs in groups, a line each."""
     lines = ["usage: edgerift COMMAND [OPTIONS]", "", *_wrapped(about)]
     for heading, verbs in groups.items():
         lines += [
             "",
             f"{heading}:",
-            *(line for name, verb in verbs.items() for line in _listed(name, summary(verb), _NAME)),
+            *(line for name, verb in verbs.items() for line in _listed(name, verb.summary, _NAME)),
         ]
     return [
         *lines,
@@ -65,7 +66,7 @@ def family_help(name: str, family: Family) -> list[str]:
         *_wrapped(family.summary),
         "",
         "commands:",
-        *(line for verb, kind in family.verbs.items() for line in _listed(verb, summary(kind), _NAME)),
+        *(line for verb, kind in family.verbs.items() for line in _listed(verb, kind.summary, _NAME)),
         "",
         "example:",
         f"  {family.example}",
@@ -76,6 +77,8 @@ def family_help(name: str, family: Family) -> list[str]:
 
 def verb_help(name: str, kind: type[Command], *, whole: bool) -> list[str]:
     """Write the help of one verb, with its advanced options where the `whole` of it is asked for."""
+    from edgerift.cli._fields import options_of
+
     options = list(options_of(kind))
     shown = [option for option in options if whole or not option.is_advanced]
     needed = [option.invocation for option in options if option.is_required]
@@ -91,11 +94,6 @@ def verb_help(name: str, kind: type[Command], *, whole: bool) -> list[str]:
     if hidden := len(options) - len(shown):
         lines += ["", f"{hidden} more option{'s' if hidden > 1 else ''}: edgerift {name} --help-all"]
     return lines
-
-
-def summary(verb: type[Command] | Family) -> str:
-    """Say in one line what a verb does."""
-    return verb.summary if isinstance(verb, Family) else (inspect.getdoc(verb) or "").split("\n\n")[0]
 
 
 def _described(option: Option, *, whole: bool) -> Iterator[str]:

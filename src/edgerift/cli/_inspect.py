@@ -9,12 +9,12 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
+from edgerift import deploy, specification
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.deploy import Inspection, RuntimeName, inspect_build
-from edgerift.specification import spelled
+from edgerift.deploy import RuntimeName
 
 _KIBIBYTE: Final = 1024
 
@@ -41,12 +41,12 @@ class InspectCommand(Command):
     def run(self) -> int:
         """Open the file and show what it is."""
         with progress_bars():
-            found = inspect_build(self.file, runtime_of(self.runtime, self.kernels, self.file), trust=self.trust)
+            found = deploy.inspect_build(self.file, runtime_of(self.runtime, self.kernels, self.file), trust=self.trust)
         show(found, inspection_table(found), self.as_json)
         return 0
 
 
-def inspection_table(found: Inspection) -> Table:
+def inspection_table(found: deploy.Inspection) -> Table:
     """Lay an inspection out for rich."""
     table = Table(show_header=False, title=found.file, title_justify="left")
     table.add_column(style="bold")
@@ -56,7 +56,7 @@ def inspection_table(found: Inspection) -> Table:
     return table
 
 
-def _rows(found: Inspection) -> list[tuple[str, str]]:
+def _rows(found: deploy.Inspection) -> list[tuple[str, str]]:
     print_ = found.fingerprint
     counts = sorted(found.operators.items(), key=lambda entry: (-entry[1], entry[0]))
     share = found.unread if found.integer_macs is None else f"{found.integer_macs:.1%} of the multiply-accumulates"
@@ -73,7 +73,7 @@ def _rows(found: Inspection) -> list[tuple[str, str]]:
     return [*rows, ("twin", _twin(found))]
 
 
-def _twin(found: Inspection) -> str:
+def _twin(found: deploy.Inspection) -> str:
     if found.no_twin:
         return f"none: {found.no_twin}"
     if found.equal_logits is None:
@@ -85,15 +85,15 @@ def _twin(found: Inspection) -> str:
     )
 
 
-def _input(found: Inspection) -> str:
+def _input(found: deploy.Inspection) -> str:
     given = found.specification.input
     extents = "" if found.extents is None else ", ".join("any" if one is None else str(one) for one in found.extents)
     batch = "any" if given.batch is None else given.batch
     shape = f" [{batch}, {extents}]" if extents else ""
-    told = spelled(found.specification.replace(output=type(found.specification.output)()))
+    told = specification.spelled(found.specification.replace(output=type(found.specification.output)()))
     return f"{given.name or 'images'}: {given.dtype}{shape}" + (f"; {told}" if told else "")
 
 
-def _output(found: Inspection) -> str:
+def _output(found: deploy.Inspection) -> str:
     output = found.specification.output
     return f"{output.name or 'the first'}: {output.kind or 'logits or probabilities, told apart by the answers'}"

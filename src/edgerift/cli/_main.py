@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import edgerift
-from edgerift.cli._audit import AuditCommand
+from edgerift import train
 from edgerift.cli._parsing import is_incomplete, parse
 from edgerift.errors import EdgeriftError, first_line, one_line
-from edgerift.train import keep_freed_memory
 
 #: What a shell expects of a program that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
@@ -21,8 +21,8 @@ INTERRUPTED = 130
 _LONGEST = 4000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+def main(arguments: Sequence[str] | None = None, starting: Callable[[], object] = lambda: None) -> int:
+    """Run the command line and return its exit code; `starting` is called when all is imported and nothing done yet.
 
     0: done. 1: a gate failed. 2: wrong input or a failure, told in one line on standard error. 130: Ctrl-C. With
     `EDGERIFT_TRACEBACK=1` in the environment the traceback is shown too.
@@ -31,14 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given in (["--version"], ["-V"]):
         sys.stdout.write(f"edgerift {edgerift.__version__}\n")
         return 0
-    keep_freed_memory()
+    train.keep_freed_memory()
     try:
-        if is_incomplete(given):
-            return 2
-        command = parse(given)
-        if isinstance(command, AuditCommand):
-            command = command.replace(called=shlex.join(["edgerift", *given]))
-        return 0 if command is None else int(command.run())
+        return 2 if is_incomplete(given) else _run(given, starting)
     except KeyboardInterrupt:
         return _fail("stopped; run the same command again to resume", INTERRUPTED)
     except EdgeriftError as error:
@@ -52,6 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # A user gets one line for our mistakes too; the variable gives the rest.
         told = f"internal error, {type(error).__name__}: {first_line(error)}"
         return _fail(f"{told}; EDGERIFT_TRACEBACK=1 shows where, please report it")
+
+
+def _run(given: list[str], starting: Callable[[], object]) -> int:
+    command = parse(given)
+    if command is None:
+        return 0
+    for name in command.imports:
+        import_module(name)
+    starting()
+    return command.called_as(shlex.join(["edgerift", *given])).run()
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -15,7 +15,7 @@ import tyro
 from edgerift import images
 from edgerift.cli._fields import Shown
 from edgerift.errors import ImagesWarning, InputError
-from edgerift.images import ImagesSettings, ModelSize, size_text
+from edgerift.images import ModelSize, size_text
 from edgerift.settings import Settings, is_folder
 from edgerift.steps import Store, default_root
 
@@ -68,7 +68,7 @@ class DataOptions(Settings):
     store: Annotated[Path | None, STORE] = None
     """folder where finished steps are cached"""
 
-    def images(self, seed: int = 0) -> ImagesSettings:
+    def images(self, seed: int = 0) -> images.ImagesSettings:
         """Describe the images, with the fingerprint of their content; the data root is set for what follows.
 
         What was decided where they can be read in more than one way is an `ImagesWarning`.
@@ -78,7 +78,7 @@ class DataOptions(Settings):
                 raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
             os.environ["EDGERIFT_DATA"] = str(self.data_root)
         described = images.resolve(
-            ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.class_labels)
+            images.ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.class_labels)
         )
         for note in images.notes(described):
             warnings.warn(note, ImagesWarning, stacklevel=2)

@@ -7,37 +7,13 @@ from abc import ABC
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, final, get_args
 
-from edgerift import images, zoo
-from edgerift.adapt import (
-    AdaptRecipe,
-    FinetuneRecipe,
-    GivenOriginal,
-    PtqSettings,
-    QatSettings,
-    known_classes,
-    load_original,
-    ptq,
-)
+from edgerift import adapt, deploy, images, train, zoo
 from edgerift.cli._fields import Shown
 from edgerift.cli._specification import described_original, require_understood
 from edgerift.cli._train import OriginalOptions, train_recipe
-from edgerift.deploy import (
-    RUNTIMES,
-    BuildRecipe,
-    GivenBuild,
-    GivenProgram,
-    Program,
-    Target,
-    default_runtime,
-    find_runtime,
-    given_build,
-    runtimes_for,
-    suffixes,
-)
+from edgerift.deploy import Target, default_runtime
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
-from edgerift.images import size_text
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
-from edgerift.train import TrainRecipe, TrainSettings
 
 #: How the help tells the default of `--runtime`.
 OWN_RUNTIME: Final = ", ".join(f"{default_runtime(target)} for {target}" for target in get_args(Target))
@@ -68,8 +44,8 @@ def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
     """Choose the runtimes that were named, or the target's own; raises `RecipeError` for one that does not fit."""
     chosen = named or (default_runtime(target),)
     for name in chosen:
-        if target not in find_runtime(name).targets:
-            fitting = " or ".join(runtimes_for(target))
+        if target not in deploy.find_runtime(name).targets:
+            fitting = " or ".join(deploy.runtimes_for(target))
             raise RecipeError(f"runtime '{name}' does not take target '{target}'; choose {fitting}")
     return tuple(dict.fromkeys(chosen))
 
@@ -77,7 +53,7 @@ def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
 class Source(NamedTuple):
     """An original, and the images as it knows their classes."""
 
-    original: TrainRecipe | GivenOriginal
+    original: train.TrainRecipe | adapt.GivenOriginal
     images: images.ImagesSettings
 
 
@@ -87,10 +63,10 @@ def adapt_recipe(
     adapting: AdaptOptions,
     original: Path | None,
     trust: bool,
-) -> AdaptRecipe:
+) -> adapt.AdaptRecipe:
     """Turn the options into the recipe of a program, from the original given or from one trained for it."""
     source = find_source(described, training, original, trust, adapting.target)
-    return AdaptRecipe(
+    return adapt.AdaptRecipe(
         original=source.original,
         images=source.images,
         method=adapting.method,
@@ -109,7 +85,7 @@ def find_source(
     """Turn the options into an original, the one given or one trained; without a target it need not be quantizable."""
     if original is not None:
         given = described_original(original, training, described, trust)
-        model = load_original(given)
+        model = adapt.load_original(given)
         described = fitting(model, described, file=original)
         require_understood(model, described)
         return Source(given, described)
@@ -119,11 +95,11 @@ def find_source(
     return Source(trained, described)
 
 
-def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> QatSettings:
+def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> adapt.QatSettings:
     """Turn the options into the settings of an adaptation."""
-    return QatSettings(
-        calibration=PtqSettings(calibration_images=adapting.calibration_images, seed=training.seed),
-        train=TrainSettings(
+    return adapt.QatSettings(
+        calibration=adapt.PtqSettings(calibration_images=adapting.calibration_images, seed=training.seed),
+        train=train.TrainSettings(
             epochs=adapting.adapt_epochs,
             learning_rate=adapting.adapt_learning_rate,
             batch_size=training.batch_size,
@@ -133,16 +109,16 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> QatSet
     )
 
 
-def control_recipe(recipe: AdaptRecipe) -> FinetuneRecipe:
+def control_recipe(recipe: adapt.AdaptRecipe) -> adapt.FinetuneRecipe:
     """Describe the float control: the original trained further, as long as qat does."""
-    return FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
+    return adapt.FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
 
 
-def _require_quantizable(training: TrainRecipe, target: Target) -> None:
+def _require_quantizable(training: train.TrainRecipe, target: Target) -> None:
     """Find out before the training, not after it, that the user's own network cannot be quantized."""
     if training.architecture.name not in zoo.names():
         few = images.open_splits(training.images).train
-        ptq(zoo.from_architecture(training.architecture), few, target=target, calibration_images=1)
+        adapt.ptq(zoo.from_architecture(training.architecture), few, target=target, calibration_images=1)
 
 
 def fitting(
@@ -154,15 +130,15 @@ def fitting(
     Messages name an original that came as a network of a `file` by that.
     """
     whose = f"model '{file.name if model.architecture.name in zoo.FILE_KINDS else model.architecture.name}'"
-    described = in_order(known_classes(model) or classes, described)
+    described = in_order(adapt.known_classes(model) or classes, described)
     train = images.open_splits(described).train
     _require_classes(model, whose, len(train.classes))
-    zoo.check_classes(known_classes(model), train.classes, train.name)
+    zoo.check_classes(adapt.known_classes(model), train.classes, train.name)
     taken, given = model.architecture.shape, train.shape
     if taken.size != given.size:
         raise ModelError(
-            f"{whose} was made for images of {size_text(taken.size)} pixels, "
-            f"the images are resized to {size_text(given.size)}; pass --size {size_text(taken.size)}"
+            f"{whose} was made for images of {images.size_text(taken.size)} pixels, "
+            f"the images are resized to {images.size_text(given.size)}; pass --size {images.size_text(taken.size)}"
         )
     if given.channels > taken.channels:
         raise ModelError(
@@ -202,27 +178,29 @@ def in_order(known: tuple[str, ...], described: images.ImagesSettings) -> images
     return described.replace(classes=known)
 
 
-def network_name(original: TrainRecipe | GivenOriginal) -> str:
+def network_name(original: train.TrainRecipe | adapt.GivenOriginal) -> str:
     """Name the network of an original; "" for one that came as a file and cannot be made by its name."""
-    if isinstance(original, TrainRecipe):
+    if isinstance(original, train.TrainRecipe):
         return original.architecture.name
-    name = load_original(original).architecture.name if original.model is None else original.model
+    name = adapt.load_original(original).architecture.name if original.model is None else original.model
     return "" if name in zoo.FILE_KINDS else name
 
 
 def shipped_build(
-    adapted: Path, program: GivenProgram, build: Path | None, runtime: str | None, *, trust: bool
-) -> BuildRecipe | GivenBuild:
+    adapted: Path, program: deploy.GivenProgram, build: Path | None, runtime: str | None, *, trust: bool
+) -> deploy.BuildRecipe | deploy.GivenBuild:
     """Take the build that ships: the one named, the one in the folder, or one compiled from the program."""
-    target = Program.load(program.path).target
+    target = deploy.Program.load(program.path).target
     if build is not None:
-        given = given_build(build, runtime, trust=trust)
+        given = deploy.given_build(build, runtime, trust=trust)
         chosen_runtimes(target, (given.runtime,))
         return given
     named: tuple[str, ...] = (runtime,) if runtime else ()
-    fitting = {name: adapted / f"model{entry.suffix}" for name, entry in RUNTIMES.items() if target in entry.targets}
-    beside = [name for name in suffixes() if name in fitting and is_file(fitting[name])]
+    fitting = {
+        name: adapted / f"model{entry.suffix}" for name, entry in deploy.RUNTIMES.items() if target in entry.targets
+    }
+    beside = [name for name in deploy.suffixes() if name in fitting and is_file(fitting[name])]
     (chosen,) = chosen_runtimes(target, named or (tuple(beside) if len(beside) == 1 else ()))
     if is_file(fitting[chosen]):
-        return given_build(fitting[chosen], chosen, trust=trust)
-    return BuildRecipe.model_validate({"program": program, "runtime": chosen})
+        return deploy.given_build(fitting[chosen], chosen, trust=trust)
+    return deploy.BuildRecipe.model_validate({"program": program, "runtime": chosen})

@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import torch
-from torch.nn import functional as F
-
-from edgerift import zoo
+from edgerift import extract, images, train, zoo
+from edgerift._lazy import later
 from edgerift.cli._progress import Clock, duration
-from edgerift.extract import ExtractRecipe, Knockoff
-from edgerift.images import Size, extent
 from edgerift.steps import Progress, Store
-from edgerift.train import choose_device
+
+if TYPE_CHECKING:
+    import torch
+    from torch.nn import functional as F
+else:
+    torch, F = later("torch", "torch.nn.functional")
 
 _TIMED_STEPS: Final = 3
 
 
 def tell_price(
-    thefts: list[ExtractRecipe], store: Store, progress: Progress, instead: str, clock: Clock = time.perf_counter
+    thefts: list[extract.ExtractRecipe],
+    store: Store,
+    progress: Progress,
+    instead: str,
+    clock: Clock = time.perf_counter,
 ) -> None:
     """Estimate how long the extractions take that are not stored yet, and how to go without: `instead`."""
     lacking = [theft for theft in thefts if not store.has(theft)]
@@ -36,12 +41,14 @@ def tell_price(
     progress("theft", 0, 0, note)
 
 
-def training_seconds(attack: Knockoff, images: int, size: Size, clock: Clock = time.perf_counter) -> float:
-    """Estimate how long a clone trains on `images` of a size in pixels, from a few timed steps."""
+def training_seconds(
+    attack: extract.Knockoff, queries: int, size: images.Size, clock: Clock = time.perf_counter
+) -> float:
+    """Estimate how long a clone trains on so many queries of a size in pixels, from a few timed steps."""
     training = attack.training
-    device = choose_device(training.device)
+    device = train.choose_device(training.device)
     student = zoo.create(attack.student, 10, size=size).to(device).train()
-    batch = torch.zeros(training.batch_size, 3, *extent(size), device=device)
+    batch = torch.zeros(training.batch_size, 3, *images.extent(size), device=device)
     labels = torch.zeros(training.batch_size, dtype=torch.int64, device=device)
     taken = []
     for _ in range(1 + _TIMED_STEPS):
@@ -52,4 +59,4 @@ def training_seconds(attack: Knockoff, images: int, size: Size, clock: Clock = t
         loss.item()
         taken.append(clock() - began)
     # The first step also pays for what is prepared once.
-    return statistics.median(taken[1:]) * math.ceil(images / training.batch_size) * training.epochs
+    return statistics.median(taken[1:]) * math.ceil(queries / training.batch_size) * training.epochs

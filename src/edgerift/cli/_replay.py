@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import tyro
 from rich.text import Text
 
-from edgerift.audit import Replay, replay
+from edgerift import audit
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
@@ -37,7 +37,7 @@ class ReplayCommand(Command):
     def run(self) -> int:
         """Test the finding and show both models' predictions."""
         with progress_bars():
-            result = replay(
+            result = audit.replay(
                 self.finding,
                 original=self.original,
                 build=self.build,
@@ -48,7 +48,7 @@ class ReplayCommand(Command):
         return 0 if result.evasive else 1
 
 
-def _words(result: Replay) -> str:
+def _words(result: audit.Replay) -> str:
     lines = [
         f"{result.finding}: {'evades' if result.evasive else 'does not evade'}, judged from its PNG file",
         f"  label     {result.label}",

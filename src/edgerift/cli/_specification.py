@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import torch
-from torch import Tensor
-
-from edgerift import images, zoo
-from edgerift.adapt import GivenOriginal, given_original, misread
+from edgerift import adapt, deploy, images, measure, specification, zoo
+from edgerift._lazy import later
 from edgerift.cli._fields import Shown
-from edgerift.deploy import OpenedBuild
 from edgerift.errors import InputError, ModelError
-from edgerift.measure import Rate, accuracy, is_near_chance
-from edgerift.specification import Specification, explain, parse_specification, read_specification, sidecar
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from edgerift.cli._train import OriginalOptions
+else:
+    torch = later("torch")
 
 #: How the help shows what a model's file takes and answers.
 INPUT: Final = Shown(
@@ -33,11 +32,15 @@ _YAML: Final = (".yaml", ".yml")
 _ASKED: Final = 200
 
 
-def chosen_specification(given: str | None, model: Path) -> Specification:
+def chosen_specification(given: str | None, model: Path) -> specification.Specification:
     """Read what an option says of a model's file: a YAML file or fields in one line; else the file beside it."""
     if given is None:
-        return sidecar(model)
-    return read_specification(Path(given)) if given.lower().endswith(_YAML) else parse_specification(given)
+        return specification.sidecar(model)
+    return (
+        specification.read_specification(Path(given))
+        if given.lower().endswith(_YAML)
+        else specification.parse_specification(given)
+    )
 
 
 def described_original(
@@ -45,20 +48,20 @@ def described_original(
     training: OriginalOptions,
     described: images.ImagesSettings,
     trust: bool,
-) -> GivenOriginal:
+) -> adapt.GivenOriginal:
     """Describe an original: edgerift's own, a network of a file or a library, or weights of the `--model` named."""
     chosen = zoo.file_kind(path) or (str(path) if zoo.library_of(str(path)) else None)
     if chosen is None and zoo.is_original(path):
         if training.input is not None:
             raise InputError(f"--input is for weights of others; {path} is edgerift's own and says what it takes")
-        return given_original(path, trust=trust)
+        return adapt.given_original(path, trust=trust)
     model = chosen or training.model
     if model is None:
         raise ModelError(
             f"{path} holds weights without their architecture; name it with --model: a name, torchvision:NAME, "
             "timm:NAME, module:factory or file.py:factory"
         )
-    return given_original(
+    return adapt.given_original(
         path,
         trust=trust,
         model=model,
@@ -70,23 +73,23 @@ def described_original(
 
 def require_understood(model: zoo.Classifier, described: images.ImagesSettings) -> None:
     """Raise `ModelError` where an original knows its images by another specification only, with that one."""
-    found = misread(model, images.open_splits(described).validation)
+    found = adapt.misread(model, images.open_splits(described).validation)
     if found is not None:
         raise ModelError(f"'{model.architecture.name}' hardly knows these images, but {found}; give it with --input")
 
 
-def require_build_understood(build: OpenedBuild, described: images.ImagesSettings) -> None:
+def require_build_understood(build: deploy.OpenedBuild, described: images.ImagesSettings) -> None:
     """Raise as :func:`require_understood` for a build, and what it raises for images that it does not take."""
     held = images.open_splits(described).validation
     asked = held.select(torch.linspace(0, len(held) - 1, min(len(held), _ASKED)).long())
 
-    def ask(by: Specification) -> Tensor:
+    def ask(by: specification.Specification) -> Tensor:
         return build.read_as(by).predict(asked.images)
 
-    reached = accuracy(ask(build.specification), asked.labels)
+    reached = measure.accuracy(ask(build.specification), asked.labels)
     counts = torch.bincount(asked.labels, minlength=len(asked.classes))
-    if not is_near_chance(reached, Rate(int(counts.max()), len(asked)), len(counts)):
+    if not measure.is_near_chance(reached, measure.Rate(int(counts.max()), len(asked)), len(counts)):
         return
-    found = explain(ask, asked.labels, build.specification)
+    found = specification.explain(ask, asked.labels, build.specification)
     if found is not None:
         raise ModelError(f"{build.path.name} hardly knows these images, but {found}; give it with --build-input")

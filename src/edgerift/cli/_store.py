@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift import steps as upkeep
-from edgerift.cli._fields import Command, Family, Shown
+from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import STORE as WHERE
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
@@ -99,6 +99,7 @@ class ListStore(StoreOptions):
     """List the stored results, their sizes and when they were last used."""
 
     example: ClassVar[str] = "edgerift store ls"
+    imports: ClassVar[tuple[str, ...]] = ()
 
     as_json: Json = False
 
@@ -120,6 +121,7 @@ class VerifyStore(StoreOptions):
     """
 
     example: ClassVar[str] = "edgerift store verify --remove"
+    imports: ClassVar[tuple[str, ...]] = ()
 
     remove: bool = False
     """remove damaged results, so that they are computed again when needed"""
@@ -156,6 +158,7 @@ class CollectStore(StoreOptions):
     """Remove old or unneeded results; never one in use."""
 
     example: ClassVar[str] = "edgerift store gc --older-than 30d --max-size 20GB --dry-run"
+    imports: ClassVar[tuple[str, ...]] = ()
 
     older_than: Annotated[str | None, tyro.conf.arg(metavar="TIME"), Shown(metavar="TIME")] = None
     """remove results not used for this long: 12h, 30d, 8w"""
@@ -288,10 +291,3 @@ def _collection_text(told: StoreCollection) -> RenderableType:
     freed, left = size_words(told.freed), size_words(told.left)
     line = f"{_counted(len(told.removed), 'entry', 'entries')} {verb}, {freed}; {left} left in {told.store}"
     return Group(*([_table(told.removed)] if told.removed else []), Text(line))
-
-
-STORE: Final = Family(
-    "List, verify and remove stored results.",
-    "edgerift store verify",
-    {"ls": ListStore, "verify": VerifyStore, "gc": CollectStore},
-)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, final
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, final
 
 import tyro
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from edgerift.cli._fields import Command, Family, Shown
+from edgerift import report, run, study, track
+from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import STORE as STORE_PATH
 from edgerift.cli._options import Json, output_folder
 from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, StoreError
-from edgerift.report import plan_text, study_text, write_study
-from edgerift.run import Here, OnRay, Place, Processes, RunSummary, Workers, key_of, run_steps
+from edgerift.run import RunSummary, Workers
 from edgerift.settings import Document, Parts, Threads
 from edgerift.steps import Progress, Recipe, Store, default_root, silent
-from edgerift.study import Cell, Plan, StudyFile, StudyResult, collect, known_cells, make_plan, open_study
-from edgerift.track import track
 
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 
@@ -42,27 +41,28 @@ class StudyOptions(Command, ABC):
     known: Annotated[tuple[Path, ...], Shown(group="study", metavar="FILE")] = ()
     """result.json of a run elsewhere, to reuse its results for identical cells; repeatable"""
 
-    def read(self) -> StudyFile:
+    def read(self) -> study.StudyFile:
         """Read the file."""
-        return open_study(self.file, self.profile)
+        return study.open_study(self.file, self.profile)
 
     def open_store(self) -> Store:
         """Open the store."""
         return Store(self.store or default_root(), self.mirror)
 
-    def known_results(self) -> tuple[StudyResult, ...]:
+    def known_results(self) -> tuple[study.StudyResult, ...]:
         """Read the results of runs elsewhere."""
         return tuple(_read_result(path) for path in self.known)
 
-    def plan(self, file: StudyFile) -> Plan:
+    def plan(self, file: study.StudyFile, settings: Mapping[str, Any] = MappingProxyType({})) -> study.Plan:
         """Look at what is there and what is missing."""
-        known = known_cells(self.known_results())
-        return make_plan(file.study.study, file.profile, file.cells(self.data_root), self.open_store(), known)
+        known = study.known_cells(self.known_results())
+        cells = file.cells(self.data_root)
+        return study.make_plan(file.study.study, file.profile, cells, self.open_store(), known, settings)
 
 
 @final
 class PlanStudy(StudyOptions):
-    """Show which cells are finished or missing, and a time estimate."""
+    """Show which cells are finished or missing, a time estimate, and the settings of extractions."""
 
     example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 
@@ -74,8 +74,8 @@ class PlanStudy(StudyOptions):
         """Look, and show the plan."""
         file = self.read()
         file.require_networks()
-        plan = self.plan(file)
-        show(plan, plan_text(plan, details=self.details), self.as_json)
+        plan = self.plan(file, study.setting_values(file.study))
+        show(plan, report.plan_text(plan, details=self.details), self.as_json)
         return 0
 
 
@@ -90,7 +90,7 @@ class StudyStatus(StudyOptions):
     def run(self) -> int:
         """Look, and show the plan with what runs."""
         plan = self.plan(self.read())
-        show(plan, plan_text(plan, details=False), self.as_json)
+        show(plan, report.plan_text(plan, details=False), self.as_json)
         return 0
 
 
@@ -132,18 +132,18 @@ class RunStudy(StudyOptions):
         file.require_networks()
         if not self.trust:
             file.require_trust()
-        study, known = file.study, self.known_results()
+        grid, known = file.study, self.known_results()
         self._require_place()
-        out = self.out or Path(f"{study.study}-{file.profile}")
+        out = self.out or Path(f"{grid.study}-{file.profile}")
         with output_folder(out) as folder, progress_bars() as progress:
             store = self.open_store()
             cells = file.cells(self.data_root)
-            elsewhere = known_cells(known)
-            goals = [cell.recipe for cell in cells if key_of(cell.recipe) not in elsewhere]
+            elsewhere = study.known_cells(known)
+            goals = [cell.recipe for cell in cells if run.key_of(cell.recipe) not in elsewhere]
             # A server that cannot be reached is known before hours of work, with what is there to write already.
             tracked = self._track(file, cells, store, folder, progress)
             summary = self._run(goals, store, progress)
-            result = collect(study, file.profile, cells, store, known=known)
+            result = study.collect(grid, file.profile, cells, store, known=known)
             written = write_report(result, folder)
             lost = None
             try:
@@ -151,7 +151,7 @@ class RunStudy(StudyOptions):
             except StoreError as error:
                 lost = error
         done = StudyRun(
-            study=study.study,
+            study=grid.study,
             profile=file.profile,
             cells=len(cells),
             finished=len(cells) - len(result.missing),
@@ -169,7 +169,7 @@ class RunStudy(StudyOptions):
     def _run(self, goals: Sequence[Recipe], store: Store, progress: Progress) -> RunSummary:
         if all(_is_finished(goal, store) for goal in goals):
             return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
-        return run_steps(goals, store, self._workers(store), progress)
+        return run.run_steps(goals, store, self._workers(store), progress)
 
     def _require_place(self) -> None:
         """Raise `InputError` for a place that is not known, and for options of another one."""
@@ -188,19 +188,19 @@ class RunStudy(StudyOptions):
     def _workers(self, store: Store) -> Workers:
         # A worker of a cluster is in a folder of its own.
         data_root = None if self.data_root is None else self.data_root.absolute()
-        place = Place(store=store.root, mirror=self.mirror, data_root=data_root, threads=self.threads)
+        place = run.Place(store=store.root, mirror=self.mirror, data_root=data_root, threads=self.threads)
         if self.on == "here":
-            return Here(place)
+            return run.Here(place)
         if self.on == "processes":
-            return Processes(place, self.workers)
-        return OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
+            return run.Processes(place, self.workers)
+        return run.OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
 
     def _track(
-        self, file: StudyFile, cells: tuple[Cell, ...], store: Store, folder: Path, progress: Progress
+        self, file: study.StudyFile, cells: tuple[study.Cell, ...], store: Store, folder: Path, progress: Progress
     ) -> int | None:
         if not self.track and self.track_uri is None:
             return None
-        return track(file.study, file.profile, cells, store, self.track_uri, folder, progress)
+        return track.track(file.study, file.profile, cells, store, self.track_uri, folder, progress)
 
 
 @final
@@ -218,20 +218,20 @@ class ShowStudy(StudyOptions):
     def run(self) -> int:
         """Collect, write and show."""
         file = self.read()
-        study = file.study
+        grid = file.study
         if self.result is not None:
             result = _read_result(self.result)
-            if (result.study.study, result.profile) != (study.study, file.profile):
+            if (result.study.study, result.profile) != (grid.study, file.profile):
                 raise InputError(
                     f"{self.result} is of the study {result.study.study}, profile {result.profile}; {self.file} with "
-                    f"--profile {file.profile} is of {study.study}; give the file and the profile that it was made with"
+                    f"--profile {file.profile} is of {grid.study}; give the file and the profile that it was made with"
                 )
         else:
             cells = file.cells(self.data_root)
-            result = collect(study, file.profile, cells, self.open_store(), silent, self.known_results())
-        with output_folder(self.out or Path(f"{study.study}-{file.profile}")) as folder:
-            write_study(result, folder)
-        show(result, study_text(result, folder), self.as_json)
+            result = study.collect(grid, file.profile, cells, self.open_store(), silent, self.known_results())
+        with output_folder(self.out or Path(f"{grid.study}-{file.profile}")) as folder:
+            report.write_study(result, folder)
+        show(result, report.study_text(result, folder), self.as_json)
         return 0
 
 
@@ -243,19 +243,12 @@ def _is_finished(goal: Recipe, store: Store) -> bool:
         return False
 
 
-def _read_result(path: Path) -> StudyResult:
+def _read_result(path: Path) -> study.StudyResult:
     """Read a result that somebody named; raises `InputError` for a file that is none."""
     return Document(path, "result of a study", "give the result.json that a run or a show of a study wrote").settings(
-        StudyResult
+        study.StudyResult
     )
 
 
 def _added(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
-
-
-STUDY: Final = Family(
-    "Plan, run and show grids of experiments from one file.",
-    "edgerift study run studies/diva.yaml --profile small --out diva",
-    {"plan": PlanStudy, "run": RunStudy, "status": StudyStatus, "show": ShowStudy},
-)

@@ -9,10 +9,9 @@ from typing import Final, Literal
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgerift.report import study_text, write_study
+from edgerift import report, study
 from edgerift.run import RunSummary
 from edgerift.settings import Settings
-from edgerift.study import Plan, StudyResult
 
 _RESULT: Final = "result.json"
 
@@ -31,7 +30,7 @@ class StudyRun(Settings):
     summary: RunSummary
 
 
-def write_report(result: StudyResult, folder: Path) -> bool:
+def write_report(result: study.StudyResult, folder: Path) -> bool:
     """Write the report unless it is there already, and say whether it was written."""
     try:
         same = (folder / _RESULT).read_bytes() == (result.model_dump_json(indent=2) + "\n").encode()
@@ -39,16 +38,16 @@ def write_report(result: StudyResult, folder: Path) -> bool:
         same = False
     if same and (folder / "report.html").is_file():
         return False
-    write_study(result, folder)
+    report.write_study(result, folder)
     return True
 
 
-def step_names(plan: Plan) -> dict[str, str]:
+def step_names(plan: study.Plan) -> dict[str, str]:
     """Name the steps of a plan by their keys."""
     return {step.key: step.name for step in (*plan.finished, *plan.missing)}
 
 
-def run_text(done: StudyRun, result: StudyResult, written: bool, names: Mapping[str, str]) -> RenderableType:
+def run_text(done: StudyRun, result: study.StudyResult, written: bool, names: Mapping[str, str]) -> RenderableType:
     """Say what a run did, with the main figures where the report was written anew."""
     summary, lines = done.summary, []
     if summary.built == 0 and not summary.failed and not result.missing:
@@ -65,4 +64,4 @@ def run_text(done: StudyRun, result: StudyResult, written: bool, names: Mapping[
         lines.append(f"MLflow: {done.tracked} runs written.")
     lines.append(f"Report: {done.report}")
     told = [Text(line) for line in lines]
-    return Group(study_text(result, None), *told) if written else Group(*told)
+    return Group(report.study_text(result, None), *told) if written else Group(*told)

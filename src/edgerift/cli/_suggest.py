@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from edgerift.audit import AuditRecipe, Policy, SuggestionPart
-from edgerift.evade import Attack
-from edgerift.harden import EvasionHardenRecipe, TrialRecipe
+from edgerift import audit, evade, harden
 from edgerift.steps import Progress, Store
+
+if TYPE_CHECKING:
+    from edgerift.audit import AuditRecipe, Policy, SuggestionPart
 
 #: The most test images that are attacked for a suggestion.
 _SAMPLE: Final = 100
-_COVERAGE: Final[float] = EvasionHardenRecipe.model_fields["coverage"].default
 
 
 def suggestion(recipe: AuditRecipe, policy: Policy, store: Store, progress: Progress) -> SuggestionPart:
     """Put a guard before the build that is audited, and attack a sample of the test images with it."""
-    main = Attack() if recipe.main is None else recipe.attacks[recipe.main]
-    wanted = _COVERAGE if policy.coverage is None else policy.coverage
-    trial = TrialRecipe(
+    main = evade.Attack() if recipe.main is None else recipe.attacks[recipe.main]
+    wanted = harden.DEFAULT_COVERAGE if policy.coverage is None else policy.coverage
+    trial = harden.TrialRecipe(
         original=recipe.pair.original,
         program=recipe.pair.program,
         build=recipe.pair.build,
@@ -33,7 +33,7 @@ def suggestion(recipe: AuditRecipe, policy: Policy, store: Store, progress: Prog
         name="suggestion",
     ).open(store, progress)
     assert trial.guard is not None
-    return SuggestionPart(
+    return audit.SuggestionPart(
         wanted=wanted,
         guard=trial.guard,
         epsilon=main.epsilon,

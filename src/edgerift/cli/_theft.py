@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from edgerift import images, zoo
+from edgerift import extract, images, train, zoo
 from edgerift.cli._fields import Shown
 from edgerift.errors import DataError
-from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, Knockoff, QuerySettings
-from edgerift.images import ImagesSettings
 from edgerift.settings import BatchSize, Count, LearningRate, Seed, Settings, Times
-from edgerift.train import TrainSettings
 
 _SMALL_STUDENT: Final = "resnet8"
 _LARGE_STUDENT: Final = "resnet18"
@@ -52,14 +49,14 @@ class TheftOptions(Settings):
     architecture would start from the victim's initial weights, which an attacker does not know"""
 
 
-def question_budget(options: TheftOptions, victim: ImagesSettings) -> int:
+def question_budget(options: TheftOptions, victim: images.ImagesSettings) -> int:
     """Compute how many different images an attacker may query; `victim` describes the victim's own images."""
     if options.budget is not None:
         return options.budget
-    return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == COLLAGES else _BUDGET
+    return _DIGITS_BUDGET if victim.source == "digits" and _source(options, victim) == extract.COLLAGES else _BUDGET
 
 
-def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int = 0) -> QuerySettings:
+def query_settings(options: TheftOptions, victim: images.ImagesSettings, *, seed: int = 0) -> extract.QuerySettings:
     """Describe what an attacker queries; `victim` describes the victim's own images, whose size the queries have.
 
     Nearly all training images of a named set are queried, and as many collages as the budget pays for. Raises
@@ -67,11 +64,13 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
     without it.
     """
     source = _source(options, victim)
-    if source == COLLAGES:
-        return QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
-    described = ImagesSettings(source=source, size=victim.size, validation_fraction=HELD_BACK, seed=victim.seed)
+    if source == extract.COLLAGES:
+        return extract.QuerySettings(images=victim, collages=question_budget(options, victim), seed=seed)
+    described = images.ImagesSettings(
+        source=source, size=victim.size, validation_fraction=extract.HELD_BACK, seed=victim.seed
+    )
     try:
-        return QuerySettings(images=images.resolve(described), seed=seed)
+        return extract.QuerySettings(images=images.resolve(described), seed=seed)
     except DataError as error:
         if options.queries is not None:
             raise
@@ -83,13 +82,13 @@ def query_settings(options: TheftOptions, victim: ImagesSettings, *, seed: int =
 
 def thief(
     options: TheftOptions,
-    victim: ImagesSettings,
+    victim: images.ImagesSettings,
     architecture: str,
     *,
     labels: Literal["soft", "hard"] = "soft",
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-) -> Knockoff:
+) -> extract.Knockoff:
     """Describe how an attacker trains a clone; `architecture` is the victim's network by its name in the zoo.
 
     `seed` is the victim's; the attacker's default is the next one, since with the victim's a clone of the same network
@@ -100,7 +99,7 @@ def thief(
     student = clone_network(options, architecture)
     zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
     own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
-    training = TrainSettings(
+    training = train.TrainSettings(
         epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
         learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
         batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
@@ -108,7 +107,7 @@ def thief(
         device=device,
         seed=own_seed,
     )
-    return Knockoff(student=student, labels=labels, training=training, seed=own_seed)
+    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed)
 
 
 def clone_network(options: TheftOptions, architecture: str) -> str:
@@ -116,5 +115,5 @@ def clone_network(options: TheftOptions, architecture: str) -> str:
     return options.student or (_SMALL_STUDENT if zoo.is_small(architecture) else _LARGE_STUDENT)
 
 
-def _source(options: TheftOptions, victim: ImagesSettings) -> str:
-    return options.queries or QUERY_SETS.get(victim.source, COLLAGES)
+def _source(options: TheftOptions, victim: images.ImagesSettings) -> str:
+    return options.queries or extract.QUERY_SETS.get(victim.source, extract.COLLAGES)

@@ -9,17 +9,15 @@ from typing import Annotated, ClassVar, Final, Literal
 import tyro
 from rich.text import Text
 
-from edgerift import images, zoo
+from edgerift import deploy, images, measure, train, zoo
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, number, output_folder
 from edgerift.cli._specification import INPUT
 from edgerift.cli._terminal import progress_bars, show
-from edgerift.deploy import twin_scores
 from edgerift.errors import InputError
-from edgerift.measure import accuracy
 from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.steps import STORE_FILES, write_whole
-from edgerift.train import ADVERSARIES, Adversary, TrainRecipe, TrainSettings, adversary
+from edgerift.train import ADVERSARIES
 
 DEFAULT_MODEL: Final = "resnet8"
 #: Digits are a thousand images: they need more epochs and take seconds.
@@ -108,7 +106,7 @@ class Train(Command):
             test = images.open_splits(recipe.images).test
             # Whoever names a factory of their own on the command line has it run.
             model = zoo.load(folder / "original.safetensors", trust=True)
-            rate = accuracy(twin_scores(model, test.images), test.labels)
+            rate = measure.accuracy(deploy.twin_scores(model, test.images), test.labels)
         result = TrainResult(
             original=str(folder / "original.safetensors"),
             history=str(folder / "history.json"),
@@ -125,7 +123,7 @@ class Train(Command):
         return 0
 
 
-def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> TrainRecipe:
+def train_recipe(described: images.ImagesSettings, original: OriginalOptions) -> train.TrainRecipe:
     """Turn the options into the recipe of an original, for images that are resized to one size."""
     assert described.size is not None
     if original.input is not None:
@@ -139,7 +137,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         stem=original.stem,
         pretrained=original.pretrained,
     )
-    settings = TrainSettings(
+    settings = train.TrainSettings(
         epochs=_EPOCHS.get(described.source, 20) if original.epochs is None else original.epochs,
         learning_rate=original.learning_rate,
         batch_size=original.batch_size,
@@ -151,17 +149,17 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
     )
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
-    return TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
+    return train.TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
 
 
-def read_adversary(given: str) -> Adversary:
+def read_adversary(given: str) -> train.Adversary:
     """Read the name of an adversary, and its epsilon in grey levels after a colon.
 
     >>> read_adversary("fast:4").epsilon
     4.0
     """
     name, colon, epsilon = given.partition(":")
-    return adversary(
+    return train.adversary(
         name, number("--adversary", epsilon, "NAME:EPSILON in grey levels, such as pgd-7:8") if colon else 8
     )
 

@@ -1,44 +1,93 @@
-"""The verbs by name, in the groups in which the help lists them."""
+"""The verbs by name, in the groups in which the help lists them; each is imported when it is run."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Union
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import tyro
+if TYPE_CHECKING:
+    from edgerift.cli._fields import Command
 
-from edgerift.cli._adapt import Adapt
-from edgerift.cli._audit import AuditCommand
-from edgerift.cli._card import CardCommand
-from edgerift.cli._certify import CertifyCommand
-from edgerift.cli._defend import DefendCommand
-from edgerift.cli._doctor import Doctor
-from edgerift.cli._extract import ExtractCommand
-from edgerift.cli._fields import Command, Family
-from edgerift.cli._harden import HardenCommand
-from edgerift.cli._inspect import InspectCommand
-from edgerift.cli._replay import ReplayCommand
-from edgerift.cli._store import STORE
-from edgerift.cli._study import STUDY
-from edgerift.cli._train import Train
 
-GROUPS: Final[dict[str, dict[str, type[Command] | Family]]] = {
-    "make a model": {"train": Train, "adapt": Adapt, "card": CardCommand},
-    "examine it": {
-        "inspect": InspectCommand,
-        "audit": AuditCommand,
-        "certify": CertifyCommand,
-        "replay": ReplayCommand,
-        "extract": ExtractCommand,
-        "harden": HardenCommand,
-        "defend": DefendCommand,
+class Verb(NamedTuple):
+    """A verb by the module and the name of its class."""
+
+    module: str
+    name: str
+
+    def command(self) -> type[Command]:
+        """Import the class."""
+        found: type[Command] = getattr(import_module(self._path), self.name)
+        return found
+
+    @property
+    def summary(self) -> str:
+        """What the verb does in one line: the first of its docstring, read without an import."""
+        spec = find_spec(self._path)
+        assert spec is not None
+        assert spec.origin is not None
+        source = Path(spec.origin).read_text(encoding="utf-8")
+        found = re.search(rf'^class {self.name}\(.*\):\n    """(.*?)(?:""")?$', source, re.MULTILINE)
+        return "" if found is None else found[1]
+
+    @property
+    def _path(self) -> str:
+        return f"edgerift.cli.{self.module}"
+
+
+class Family(NamedTuple):
+    """A verb with verbs of its own."""
+
+    summary: str
+    example: str
+    verbs: dict[str, Verb]
+
+
+GROUPS: Final[dict[str, dict[str, Verb | Family]]] = {
+    "make a model": {
+        "train": Verb("_train", "Train"),
+        "adapt": Verb("_adapt", "Adapt"),
+        "card": Verb("_card", "CardCommand"),
     },
-    "run studies": {"study": STUDY},
-    "maintain": {"store": STORE, "doctor": Doctor},
+    "examine it": {
+        "inspect": Verb("_inspect", "InspectCommand"),
+        "audit": Verb("_audit", "AuditCommand"),
+        "certify": Verb("_certify", "CertifyCommand"),
+        "replay": Verb("_replay", "ReplayCommand"),
+        "extract": Verb("_extract", "ExtractCommand"),
+        "harden": Verb("_harden", "HardenCommand"),
+        "defend": Verb("_defend", "DefendCommand"),
+    },
+    "run studies": {
+        "study": Family(
+            "Plan, run and show grids of experiments from one file.",
+            "edgerift study run studies/diva.yaml --profile small --out diva",
+            {
+                "plan": Verb("_study", "PlanStudy"),
+                "run": Verb("_study", "RunStudy"),
+                "status": Verb("_study", "StudyStatus"),
+                "show": Verb("_study", "ShowStudy"),
+            },
+        )
+    },
+    "maintain": {
+        "store": Family(
+            "List, verify and remove stored results.",
+            "edgerift store verify",
+            {
+                "ls": Verb("_store", "ListStore"),
+                "verify": Verb("_store", "VerifyStore"),
+                "gc": Verb("_store", "CollectStore"),
+            },
+        ),
+        "doctor": Verb("_doctor", "Doctor"),
+    },
 }
 
-VERBS: Final[dict[str, type[Command] | Family]] = {
-    name: verb for verbs in GROUPS.values() for name, verb in verbs.items()
-}
+VERBS: Final[dict[str, Verb | Family]] = {name: verb for verbs in GROUPS.values() for name, verb in verbs.items()}
 
 EXAMPLES: Final = ("edgerift doctor", "edgerift audit --out audit", "edgerift adapt --data cifar10 --out adapted")
 
@@ -54,15 +103,22 @@ RENAMED: Final = {
 
 
 def parsed_type() -> Any:
-    """Make the type that tyro parses: one subcommand for each verb."""
+    """Make the type of all verbs that tyro parses, with a subcommand for each."""
+    from typing import Union
+
     return Union[  # noqa: UP007 - only this form takes a tuple.
         tuple(_subcommand(name, verb) for name, verb in VERBS.items())
     ]
 
 
-def _subcommand(name: str, verb: Any) -> Any:
+def _subcommand(name: str, verb: Verb | Family) -> Any:
+    from typing import Annotated, Union
+
+    import tyro
+
     # A type checker would take what is computed here for a wrong alias.
     annotated: Any = Annotated
+    kind: Any = verb.command() if isinstance(verb, Verb) else None
     if isinstance(verb, Family):
-        verb = Union[tuple(_subcommand(*pair) for pair in verb.verbs.items())]  # noqa: UP007
-    return annotated[verb, tyro.conf.subcommand(name)]
+        kind = Union[tuple(_subcommand(*pair) for pair in verb.verbs.items())]  # noqa: UP007
+    return annotated[kind, tyro.conf.subcommand(name)]

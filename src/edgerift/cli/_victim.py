@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from edgerift import zoo
-from edgerift.adapt import GivenOriginal, given_original
+from edgerift import adapt, deploy, images, train, zoo
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Shown
 from edgerift.cli._options import DataOptions
@@ -22,20 +21,9 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._specification import BUILD_INPUT, chosen_specification, require_build_understood
 from edgerift.cli._train import OriginalOptions
-from edgerift.deploy import (
-    BuildRecipe,
-    GivenBuild,
-    GivenProgram,
-    Program,
-    RuntimeName,
-    given_build,
-    given_program,
-    open_build,
-)
+from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, ModelError
-from edgerift.images import ImagesSettings, open_splits, size_text
 from edgerift.settings import Settings, is_file, is_folder
-from edgerift.train import TrainRecipe
 
 
 class VictimOptions(Settings):
@@ -71,11 +59,11 @@ class Found(NamedTuple):
     `program` is that of a build that was given as a file beside it.
     """
 
-    recipe: TrainRecipe | GivenOriginal | BuildRecipe | GivenBuild
-    images: ImagesSettings
+    recipe: train.TrainRecipe | adapt.GivenOriginal | deploy.BuildRecipe | deploy.GivenBuild
+    images: images.ImagesSettings
     network: str
     runtime: str
-    program: GivenProgram | None = None
+    program: deploy.GivenProgram | None = None
 
 
 def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOptions, adapting: AdaptOptions) -> Found:
@@ -89,17 +77,17 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
         return _shipped(options, options.adapted, described)
     if options.build is not None:
         told = chosen_specification(options.build_input, options.build)
-        given = given_build(options.build, runtime, trust=options.trust, specification=told)
-        build = open_build(options.build, given.runtime, trust=options.trust, specification=told)
+        given = deploy.given_build(options.build, runtime, trust=options.trust, specification=told)
+        build = deploy.open_build(options.build, given.runtime, trust=options.trust, specification=told)
         require_build_understood(build, described)
         return Found(given, described, "", given.runtime)
     program = adapt_recipe(described, training, adapting, options.original, options.trust)
     (chosen,) = chosen_runtimes(adapting.target, named)
-    building = BuildRecipe.model_validate({"program": program, "runtime": chosen})
+    building = deploy.BuildRecipe.model_validate({"program": program, "runtime": chosen})
     return Found(building, program.images, network_name(program.original), chosen)
 
 
-def _original(options: VictimOptions, training: OriginalOptions, described: ImagesSettings) -> Found:
+def _original(options: VictimOptions, training: OriginalOptions, described: images.ImagesSettings) -> Found:
     if options.build is not None:
         raise InputError("--build names a build and --victim original the original; leave one of them out")
     path = options.original
@@ -109,15 +97,15 @@ def _original(options: VictimOptions, training: OriginalOptions, described: Imag
     return Found(source.original, source.images, network_name(source.original), "float")
 
 
-def _shipped(options: VictimOptions, adapted: Path, described: ImagesSettings) -> Found:
-    program = given_program(adapted / "program.safetensors" if is_folder(adapted) else adapted)
-    described = _fitting(Program.load(program.path), described)
+def _shipped(options: VictimOptions, adapted: Path, described: images.ImagesSettings) -> Found:
+    program = deploy.given_program(adapted / "program.safetensors" if is_folder(adapted) else adapted)
+    described = _fitting(deploy.Program.load(program.path), described)
     runtime = runtime_of(options.runtime, options.kernels, options.build)
     building = shipped_build(adapted, program, options.build, runtime, trust=options.trust)
     path = options.original or _beside(adapted)
     network = ""
     if is_file(path) or options.original is not None:
-        network = network_name(given_original(path, trust=options.trust))
+        network = network_name(adapt.given_original(path, trust=options.trust))
     return Found(building, described, network, building.runtime, program)
 
 
@@ -125,9 +113,9 @@ def _beside(adapted: Path) -> Path:
     return (adapted if is_folder(adapted) else adapted.parent) / "original.safetensors"
 
 
-def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
+def _fitting(program: deploy.Program, described: images.ImagesSettings) -> images.ImagesSettings:
     described = in_order(program.provenance.classes, described)
-    train = open_splits(described).train
+    train = images.open_splits(described).train
     if program.classes != len(train.classes):
         raise ModelError(
             f"the program has {program.classes} classes, the data has {len(train.classes)}; "
@@ -137,8 +125,8 @@ def _fitting(program: Program, described: ImagesSettings) -> ImagesSettings:
     taken, given = program.shape, train.shape
     if taken.size != given.size:
         raise ModelError(
-            f"the program was made for images of {size_text(taken.size)} pixels, the images are resized to "
-            f"{size_text(given.size)}; pass --size {size_text(taken.size)}"
+            f"the program was made for images of {images.size_text(taken.size)} pixels, the images are resized to "
+            f"{images.size_text(given.size)}; pass --size {images.size_text(taken.size)}"
         )
     if given.channels > taken.channels:
         raise ModelError(

@@ -6,24 +6,31 @@ same answer is always perturbed in the same way. `keeps_argmax` says whether the
 same. A :class:`Guard` is a threshold on a build's own scores, calibrated on its answers to validation images.
 """
 
-from edgerift.defend._answer_defence import DEFENCES as DEFENCES
-from edgerift.defend._answer_defence import AnswerDefence as AnswerDefence
-from edgerift.defend._defence import Defence as Defence
-from edgerift.defend._defence import checked_chain as checked_chain
-from edgerift.defend._defence import defended as defended
-from edgerift.defend._guard import GuardRecipe as GuardRecipe
-from edgerift.defend._guard import calibrated_guard as calibrated_guard
-from edgerift.defend._strength import strength_of as strength_of
-from edgerift.defend._strength import strengths as strengths
-from edgerift.defend._strength import with_strength as with_strength
-from edgerift.defend._sweep import SweepPoint as SweepPoint
-from edgerift.defend._sweep import sweep as sweep
-from edgerift.defend._sweep import tuned as tuned
-from edgerift.defend.defences._coarser import LabelOnly as LabelOnly
-from edgerift.defend.defences._coarser import Rounding as Rounding
-from edgerift.defend.defences._coarser import Temperature as Temperature
-from edgerift.defend.defences._coarser import TopK as TopK
-from edgerift.defend.defences._noise import GaussianNoise as GaussianNoise
-from edgerift.defend.defences._sigmoid import Deception as Deception
-from edgerift.defend.defences._sigmoid import ReverseSigmoid as ReverseSigmoid
-from edgerift.specification import Guard as Guard
+from typing import TYPE_CHECKING
+
+from edgerift._lazy import exported
+
+if TYPE_CHECKING:
+    from edgerift.defend._answer_defence import DEFENCES as DEFENCES
+    from edgerift.defend._answer_defence import AnswerDefence as AnswerDefence
+    from edgerift.defend._defence import Defence as Defence
+    from edgerift.defend._defence import checked_chain as checked_chain
+    from edgerift.defend._defence import defended as defended
+    from edgerift.defend._guard import GuardRecipe as GuardRecipe
+    from edgerift.defend._guard import calibrated_guard as calibrated_guard
+    from edgerift.defend._strength import strength_of as strength_of
+    from edgerift.defend._strength import strengths as strengths
+    from edgerift.defend._strength import with_strength as with_strength
+    from edgerift.defend._sweep import SweepPoint as SweepPoint
+    from edgerift.defend._sweep import sweep as sweep
+    from edgerift.defend._sweep import tuned as tuned
+    from edgerift.defend.defences._coarser import LabelOnly as LabelOnly
+    from edgerift.defend.defences._coarser import Rounding as Rounding
+    from edgerift.defend.defences._coarser import Temperature as Temperature
+    from edgerift.defend.defences._coarser import TopK as TopK
+    from edgerift.defend.defences._noise import GaussianNoise as GaussianNoise
+    from edgerift.defend.defences._sigmoid import Deception as Deception
+    from edgerift.defend.defences._sigmoid import ReverseSigmoid as ReverseSigmoid
+    from edgerift.specification import Guard as Guard
+else:
+    __getattr__, __dir__, __all__ = exported(__name__)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from edgerift.settings import Registry, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class AnswerDefence(Settings, ABC):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+from edgerift._lazy import later
 from edgerift.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = later("torch")
 
 #: The tolerance of an input row's sum around 1.
 TOLERANCE = 1e-4

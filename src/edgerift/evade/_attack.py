@@ -46,10 +46,13 @@ class Attack(Settings):
       spent, which alone gives the rate at the last iterate.
     - `ask`: the build judges each iterate (`always`), or only those where its twin is wrong or nearly so (`near`) and
       the last.
+    - `precision`: that of the gradients. `bfloat16` steers by copies of the models with fewer bits, `auto` does so on
+      a CPU that multiplies bfloat16 in hardware; the models that judge are never changed. A search that has to
+      repeat exactly on other processors names it.
     - `runner_up`: the wrong class to aim at, the one with the n-th highest score of the build's before the attack; any
       wrong answer remains a success. By default the best one wherever the search is.
     - `ensemble`: a fixed list of attacks, each on the images that those before it did not evade; all that may be chosen
-      is `epsilon`, `goal` and `seed`.
+      is `epsilon`, `goal`, `seed` and `precision`.
     - `own`: a user's own function searches instead, see :func:`own_attack`; objective, rule and start are unused.
     """
 
@@ -66,6 +69,7 @@ class Attack(Settings):
     stop: Literal["goal", "fooled", "never"] = "goal"
     ask: Literal["always", "near"] = "always"
     seed: Seed = 0
+    precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", exclude_if=lambda value: value == "auto")
     runner_up: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, exclude_if=is_none)
     ensemble: Literal["pair-attack-1"] | None = Field(default=None, exclude_if=is_none)
     own: OwnAttack | None = Field(default=None, exclude_if=is_none)
@@ -106,12 +110,12 @@ class Attack(Settings):
     def _check_ensemble(self) -> None:
         if self.ensemble is None:
             return
-        chosen = {"ensemble", "epsilon", "goal", "seed", "stop", "steps"}
+        chosen = {"ensemble", "epsilon", "goal", "precision", "seed", "stop", "steps"}
         others = [name for name, field in type(self).model_fields.items() if name not in chosen]
         changed = [name for name in others if getattr(self, name) != getattr(_DEFAULT, name)]
         if changed or self.steps != ENSEMBLES[self.ensemble]:
             named = ", ".join(changed) or "steps"
-            raise ValueError(f"'{self.ensemble}' fixes all but epsilon, goal and seed; leave out {named}")
+            raise ValueError(f"'{self.ensemble}' fixes all but epsilon, goal, seed and precision; leave out {named}")
 
 
 _DEFAULT: Final = Attack()

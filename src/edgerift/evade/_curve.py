@@ -14,7 +14,8 @@ from edgerift.evade._attack import Attack
 from edgerift.evade._evasion import Dropped
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
-from edgerift.evade._search import Selection, search_selected, select
+from edgerift.evade._search import search_selected, select
+from edgerift.evade._selection import Selection
 from edgerift.images import ImageSet
 from edgerift.measure import Rate, data_frame
 from edgerift.steps import Progress, silent

@@ -66,6 +66,7 @@ class Engine:
         batch_size: int = 64,
         aim: Aim | None = None,
         rivals: Tensor | None = None,
+        original: Tensor | None = None,
     ) -> None:
         """Prepare the search.
 
@@ -77,7 +78,7 @@ class Engine:
         self._attack, self._objective, self._steering, self._judge = attack, objective, steering, judge
         self._evasive = torch.zeros(len(images), dtype=torch.bool) if evasive is None else evasive
         self._slack, self._batch_size = slack, batch_size
-        self._aim, self._rivals = aim or Aim(), rivals
+        self._aim, self._rivals, self._original = aim or Aim(), rivals, original
         self._rule = step_rule(attack)
         self._device = device_of(steering)
         self._pending = collections.deque((row, 0) for row in range(len(images)))
@@ -129,17 +130,38 @@ class Engine:
         rows = torch.tensor([row for row, _ in entering])
         images = self._images[rows]
         low, high = box(images, self._attack.epsilon)
-        position = starts(images, [number for _, number in entering], self._attack).to(self._device)
+        position = _for_networks(starts(images, [number for _, number in entering], self._attack), self._device)
         return {
             "row": rows,
             "start": torch.tensor([number for _, number in entering]),
             "position": position,
-            "low": low.to(self._device),
-            "high": high.to(self._device),
+            "low": _for_networks(low, self._device),
+            "high": _for_networks(high, self._device),
             "labels": self._labels[rows].to(self._device),
             "taken": torch.zeros(len(rows), dtype=torch.int64, device=self._device),
+            **self._known(rows, entering),
             **self._rule.remember(position),
         }
+
+    def _known(self, rows: Tensor, entering: list[tuple[int, int]]) -> State:
+        """Make the state of a correction: what is known of the candidate, `[B,K]` or NaN, and what the copy is off by.
+
+        Known at once are the logits of the clean images.
+        """
+        if self._original is None:
+            return {}
+        known = self._original[rows].clone()
+        known[torch.tensor([number > 0 or self._attack.start != "clean" for _, number in entering])] = torch.nan
+        return {"known": known, "off": torch.zeros_like(known)}
+
+    def _corrected(self, original: Tensor, state: State) -> Tensor:
+        """Correct the logits `[B,K]` of a reduced copy of the original."""
+        if self._original is None:
+            return original
+        known = state["known"]
+        state["off"] = torch.where(known.isnan(), state["off"], known - original.detach())
+        state["known"] = torch.full_like(known, torch.nan)
+        return original + state["off"]
 
     def _due(self, state: State) -> Tensor:
         """Tell with which samples the build is queried before the next gradient: bool `[B]`."""
@@ -157,6 +179,8 @@ class Engine:
         chosen = due.nonzero()[:, 0]
         rows, asked = state["row"][chosen], candidates.index_select(0, chosen)
         verdicts = self._judge.ask(asked, self._labels[rows])
+        if self._original is not None:
+            state["known"][chosen] = verdicts.original
         trace = self.trace
         trace.build_questions[rows] += 1
         trace.original_questions[rows] += verdicts.asked_original
@@ -184,9 +208,10 @@ class Engine:
         self._pending.extend((int(rows[slot]), int(state["start"][slot]) + 1) for slot in again.nonzero()[:, 0])
         stay = (~leaving).nonzero()[:, 0]
         kept = (
-            {name: value.index_select(0, stay.to(value.device)) for name, value in state.items()} if len(stay) else {}
+            # Indexed and not index_select, which would leave the channels-last layout.
+            {name: value[stay.to(value.device)] for name, value in state.items()} if len(stay) else {}
         )
-        return kept, candidates.index_select(0, stay), int((leaving & ~again).sum())
+        return kept, candidates[stay], int((leaving & ~again).sum())
 
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
@@ -213,7 +238,7 @@ class Engine:
         lost = images.detach().clone().requires_grad_(True) if balances else kept
         original = images.new_empty(0)
         if self._attack.reads_original:
-            original = self._steering.original(kept)
+            original = self._corrected(self._steering.original(kept), state)
         adapted = tuple(self._aim(module(lost), labels, rivals) for module in self._steering.adapted)
         if balances:
             slope = _both_sides(kept, lost, *self._attack.objective.sides(original, adapted, labels))
@@ -224,12 +249,16 @@ class Engine:
         return tuple(logits.detach() for logits in adapted), slope
 
 
+def _for_networks(images: Tensor, device: torch.device) -> Tensor:
+    """Bring images `[B,C,H,W]` to a device in the layout that the networks compute and differentiate in."""
+    return images.to(device).contiguous(memory_format=torch.channels_last)
+
+
 def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> Slope:
     """Tell the gradients of both margins `[B]` apart, each with its own images."""
     total = _checked(original + build, original)
     first, second = torch.autograd.grad(total.sum(), (kept, lost), materialize_grads=True)
-    level = total.detach() / 2
-    return Slope((original - build).detach(), first - second, level, (first + second) / 2)
+    return Slope((original - build).detach(), first - second, total.detach() / 2, (first + second).mul_(0.5))
 
 
 def _checked(values: Tensor, like: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, Literal, final
 
 import torch
 from safetensors.torch import save
@@ -60,6 +60,7 @@ class Evasion:
       not evasive. `gradient_calls`,
       `build_questions`, `original_questions`, `zero_gradients` int64 `[N]`: counts.
     - `guard`: that of the build, by which an image that it does not answer is not evasive; None without one.
+    - `precision`: that of the gradients that steered, `float32` or `bfloat16`; what judged is in full.
     - `member` int64 `[N]`: of an ensemble, the number of the member that found it, -1 where not evasive; else None.
     """
 
@@ -87,6 +88,7 @@ class Evasion:
     original_questions: Tensor
     zero_gradients: Tensor
     guard: Guard | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
     member: Tensor | None = None
 
     def __len__(self) -> int:
@@ -197,6 +199,7 @@ class Evasion:
         about = {
             "attack": self.attack.model_dump_json(),
             "data": self.data,
+            "precision": self.precision,
             "classes": json.dumps(self.classes),
             "dropped": json.dumps([self.dropped.original_wrong, self.dropped.build_wrong, self.dropped.both_wrong]),
         }
@@ -216,6 +219,7 @@ class Evasion:
             return Evasion(
                 attack=Attack.model_validate_json(about["attack"]),
                 data=about["data"],
+                precision="bfloat16" if about.get("precision") == "bfloat16" else "float32",
                 classes=tuple(map(str, parse_json(about["classes"]))),
                 dropped=Dropped(*map(int, parse_json(about["dropped"]))),
                 guard=Guard.model_validate_json(about["guard"]) if "guard" in about else None,
@@ -236,7 +240,8 @@ def joined(parts: list[Evasion]) -> Evasion:
 
 
 def _like(about: Evasion, tensors: dict[str, Tensor]) -> Evasion:
-    return Evasion(about.attack, about.data, about.classes, about.dropped, guard=about.guard, **tensors)
+    named = (about.attack, about.data, about.classes, about.dropped)
+    return Evasion(*named, guard=about.guard, precision=about.precision, **tensors)
 
 
 def _tensor_names(found: Evasion) -> list[str]:

@@ -47,8 +47,13 @@ def read_png(content: bytes | Path) -> Tensor:
     return torch.from_numpy(pixels[:, :, None] if pixels.ndim == 2 else pixels).permute(2, 0, 1).contiguous()
 
 
+def from_png(image: Tensor) -> Tensor:
+    """Give a uint8 image `[C,H,W]` back as its PNG file holds it, with as many channels."""
+    # An image in colour may happen to be grey, and then its file is.
+    return in_channels(read_png(png_bytes(image))[None], len(image))[0]
+
+
 def judged_from_png(victim: Victim, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """Query both models with one uint8 image `[C,H,W]` through its PNG file, alone: logits `[K]` each."""
-    # An image in colour may happen to be grey, and then its file is.
-    decoded = in_channels(read_png(png_bytes(image))[None], len(image))
+    decoded = from_png(image)[None]
     return victim.original_scores(decoded)[0], victim.build_scores(decoded, label[None])[0]

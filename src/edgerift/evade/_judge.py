@@ -43,11 +43,15 @@ def is_beyond_top5(original: Tensor, build: Tensor) -> Tensor:
 @final
 @dataclass(frozen=True)
 class Verdicts:
-    """What the judges said of some images: bool `[N]` each; `asked_original` where the original had to be asked."""
+    """What the judges said of some images: bool `[N]` each; `asked_original` where the original had to be asked.
+
+    `original` holds its logits `[N,K]` there, and NaN elsewhere.
+    """
 
     fooled: Tensor
     evasive: Tensor
     asked_original: Tensor
+    original: Tensor
 
 
 @final
@@ -70,12 +74,12 @@ class Judge:
         build = finite(self._victim.build_scores(images, labels), "build")
         fooled = is_fooled(build, labels, self._guard)
         asked = _build_falls(build, labels, self._attack, self._guard)
-        evasive = torch.zeros_like(fooled)
+        evasive, original = torch.zeros_like(fooled), torch.full_like(build, torch.nan)
         if asked.any():
             rows = asked.nonzero()[:, 0]
-            original = finite(self._original(images.index_select(0, rows)), "original")
-            evasive[rows] = is_evasive(original, build[rows], labels[rows], self._attack, self._guard)
-        return Verdicts(fooled, evasive, asked)
+            original[rows] = finite(self._original(images.index_select(0, rows)), "original").cpu()
+            evasive[rows] = is_evasive(original[rows], build[rows], labels[rows], self._attack, self._guard)
+        return Verdicts(fooled, evasive, asked, original)
 
 
 def finite(scores: Tensor, whose: str) -> Tensor:

@@ -18,7 +18,8 @@ from edgerift.evade._evasion import Dropped
 from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import finite, guard_of, is_evasive
 from edgerift.evade._pair import Victim
-from edgerift.evade._search import eligible, require_target
+from edgerift.evade._search import require_target
+from edgerift.evade._selection import eligible
 from edgerift.evade._whole_levels import require_box, whole_levels
 from edgerift.evade.objectives._diva import TargetedDiva
 from edgerift.measure import Rate, data_frame, images_of, l2_distance, linf_distance

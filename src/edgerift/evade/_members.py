@@ -10,12 +10,12 @@ from edgerift.evade.objectives._diva import Diva
 
 
 def members(attack: Attack) -> Mapping[str, Attack]:
-    """List the members of an ensemble by name, in their order; they share its epsilon, seed and goal.
+    """List the members of an ensemble by name, in their order; they share its epsilon, seed, goal and precision.
 
     `pair-attack-1`: the default attack; PGD on the build alone; DIVA with APGD's steps; the default's steps towards
     each of three runner-up classes; the default from random starts; and a search without gradients.
     """
-    common = Attack(epsilon=attack.epsilon, seed=attack.seed, goal=attack.goal)
+    common = Attack(epsilon=attack.epsilon, seed=attack.seed, goal=attack.goal, precision=attack.precision)
     whole = float(max(attack.epsilon, 1))
     steady = common.replace(rule="balance", step=max(1.0, 5 * attack.epsilon / 21), schedule="linear")
     listed = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, final
+from typing import Literal, Protocol, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
 
-from edgerift.deploy import RUNTIMES, Build, Program, folded, module_logits, own_twin, twin
+from edgerift.deploy import RUNTIMES, Build, Program, Reduced, folded, module_logits, own_twin, reduced, twin
 from edgerift.errors import InputError, ModelError
 from edgerift.evade._aim import Aim, is_fooled
 from edgerift.evade._queried import QueriedModule
@@ -18,6 +18,8 @@ from edgerift.images import ImageShape
 from edgerift.measure import Logits, LogitsModule, margin
 from edgerift.specification import Guard
 from edgerift.zoo import frozen_copy, taking
+
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 @final
@@ -45,6 +47,26 @@ class Steering:
         """Copy every module to a device; the originals stay where they are."""
         first, *others = (copy.deepcopy(module).to(device) for module in (self.original, *self.adapted))
         return Steering(first, tuple(others))
+
+    def reduced(self, *, exact: bool = False) -> Steering:
+        """Copy the modules that gain by it to fewer bits, and cheaper gradients; see :func:`edgerift.deploy.reduced`.
+
+        With `exact` float models answer as before.
+        """
+        if exact not in self._copies:
+            first, *others = (reduced(module, exact=exact) or module for module in (self.original, *self.adapted))
+            self._copies[exact] = Steering(first, tuple(others))
+        return self._copies[exact]
+
+    @cached_property
+    def _copies(self) -> dict[bool, Steering]:
+        return {}
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the gradients: bfloat16 where any module is a reduced copy."""
+        parts = (part for module in (self.original, *self.adapted) for part in module.modules())
+        return "bfloat16" if any(isinstance(part, Reduced) for part in parts) else "float32"
 
     def taking(self, shape: ImageShape) -> Steering:
         """Let modules that take three channels, and say so by an error alone, take grey images of this shape."""

@@ -20,7 +20,8 @@ from edgerift.evade._attack import Attack
 from edgerift.evade._control import float_pair
 from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair import Pair, Steering
-from edgerift.evade._search import Selection, eligible, search_selected, select
+from edgerift.evade._search import search_selected, select
+from edgerift.evade._selection import Selection, eligible
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.settings import BatchSize, Count, Seed, Settings, is_none
 from edgerift.specification import Guard
@@ -146,7 +147,7 @@ class EvadeRecipe(Recipe):
     """
 
     type: Literal["evade"] = "evade"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     pair: PairSettings
     images: ImagesSettings
     attack: Attack
@@ -212,7 +213,7 @@ class EvadeShard(Recipe):
     """Attack some of a search's images, `parts` parts of 128 from the part `first` on: `evasion.safetensors`."""
 
     type: Literal["evade-shard"] = "evade-shard"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     evade: EvadeRecipe
     first: NonNegativeInt = 0
     parts: PositiveInt

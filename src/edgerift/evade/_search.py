@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,18 +12,20 @@ from torch import Tensor
 from edgerift.adapt import require_repeatable
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError, ModelError, RecipeError
-from edgerift.evade._aim import Aim, is_fooled, rivals
+from edgerift.evade._aim import Aim, rivals
 from edgerift.evade._attack import Attack
 from edgerift.evade._engine import Engine, Trace, device_of
 from edgerift.evade._ensemble import ensemble_found
 from edgerift.evade._evasion import Dropped, Evasion
-from edgerift.evade._files import judged_from_png
 from edgerift.evade._judge import Judge, finite, guard_of, is_evasive
 from edgerift.evade._objective import Custom, Objective, guarded, name_of
 from edgerift.evade._own_run import own_trace
 from edgerift.evade._pair import Fleet, Steering, Victim
+from edgerift.evade._precision import steering_for
 from edgerift.evade._presets import preset
+from edgerift.evade._selection import Selection, eligible
 from edgerift.evade._square import square_trace
+from edgerift.evade._verification import verified
 from edgerift.images import ImageSet, batch_of, to_float
 from edgerift.measure import predict_all
 from edgerift.settings import Settings
@@ -36,17 +38,6 @@ _REPEATED: Final = 4
 _SLACK_IMAGES: Final = 64
 #: How many images are searched at once.
 _BATCH: Final = 64
-
-
-@final
-@dataclass(frozen=True)
-class Selection:
-    """The images of a set that can be evaded: their places int64 `[N]` and both models' clean logits `[N,K]`."""
-
-    index: Tensor
-    original: Tensor
-    build: Tensor
-    dropped: Dropped
 
 
 def search(
@@ -118,18 +109,6 @@ def select(victim: Victim, image_set: ImageSet, *, eligible_only: bool = True) -
     return eligible(original, build, labels)
 
 
-def eligible(original: Tensor, build: Tensor, labels: Tensor) -> Selection:
-    """Choose the images that both models' logits `[N,K]` label correctly, and count the others."""
-    first, second = original.argmax(1) == labels, build.argmax(1) == labels
-    index = (first & second).nonzero()[:, 0]
-    dropped = Dropped(
-        original_wrong=int((~first & second).sum()),
-        build_wrong=int((first & ~second).sum()),
-        both_wrong=int((~first & ~second).sum()),
-    )
-    return Selection(index, original[index], build[index], dropped)
-
-
 def search_selected(
     victim: Victim,
     image_set: ImageSet,
@@ -149,7 +128,6 @@ def search_selected(
             raise RecipeError(f"objective '{attack.objective.name}' is a function; pass it as objective=")
         objective = attack.objective
     images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    steering = steering.taking(image_set.shape).on_logits()
     require_target(attack, len(image_set.classes))
     _require_guard(attack, victim)
     batch_size = batch_size or _batch(image_set, steering)
@@ -164,8 +142,11 @@ def search_selected(
             return search_selected(victim, image_set, part, member, steering=steering, batch_size=batch_size)
 
         return ensemble_found(attack, len(images), run, told)
-    search = _Search(victim, chosen, attack, steering, batch_size, told)
-    return _verified(victim, image_set, chosen, attack, search.trace(images, labels, objective))
+    chosen_steering = steering_for(attack, steering, victim)
+    steering = chosen_steering.steering.taking(image_set.shape).on_logits()
+    search = _Search(victim, chosen, attack, steering, batch_size, told, chosen_steering.is_corrected)
+    trace = search.trace(images, labels, objective)
+    return verified(victim, image_set, chosen, attack, trace, precision=steering.precision)
 
 
 class _Search(NamedTuple):
@@ -177,6 +158,7 @@ class _Search(NamedTuple):
     steering: Steering
     batch_size: int
     told: Callable[[int], None]
+    is_corrected: bool
 
     def trace(self, images: Tensor, labels: Tensor, objective: Objective) -> Trace:
         """Search uint8 images `[N,C,H,W]` with labels `[N]`."""
@@ -200,6 +182,7 @@ class _Search(NamedTuple):
             batch_size=size,
             aim=Aim.of(attack, guard),
             rivals=None if attack.runner_up is None else rivals(clean, labels, attack.runner_up),
+            original=self.chosen.original if self.is_corrected else None,
         )
         for done in engine.run():
             told(done)
@@ -210,59 +193,19 @@ def _batch(image_set: ImageSet, steering: Steering) -> int:
     return batch_of(image_set.shape, _BATCH) if device_of(steering).type == "cpu" else _BATCH
 
 
-def _verified(victim: Victim, image_set: ImageSet, chosen: Selection, attack: Attack, trace: Trace) -> Evasion:
-    """Judge the candidates once more by the true original, and each success alone, from its PNG file."""
-    images, labels = image_set.images[chosen.index], image_set.labels[chosen.index]
-    found, last, guard = trace.found, trace.last, guard_of(victim)
-    last_original, last_build = _scores(victim, last, labels, chosen)
-    same = bool((found == last).all())
-    original, build = (last_original, last_build) if same else _scores(victim, found, labels, chosen)
-    original, build = original.clone(), build.clone()
-    successes = (trace.first >= 0) | is_evasive(original, build, labels, attack, guard)
-    for row in successes.nonzero()[:, 0].tolist():
-        original[row], build[row] = judged_from_png(victim, found[row], labels[row])
-    evasive = successes & is_evasive(original, build, labels, attack, guard)
-    return Evasion(
-        attack=attack,
-        data=image_set.name,
-        classes=image_set.classes,
-        dropped=chosen.dropped,
-        index=chosen.index,
-        labels=labels,
-        clean=images,
-        images=found,
-        last=last,
-        clean_original=chosen.original,
-        clean_build=chosen.build,
-        original=original,
-        build=build,
-        last_original=last_original,
-        last_build=last_build,
-        evasive=evasive,
-        void=successes & ~evasive,
-        fooled=trace.fooled | is_fooled(build, labels, guard) | is_fooled(last_build, labels, guard),
-        first=torch.where(evasive, torch.where(trace.first < 0, trace.gradient_calls, trace.first), -1),
-        gradient_calls=trace.gradient_calls,
-        build_questions=trace.build_questions,
-        original_questions=trace.original_questions,
-        zero_gradients=trace.zero_gradients,
-        guard=guard,
-    )
-
-
-def _scores(victim: Victim, images: Tensor, labels: Tensor, chosen: Selection) -> tuple[Tensor, Tensor]:
-    if len(images) == 0:
-        return chosen.original, chosen.build
-    return finite(victim.original_scores(images), "original"), finite(victim.build_scores(images, labels), "build")
-
-
 def _slack(chosen: Selection, steering: Steering, images: Tensor) -> float:
-    """How far below it a twin's margin has the build asked: twice the largest difference seen on clean images."""
-    few = images[:_SLACK_IMAGES].to(device_of(steering))
-    if len(few) == 0:
+    """How far below it a twin's margin has the build asked: twice the largest difference seen on clean images.
+
+    These are chosen by their content, so that the order of the images makes no difference.
+    """
+    contents = [image.numpy().tobytes() for image in images.contiguous()]
+    order = sorted(range(len(images)), key=lambda row: hashlib.blake2b(contents[row]).digest())
+    rows = torch.tensor(order[:_SLACK_IMAGES], dtype=torch.int64)
+    if len(rows) == 0:
         return 0.0
+    few = images[rows].to(device_of(steering))
     answers = [twin_scores(module, few).cpu() for module in steering.adapted]
-    return 2 * float(torch.stack([(scores - chosen.build[: len(few)]).abs().max() for scores in answers]).min())
+    return 2 * float(torch.stack([(scores - chosen.build[rows]).abs().max() for scores in answers]).min())
 
 
 def _require_guard(attack: Attack, victim: Victim) -> None:

@@ -187,9 +187,9 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
     A pixel goes from raising the level most to lowering it most once the multiplier passes gap / level, and the level's
     change falls by |level| (up - down) there: `wanted` is reached at a weighted quantile of these ratios.
     """
-    weight = (up - down).mul_(level.abs()).flatten(1)
-    passing = (gap / level).flatten(1)  # Infinite or NaN only where the weight is 0.
-    most = torch.maximum(level * up, level * down).flatten(1).sum(1)
+    weight = _pixels((up - down).mul_(level.abs()))
+    passing = _pixels(gap / level)  # Infinite or NaN only where the weight is 0.
+    most = torch.maximum(level * up, level * down).sum((1, 2, 3))
     drop = (most - wanted).clamp_min(0)
     low, high = torch.full_like(drop, -_LARGEST), torch.full_like(drop, _LARGEST)
     passed = torch.empty_like(passing)
@@ -199,6 +199,11 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
         short = passed.mul_(weight).sum(1) < drop
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return high
+
+
+def _pixels(values: Tensor) -> Tensor:
+    """Lay images `[B,C,H,W]` out as rows `[B,HWC]`, without a copy where they are channels-last."""
+    return values.permute(0, 2, 3, 1).flatten(1)
 
 
 def _checkpoints(steps: int) -> list[int]:

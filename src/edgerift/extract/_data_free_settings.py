@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, final
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from edgerift.errors import unknown_name
-from edgerift.extract._differences import Differences
+from edgerift.extract._difference_settings import Differences
 from edgerift.extract._parts import Descent, Positives, Rehearsal
 from edgerift.extract._published import DATA_FREE
 from edgerift.extract._recovery import Loss

@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from edgerift.extract._differences import Differences, sphere
+from edgerift.extract._difference_settings import Differences
+from edgerift.extract._differences import sphere
 from edgerift.extract._generator import Generator, squashed
 from edgerift.extract._recovery import LOSSES, Loss, logarithms
 from edgerift.settings import Settings

@@ -121,7 +121,7 @@ def prices_words(cells: Sequence[Facts], names: tuple[str, str]) -> str:
 THEFT: Final[tuple[Stated, ...]] = (
     _stolen(
         "divqat-soft",
-        "DivQAT raises the attacker's error over plain QAT.",
+        "DivQAT, as strong as its owner can use it, raises the attacker's error over plain QAT.",
         "Table III, KnockoffNets: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
         ("divqat", "qat"),
     ),
@@ -163,26 +163,26 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     _stolen(
         "joint-rs",
-        "DivQAT makes Reverse Sigmoid stronger.",
+        "DivQAT, as strong as half of the budget allows, makes Reverse Sigmoid stronger.",
         "Table IV: +2.5 (CIFAR-10), +3.5 (CIFAR-100), +8.0 (GTSRB), +3.6 (SVHN)",
         ("divqat+rs", "rs"),
     ),
     _stolen(
         "joint-dcp",
-        "DivQAT makes Deception stronger.",
+        "DivQAT, as strong as half of the budget allows, makes Deception stronger.",
         "Table IV: +2.7 (CIFAR-10), +4.2 (CIFAR-100), +7.7 (GTSRB), +2.1 (SVHN)",
         ("divqat+dcp", "dcp"),
     ),
     _stolen(
         "server",
-        "DivQAT protects builds for servers.",
+        "DivQAT, as strong as its owner can use it, protects builds for servers.",
         "Table V: +3.1 (CIFAR-10), +6.8 (CIFAR-100), +1.9 (GTSRB), +11.8 (SVHN)",
         ("divqat", "qat"),
         target="server",
     ),
     _stolen(
         "mobile",
-        "DivQAT protects builds for phones.",
+        "DivQAT, as strong as its owner can use it, protects builds for phones.",
         "Table V: +2.8 (CIFAR-10), +2.9 (CIFAR-100), +1.9 (GTSRB), +5.7 (SVHN)",
         ("divqat", "qat"),
         target="mobile",
@@ -210,7 +210,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "alpha-divergence",
-        "A larger alpha moves the quantized model further from the original.",
+        "A larger alpha moves a quantized model that still works further from the original.",
         "figure 6, by eye",
         f"KL(quantized || original){_OVER_ALPHA}",
         _rises(of.ALPHA_KL),
@@ -218,21 +218,21 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "alpha-error",
-        "A larger alpha raises the attacker's error.",
+        "A larger alpha raises the attacker's error on a victim that still works.",
         "figure 4, by eye",
         f"clone's error with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_ERROR),
     ),
     Stated(
         "alpha-cost",
-        "A larger alpha costs its owner accuracy as well: alpha is a trade-off.",
+        "A larger alpha costs the owner of a victim that still works accuracy as well: alpha is a trade-off.",
         "figure 4, by eye",
         f"defender's error{_OVER_ALPHA}",
         _rises(of.ALPHA_DEFENDER),
     ),
     Stated(
         "alpha-disagreement",
-        "At a large alpha clone and victim disagree more often.",
+        "At a larger alpha clone and a victim that still works disagree more often.",
         "figure 5, by eye",
         f"disagreement with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_DISAGREEMENT),
@@ -252,7 +252,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     _stolen(
         "held-smoothing",
-        "Ours raises the attacker's error more than label smoothing, both within the same allowance.",
+        "Ours raises the attacker's error more than label smoothing, both within the same allowance, not at the same cost.",
         "not in the paper",
         ("held", "smoothing"),
         priced=True,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgerift.deploy import Target
 from edgerift.facts import readings as of
 from edgerift.facts._metric import Fact
 from edgerift.facts._names import ORIGINAL_VICTIM, joint
 from edgerift.facts._printed import published_accuracies
-from edgerift.facts._walk import TABLE_III, TABLE_IV, TABLE_V, TARGET_ROWS, evasion_table, is_printed
+from edgerift.facts._walk import TABLE_III, TABLE_IV, TABLE_V, TARGET_ROWS, evasion_table, is_main, is_printed
 from edgerift.harden import paper_clone_error, paper_row
 from edgerift.study import StudyResult
 
@@ -33,7 +32,7 @@ def published_accuracy_facts(result: StudyResult) -> Iterator[Fact]:
 def published_theft_facts(result: StudyResult) -> Iterator[Fact]:
     """List the errors of the DivQAT paper's tables III to V for the victims compared, each once.
 
-    Tables III and IV are of target server.
+    Tables III and IV are of servers: they have no figures for a study that compares those victims on another target.
     """
     if result.study.paper != "divqat":
         return
@@ -41,19 +40,17 @@ def published_theft_facts(result: StudyResult) -> Iterator[Fact]:
     seen: set[tuple[str, str, str, str]] = set()
     for cell in result.thefts:
         for name in cell.hardening.victim:
-            places: list[tuple[str, Target]] = []
-            if cell.target in targets[:1]:
-                places.append((TABLE_IV if joint(name) else TABLE_III, "server"))
-            places += [(TABLE_V, cell.target)] if name in TARGET_ROWS else []
-            for table, target in places:
-                printed = paper_row(cell.hardening.data.source, name, target)
-                if printed is None or (cell.data, name, table, target) in seen:
+            tables = [TABLE_IV if joint(name) else TABLE_III] if is_main(cell.target, targets) else []
+            tables += [TABLE_V] if name in TARGET_ROWS else []
+            for table in tables:
+                printed = paper_row(cell.hardening.data.source, name, cell.target)
+                if printed is None or (cell.data, name, table, cell.target) in seen:
                     continue
-                seen.add((cell.data, name, table, target))
+                seen.add((cell.data, name, table, cell.target))
                 start: dict[str, Any] = {
                     "data": cell.data,
                     "victim": name,
-                    "target": target,
+                    "target": cell.target,
                     "source": "published",
                     "paper": table,
                 }
@@ -63,7 +60,8 @@ def published_theft_facts(result: StudyResult) -> Iterator[Fact]:
 
 def published_clone_facts(result: StudyResult) -> Iterator[Fact]:
     """List the errors of the DivQAT paper's table III for the data-free attacks run as published."""
-    if result.study.paper != "divqat":
+    targets = () if result.study.theft is None else result.study.theft.targets
+    if result.study.paper != "divqat" or not any(is_main(one, targets) for one in targets):
         return
     seen: set[tuple[str, str, str]] = set()
     for cell in result.data_free:
@@ -77,6 +75,6 @@ def published_clone_facts(result: StudyResult) -> Iterator[Fact]:
                     "data": cell.data,
                     "victim": entry.victim,
                     "attack": entry.attack,
-                    "target": "server",
+                    "target": targets[0],
                 }
                 yield Fact(of.DATA_FREE_ERROR, printed, TABLE_III, "published", labels="soft", **place)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from edgerift.audit import AttackPart
+from edgerift.deploy import Target
 from edgerift.facts import readings as of
 from edgerift.facts._metric import Fact
 from edgerift.facts._names import ORIGINAL_VICTIM, PAPER_ATTACKS, PLAIN, joint
 from edgerift.facts._printed import accuracy_table
-from edgerift.harden import DataFreeEntry, Hardening, TimesPart, VariantPart, published_epsilon
+from edgerift.harden import DataFreeEntry, Hardening, TimesPart, VariantPart, paper_name, published_epsilon
 from edgerift.study import EpochPart, PairCell, StudyResult, TheftCell
 
 #: The victims of the DivQAT paper's table V.
@@ -92,7 +93,7 @@ def theft_tables(result: StudyResult, cell: TheftCell, victim: str) -> str | Non
     if result.study.paper != "divqat":
         return None
     targets = () if result.study.theft is None else result.study.theft.targets
-    main = (TABLE_IV if joint(victim) else TABLE_III) if cell.target in targets[:1] else ""
+    main = (TABLE_IV if joint(victim) else TABLE_III) if is_main(cell.target, targets) else ""
     return "; ".join(filter(None, (main, TABLE_V if victim in TARGET_ROWS and len(targets) > 1 else "")))
 
 
@@ -133,7 +134,9 @@ def _alphas(hardening: Hardening, place: dict[str, Any], paper: str | None) -> I
 
 def data_free_facts(result: StudyResult) -> Iterator[Fact]:
     """List the figures of the data-free attacks, and their curves over the queries."""
-    target = "" if result.study.theft is None else result.study.theft.targets[0]
+    targets = () if result.study.theft is None else result.study.theft.targets
+    target = "" if not targets else targets[0]
+    in_paper = result.study.paper == "divqat" and any(is_main(one, targets) for one in targets)
     for cell in result.data_free:
         for entry in cell.comparison.entries:
             place = {
@@ -148,10 +151,14 @@ def data_free_facts(result: StudyResult) -> Iterator[Fact]:
                 "labels": "hard" if entry.theft.attack.loss == "cross-entropy" else "soft",
                 "student": entry.theft.attack.student,
             }
-            printed = result.study.paper == "divqat" and is_printed(entry)
-            yield from of.DATA_FREE.facts(entry, place, TABLE_III if printed else None)
+            yield from of.DATA_FREE.facts(entry, place, TABLE_III if in_paper and is_printed(entry) else None)
             for point in entry.theft.curve:
                 yield from of.CURVE.facts(point, {**place, "at": point.queries})
+
+
+def is_main(target: Target, targets: Sequence[Target]) -> bool:
+    """Whether a study's victims of a target are those of the DivQAT paper's tables III and IV: servers, and first."""
+    return target in targets[:1] and paper_name(target) == "server"
 
 
 def is_printed(entry: DataFreeEntry) -> bool:

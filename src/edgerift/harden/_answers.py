@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from edgerift.defend import Defence, tuned
+from edgerift.defend import DEFENCES, Defence, tuned, with_strength
 from edgerift.deploy import BuildRecipe
 from edgerift.extract import open_victim, posteriors
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_empty
 from edgerift.steps import Progress, Recipe, read_document, write_whole
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class TunedAnswersRecipe(Recipe):
     """Find a defence's strongest setting for a build's answers: `defences.json`.
 
     The mean l1 distance of the defended answers to those of `reference`, on the validation images, stays within
-    `budget_l1`, in [0, 2].
+    `budget_l1`, in [0, 2]. `fields` are the defence's other fields, such as a `gamma`.
     """
 
     type: Literal["tuned-answers"] = "tuned-answers"
@@ -42,12 +42,19 @@ class TunedAnswersRecipe(Recipe):
     reference: BuildRecipe
     images: ImagesSettings
     budget_l1: float = Field(gt=0, le=2)
+    fields: dict[str, Any] = Field(default_factory=dict, exclude_if=is_empty)
+
+    @model_validator(mode="after")
+    def _has_its_fields(self) -> Self:
+        # Refused here, not after the trainings.
+        with_strength(self.defence, DEFENCES[self.defence].grid[0], **self.fields)
+        return self
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, and write the result into `folder`."""
         reference = validation_answers(self.reference, self.images, store, progress)
         answers = validation_answers(self.build, self.images, store, progress)
-        found = tuned(self.defence, answers, self.budget_l1, reference=reference)
+        found = tuned(self.defence, answers, self.budget_l1, reference=reference, **self.fields)
         chain = () if found is None else (found,)
         kept = all(defence.keeps_argmax_among(answers.shape[1]) for defence in chain)
         chosen = ChosenDefences(defences=chain, keeps_labels=kept)

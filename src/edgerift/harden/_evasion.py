@@ -18,10 +18,11 @@ from edgerift.adapt import (
     open_original,
 )
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
+from edgerift.errors import BuildError, QuantizationError
 from edgerift.evade import GreyLevels
 from edgerift.harden._evasion_document import EvasionHardening, MeansPart, TrialPart
 from edgerift.harden._evasion_verdict import Budget, best, chosen_of, evasion_verdict, nearest_of
-from edgerift.harden._means import MEANS, Means, MeansName
+from edgerift.harden._means import DEFAULT_COVERAGE, DEFAULT_MEANS, MEANS, Means, MeansName
 from edgerift.harden._measures import data_part
 from edgerift.harden._trial import TrialRecipe
 from edgerift.images import ImagesSettings, open_splits
@@ -38,7 +39,6 @@ _COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
 #: How many of the attacked test images a certificate is tried for.
 _CERTIFIED: Final = 100
-_DEFAULT: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,12 +71,12 @@ class EvasionHardenRecipe(Recipe):
     target: Target = "mobile"
     runtime: RuntimeName = "executorch"
     settings: QatSettings = Field(default_factory=QatSettings)
-    means: tuple[MeansName, ...] = _DEFAULT
+    means: tuple[MeansName, ...] = DEFAULT_MEANS
     undefended: MeansName = "qat"
     until: Literal["first", "last"] = "first"
     epsilon: GreyLevels = 8
     evasive: Share = 0.10
-    coverage: Annotated[float, Field(gt=0, le=1)] = 0.98
+    coverage: Annotated[float, Field(gt=0, le=1)] = DEFAULT_COVERAGE
     accuracy_drop: Share = 0.01
     surely: bool = False
     selecting: str = "default"
@@ -196,7 +196,12 @@ class EvasionHardenRecipe(Recipe):
         made = self.made(means)
         if made is None:
             return None
-        trials = tuple(self.trial(means, made, wanted).open(store, progress) for wanted in coverages)
+        try:
+            trials = tuple(self.trial(means, made, wanted).open(store, progress) for wanted in coverages)
+        except (BuildError, QuantizationError):
+            if means.float_logits:  # Not every network has such a head, and not every runtime takes it.
+                return None
+            raise
         return MeansPart(name=means.name, title=means.title, trials=trials)
 
     def _judged(self, name: str, wanted: float | None, attack: str, store: Store, progress: Progress) -> TrialPart:

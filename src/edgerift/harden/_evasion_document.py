@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from edgerift.deploy import Target
+from edgerift.harden._defending import Defending
 from edgerift.harden._document import DataPart
 from edgerift.measure import Interval
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 from edgerift.specification import Guard
 
 
@@ -74,7 +77,8 @@ class EvasionHardening(Settings):
     guard. All that is chosen is chosen on validation images, with the attack `selecting`; `test` has the undefended
     build under that attack too and the chosen one under the attack `judging`, both on the test images. `chosen` is None
     where nothing passed; `nearest` came nearest then, and is what is written. `audit` is the command that audits what a
-    command wrote.
+    command wrote. `theft` has the defences of its answers, if they were asked for, and `stealing` the command that
+    steals it behind them.
     """
 
     type: Literal["evasion-hardening"] = "evasion-hardening"
@@ -97,6 +101,8 @@ class EvasionHardening(Settings):
     test: dict[Literal["undefended", "hardened"], TrialPart]
     verdict: str
     audit: str | None = None
+    theft: Defending | None = Field(default=None, exclude_if=is_none)
+    stealing: str | None = Field(default=None, exclude_if=is_none)
 
     @property
     def shipped(self) -> ChoicePart:

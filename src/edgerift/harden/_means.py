@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from edgerift.adapt import (
-    AdaptRecipe,
-    FloatLogitsRecipe,
-    GivenOriginal,
-    HardenedRecipe,
-    QatSettings,
-    TrainedDefence,
-)
-from edgerift.deploy import Target
-from edgerift.images import ImagesSettings
+from edgerift import adapt, train
 from edgerift.settings import Registry
-from edgerift.train import TrainRecipe, adversary
+
+if TYPE_CHECKING:
+    from edgerift.adapt import (
+        AdaptRecipe,
+        FloatLogitsRecipe,
+        GivenOriginal,
+        HardenedRecipe,
+        QatSettings,
+        TrainedDefence,
+    )
+    from edgerift.deploy import Target
+    from edgerift.images import ImagesSettings
+    from edgerift.train import TrainRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,9 @@ class Means:
         """Describe the original; None where it would have to be trained anew and cannot be."""
         if self.adversary is None:
             return given
-        if isinstance(given, GivenOriginal):
+        if isinstance(given, adapt.GivenOriginal):
             return None
-        return given.replace(settings=given.settings.replace(adversary=adversary(self.adversary, epsilon)))
+        return given.replace(settings=given.settings.replace(adversary=train.adversary(self.adversary, epsilon)))
 
     def program(
         self,
@@ -54,7 +57,7 @@ class Means:
     ) -> AdaptRecipe | HardenedRecipe | FloatLogitsRecipe:
         """Describe the program, made of an original for an attacker with this epsilon."""
         adapted = self._adapted(original, images, target, settings, epsilon)
-        return FloatLogitsRecipe(program=adapted) if self.float_logits else adapted
+        return adapt.FloatLogitsRecipe(program=adapted) if self.float_logits else adapted
 
     def _adapted(
         self,
@@ -65,8 +68,10 @@ class Means:
         epsilon: int,
     ) -> AdaptRecipe | HardenedRecipe:
         if self.training is None:
-            return AdaptRecipe(original=original, images=images, method=self.base, target=target, settings=settings)
-        return HardenedRecipe(
+            return adapt.AdaptRecipe(
+                original=original, images=images, method=self.base, target=target, settings=settings
+            )
+        return adapt.HardenedRecipe(
             original=original,
             images=images,
             defence=reaching(self.training, epsilon),
@@ -98,3 +103,14 @@ if TYPE_CHECKING:
     MeansName: TypeAlias = str
 else:
     MeansName = Literal[MEANS.names()]
+
+#: What is tried by default, and the least share of images that is answered.
+DEFAULT_MEANS: Final[tuple[MeansName, ...]] = (
+    "ptq",
+    "ptq-float",
+    "qat",
+    "consistency",
+    "consistency-float",
+    "evasion-float",
+)
+DEFAULT_COVERAGE: Final = 0.98

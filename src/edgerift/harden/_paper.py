@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from edgerift.deploy import Target
 from edgerift.harden._document import PaperRow
@@ -56,9 +56,20 @@ _DATA_FREE: Final = {
 }
 
 
+#: What the paper calls each target: its server is fbgemm and its mobile qnnpack, which ours stand for as well.
+_NAMES: Final[dict[Target, Literal["server", "mobile"]]] = {
+    "server": "server", "fbgemm": "server", "mobile": "mobile", "qnnpack": "mobile",
+}  # fmt: skip
+
+
+def paper_name(target: Target) -> Literal["server", "mobile"]:
+    """Say which of the paper's two configurations a target stands for; Tables III and IV are of `server` alone."""
+    return _NAMES[target]
+
+
 def paper_row(data: str, row: str, target: Target = "server") -> PaperRow | None:
     """Look up the paper's figures for a victim on a data set; None if it has none."""
-    if target == "mobile":
+    if paper_name(target) == "mobile":
         found = _MOBILE.get(data, {}).get(row)
     else:
         found = _TABLE[data][_ROWS.index(row)] if data in _TABLE and row in _ROWS else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, NonNegativeFloat
 
@@ -16,12 +16,12 @@ from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
-from edgerift.harden._variant import VARIANTS, VariantName
-from edgerift.harden._variants import PAPER_ANSWERS, MadeVariant, VariantMaker
+from edgerift.harden._variant import DEFAULT_VARIANTS, PAPER_ANSWERS, VARIANTS, VariantName
+from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import posterior_kl, posterior_l1
-from edgerift.settings import Count
+from edgerift.settings import Count, is_empty
 from edgerift.steps import Progress, Recipe, read_document, silent, write_whole
 from edgerift.train import TrainRecipe
 
@@ -41,12 +41,13 @@ class HardenRecipe(Recipe):
     `rows` names them; `qat` is always among them, as the baseline. By default DivQAT's alpha is searched for within the
     `allowance`; `alpha` fixes it. `alphas` are values for which DivQAT is trained and attacked as well, with soft and
     with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that attack the variants
-    `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. Every training, search and attack
+    `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. `answers` gives output defences by
+    name other fields than their own, such as a `gamma`. Every training, search and attack
     is a step of its own in the store, so a run that was killed resumes in the middle of one.
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
@@ -54,8 +55,9 @@ class HardenRecipe(Recipe):
     settings: QatSettings = Field(default_factory=QatSettings)
     allowance: Allowance = Allowance()
     alpha: NonNegativeFloat | None = None
-    rows: tuple[VariantName, ...] = ("ptq", "qat", "divqat", "held")
+    rows: tuple[VariantName, ...] = DEFAULT_VARIANTS
     alphas: tuple[NonNegativeFloat, ...] = ()
+    answers: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=is_empty)
     students: tuple[str, ...] = ()
     queries: QuerySettings
     budget: Count = 50_000
@@ -72,6 +74,7 @@ class HardenRecipe(Recipe):
             settings=self.settings,
             allowance=self.allowance,
             alpha=self.alpha,
+            answers=self.answers,
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:

@@ -47,8 +47,8 @@ class TrialRecipe(Recipe):
     guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
     default. The attacker knows the guard and the build's twin; that of a build without a `program` is its file's own,
     and without one gradients come from its answers. `abstaining` measures too how often an attacker makes
-    the build abstain, by the default attack, and `certifying` for how many of the first so many images it is proved
-    that none evades.
+    the build abstain, by the default attack, and `certifying` for how many of the first N images it is proved that
+    none evades.
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
@@ -124,9 +124,7 @@ class TrialRecipe(Recipe):
             ),
         )
 
-    def _certified(
-        self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress
-    ) -> dict[int, Interval]:
+    def _certified(self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress) -> dict[int, Interval]:
         """Certify images at each epsilon, those alone that are certified at the smaller ones: a larger box has more.
 
         There are no certificates for networks with an operator without bounds.

@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from edgerift.adapt import HardenedRecipe, TrainedDefence
 from edgerift.defend import DEFENCES
 from edgerift.settings import Registry
+
+if TYPE_CHECKING:
+    from edgerift.adapt import HardenedRecipe, TrainedDefence
 
 
 class Look(NamedTuple):
@@ -80,3 +82,14 @@ if TYPE_CHECKING:
     VariantName: TypeAlias = str
 else:
     VariantName = Literal[VARIANTS.names()]
+
+#: The variants that the second paper compares, in its order.
+PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
+
+#: Their output defences, by name.
+PAPER_ANSWERS: Final[tuple[str, ...]] = tuple(
+    dict.fromkeys(one.answers for one in VARIANTS.parts() if one.in_paper and one.answers is not None)
+)
+
+#: What a comparison is of by default.
+DEFAULT_VARIANTS: Final[tuple[VariantName, ...]] = ("ptq", "qat", "divqat", "held")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, final
 
 from pydantic import Field
 
@@ -20,20 +20,12 @@ from edgerift.deploy import BuildRecipe, RuntimeName, Target
 from edgerift.harden._answers import TunedAnswersRecipe
 from edgerift.harden._variant import VARIANTS, Variant, VariantName
 from edgerift.images import ImagesSettings
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_empty
 from edgerift.steps import Progress
 from edgerift.train import TrainRecipe
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
-
-#: The variants that the second paper compares, in its order.
-PAPER_VARIANTS: Final[tuple[VariantName, ...]] = tuple(name for name, one in VARIANTS.items() if one.in_paper)
-
-#: Their output defences, by name.
-PAPER_ANSWERS: Final[tuple[str, ...]] = tuple(
-    dict.fromkeys(one.answers for one in VARIANTS.parts() if one.in_paper and one.answers is not None)
-)
 
 #: The share of the budget that a joint defence gives to the training.
 _JOINT_SHARE: Final = 0.5
@@ -41,7 +33,10 @@ _JOINT_SHARE: Final = 0.5
 
 @final
 class VariantMaker(Settings):
-    """What all variants of a comparison share: the original, its images, and what a defence may cost."""
+    """What all variants of a comparison share: the original, its images, and what a defence may cost.
+
+    `answers` gives output defences by name other fields than their own, such as a `gamma`.
+    """
 
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
@@ -50,6 +45,7 @@ class VariantMaker(Settings):
     settings: QatSettings
     allowance: Allowance
     alpha: float | None = None
+    answers: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=is_empty)
 
     def adapted(self, method: Literal["ptq", "qat"], seed_shift: int = 0) -> AdaptRecipe:
         """Describe the undefended program, or one of another training seed."""
@@ -115,7 +111,12 @@ class VariantMaker(Settings):
         return (
             *steps,
             TunedAnswersRecipe(
-                defence=answers, build=build, reference=reference, images=self.images, budget_l1=self.allowance.l1
+                defence=answers,
+                build=build,
+                reference=reference,
+                images=self.images,
+                budget_l1=self.allowance.l1,
+                fields=self.answers.get(answers, {}),
             ),
         )
 

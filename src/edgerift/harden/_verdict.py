@@ -71,7 +71,8 @@ def closed_form(posteriors: Tensor, labels: Tensor, search: Search) -> ClosedFor
     margins = (own.log() - answers.min(1).values.log())[right]
     low, middle, high = (float(value) for value in torch.quantile(margins, torch.tensor([0.1, 0.5, 0.9]).double()))
     moved = [trial.strength for trial in search.trials if trial.strength and trial.l1 > search.floor]
-    least = search.reference_accuracy - search.allowance.accuracy_drop
+    allowed = search.allowance.accuracy_drop
+    least = 0.0 if allowed is None else search.reference_accuracy - allowed
     flipped = [trial.strength for trial in search.trials if trial.accuracy < least]
     return ClosedFormPart(
         margin=middle,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 
 from pydantic import BeforeValidator
-from torch import Tensor
 
 from edgerift.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Size: TypeAlias = int | tuple[int, int]
 """The size of images in pixels: the side of a square, or (height, width)."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from edgerift.measure._posteriors import Mean
+from typing import TYPE_CHECKING
+
 from edgerift.measure._rate import Rate
 from edgerift.settings import Settings
+
+if TYPE_CHECKING:
+    from edgerift.measure._posteriors import Mean
 
 
 class Interval(Settings):

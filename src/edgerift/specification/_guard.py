@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from edgerift import measure
+from edgerift._lazy import later
 from edgerift.errors import InputError
-from edgerift.measure import Rate, score_gap
 from edgerift.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = later("torch")
 
 #: What float rounding does to equal gaps on a grid of scores, as a share of the largest score, with room to spare.
 _ROUNDING: Final = 2.0**-20
@@ -33,11 +38,11 @@ class Guard(Settings):
 
     def answers(self, scores: Tensor) -> Tensor:
         """Tell which images are answered, bool `[N]`, by scores float32 `[N,K]`: logits or log-probabilities."""
-        return score_gap(scores) >= self.threshold
+        return measure.score_gap(scores) >= self.threshold
 
-    def coverage(self, scores: Tensor) -> Rate:
+    def coverage(self, scores: Tensor) -> measure.Rate:
         """Count the images that are answered, by scores `[N,K]`; raises `InputError` without images."""
-        return Rate(int(self.answers(scores).sum()), len(scores))
+        return measure.Rate(int(self.answers(scores).sum()), len(scores))
 
     @classmethod
     def calibrate(
@@ -54,7 +59,7 @@ class Guard(Settings):
             raise InputError(f"a coverage of {coverage}; allowed: above 0, up to 1, such as 0.98")
         if len(scores) == 0 or not bool(scores.isfinite().all()):
             raise InputError(f"a guard is calibrated on finite scores of at least 1 image; got {list(scores.shape)}")
-        gaps = score_gap(scores).sort(descending=True).values
+        gaps = measure.score_gap(scores).sort(descending=True).values
         # Rounded first, for a decimal share is a binary one only nearly.
         rank = math.ceil(round(coverage * len(gaps), 6))
         gap = float(gaps[max(rank, 1) - 1])

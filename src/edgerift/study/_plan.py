@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, final
+
+from pydantic import Field
 
 from edgerift.evade import EvadeRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe
@@ -51,6 +54,7 @@ class Plan(Settings):
     Both lists of steps are in topological order. `finished` are the steps with results; missing dependencies of a
     finished one are not needed. `seconds` is the estimate for all missing steps on one worker, `unknown` the number of
     steps without an estimate. `grows` says that some steps will name more dependencies when others are finished.
+    `settings` are the values of :func:`setting_values`, where they were asked for.
     """
 
     type: Literal["plan"] = "plan"
@@ -64,6 +68,7 @@ class Plan(Settings):
     seconds: float
     unknown: int
     grows: bool
+    settings: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def is_finished(self) -> bool:
@@ -72,12 +77,17 @@ class Plan(Settings):
 
 
 def make_plan(
-    name: str, profile: str, cells: tuple[Cell, ...], store: Store, known: Collection[Key] = frozenset()
+    name: str,
+    profile: str,
+    cells: tuple[Cell, ...],
+    store: Store,
+    known: Collection[Key] = frozenset(),
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Plan:
     """Examine a study: its finished, missing, running and failed steps.
 
-    A cell whose key is `known` was finished elsewhere: it counts as such, and none of its steps are listed. Raises
-    :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
+    A cell whose key is `known` was finished elsewhere: it counts as such, and none of its steps are listed. `settings`
+    are kept as they are. Raises :class:`~edgerift.errors.StoreError` for a mirror that cannot be reached.
     """
     store.refresh()
     asked = tuple(cell for cell in cells if key_of(cell.recipe) not in known)
@@ -97,6 +107,7 @@ def make_plan(
         seconds=sum(max(0.0, state.seconds - state.spent) for state in missing if state.seconds is not None),
         unknown=sum(state.seconds is None for state in missing),
         grows=grows,
+        settings=dict(settings),
     )
 
 

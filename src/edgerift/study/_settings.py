@@ -18,7 +18,7 @@ from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import VariantName
-from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_none
+from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_empty, is_none
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
@@ -41,7 +41,7 @@ from edgerift.train import TrainSettings
 Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 
 #: Fields of a data set that change extractions alone.
-_OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "thief")
+_OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "answers", "thief")
 
 
 @final
@@ -50,7 +50,8 @@ class DataChoice(Settings):
 
     `labels` is that of `images.load`. `queries` is what attackers query, an image source or `collages` of its
     own images, and `budget` how many they ask. `rows`, `students` and `alphas` take the place of the theft's own.
-    `train`, `adapt` and `thief` change the training of originals, of adapted models and of clones.
+    `answers` gives defences of the answers by name other fields than their own, such as a `gamma`. `train`, `adapt`
+    and `thief` change the training of originals, of adapted models and of clones.
     """
 
     source: Source | None = None
@@ -61,6 +62,7 @@ class DataChoice(Settings):
     rows: Annotated[Once[VariantName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
+    answers: dict[str, Changes] = Field(default_factory=dict, exclude_if=is_empty)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)
@@ -196,7 +198,7 @@ class Study(Settings):
 
     `paper` says whose figures stand beside ours and whose claims are judged. A seed draws everything of its cells:
     weights, order, splits, calibration, and with the next seed the attacker. `train` trains originals, `adapt` the
-    adapted models, with `calibration_images` and `observe_epochs`.
+    adapted models, with `calibration_images`, `observe_epochs` and `batch_norm`.
     """
 
     study: StudyName
@@ -210,6 +212,7 @@ class Study(Settings):
     adapt: TrainingChanges = Field(default_factory=dict)
     calibration_images: Count = 1024
     observe_epochs: TimesOrNone = 2
+    batch_norm: Literal["frozen", "alive"] | None = Field(default=None, exclude_if=is_none)
     evasion: EvasionPlan | None = None
     theft: TheftPlan | None = None
 
@@ -261,6 +264,7 @@ class Study(Settings):
             calibration=PtqSettings(calibration_images=self.calibration_images, seed=seed),
             train=changed(QatSettings().train, self.adapt, data.adapt, network.adapt, {"seed": seed}),
             observe_epochs=self.observe_epochs,
+            batch_norm=self.batch_norm or "frozen",
         )
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
-
-from torch import nn
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from edgerift.errors import ModelError
 from edgerift.settings import Registry
-from edgerift.zoo._architecture import Architecture
 
-Maker: TypeAlias = Callable[[Architecture], nn.Module]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgerift.zoo._architecture import Architecture
+
+    Maker: TypeAlias = Callable[[Architecture], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ def architecture(name: str, *, small: bool = False) -> Callable[[Maker], Maker]:
         return make
 
     return register
+
+
+def names() -> tuple[str, ...]:
+    """List the architectures that `create` knows by name, in alphabetical order.
+
+    >>> names()[:2]
+    ('densenet121', 'densenet_tiny')
+    """
+    return tuple(sorted(ARCHITECTURES.names()))
 
 
 def is_small(name: str) -> bool:

@@ -11,19 +11,10 @@ from edgerift.errors import ModelError, unknown_name
 from edgerift.measure import Logits
 from edgerift.settings import require_seed
 from edgerift.zoo._architecture import Architecture
-from edgerift.zoo._architectures import ARCHITECTURES
+from edgerift.zoo._architectures import ARCHITECTURES, names
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._factory import call_factory
 from edgerift.zoo._libraries import library_body, library_of, plain_library_name
-
-
-def names() -> tuple[str, ...]:
-    """List the architectures that `create` knows by name, in alphabetical order.
-
-    >>> names()[:2]
-    ('densenet121', 'densenet_tiny')
-    """
-    return tuple(sorted(ARCHITECTURES.names()))
 
 
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:

@@ -138,7 +138,7 @@ def test_says_what_was_studied(both: tuple[StudyResult, str, Page]) -> None:
         "ResNet = resnet8, MobileNet = resnet8",
         "diva, 8 grey levels, 20 sign steps of 1, clean start",
         "ptq, qat, finetune; builds for target mobile",
-        "l1 0.6 from the plain QAT model and 5 points of accuracy",
+        "l1 0.6 from the plain QAT model and a loss of 5 points of accuracy",
         "50,000 queries per clone",
     ):
         assert said in page.text

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
-import torch
 from pydantic import Field, NonNegativeFloat
-from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgerift import train
+from edgerift._lazy import later
 from edgerift.adapt._training_defence import TrainingDefence, training_defence
-from edgerift.train import signed_noise
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+else:
+    torch, F = later("torch", "torch.nn.functional")
 
 Closeness: TypeAlias = Literal["smooth-l1", "kl"]
 
@@ -43,7 +48,7 @@ class Consistency(TrainingDefence):
         if self.weight == 0:
             return F.cross_entropy(model(images).float(), labels, label_smoothing=label_smoothing)
         kept = len(images) - round(self.share * len(images))
-        shown = torch.cat([images[:kept], signed_noise(images[kept:], self.noise)])
+        shown = torch.cat([images[:kept], train.signed_noise(images[kept:], self.noise)])
         return consistency(self, model, original, shown, labels, label_smoothing)
 
 

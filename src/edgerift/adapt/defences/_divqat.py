@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgerift._lazy import later
 from edgerift.adapt._training_defence import TrainingDefence, training_defence
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+else:
+    torch, F = later("torch", "torch.nn.functional")
 
 Direction: TypeAlias = Literal["forward", "reverse", "jensen-shannon"]
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
-import torch
 from pydantic import Field, NonNegativeFloat
-from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgerift import measure, train
+from edgerift._lazy import later
 from edgerift.adapt._training_defence import TrainingDefence, training_defence
 from edgerift.adapt.defences._consistency import Closeness, Consistency, consistency
-from edgerift.measure import margin
 from edgerift.settings import Times
-from edgerift.train import Adversary, adversarial_loss, in_evaluation, moved_images
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+else:
+    torch, F = later("torch", "torch.nn.functional")
 
 #: How far beyond the boundary the search pushes either model, in logits.
 _BEYOND = 1.0
@@ -60,12 +64,12 @@ class EvasionTraining(TrainingDefence):
             return images
 
         def disagreement(x: Tensor) -> Tensor:
-            kept, lost = margin(original(x), labels), margin(model(x), labels)
+            kept, lost = measure.margin(original(x), labels), measure.margin(model(x), labels)
             return (kept.clamp(max=_BEYOND) - lost.clamp(min=-_BEYOND)).sum()
 
-        searching = Adversary(epsilon=self.epsilon, step=_CROSSINGS * self.epsilon / self.steps, steps=self.steps)
-        with in_evaluation(model):
-            return moved_images(images, disagreement, searching)
+        searching = train.Adversary(epsilon=self.epsilon, step=_CROSSINGS * self.epsilon / self.steps, steps=self.steps)
+        with train.in_evaluation(model):
+            return train.moved_images(images, disagreement, searching)
 
 
 @final
@@ -88,8 +92,8 @@ class AdversarialQat(TrainingDefence):
         """Compute the loss of a model on images float32 `[B,C,H,W]` in `[0,1]` and labels int64 `[B]`: a scalar."""
         if self.epsilon == 0:
             return F.cross_entropy(model(images).float(), labels, label_smoothing=label_smoothing)
-        attacker = Adversary(epsilon=self.epsilon, step=self.epsilon / 4, steps=self.steps)
-        return adversarial_loss(attacker, _in_float32, label_smoothing)(model, images, labels)
+        attacker = train.Adversary(epsilon=self.epsilon, step=self.epsilon / 4, steps=self.steps)
+        return train.adversarial_loss(attacker, _in_float32, label_smoothing)(model, images, labels)
 
 
 def _in_float32(logits: Tensor, *, training: bool = False) -> Tensor:

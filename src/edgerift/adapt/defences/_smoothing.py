@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F
 
+from edgerift._lazy import later
 from edgerift.adapt._training_defence import TrainingDefence, training_defence
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+else:
+    F = later("torch.nn.functional")
 
 
 @final

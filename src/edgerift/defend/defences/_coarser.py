@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
-import torch
 from pydantic import Field, PositiveFloat
-from torch import Tensor
 
+from edgerift._lazy import later
 from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised, with_top
 from edgerift.settings import Count
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = later("torch")
 
 
 @final

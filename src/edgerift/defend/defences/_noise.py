@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
+from edgerift._lazy import later
 from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised
 from edgerift.settings import Seed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = later("torch")
 
 _GOLDEN = 0x9E3779B97F4A7C15
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, final
 
-import torch
 from pydantic import Field, PositiveFloat
-from torch import Tensor
 
+from edgerift._lazy import later
 from edgerift.defend._answer_defence import AnswerDefence, defence
 from edgerift.defend._rows import checked, normalised, with_top
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = later("torch")
 
 Form: TypeAlias = Literal["exact", "clamped-odds"]
 """How the logit of a probability is computed: exactly, or with its odds clipped to [1e-12, 1 - 1e-12]."""

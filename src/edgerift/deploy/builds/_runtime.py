@@ -6,16 +6,21 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pydantic import Field
-from torch import Tensor
 
-from edgerift.deploy.program._program import Program, Target
-from edgerift.deploy.twins._translated_module import TranslatedModule
+from edgerift.deploy.program._target import Target
 from edgerift.errors import MissingRuntimeError, RecipeError, unknown_name
 from edgerift.settings import Registry, Settings, is_none
-from edgerift.specification import Guard, Specification
+from edgerift.specification import Guard
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from edgerift.deploy.program._program import Program
+    from edgerift.deploy.twins._translated_module import TranslatedModule
+    from edgerift.specification import Specification
 
 
 class Fingerprint(Settings):

@@ -16,12 +16,12 @@ from edgerift.deploy.program._encoding import Json, decode, encode
 from edgerift.deploy.program._names import PlainName, check_graph_names, check_tensor_names
 from edgerift.deploy.program._operators import ALLOWED, keyword_names, operator_name, resolve
 from edgerift.deploy.program._quiet import quiet
+from edgerift.deploy.program._target import Target
 from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.images import ImageShape
 from edgerift.settings import Settings, is_file
 from edgerift.steps import read_tensors, write_whole
 
-Target = Literal["mobile", "server"]
 _FORMAT: Final = "edgerift-program-2"
 _FIRST_FORMAT: Final = "edgerift-program-1"
 

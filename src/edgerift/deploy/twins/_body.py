@@ -84,6 +84,13 @@ class Body(nn.Module):
         body._keep(self, self.steps, output)
         return body
 
+    def with_steps(self, steps: Iterable[Step]) -> Body:
+        """A body on the same tensors that takes other steps to the same output."""
+        body = Body.__new__(Body)
+        nn.Module.__init__(body)
+        body._keep(self, steps, self.output)
+        return body
+
     def forward(self, images: Tensor) -> Any:
         """Run the steps; a result is freed after its last use, as memory dominates a gradient's cost."""
         values: dict[int, Any] = {_IMAGES: images}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from edgerift.deploy.twins._integer_convolution import Geometry
+from edgerift.deploy.twins._integer_convolution import Geometry, input_gradient
 from edgerift.deploy.twins._straight_through import inside
 
 Context = Any
@@ -72,6 +72,7 @@ class FrozenConvolution(nn.Module):
     contiguous: Tensor | None
     flipped: Tensor | None
     slope: Tensor | None
+    narrow: Tensor | None
 
     def __init__(
         self,
@@ -93,6 +94,7 @@ class FrozenConvolution(nn.Module):
         self.register_buffer("flipped", self.weight.flip(2, 3) if _is_its_own_transpose(weight, geometry) else None)
         special = (bounds, norm, self.contiguous, self.flipped)
         self.is_plain = all(part is None for part in special)  # Then PyTorch's own gradient has the least overhead.
+        self.register_buffer("narrow", None)
         self.register_buffer("slope", None if norm is None else slope_of(norm).view(1, -1, 1, 1))
 
     def forward(self, value: Tensor) -> Tensor:
@@ -108,7 +110,19 @@ class FrozenConvolution(nn.Module):
             value = self.norm(value)
         if self.bounds is not None:
             value = self.bounds.clamp_in_place(value)
-        return value.contiguous(memory_format=torch.channels_last)
+        return value.to(self.weight.dtype).contiguous(memory_format=torch.channels_last)
+
+    def reduce(self, *, forward: bool) -> None:
+        """Take the gradient in bfloat16 from now on, and with `forward` convolve in it too, whatever the input's type.
+
+        Both layouts are equally fast then.
+        """
+        self.narrow = self.weight.to(torch.bfloat16)
+        self.is_plain = False
+        if forward:
+            self.weight = self.narrow
+            self.bias = None if self.bias is None else self.bias.to(torch.bfloat16)
+            self.contiguous = None
 
     def convolve(self, value: Tensor) -> Tensor:
         """Convolve a prepared value, in the faster layout."""
@@ -130,6 +144,8 @@ class FrozenConvolution(nn.Module):
             reach = [step * (size - 1) for step, size in zip(dilation, self.flipped.shape[2:], strict=True)]
             mirrored = tuple(whole - part for whole, part in zip(reach, padding, strict=True))
             return Geometry(stride, mirrored, dilation, groups).convolve(grad, self.flipped, None)
+        if self.narrow is not None:
+            return input_gradient(grad.to(self.narrow.dtype), value.shape, self.narrow, self.geometry).to(value.dtype)
         weight = self.weight
         if self._is_better_contiguous(value, 1):
             grad, value, weight = grad.contiguous(), value.contiguous(), self.contiguous  # type: ignore[assignment]

@@ -14,8 +14,10 @@ from edgerift.deploy.program._grid import grid_of, is_dequantize, is_quantize, q
 from edgerift.deploy.program._operators import DEQUANTIZE, QUANTIZE, RELU, WEIGHTED, operator_name
 from edgerift.deploy.program._program import Operation, Program
 from edgerift.deploy.program._regions import hardtanh_bounds, is_activation
+from edgerift.deploy.program._target import WHOLE_WEIGHTS
 from edgerift.deploy.twins._body import Body
 from edgerift.deploy.twins._groups import grid_groups
+from edgerift.deploy.twins._normalised_layer import Normalisation, NormalisedLayer
 from edgerift.deploy.twins._rounded_weights import RoundedWeight
 from edgerift.deploy.twins._running_ranges import ObservedQuantize, Ranges
 from edgerift.deploy.twins._translation import Translation
@@ -25,10 +27,14 @@ from edgerift.images import in_channels
 
 
 class FloatWeight(NamedTuple):
-    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor `[C,1,...]` of that."""
+    """A layer's float weight `[C,...]` before batch normalisation was folded in, and the factor `[C,1,...]` of that.
+
+    `norm` is that batch normalisation, None where there was none or its figures are to stay as they are.
+    """
 
     weight: Tensor
     gain: Tensor
+    norm: Normalisation | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class TrainableTwin(nn.Module):
     """A program that learns: images float32 `[N,C,H,W]` in `[0,1]` to logits `[N,K]`, with float weights as parameters.
 
     Each forward pass rounds weights and activations as the converted program would, so that training sees the
-    quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`.
+    quantization that is deployed. In training mode the activations' ranges follow the batches while `ranges.observing`,
+    and batch normalisations that were given as such do while they are kept alive, which they are at first.
     """
 
     def __init__(self, program: Program, weights: Mapping[str, FloatWeight] | None = None) -> None:
@@ -73,15 +80,23 @@ class TrainableTwin(nn.Module):
         tensors: dict[str, Tensor] = {}
         for layer in self.layers:
             rounded = self.body.get_submodule(layer.module)
-            assert isinstance(rounded, RoundedWeight)
+            assert isinstance(rounded, RoundedWeight | NormalisedLayer)
             levels, scales = rounded.integers()
             kind = self.program_before.tensors[layer.weight].dtype
             tensors[layer.weight] = levels.to(kind).contiguous()
             tensors[layer.scale] = scales.to(self.program_before.tensors[layer.scale].dtype)
-            if layer.bias is not None and layer.parameter is not None:
+            if layer.bias is not None and isinstance(rounded, NormalisedLayer):
+                tensors[layer.bias] = rounded.bias()
+            elif layer.bias is not None and layer.parameter is not None:
                 tensors[layer.bias] = self.body.get_parameter(layer.parameter).detach().cpu().clone()
         operations = tuple(self._regridded(operation) for operation in self.program_before.operations)
         return replace(self.program_before.with_tensors(tensors), operations=operations)
+
+    def keep_normalisations_alive(self, alive: bool) -> None:
+        """Let batch normalisations follow the batches in training mode, or fix their figures as they are."""
+        for part in self.body.modules():
+            if isinstance(part, NormalisedLayer):
+                part.alive = alive
 
     def _regridded(self, operation: Operation) -> Operation:
         if operation.operator not in (QUANTIZE, DEQUANTIZE) or operation.name not in self.groups:
@@ -117,7 +132,6 @@ def _translate(
     weights: Mapping[str, FloatWeight],
 ) -> Body:
     twin = Translation(program)
-    operations = {operation.name: operation for operation in program.operations}
     for node in twin.source.graph.nodes:
         if is_quantize(node):
             twin.values[node] = _observed(twin, node, ranges, groups[node.name])
@@ -126,7 +140,7 @@ def _translate(
             real = None if constant is None else twin.constant(constant * grid_of(node).scale)
             twin.values[node] = real or twin.values[node.args[0]]
         elif node.op == "call_function" and operator_name(node.target) in WEIGHTED:
-            layers.append(_layer(twin, node, operations, weights))
+            layers.append(_layer(twin, node, program, weights))
         else:
             twin.copy(node)
     return twin.finish()
@@ -143,9 +157,8 @@ def _observed(twin: Translation, quantize: fx.Node, ranges: Ranges, index: int) 
     return twin.apply(ObservedQuantize(ranges, index, bounds), twin.values[source])
 
 
-def _layer(
-    twin: Translation, node: fx.Node, operations: dict[str, Operation], weights: Mapping[str, FloatWeight]
-) -> _Layer:
+def _layer(twin: Translation, node: fx.Node, program: Program, weights: Mapping[str, FloatWeight]) -> _Layer:
+    operations = {operation.name: operation for operation in program.operations}
     source: Any = node.args[1]
     if source.op != "call_function" or len(source.args) < 6:
         raise ProgramError(f"layer '{node.name}' has no per-channel weight; it cannot be trained")
@@ -161,14 +174,20 @@ def _layer(
     start = weights.get(
         name.removesuffix(".weight"), FloatWeight(real, real.new_ones([len(real)] + [1] * (real.dim() - 1)))
     )
-    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, twin.tensor(source.args[1])))
+    called: Any = node.target
+    taken: Any = node.args[0]
     bias, parameter, value = None, None, None
     if len(node.args) > 2 and node.args[2] is not None:
         reference: Any = operations[node.name].arguments[2]
         bias = str(reference["tensor"])
+    scales, whole = twin.tensor(source.args[1]), program.target in WHOLE_WEIGHTS
+    if start.norm is not None and bias is not None:
+        fused = NormalisedLayer(start.weight, start.norm, bounds, scales, called, node.args[3:], whole=whole)
+        twin.values[node] = twin.apply(fused, twin.values[taken])
+        return _Layer(name, scale, bias, str(twin.values[node].target), None)
+    rounded = twin.apply(RoundedWeight(start.weight, start.gain, bounds, scales, whole=whole))
+    if bias is not None:
         value = twin.parameter(twin.tensor(node.args[2]))
         parameter = str(value.target)
-    called: Any = node.target
-    taken: Any = node.args[0]
     twin.values[node] = twin.call(called, twin.values[taken], rounded, value, *node.args[3:])
     return _Layer(name, scale, bias, str(rounded.target), parameter)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from edgerift.deploy.program._program import Program
+from edgerift.deploy.twins._arithmetics import ARITHMETICS
 from edgerift.deploy.twins._body import Body
-from edgerift.deploy.twins._twin_graph import graph_twin
-from edgerift.deploy.twins._twin_onnxruntime import onnxruntime_twin
-from edgerift.deploy.twins._twin_xnnpack import xnnpack_twin
 from edgerift.images import in_channels
-from edgerift.settings import Registry
-
-ARITHMETICS: Final[Registry[Callable[[Program], Body]]] = Registry("arithmetic")
-"""How a program is translated so that it computes as a runtime's kernels do, by name; a runtime may add its own."""
-
-ARITHMETICS.register("graph", graph_twin)
-ARITHMETICS.register("xnnpack", xnnpack_twin)
-ARITHMETICS.register("onnxruntime", onnxruntime_twin)
 
 
 @final

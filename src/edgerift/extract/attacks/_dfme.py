@@ -1,6 +1,6 @@
 """Truong et al., "Data-Free Model Extraction", CVPR 2021, https://arxiv.org/abs/2011.14779."""
 
-from edgerift.extract._differences import Differences
+from edgerift.extract._difference_settings import Differences
 from edgerift.extract._published import DATA_FREE, Published
 
 DATA_FREE.register(

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from edgerift.extract._differences import Differences
+from edgerift.extract._difference_settings import Differences
 from edgerift.extract._parts import Descent, Rehearsal
 from edgerift.extract._published import DATA_FREE, Published
 

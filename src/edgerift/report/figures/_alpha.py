@@ -186,12 +186,13 @@ def _draw(axes: Axes, panel: Panel, quantity: _Quantity, styles: Mapping[int, _S
 
 def _limits(search: Facts, reading: Reading[Any] | None) -> list[tuple[float, Any]]:
     """List what was allowed, and what another seed would do, each with its dashes."""
-    floor, l1, reference, drop = (
-        search.of(one)[0].value for one in (of.FLOOR, of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP)
-    )
     if reading is of.TRIAL_L1:
+        floor, l1 = (search.of(one)[0].value for one in (of.FLOOR, of.ALLOWED_L1))
         return [(floor, _DASHES), (l1, _DOTS)]
-    return [(100 * (reference - drop), _DOTS)] if reading is of.TRIAL_ACCURACY else []
+    if reading is of.TRIAL_ACCURACY:
+        reference = search.of(of.REFERENCE)[0].value
+        return [(100 * (reference - drop.value), _DOTS) for drop in search.of(of.ALLOWED_DROP)]
+    return []
 
 
 def _jumps(axes: Axes, panel: Panel) -> list[float]:

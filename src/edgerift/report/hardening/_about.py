@@ -7,6 +7,7 @@ from typing import Final
 
 from edgerift.harden import Hardening
 from edgerift.measure import MeanInterval
+from edgerift.report.shared._allowances import loss_words
 from edgerift.report.shared._words import as_json, figure, percent, size_words, thief_words
 from edgerift.report.study._about import About, Tile
 
@@ -80,7 +81,7 @@ def _notes(hardening: Hardening) -> Iterator[tuple[str, str]]:
     yield (
         "Allowance",
         f"Allowed on the {hardening.data.validation:,} validation images: l1 {figure(allowed.l1)} from the QAT build "
-        f"and a loss of {figure(100 * allowed.accuracy_drop)} points of accuracy.",
+        f"and {loss_words(allowed)}.",
     )
     yield "Seeds", _ONE_SEED
 

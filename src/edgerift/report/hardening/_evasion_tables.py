@@ -31,12 +31,17 @@ def test_table(found: EvasionHardening) -> StudyTable:
         for key, name in names.items()
         if key in found.test
     ]
-    headings = [Heading("Build"), *_headings(found.test["hardened"]), Heading("Forced to abstain (%)"), Heading("Certified (%)")]
+    headings = [
+        Heading("Build"),
+        *_headings(found.test["hardened"]),
+        Heading("Forced to abstain (%)"),
+        Heading("Certified (%)"),
+    ]
     caption = (
         f"On the test images, under the attack '{found.judging}'; the undefended build under '{found.selecting}', "
         "which is a lower bound. Forced to abstain: images to which an attacker can "
-        f"keep the build from answering, within {found.test['hardened'].furthest.epsilon} grey levels. Certified: images "
-        "for which it is proved that no image of the box evades."
+        f"keep the build from answering, within {found.test['hardened'].furthest.epsilon} grey levels. Certified: "
+        "images for which it is proved that no image of the box evades."
     )
     return made_table("test", "On the test images", caption, INTERVALS, headings, rows, place="theft", names=2)
 

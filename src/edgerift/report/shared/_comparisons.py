@@ -91,9 +91,9 @@ def lone(found: Facts) -> Hardening | None:
 
 
 def paper_target(found: Facts) -> Target:
-    """Name the target of the paper's figures: its tables III and IV are of servers; a run has those of its own."""
+    """Name the first target, whose victims have the paper's figures beside them where it has any."""
     plan = found.study.theft
-    return "server" if plan is None or found.study.paper is not None else plan.targets[0]
+    return "server" if plan is None else plan.targets[0]
 
 
 def target_words(found: Facts) -> str:

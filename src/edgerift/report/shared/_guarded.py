@@ -18,7 +18,7 @@ def guard_words(audit: Audit) -> list[str]:
 
 
 def suggestion_words(audit: Audit) -> list[str]:
-    """Say what a guard alone would do to the build, and for what price; none where it was not measured."""
+    """Say what a guard alone would do to the build, and for what price; none without a suggestion."""
     found = audit.suggestion
     if found is None:
         return []

@@ -14,6 +14,7 @@ from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
 from edgerift.extract import Knockoff, Theft
+from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
 
@@ -269,9 +270,10 @@ def defence_words(defence: Defence) -> str:
 
 def paper_note(target: Target) -> str:
     """Say where the paper's results for a target come from."""
-    tables = "table V" if target == "mobile" else "tables III and IV"
+    name = paper_name(target)
+    tables = "table V" if name == "mobile" else "tables III and IV"
     return (
-        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim of target {target} "
+        f"The paper's figures are those of {tables} of arXiv:2512.23948, for a ResNet-18 victim that it calls {name} "
         "and a soft-label attacker."
     )
 

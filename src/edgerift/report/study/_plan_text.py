@@ -30,7 +30,8 @@ def plan_text(plan: Plan, *, details: bool = False) -> RenderableType:
     if plan.is_finished:
         cells = "the only cell" if plan.cells == 1 else f"all {plan.cells:,} cells"
         told = _line(f"Nothing is missing from {_name(plan)}: {cells} finished.")
-        return Group(told, _listed(plan)) if details else told
+        rest = ([_listed(plan)] if details else []) + ([_settings(plan)] if plan.settings else [])
+        return Group(told, *rest) if rest else told
     parts: list[RenderableType] = [
         _line(f"{_name(plan)}: {plan.finished_cells:,} of {plan.cells:,} cells are finished."),
         _kinds(plan),
@@ -38,10 +39,33 @@ def plan_text(plan: Plan, *, details: bool = False) -> RenderableType:
     parts += [_running(step) for step in plan.missing if step.state == "running"]
     parts += [_failed(step, plan) for step in plan.missing if step.state == "failed"]
     parts += [_listed(plan), Text()] if details else []
+    parts += [_settings(plan)] if plan.settings else []
     parts.append(_line(estimate_words(plan)))
     if plan.grows:
         parts.append(_line("Searches may add steps: some name what they need next only when others are finished."))
     return Group(*parts)
+
+
+def _settings(plan: Plan) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("setting", overflow="fold")
+    table.add_column("value", overflow="fold")
+    for name, value in plan.settings.items():
+        table.add_row(_line(name), _line(_value(value)))
+    return table
+
+
+def _value(value: object) -> str:
+    """Write a value as a study's file has it.
+
+    >>> [_value(value) for value in ([0, 1], None, True, 0.1, "alive", [])]
+    ['0, 1', 'none', 'true', '0.1', 'alive', 'none']
+    """
+    if isinstance(value, list):
+        return ", ".join(_value(one) for one in value) or "none"
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def estimate_words(plan: Plan) -> str:

@@ -16,6 +16,7 @@ _PAPERS: Final[Mapping[str, str]] = {
     "diva": "DIVA",
     "divqat": "DivQAT (Khaled et al. 2025, arXiv:2512.23948)",
 }
+_RESOLVED: Final = ("held", "did not hold", "no effect")
 _UNITS: Final[Mapping[str, str]] = {
     "points": "percentage points",
     "percent": "percent",
@@ -75,7 +76,7 @@ def _study(result: StudyResult, folder: str) -> list[str]:
     if result.missing:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")
-    blocks.append(_table(HEADINGS, [_summary(claim) for claim in judged]))
+    blocks += _summaries(result, judged)
     unjudged = _NOT_JUDGED.get(study.paper or "")
     blocks += [unjudged] if unjudged else []
     for claim in judged:
@@ -86,6 +87,27 @@ def _study(result: StudyResult, folder: str) -> list[str]:
                 *([capitalised(claim.note)] if claim.note else []),
                 _all(claim),
             ]
+    return blocks
+
+
+def _summaries(result: StudyResult, judged: Sequence[Claim]) -> list[str]:
+    """Make the tables of the claims: of the second paper, those that are resolved apart from the others.
+
+    What decides there is where it was measured, for its loss does other things at other settings.
+    """
+    if result.study.paper != "divqat":
+        return [_table(HEADINGS, [_summary(claim) for claim in judged])]
+    resolved = [claim for claim in judged if claim.verdict in _RESOLVED]
+    others = [claim for claim in judged if claim.verdict not in _RESOLVED]
+    where = f"with the settings of the profile `{plain(result.profile)}`, at models that do better than guessing"
+    titles = (
+        (f"**Resolved {where}:**", resolved),
+        ("**Not resolved there, or without a verdict:**", others),
+    )
+    nothing = "**At the paper's settings** (profile `paper`): nothing was measured."
+    blocks = [] if result.profile == "paper" else [nothing]
+    for title, own in titles:
+        blocks += [title, _table(HEADINGS, [_summary(claim) for claim in own])] if own else []
     return blocks
 
 
@@ -125,7 +147,7 @@ def _finding(found: Finding, claim: Claim) -> list[str]:
     if found is claim.together:
         return [found.where, told, f"the {len(values)} means below", found.verdict]
     shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
-    alone = " (one seed)" if whole.low is None else ""
+    alone = "" if whole.low is not None else " (one seed)" if whole.count == 1 else " (the seeds agree exactly)"
     return [found.where, f"{told}{alone}", shown, found.verdict]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from edgerift.report.shared._allowances import loss_words
 from edgerift.report.shared._words import attack_words, plain, size_words
 from edgerift.report.tables._table import Place
 from edgerift.study import DataFreePlan, MissingCell, Study, StudyResult
@@ -62,8 +63,7 @@ def setting_rows(study: Study) -> list[tuple[str, str]]:
         rows.append(
             (
                 "Allowance",
-                f"l1 {allowed.l1:g} from the plain QAT model and {100 * allowed.accuracy_drop:g} points of accuracy, "
-                "on the validation images",
+                f"l1 {allowed.l1:g} from the plain QAT model and {loss_words(allowed)}, on the validation images",
             )
         )
         rows.append(("Budget", f"{theft.budget:,} queries per clone by default"))

@@ -8,7 +8,7 @@ from typing import Final
 from edgerift.deploy import Target
 from edgerift.facts import PAPER_ATTACKS, PLAIN, Facts, joint, published_attacks
 from edgerift.facts import readings as of
-from edgerift.harden import published_epsilon
+from edgerift.harden import paper_name, published_epsilon
 from edgerift.report.shared._comparisons import (
     Comparison,
     asked_words,
@@ -45,7 +45,7 @@ def victims(found: Facts) -> StudyTable:
     strength = "Strength: the strongest that was allowed, from the least to the greatest of the seeds."
     return table(
         "victims",
-        "Victims and their clones" + (" (the paper's table III)" if _has_paper(found) else ""),
+        "Victims and their clones" + (" (the paper's table III)" if _is_of_servers(found) else ""),
         f"{target_words(found)}. {_errors_words(found)} {strength}{_without_images_words(found)}",
         found,
         ("Data", "Network", "Victim"),
@@ -69,7 +69,7 @@ def joint_defences(found: Facts) -> StudyTable:
         f"{target_words(found)}. {_errors_words(found)} A defence of the answers alone, and joined with one of the "
         "training, which is compared with the former."
     )
-    title = "Joint defences" + (" (the paper's table IV)" if _has_paper(found) else "")
+    title = "Joint defences" + (" (the paper's table IV)" if _is_of_servers(found) else "")
     return table(
         "joint-defences", title, caption, found, ("Data", "Network", "Victim"), columns, rows, place="theft",
         paper=paper_note(paper_target(found)),
@@ -177,6 +177,11 @@ def _everywhere(found: Facts) -> set[str]:
     """Name the victims that more than one target has."""
     own = found.of(of.DEFENDER_ERROR).by("victim")
     return {name for name, facts in own.items() if len(facts.distinct("target")) > 1}
+
+
+def _is_of_servers(found: Facts) -> bool:
+    """Say whether the first target stands for the paper's servers, which its tables III and IV are of."""
+    return _has_paper(found) and paper_name(paper_target(found)) == "server"
 
 
 def _has_paper(found: Facts) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from edgerift.facts import PLAIN, Fact, Facts, Reading
@@ -74,10 +75,13 @@ def searches(found: Facts) -> StudyTable:
     columns = [
         Column(Heading("chosen", "Strength"), lambda row: _alone(row, of.CHOSEN, kind="strength") or "none"),
         Column(Heading("tried", "Strength"), _tried),
+        Column(Heading("refused", "Strength"), _refused_strength),
         Column(Heading("of the chosen", "l1"), lambda row: _number(_chosen(row, of.TRIAL_L1), decimals=3)),
+        Column(Heading("of the refused", "l1"), lambda row: _number(_refused(row, of.TRIAL_L1), decimals=3)),
         Column(Heading("allowed", "l1"), lambda row: _alone(row, of.ALLOWED_L1, decimals=3)),
         Column(Heading("another seed", "l1"), lambda row: _alone(row, of.FLOOR, decimals=3)),
-        Column(Heading("by the chosen", "Accuracy lost (points)"), _lost),
+        Column(Heading("by the chosen", "Accuracy lost (points)"), lambda row: _lost(row, _chosen)),
+        Column(Heading("by the refused", "Accuracy lost (points)"), lambda row: _lost(row, _refused)),
         Column(Heading("allowed", "Accuracy lost (points)"), lambda row: _alone(row, of.ALLOWED_DROP, 100)),
         Column(Heading("Beyond another seed"), lambda row: "yes" if row.facts.of(of.BEYOND_NOISE)[0].value else "no"),
     ]
@@ -90,7 +94,8 @@ def searches(found: Facts) -> StudyTable:
     return table(
         "searches",
         "How the strengths of the training were chosen",
-        "On the validation images, for each seed: the strongest of those tried that kept within both allowances. l1: "
+        "On the validation images, for each seed: the strongest of those tried that kept within the allowance, and "
+        "the weakest above it, which was refused: the strength sought lies between the two. l1: "
         "mean distance of the answers to the plain QAT model's; another seed: between two plain QAT models of "
         "different training seeds. A strength that is not beyond it does no more than another seed would.",
         found,
@@ -121,8 +126,20 @@ def _chosen(row: Row, reading: Reading[Any]) -> Fact | None:
     return next((fact for fact in row.facts.of(reading) if fact.at in strengths), None)
 
 
-def _lost(row: Row) -> Cell:
-    after = _chosen(row, of.TRIAL_ACCURACY)
+def _refused(row: Row, reading: Reading[Any]) -> Fact | None:
+    """Find the figure of the weakest strength that was tried above the chosen one."""
+    chosen = min((fact.value for fact in row.facts.of(of.CHOSEN)), default=-math.inf)
+    beyond = [fact for fact in row.facts.of(reading) if fact.over > chosen]
+    return min(beyond, key=lambda fact: fact.over, default=None)
+
+
+def _refused_strength(row: Row) -> Cell:
+    beyond = _refused(row, of.TRIAL_L1)
+    return None if beyond is None else Number(beyond.over, kind="strength")
+
+
+def _lost(row: Row, side: Callable[[Row, Reading[Any]], Fact | None]) -> Cell:
+    after = side(row, of.TRIAL_ACCURACY)
     return after and Number(100 * (row.facts.of(of.REFERENCE)[0].value - after.value), kind="points")
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
-
+from edgerift._lazy import later
 from edgerift.errors import ModelError
-from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._architectures import architecture
 from edgerift.zoo.architectures._torchvision import import_torchvision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgerift.zoo._architecture import Architecture
+else:
+    nn = later("torch.nn")
 
 
 @architecture("lenet", small=True)
@@ -50,6 +55,8 @@ def resnet8(described: Architecture) -> nn.Module:
     in the reference the 1x1 projections carry a bias and no batch norm; the biases that the reference puts
     in front of batch norms, where they have no effect, are left out (77,946 parameters to its 78,186).
     """
+    from edgerift.zoo._basic_block import BasicBlock
+
     body = nn.Sequential(
         nn.Conv2d(described.channels, 16, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(16),
@@ -105,26 +112,3 @@ def _normed(inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1,
     )
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-
-@final
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut, a 1x1 projection where the shape changes."""
-
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
-        """Map `inputs` channels to `outputs` and divide height and width by `stride`."""
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        changes = stride != 1 or inputs != outputs
-        self.shortcut = nn.Conv2d(inputs, outputs, kernel_size=1, stride=stride) if changes else nn.Identity()
-        self.relu2 = nn.ReLU()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features `[N, inputs, H, W]` to `[N, outputs, H / stride, W / stride]`."""
-        inner = self.norm2(self.conv2(self.relu1(self.norm1(self.conv1(features)))))
-        joined: Tensor = self.relu2(inner + self.shortcut(features))
-        return joined

@@ -5,14 +5,19 @@ from __future__ import annotations
 import functools
 import warnings
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
-from torch import nn
-
+from edgerift._lazy import later
 from edgerift.errors import ModelError
-from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._architectures import architecture
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from edgerift.zoo._architecture import Architecture
+else:
+    torch, nn = later("torch", "torch.nn")
 
 Family = Literal["resnet", "densenet", "mobilenet", "shufflenet"]
 

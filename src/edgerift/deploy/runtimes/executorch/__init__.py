@@ -1,9 +1,15 @@
 """ExecuTorch: `.pte` files whose operators run in XNNPACK's integer kernels."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.executorch._build import compile_program, open_artefact
+
+if TYPE_CHECKING:
+    from edgerift.deploy.runtimes.executorch import _build
+else:
+    _build = later("edgerift.deploy.runtimes.executorch._build")
 
 RUNTIMES.register(
     "executorch",
@@ -12,10 +18,10 @@ RUNTIMES.register(
         extra="executorch",
         suffix=".pte",
         arithmetic="xnnpack",
-        targets=("mobile",),
-        default_for=("mobile",),
-        compile=compile_program,
-        open=open_artefact,
+        targets=("mobile", "qnnpack"),
+        default_for=("mobile", "qnnpack"),
+        compile=lambda program, path: _build.compile_program(program, path),
+        open=lambda path: _build.open_artefact(path),
         opening=Path(__file__).with_name("_opening.py"),
     ),
     rank=1,

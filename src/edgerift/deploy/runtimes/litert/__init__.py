@@ -1,13 +1,19 @@
 """LiteRT: `.tflite` files, run by one of its three sets of kernels, which answer differently to the same file."""
 
-import functools
-from pathlib import Path
+from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.litert._build import compile_program, open_artefact, open_read
-from edgerift.deploy.runtimes.litert._twins import program_twin, translate
-from edgerift.deploy.twins._twin import ARITHMETICS
-from edgerift.deploy.twins.tflite._builder import Kernels
+from edgerift.deploy.twins._arithmetics import ARITHMETICS
+
+if TYPE_CHECKING:
+    from edgerift.deploy.runtimes.litert import _build, _twins
+    from edgerift.deploy.twins.tflite._builder import Kernels
+else:
+    _build, _twins = later("edgerift.deploy.runtimes.litert._build", "edgerift.deploy.runtimes.litert._twins")
 
 
 def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_of: str = "") -> None:
@@ -18,19 +24,19 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             extra="litert",
             suffix=".tflite",
             arithmetic=arithmetic,
-            targets=("mobile",),
-            compile=compile_program,
-            open=functools.partial(open_artefact, kernels=kernels),
-            open_read=functools.partial(open_read, kernels=kernels),
+            targets=("mobile", "qnnpack"),
+            compile=lambda program, path: _build.compile_program(program, path),
+            open=lambda path: _build.open_artefact(path, kernels=kernels),
+            open_read=lambda path, read: _build.open_read(path, read, kernels=kernels),
             opening=Path(__file__).with_name("_opening.py"),
-            translate=functools.partial(translate, kernels=kernels),
+            translate=lambda path, output: _twins.translate(path, output, kernels=kernels),
             kernels=kernels,
             files_of=files_of,
         ),
         rank=rank,
     )
     if arithmetic == name:
-        ARITHMETICS.register(name, functools.partial(program_twin, kernels=kernels))
+        ARITHMETICS.register(name, lambda program: _twins.program_twin(program, kernels=kernels))
 
 
 _register("litert", "default", "xnnpack", 2.1)

@@ -1,16 +1,19 @@
 """ONNX Runtime: self-contained QDQ `.onnx` files that run in integer kernels with default session options."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
-from edgerift.deploy.runtimes.onnxruntime._build import (
-    OnnxRuntimeEngine,
-    compile_program,
-    open_artefact,
-    read_artefact,
-)
-from edgerift.deploy.runtimes.onnxruntime._guard import guard_in, with_guard
-from edgerift.deploy.runtimes.onnxruntime._optimised import translate
+
+if TYPE_CHECKING:
+    from edgerift.deploy.runtimes.onnxruntime import _build, _guard, _optimised
+else:
+    _build, _guard, _optimised = later(
+        "edgerift.deploy.runtimes.onnxruntime._build",
+        "edgerift.deploy.runtimes.onnxruntime._guard",
+        "edgerift.deploy.runtimes.onnxruntime._optimised",
+    )
 
 RUNTIMES.register(
     "onnxruntime",
@@ -19,16 +22,16 @@ RUNTIMES.register(
         extra="onnxruntime",
         suffix=".onnx",
         arithmetic="onnxruntime",
-        targets=("mobile", "server"),
+        targets=("mobile", "server", "qnnpack"),
         default_for=("server",),
-        compile=compile_program,
-        open=open_artefact,
+        compile=lambda program, path: _build.compile_program(program, path),
+        open=lambda path: _build.open_artefact(path),
         opening=Path(__file__).with_name("_opening.py"),
-        translate=translate,
-        read=read_artefact,
-        open_read=OnnxRuntimeEngine,
-        embed_guard=with_guard,
-        embedded_guard=guard_in,
+        translate=lambda path, output: _optimised.translate(path, output),
+        read=lambda path: _build.read_artefact(path),
+        open_read=lambda path, read: _build.OnnxRuntimeEngine(path, read),
+        embed_guard=lambda content, guard: _guard.with_guard(content, guard),
+        embedded_guard=lambda path: _guard.guard_in(path),
     ),
     rank=2,
 )

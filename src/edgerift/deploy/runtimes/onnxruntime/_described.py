@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import torch
+from torch import Tensor
 
 from edgerift.deploy.builds._described import specification_of
 from edgerift.deploy.twins.onnx._graph import TensorDescription, describe, tensor_of
@@ -32,7 +34,7 @@ def describe_model(model: Any, file: str) -> DescribedModel:
     image = _image(graph, file)
     shape = image.shape or (None,) * 4
     found = specification_of(image.dtype, shape, file, image.name)
-    reads, writes = _quantizations(graph)
+    reads, writes = _quantizations(graph, file)
     quantization = reads.get(image.name) if found.input.is_integer else None
     if quantization is not None:
         found = found.replace(input=found.input.replace(quantization=quantization))
@@ -53,7 +55,7 @@ def _image(graph: Any, file: str) -> TensorDescription:
     return inputs[0]
 
 
-def _quantizations(graph: Any) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
+def _quantizations(graph: Any, file: str) -> tuple[dict[str, Quantization], dict[str, Quantization]]:
     """Find the scales with which integer tensors are read and written, by the names of those tensors."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
@@ -64,7 +66,7 @@ def _quantizations(graph: Any) -> tuple[dict[str, Quantization], dict[str, Quant
     for node in graph.node:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or node.input[1] not in stored:
             continue
-        scale = tensor_of(stored[node.input[1]])
+        scale = _scale(tensor_of(stored[node.input[1]]), node, file)
         zero = tensor_of(stored[node.input[2]]) if len(node.input) > 2 and node.input[2] in stored else None
         is_wide = zero is not None and zero.dtype not in (torch.uint8, torch.int8)
         if scale.numel() != 1 or is_wide or not float(scale) > 0:
@@ -72,6 +74,15 @@ def _quantizations(graph: Any) -> tuple[dict[str, Quantization], dict[str, Quant
         found = Quantization(scale=float(scale), zero_point=0 if zero is None else int(zero))
         (reads if node.op_type == "DequantizeLinear" else writes)[_of(node)] = found
     return reads, writes
+
+
+def _scale(scale: Tensor, node: Any, file: str) -> Tensor:
+    """Refuse a scale that no quantizer writes; 0 is that of a channel whose weights are all 0."""
+    damaged = scale[~((scale >= 0) & (scale < math.inf))]
+    if damaged.numel():
+        wrong = f"the scale of '{_of(node)}' is {float(damaged[0]):g}"
+        raise BuildError(f"{file} is damaged: {wrong}; copy it again, or quantize it again")
+    return scale
 
 
 def _of(node: Any) -> str:

@@ -123,9 +123,10 @@ class Builder:
     def scales(self, node: OnnxNode, index: int) -> Tensor:
         """Fetch the constant scales of a weight; one may be 0, where all of its channel is."""
         scales = self.constant(node, index)
-        wrong = scales[~((scales >= 0) & (scales < math.inf))]
-        if wrong.numel():
-            raise UntranslatedError(f"{node} has the scale {float(wrong[0]):g} in its input {index}; it is damaged")
+        right = (scales >= 0) & (scales < math.inf)
+        if not right.all():
+            wrong = float(scales[~right][0])
+            raise UntranslatedError(f"{node} has the scale {wrong:g} in its input {index}; it is damaged")
         return scales
 
     def on_grid(self, node: Real, grid: Grid) -> Levels:

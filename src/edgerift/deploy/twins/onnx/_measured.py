@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 import torch
@@ -21,6 +22,7 @@ _NO_LARGER: Final = frozenset(
         _ATEN._local_scalar_dense,
         _ATEN._to_copy,
         _ATEN.alias,
+        _ATEN.all,
         _ATEN.any,
         _ATEN.clone,
         _ATEN.detach,
@@ -62,10 +64,13 @@ class Measured(TorchDispatchMode):
 
 
 def _is_moderate(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
-    """Tell without computing a step that its result is not too large, where it takes its operands number by number."""
-    if torch.Tag.pointwise not in func.tags or kwargs or any(isinstance(argument, (list, tuple)) for argument in args):
+    """Tell without computing a step that its result is not too large, where the shapes of its operands tell it."""
+    if func is _ATEN.expand.default:
+        shapes: list[Sequence[int]] = [args[0].shape, args[1]]
+    elif torch.Tag.pointwise in func.tags and not kwargs and not any(isinstance(one, (list, tuple)) for one in args):
+        shapes = [argument.shape for argument in args if isinstance(argument, Tensor)]
+    else:
         return False
-    shapes = [argument.shape for argument in args if isinstance(argument, Tensor)]
     extents = itertools.zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
     return math.prod(map(max, extents)) <= MOST_ELEMENTS
 

@@ -1,0 +1,33 @@
+"""Which images of a set can be evaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+
+from edgerift.evade._evasion import Dropped
+
+
+@final
+@dataclass(frozen=True)
+class Selection:
+    """The images of a set that can be evaded: their places int64 `[N]` and both models' clean logits `[N,K]`."""
+
+    index: Tensor
+    original: Tensor
+    build: Tensor
+    dropped: Dropped
+
+
+def eligible(original: Tensor, build: Tensor, labels: Tensor) -> Selection:
+    """Choose the images that both models' logits `[N,K]` label correctly, and count the others."""
+    first, second = original.argmax(1) == labels, build.argmax(1) == labels
+    index = (first & second).nonzero()[:, 0]
+    dropped = Dropped(
+        original_wrong=int((~first & second).sum()),
+        build_wrong=int((first & ~second).sum()),
+        both_wrong=int((~first & ~second).sum()),
+    )
+    return Selection(index, original[index], build[index], dropped)

@@ -1,0 +1,131 @@
+"""The files of a map of DivQAT: its rows as CSV, and a picture and a text made of the CSV alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgerift.steps import write_whole
+
+CSV, PICTURE, TEXT = "map.csv", "map.png", "map.md"
+COLUMNS = (
+    "batch_norm", "learning_rate", "epochs", "alpha", "seed", "l1", "kl", "error", "plain_error", "changed",
+    "thief_soft", "apart_soft", "thief_hard", "apart_hard",
+)  # fmt: skip
+COLOURS = ("#0072b2", "#c2410c", "#00855f", "#b4428f", "#e08e00", "#5b6270")
+MARKERS = ("o", "D", "^", "s", "v", "X")
+
+Cells = Mapping[str, str]
+
+
+def write_rows(folder: Path, rows: Iterable[Any]) -> None:
+    """Write the cells in the order of their axes; what was not measured is empty."""
+    told = sorted((_told(row) for row in rows), key=lambda one: [one[name] for name in COLUMNS[:5]])
+    buffer = io.StringIO()
+    table = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows({name: _number(one.get(name)) for name in COLUMNS} for one in told)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / CSV, buffer.getvalue())
+
+
+def _told(row: Any) -> dict[str, Any]:
+    rate, epochs, batch_norm = row.axis
+    found = {
+        "batch_norm": batch_norm, "learning_rate": rate, "epochs": epochs, "alpha": row.alpha, "seed": row.seed,
+        **row.figures.model_dump(),
+    }  # fmt: skip
+    for labels, theft in row.stolen.items():
+        found |= {f"thief_{labels}": theft.error, f"apart_{labels}": theft.disagreement}
+    return found
+
+
+def _number(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def write_page(folder: Path, missing: int, usable: tuple[float, float], lost: float) -> None:
+    """Write the picture and the text that belong to the folder's CSV."""
+    with (folder / CSV).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    write_whole(folder / PICTURE, _picture(rows, usable))
+    write_whole(folder / TEXT, _text(rows, missing, usable, lost))
+
+
+def _lines(rows: Sequence[Cells], batch_norm: str) -> dict[tuple[str, str], list[Cells]]:
+    """Group the first seed's cells of one kind by learning rate and epochs, in the order of alpha."""
+    first = min((row["seed"] for row in rows), default="0")
+    found: dict[tuple[str, str], list[Cells]] = {}
+    for row in rows:
+        if row["batch_norm"] == batch_norm and row["seed"] == first and row["l1"]:
+            found.setdefault((row["learning_rate"], row["epochs"]), []).append(row)
+    return {key: sorted(own, key=lambda row: float(row["alpha"])) for key, own in found.items()}
+
+
+def _picture(rows: Sequence[Cells], usable: tuple[float, float]) -> bytes:
+    from matplotlib.figure import Figure
+
+    kinds = ("alive", "frozen")
+    figure = Figure(figsize=(8.8, 6.4), dpi=160, layout="constrained", facecolor="white")
+    panels = figure.subplots(2, 2, sharex=True, sharey="row")
+    styles = sorted({key for kind in kinds for key in _lines(rows, kind)}, key=lambda key: tuple(map(float, key)))
+    for column, kind in enumerate(kinds):
+        above, below = panels[0][column], panels[1][column]
+        above.axhspan(*usable, color="#e6e5df", zorder=0)
+        above.set_title(f"batch normalisation {kind}", loc="left", fontsize=10, fontweight="bold")
+        for key, own in _lines(rows, kind).items():
+            look = {
+                "color": COLOURS[styles.index(key) % len(COLOURS)], "marker": MARKERS[styles.index(key) % len(MARKERS)],
+                "markersize": 4.5, "linewidth": 1.2, "label": f"rate {key[0]}, {key[1]} epochs",
+            }  # fmt: skip
+            alphas = [float(row["alpha"]) for row in own]
+            above.plot(alphas, [float(row["l1"]) for row in own], **look)
+            below.plot(alphas, [100 * float(row["error"]) for row in own], **look)
+        below.set_xlabel("alpha", fontsize=9)
+    panels[0][0].set_ylabel("l1 to plain QAT (at 0: to another seed)", fontsize=9)
+    panels[1][0].set_ylabel("owner's error (%)", fontsize=9)
+    handles, names = max((panel.get_legend_handles_labels() for panel in panels[0]), key=lambda both: len(both[0]))
+    figure.legend(handles, names, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost: float) -> str:
+    low, high = usable
+    known = [row for row in rows if row["l1"]]
+    inside = [
+        row
+        for row in known
+        if float(row["alpha"]) > 0
+        and low <= float(row["l1"]) <= high
+        and float(row["error"]) - float(row["plain_error"]) < lost
+    ]
+    told = f"{len(known)} cells are measured" + (
+        f", {missing} that are known to be needed are missing" if missing else ""
+    )
+    head = (
+        "# What alpha does\n\n"
+        f"Made by `studies/divqat_map.py` from `studies/divqat-map.yaml`: {told}. "
+        f"{len(inside)} have an l1 from {low:g} to {high:g} at less than {100 * lost:g} points of accuracy lost. "
+        "l1: to the plain quantization-aware model of the same seed, at alpha 0 to one of another seed; KL: to the "
+        "original, in nats; errors in %.\n\n![What alpha does](map.png)\n\n"
+    )
+    names = ("Batch norm", "Rate", "Epochs", "Alpha", "Seed", "l1", "KL", "Owner", "Plain", "Soft thief", "Hard thief")
+    lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    for row in rows:
+        shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
+        cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
+        lines.append(f"| {' | '.join(cells)} |")
+    return head + "\n".join(lines) + "\n"
+
+
+def _percent(share: str) -> str:
+    return f"{100 * float(share):.1f}" if share else ""
+
+
+def _decimals(value: str) -> str:
+    return f"{float(value):.3f}" if value else "diverged"

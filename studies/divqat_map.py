@@ -1,0 +1,319 @@
+"""Map what DivQAT's alpha does, over the learning rate, the epochs and the batch normalisation.
+
+    EDGERIFT_DATA=DIR python studies/divqat_map.py studies/divqat-map.yaml --store DIR [--out docs/studies/divqat/map]
+        [--collect]
+
+Every training is a step in the store: a run that was killed goes on where it was. The CSV is written anew after each
+cell, the picture and the text at the end; `--collect` makes all three of what is finished and trains nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+import torch
+from _map_page import write_page, write_rows
+from torch import Tensor
+
+from edgerift import extract, zoo
+from edgerift.adapt import Divqat, QatSettings, open_original, run_hardened
+from edgerift.deploy import Program, Target, twin, twin_scores
+from edgerift.errors import ModelError, RecipeError
+from edgerift.images import ImageSet, ImagesSettings, class_names, open_splits, resolve
+from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1
+from edgerift.settings import Document, Settings, read_yaml, settings_of
+from edgerift.steps import Recipe, Store, read_document, write_whole
+from edgerift.train import TrainRecipe, TrainSettings
+
+if TYPE_CHECKING:
+    from edgerift.steps import Progress
+
+Axis = tuple[float, int, str]
+"""A learning rate, a number of epochs, and what becomes of batch normalisations."""
+
+Found = TypeVar("Found", bound=Settings)
+Labels = Literal["soft", "hard"]
+LABELS: tuple[Labels, ...] = ("soft", "hard")
+SIZE = 32
+PROGRAM, FIGURES, CHECKPOINT = "program.safetensors", "figures.json", "checkpoint.pt"
+
+
+class MapSettings(Settings):
+    """The file: what every cell shares, and the values along each axis."""
+
+    data: str
+    original: dict[str, Any]
+    target: Target
+    images: int
+    tested: int
+    seeds: tuple[int, ...]
+    alphas: tuple[float, ...]
+    learning_rates: tuple[float, ...]
+    epochs: tuple[int, ...]
+    batch_norm: tuple[Literal["alive", "frozen"], ...]
+    bisections: int
+    usable: tuple[float, float]
+    lost: float
+    train: dict[str, Any]
+    thief: dict[str, Any]
+
+
+class Figures(Settings):
+    """What a cell measured, on the test images; errors are shares. A training that diverged has none of it."""
+
+    l1: float | None = None
+    kl: float | None = None
+    error: float | None = None
+    plain_error: float | None = None
+    changed: float | None = None
+
+
+class Stolen(Settings):
+    """What a thief got."""
+
+    error: float
+    disagreement: float
+
+
+class TrainedCell(Recipe):
+    """A training with DivQAT's loss on a part of the training images: `program.safetensors`."""
+
+    type: Literal["map-training"] = "map-training"
+    version: Literal[1] = 1
+    original: TrainRecipe
+    count: int
+    alpha: float
+    target: Target
+    settings: QatSettings
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Train, or go on training."""
+        program, _ = run_hardened(
+            open_original(self.original, store, progress),
+            parts(self.original.images, self.count).own,
+            None,
+            target=self.target,
+            defence=Divqat(alpha=self.alpha),
+            settings=self.settings,
+            checkpoint=folder / CHECKPOINT,
+            progress=progress,
+        )
+        program.save(folder / PROGRAM)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+    @property
+    def beside(self) -> TrainedCell:
+        """What it is measured beside: the plain training, or for the plain one itself that of another seed."""
+        if self.alpha:
+            return self.replace(alpha=0.0)
+        train = self.settings.train
+        return self.replace(settings=self.settings.replace(train=train.replace(seed=train.seed + 1)))
+
+
+class MeasuredCell(Recipe):
+    """The figures of a training beside another one."""
+
+    type: Literal["map-figures"] = "map-figures"
+    version: Literal[1] = 1
+    cell: TrainedCell
+    tested: int
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Measure on the first test images."""
+        write_whole(folder / FIGURES, self._found(store, progress).model_dump_json(indent=2) + "\n")
+
+    def _found(self, store: Store, progress: Progress) -> Figures:
+        test = tested(self.cell.original.images, self.tested)
+        try:
+            own, plain = (answers(opened(one, store, progress), test) for one in (self.cell, self.cell.beside))
+        except ModelError:
+            return Figures()
+        original = answers(open_original(self.cell.original, store, progress), test)
+        return Figures(
+            l1=posterior_l1(own, plain).value,
+            kl=posterior_kl(own, original).value,
+            error=1 - accuracy(own, test.labels).value,
+            plain_error=1 - accuracy(plain, test.labels).value,
+            changed=1 - agreement(own, plain).value,
+        )
+
+
+class StolenCell(Recipe):
+    """A theft of a training by questions from the images that it was not trained on."""
+
+    type: Literal["map-theft"] = "map-theft"
+    version: Literal[1] = 1
+    cell: TrainedCell
+    labels: Literal["soft", "hard"]
+    tested: int
+    thief: dict[str, Any]
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Steal, or go on stealing, and measure the clone."""
+        victim, test = opened(self.cell, store, progress), tested(self.cell.original.images, self.tested)
+        thief = {name: value for name, value in self.thief.items() if name != "queries"}
+        oracle = extract.Oracle(victim, budget=self.thief["queries"])
+        clone = extract.knockoff(
+            oracle,
+            parts(self.cell.original.images, self.cell.count).others,
+            settings=extract.Knockoff(labels=self.labels, seed=self.cell.settings.train.seed + 100),
+            checkpoint=folder / CHECKPOINT,
+            progress=progress,
+            device="cpu",
+            **thief,
+        )
+        own, stolen = answers(victim, test), answers(clone.model, test)
+        found = Stolen(error=1 - accuracy(stolen, test.labels).value, disagreement=1 - agreement(own, stolen).value)
+        write_whole(folder / FIGURES, found.model_dump_json(indent=2) + "\n")
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+class Row(NamedTuple):
+    """A cell: where it stands, what was measured, and what thieves got."""
+
+    axis: Axis
+    alpha: float
+    seed: int
+    figures: Figures
+    stolen: dict[str, Stolen]
+
+
+class Parts(NamedTuple):
+    """The training images that a cell is trained on, and the others."""
+
+    own: ImageSet
+    others: ImageSet
+
+
+def parts(described: ImagesSettings, count: int) -> Parts:
+    """Divide the training images, as the seed of the images decides."""
+    train = open_splits(described).train
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(described.seed))
+    return Parts(train.select(order[:count]), train.select(order[count:]))
+
+
+def tested(described: ImagesSettings, count: int) -> ImageSet:
+    """Take the first test images."""
+    return open_splits(described).test.select(torch.arange(count))
+
+
+def opened(cell: TrainedCell, store: Store, progress: Progress) -> torch.nn.Module:
+    """Open the twin of a cell's program."""
+    return twin(Program.load(store.get(cell, progress) / PROGRAM))
+
+
+def answers(model: torch.nn.Module, images: ImageSet) -> Tensor:
+    """Compute the posteriors `[N,K]` of some images."""
+    return twin_scores(model, images.images).softmax(1)
+
+
+class Map:
+    """The cells of a file, those that are finished in a store, and how to finish the others."""
+
+    def __init__(self, settings: MapSettings, store: Store, *, works: bool) -> None:
+        """With `works` what is missing is made; otherwise it is counted."""
+        self.settings, self.store, self.works = settings, store, works
+        self.images = resolve(ImagesSettings(source=settings.data, size=SIZE))
+        self.missing = 0
+
+    def rows(self) -> Iterator[Row]:
+        """Make the rows: each axis with its bisections for the first seed, then thieves and seeds where l1 is usable.
+
+        A cell with thieves is told again.
+        """
+        chosen, first = self.settings, self.settings.seeds[0]
+        usable: list[tuple[float, Axis]] = []
+        for axis in product(chosen.learning_rates, chosen.epochs, chosen.batch_norm):
+            found: dict[float, Figures] = {}
+            for alpha in self._tried(found):
+                row = self._row(alpha, axis, first)
+                if row is not None:
+                    found[alpha] = row.figures
+                    yield row
+            usable += [(alpha, axis) for alpha, one in sorted(found.items()) if alpha and self._is_usable(one)]
+        for axis in dict.fromkeys(axis for _, axis in usable):
+            for alpha in (0.0, *(alpha for alpha, other in usable if other == axis)):
+                yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in chosen.seeds))
+
+    def _tried(self, found: dict[float, Figures]) -> Iterator[float]:
+        """Give the alphas one by one, the bisections after the others, as what was `found` decides."""
+        yield from (0.0, *self.settings.alphas)
+        for _ in range(self.settings.bisections):
+            _, high = self.settings.usable
+            beyond = [alpha for alpha, one in found.items() if alpha and (one.l1 is None or one.l1 > high)]
+            if not beyond:
+                return
+            first = min(beyond)
+            yield round((max(alpha for alpha in found if alpha < first) + first) / 2, 4)
+
+    def _is_usable(self, one: Figures) -> bool:
+        low, high = self.settings.usable
+        if one.l1 is None or one.error is None or one.plain_error is None:
+            return False
+        return low <= one.l1 <= high and one.error - one.plain_error < self.settings.lost
+
+    def _row(self, alpha: float, axis: Axis, seed: int, *, thieves: bool = False) -> Row | None:
+        cell = self._cell(alpha, axis, seed)
+        figures = self._read(MeasuredCell(cell=cell, tested=self.settings.tested), Figures)
+        if figures is None:
+            return None
+        stolen: dict[str, Stolen] = {}
+        for labels in LABELS if thieves else ():
+            step = StolenCell(cell=cell, labels=labels, tested=self.settings.tested, thief=self.settings.thief)
+            theft = self._read(step, Stolen)
+            stolen |= {} if theft is None else {labels: theft}
+        return Row(axis, alpha, seed, figures, stolen)
+
+    def _cell(self, alpha: float, axis: Axis, seed: int) -> TrainedCell:
+        """Describe a training."""
+        chosen, (rate, epochs, batch_norm) = self.settings, axis
+        described = self.images.replace(seed=seed)
+        trained = {name: value for name, value in chosen.original.items() if name != "model"}
+        network = zoo.Architecture(name=chosen.original["model"], classes=len(class_names(described)), size=SIZE)
+        train = TrainSettings(epochs=epochs, learning_rate=rate, seed=seed, device="cpu", **chosen.train)
+        fields = {"train": train, "observe_epochs": max(1, epochs - 1), "batch_norm": batch_norm}
+        return TrainedCell(
+            original=TrainRecipe(
+                images=described, architecture=network, init_seed=seed, settings=TrainSettings(seed=seed, **trained)
+            ),
+            count=chosen.images,
+            alpha=alpha,
+            target=chosen.target,
+            settings=QatSettings.model_validate(fields),
+        )
+
+    def _read(self, step: Recipe, kind: type[Found]) -> Found | None:
+        """Read what a step found, making it if that is allowed; None if it is missing."""
+        if not self.works and not self.store.has(step):
+            self.missing += 1
+            return None
+        return read_document(kind, self.store.get(step) / FIGURES)
+
+
+def main() -> None:
+    """Make the map, or collect what there is of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("docs/studies/divqat/map"))
+    parser.add_argument("--collect", action="store_true")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    document = Document(given.file, "map at", "see studies/divqat-map.yaml", RecipeError)
+    settings = settings_of(read_yaml(document, "see studies/divqat-map.yaml"), MapSettings, document)
+    whole = Map(settings, Store(given.store), works=not given.collect)
+    rows: dict[tuple[Any, ...], Row] = {}
+    for row in whole.rows():
+        rows[(*row.axis, row.alpha, row.seed)] = row
+        print(*row.axis, f"alpha {row.alpha:g} seed {row.seed}", row.figures, row.stolen, flush=True)
+        write_rows(given.out, list(rows.values()))
+    write_page(given.out, whole.missing, settings.usable, settings.lost)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The paper profile of the study of DivQAT beside what the paper says, value by value."""
+
+from pathlib import Path
+
+import pytest
+
+from edgerift.harden import paper_name
+from edgerift.study import read_study, setting_values
+
+STUDIES = Path(__file__).resolve().parents[2] / "studies"
+
+#: Khaled et al. 2025, arXiv:2512.23948: the setting, its value, and the section or table that it comes from.
+PAPER = [
+    ("original.model", "resnet18", "IV-A3"),
+    ("original.epochs", 50, "IV-A3"),
+    ("quantization.train.learning_rate", 0.01, "IV-A3"),
+    ("quantization.train.momentum", 0.9, "IV-A3"),
+    ("quantization.train.nesterov", False, "IV-A3: SGD with momentum; Nesterov is named for clones alone"),
+    ("quantization.train.weight_decay", 5e-4, "IV-A3"),
+    ("quantization.train.schedule", "cosine", "IV-A3"),
+    ("quantization.batch_norm", "alive", "IV-A3: PyTorch's own quantization, whose batch normalisation lives"),
+    ("thief.student", "resnet18", "IV-A3"),
+    ("thief.students", ["resnet34", "mobilenet_v2", "shufflenet_v2"], "IV-A3 and figures 3 to 5"),
+    ("thief.labels", "soft", "III-A"),
+    ("thief.budget", 50_000, "IV-A3"),
+    ("thief.training.learning_rate", 0.01, "IV-A3"),
+    ("thief.training.schedule", "cosine", "IV-A3"),
+    ("thief.training.nesterov", True, "IV-A3"),
+    ("thief.training.momentum", 0.9, "IV-A3"),
+    ("thief.training.weight_decay", 5e-4, "IV-A3"),
+    ("thief.queries (cifar10)", "cifar100", "IV-A2"),
+    ("thief.queries (cifar100)", "cifar10", "IV-A2"),
+    ("thief.queries (gtsrb)", "cifar10", "IV-A2"),
+    ("thief.queries (svhn)", "cifar10", "IV-A2"),
+    ("rows", ["large", "ptq", "qat", "rs", "dcp", "divqat", "divqat+rs", "divqat+dcp"], "Tables III and IV"),
+    ("rows of other targets", ["qat", "divqat"], "Table V"),
+    ("targets", ["fbgemm", "qnnpack"], "III-C and Table V: server and mobile, PyTorch's two backends"),
+    ("allowance.l1", 0.6, "Tables III to V"),
+    ("allowance.accuracy_drop", None, "Tables III to V: no limit is named"),
+    ("data-free.rows", ["large", "ptq", "qat", "rs", "dcp", "divqat"], "Table III"),
+    *(
+        (f"{attack}.{field}", value, "IV-A3")
+        for attack in ("dfme", "maze-dfme")
+        for field, value in (
+            ("student", "resnet34_8x"),
+            ("budget", 20_000_000),
+            ("clone.optimizer", "sgd"),
+            ("clone.learning_rate", 0.1),
+            ("clone.weight_decay", 5e-4),
+            ("clone.milestones", [0.1, 0.3, 0.5]),
+            ("clone.factor", 0.3),
+        )
+    ),
+]
+
+#: What the paper leaves open and its authors' earlier code (arXiv:2309.01838) says.
+EARLIER_CODE = [
+    ("thief.training.epochs", 50),
+    ("thief.training.batch_size", 64),
+    ("answers.rs.gamma (cifar10)", 0.1),
+    ("answers.dcp.gamma (cifar100)", 0.1),
+]
+
+
+@pytest.fixture(scope="module")
+def values():
+    return setting_values(read_study(STUDIES / "divqat.yaml", "paper"))
+
+
+def test_every_setting_of_the_paper_is_that_of_the_profile(values):
+    named = {name: (value, where) for name, value, where in PAPER}
+    assert len(named) == len(PAPER)
+    assert {name: values[name] for name in named} == {name: value for name, (value, _) in named.items()}
+    assert {name: values[name] for name, _ in EARLIER_CODE} == dict(EARLIER_CODE)
+
+
+def test_no_data_set_has_another_value_than_the_table_says(values):
+    """What is given for one data set alone is there by name, or the table would be of the other sets."""
+    told = {name for name, *_ in (*PAPER, *EARLIER_CODE)}
+    assert {name for name in values if name.endswith(")")} - told == {
+        f"alphas ({name})" for name in ("cifar10", "cifar100", "gtsrb", "svhn")
+    }
+
+
+def test_the_first_target_is_the_papers_server(values):
+    assert [paper_name(target) for target in values["targets"]] == ["server", "mobile"]
+
+
+@pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
+def test_tables_iii_and_iv_are_of_servers_in_every_profile(profile):
+    assert paper_name(setting_values(read_study(STUDIES / "divqat.yaml", profile))["targets"][0]) == "server"
+
+
+def test_a_study_without_extractions_has_none():
+    assert setting_values(read_study(STUDIES / "diva.yaml", "small")) == {}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.deploy import module_logits
-from edgerift.evade import Steering, Victim, _judge
+from edgerift.evade import Steering, Victim, _judge, _verification
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -70,11 +70,13 @@ class Stopwatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count what happens inside: the models that steer a search, and the original that judges; a victim's own
-        judges are counted by its wrapper.
+        """Count what happens inside: the models that steer, the original that judges, and the files that are judged.
+
+        What a victim answers is counted by its wrapper.
         """
         patches = {
             (torch.autograd, "grad"): self.timed("backward", torch.autograd.grad),
+            (_verification, "from_png"): self.timed("judges", _verification.from_png),
             (_judge, "module_logits"): lambda *given: self.timed("judges", module_logits(*given)),
             (Steering, "on_logits"): lambda steering, bare=Steering.on_logits: self.steering(bare(steering)),
         }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgerift import study as study
     from edgerift import track as track
     from edgerift import train as train
+    from edgerift import verify as verify
     from edgerift import zoo as zoo
     from edgerift._version import __version__ as __version__
     from edgerift.evade import Fleet as Fleet

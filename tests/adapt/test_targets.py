@@ -5,9 +5,7 @@ import torch
 
 from edgerift import errors
 from edgerift.adapt import QatSettings, ptq, qat, torchao_qat
-from edgerift.deploy import default_runtime, runtimes_for, trainable_twin, twin, twin_scores
-from edgerift.deploy.program._grid import grid_of, is_quantize
-from edgerift.deploy.twins._rounded_weights import RoundedWeight
+from edgerift.deploy import RUNTIMES, build, default_runtime, fidelity, runtimes_for, trainable_twin, twin, twin_scores
 from edgerift.train import TrainSettings
 
 TRAIN = TrainSettings(epochs=1, batch_size=32, learning_rate=0.001, device="cpu")
@@ -25,8 +23,10 @@ def programs(request, lenet, digits):
     )
 
 
-def grids(program):
-    return [grid_of(node) for node in program.module().graph.nodes if is_quantize(node)]
+def bounds_of(program):
+    """The least and the greatest level of each activation."""
+    nodes = [node for node in program.module().graph.nodes if "quantize_per_tensor" in str(node.target)]
+    return {node.args[3:5] for node in nodes if "dequantize" not in str(node.target)}
 
 
 def scales(program):
@@ -37,7 +37,7 @@ def test_activations_of_fbgemm_have_seven_bits(programs):
     target, *both = programs
     bounds = {"fbgemm": (0, 127), "qnnpack": (-128, 127)}[target]
     for program in both:
-        assert {(grid.minimum, grid.maximum) for grid in grids(program)} == {bounds}
+        assert bounds_of(program) == {bounds}
 
 
 def test_a_weight_of_qnnpack_has_one_scale_and_of_fbgemm_one_for_each_channel(programs):
@@ -58,21 +58,31 @@ def test_the_trained_twin_is_the_twin_of_its_program(programs, digits):
     assert any(not torch.equal(calibrated.tensors[name], tensor) for name, tensor in trained.tensors.items())
 
 
-def test_a_whole_weight_is_rounded_on_the_largest_scale():
-    weight = torch.tensor([[1.0, -2.0], [0.1, 0.3]])
-    rounded = RoundedWeight(weight, torch.ones(2, 1), (-127, 127), torch.full((2,), 1e-9), whole=True)
-    levels, own = rounded.integers()
-    assert own.tolist() == pytest.approx([2 / 127] * 2)
-    assert levels.tolist() == [[64.0, -127.0], [6.0, 19.0]]
-    assert torch.allclose(rounded(), levels * own[0])
-    rounded().sum().backward()
-    assert torch.equal(rounded.weight.grad, torch.ones(2, 2))
-
-
 def test_the_runtimes_that_take_them():
     assert (default_runtime("fbgemm"), default_runtime("qnnpack")) == ("inductor", "executorch")
     assert runtimes_for("fbgemm") == ("inductor",)
     assert {"executorch", "onnxruntime", "litert"} <= set(runtimes_for("qnnpack"))
+
+
+@pytest.mark.parametrize(("runtime", "arithmetic"), [("executorch", "xnnpack"), ("onnxruntime", "onnxruntime")])
+def test_builds_of_whole_weights_compute_what_their_twins_do(programs, digits, tmp_path, runtime, arithmetic):
+    target, _, trained = programs
+    if target != "qnnpack":
+        pytest.skip("these runtimes have no grid of 7 bits")
+    made = build(trained, runtime, tmp_path / f"model{RUNTIMES[runtime].suffix}")
+    images = digits.test.images[:64]
+    assert torch.equal(made.predict(images), twin_scores(twin(trained, arithmetic), images))
+
+
+@pytest.mark.slow  # The package is compiled.
+@pytest.mark.skipif(RUNTIMES["inductor"].missing() is not None, reason="there is no C++ compiler")
+def test_a_build_of_seven_bits_computes_what_its_twin_does(programs, digits, tmp_path):
+    target, _, trained = programs
+    if target != "fbgemm":
+        pytest.skip("its runtimes are tried above")
+    compared = fidelity(trained, build(trained, "inductor", tmp_path / "model.pt2"), digits.test.images)
+    assert compared.label_disagreement == 0.0
+    assert compared.max_lsb < 0.02 * float(twin_scores(twin(trained), digits.test.images).std())
 
 
 def test_torchao_trains_for_them_too(lenet, digits):
@@ -80,7 +90,7 @@ def test_torchao_trains_for_them_too(lenet, digits):
     program = torchao_qat(lenet, few, None, target="qnnpack", settings=QatSettings(train=TRAIN))
     assert all(len(own.unique()) == 1 for own in scales(program))
     program = torchao_qat(lenet, few, None, target="fbgemm", settings=QatSettings(train=TRAIN))
-    assert {(grid.minimum, grid.maximum) for grid in grids(program)} == {(0, 127)}
+    assert bounds_of(program) == {(0, 127)}
 
 
 def test_a_near_miss_is_told(lenet, digits):

@@ -186,7 +186,9 @@ def test_a_pair_that_differs_from_itself_is_seen(found):
 
 
 def test_a_judge_that_lies_about_an_identical_pair_is_seen(found, monkeypatch):
-    monkeypatch.setattr("edgerift.evade._search.is_evasive", lambda original, *_: torch.ones(len(original)).bool())
+    monkeypatch.setattr(
+        "edgerift.evade._verification.is_evasive", lambda original, *_: torch.ones(len(original)).bool()
+    )
     assert identical_pair(found.pair, found.test, found.evasion).level == "error"
 
 

@@ -29,6 +29,7 @@ def test_it_writes_the_files_and_prints_the_card_alone(adapted):
         "model.pte",
         "model.onnx",
         "card.json",
+        "recipe.json",
     }
     assert json.loads((adapted.folder / "card.json").read_text()) == adapted.card
     assert Card.model_validate(adapted.card).images == 359

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edgerift.adapt._float_graphs import float_graphs as float_graphs
     from edgerift.adapt._float_graphs import written_graph as written_graph
     from edgerift.adapt._float_logits import FloatLogitsRecipe as FloatLogitsRecipe
+    from edgerift.adapt._folded_layers import FoldedLayer as FoldedLayer
+    from edgerift.adapt._folded_layers import folded_layers as folded_layers
     from edgerift.adapt._hardened import DefendedTraining as DefendedTraining
     from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
     from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from edgerift.adapt._recipe import given_original as given_original
     from edgerift.adapt._recipe import load_original as load_original
     from edgerift.adapt._recipe import open_original as open_original
+    from edgerift.adapt._recipe import read_original as read_original
     from edgerift.adapt._same import require_repeatable as require_repeatable
     from edgerift.adapt._settings import PtqSettings as PtqSettings
     from edgerift.adapt._settings import QatSettings as QatSettings

@@ -43,7 +43,7 @@ class AuditRecipe(Recipe):
     """
 
     type: Literal["audit"] = "audit"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[Name, Attack] = Field(default_factory=dict)

@@ -35,7 +35,7 @@ class Adapt(Command):
     """Quantize a model to int8 and build it for edge runtimes.
 
     Trains the original first unless --original names one, and measures what quantization changed. Writes
-    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime and DIR/card.json.
+    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json and DIR/recipe.json.
     """
 
     example: ClassVar[str] = "edgerift adapt --data cifar10 --model resnet18 --runtime executorch --out adapted"
@@ -97,6 +97,7 @@ class Adapt(Command):
                 progress=progress,
             )
             write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+            write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0

@@ -54,6 +54,7 @@ GROUPS: Final[dict[str, dict[str, Verb | Family]]] = {
     },
     "examine it": {
         "inspect": Verb("_inspect", "InspectCommand"),
+        "verify": Verb("_verify", "VerifyCommand"),
         "audit": Verb("_audit", "AuditCommand"),
         "certify": Verb("_certify", "CertifyCommand"),
         "replay": Verb("_replay", "ReplayCommand"),

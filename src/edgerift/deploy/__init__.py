@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._departure import leaves_program as leaves_program
     from edgerift.deploy.builds._described_tflite import DescribedTflite as DescribedTflite
     from edgerift.deploy.builds._described_tflite import describe_tflite as describe_tflite
+    from edgerift.deploy.builds._digest import artefact_digest as artefact_digest
     from edgerift.deploy.builds._fidelity import fidelity as fidelity
     from edgerift.deploy.builds._fidelity import module_logits as module_logits
     from edgerift.deploy.builds._fidelity import twin_scores as twin_scores
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._runtime import runtimes_for as runtimes_for
     from edgerift.deploy.builds._runtime import suffixes as suffixes
     from edgerift.deploy.builds._runtime import with_kernels as with_kernels
+    from edgerift.deploy.builds._stored import runtime_of_suffix as runtime_of_suffix
+    from edgerift.deploy.builds._stored import stored_layers as stored_layers
+    from edgerift.deploy.builds._stored import written_by as written_by
     from edgerift.deploy.program._float_logits import float_logits as float_logits
     from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
     from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from edgerift.deploy.program._program import from_graph as from_graph
     from edgerift.deploy.program._quiet import quiet as quiet
     from edgerift.deploy.program._regions import reads_integers as reads_integers
+    from edgerift.deploy.program._stored_layers import StoredLayer as StoredLayer
     from edgerift.deploy.program._target import WHOLE_WEIGHTS as WHOLE_WEIGHTS
     from edgerift.deploy.program._target import Target as Target
     from edgerift.deploy.twins._arithmetics import ARITHMETICS as ARITHMETICS

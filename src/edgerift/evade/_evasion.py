@@ -240,8 +240,8 @@ def joined(parts: list[Evasion]) -> Evasion:
 
 
 def _like(about: Evasion, tensors: dict[str, Tensor]) -> Evasion:
-    named = (about.attack, about.data, about.classes, about.dropped)
-    return Evasion(*named, guard=about.guard, precision=about.precision, **tensors)
+    described, guard, precision = about.attack, about.guard, about.precision
+    return Evasion(described, about.data, about.classes, about.dropped, guard=guard, precision=precision, **tensors)
 
 
 def _tensor_names(found: Evasion) -> list[str]:

@@ -188,15 +188,17 @@ def _multiplier(gap: Tensor, level: Tensor, down: Tensor, up: Tensor, wanted: Te
     change falls by |level| (up - down) there: `wanted` is reached at a weighted quantile of these ratios.
     """
     weight = _pixels((up - down).mul_(level.abs()))
-    passing = _pixels(gap / level)  # Infinite or NaN only where the weight is 0.
+    passing = _pixels(gap / level).nan_to_num_()  # Infinite or NaN only where the weight is 0.
     most = torch.maximum(level * up, level * down).sum((1, 2, 3))
     drop = (most - wanted).clamp_min(0)
+    # The weight that is not passed less the weight that is: one pass over the pixels less than either alone.
+    left = weight.sum(1) - 2 * drop
     low, high = torch.full_like(drop, -_LARGEST), torch.full_like(drop, _LARGEST)
-    passed = torch.empty_like(passing)
+    side = torch.empty_like(passing)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        torch.le(passing, middle[:, None], out=passed)
-        short = passed.mul_(weight).sum(1) < drop
+        torch.sub(passing, middle[:, None], out=side)
+        short = side.sign_().mul_(weight).sum(1) > left
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return high
 

@@ -11,9 +11,8 @@ from edgerift.facts._claims_diva import EVASION, NETWORKS
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
-from edgerift.facts._pooled import over_seeds
 from edgerift.facts._stated import ClaimUnit, Stated
-from edgerift.measure import Spread
+from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
 from edgerift.study import StudyResult
 
@@ -169,10 +168,7 @@ def _together(stated: Stated, findings: Sequence[Finding]) -> Finding | None:
 
 
 def _finding(stated: Stated, where: str, values: Sequence[float]) -> Finding:
-    found = over_seeds(values)
-    if len(values) > 1 and not any(values) and stated.bound == 0:
-        # The same model every time, as for a thief of labels where a defence keeps them all.
-        return Finding(where=where, difference=found, verdict="no effect")
+    found = spread(values)
     verdict: Verdict = "not resolved"
     if found.low is not None and found.high is not None:
         small = NEGLIGIBLE[stated.unit]

@@ -252,7 +252,7 @@ THEFT: Final[tuple[Stated, ...]] = (
     ),
     _stolen(
         "held-smoothing",
-        "Ours raises the attacker's error more than label smoothing, both within the same allowance, not at the same cost.",
+        "Ours raises the attacker's error more than label smoothing, at the same allowance and not at the same cost.",
         "not in the paper",
         ("held", "smoothing"),
         priced=True,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
 
 from edgerift.errors import InputError
 from edgerift.facts._facts import Facts
 from edgerift.facts._metric import Fact
-from edgerift.measure import Spread, spread
+from edgerift.measure import spread
 
 _EQUAL: Final = 1e-12
 
@@ -35,16 +35,6 @@ class Pooled:
         return Pooled(factor * self.value, low, high, self.count)
 
 
-def over_seeds(values: Sequence[float]) -> Spread:
-    """Average values that differ in their seed alone; the interval is Student's t.
-
-    Seeds that agree exactly have none: their spread is no measure of anything. Raises
-    :class:`~edgerift.errors.InputError` without values, and for values that are not finite.
-    """
-    whole = spread(values)
-    return whole.replace(low=None, high=None) if max(values) - min(values) <= _EQUAL else whole
-
-
 def pooled(found: Iterable[Fact], over: str = "seed", scale: float = 1.0) -> Pooled | None:
     """Average facts that differ in their seed alone, each times `scale`; None without facts.
 
@@ -59,12 +49,13 @@ def pooled(found: Iterable[Fact], over: str = "seed", scale: float = 1.0) -> Poo
     places = [getattr(fact, over) for fact in known]
     if len(set(places)) < len(places):
         raise InputError(f"two facts of one {over} among those of '{known[0].metric}'; select them further")
-    whole = over_seeds([scale * fact.value for fact in known])
+    whole = spread([scale * fact.value for fact in known])
     least, most = (scale * end for end in known[0].reading.metric.within)
     low = None if whole.low is None else max(least, whole.low)
     high = None if whole.high is None else min(most, whole.high)
+    values = [fact.value for fact in known]
     own = [(fact.low, fact.high) for fact in known if fact.low is not None and fact.high is not None]
-    if own and whole.low is None:
+    if own and max(values) - min(values) <= _EQUAL:
         low, high = (scale * end for end in max(own, key=lambda ends: ends[1] - ends[0]))
     return Pooled(whole.value, low, high, whole.count)
 
@@ -75,5 +66,5 @@ def difference(first: Facts, second: Facts, scale: float = 1.0) -> Pooled | None
     values = [scale * (fact.value - others[seed].value) for seed, fact in first.seeds.items() if seed in others]
     if not values:
         return None
-    whole = over_seeds(values)
+    whole = spread(values)
     return Pooled(whole.value, whole.low, whole.high, whole.count)

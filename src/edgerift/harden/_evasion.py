@@ -65,7 +65,7 @@ class EvasionHardenRecipe(Recipe):
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgerift.zoo._file_networks import FileKind as FileKind
     from edgerift.zoo._file_networks import FileNetwork as FileNetwork
     from edgerift.zoo._file_networks import file_kind as file_kind
+    from edgerift.zoo._file_networks import file_size as file_size
     from edgerift.zoo._files import is_original as is_original
     from edgerift.zoo._files import load as load
     from edgerift.zoo._files import save as save

@@ -67,6 +67,17 @@ def open_network(name: str, content: bytes, whose: str, *, output: str, trust: b
         raise ModelError(f"{whose} is no original: {error}") from None
 
 
+def file_size(path: Path, *, trust: bool = False) -> tuple[int, int] | None:
+    """Return the height and width of the images that a file's network takes; None where it takes any.
+
+    Raises `ModelError` for a file that holds no network, and for one that needs trust.
+    """
+    name = file_kind(path)
+    if name is None:
+        raise ModelError(f"{path} is no file that holds a network")
+    return open_network(name, FILE_KINDS[name].pack(path), str(path), output="", trust=trust).size
+
+
 def _exported(content: bytes, output: str) -> FileNetwork:
     """Open what `torch.export.save` wrote; of several outputs the specification picks one of every answer."""
     try:

@@ -48,7 +48,7 @@ LOOKS = {"large": "#8a8f98", "qat": "#191b1e", "divqat": "#0072b2"}
 
 def plain(**options: object) -> StudyResult:
     given = {
-        "data": ("cifar10", "gtsrb"), "seeds": (0, 1, 2), "targets": ("mobile",), "missing": False,
+        "data": ("cifar10", "gtsrb"), "seeds": (0, 1, 2), "targets": ("server",), "missing": False,
         "rows": ("large", "ptq", "qat", "divqat"), "students": False, "alphas": False, **options,
     }  # fmt: skip
     return made_divqat(**given)  # type: ignore[arg-type]
@@ -286,7 +286,7 @@ def test_records_have_every_theft_of_every_seed(result: StudyResult) -> None:
             assert [float(error[each]) for each in ("value", "low", "high", "count")] == [
                 part.value, part.low, part.high, part.trials,
             ]  # fmt: skip
-            assert (error["student"], error["target"]) == ("resnet8", "mobile")
+            assert (error["student"], error["target"]) == ("resnet8", "server")
             assert error["labels"] == ("hard" if entry.attack == "disguide-hard" else "soft")
             published = entry.attack in ("dfme", "maze-dfme") and entry.epsilon == 1e-3 and entry.control is None
             assert error["paper"] == ("table III" if published else "")

@@ -27,7 +27,7 @@ def diva() -> StudyResult:
 
 @pytest.fixture(scope="module")
 def divqat() -> StudyResult:
-    return made_divqat()
+    return made_divqat(targets=("server", "mobile"))
 
 
 def tables(result: StudyResult) -> dict[str, StudyTable]:
@@ -158,10 +158,15 @@ def test_every_table_says_what_it_is(made: Callable[[], StudyResult]) -> None:
 
 
 def test_titles_name_the_papers_tables_only_where_it_is_studied() -> None:
-    titles = " ".join(table.title for table in study_tables(facts(made_divqat())))
+    titles = " ".join(table.title for table in study_tables(facts(made_divqat(targets=("server", "mobile")))))
     for name in ("table I,", "table III", "table IV", "table V", "figure 3", "figures 4 to 6"):
         assert name in titles
     assert "tables 1 and 2" in tables(made_diva())["accuracy"].title
+    # Tables III and IV are of servers.
+    phones = " ".join(table.title for table in study_tables(facts(made_divqat())))
+    assert "table III" not in phones
+    assert "table IV" not in phones
+    assert "table V" in phones
     for made in (made_diva, made_divqat):
         plain = study_tables(facts(made(paper=None)))
         assert "paper" not in " ".join(table.title + table.caption for table in plain)
@@ -299,7 +304,7 @@ def test_attacks_are_compared_on_the_sums_over_seeds(diva: StudyResult) -> None:
 
 def test_victims_beside_the_paper_and_against_qat(divqat: StudyResult) -> None:
     found = row(tables(divqat)["victims"], "gtsrb", "DivQAT")
-    own, plain = parts(divqat, "gtsrb", "mobile", "divqat"), parts(divqat, "gtsrb", "mobile", "qat")
+    own, plain = parts(divqat, "gtsrb", "server", "divqat"), parts(divqat, "gtsrb", "server", "qat")
     close(found["l1"], [part.l1.value for part in own], high=math.inf)
     errors: dict[str, Callable[[VariantPart], Interval]] = {
         "Defender's error (%)": lambda part: part.defender_error,
@@ -324,7 +329,7 @@ def test_the_plain_row_is_compared_with_nothing(divqat: StudyResult) -> None:
 
 def test_strengths_span_the_seeds(divqat: StudyResult) -> None:
     found = tables(divqat)["victims"]
-    strengths = [part.strength for part in parts(divqat, "gtsrb", "mobile", "divqat")]
+    strengths = [part.strength for part in parts(divqat, "gtsrb", "server", "divqat")]
     assert row(found, "gtsrb", "DivQAT")["Strength"] == f"{min(strengths):g} to {max(strengths):g}"
     assert row(found, "gtsrb", "QAT + Reverse Sigmoid")["Strength"] == "beta 0.12 to 0.14"
     assert row(found, "gtsrb", "QAT")["Strength"] is None
@@ -343,9 +348,11 @@ def test_a_search_that_allowed_nothing_says_so(divqat: StudyResult) -> None:
         changed.append(cell.replace(hardening=hardening))
     found = tables(divqat.replace(thefts=tuple(changed)))
     assert row(found["victims"], "gtsrb", "DivQAT")["Strength"] == "1 (none for 2 of 3 seeds)"
-    lines = [one for one in found["searches"].rows if one[:3] == ("gtsrb", "mobile", "DivQAT")]
+    lines = [one for one in found["searches"].rows if one[:3] == ("gtsrb", "server", "DivQAT")]
     assert [cell_words(one[4]) for one in lines] == ["none", "1", "none"]
-    assert [cell_words(one[6]) for one in lines] == ["–", "0.042", "–"]
+    refused, l1 = ([cell_words(one[place]) for one in lines] for place in (6, 7))
+    assert refused == ["0", "1.125", "0"]
+    assert l1 == ["–", "0.042", "–"]
 
 
 def test_joint_defences_are_compared_with_the_one_they_add_to(divqat: StudyResult) -> None:
@@ -358,7 +365,7 @@ def test_joint_defences_are_compared_with_the_one_they_add_to(divqat: StudyResul
         "DivQAT + Deception",
     ]
     found = row(table, "gtsrb", "DivQAT + Deception")
-    own, base = (parts(divqat, "gtsrb", "mobile", name) for name in ("divqat+dcp", "dcp"))
+    own, base = (parts(divqat, "gtsrb", "server", name) for name in ("divqat+dcp", "dcp"))
     apart = [
         100 * (part.adversary_error.soft.value - other.adversary_error.soft.value)
         for part, other in zip(own, base, strict=True)
@@ -388,15 +395,15 @@ def test_targets_have_their_own_figures_of_the_paper(divqat: StudyResult, target
 
 def test_cost_is_measured(divqat: StudyResult) -> None:
     table = tables(divqat)["cost"]
-    found = row(table, "gtsrb", "mobile", "QAT + Deception")
-    own = parts(divqat, "gtsrb", "mobile", "dcp")
-    cells = [cell for cell in divqat.thefts if (cell.data, cell.target) == ("gtsrb", "mobile")]
+    found = row(table, "gtsrb", "server", "QAT + Deception")
+    own = parts(divqat, "gtsrb", "server", "dcp")
+    cells = [cell for cell in divqat.thefts if (cell.data, cell.target) == ("gtsrb", "server")]
     times = [cell.hardening.times["dcp"] for cell in cells]
     relative = [100 * part.defence_milliseconds / part.answer_milliseconds for part in times]
     close(found["Defence adds (%)"], relative, high=math.inf)
     close(found["Time of an answer (ms): defence adds"], [part.defence_milliseconds for part in times], high=math.inf)
     close(found["Labels changed (%)"], [100 * part.changed.value for part in own])
-    noise = [one.hardening.noise.test for one in divqat.thefts if (one.data, one.target) == ("gtsrb", "mobile")]
+    noise = [one.hardening.noise.test for one in divqat.thefts if (one.data, one.target) == ("gtsrb", "server")]
     cell = found["l1: another seed"]
     assert isinstance(cell, Number)
     assert (cell.value, cell.low) == pytest.approx((noise[0].value, noise[0].low))
@@ -407,7 +414,7 @@ def test_cost_is_measured(divqat: StudyResult) -> None:
         "DivQAT + Deception": "training and answers",
     }
     for title, place in where.items():
-        line = row(table, "gtsrb", "mobile", title)
+        line = row(table, "gtsrb", "server", title)
         assert line["Defence sits in"] == place
         assert cell_words(line["Shipped (kB)"]).startswith("91 ")
         assert cell_words(line["Whole answer over plain QAT's"]).startswith("1.01 ")
@@ -416,10 +423,10 @@ def test_cost_is_measured(divqat: StudyResult) -> None:
 
 def test_searches_are_listed_seed_by_seed(divqat: StudyResult) -> None:
     table = tables(divqat)["searches"]
-    lines = [one for one in table.rows if one[:3] == ("gtsrb", "mobile", "DivQAT")]
+    lines = [one for one in table.rows if one[:3] == ("gtsrb", "server", "DivQAT")]
     assert [one[3] for one in lines] == [str(seed) for seed in SEEDS]
     by_heading = dict(zip([heading.line for heading in table.headings], lines[2], strict=True))
-    (cell,) = [one for one in divqat.thefts if (one.data, one.target, one.seed) == ("gtsrb", "mobile", 2)]
+    (cell,) = [one for one in divqat.thefts if (one.data, one.target, one.seed) == ("gtsrb", "server", 2)]
     search = cell.hardening.searches["divqat"]
     trial = next(one for one in search.trials if one.strength == search.chosen)
     assert cell_words(by_heading["Strength: chosen"]) == f"{search.chosen:g}"
@@ -442,14 +449,14 @@ def test_students_stand_after_the_attacks_own(divqat: StudyResult) -> None:
     own = row(table, "gtsrb", "resnet8", "DivQAT")
     close(
         own["Disagreement (%): hard"],
-        [100 * part.disagreement.hard.value for part in parts(divqat, "gtsrb", "mobile", "divqat")],
+        [100 * part.disagreement.hard.value for part in parts(divqat, "gtsrb", "server", "divqat")],
     )
     found = row(table, "gtsrb", "lenet", "DivQAT")
     errors = {
         victim: [
             100 * point.adversary_error.value
             for cell in divqat.thefts
-            if (cell.data, cell.target) == ("gtsrb", "mobile")
+            if (cell.data, cell.target) == ("gtsrb", "server")
             for point in cell.hardening.students
             if (point.victim, point.student, point.labels) == (victim, "lenet", "hard")
         ]
@@ -468,7 +475,7 @@ def test_alphas_are_over_the_seeds_of_each(divqat: StudyResult) -> None:
     points = [
         point
         for cell in divqat.thefts
-        if (cell.data, cell.target) == ("gtsrb", "mobile")
+        if (cell.data, cell.target) == ("gtsrb", "server")
         for point in cell.hardening.alphas
         if point.alpha == 0.3
     ]

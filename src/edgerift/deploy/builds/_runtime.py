@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgerift.deploy.program._program import Program
+    from edgerift.deploy.program._stored_layers import StoredLayer
     from edgerift.deploy.twins._translated_module import TranslatedModule
     from edgerift.specification import Specification
 
@@ -113,8 +114,9 @@ class Runtime:
     `opening` is a file with `import_runtime()` and `ask_once(path, threads)` that imports no edgerift: a child process
     runs it before an unknown artefact is opened here. `runs_code` says that opening an artefact runs code in it.
     `translate` makes a differentiable module that computes as the runtime does from an artefact alone: from its input
-    to one of its outputs, by default the first. `read` reads an artefact, with the files beside it that it needs; by
-    default it is one file. `open_read` loads what was read, so that the file is not read again.
+    to one of its outputs, by default the first. `layers` reads the weights that an artefact's bytes hold, as they are
+    stored. `read` reads an artefact, with the files beside it that it needs; by default it is one file. `open_read`
+    loads what was read, so that the file is not read again.
 
     `embed_guard` puts a guard into an artefact's bytes, or takes it out, and `embedded_guard` reads it from the file; a
     runtime whose files have no place for it leaves both out.
@@ -138,6 +140,7 @@ class Runtime:
     translate: Callable[[Path, str | None], TranslatedModule] | None = None
     kernels: str = ""
     files_of: str = ""
+    layers: Callable[[bytes], tuple[StoredLayer, ...]] | None = None
     read: Callable[[Path], Artefact] = _one_file
     open_read: Callable[[Path, Artefact], Engine] | None = None
     embed_guard: Callable[[bytes, Guard | None], bytes] | None = None

@@ -147,7 +147,7 @@ def _finding(found: Finding, claim: Claim) -> list[str]:
     if found is claim.together:
         return [found.where, told, f"the {len(values)} means below", found.verdict]
     shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
-    alone = "" if whole.low is not None else " (one seed)" if whole.count == 1 else " (the seeds agree exactly)"
+    alone = " (one seed)" if whole.low is None else ""
     return [found.where, f"{told}{alone}", shown, found.verdict]
 
 

@@ -11,9 +11,11 @@ from edgerift.deploy.twins._arithmetics import ARITHMETICS
 
 if TYPE_CHECKING:
     from edgerift.deploy.runtimes.litert import _build, _twins
+    from edgerift.deploy.twins.tflite import _stored_layers
     from edgerift.deploy.twins.tflite._builder import Kernels
 else:
     _build, _twins = later("edgerift.deploy.runtimes.litert._build", "edgerift.deploy.runtimes.litert._twins")
+    _stored_layers = later("edgerift.deploy.twins.tflite._stored_layers")
 
 
 def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_of: str = "") -> None:
@@ -30,6 +32,7 @@ def _register(name: str, kernels: Kernels, arithmetic: str, rank: float, files_o
             open_read=lambda path, read: _build.open_read(path, read, kernels=kernels),
             opening=Path(__file__).with_name("_opening.py"),
             translate=lambda path, output: _twins.translate(path, output, kernels=kernels),
+            layers=lambda content: _stored_layers.tflite_layers(content),
             kernels=kernels,
             files_of=files_of,
         ),

@@ -1,0 +1,258 @@
+"""What the checks of `edgerift verify` say of honest and of tampered builds: `python benchmarks/verify.py`.
+
+With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
+edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` made. The cases use other
+seeds than the rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from edgerift import images, train, zoo
+from edgerift.adapt import folded_layers, ptq, qat
+from edgerift.deploy import Program, stored_layers
+from edgerift.images import ImageSet
+from edgerift.train import TrainSettings
+from edgerift.verify import CHECKS, BaseRate, BaseRates, Verification, verify
+
+RATES: Final = Path(__file__).parents[1] / "src" / "edgerift" / "verify" / "base_rates.json"
+RESULT: Final = Path(__file__).with_suffix(".json")
+LEARNING_RATES: Final = (0.0003, 0.001, 0.003, 0.01)
+#: Tools that other files' names begin with, by the quantizer whose rules they follow.
+TOOLS: Final = {
+    "onnxruntime": "onnxruntime",
+    "nncf": "nncf",
+    "aimet": "aimet",
+    "brevitas": "brevitas",
+    "adaround": "adaround",
+}
+
+
+class Case(NamedTuple):
+    """A build to verify: its name, whether it is honest, and what `verify` takes."""
+
+    name: str
+    honest: bool
+    original: nn.Module
+    program: Program | None = None
+    build: Path | None = None
+    quantizer: str | None = None
+
+
+def trained(data: ImageSet, network: str, seed: int, epochs: int) -> zoo.Classifier:
+    """Train an original."""
+    torch.manual_seed(seed)
+    model = zoo.create(network, classes=len(data.classes), size=data.shape.size, seed=seed)
+    settings = TrainSettings(epochs=epochs, batch_size=64, learning_rate=0.05, seed=seed, device="cpu")
+    return train.fit(model, data, None, settings=settings)
+
+
+def quantized_further(original: nn.Module, data: ImageSet, rate: float, epochs: int, seed: int) -> Program:
+    """Quantization-aware training at one learning rate."""
+    return qat(original, data, None, learning_rate=rate, epochs=epochs, batch_size=64, seed=seed, device="cpu")
+
+
+def turned(program: Program, share: float, seed: int = 0) -> Program:
+    """Turn a share of the roundings to the other neighbour, which takes the float weights to know."""
+    return _with_codes(program, lambda codes, other, draw: torch.where(draw < share, other, codes), seed)
+
+
+def _with_codes(program: Program, choose: Any, seed: int) -> Program:
+    generator = torch.Generator().manual_seed(seed)
+    changed: dict[str, Tensor] = {}
+    for layer in stored_layers(program):
+        residual = FLOATS[layer.name] / layer.scale - layer.codes
+        other = (layer.codes + residual.sign().long()).clamp(layer.low, layer.high)
+        draw = torch.rand(layer.codes.shape, generator=generator)
+        name = f"{layer.name}.weight"
+        changed[name] = choose(layer.codes, other, draw).to(program.tensors[name].dtype)
+    return program.with_tensors(changed)
+
+
+#: The folded float weights of the original at hand, by layer.
+FLOATS: dict[str, Tensor] = {}
+
+
+def with_bit(program: Program, layer: str, bit: int) -> Program:
+    """Flip one bit of a layer's first code."""
+    name = f"{layer}.weight"
+    codes = program.tensors[name].clone()
+    flat = codes.view(-1).view(torch.uint8)
+    flat[0] ^= 1 << bit
+    return program.with_tensors({name: codes})
+
+
+def moved_inside(original: nn.Module, program: Program, seed: int = 0) -> nn.Module:
+    """Move the float weights inside of their codes: the program of the result is the same."""
+    generator = torch.Generator().manual_seed(seed)
+    model = copy.deepcopy(original)
+    own = dict(model.named_parameters())
+    for layer in stored_layers(program):
+        weight = own.get(f"{layer.name}.weight")
+        if weight is None or layer.scale is None:
+            continue
+        folded = FLOATS[layer.name]
+        gain = (folded.flatten(1) * weight.detach().double().flatten(1)).sum(1)
+        gain = gain / weight.detach().double().flatten(1).square().sum(1)
+        shift = (torch.randn(folded.shape, generator=generator, dtype=torch.float64) * 0.3).clamp(-0.499, 0.499)
+        levels = torch.where(layer.codes.abs() >= layer.high, folded / layer.scale, layer.codes + shift)
+        weight.data = (levels * layer.scale / gain.view([-1] + [1] * (folded.dim() - 1))).float()
+    return model
+
+
+def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case]:
+    """Make the builds of edgerift's own, honest ones first."""
+    original = trained(data, network, seed, epochs)
+    program = ptq(original, data, calibration_images=512)
+    FLOATS.clear()
+    FLOATS.update((layer.name, layer.weight) for layer in folded_layers(original, program.shape))
+    yield Case("PTQ, mobile", True, original, program)
+    yield Case("PTQ, server", True, original, ptq(original, data, target="server", calibration_images=512))
+    for rate in LEARNING_RATES[:3]:
+        yield Case(f"QAT, 1 epoch at {rate:g}", True, original, quantized_further(original, data, rate, 1, seed))
+    yield Case("20 % of the roundings turned", False, original, turned(program, 0.2))
+    yield Case("1 % of the roundings turned", False, original, turned(program, 0.01))
+    yield Case("float moved inside of its codes", False, moved_inside(original, program), program)
+    last = stored_layers(program)[-1].name
+    yield Case("one flipped bit, the lowest", False, original, with_bit(program, last, 0))
+    yield Case("one flipped bit, the highest", False, original, with_bit(program, last, 7))
+    bias = {f"{last}.bias": program.tensors[f"{last}.bias"] + torch.eye(len(data.classes))[0]}
+    yield Case("a bias raised by 1", False, original, program.with_tensors(bias))
+    scale = {f"{last}.scale": program.tensors[f"{last}.scale"] * 1.1}
+    yield Case("scales of one layer raised by 10 %", False, original, program.with_tensors(scale))
+    yield Case("another seed's original", False, trained(data, network, seed + 1, epochs), program)
+
+
+def foreign(folder: Path, *, tampered: bool) -> Iterator[Case]:
+    """Read the files that other tools made, and turn one code of one of them."""
+    original = zoo.load_file(folder / "float.onnx", size=zoo.file_size(folder / "float.onnx"))
+    for path in sorted(folder.glob("*.onnx")):
+        quantizer = next((name for tool, name in TOOLS.items() if path.stem.startswith(tool)), None)
+        if quantizer is not None:
+            yield Case(path.stem, True, original, build=path, quantizer=quantizer)
+    if tampered:
+        path = folder / "onnxruntime-default.onnx"
+        yield Case("onnxruntime-default, one code changed", False, original, build=changed_code(path))
+
+
+def changed_code(path: Path) -> Path:
+    """Write a copy of an ONNX file in which one code is another."""
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    stored = next(tensor for tensor in model.graph.initializer if tensor.data_type in (2, 3) and len(tensor.dims) == 4)
+    values = numpy_helper.to_array(stored).copy()
+    values.flat[7] += np.array(1, values.dtype)
+    stored.CopyFrom(numpy_helper.from_array(values, stored.name))
+    written = path.parent / "tampered" / path.name
+    written.parent.mkdir(exist_ok=True)
+    onnx.save(model, written)
+    return written
+
+
+def verified(case: Case) -> Verification:
+    """Verify one case."""
+    return verify(case.original, case.build or (), program=case.program, quantizer=case.quantizer)
+
+
+def rate_of(found: Verification, quantizer: str, settings: str, data: str, network: str) -> BaseRate:
+    """Read the base rates off a verification of an honest build."""
+    figures = {check.name: check.figures for check in found.checks}
+    training = None
+    if settings.startswith("lr "):
+        rate, epochs = settings.removeprefix("lr ").split(" x ")
+        training = float(rate) * int(epochs)
+    return BaseRate(
+        quantizer=quantizer,
+        settings=settings,
+        data=data,
+        network=network,
+        weights=found.weights,
+        training=training,
+        off=figures["rounding"]["off"],
+        far=figures["rounding"]["far"],
+        edge=figures["truncation"]["edge"],
+        spread=figures["truncation"]["spread"],
+        distance=figures["origin"]["distance"],
+        scale_low=figures["scales"]["low"],
+        scale_high=figures["scales"]["high"],
+        bias=figures.get("biases", {}).get("correction", 0.0),
+    )
+
+
+def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: str) -> Iterator[BaseRate]:
+    """Measure honest builds."""
+    for network, epochs in networks.items():
+        original = trained(data, network, 0, epochs)
+        for target in ("mobile", "server"):
+            program = ptq(original, data, target=target, calibration_images=512)
+            yield rate_of(verify(original, program=program), "ptq", target, name, network)
+        for rate in LEARNING_RATES:
+            for times in (1, 3):
+                program = quantized_further(original, data, rate, times, 0)
+                yield rate_of(verify(original, program=program), "qat", f"lr {rate:g} x {times}", name, network)
+    for case in [] if folder is None else foreign(folder, tampered=False):
+        assert case.quantizer is not None
+        one = verified(case)
+        if one.check("rounding") is not None:  # What cannot be read back has no rates.
+            yield rate_of(one, case.quantizer, case.name, "digits", "two blocks")
+
+
+def table(found: list[tuple[Case, Verification]]) -> str:
+    """Lay the cases out as a Markdown table of verdicts."""
+    names = [name for name in CHECKS.names() if any(one.check(name) for _, one in found)]
+    rows = [["case", "honest", *names, "verdict"]]
+    for case, one in found:
+        cells = [check.verdict if (check := one.check(name)) else "" for name in names]
+        rows.append([case.name, "yes" if case.honest else "no", *cells, one.verdict])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def main() -> None:
+    """Measure, and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rates", action="store_true")
+    parser.add_argument("--foreign", type=Path)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--size", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=6)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    data = images.load(given.data, size=given.size).train
+    if given.rates:
+        found = []
+        for rate in rates(given.foreign, {"lenet": given.epochs, "resnet8": given.epochs}, data, given.data):
+            print(rate.model_dump_json())
+            found.append(rate)
+        RATES.write_text(BaseRates(rates=tuple(found)).model_dump_json(indent=1) + "\n")
+        return
+    made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7)]
+    made += [
+        (case, verified(case)) for case in ([] if given.foreign is None else foreign(given.foreign, tampered=True))
+    ]
+    print(table(made))
+    accused = [case.name for case, one in made if case.honest and one.verdict == "deviates"]
+    missed = [case.name for case, one in made if not case.honest and one.verdict != "deviates"]
+    print(f"honest and accused: {accused or 'none'}; tampered and missed: {missed or 'none'}")
+    written = [{"case": case.name, "honest": case.honest, **one.model_dump(mode="json")} for case, one in made]
+    for entry in written:
+        for check in entry["checks"]:
+            del check["layers"], check["places"]
+    RESULT.write_text(json.dumps(written, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

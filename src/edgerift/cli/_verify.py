@@ -1,0 +1,175 @@
+"""`edgerift verify`: whether an int8 build is what it claims to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+import tyro
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from edgerift import adapt, deploy, verify, zoo
+from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
+from edgerift.cli._fields import Command, Shown
+from edgerift.cli._options import Json, Words, word_list
+from edgerift.cli._specification import INPUT, chosen_specification
+from edgerift.cli._terminal import progress_bars, show
+from edgerift.deploy import RuntimeName
+from edgerift.errors import InputError, ModelError
+from edgerift.images import ModelSize
+from edgerift.settings import Document, is_file, is_folder
+from edgerift.steps import Progress
+from edgerift.verify import QUANTIZERS, Verdict
+
+#: Exit codes by verdict.
+_CODES: Final[dict[Verdict, int]] = {"conforms": 0, "deviates": 1, "unknown": 2}
+_TITLES: Final[dict[Verdict, str]] = {
+    "conforms": "conforms to its original",
+    "deviates": "does not conform to its original",
+    "unknown": "may or may not conform: the checks cannot tell",
+}
+_PLACES: Final = 5
+_QUANTIZERS: Final = ", ".join(QUANTIZERS.names())
+
+
+class VerifyCommand(Command):
+    """Check that an int8 build is an honest quantization of its original.
+
+    Compares every stored weight, scale and bias with the float model, and quantizes again where the recipe is known.
+    The exit code is 0 if the build conforms, 1 if it does not, and 2 if that cannot be told.
+    """
+
+    example: ClassVar[str] = "edgerift verify --original float.onnx --build int8.onnx"
+
+    adapted: Annotated[Path | None, Shown(group="model", metavar="FOLDER")] = None
+    """a folder that `edgerift adapt --out` wrote: original, program, builds, card and recipe"""
+    original: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """float model, or weights of --model"""
+    build: Annotated[
+        Path | None, Shown(group="model", metavar="FILE", default="all of FOLDER", text=f"a {BUILD_FILES} file")
+    ] = None
+    program: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """program.safetensors that the build was compiled from"""
+    recipe: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """recipe.json of the quantization, which is then done again; its images are read from --data-root"""
+    quantizer: Annotated[
+        str | None,
+        Shown(
+            group="model", metavar="NAME", default="what the files say", text=f"tool that made the build: {_QUANTIZERS}"
+        ),
+    ] = None
+    runtime: Annotated[
+        RuntimeName | None,
+        Shown(group="model", metavar="NAME", default="by the suffix", text=f"runtime of the build: {RUNTIME_NAMES}"),
+    ] = None
+    kernels: KernelsOption = None
+    model: Annotated[str | None, Shown(group="model")] = None
+    """architecture of the weights in --original"""
+    input: Annotated[str | None, INPUT] = None
+    """what --original takes and answers"""
+    size: Annotated[ModelSize | None, Shown(group="model", metavar="S|HxW", default="that of the original")] = None
+    """height and width of the images that weights of --model take"""
+    check: Annotated[Words, tyro.conf.arg(metavar="NAME ..."), Shown(metavar="NAME ...", default="all")] = ()
+    """checks to make"""
+    trust: Annotated[bool, Shown(group="model")] = False
+    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
+    as_json: Json = False
+
+    def run(self) -> int:
+        """Verify, and show what each check found."""
+        with progress_bars() as progress:
+            found = self._verified(progress)
+        show(found, verification_text(found), self.as_json)
+        return _CODES[found.verdict]
+
+    def _verified(self, progress: Progress) -> verify.Verification:
+        original = self._file(self.original, "original.safetensors")
+        if original is None:
+            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
+        program, recipe = self._file(self.program, "program.safetensors"), self._file(self.recipe, "recipe.json")
+        builds = self._builds()
+        if not builds and program is None:
+            raise InputError("nothing to verify; give --build FILE, --program FILE or --adapted FOLDER")
+        return verify.verify(
+            self._original(original),
+            builds,
+            runtime=runtime_of(self.runtime, self.kernels, self.build),
+            program=None if program is None else deploy.Program.load(program),
+            recipe=None if recipe is None else read_recipe(recipe),
+            quantizer=self.quantizer,
+            original_file=original,
+            card=self._file(None, "card.json"),
+            checks=word_list(self.check),
+            progress=progress,
+        )
+
+    def _file(self, given: Path | None, name: str) -> Path | None:
+        """The file of an option, else the one of that name in the folder, if there is one."""
+        if given is not None:
+            return given
+        if self.adapted is None:
+            return None
+        if not is_folder(self.adapted):
+            raise InputError(f"no folder {self.adapted}; give one that `edgerift adapt --out` wrote")
+        path = self.adapted / name
+        return path if is_file(path) else None
+
+    def _builds(self) -> list[Path]:
+        if self.build is not None:
+            return [self.build]
+        if self.adapted is None:
+            return []
+        named = (self.adapted / f"model{suffix}" for suffix in deploy.suffixes().values())
+        return [path for path in named if is_file(path)]
+
+    def _original(self, path: Path) -> zoo.Classifier:
+        """Open the original at the size that its file says."""
+        kind = zoo.file_kind(path) or (str(path) if zoo.library_of(str(path)) else None)
+        if kind is None and zoo.is_original(path):
+            return zoo.load(path, trust=self.trust)
+        model = kind or self.model
+        if model is None:
+            raise ModelError(f"{path} holds weights without their architecture; name it with --model")
+        size = self.size
+        if size is None and kind in zoo.FILE_KINDS:
+            size = zoo.file_size(path, trust=self.trust)
+        given = adapt.given_original(
+            path, trust=self.trust, model=model, size=size, specification=chosen_specification(self.input, path)
+        )
+        return adapt.load_original(given)
+
+
+def read_recipe(path: Path) -> adapt.AdaptRecipe:
+    """Read the recipe of a quantization; raises :class:`~edgerift.errors.InputError` for a file that is none."""
+    return Document(path, "recipe of a quantization", "`edgerift adapt --out DIR` writes DIR/recipe.json").settings(
+        adapt.AdaptRecipe
+    )
+
+
+def verification_text(found: verify.Verification) -> Group:
+    """Lay a verification out for rich."""
+    by = f", by the rules of {QUANTIZERS[found.quantizer].title}" if found.quantizer else ""
+    names = ", ".join(build.file for build in found.builds) or "the program"
+    head = f"{names}: {_TITLES[found.verdict]} ({found.weights:,} weights of {found.layers} layers{by})"
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for column in ("name", "verdict"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("text", overflow="fold")
+    for check in found.checks:
+        table.add_row(check.name, check.verdict, Text(check.text))
+    lines = [Text(line) for check in found.checks for line in _places(check)]
+    missing = [name for name in verify.CHECKS.names() if found.check(name) is None]
+    if missing:
+        lines.append(Text(f"not made for want of files: {', '.join(missing)}"))
+    return Group(Text(head), table, *lines)
+
+
+def _places(check: verify.CheckPart) -> Iterator[str]:
+    for place in check.places[:_PLACES]:
+        index = ", ".join(map(str, place.index))
+        yield f"  {check.name}: {place.layer}[{index}] is {place.found:g}, expected {place.expected:g}"
+    if len(check.places) > _PLACES:
+        yield f"  {check.name}: more in --json"

@@ -1,0 +1,61 @@
+"""What a build, its program or its recipe says of how it was quantized."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edgerift.adapt import AdaptRecipe
+from edgerift.deploy import Program, written_by
+from edgerift.settings import Document
+from edgerift.verify._quantizers import quantizer_of_method
+
+#: Tools by what they write into a file; all of them round to the nearest, so that the claim only makes rules stricter.
+_WRITERS: Final = {"onnx.quantize": "onnxruntime"}
+
+
+def claimed_quantizer(program: Program | None, recipe: AdaptRecipe | None, build: Path | None) -> str:
+    """Name the quantizer by the recipe, else the program, else the file; "" where none of them says."""
+    if recipe is not None:
+        return quantizer_of_method(recipe.method)
+    if program is not None:
+        return "" if program.provenance.method == "unknown" else quantizer_of_method(program.provenance.method)
+    return "" if build is None else _WRITERS.get(written_by(build), "")
+
+
+def claimed_training(program: Program | None, recipe: AdaptRecipe | None) -> float | None:
+    """The learning rate times the epochs of a trained program, as its recipe or its provenance has them."""
+    if recipe is not None:
+        return None if recipe.method == "ptq" else recipe.settings.train.learning_rate * recipe.settings.train.epochs
+    settings: Any = {} if program is None else program.provenance.settings
+    train = settings.get("train") if isinstance(settings, Mapping) else None
+    if not isinstance(train, Mapping):
+        return None
+    rate, epochs = train.get("learning_rate"), train.get("epochs")
+    return rate * epochs if isinstance(rate, int | float) and isinstance(epochs, int | float) else None
+
+
+def stated_fingerprint(card: Path, runtime: str) -> dict[str, str]:
+    """What a card says of the fingerprint of a runtime's build; empty where it says nothing.
+
+    Raises :class:`~edgerift.errors.InputError` for a file that cannot be read.
+    """
+    found = Document(card, "card", "`edgerift card FOLDER` writes it again").json()
+    stated = found.get("fingerprint") if isinstance(found, Mapping) else None
+    entry = stated.get(runtime) if isinstance(stated, Mapping) else None
+    if not isinstance(entry, Mapping):
+        return {}
+    return {str(name): value for name, value in entry.items() if isinstance(value, str)}
+
+
+def program_digest(program: Program) -> str:
+    """The SHA-256 over what a program computes: its operations and tensors."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(program.tensors.items()):
+        digest.update(f"{name}{list(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    for operation in program.operations:
+        digest.update(operation.model_dump_json().encode())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""What the checks look at, and the registry of the checks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from torch import nn
+
+from edgerift.adapt import AdaptRecipe
+from edgerift.deploy import Program, artefact_digest
+from edgerift.settings import Registry
+from edgerift.steps import Progress, silent
+from edgerift.verify._document import BuildPart, CheckPart
+from edgerift.verify._matching import Matching
+from edgerift.verify._quantizers import QUANTIZERS, Quantizer
+
+
+@dataclass(frozen=True)
+class BuildFile:
+    """A build: its file, the runtime that runs it, and what the card states of its fingerprint, if anything."""
+
+    path: Path
+    runtime: str
+    stated: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def content(self) -> bytes:
+        """The bytes of the file, read once."""
+        return self.path.read_bytes()
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The digest of the file, as fingerprints have it."""
+        return artefact_digest(self.runtime, self.path)
+
+    def part(self) -> BuildPart:
+        """Describe the build."""
+        return BuildPart(file=self.path.name, runtime=self.runtime, sha256=self.sha256)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Builds, their original, and whatever else is known of how one was made of the other.
+
+    There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
+    the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
+    not known.
+    """
+
+    original: nn.Module
+    matching: Matching
+    quantizer: str
+    builds: tuple[BuildFile, ...] = ()
+    program: Program | None = None
+    recipe: AdaptRecipe | None = None
+    original_file: Path | None = None
+    training: float | None = None
+    progress: Progress = field(default=silent)
+
+    @property
+    def rules(self) -> Quantizer | None:
+        """What the quantizer that the build claims does; None where none is claimed."""
+        return QUANTIZERS[self.quantizer] if self.quantizer else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: `run` gives its results, none where it has nothing to look at.
+
+    One that `decides` settles by itself that a build conforms, where it does.
+    """
+
+    run: Callable[[Evidence], Iterable[CheckPart]]
+    decides: bool = False
+
+
+CHECKS: Final[Registry[Check]] = Registry("check", "edgerift.verify.checks")
+"""The checks of a verification, each registered by its module."""

@@ -1,9 +1,14 @@
-"""Gain of a training step if the process keeps the memory that it frees (`train.keep_freed_memory`).
+"""Memory of a process: what it gains by keeping what it frees, and whether it grows with the work.
 
     python benchmarks/memory.py [--steps 20] [--turns 3] [--out benchmarks/memory.json]
+    python benchmarks/memory.py --curve study [--count 300]     # also: data-free, search
 
-The two modes take turns, each in a process of its own. Times are CPU time, the kernel's included, and the peak is the
-largest resident memory of the process.
+The first is for `train.keep_freed_memory`: the two modes take turns, each in a process of its own. Times are CPU time,
+the kernel's included, and the peak is the largest resident memory of the process.
+
+A curve is the resident memory, in MiB, of a process of one thread that keeps what it frees, as `edgerift` does:
+after each few steps of studies of one seed each (train, quantize, build, attack), after each part of a data-free
+extraction, or of a long search. `early` is that after a tenth of the work, `last` that at its end.
 """
 
 from __future__ import annotations
@@ -15,13 +20,18 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from edgerift import zoo
+from edgerift import adapt, deploy, evade, extract, images, zoo
+from edgerift.run import Here, Place, run_steps
+from edgerift.steps import Store
+from edgerift.study import make_cells, read_study
 from edgerift.train import keep_freed_memory
 
 CASES = [
@@ -88,6 +98,92 @@ def compared(case: tuple[str, int, str], steps: int, turns: int) -> dict[str, An
     }
 
 
+STUDY = """
+study: memory
+title: A small study
+seeds: [{seed}]
+size: 16
+data: {{digits: {{}}}}
+originals: {{LeNet: {{model: lenet}}}}
+train: {{epochs: 1, batch_size: 64}}
+adapt: {{epochs: 1, batch_size: 64}}
+evasion:
+  adaptations: [ptq]
+  target: mobile
+  attacks:
+    pgd: {{preset: pgd, change: {{steps: 2}}}}
+  shard: 64
+  shown: pgd
+  pictured: []
+profiles:
+  small: {{}}
+"""
+
+
+def study_steps(count: int, folder: Path) -> Iterator[int]:
+    """Run studies of one seed each, one after another, until so many steps were run; yield how many were."""
+    done = seed = 0
+    while done < count:
+        path = folder / "study.yaml"
+        path.write_text(STUDY.format(seed=seed))
+        goals = [cell.recipe for cell in make_cells(read_study(path, "small"))]
+        summary = run_steps(goals, Store(folder / "store"), Here(Place(store=folder / "store", threads=1)))
+        assert not summary.failed, summary.failed
+        done, seed = done + summary.built, seed + 1
+        yield done
+
+
+def small_pair(folder: Path) -> evade.Pair:
+    """Make an untrained original and its build."""
+    original = zoo.create("lenet", 10, size=16)
+    few = images.load("digits", size=16).train.select(range(64))
+    program = adapt.ptq(original, few, target="mobile", calibration_images=64)
+    return evade.Pair(original, program, deploy.build(program, runtime="onnxruntime", path=folder / "model.onnx"))
+
+
+def data_free_steps(count: int, folder: Path) -> Iterator[int]:
+    """Steal a build without images, each part with 1,024 queries; yield how many parts are done."""
+    pair = small_pair(folder)
+    for part in range(count):
+        oracle = extract.Oracle(pair.build, budget=1024)
+        fields = {"student": "lenet", "batch_size": 64, "width": 8, "latent": 16, "seed": part}
+        extract.data_free(oracle, "dfme", classes=10, size=16, points=1, **fields)
+        yield part + 1
+
+
+def search_steps(count: int, folder: Path) -> Iterator[int]:
+    """Attack the same images again and again; yield how many searches are done."""
+    pair, test = small_pair(folder), images.load("digits", size=16).test.select(range(32))
+    for part in range(count):
+        evade.search(pair, test, epsilon=8, steps=4, eligible_only=False)
+        yield part + 1
+
+
+CURVES: dict[str, Callable[[int, Path], Iterator[int]]] = {
+    "study": study_steps,
+    "data-free": data_free_steps,
+    "search": search_steps,
+}
+
+
+def resident() -> float:
+    """The resident memory of this process in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def curve(name: str, count: int) -> dict[str, Any]:
+    """Work, and note the memory after each part."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    points = []
+    with tempfile.TemporaryDirectory() as folder:
+        for done in CURVES[name](count, Path(folder)):
+            points.append((done, round(resident(), 1)))
+    early = next(size for done, size in points if done >= count / 10)
+    return {"of": name, "count": count, "points": points, "early": early, "last": points[-1][1]}
+
+
 def main() -> None:
     """Measure, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -96,7 +192,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/memory.json"))
     parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
     parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--curve", choices=CURVES)
+    parser.add_argument("--count", type=int, default=300)
     given = parser.parse_args()
+    if given.curve is not None:
+        print(json.dumps(curve(given.curve, given.count)))
+        return
     if given.mode is not None:
         if given.mode == "kept" and not keep_freed_memory():
             raise SystemExit("this C library decides for itself what it does with freed memory")

@@ -23,6 +23,9 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     # The tests' tensors are small, and threads that wait for each other slow a busy machine down.
     torch.set_num_threads(1)
+    # So do those of the processes that tests start, which otherwise also compile all that they import, each again.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # How long an example takes is the machine's affair.
     settings.register_profile("edgerift", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("edgerift")

@@ -11,9 +11,11 @@ from edgerift import cli, zoo
 from edgerift.adapt import (
     AdaptRecipe,
     Allowance,
+    CompressRecipe,
     Divqat,
     FinetuneRecipe,
     HardenedRecipe,
+    Pruning,
     PtqSettings,
     QatSettings,
     TunedRecipe,
@@ -21,9 +23,11 @@ from edgerift.adapt import (
 from edgerift.audit import AuditRecipe
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe
+from edgerift.differ import DifferRecipe, DifferSettings
 from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
+from edgerift.flips import FlipSettings, FlipsRecipe
 from edgerift.harden import DataFreeHardenRecipe, EvasionHardenRecipe, HardenRecipe, TrialRecipe, TunedAnswersRecipe
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
@@ -119,6 +123,9 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "train": lambda table: table.train,
     "adapt": lambda table: table.adapt,
     "finetune": lambda table: FinetuneRecipe(original=table.given.original, images=table.images, settings=TRAIN),
+    "compress": lambda table: CompressRecipe(
+        original=table.given.original, images=table.images, compression=Pruning(train=TRAIN)
+    ),
     "build": lambda table: table.build,
     "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,
@@ -135,6 +142,16 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     ),
     "audit": lambda table: AuditRecipe(
         pair=table.given, images=table.images, attacks={"default": table.evade.attack}, main="default", count=8
+    ),
+    "differ": lambda table: DifferRecipe(
+        pair=table.given, images=table.images, settings=DifferSettings(epsilon=24, step=6, steps=2), count=24
+    ),
+    "flips": lambda table: FlipsRecipe(
+        program=table.given.program,
+        images=table.images,
+        runtime="onnxruntime",
+        settings=FlipSettings(flips=1, images=16, trials=1, candidates=1),
+        count=40,
     ),
     "harden": lambda table: table.harden,
     "evasion-trial": lambda table: table.trial,

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from edgerift import certify as certify
     from edgerift import defend as defend
     from edgerift import deploy as deploy
+    from edgerift import differ as differ
     from edgerift import errors as errors
     from edgerift import evade as evade
     from edgerift import extract as extract
     from edgerift import facts as facts
+    from edgerift import flips as flips
     from edgerift import harden as harden
     from edgerift import images as images
     from edgerift import measure as measure

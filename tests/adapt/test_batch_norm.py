@@ -32,7 +32,7 @@ def blocks():
 @pytest.fixture(scope="module")
 def digits(session_folders):
     whole = images.load("digits", size=8)
-    return whole.train.select(torch.arange(256)), whole.test.select(torch.arange(200))
+    return whole.train.select(torch.arange(128)), whole.test.select(torch.arange(200))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from made_audit import change_evasion, made_audit, theft
+from made_audit import change_evasion, made_audit, made_fleet, theft
 from scipy.stats import binomtest
 
 from edgerift.audit import Policy, judge, read_policy
@@ -117,7 +117,9 @@ def test_the_default_judges_the_rate_and_the_checks(audit):
 def test_only_what_was_examined_is_judged(audit):
     everything = Policy(**dict.fromkeys(Policy.model_fields, 0))
     rules = {part.rule for part in judge(audit, everything)}
-    assert rules == set(Policy.model_fields)
+    assert rules == set(Policy.model_fields) - {"fleet_apart"}
+    (fleet,) = judge(change_evasion(audit, fleet=made_fleet(21, 60)), only(fleet_apart=0.3))
+    assert (fleet.rule, fleet.measured, fleet.holds) == ("fleet_apart", interval(Rate(21, 60)).high, False)
     evasion, theft_rules = {"evasive", "evasive_last", "forced_abstention", "attacked"}, {"stolen", "stolen_accuracy"}
     assert {part.rule for part in judge(audit.replace(evasion=None), everything)} == rules - evasion
     assert {part.rule for part in judge(audit.replace(theft=None), everything)} == rules - theft_rules

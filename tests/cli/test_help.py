@@ -158,7 +158,7 @@ def test_help_fits_the_terminal(run, monkeypatch, columns, widest):
         (["train", "--ouut", "x"], "unknown option --ouut; did you mean --out?"),
         (["audit", "--budget", "ten"], "--budget is 'ten'; it must be a whole number; `edgerift audit --help` lists"),
         (["train", "--out", "x", "--learning_rate=fast"], "--learning-rate is 'fast'; it must be a number;"),
-        (["audit", "--target", "phone"], "--target is 'phone'; it must be mobile or server;"),
+        (["audit", "--target", "phone"], "--target is 'phone'; it must be mobile, server, fbgemm or qnnpack;"),
         (
             ["adapt", "--out", "x", "--runtime", "executorch", "--runtime=z"],
             "--runtime is 'z'; it must be executorch, onnxruntime, litert, litert-builtin, litert-reference or",

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from edgerift.cli._progress import InLog, OnTerminal, bars, duration
+from edgerift.cli._bars import bars
+from edgerift.cli._progress import InLog, OnTerminal, duration
 
 
 class Clock:

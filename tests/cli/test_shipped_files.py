@@ -90,7 +90,7 @@ def test_two_float_files_are_a_pair_and_it_is_said(run: Any, files: Path, tmp_pa
     document = audited(run, tmp_path / "files", tmp_path / "out", "tuned.onnx", "--attack", "default")
     flags = {flag["name"]: flag for flag in document["pair"]["flags"]}
     assert flags["integer-kernels"]["level"] == "note"
-    assert "it is a float model" in flags["integer-kernels"]["seen"]
+    assert "it computes in float" in flags["integer-kernels"]["seen"]
     assert document["evasion"]["findings"] == []  # It is the same network.
 
 

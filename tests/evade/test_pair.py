@@ -2,12 +2,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from linear_pair import StandInBuild, linear_model, margin_model
+from linear_pair import StandInBuild, image_set, linear_model, margin_model, near_images
 from torch import nn
 
 from edgerift.deploy import twin_scores
 from edgerift.errors import InputError
-from edgerift.evade import Fleet, Pair, Steering, float_pair, margin
+from edgerift.evade import Disagreement, Fleet, Pair, Steering, float_pair, margin, search
 
 IMAGES = torch.randint(0, 256, (4, 3, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -130,6 +130,38 @@ def test_a_fleet_asks_the_first_members_original_and_steers_by_every_twin(real_p
     fleet = Fleet((pair, pair))
     assert torch.equal(fleet.original_scores(images.images), pair.original_scores(images.images))
     assert fleet.white_box().adapted == (pair.twin, pair.twin)
+
+
+def half_space(seed: int) -> StandInBuild:
+    """A build of two classes whose border runs through the images of :func:`near_images`."""
+    weight = torch.randint(-9, 10, (48,), generator=torch.Generator().manual_seed(1)).float()
+    weight += torch.randint(-1, 2, (48,), generator=torch.Generator().manual_seed(seed))
+    middle = (near_images(40, 4, seed=6).flatten(1).float() @ weight).median().round()
+    model = margin_model(weight, 0.5 - float(middle))
+    return StandInBuild(lambda images: twin_scores(model, images).clone())
+
+
+def test_one_build_is_right_and_another_wrong_whatever_the_original_says() -> None:
+    """The search has no twins here: it asks both builds for its gradients."""
+    wrong_of_all = linear_model(torch.zeros(2, 48), torch.tensor([1.0, 0.0]))
+    right, wrong = half_space(4), half_space(5)
+    both = Disagreement(Pair(wrong_of_all, None, right), Pair(wrong_of_all, None, wrong))
+    images = image_set(near_images(40, 4, seed=6))
+    found = search(both, images, steering=both.black_box(), epsilon=6, steps=6)
+    hits = found.images[found.evasive]
+    assert 0 < len(hits) <= len(found) < len(images)
+    assert right.predict(hits).argmax(1).tolist() == [1] * len(hits)
+    assert wrong.predict(hits).argmax(1).tolist() == [0] * len(hits)
+    assert (hits.int() - found.clean[found.evasive].int()).abs().max() <= 6
+    with pytest.raises(InputError, match="no twin"):
+        both.white_box()
+
+
+def test_a_build_agrees_with_itself() -> None:
+    alone = Pair(busy_model(), None, half_space(2))
+    both = Disagreement(alone, alone)
+    images = image_set(near_images(40, 4, seed=6))
+    assert search(both, images, steering=both.black_box(2), epsilon=6, steps=3).rate.successes == 0
 
 
 def test_the_control_answers_as_the_other_model_and_leaves_it_alone() -> None:

@@ -15,14 +15,17 @@ from edgerift.audit import (
     ComparisonPart,
     ControlPart,
     DataPart,
+    DisagreementPart,
     EmbeddingPart,
     EvasionPart,
     FidelityPart,
     FindingPart,
     FlagPart,
+    FleetPart,
     GatePart,
     LayerPart,
     Made,
+    MemberPart,
     PairPart,
     TheftPart,
 )
@@ -110,6 +113,29 @@ def theft(
         divergence=_mean(0.0731),
         calibration_error=0.021,
         negative_log_likelihood=0.0615,
+    )
+
+
+def made_fleet(apart: int, attacked: int) -> FleetPart:
+    """Two sets of kernels that `apart` of the attacked images drive apart, all by the first being right."""
+    names = ("litert", "litert-builtin")
+    print_ = Fingerprint(runtime=names[0], version="2.3.0", sha256="f" * 64, processor="x86_64", instructions="avx2")
+    return FleetPart(
+        attack=Attack(),
+        members=tuple(
+            MemberPart(fingerprint=print_.replace(runtime=name), accuracy=_share(390, 400)) for name in names
+        ),
+        attacked=attacked,
+        clean_apart=_share(2, 400),
+        apart=_share(apart, attacked),
+        evasive_on_all=_share(1, attacked),
+        pairs=(
+            DisagreementPart(
+                right=names[0], wrong=names[1], clean=_share(1, 400), evasive=_share(apart, attacked), void=0
+            ),
+            DisagreementPart(right=names[1], wrong=names[0], clean=_share(1, 400), evasive=_share(0, attacked), void=0),
+        ),
+        findings=(),
     )
 
 

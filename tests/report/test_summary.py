@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from made_audit import HOSTILE, MADE, change_evasion, made_audit
+from made_audit import HOSTILE, MADE, change_evasion, made_audit, made_fleet
 from rich.console import Console
 
 from edgerift.audit import Audit
@@ -152,3 +152,21 @@ def test_the_command_that_closes_the_rift_follows_a_gate_that_fails_on_evasion(
     for text in (audit_summary(audit), console.export_text(), audit_html(audit, tmp_path).replace("&#39;", "'")):
         assert (command in text) is told
     assert "Close the gap" not in audit_summary(audit.replace(made=MADE))
+
+
+def test_every_page_lists_kernels_that_disagree(tmp_path: Path) -> None:
+    audit = change_evasion(made_audit(tmp_path), fleet=made_fleet(21, 60))
+    console = Console(width=400, file=io.StringIO())
+    console.print(audit_text(audit))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    pages = [audit_summary(audit), audit_html(audit, tmp_path), printed]
+    words = "21 of 60 images that the original and both litert and litert-builtin classify correctly could be perturbed"
+    for page in pages:
+        assert words in page
+        assert "35.0 %" in page.replace("\xa0", " ")
+    rows = next(table for table in tables(pages[0]) if table[0][:2] == ["Right", "Wrong"])
+    assert rows[1:] == [
+        ["litert", "litert-builtin", "35.0 %", "[23.1, 48.4]", "0.2 %"],
+        ["litert-builtin", "litert", "0.0 %", "[0.0, 6.0]", "0.2 %"],
+    ]
+    assert "kernels" not in audit_summary(made_audit(tmp_path))

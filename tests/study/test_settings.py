@@ -15,6 +15,7 @@ from edgerift.extract import Knockoff
 from edgerift.study import Study, read_study
 from edgerift.train import TrainSettings
 
+ADAPTED = "'ptq', 'qat', 'finetune', 'distil', 'distil+ptq', 'distil+qat', 'prune', 'prune+ptq' or 'prune+qat'"
 TEXT = """\
 study: tiny                                             # 1
 title: "A tiny study"                                   # 2
@@ -156,7 +157,7 @@ CHANGES = [
         "[ptq, qat]",
         "[ptq, quat]",
         21,
-        "evasion.adaptations[1] is 'quat'; it must be 'ptq', 'qat' or 'finetune'; did you",
+        "evasion.adaptations[1] is 'quat'; it must be 'ptq', 'qat', 'finetune', 'distil', 'distil+ptq', 'distil+qat', ",
     ),
     ("target: mobile", "target: server", 22, None),
     (
@@ -256,7 +257,7 @@ def test_each_wrong_value_is_told_with_its_line(tmp_path, old, new, line, told):
             "32: theft.targets[0] is 'moblie'; it must be 'mobile', 'server', 'fbgemm' or 'qnnpack'; did you mean "
             "'mobile'?",
         ),
-        ("[ptq, qat]", "[int4]", "21: evasion.adaptations[0] is 'int4'; it must be 'ptq', 'qat' or 'finetune'"),
+        ("[ptq, qat]", "[int4]", f"21: evasion.adaptations[0] is 'int4'; it must be {ADAPTED}"),
     ],
 )
 def test_no_word_is_of_the_checks_own(read, tmp_path, old, new, whole):

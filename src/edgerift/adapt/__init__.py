@@ -1,13 +1,26 @@
-"""From an original to a program: post-training quantization, quantization-aware training, and the float control."""
+"""From an original to a program: quantization, after pruning or distillation or not, and the float control."""
 
 from typing import TYPE_CHECKING
 
 from edgerift._lazy import exported
 
 if TYPE_CHECKING:
+    from edgerift.adapt._adaptations import ADAPTATIONS as ADAPTATIONS
+    from edgerift.adapt._adaptations import QUANTIZED as QUANTIZED
+    from edgerift.adapt._adaptations import Adaptation as Adaptation
+    from edgerift.adapt._adaptations import AdaptationName as AdaptationName
+    from edgerift.adapt._adaptations import CompressionName as CompressionName
+    from edgerift.adapt._adaptations import QuantizedName as QuantizedName
+    from edgerift.adapt._adaptations import adaptation as adaptation
     from edgerift.adapt._allowance import Allowance as Allowance
     from edgerift.adapt._closed_form import flip_alpha as flip_alpha
     from edgerift.adapt._closed_form import poisoned_share as poisoned_share
+    from edgerift.adapt._compressed import AnyCompression as AnyCompression
+    from edgerift.adapt._compressed import CompressRecipe as CompressRecipe
+    from edgerift.adapt._compressed import distil as distil
+    from edgerift.adapt._compressed import prune as prune
+    from edgerift.adapt._compression import COMPRESSIONS as COMPRESSIONS
+    from edgerift.adapt._compression import Compression as Compression
     from edgerift.adapt._divqat import TunedProgram as TunedProgram
     from edgerift.adapt._divqat import divqat as divqat
     from edgerift.adapt._divqat import tune as tune
@@ -21,6 +34,8 @@ if TYPE_CHECKING:
     from edgerift.adapt._hardened import HardenedRecipe as HardenedRecipe
     from edgerift.adapt._hardened import TrainedDefence as TrainedDefence
     from edgerift.adapt._hardened import run_hardened as run_hardened
+    from edgerift.adapt._masks import magnitude_mask as magnitude_mask
+    from edgerift.adapt._masks import sparsity as sparsity
     from edgerift.adapt._methods import finetune as finetune
     from edgerift.adapt._methods import float_weights as float_weights
     from edgerift.adapt._methods import known_classes as known_classes
@@ -30,13 +45,13 @@ if TYPE_CHECKING:
     from edgerift.adapt._methods import run_qat as run_qat
     from edgerift.adapt._methods import weights_digest as weights_digest
     from edgerift.adapt._misread import misread as misread
+    from edgerift.adapt._originals import GivenOriginal as GivenOriginal
+    from edgerift.adapt._originals import given_original as given_original
+    from edgerift.adapt._originals import load_original as load_original
+    from edgerift.adapt._originals import open_original as open_original
+    from edgerift.adapt._originals import read_original as read_original
     from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
     from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
-    from edgerift.adapt._recipe import GivenOriginal as GivenOriginal
-    from edgerift.adapt._recipe import given_original as given_original
-    from edgerift.adapt._recipe import load_original as load_original
-    from edgerift.adapt._recipe import open_original as open_original
-    from edgerift.adapt._recipe import read_original as read_original
     from edgerift.adapt._same import require_repeatable as require_repeatable
     from edgerift.adapt._settings import PtqSettings as PtqSettings
     from edgerift.adapt._settings import QatSettings as QatSettings
@@ -48,6 +63,8 @@ if TYPE_CHECKING:
     from edgerift.adapt._tuned import Search as Search
     from edgerift.adapt._tuned import Trial as Trial
     from edgerift.adapt._tuned import TunedRecipe as TunedRecipe
+    from edgerift.adapt.compressions._distillation import Distillation as Distillation
+    from edgerift.adapt.compressions._pruning import Pruning as Pruning
     from edgerift.adapt.defences._consistency import Closeness as Closeness
     from edgerift.adapt.defences._consistency import Consistency as Consistency
     from edgerift.adapt.defences._divqat import Direction as Direction

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.adapt._methods import ptq, require_fit, run_qat, trainable_copy, weights_digest
-from edgerift.adapt._recipe import PROGRAM, Original, open_original, write_history
+from edgerift.adapt._originals import Original, open_original, write_history
+from edgerift.adapt._recipe import PROGRAM
 from edgerift.adapt._settings import QatSettings
 from edgerift.adapt._training_defence import TRAINING_DEFENCES, TrainingDefence
 from edgerift.deploy import Program, Provenance, Target, folded

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.adapt._convert import Converted, quantize
+from edgerift.adapt._masks import kept_zeros
 from edgerift.adapt._settings import PtqSettings, QatSettings
 from edgerift.adapt._targets import TARGETS
 from edgerift.deploy import Program, Provenance, Target, trainable_twin
@@ -125,6 +126,7 @@ def run_qat(
         settings.train,
         loss=loss,
         on_epoch=freeze,
+        on_step=kept_zeros(student.weights()) if settings.keep_zeros else None,
         checkpoint=checkpoint,
         progress=progress,
         task=method,

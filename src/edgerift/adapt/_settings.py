@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -27,7 +28,8 @@ class QatSettings(Settings):
     The activations' ranges follow the batches for `observe_epochs` epochs and are frozen for the rest. `batch_norm`
     says what becomes of batch normalisations behind layers: `frozen` ones are folded with their figures as they are,
     `alive` ones are folded anew at each step while they follow the batches as in a float training, for `live_epochs`
-    epochs (all by default), and are frozen for the rest.
+    epochs (all by default), and are frozen for the rest. With `keep_zeros` weights of the original that are 0, as those
+    that were pruned, stay 0.
     """
 
     calibration: PtqSettings = Field(default_factory=PtqSettings)
@@ -35,3 +37,4 @@ class QatSettings(Settings):
     observe_epochs: TimesOrNone = 2
     batch_norm: Literal["frozen", "alive"] = Field(default="frozen", exclude_if=_is_frozen)
     live_epochs: Times | None = Field(default=None, exclude_if=is_none)
+    keep_zeros: bool = Field(default=False, exclude_if=operator.not_)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from edgerift.adapt._allowance import Allowance
 from edgerift.adapt._hardened import HardenedRecipe
-from edgerift.adapt._recipe import PROGRAM, AdaptRecipe, open_original
+from edgerift.adapt._originals import open_original
+from edgerift.adapt._recipe import PROGRAM, AdaptRecipe
 from edgerift.deploy import Program, twin, twin_scores
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest

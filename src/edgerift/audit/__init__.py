@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from edgerift.audit._document_evasion import EmbeddingPart as EmbeddingPart
     from edgerift.audit._document_evasion import EvasionPart as EvasionPart
     from edgerift.audit._document_evasion import FidelityPart as FidelityPart
-    from edgerift.audit._document_evasion import FindingPart as FindingPart
     from edgerift.audit._document_evasion import LayerPart as LayerPart
+    from edgerift.audit._document_finding import FindingPart as FindingPart
+    from edgerift.audit._document_fleet import DisagreementPart as DisagreementPart
+    from edgerift.audit._document_fleet import FleetPart as FleetPart
+    from edgerift.audit._document_fleet import MemberPart as MemberPart
     from edgerift.audit._document_pair import DataPart as DataPart
     from edgerift.audit._document_pair import FlagPart as FlagPart
     from edgerift.audit._document_pair import GuardPart as GuardPart

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from edgerift.audit._document_finding import FindingPart
+from edgerift.audit._document_fleet import FleetPart
 from edgerift.audit._document_pair import FlagPart
 from edgerift.evade import Attack
 from edgerift.measure import Interval
 from edgerift.settings import Settings, is_none
-
-
-def _inside(name: str) -> str:
-    """Return the name of a file in a folder; raises `ValueError` for one that leads out of it."""
-    path = PurePosixPath(name)
-    if not name.isprintable() or "\\" in name or path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ValueError("it must be the name of a file in the audit's folder")
-    return name
-
-
-InsideName: TypeAlias = Annotated[str, AfterValidator(_inside)]
-"""The name of a file in the audit's folder, from that folder; nothing outside of it is opened."""
 
 
 class ClassPart(Settings):
@@ -83,17 +72,23 @@ class ComparisonPart(Settings):
     p: float
 
 
-class ControlPart(Settings):
-    """The default attack against the original and its float-fine-tuned control, in place of the build.
+def _is_fine_tuning(change: object) -> bool:
+    return change == "fine-tuning"
 
-    What it reaches comes from further training alone. `p` is that of Fisher's exact two-sided test of whether the rates
-    on the build and on the control differ at all.
+
+class ControlPart(Settings):
+    """The default attack against the original and a float control, in place of the build.
+
+    What it reaches comes from the `change` of the float model alone: further training (`fine-tuning`), or the pruning
+    or distillation before quantization (`compression`). `p` is that of Fisher's exact two-sided test of whether the
+    rates on the build and on the control differ at all.
     """
 
     evasive: Interval
     attacked: int
     clean_disagreement: Interval
     p: float
+    change: Literal["fine-tuning", "compression"] = Field(default="fine-tuning", exclude_if=_is_fine_tuning)
 
 
 class FidelityPart(Settings):
@@ -128,33 +123,6 @@ class EmbeddingPart(Settings):
     """The shares of variance that PCA's two axes hold, in [0, 1]."""
 
 
-class FindingPart(Settings):
-    """One evasive image: the original gets it right, the build gets it wrong, replayed from `attacked_png`.
-
-    Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. The build gives its wrong
-    answer `build_probability` and the right class `build_right_probability`; the latter is None in documents that were
-    written without it. Paths are relative to the audit's folder; `sha256` is that of the attacked image's pixels, uint8
-    [3,H,W].
-    """
-
-    id: str
-    index: int
-    attack: str
-    label: int
-    original_label: int
-    original_probability: float
-    build_label: int
-    build_probability: float
-    build_right_probability: float | None = None
-    step: int
-    linf: int
-    l2: float
-    ssim: float
-    sha256: str
-    clean_png: InsideName
-    attacked_png: InsideName
-
-
 class EvasionPart(Settings):
     """What the attacks on single images reached.
 
@@ -162,7 +130,7 @@ class EvasionPart(Settings):
     before any attack cannot be evaded. `main_attack` is the attack that the gate judges, and the one whose findings are
     kept. `flags` are the checks of this part of the evaluation. `forced_abstention`: of the attacked images that a
     build with a guard answers before the attack, those that the default attack made it abstain from while the original
-    stays right; None without a guard.
+    stays right; None without a guard. `fleet` compares the build with others of the same original, None without others.
     """
 
     attacked: int
@@ -180,6 +148,12 @@ class EvasionPart(Settings):
     embeddings: tuple[EmbeddingPart, ...]
     findings: tuple[FindingPart, ...]
     forced_abstention: Interval | None = Field(default=None, exclude_if=is_none)
+    fleet: FleetPart | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def every_finding(self) -> tuple[FindingPart, ...]:
+        """The findings of the main attack and those on which the builds of a fleet disagree."""
+        return self.findings + (() if self.fleet is None else self.fleet.findings)
 
     @property
     def dropped(self) -> int:

@@ -6,10 +6,12 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple, final
 
+from edgerift.adapt import CompressRecipe
 from edgerift.audit._checks import check_all
 from edgerift.audit._document_evasion import ControlPart, EmbeddingPart, EvasionPart, FidelityPart, LayerPart
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import findings
+from edgerift.audit._fleet import FleetSearches, fleet_part
 from edgerift.audit._measures import attack_part, comparison
 from edgerift.audit._opened import Opened
 from edgerift.audit._reasons import embedding_parts, layer_parts
@@ -23,7 +25,8 @@ from edgerift.settings import Settings
 class Searches(NamedTuple):
     """The attacks of an audit by name; the one named `main` also runs on the control where there is one.
 
-    `classes` are those of the embedding; empty means all. `hiding` makes a build with a guard abstain.
+    `classes` are those of the embedding; empty means all. `hiding` makes a build with a guard abstain, and `fleet`
+    attacks it together with others.
     """
 
     main: str
@@ -31,6 +34,7 @@ class Searches(NamedTuple):
     control: EvadeRecipe | None
     classes: tuple[int, ...]
     hiding: EvadeRecipe | None = None
+    fleet: FleetSearches | None = None
 
 
 class _Flags(Settings):
@@ -67,6 +71,7 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
     if searches.control is not None:
         again = searches.control
         control = stages.kept("control", _Control, lambda: run.control(first, again))
+    fleet = None if searches.fleet is None else fleet_part(searches.fleet, opened, stages)
     return EvasionPart(
         attacked=len(first),
         dropped_original_wrong=first.dropped.original_wrong,
@@ -83,6 +88,7 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
         embeddings=reasons.embeddings,
         findings=findings(first, main),
         forced_abstention=hidden,
+        fleet=fleet,
     )
 
 
@@ -137,5 +143,6 @@ class _Run:
                 attacked=len(result),
                 clean_disagreement=interval(quadrants(*answers, opened.test.labels).instability),
                 p=fisher(first.rate, result.rate),
+                change="compression" if isinstance(search.pair.control, CompressRecipe) else "fine-tuning",
             )
         )

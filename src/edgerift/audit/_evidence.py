@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from edgerift.audit._distances import as_colour, distances
-from edgerift.audit._document_evasion import FindingPart, InsideName
+from edgerift.audit._document_finding import FindingPart, InsideName
 from edgerift.deploy import Fingerprint
 from edgerift.evade import Evasion, png_bytes
 from edgerift.settings import Settings, is_none
@@ -32,6 +32,7 @@ class FindingFile(Settings):
     `original` and `build` are paths from the audit's folder; `classes` names the class numbers. `original_sha256` is
     that of the original's file; empty in findings of earlier versions. `specification` says how the build wants its
     images and what it answers, where its file does not; `guard` is the one it was judged with.
+    `original_fingerprint` is that of a build which stays right in the original's place, None where the original does.
     """
 
     type: Literal["finding"] = "finding"
@@ -45,6 +46,7 @@ class FindingFile(Settings):
     original_sha256: str = ""
     specification: Specification = Field(default=Specification(), exclude_if=_is_default)
     guard: Guard | None = Field(default=None, exclude_if=is_none)
+    original_fingerprint: Fingerprint | None = Field(default=None, exclude_if=is_none)
 
 
 def findings(found: Evasion, attack: str) -> tuple[FindingPart, ...]:
@@ -96,6 +98,7 @@ def write_evidence(
     fingerprint: Fingerprint,
     original_sha256: str = "",
     specification: Specification | None = None,
+    original_fingerprint: Fingerprint | None = None,
 ) -> None:
     """Write the PNG pairs and descriptions of the findings into `folder/findings`."""
     target = folder / FINDINGS
@@ -113,6 +116,7 @@ def write_evidence(
             original_sha256=original_sha256,
             specification=specification or Specification(),
             guard=found.guard,
+            original_fingerprint=original_fingerprint,
         )
         write_whole(folder / part.clean_png, png_bytes(hits.clean[row]))
         write_whole(folder / part.attacked_png, png_bytes(hits.images[row]))

@@ -14,6 +14,7 @@ from edgerift.audit._baseline import judge_baseline, read_audit, require_baselin
 from edgerift.audit._document import Audit, Made, Measured, SuggestionPart
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
+from edgerift.audit._fleet import write_fleet
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import ORIGINAL, PROGRAM, Opened, models
 from edgerift.audit._policy import Policy, judge
@@ -74,8 +75,7 @@ def run_audit(
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
         audit = judged(measured, policy or Policy(), samples, baseline)
-        suggestion = suggest() if suggest is not None and audit.is_open else None
-        audit = audit.replace(made=made, suggestion=suggestion)
+        audit = audit.replace(made=made, suggestion=suggest() if suggest and audit.is_open else None)
         with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
             _write(recipe, staged, store, audit, found, samples)
             if reports:
@@ -138,8 +138,18 @@ def _write(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit, found:
             specification=audit.pair.specification,
         )
         write_whole(folder / SAMPLES, samples)
+        _write_fleet(recipe, folder, store, audit)
     write_whole(folder / SCHEMA, schema())
     write_whole(folder / AUDIT, audit.model_dump_json(indent=2) + "\n")
+
+
+def _write_fleet(recipe: AuditRecipe, folder: Path, store: Store, audit: Audit) -> None:
+    fleet = recipe.fleet()
+    if fleet is None or audit.evasion is None or audit.evasion.fleet is None:
+        return
+    build, specification = recipe.pair.build.artefact, audit.pair.specification
+    part, version = audit.evasion.fleet, audit.edgerift
+    write_fleet(folder, fleet, part, store, version=version, build=build, specification=specification)
 
 
 def earlier_files(folder: Path) -> tuple[str, ...]:
@@ -148,7 +158,7 @@ def earlier_files(folder: Path) -> tuple[str, ...]:
         audit = read_audit(folder)
     except InputError:
         return ()
-    findings = () if audit.evasion is None else audit.evasion.findings
+    findings = () if audit.evasion is None else audit.evasion.every_finding
     evidence = [name for one in findings for name in (one.clean_png, one.attacked_png, f"{FINDINGS}/{one.id}.json")]
     pair = audit.pair
     models = {ORIGINAL: pair.original_sha256, PROGRAM: pair.program_sha256}

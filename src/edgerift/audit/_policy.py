@@ -31,6 +31,8 @@ class Policy(Settings):
 
     - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last, among all attacked images; with a
       guard those that the build answers wrongly, whether or not it answered them before the attack.
+    - `fleet_apart`: images on which some sets of kernels of one file are right and others wrong, where the audit covers
+      several.
     - `forced_abstention`: images whose answer an attacker can take away; without a guard there are none.
     - `coverage`: the least share of clean test images that are answered, by the lower bound of the interval.
     - `stolen`: the share of test images to which the build and its most faithful clone give the same label.
@@ -44,6 +46,7 @@ class Policy(Settings):
 
     evasive: Share | None = 0.10
     evasive_last: Share | None = None
+    fleet_apart: Share | None = None
     forced_abstention: Share | None = None
     coverage: Share | None = None
     stolen: Share | None = 0.90
@@ -79,6 +82,14 @@ def _evasion_rules(part: EvasionPart, policy: Policy) -> tuple[GatePart | None, 
     return (
         _most("evasive", f"{_UPPER} the evasive rate", main.evasive.high, policy.evasive),
         _most("evasive_last", f"{_UPPER} the evasive rate at the last iterate", last, policy.evasive_last),
+        None
+        if part.fleet is None
+        else _most(
+            "fleet_apart",
+            f"{_UPPER} the share of images on which kernels of one file disagree",
+            part.fleet.apart.high,
+            policy.fleet_apart,
+        ),
         _most(
             "forced_abstention",
             f"{_UPPER} the share of answered images that can be made unanswered",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edgerift.adapt import FinetuneRecipe
+from edgerift.adapt import CompressRecipe, FinetuneRecipe
 from edgerift.audit._document import Measured
 from edgerift.audit._evasion import Searches, evasion_part
+from edgerift.audit._fleet import FleetSearches, fleet_searches
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.audit._theft import TheftSettings, theft_part
+from edgerift.deploy import RUNTIMES, BuildRecipe, GivenBuild
 from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe, preset
 from edgerift.extract import ExtractRecipe
@@ -37,9 +40,10 @@ class AuditRecipe(Recipe):
     `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the attackers
     by name; a threat without any is not examined, and one of them has to be. `count` images are attacked, drawn with
     the seed `draw`; all by default. With a `control` the main attack also runs against the original's float-fine-tuned
-    copy. `classes` are those of the embedding; all by default. `pair_seconds` is how long the pair took to make before
-    this step began. A run that was killed resumes after its last finished stage, within a search after its last
-    finished part, and within a theft after the clone's last epoch.
+    copy. `classes` are those of the embedding; all by default. `others` are the build's file
+    run by other sets of kernels: a fleet, in which one may be right and another wrong. `pair_seconds` is how long the
+    pair took to make before this step began. A run that was killed resumes after its last finished stage, within a
+    search after its last finished part, and within a theft after the clone's last epoch.
     """
 
     type: Literal["audit"] = "audit"
@@ -51,8 +55,11 @@ class AuditRecipe(Recipe):
     thefts: dict[Name, TheftSettings] = Field(default_factory=dict)
     count: Count | None = None
     draw: Seed = 0
-    control: FinetuneRecipe | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
     classes: tuple[ClassNumber, ...] = ()
+    others: tuple[Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")], ...] = Field(
+        default=(), exclude_if=operator.not_
+    )
     batch_size: BatchSize | None = Field(default=None, exclude=True)
     pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
@@ -63,7 +70,16 @@ class AuditRecipe(Recipe):
         if self.main not in (self.attacks or (None,)):
             known = ", ".join(self.attacks) or "(there are none)"
             raise ValueError(f"the main attack '{self.main}' is not among the attacks {known}")
+        self._check_others()
         return self
+
+    def _check_others(self) -> None:
+        runtimes = [build.runtime for build in (self.pair.build, *self.others)]
+        files = {RUNTIMES[name].files_of or name for name in runtimes}
+        if len(set(runtimes)) < len(runtimes) or len(files) > 1:
+            raise ValueError(f"a fleet is one file run by several sets of kernels; got {', '.join(runtimes)}")
+        if self.others and self.main is None:
+            raise ValueError("the builds of a fleet are compared by an attack; give one, or leave the others out")
 
     def searching(self, name: str, *, control: bool = False) -> EvadeRecipe:
         """Describe the search of one attack, on the build or on the control in its place."""
@@ -113,8 +129,10 @@ class AuditRecipe(Recipe):
             selections.append(controlled.selecting)
         if self.main is not None and self.pair.known_guard(store) is not None:
             searches.append(self.hiding())
+        fleet = self.fleet()
+        others = () if fleet is None else fleet.needed
         thefts = (self.stealing(name) for name in self.thefts)
-        return (*self.pair.opened, *controls, *selections, *searches, *thefts)
+        return (*self.pair.opened, *controls, *selections, *searches, *others, *thefts)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Run every stage that is not finished, and write the result into `folder`."""
@@ -147,7 +165,11 @@ class AuditRecipe(Recipe):
         attacks = {name: self.searching(name) for name in self.attacks}
         control = None if self.control is None else self.searching(self.main, control=True)
         hiding = None if opened.pair.guard is None else self.hiding()
-        return Searches(self.main, attacks, control, self.classes, hiding)
+        return Searches(self.main, attacks, control, self.classes, hiding, self.fleet())
+
+    def fleet(self) -> FleetSearches | None:
+        """Describe the searches of the build together with others and against them; None without others."""
+        return fleet_searches(self.searching(self.main), self.others) if self.main is not None and self.others else None
 
     def _require_classes(self, test: ImageSet) -> None:
         wrong = [number for number in self.classes if number >= len(test.classes)]

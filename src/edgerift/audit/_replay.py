@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgerift import zoo
 from edgerift.audit._evidence import FINDINGS, FindingFile, pixels_digest
-from edgerift.deploy import open_build
+from edgerift.deploy import Fingerprint, OpenedBuild, open_build
 from edgerift.errors import DataError, InputError, ModelError
-from edgerift.evade import Pair, read_png
-from edgerift.images import ImageShape, shape_of
-from edgerift.settings import Document, Settings, is_file, is_folder
+from edgerift.evade import Pair, QueriedModule, read_png
+from edgerift.images import shape_of
+from edgerift.measure import Logits
+from edgerift.settings import Document, Settings, is_file, is_folder, is_none
 
 
 class Replay(Settings):
     """Both models' present answers to a finding's file.
 
     `evasive`: the original answers the label, the build another class. `abstains`: its guard keeps the build from
-    answering; that of the build's file, or else of the audit. `same_pixels`: the file holds the reported pixels.
+    answering; that of the build's file, or else of the audit. `original_runtime` runs the build that stays right in the
+    original's place; None where the original does. `same_pixels`: the file holds the reported pixels.
     `same_build`: runtime, version, processor and artefact are those of the audit. `same_original`: its file is that of
     the audit; None where the finding does not record it. Probabilities are in [0, 1].
     """
@@ -43,6 +45,7 @@ class Replay(Settings):
     build_probability: float
     runtime: str
     abstains: bool = Field(default=False, exclude_if=operator.not_)
+    original_runtime: str | None = Field(default=None, exclude_if=is_none)
 
 
 def replay(
@@ -68,14 +71,9 @@ def replay(
             raise InputError(_is_another("original", folder / described.original, "--original"))
         if build is None and _is_file(folder / described.build, described.fingerprint.sha256) is False:
             raise InputError(_is_another("build", folder / described.build, "--build"))
-    model = zoo.load(original or folder / described.original, trust=trust)
-    image = _attacked(folder / finding.attacked_png, model.architecture.shape)
-    used = open_build(
-        build or folder / described.build,
-        described.fingerprint.runtime,
-        trust=trust,
-        specification=described.specification,
-    )
+    model = _original(described, original or folder / described.original, trust)
+    image = _attacked(folder / finding.attacked_png, model)
+    used = _opened(described, described.fingerprint, build or folder / described.build, trust)
     pair = Pair(model, None, used, used.guard or described.guard)
     scores = {"original": pair.original_scores(image[None]), "build": pair.build_scores(image[None])}
     _require_classes(scores, len(described.classes))
@@ -94,7 +92,20 @@ def replay(
         build_answer=described.classes[int(after.argmax())],
         build_probability=float(after.amax()),
         runtime=pair.build.runtime,
+        original_runtime=None if described.original_fingerprint is None else described.original_fingerprint.runtime,
     )
+
+
+def _original(described: FindingFile, path: Path, trust: bool) -> nn.Module:
+    """Open what stays right: the original, or a build in its place."""
+    if described.original_fingerprint is None:
+        return zoo.load(path, trust=trust)
+    right = _opened(described, described.original_fingerprint, path, trust)
+    return QueriedModule(Logits(right.predict, "the build"))
+
+
+def _opened(described: FindingFile, by: Fingerprint, path: Path, trust: bool) -> OpenedBuild:
+    return open_build(path, by.runtime, trust=trust, specification=described.specification)
 
 
 def _is_file(path: Path, sha256: str) -> bool | None:
@@ -111,9 +122,11 @@ def _is_another(what: str, path: Path, option: str) -> str:
     )
 
 
-def _attacked(path: Path, taken: ImageShape) -> Tensor:
+def _attacked(path: Path, model: nn.Module) -> Tensor:
     image = read_png(path)
-    given = shape_of(image[None])
+    if not isinstance(model, zoo.Classifier):  # A build says itself which images it does not take.
+        return image
+    taken, given = model.architecture.shape, shape_of(image[None])
     if given.size != taken.size or given.channels > taken.channels:
         raise DataError(
             f"{path} holds an image of {given}, the original takes {taken} (channels x height x width); give the "

@@ -66,8 +66,8 @@ def build_flags(opened: Opened) -> Iterator[FlagPart]:
         name="integer-kernels",
         level="note" if share == 0 else "ok",
         seen=f"{share:.1%} of the build's multiply-accumulates run in integer kernels"
-        + ("; it is a float model" if share == 0 else ""),
-        meaning="what a float build gets wrong has other causes than quantization: training, pruning, precision",
+        + ("; it computes in float" if share == 0 else ""),
+        meaning="what a float build gets wrong has other causes than integer kernels: training, pruning, precision",
         action="give the int8 file if that is what ships" if share == 0 else "none",
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 import tyro
+from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
-from edgerift import adapt, defend, deploy, images, report, zoo
+from edgerift import adapt, defend, deploy, images, report, steps, zoo
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
@@ -28,14 +29,17 @@ from edgerift.cli._train import OriginalOptions, copy_file
 from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
 from edgerift.settings import is_file
-from edgerift.steps import Progress, Store, write_whole
+
+#: The float model that was quantized, where that is not the original.
+COMPRESSED: Final = "compressed.safetensors"
 
 
 class Adapt(Command):
     """Quantize a model to int8 and build it for edge runtimes.
 
     Trains the original first unless --original names one, and measures what quantization changed. Writes
-    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json and DIR/recipe.json.
+    DIR/original.safetensors, DIR/program.safetensors, one DIR/model.* per runtime, DIR/card.json, DIR/recipe.json,
+    and DIR/compressed.safetensors where the original is pruned or distilled first.
     """
 
     example: ClassVar[str] = "edgerift adapt --data cifar10 --model resnet18 --runtime executorch --out adapted"
@@ -46,8 +50,10 @@ class Adapt(Command):
     """float model, or weights of --model"""
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
-    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = OriginalOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training")] = Field(
+        default_factory=OriginalOptions
+    )
     runtime: Annotated[
         tuple[RuntimeName, ...],
         Shown(
@@ -57,7 +63,9 @@ class Adapt(Command):
             text=f"runtime to build for: {RUNTIME_NAMES}; repeatable",
         ),
     ] = ()
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = AdaptOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="quantization")] = Field(
+        default_factory=AdaptOptions
+    )
     guard: Annotated[str | None, Shown(group="quantization", advanced=True, metavar="SHARE", default="no guard")] = None
     """calibrate each build to answer this share of the validation images and abstain from the rest:
     DIR/model.*.guard.json"""
@@ -75,12 +83,17 @@ class Adapt(Command):
             # Everything is made before the first file is written, so that what fails leaves the folder as it was.
             artefacts = {name: self._artefact(name, recipe, store, progress) for name in runtimes}
             guards = {name: self._guard(name, recipe, store, progress) for name in runtimes}
+            compressed = None if recipe.compressing is None else store.get(recipe.compressing, progress)
             control = store.get(control_recipe(recipe), progress) if self.control else None
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
             for name, path in artefacts.items():
                 deploy.ship_guard(guards[name], name, copy_file(path, folder / path.name))
             builds = {name: deploy.open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
+            if compressed is None:
+                (folder / COMPRESSED).unlink(missing_ok=True)
+            else:
+                copy_file(compressed / "original.safetensors", folder / COMPRESSED)
             if control is not None:
                 copy_file(control / "original.safetensors", folder / "control.safetensors")
             card = report.make_card(
@@ -93,22 +106,25 @@ class Adapt(Command):
                     "program": program,
                     **{name: build.path for name, build in builds.items()},
                 },
+                compressed=compressed_model(folder, trust=self.trust or self.original is None),
                 seed=self.training.seed,
                 progress=progress,
             )
-            write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-            write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
+            steps.write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+            steps.write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0
 
-    def _guard(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> defend.Guard | None:
+    def _guard(
+        self, name: str, recipe: adapt.AdaptRecipe, store: steps.Store, progress: steps.Progress
+    ) -> defend.Guard | None:
         if self.guard is None:
             return None
         made = chosen_guard(self.guard, deploy.BuildRecipe(program=recipe, runtime=name), recipe.images)
         return made.open(store, progress) if isinstance(made, defend.GuardRecipe) else made
 
-    def _artefact(self, name: str, recipe: adapt.AdaptRecipe, store: Store, progress: Progress) -> Path:
+    def _artefact(self, name: str, recipe: adapt.AdaptRecipe, store: steps.Store, progress: steps.Progress) -> Path:
         building = deploy.BuildRecipe(program=recipe, runtime=name)
         return store.get(building, progress) / building.artefact
 
@@ -122,7 +138,13 @@ def _earlier_builds(folder: Path, made: Collection[str]) -> Iterator[str]:
             yield f"{path} is from an earlier run, maybe of another program; pass --runtime {name} too, or remove it."
 
 
-def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: Progress) -> report.Card:
+def compressed_model(folder: Path, *, trust: bool) -> zoo.Classifier | None:
+    """Open the pruned or distilled model of a folder that `edgerift adapt` wrote, where there is one."""
+    path = folder / COMPRESSED
+    return zoo.load(path, trust=trust) if is_file(path) else None
+
+
+def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progress: steps.Progress) -> report.Card:
     """Measure the card of a folder that `edgerift adapt` wrote with this seed, anew."""
     original, program = folder / "original.safetensors", folder / "program.safetensors"
     found = {name: folder / f"model{suffix}" for name, suffix in deploy.suffixes().items()}
@@ -138,6 +160,7 @@ def measured_card(folder: Path, data: DataOptions, seed: int, trust: bool, progr
         builds,
         images.open_splits(described).test,
         files={"original": original, "program": program, **{name: found[name] for name in builds}},
+        compressed=compressed_model(folder, trust=trust),
         seed=seed,
         progress=progress,
     )

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 import tyro
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from edgerift import adapt, audit, deploy, evade, images, report, train
-from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
+from edgerift.cli._attack_options import AttackOptions, named_attack
+from edgerift.cli._build_options import BUILD_FILES, SeveralKernels, kernels_named, runtime_of
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import GUARD, chosen_guard
-from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
+from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
     AdaptOptions,
@@ -34,40 +35,7 @@ from edgerift.cli._theft import TheftOptions, query_settings, question_budget, t
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.evade import GreyLevels
-from edgerift.settings import ClassNumber, Count, Settings, Times, is_folder
-
-_ATTACKED: Final = "Of those that both models classify correctly"
-
-
-class AttackOptions(Settings):
-    """How to attack."""
-
-    attack: Annotated[
-        tuple[str, ...], Shown(default="default, diva-2022, pgd", details="The gate judges the first")
-    ] = ()
-    """named attack, or with --trust your own file.py:function; repeatable"""
-    epsilon: Annotated[GreyLevels, LEVELS] = 8
-    """largest pixel change, in grey levels of 255"""
-    steps: Annotated[Times, Shown(details="fgsm and r-fgsm take one")] = 20
-    """gradient steps per image"""
-    stop: Annotated[Literal["goal", "never"], Shown(advanced=True)] = "never"
-    """goal ends an image's attack at its first success, which is faster; never also gives the success rate at the last
-    iterate"""
-    images: Annotated[Count | None, Shown(default="all", details=_ATTACKED)] = None
-    """attack at most N test images"""
-    embed_class: Annotated[tuple[ClassNumber, ...], Shown(advanced=True, default="all")] = ()
-    """class number to show in the embedding plot; repeatable"""
-
-
-def named_attack(given: str, options: AttackOptions, *, trust: bool) -> tuple[str, evade.Attack]:
-    """Describe a preset, or an attack of the user's own, which is called as its function is."""
-    if not evade.is_own(given):
-        return given, evade.preset(given, options.epsilon, options.steps)
-    if not trust:
-        raise InputError(f"attack '{given}' is code that the audit would import and run; pass --trust if you know it")
-    own = evade.own_attack(given, trust=True, epsilon=options.epsilon, steps=options.steps)
-    return given.rpartition(":")[2].lstrip("_"), own
+from edgerift.settings import is_folder
 
 
 class _Examined(NamedTuple):
@@ -75,7 +43,7 @@ class _Examined(NamedTuple):
 
     pair: evade.PairSettings
     images: images.ImagesSettings
-    control: adapt.FinetuneRecipe | None
+    control: adapt.FinetuneRecipe | adapt.CompressRecipe | None
 
 
 #: What may be examined, in the order of the report.
@@ -118,19 +86,24 @@ class AuditCommand(Command):
         Shown(group="model", advanced=True, default=OWN_RUNTIME),
     ] = None
     """runtime of the build, which has the last word on every finding"""
-    kernels: KernelsOption = None
+    kernels: SeveralKernels = ()
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow what runs code when it is opened: Inductor packages, architectures and attacks of your own, module:name"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     threats: Annotated[
         tuple[str, ...],
         Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
     ] = ()
     """what to examine: evasion, theft"""
-    attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = AttackOptions()
+    attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
+        default_factory=AttackOptions
+    )
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
-    """attack the original fine-tuned in float too, as a control; auto does so when this run quantizes with qat"""
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = TheftOptions()
+    """attack the original fine-tuned in float too, as a control; auto does so when this run
+    trains what it quantizes"""
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = Field(
+        default_factory=TheftOptions
+    )
     policy: Annotated[Path | None, Shown(group="gate", metavar="FILE", default=_LIMITS)] = None
     """YAML file with the limits of the release gate"""
     baseline: Annotated[Path | None, Shown(group="gate", metavar="DIR")] = None
@@ -141,10 +114,12 @@ class AuditCommand(Command):
     """audit although the program was not made from this original, or the build not from this program"""
     allow_inaccurate: Annotated[bool, Shown(group="gate", advanced=True)] = False
     """audit although the original is hardly better than chance, or far worse than when it was trained"""
-    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_TRAINING)] = (
-        OriginalOptions()
+    training: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_TRAINING)] = Field(
+        default_factory=OriginalOptions
     )
-    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_ADAPTING)] = AdaptOptions()
+    adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=_ADAPTING)] = Field(
+        default_factory=AdaptOptions
+    )
     as_json: Json = False
     called: Annotated[str, tyro.conf.Suppress] = "edgerift audit"
     """the whole command as a shell takes it, kept in the audit"""
@@ -158,10 +133,15 @@ class AuditCommand(Command):
                 raise ValueError(unknown_name("threat", name, THREATS))
         return tuple(name for name in THREATS if name in named)
 
+    @field_validator("kernels")
+    @classmethod
+    def _known_kernels(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return kernels_named(given)
+
     @property
     def judge(self) -> str | None:
-        """The runtime that was asked for, with its kernels."""
-        return runtime_of(self.runtime, self.kernels, self.build)
+        """The runtime that was asked for, with the first of its kernels."""
+        return runtime_of(self.runtime, next(iter(self.kernels), None), self.build)
 
     @property
     def examined(self) -> tuple[str, ...]:
@@ -204,6 +184,8 @@ class AuditCommand(Command):
         return audit.Made(at=at, command=self.called, folder=report.place_in_repository(folder), closing=closing)
 
     def _recipe(self) -> audit.AuditRecipe:
+        if len(self.kernels) > 1 and "evasion" not in self.examined:
+            raise InputError("several sets of kernels are compared by attacks on images; add evasion to --threats")
         described = self.data.images(self.training.seed)
         if self.adapted is None and self.build is not None:
             pair, described, control = self._shipped_pair(self.build, described)
@@ -226,7 +208,14 @@ class AuditCommand(Command):
             draw=self.training.seed,
             control=control if attacks else None,
             classes=self.attacking.embed_class,
+            others=self._others(pair.build),
         )
+
+    def _others(
+        self, build: deploy.BuildRecipe | deploy.GivenBuild
+    ) -> tuple[deploy.BuildRecipe | deploy.GivenBuild, ...]:
+        """Describe the build's file as the further sets of kernels run it."""
+        return tuple(build.replace(runtime=deploy.with_kernels(build.runtime, name)) for name in self.kernels[1:])
 
     def _attacks(self) -> dict[str, evade.Attack]:
         options = self.attacking
@@ -259,7 +248,7 @@ class AuditCommand(Command):
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)
         (runtime,) = chosen_runtimes(self.adapting.target, (self.judge,) if self.judge else ())
         building = deploy.BuildRecipe.model_validate({"program": recipe, "runtime": runtime})
-        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method == "qat")
+        wanted = self.control == "yes" or (self.control == "auto" and self.adapting.method != "ptq")
         pair = evade.PairSettings(original=recipe.original, program=recipe, build=building)
         return _Examined(pair, recipe.images, control_recipe(recipe) if wanted else None)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, get_args
 
 from edgerift import deploy
 from edgerift.cli._fields import Shown
 from edgerift.deploy import RUNTIMES, KernelsName, suffixes
+from edgerift.errors import unknown_name
 
 _FAMILIES: Final = ", ".join(dict.fromkeys(entry.files_of for entry in RUNTIMES.parts() if entry.files_of))
 
@@ -28,6 +29,34 @@ KernelsOption: TypeAlias = Annotated[
     ),
 ]
 """A field `kernels`, whose value :func:`runtime_of` understands."""
+
+
+SeveralKernels: TypeAlias = Annotated[
+    tuple[str, ...],
+    Shown(
+        group="model",
+        advanced=True,
+        metavar="NAME,...",
+        default="default",
+        text=f"sets of kernels that run the build, where its runtime has several ({_FAMILIES}); the first is audited, "
+        "the others are compared with it",
+    ),
+]
+"""A field `kernels` of names, which :func:`kernels_named` checks."""
+
+
+def kernels_named(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Take the names of sets of kernels apart, with commas between them; raises `ValueError` for one that is unknown.
+
+    >>> kernels_named(("default,builtin",))
+    ('default', 'builtin')
+    """
+    named = tuple(name.strip() for part in given for name in part.split(","))
+    known = get_args(KernelsName)
+    for name in named:
+        if name not in known:
+            raise ValueError(unknown_name("set of kernels", name, known))
+    return tuple(dict.fromkeys(named))
 
 
 def runtime_of(runtime: str | None, kernels: str | None, build: Path | None) -> str | None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import tyro
+from pydantic import Field
 
-from edgerift import adapt, deploy, images, report
+from edgerift import adapt, deploy, images, report, steps
 from edgerift.cli._adapt import measured_card
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
@@ -24,14 +25,14 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
 from edgerift.errors import InputError
 from edgerift.settings import Document, Seed, is_file, is_folder
-from edgerift.steps import Progress, write_whole
 
 
 class CardCommand(Command):
     """Measure original and builds again, or a given pair.
 
     Tests the original, the program and every build of a folder of `edgerift adapt` on the test images of --data and
-    writes FOLDER/card.json. With --original and --build these two are compared and no file is written.
+    writes FOLDER/card.json. It fails, and leaves that file, if a build or a stored weight is not the one that the card
+    there was made of. With --original and --build these two are compared and no file is written.
     """
 
     example: ClassVar[str] = "edgerift card adapted --data cifar10"
@@ -50,7 +51,7 @@ class CardCommand(Command):
     """architecture of the weights in --original"""
     input: Annotated[str | None, INPUT] = None
     """what --original takes and answers"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
     trust: Annotated[bool, Shown(group="model")] = False
@@ -58,13 +59,17 @@ class CardCommand(Command):
     as_json: Json = False
 
     def run(self) -> int:
-        """Measure, write the card and show it."""
+        """Measure, write the card and show it; returns 1 when the folder's files have changed since its card."""
+        changed: tuple[str, ...] = ()
         with progress_bars() as progress:
-            card = self._of_files(progress) if self.folder is None else self._of_folder(self.folder, progress)
+            if self.folder is None:
+                card = self._of_files(progress)
+            else:
+                card, changed = self._of_folder(self.folder, progress)
         show(card, report.card_text(card), self.as_json)
-        return 0
+        return 1 if changed else 0
 
-    def _of_folder(self, folder: Path, progress: Progress) -> report.Card:
+    def _of_folder(self, folder: Path, progress: steps.Progress) -> tuple[report.Card, tuple[str, ...]]:
         if not is_folder(folder):
             raise InputError(f"no folder {folder}; give one that `edgerift adapt --out` wrote")
         if self.kernels is not None:
@@ -72,11 +77,15 @@ class CardCommand(Command):
         if self.original is not None or self.build is not None:
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
-        card = measured_card(folder, self.data, seed, self.trust, progress)
-        write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
-        return card
+        card, path = measured_card(folder, self.data, seed, self.trust, progress), folder / "card.json"
+        before = read_card(path) if is_file(path) else card
+        changed = tuple(report.changed_since(before, card))
+        if changed:
+            return card.replace(mismatches=(*card.mismatches, *changed)), changed
+        steps.write_whole(path, card.model_dump_json(indent=2) + "\n")
+        return card, ()
 
-    def _of_files(self, progress: Progress) -> report.Card:
+    def _of_files(self, progress: steps.Progress) -> report.Card:
         if self.original is None or self.build is None:
             raise InputError("give a folder that `edgerift adapt --out` wrote, or both --original and --build")
         seed = 0 if self.seed is None else self.seed
@@ -108,4 +117,9 @@ def seed_of(path: Path) -> int:
         raise InputError(
             f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
         )
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card).seed
+    return read_card(path).seed
+
+
+def read_card(path: Path) -> report.Card:
+    """Read the card that `edgerift adapt` wrote into a folder."""
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)

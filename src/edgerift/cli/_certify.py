@@ -10,7 +10,7 @@ import tyro
 from pydantic import Field
 from rich.table import Table
 
-from edgerift import adapt, certify, deploy, evade, images, measure
+from edgerift import adapt, certify, deploy, evade, images, measure, steps
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
@@ -21,7 +21,6 @@ from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError
 from edgerift.measure import Interval
 from edgerift.settings import Count, Seed, Settings, is_folder
-from edgerift.steps import Progress
 
 _EPSILONS = (0.0, 1.0, 2.0, 4.0, 8.0)
 
@@ -74,7 +73,7 @@ class CertifyCommand(Command):
     kernels: KernelsOption = None
     trust: Annotated[bool, Shown(group="model")] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     count: Annotated[Count | None, Shown(group="data", default="all")] = None
     """number of test images, from the first"""
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
@@ -122,7 +121,7 @@ class CertifyCommand(Command):
         show(result, _table(result), self.as_json)
         return 0
 
-    def _opened(self, progress: Progress) -> tuple[evade.Pair, images.ImageSet]:
+    def _opened(self, progress: steps.Progress) -> tuple[evade.Pair, images.ImageSet]:
         if not is_folder(self.folder):
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
         original = adapt.given_original(self.folder / "original.safetensors", trust=self.trust)

@@ -28,7 +28,7 @@ def closing_command(audit: AuditCommand, folder: Path) -> str:
     else:
         left_out = tuple(name for name in OriginalOptions.model_fields if name not in _OF_A_FILE)
         words += ["--original", path_word(original), *changed_words(audit.training, left_out)]
-    words += changed_words(adapting, ("method",))
+    words += changed_words(adapting, ("method", "compressing"))
     words += option_words("runtime", audit.runtime)
     attacking = type(audit.attacking).model_fields
     words += changed_words(audit.attacking, tuple(name for name in attacking if name != "epsilon"))

@@ -34,8 +34,8 @@ class DefendCommand(Command):
 
     out: Annotated[Path, OUT]
     """folder for the results"""
-    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = VictimOptions()
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = Field(default_factory=VictimOptions)
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     defence: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME:SETTING=VALUE,..."),
@@ -58,13 +58,13 @@ class DefendCommand(Command):
     steal: Annotated[bool, Shown(group="theft")] = False
     """also steal the victim at each strength, with soft labels"""
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
-        TheftOptions()
+        Field(default_factory=TheftOptions)
     )
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
-    ] = OriginalOptions()
+    ] = Field(default_factory=OriginalOptions)
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
-        AdaptOptions()
+        Field(default_factory=AdaptOptions)
     )
     as_json: Json = False
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from rich.table import Table
 
 import edgerift
-from edgerift import deploy
+from edgerift import deploy, steps
 from edgerift._lazy import later
 from edgerift.cli._fields import Command
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import show
 from edgerift.errors import MissingRuntimeError, StoreError
 from edgerift.settings import Settings
-from edgerift.steps import default_root, require_writable
 
 if TYPE_CHECKING:
     import torch
@@ -104,9 +103,9 @@ def _device() -> Finding:
 
 
 def _store() -> Finding:
-    root = default_root()
+    root = steps.default_root()
     try:
-        require_writable(root)
+        steps.require_writable(root)
     except StoreError as error:
         return Finding(name="store", works=False, detail=f"{error}; EDGERIFT_STORE names another folder")
     return Finding(name="store", works=True, detail=str(root))

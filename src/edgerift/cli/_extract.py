@@ -56,7 +56,7 @@ class ExtractCommand(Command):
 
     out: Annotated[Path, OUT]
     """folder for the results"""
-    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = VictimOptions()
+    whom: Annotated[VictimOptions, tyro.conf.arg(name=""), Shown(group="victim")] = Field(default_factory=VictimOptions)
     defence: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="NAME:SETTING=VALUE,..."),
@@ -67,17 +67,21 @@ class ExtractCommand(Command):
             details=f"Example: reverse-sigmoid:beta=0.1,gamma=0.2. Names: {', '.join(DEFENCES.names())}",
         ),
     ] = ()
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     making: Annotated[DataFreeOptions, tyro.conf.arg(name=""), Shown(group="data-free attack", basic=("attack",))] = (
-        DataFreeOptions()
+        Field(default_factory=DataFreeOptions)
     )
-    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = TheftOptions()
-    countering: Annotated[CounterOptions, tyro.conf.arg(name=""), Shown(group="theft")] = CounterOptions()
+    stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft")] = Field(
+        default_factory=TheftOptions
+    )
+    countering: Annotated[CounterOptions, tyro.conf.arg(name=""), Shown(group="theft")] = Field(
+        default_factory=CounterOptions
+    )
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
-    ] = OriginalOptions()
+    ] = Field(default_factory=OriginalOptions)
     adapting: Annotated[AdaptOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("method", "target"))] = (
-        AdaptOptions()
+        Field(default_factory=AdaptOptions)
     )
     as_json: Json = False
 

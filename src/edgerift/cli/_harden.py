@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat
 from rich.console import Group
 from rich.text import Text
 
-from edgerift import adapt, deploy, harden, report
+from edgerift import adapt, deploy, harden, report, steps
 from edgerift.adapt import Allowance
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._harden_evasion import Against, EvasionOptions, Given, hardened
@@ -30,7 +30,6 @@ from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.harden import DEFAULT_VARIANTS, PAPER_VARIANTS, VARIANTS
 from edgerift.settings import TimesOrNone
-from edgerift.steps import Progress, Store
 
 _VARIANTS: Final[tuple[harden.VariantName, ...]] = VARIANTS.names()
 #: The largest loss of accuracy of a defence against theft.
@@ -85,7 +84,7 @@ class HardenCommand(Command):
     """runtime of the builds"""
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow an original whose architecture is your own module:factory, which runs that module's code"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     variants: Annotated[
         Words,
         tyro.conf.arg(metavar="NAME ..."),
@@ -97,16 +96,18 @@ class HardenCommand(Command):
             default=", ".join(DEFAULT_VARIANTS),
         ),
     ] = ()
-    hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = HardenOptions()
+    hardening: Annotated[HardenOptions, tyro.conf.arg(name=""), Shown(group="defence")] = Field(
+        default_factory=HardenOptions
+    )
     evasion: Annotated[
         EvasionOptions, tyro.conf.arg(name=""), Shown(group="evasion", basic=("epsilon", "coverage"))
-    ] = EvasionOptions()
+    ] = Field(default_factory=EvasionOptions)
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=("queries", "budget"))] = (
-        TheftOptions()
+        Field(default_factory=TheftOptions)
     )
     training: Annotated[
         OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", basic=("model", "epochs", "seed"))
-    ] = OriginalOptions()
+    ] = Field(default_factory=OriginalOptions)
     as_json: Json = False
 
     def run(self) -> int:
@@ -194,7 +195,7 @@ class HardenCommand(Command):
         return tuple(variant for variant in _VARIANTS if variant in named) or DEFAULT_VARIANTS
 
 
-def _copied(recipe: harden.HardenRecipe, store: Store, folder: Path, progress: Progress) -> str | None:
+def _copied(recipe: harden.HardenRecipe, store: steps.Store, folder: Path, progress: steps.Progress) -> str | None:
     """Copy the hardened models of the last variant that was trained with a defence, and say which; None without one.
 
     A variant whose answers are changed afterwards too comes last of all: its build is only a part of its defence.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import tyro
 from pydantic import Field
 
-from edgerift import adapt, audit, deploy, harden
+from edgerift import adapt, audit, deploy, harden, steps
 from edgerift.cli._commands import changed_words, path_word
 from edgerift.cli._fields import Shown
 from edgerift.cli._options import LEVELS, DataOptions, Words, word_list
@@ -19,7 +19,6 @@ from edgerift.errors import InputError, unknown_name
 from edgerift.evade import GreyLevels
 from edgerift.harden import DEFAULT_COVERAGE, DEFAULT_MEANS, MEANS
 from edgerift.settings import Count, Settings
-from edgerift.steps import Progress, Store
 
 _MEANS: Final = MEANS.names()
 
@@ -110,7 +109,7 @@ def evasion_recipe(given: Given) -> harden.EvasionHardenRecipe:
     )
 
 
-def hardened(given: Given, folder: Path, store: Store, progress: Progress) -> harden.EvasionHardening:
+def hardened(given: Given, folder: Path, store: steps.Store, progress: steps.Progress) -> harden.EvasionHardening:
     """Search, copy the models and the guard into `folder`, and name the command that audits them."""
     recipe = evasion_recipe(given)
     found = recipe.open(store, progress)

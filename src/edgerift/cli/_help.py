@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
-
-from rich.console import Console
-from rich.text import Text
 
 from edgerift.cli._verbs import Family, Verb
 
@@ -30,10 +29,11 @@ _LAST: Final = ("output",)
 
 def show_help(lines: list[str], *, on_error: bool = False) -> None:
     """Print help on standard output, or on standard error; headings are bold on a terminal."""
-    text = Text()
+    stream = sys.stderr if on_error else sys.stdout
+    has_style = stream.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
     for line in lines:
-        text.append(line + "\n", style="bold" if line.endswith(":") and not line.startswith(" ") else "")
-    Console(stderr=on_error, highlight=False).print(text, end="", soft_wrap=True)
+        is_heading = has_style and line.endswith(":") and not line.startswith(" ")
+        stream.write(f"\x1b[1m{line}\x1b[0m\n" if is_heading else f"{line}\n")
 
 
 def overview(about: str, groups: Mapping[str, Mapping[str, Verb | Family]], examples: tuple[str, ...]) -> list[str]:

@@ -12,12 +12,11 @@ from typing import Annotated, Final, Literal
 
 import tyro
 
-from edgerift import images
+from edgerift import images, steps
 from edgerift.cli._fields import Shown
 from edgerift.errors import ImagesWarning, InputError
 from edgerift.images import ModelSize, size_text
 from edgerift.settings import Settings, is_folder
-from edgerift.steps import Store, default_root
 
 #: A whole number whose checks word what is none, so that a share of 255 is answered with the grey levels it means.
 LEVELS: Final = tyro.constructors.PrimitiveConstructorSpec(
@@ -84,9 +83,9 @@ class DataOptions(Settings):
             warnings.warn(note, ImagesWarning, stacklevel=2)
         return described
 
-    def open_store(self) -> Store:
+    def open_store(self) -> steps.Store:
         """Open the store."""
-        return Store(self.store or default_root())
+        return steps.Store(self.store or steps.default_root())
 
 
 @contextmanager

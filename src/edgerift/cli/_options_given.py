@@ -12,7 +12,7 @@ from typing import Any, Final
 import tyro
 
 from edgerift.cli._fields import Command, flags_of
-from edgerift.cli._refusals import refusal
+from edgerift.cli._refusals import refusal, unknown_option
 from edgerift.cli._verbs import RENAMED, parsed_type
 from edgerift.errors import InputError, RecipeError
 
@@ -23,6 +23,8 @@ _FIELD: Final = re.compile(r"^[A-Z]\w*\.([a-z0-9_]+)")
 def parsed(name: str, kind: type[Command], given: Sequence[str]) -> Command | None:
     """Turn the arguments of a verb into its settings; raises :class:`~edgerift.errors.InputError` for wrong ones."""
     words = _renewed(given, flags_of(kind))
+    if unknown := unknown_option(name, kind, words):
+        raise InputError(unknown)
     try:
         return _asked(kind, f"edgerift {name}", words)
     except _RefusedError as refused:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, final, get_args
+from typing import Annotated, Final, NamedTuple, final, get_args
+
+import tyro
 
 from edgerift import adapt, deploy, images, train, zoo
+from edgerift.adapt import QUANTIZED, QuantizedName
+from edgerift.cli._compress import CompressOptions, chosen_compression
 from edgerift.cli._fields import Shown
 from edgerift.cli._specification import described_original, require_understood
 from edgerift.cli._train import OriginalOptions, train_recipe
@@ -36,8 +40,11 @@ class QuantizeOptions(Settings, ABC):
 class AdaptOptions(QuantizeOptions):
     """How to adapt the original."""
 
-    method: Literal["ptq", "qat"] = "qat"
+    method: Annotated[QuantizedName, Shown(metavar="NAME", details=f"Names: {', '.join(QUANTIZED)}")] = "qat"
     """quantize after (ptq) or during training"""
+    compressing: Annotated[CompressOptions, tyro.conf.arg(name=""), Shown(group="compression", advanced=True)] = (
+        CompressOptions()
+    )
 
 
 def chosen_runtimes(target: Target, named: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,12 +73,15 @@ def adapt_recipe(
 ) -> adapt.AdaptRecipe:
     """Turn the options into the recipe of a program, from the original given or from one trained for it."""
     source = find_source(described, training, original, trust, adapting.target)
+    made = adapt.adaptation(adapting.method)
+    assert made.method is not None
     return adapt.AdaptRecipe(
         original=source.original,
         images=source.images,
-        method=adapting.method,
+        method=made.method,
         target=adapting.target,
         settings=qat_settings(training, adapting),
+        compression=chosen_compression(made.compression, adapting.compressing, training, source.images),
     )
 
 
@@ -109,8 +119,10 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> adapt.
     )
 
 
-def control_recipe(recipe: adapt.AdaptRecipe) -> adapt.FinetuneRecipe:
-    """Describe the float control: the original trained further, as long as qat does."""
+def control_recipe(recipe: adapt.AdaptRecipe) -> adapt.FinetuneRecipe | adapt.CompressRecipe:
+    """Describe the float control: the original trained further as long as qat does, or the model that was quantized."""
+    if recipe.compressing is not None:
+        return recipe.compressing
     return adapt.FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
 
 

@@ -7,10 +7,9 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Final
 
-from edgerift import extract, images, train, zoo
+from edgerift import extract, images, steps, train, zoo
 from edgerift._lazy import later
 from edgerift.cli._progress import Clock, duration
-from edgerift.steps import Progress, Store
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +22,8 @@ _TIMED_STEPS: Final = 3
 
 def tell_price(
     thefts: list[extract.ExtractRecipe],
-    store: Store,
-    progress: Progress,
+    store: steps.Store,
+    progress: steps.Progress,
     instead: str,
     clock: Clock = time.perf_counter,
 ) -> None:

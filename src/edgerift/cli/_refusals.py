@@ -12,6 +12,7 @@ from edgerift.cli._fields import Command, Option, flags_of, options_of
 
 _KINDS: Final = {"N": "a whole number", "X": "a number"}
 
+_OF_THE_PARSER: Final = "--tyro-"
 _INVALID: Final = re.compile(r"(?:Error parsing|invalid choice '.*' for argument) '?(?P<flag>--[a-z0-9-]+)")
 _NO_VALUE: Final = re.compile(r"Missing value for argument '(?P<flag>--[a-z0-9-]+)'")
 _SURPLUS: Final = re.compile(r"Unrecognized options: (?P<words>.+?)(?:;|$)")
@@ -22,8 +23,6 @@ def refusal(name: str, kind: type[Command], given: Sequence[str], told: str) -> 
     where = f"`edgerift {name} --help`"
     options = {option.name: option for option in options_of(kind)}
     told = _without_frame(told)
-    if unknown := _unknown(kind, given):
-        return f"{unknown} `edgerift {name} --help-all` lists all options"
     if found := _INVALID.search(told):
         return f"{_wrong_value(options[found['flag']], given)}; {where} lists the options"
     if found := _NO_VALUE.search(told):
@@ -37,14 +36,17 @@ def refusal(name: str, kind: type[Command], given: Sequence[str], told: str) -> 
     return f"{told}; {where} lists the options"
 
 
-def _unknown(kind: type[Command], given: Sequence[str]) -> str:
-    """Name the first option that the verb does not have, with those that are near; "" where it has them all."""
+def unknown_option(name: str, kind: type[Command], given: Sequence[str]) -> str:
+    """Word which option the verb does not have, with those that are near; "" where it has them all."""
     known = flags_of(kind)
     for word in given:
         flag = word.partition("=")[0]
+        if flag.startswith(_OF_THE_PARSER):
+            break
         if flag.startswith("--") and flag.replace("_", "-") not in known:
             near = _near(flag, known)
-            return f"unknown option {flag};{f' did you mean {_alternatives(near)}?' if near else ''}"
+            meant = f" did you mean {_alternatives(near)}?" if near else ""
+            return f"unknown option {flag};{meant} `edgerift {name} --help-all` lists all options"
     return ""
 
 

@@ -49,10 +49,13 @@ class ReplayCommand(Command):
 
 
 def _words(result: audit.Replay) -> str:
+    first, on = "original ", ""
+    if result.original_runtime is not None:
+        first, on = "build    ", f" on {result.original_runtime}"
     lines = [
         f"{result.finding}: {'evades' if result.evasive else 'does not evade'}, judged from its PNG file",
         f"  label     {result.label}",
-        f"  original  {result.original_answer} ({result.original_probability:.1%})",
+        f"  {first} {result.original_answer} ({result.original_probability:.1%}){on}",
         f"  build     {result.build_answer} ({result.build_probability:.1%}) on {result.runtime}",
     ]
     if result.abstains:
@@ -60,7 +63,7 @@ def _words(result: audit.Replay) -> str:
     if not result.same_pixels:
         lines.append("  the pixels of the file are not those that were reported")
     if result.same_original is False:
-        lines.append("  the original is not the one that was audited")
+        lines.append(f"  the {first.strip()} is not the one that was audited")
     if not result.same_build:
         lines.append("  the build, its runtime or the CPU is not the one that was audited")
     return "\n".join(lines)

@@ -16,14 +16,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import steps as upkeep
+import edgerift
+from edgerift import steps
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import STORE as WHERE
 from edgerift.cli._options import Json
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, RecipeError
 from edgerift.settings import Settings, is_file
-from edgerift.steps import Entry, Recipe, Store, Verdict, default_root, read
 from edgerift.steps._store import WORK_FOLDER
 
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -86,9 +86,9 @@ class StoreOptions(Command, ABC):
     store: Annotated[Path | None, WHERE] = None
     """folder of the store"""
 
-    def open_store(self) -> Store:
+    def open_store(self) -> steps.Store:
         """Open a store that is there; raises :class:`~edgerift.errors.InputError`."""
-        found = Store(self.store or default_root())
+        found = steps.Store(self.store or steps.default_root())
         if not found.root.is_dir():
             raise InputError(f"there is no store at {found.root}; name one with --store or EDGERIFT_STORE")
         return found
@@ -106,7 +106,7 @@ class ListStore(StoreOptions):
     def run(self) -> int:
         """Look, and show a table."""
         store = self.open_store()
-        found = [_stored(entry) for entry in upkeep.entries(store)]
+        found = [_stored(entry) for entry in steps.entries(store)]
         listing = StoreListing(store=str(store.root), size=sum(entry.size for entry in found), entries=tuple(found))
         total = f"{_counted(len(found), 'entry', 'entries')}, {size_words(listing.size)} in {listing.store}"
         show(listing, Group(_table(found), Text(total)) if found else Text(total), self.as_json)
@@ -130,12 +130,12 @@ class VerifyStore(StoreOptions):
     def run(self) -> int:
         """Compare, and show what is damaged."""
         store = self.open_store()
-        finished = [entry for entry in upkeep.entries(store) if entry.state == "finished"]
+        finished = [entry for entry in steps.entries(store) if entry.state == "finished"]
         verdicts = []
         with progress_bars() as progress:
             for number, entry in enumerate(finished):
                 progress("verify", number, len(finished))
-                verdicts.append(upkeep.verify(entry))
+                verdicts.append(steps.verify(entry))
             progress("verify", len(finished), len(finished))
         damaged = [self._damaged(store, verdict) for verdict in verdicts if verdict.damage]
         found = StoreVerification(
@@ -147,9 +147,9 @@ class VerifyStore(StoreOptions):
         show(found, _verification_text(found), self.as_json)
         return 1 if damaged else 0
 
-    def _damaged(self, store: Store, verdict: Verdict) -> DamagedEntry:
+    def _damaged(self, store: steps.Store, verdict: steps.Verdict) -> DamagedEntry:
         # What cannot be read now may be whole.
-        removed = self.remove and verdict.state == "damaged" and upkeep.remove(store, verdict.entry)
+        removed = self.remove and verdict.state == "damaged" and steps.remove(store, verdict.entry)
         return DamagedEntry(name=verdict.entry.name, damage=verdict.damage, removed=removed)
 
 
@@ -180,9 +180,9 @@ class CollectStore(StoreOptions):
         older_than = None if self.older_than is None else seconds_of(self.older_than)
         max_size = None if self.max_size is None else bytes_of(self.max_size)
         store = self.open_store()
-        keep = upkeep.reachable([_recipe(store, given) for given in self.keep], store)
-        found = upkeep.entries(store)
-        chosen = upkeep.unneeded(
+        keep = steps.reachable([_recipe(store, given) for given in self.keep], store)
+        found = steps.entries(store)
+        chosen = steps.unneeded(
             found,
             now=time.time(),
             keep=keep,
@@ -190,9 +190,9 @@ class CollectStore(StoreOptions):
             max_size=max_size,
             unfinished=self.unfinished,
         )
-        gone = [entry for entry in chosen if self.dry_run or upkeep.remove(store, entry)]
+        gone = [entry for entry in chosen if self.dry_run or steps.remove(store, entry)]
         if not self.dry_run:
-            upkeep.tidy(store)
+            steps.tidy(store)
         freed = sum(entry.size for entry in gone)
         told = StoreCollection(
             store=str(store.root),
@@ -237,13 +237,13 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def _recipe(store: Store, given: str) -> Recipe:
+def _recipe(store: steps.Store, given: str) -> steps.Recipe:
     """Read the recipe of a result of the store, or of a file; raises :class:`~edgerift.errors.InputError`."""
     own = (place / given / "recipe.json" for place in (store.root, store.root / WORK_FOLDER))
     path = next(filter(is_file, own), Path(given))
     path = path / "recipe.json" if path.is_dir() else path
     try:
-        return read(path.read_bytes(), _known_recipes())
+        return steps.read(path.read_bytes(), _known_recipes())
     except OSError:
         raise InputError(
             f"--keep {given} is neither a result in {store.root} nor a recipe's file; `edgerift store ls` lists them"
@@ -252,14 +252,18 @@ def _recipe(store: Store, given: str) -> Recipe:
         raise InputError(f"--keep {given}: {error}") from None
 
 
-def _known_recipes() -> list[type[Recipe]]:
-    below: list[type[Recipe]] = Recipe.__subclasses__()
+def _known_recipes() -> list[type[steps.Recipe]]:
+    """List the recipes of all packages, which are imported for it."""
+    for package in (getattr(edgerift, name) for name in dir(edgerift)):
+        for name in getattr(package, "__all__", ()):
+            getattr(package, name)
+    below: list[type[steps.Recipe]] = steps.Recipe.__subclasses__()
     for kind in below:
         below += kind.__subclasses__()
     return [kind for kind in below if not inspect.isabstract(kind)]
 
 
-def _stored(entry: Entry) -> StoredEntry:
+def _stored(entry: steps.Entry) -> StoredEntry:
     state = "running" if entry.running else entry.state
     return StoredEntry.model_validate({"name": entry.name, "state": state, "size": entry.size, "used": entry.used})
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, final
 import tyro
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from edgerift import report, run, study, track
+from edgerift import report, run, steps, study, track
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import STORE as STORE_PATH
 from edgerift.cli._options import Json, output_folder
@@ -20,7 +20,6 @@ from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, StoreError
 from edgerift.run import RunSummary, Workers
 from edgerift.settings import Document, Parts, Threads
-from edgerift.steps import Progress, Recipe, Store, default_root, silent
 
 _PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 
@@ -45,9 +44,9 @@ class StudyOptions(Command, ABC):
         """Read the file."""
         return study.open_study(self.file, self.profile)
 
-    def open_store(self) -> Store:
+    def open_store(self) -> steps.Store:
         """Open the store."""
-        return Store(self.store or default_root(), self.mirror)
+        return steps.Store(self.store or steps.default_root(), self.mirror)
 
     def known_results(self) -> tuple[study.StudyResult, ...]:
         """Read the results of runs elsewhere."""
@@ -166,7 +165,7 @@ class RunStudy(StudyOptions):
             raise lost
         return 1 if result.missing else 0
 
-    def _run(self, goals: Sequence[Recipe], store: Store, progress: Progress) -> RunSummary:
+    def _run(self, goals: Sequence[steps.Recipe], store: steps.Store, progress: steps.Progress) -> RunSummary:
         if all(_is_finished(goal, store) for goal in goals):
             return RunSummary(built=0, seconds=0.0, step_seconds=0.0, failed=())
         return run.run_steps(goals, store, self._workers(store), progress)
@@ -185,7 +184,7 @@ class RunStudy(StudyOptions):
                     f"{option} {given:g} needs --on ray or a cluster's address; it has no effect with --on {self.on}"
                 )
 
-    def _workers(self, store: Store) -> Workers:
+    def _workers(self, store: steps.Store) -> Workers:
         # A worker of a cluster is in a folder of its own.
         data_root = None if self.data_root is None else self.data_root.absolute()
         place = run.Place(store=store.root, mirror=self.mirror, data_root=data_root, threads=self.threads)
@@ -196,7 +195,12 @@ class RunStudy(StudyOptions):
         return run.OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
 
     def _track(
-        self, file: study.StudyFile, cells: tuple[study.Cell, ...], store: Store, folder: Path, progress: Progress
+        self,
+        file: study.StudyFile,
+        cells: tuple[study.Cell, ...],
+        store: steps.Store,
+        folder: Path,
+        progress: steps.Progress,
     ) -> int | None:
         if not self.track and self.track_uri is None:
             return None
@@ -228,14 +232,14 @@ class ShowStudy(StudyOptions):
                 )
         else:
             cells = file.cells(self.data_root)
-            result = study.collect(grid, file.profile, cells, self.open_store(), silent, self.known_results())
+            result = study.collect(grid, file.profile, cells, self.open_store(), steps.silent, self.known_results())
         with output_folder(self.out or Path(f"{grid.study}-{file.profile}")) as folder:
             report.write_study(result, folder)
         show(result, report.study_text(result, folder), self.as_json)
         return 0
 
 
-def _is_finished(goal: Recipe, store: Store) -> bool:
+def _is_finished(goal: steps.Recipe, store: steps.Store) -> bool:
     """Say whether a cell is there; one that is damaged is not."""
     try:
         return store.has(goal)

@@ -9,15 +9,16 @@ import warnings
 from collections.abc import Iterator
 from json import dumps
 from pathlib import Path
-from typing import TextIO, final
+from typing import TYPE_CHECKING, TextIO, final
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-
-from edgerift.cli._progress import InLog, OnTerminal, bars
+from edgerift import steps
+from edgerift.cli._progress import InLog, OnTerminal
 from edgerift.errors import EdgeriftWarning, one_line, plain
 from edgerift.settings import Settings
-from edgerift.steps import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 #: Columns where the output is no terminal: wide enough for the tables.
 _PIPE_WIDTH = 120
@@ -28,6 +29,8 @@ def show(result: Settings, text: RenderableType, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(_escaped(result.model_dump_json(indent=2)) + "\n")
     else:
+        from rich.console import Console
+
         console = Console()
         console.width = console.width if console.is_terminal else _PIPE_WIDTH
         console.print(_Plain(text), crop=False)
@@ -53,11 +56,15 @@ class _Plain:
 
 
 @contextlib.contextmanager
-def progress_bars() -> Iterator[Progress]:
+def progress_bars() -> Iterator[steps.Progress]:
     """Show on standard error how far each task is: bars on a terminal, lines elsewhere.
 
     While it lasts nothing else reaches the terminal; see :func:`_others_hidden`.
     """
+    from rich.console import Console
+
+    from edgerift.cli._bars import bars
+
     with _others_hidden() as stream:
         console = Console(file=stream)
         if not console.is_terminal:

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
 import tyro
-from rich.text import Text
+from pydantic import Field
 
-from edgerift import deploy, images, measure, train, zoo
+from edgerift import deploy, images, measure, steps, train, zoo
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, number, output_folder
 from edgerift.cli._specification import INPUT
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError
 from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
-from edgerift.steps import STORE_FILES, write_whole
 from edgerift.train import ADVERSARIES
 
 DEFAULT_MODEL: Final = "resnet8"
@@ -91,9 +90,11 @@ class Train(Command):
 
     out: Annotated[Path, OUT]
     """folder for the results"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data", whole=True)] = DataOptions()
-    original: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", whole=True)] = (
-        OriginalOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data", whole=True)] = Field(
+        default_factory=DataOptions
+    )
+    original: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", whole=True)] = Field(
+        default_factory=OriginalOptions
     )
     as_json: Json = False
 
@@ -115,6 +116,8 @@ class Train(Command):
             images=len(test),
             recipe=recipe.digest(),
         )
+        from rich.text import Text
+
         show(
             result,
             Text(f"{self.original.architecture} on {self.data.data}: test accuracy {rate}\n{folder}"),
@@ -138,7 +141,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         pretrained=original.pretrained,
     )
     settings = train.TrainSettings(
-        epochs=_EPOCHS.get(described.source, 20) if original.epochs is None else original.epochs,
+        epochs=training_epochs(original, described.source),
         learning_rate=original.learning_rate,
         batch_size=original.batch_size,
         precision=original.precision,
@@ -150,6 +153,11 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return train.TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
+
+
+def training_epochs(original: OriginalOptions, source: str) -> int:
+    """Choose for how long an original is trained on an image source."""
+    return _EPOCHS.get(source, 20) if original.epochs is None else original.epochs
 
 
 def read_adversary(given: str) -> train.Adversary:
@@ -172,13 +180,13 @@ def class_count(described: images.ImagesSettings) -> int:
 def copy_files(finished: Path, folder: Path) -> None:
     """Copy a finished step's results, each whole, leaving out what belongs to the store."""
     for path in sorted(finished.iterdir()):
-        if path.is_file() and path.name not in STORE_FILES:
-            write_whole(folder / path.name, path.read_bytes())
+        if path.is_file() and path.name not in steps.STORE_FILES:
+            steps.write_whole(folder / path.name, path.read_bytes())
 
 
 def copy_file(source: Path, target: Path) -> Path:
     """Copy one result, whole or not at all."""
     with source.open("rb") as opened:
-        write_whole(target, opened.read())
+        steps.write_whole(target, opened.read())
     shutil.copymode(source, target)
     return target

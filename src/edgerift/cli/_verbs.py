@@ -57,6 +57,8 @@ GROUPS: Final[dict[str, dict[str, Verb | Family]]] = {
         "verify": Verb("_verify", "VerifyCommand"),
         "audit": Verb("_audit", "AuditCommand"),
         "certify": Verb("_certify", "CertifyCommand"),
+        "differ": Verb("_differ", "DifferCommand"),
+        "flips": Verb("_flips", "FlipsCommand"),
         "replay": Verb("_replay", "ReplayCommand"),
         "extract": Verb("_extract", "ExtractCommand"),
         "harden": Verb("_harden", "HardenCommand"),

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._stored import runtime_of_suffix as runtime_of_suffix
     from edgerift.deploy.builds._stored import stored_layers as stored_layers
     from edgerift.deploy.builds._stored import written_by as written_by
+    from edgerift.deploy.program._codes import code_checksums as code_checksums
+    from edgerift.deploy.program._codes import weight_codes as weight_codes
     from edgerift.deploy.program._float_logits import float_logits as float_logits
     from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
     from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
     from edgerift.deploy.program._target import WHOLE_WEIGHTS as WHOLE_WEIGHTS
     from edgerift.deploy.program._target import Target as Target
     from edgerift.deploy.twins._arithmetics import ARITHMETICS as ARITHMETICS
+    from edgerift.deploy.twins._coded import CodedTwin as CodedTwin
+    from edgerift.deploy.twins._coded import coded_twin as coded_twin
     from edgerift.deploy.twins._features import feature_module as feature_module
     from edgerift.deploy.twins._folding import folded as folded
     from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation

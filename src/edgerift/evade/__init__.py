@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgerift.evade._control import float_pair as float_pair
     from edgerift.evade._curve import Curve as Curve
     from edgerift.evade._curve import curve as curve
+    from edgerift.evade._disagreement import Disagreement as Disagreement
     from edgerift.evade._embedding import Embedding as Embedding
     from edgerift.evade._embedding import embedding as embedding
     from edgerift.evade._evasion import Dropped as Dropped
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
     from edgerift.evade._pair import Pair as Pair
     from edgerift.evade._pair import Steering as Steering
     from edgerift.evade._pair import Victim as Victim
+    from edgerift.evade._pair_settings import PairSettings as PairSettings
     from edgerift.evade._presets import preset as preset
     from edgerift.evade._presets import presets as presets
     from edgerift.evade._queried import QueriedModule as QueriedModule
     from edgerift.evade._random_search import random_search as random_search
     from edgerift.evade._recipe import EvadeRecipe as EvadeRecipe
     from edgerift.evade._recipe import EvadeShard as EvadeShard
-    from edgerift.evade._recipe import PairSettings as PairSettings
     from edgerift.evade._recipe import SelectRecipe as SelectRecipe
     from edgerift.evade._recipe import drawn as drawn
     from edgerift.evade._search import search as search

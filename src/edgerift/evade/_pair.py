@@ -223,6 +223,11 @@ class Fleet:
         """Make a folded copy of the original and the twin of every build."""
         return Steering(self.folded_original, tuple(member.twin for member in self.members))
 
+    def black_box(self, directions: int = 16) -> Steering:
+        """Make a folded copy of the original and gradients that are estimated from every build's answers."""
+        estimated = [member.black_box(directions).adapted[0] for member in self.members]
+        return Steering(self.folded_original, tuple(estimated))
+
     @property
     def folded_original(self) -> nn.Module:
         """The original in its cheaper form, that of the first member."""

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from edgerift import zoo
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe, GivenOriginal, open_original
-from edgerift.defend import GuardRecipe
-from edgerift.deploy import BuildRecipe, GivenBuild, GivenProgram, Program, opened_build
 from edgerift.errors import InputError
 from edgerift.evade._attack import Attack
-from edgerift.evade._control import float_pair
 from edgerift.evade._evasion import Evasion, joined
-from edgerift.evade._pair import Pair, Steering
+from edgerift.evade._pair_settings import PairSettings
 from edgerift.evade._search import search_selected, select
 from edgerift.evade._selection import Selection, eligible
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.settings import BatchSize, Count, Seed, Settings, is_none
-from edgerift.specification import Guard
+from edgerift.settings import BatchSize, Count, Seed
 from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
-from edgerift.train import TrainRecipe, choose_device, exact_float32, repeatable
+from edgerift.train import choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -37,70 +32,6 @@ SELECTION: Final = "selection.safetensors"
 #: A killed search resumes after the last whole part of this many images.
 _PART: Final = 128
 _ELIGIBLE: Final = "eligible"
-
-
-class PairSettings(Settings):
-    """Where a pair comes from; `control` puts the original's float-fine-tuned copy in the build's place.
-
-    Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
-    A `guard` takes the place of the one that ships with the build; the control has it too.
-    """
-
-    original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
-    program: Annotated[AdaptRecipe | GivenProgram, Field(discriminator="type")] | None = Field(
-        default=None, exclude_if=is_none
-    )
-    build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
-    control: FinetuneRecipe | None = None
-    guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=is_none)
-
-    @property
-    def opened(self) -> tuple[Recipe, ...]:
-        """The steps that `open` opens: with a control neither program nor build is one of them."""
-        guards = (self.guard,) if isinstance(self.guard, Recipe) else ()
-        if self.control is not None:
-            return (self.original, self.control, *guards)
-        programs = () if self.program is None else (self.program,)
-        return (self.original, *programs, self.build, *guards)
-
-    @property
-    def shipped_guard(self) -> Guard | None:
-        """The guard that comes with a build's file; None for a build that is compiled here."""
-        return self.build.guard if isinstance(self.build, GivenBuild) else None
-
-    def known_guard(self, store: Store) -> Guard | None:
-        """Return the guard that the pair will have; None without one, and for one that is not calibrated yet."""
-        chosen = self.guard or self.shipped_guard
-        if isinstance(chosen, GuardRecipe):
-            chosen = chosen.open(store, silent) if store.has(chosen) else None
-        return chosen if chosen is not None and chosen.threshold > 0 else None
-
-    @property
-    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | BuildRecipe | GivenBuild:
-        """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
-        return self.control or self.program or self.build
-
-    def open(self, store: Store, progress: Progress) -> tuple[Pair, Steering]:
-        """Open the pair and what steers an attack on it, made when missing.
-
-        Gradients come from the twin, or from the build's answers where neither a program nor its file gives one.
-        """
-        original = open_original(self.original, store, progress)
-        guard = self.guard.open(store, progress) if isinstance(self.guard, GuardRecipe) else self.guard
-        if self.control is not None:
-            tuned = store.get(self.control, progress) / "original.safetensors"
-            trust = isinstance(self.original, TrainRecipe) or self.original.trust
-            return float_pair(original, zoo.load(tuned, trust=trust), guard or self.shipped_guard)
-        build = opened_build(self.build, store, progress)
-        if self.program is None:
-            pair = Pair(original, None, build, guard)
-            try:
-                return pair, pair.white_box()
-            except InputError:
-                return pair, pair.black_box()
-        program = Program.load(store.get(self.program, progress) / "program.safetensors")
-        pair = Pair(original, program, build, guard)
-        return pair, pair.white_box()
 
 
 class SelectRecipe(Recipe):
@@ -120,9 +51,9 @@ class SelectRecipe(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, and write the answers into `folder`."""
-        pair, _ = self.pair.open(store, progress)
+        victim, _ = self.pair.victim(store, progress)
         test = open_splits(self.images).test
-        found = select(pair, test, eligible_only=False)
+        found = select(victim, test, eligible_only=False)
         right = len(eligible(found.original, found.build, test.labels).index)
         answers = {"original": found.original, "build": found.build}
         write_whole(folder / SELECTION, save(answers, metadata={_ELIGIBLE: str(right)}))
@@ -141,8 +72,9 @@ class SelectRecipe(Recipe):
 class EvadeRecipe(Recipe):
     """Attack `count` of the test images that both models get right, or all: `evasion.safetensors`.
 
-    `draw` seeds the choice of the images. A run that was killed resumes after its last finished part. With `shard`,
-    parts of at least this many images are steps of their own, which may run at the same time; the result is the same.
+    `draw` seeds the choice of the images; both models of each pair in `also` have to get them right, too. A run that
+    was killed resumes after its last finished part. With `shard`, parts of at least this many images are steps of
+    their own, which may run at the same time; the result is the same.
     Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
     """
 
@@ -153,6 +85,7 @@ class EvadeRecipe(Recipe):
     attack: Attack
     count: Count | None = None
     draw: Seed = 0
+    also: tuple[PairSettings, ...] = Field(default=(), exclude_if=operator.not_)
     name: str = Field(default="search", exclude=True)
     batch_size: BatchSize | None = Field(default=None, exclude=True)
     shard: Count | None = Field(default=None, exclude=True)
@@ -163,10 +96,16 @@ class EvadeRecipe(Recipe):
         """The step that tells which images can be evaded."""
         return SelectRecipe(pair=self.pair, images=self.images)
 
+    @property
+    def selections(self) -> tuple[SelectRecipe, ...]:
+        """The steps that tell which images are attacked."""
+        return (self.selecting, *(SelectRecipe(pair=pair, images=self.images) for pair in self.also))
+
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers, and the shards as soon as it is known how many there are."""
-        shards = self._shards(store, silent) if self.shard is not None and store.has(self.selecting) else ()
-        return (*self.pair.opened, self.selecting, *shards)
+        is_known = all(store.has(selection) for selection in self.selections)
+        shards = self._shards(store, silent) if self.shard is not None and is_known else ()
+        return (*self.pair.opened, *self.selections, *shards)
 
     def asked(self, store: Store) -> tuple[Recipe, ...]:
         """List the shards in the store, however many images they were cut to."""
@@ -189,12 +128,24 @@ class EvadeRecipe(Recipe):
         """Read the result, searched for when missing."""
         return Evasion.load(store.get(self, progress) / EVASION)
 
+    def chosen(self, store: Store, progress: Progress) -> Selection:
+        """Choose the images to attack."""
+        labels = open_splits(self.images).test.labels
+        first, *others = (eligible(*one.open(store, progress), labels) for one in self.selections)
+        for other in others:
+            rows = torch.isin(first.index, other.index)
+            first = Selection(first.index[rows], first.original[rows], first.build[rows], first.dropped)
+        return drawn(first, self.count, self.draw)
+
     def _parts(self, store: Store, progress: Progress) -> int:
         """Count the parts of the images to attack; raises `InputError` when there are none."""
-        right = self.selecting.eligible(store, progress)
+        # The number alone stands in the file's metadata, which is cheaper to read.
+        right = len(self.chosen(store, progress).index) if self.also else self.selecting.eligible(store, progress)
         if right == 0:
-            test = len(open_splits(self.images).test)
-            raise InputError(f"none of the {test} test images is labelled correctly by both models; nothing to attack")
+            test, models = len(open_splits(self.images).test), "all" if self.also else "both"
+            raise InputError(
+                f"none of the {test} test images is labelled correctly by {models} models; nothing to attack"
+            )
         return ceil((right if self.count is None else min(self.count, right)) / _PART)
 
     def _shards(self, store: Store, progress: Progress) -> tuple[EvadeShard, ...]:
@@ -220,7 +171,7 @@ class EvadeShard(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers: the search itself needs this shard, not the other way round."""
-        return (*self.evade.pair.opened, self.evade.selecting)
+        return (*self.evade.pair.opened, *self.evade.selections)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the shard into `folder`."""
@@ -232,13 +183,12 @@ class EvadeShard(Recipe):
     def searched(self, folder: Path, store: Store, progress: Progress) -> list[Path]:
         """Search part by part, leaving out the parts that `folder` holds, and name their files."""
         evade = self.evade
-        asked = evade.selecting.open(store, progress)
-        pair, steering = evade.pair.open(store, progress)
+        chosen = evade.chosen(store, progress)
+        victim, steering = evade.pair.victim(store, progress)
         device = choose_device(evade.device)
         if device.type != "cpu":
             steering = steering.to(device)
         test = open_splits(evade.images).test
-        chosen = drawn(eligible(*asked, test.labels), evade.count, evade.draw)
         paths = []
         for number, rows in list(enumerate(torch.arange(len(chosen.index)).split(_PART)))[self.first :][: self.parts]:
             path = folder / f"part-{number:05d}.safetensors"
@@ -247,7 +197,7 @@ class EvadeShard(Recipe):
                 # Fewer bits than a twin's own round to other integers than the build does.
                 with exact_float32(), repeatable(device):
                     found = search_selected(
-                        pair,
+                        victim,
                         test,
                         part,
                         evade.attack,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgerift.facts._metric import theft_name as theft_name
     from edgerift.facts._names import ADAPTATIONS as ADAPTATIONS
     from edgerift.facts._names import ATTACKS as ATTACKS
+    from edgerift.facts._names import FLOATS as FLOATS
     from edgerift.facts._names import ORIGINAL_VICTIM as ORIGINAL_VICTIM
     from edgerift.facts._names import PAPER_ATTACKS as PAPER_ATTACKS
     from edgerift.facts._names import PLAIN as PLAIN

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from edgerift import adapt
 from edgerift.extract import DATA_FREE
 
 #: The adaptations of an original.
-ADAPTATIONS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT", "finetune": "float control"}
+ADAPTATIONS: Final[Mapping[str, str]] = {name: made.title for name, made in adapt.ADAPTATIONS.items()}
+#: Those that stay in float.
+FLOATS: Final = tuple(name for name in ADAPTATIONS if name not in adapt.QUANTIZED)
 #: The victim of an attack that is the original itself.
 ORIGINAL_VICTIM: Final = "original"
 #: The baseline of the hardened victims.

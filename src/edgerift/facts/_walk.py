@@ -9,7 +9,7 @@ from edgerift.audit import AttackPart
 from edgerift.deploy import Target
 from edgerift.facts import readings as of
 from edgerift.facts._metric import Fact
-from edgerift.facts._names import ORIGINAL_VICTIM, PAPER_ATTACKS, PLAIN, joint
+from edgerift.facts._names import FLOATS, ORIGINAL_VICTIM, PAPER_ATTACKS, PLAIN, joint
 from edgerift.facts._printed import accuracy_table
 from edgerift.harden import DataFreeEntry, Hardening, TimesPart, VariantPart, paper_name, published_epsilon
 from edgerift.study import EpochPart, PairCell, StudyResult, TheftCell
@@ -31,7 +31,7 @@ def pair_facts(result: StudyResult) -> Iterator[Fact]:
             own = {**place, "victim": ORIGINAL_VICTIM}
             yield from of.ORIGINAL.facts(cell.report, own, table)
             yield from _epochs(cell.report.original_epochs, own, table and "figure 6")
-        build = {**place, "victim": cell.adaptation, "target": "" if cell.adaptation == "finetune" else target}
+        build = {**place, "victim": cell.adaptation, "target": "" if cell.adaptation in FLOATS else target}
         yield from _pair(cell, build, table if cell.adaptation == "qat" else "")
 
 

@@ -65,7 +65,7 @@ class EvasionHardenRecipe(Recipe):
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

@@ -52,7 +52,7 @@ class TrialRecipe(Recipe):
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     program: SerializeAsAny[Recipe] | None = Field(default=None, exclude_if=is_none)
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]

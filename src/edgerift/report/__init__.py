@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgerift.report.card._card import Card as Card
     from edgerift.report.card._card import FidelityEntry as FidelityEntry
     from edgerift.report.card._card import make_card as make_card
+    from edgerift.report.card._integrity import changed_since as changed_since
     from edgerift.report.card._text import card_text as card_text
     from edgerift.report.figures._curve import curve_figure as curve_figure
     from edgerift.report.figures._registry import Chart as Chart

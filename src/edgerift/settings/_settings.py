@@ -42,6 +42,8 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
+        # What is never made costs nothing: a help text has the fields alone.
+        defer_build=True,
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,

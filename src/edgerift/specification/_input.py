@@ -107,7 +107,11 @@ class InputSpecification(Settings):
         gives them the type. The gradient goes straight through the rounding. The same images always give the same
         bits. Raises `ModelError` for images of another shape or type.
         """
-        return cast(Tensor, Prepare(self).to(images.device)(images))
+        return cast(Tensor, self.layer().to(images.device)(images))
+
+    def layer(self) -> Prepare:
+        """Make what `prepare` does a layer, for those who prepare often."""
+        return Prepare(self)
 
     def cast(self, prepared: Tensor) -> Tensor:
         """Give what `prepare` returned the model's number type, in an order of memory that every runtime takes."""

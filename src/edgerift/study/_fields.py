@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 from pydantic import AfterValidator, Field, JsonValue
 
 from edgerift import zoo
+from edgerift.adapt import COMPRESSIONS
 from edgerift.errors import unknown_name
 from edgerift.extract import DataFree, Knockoff
 from edgerift.images import ModelSize
@@ -56,6 +57,21 @@ def require_changes(settings: Settings, changes: Changes, elsewhere: Mapping[str
     found = misplaced or problems(type(settings), dict(settings) | changes)
     if found:
         raise NotAllowedError(found)
+
+
+def compression_problems(name: str, given: Changes) -> list[Problem]:
+    """List what is wrong with the changes of a compression, and of its training."""
+    place = ("compress", name)
+    train = given.get("train", {})
+    found = problems(COMPRESSIONS[name], {"type": name, **{key: one for key, one in given.items() if key != "train"}})
+    if not isinstance(train, dict):
+        found.append(Problem(("train",), ("train",), f" is {train!r}; it must be a mapping"))
+    else:
+        try:
+            require_changes(TrainSettings(), train, _SEED)
+        except NotAllowedError as error:
+            found += [problem.below(("train",)) for problem in error.problems]
+    return [problem.below(place) for problem in found]
 
 
 def data_free_problems(name: str, given: Changes) -> list[Problem]:

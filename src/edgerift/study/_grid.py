@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from edgerift import images, zoo
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe
+from edgerift.adapt import AdaptRecipe, CompressRecipe, FinetuneRecipe, adaptation
 from edgerift.deploy import BuildRecipe, Target, default_runtime
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
@@ -19,7 +19,7 @@ from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, Varian
 from edgerift.images import ImagesSettings, Size
 from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
-from edgerift.study._settings import Adaptation, DataChoice, NetworkChoice, Study
+from edgerift.study._settings import DataChoice, NetworkChoice, Study
 from edgerift.train import TrainRecipe
 
 #: How the kind of the cells that are data-free extractions begins; the attack's name follows.
@@ -113,9 +113,9 @@ class _Seed:
             for name, network in study.originals.items():
                 original = self._original(described, data, network)
                 if study.evasion is not None:
-                    for adaptation in study.evasion.adaptations:
-                        recipe = self._pair(original, described, data, network, adaptation)
-                        yield Cell(data_name, name, seed, adaptation, recipe)
+                    for adapted in study.evasion.adaptations:
+                        recipe = self._pair(original, described, data, network, adapted)
+                        yield Cell(data_name, name, seed, adapted, recipe)
                 if study.theft is not None:
                     for target in study.theft.targets:
                         theft = self._theft(original, described, data_name, data, network, target)
@@ -149,28 +149,32 @@ class _Seed:
         described: ImagesSettings,
         data: DataChoice,
         network: NetworkChoice,
-        adaptation: Adaptation,
+        adapted: str,
     ) -> PairRecipe:
         plan = self._study.evasion
         assert plan is not None
-        settings = self._study.adapting(data, network, self._seed)
+        made, settings = adaptation(adapted), self._study.adapting(data, network, self._seed)
+        compression = None
+        if made.compression is not None:
+            compression = self._study.compressing(made.compression, data, network, self._seed)
         program = AdaptRecipe(
             original=original,
             images=described,
-            method="ptq" if adaptation == "ptq" else "qat",
+            method=made.method or "qat",
             target=plan.target,
             settings=settings,
+            # Where nothing is quantized the program is not opened, and is that of every float model.
+            compression=None if made.method is None else compression,
         )
-        control = FinetuneRecipe(original=original, images=described, settings=settings.train)
+        control: FinetuneRecipe | CompressRecipe | None = None
+        if made.method is None and compression is not None:
+            control = CompressRecipe(original=original, images=described, compression=compression)
+        elif made.method is None:
+            control = FinetuneRecipe(original=original, images=described, settings=settings.train)
         build = BuildRecipe(program=program, runtime=plan.runtime or default_runtime(plan.target))
-        pictured = self._seed == self._study.seeds[0] and adaptation in plan.pictured
+        pictured = self._seed == self._study.seeds[0] and adapted in plan.pictured
         return PairRecipe(
-            pair=PairSettings(
-                original=original,
-                program=program,
-                build=build,
-                control=control if adaptation == "finetune" else None,
-            ),
+            pair=PairSettings(original=original, program=program, build=build, control=control),
             images=described,
             attacks={name: choice.attack.replace(seed=self._seed) for name, choice in plan.attacks.items()},
             count=plan.count,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from edgerift.adapt import AdaptationName
 from edgerift.deploy import Target
 from edgerift.errors import StoreError
 from edgerift.extract import AttackName
@@ -15,7 +16,7 @@ from edgerift.settings import Settings
 from edgerift.steps import Progress, silent
 from edgerift.study._grid import Cell
 from edgerift.study._pairs import PairRecipe, PairReport
-from edgerift.study._settings import Adaptation, Study
+from edgerift.study._settings import Study
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -28,7 +29,7 @@ class PairCell(Settings):
     data: str
     original: str
     seed: int
-    adaptation: Adaptation
+    adaptation: AdaptationName
     report: PairReport
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, final
+from typing import Annotated, Any, Final, Literal, Self, final
 
 from pydantic import (
     Field,
@@ -12,7 +13,15 @@ from pydantic import (
     model_validator,
 )
 
-from edgerift.adapt import Allowance, PtqSettings, QatSettings
+from edgerift.adapt import (
+    COMPRESSIONS,
+    AdaptationName,
+    Allowance,
+    Compression,
+    CompressionName,
+    PtqSettings,
+    QatSettings,
+)
 from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
 from edgerift.errors import unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
@@ -34,11 +43,10 @@ from edgerift.study._fields import (
     ThiefChanges,
     TrainingChanges,
     changed,
+    compression_problems,
     require_changes,
 )
 from edgerift.train import TrainSettings
-
-Adaptation: TypeAlias = Literal["ptq", "qat", "finetune"]
 
 #: Fields of a data set that change extractions alone.
 _OF_THEFTS: Final = ("queries", "budget", "rows", "students", "alphas", "answers", "thief")
@@ -135,22 +143,23 @@ class EvasionPlan(Settings):
 
     `count` images are attacked of those that both models get right; searches of more than `shard` images are cut into
     steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), for the first seed.
+    of the classes `classes` (all where none is named), for the first seed. `compress` changes what prunes and distils.
     """
 
-    adaptations: Once[Adaptation] = Field(("ptq", "qat", "finetune"), min_length=1)
+    adaptations: Once[AdaptationName] = Field(("ptq", "qat", "finetune"), min_length=1)
     target: Target = "mobile"
     runtime: RuntimeName | None = None
     attacks: dict[Name, AttackChoice] = Field(min_length=1)
     count: Count | None = None
     shard: Count | None = None
     shown: str
-    pictured: Once[Adaptation] = ("qat",)
+    pictured: Once[AdaptationName] = ("qat",)
     classes: Once[ClassNumber] = ()
+    compress: dict[CompressionName, Changes] = Field(default_factory=dict, exclude_if=operator.not_)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        found = []
+        found = [problem for name, given in self.compress.items() for problem in compression_problems(name, given)]
         if self.shown not in self.attacks:
             found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
         if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
@@ -266,6 +275,16 @@ class Study(Settings):
             observe_epochs=self.observe_epochs,
             batch_norm=self.batch_norm or "frozen",
         )
+
+    def compressing(self, name: str, data: DataChoice, network: NetworkChoice, seed: int) -> Compression:
+        """How an original is pruned or distilled."""
+        assert self.evasion is not None
+        changes = dict(self.evasion.compress.get(name, {}))
+        given: Any = changes.pop("train", {})
+        kind = COMPRESSIONS[name]
+        plain = kind.model_validate({"type": name, **changes})
+        own = (self.train, data.train, network.train) if kind.starts_anew else (self.adapt, data.adapt, network.adapt)
+        return plain.replace(train=changed(plain.train, *own, given, {"seed": seed}))
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:
         """How a victim is stolen; the attacker has the next seed, so that the clone starts from weights of its own."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from edgerift.adapt import AdaptRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
+from edgerift.adapt import ADAPTATIONS, AdaptRecipe, CompressRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe
@@ -22,8 +22,6 @@ _MOST: Final = 3
 
 #: Digits of a digest that distinguish otherwise equal names.
 _DIGEST: Final = 8
-
-_METHODS: Final[Mapping[str, str]] = {"ptq": "PTQ", "qat": "QAT"}
 
 
 def cells_of_steps(cells: Iterable[Cell], graph: Graph) -> dict[Key, list[Cell]]:
@@ -75,7 +73,7 @@ def _together(values: list[str]) -> str:
 def described(recipe: Recipe) -> str:
     """Describe what a step does, beyond its type and its cells; empty for an unknown step."""
     match recipe:
-        case AdaptRecipe() | FinetuneRecipe() | HardenedRecipe() | TunedRecipe():
+        case AdaptRecipe() | CompressRecipe() | FinetuneRecipe() | HardenedRecipe() | TunedRecipe():
             return _adapted(recipe)
         case BuildRecipe(program=program):
             return f"{described(program)} on {recipe.runtime}"
@@ -93,9 +91,11 @@ def described(recipe: Recipe) -> str:
             return _evaded(recipe)
 
 
-def _adapted(recipe: AdaptRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe) -> str:
+def _adapted(recipe: AdaptRecipe | CompressRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe) -> str:
     if isinstance(recipe, FinetuneRecipe):
         return "float control"
+    if isinstance(recipe, CompressRecipe):
+        return recipe.compression.title
     if isinstance(recipe, HardenedRecipe):
         return f"{_variant(recipe)} {recipe.defence.strength:g} for {recipe.target}"
     if isinstance(recipe, TunedRecipe):
@@ -105,7 +105,8 @@ def _adapted(recipe: AdaptRecipe | FinetuneRecipe | HardenedRecipe | TunedRecipe
     seed = recipe.settings.train.seed
     # The second model, which measures the variance between trainings, has a seed that its cells do not have.
     again = f" of training seed {seed}" if recipe.method == "qat" and seed != recipe.images.seed else ""
-    return f"{_METHODS[recipe.method]}{again} for {recipe.target}"
+    before = "" if recipe.compression is None else f"{recipe.compression.type}+"
+    return f"{ADAPTATIONS[before + recipe.method].title}{again} for {recipe.target}"
 
 
 def _variant(recipe: HardenedRecipe) -> str:
@@ -127,8 +128,8 @@ def _evaded(recipe: Recipe) -> str:
 
 
 def _pair(pair: PairSettings) -> str:
-    """Name what is attacked: a program, or the float control in its place."""
-    return "float control" if pair.control is not None else described(pair.adapted)
+    """Name what is attacked: a program, or a float model in its place."""
+    return described(pair.adapted)
 
 
 def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgerift.train._history import History as History
     from edgerift.train._history import read_history as read_history
     from edgerift.train._loop import OnEpoch as OnEpoch
+    from edgerift.train._loop import OnStep as OnStep
     from edgerift.train._loop import Trained as Trained
     from edgerift.train._loop import fit as fit
     from edgerift.train._loop import run as run

@@ -38,6 +38,7 @@ class Work:
     held: DeviceData | None
     settings: TrainSettings
     classes: int
+    on_step: Callable[[nn.Module, float], None] | None = None
 
     def autocast(self) -> torch.autocast:
         """Run in bfloat16 autocast, where the settings say so."""
@@ -125,7 +126,8 @@ def evaluate(work: Work, data: DeviceData) -> tuple[float, float]:
 
 
 def _step(work: Work, batch: Batch, step: int) -> Tensor:
-    rate = learning_rate(work.settings, step, work.settings.epochs * len(work.data))
+    steps = work.settings.epochs * len(work.data)
+    rate = learning_rate(work.settings, step, steps)
     for group in work.optimizer.param_groups:
         group["lr"] = rate
     work.optimizer.zero_grad(set_to_none=True)
@@ -138,6 +140,8 @@ def _step(work: Work, batch: Batch, step: int) -> Tensor:
         )
     value.backward()
     work.optimizer.step()
+    if work.on_step is not None:
+        work.on_step(work.model, (step + 1) / steps)
     return value.detach()
 
 

@@ -28,6 +28,7 @@ from edgerift.train._loss import Loss, Read
 from edgerift.train._settings import TrainSettings
 
 OnEpoch = Callable[[nn.Module, int], None]
+OnStep = Callable[[nn.Module, float], None]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
@@ -79,6 +80,7 @@ def run(
     loss: Loss | None = None,
     targets: Tensor | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
     task: str = "train",
@@ -90,12 +92,12 @@ def run(
     are probabilities, in either mode, are used, with a `ProbabilitiesWarning`; a given loss gets the model. `targets`
     holds a row for each training image that the loss gets in place of its label (posteriors `[N, K]`, say).
     `on_epoch(model, epoch)` is called before each epoch, counted from 0, with the model in training mode; a resumed run
-    does not call it for epochs already done, so it has to act on the number alone. With `checkpoint` the state is
+    does not call it for epochs already done, so it has to act on the number alone. `on_step(model, done)` is called
+    after each optimizer step, with the share in (0, 1] of all steps that are done. With `checkpoint` the state is
     written after each epoch, and a run that finds its own checkpoint resumes from it, to the same weights as an
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
     nothing is selected by it. An `adversary` adds the accuracy under attack to the history; a fall by more than 20
     points is a `TrainingWarning`: the model has learned to mislead its attacker (catastrophic overfitting, Wong 2020).
-
     `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
     reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
     gradients.
@@ -111,7 +113,7 @@ def run(
     put = functools.partial(on_device, settings=settings, device=device, channels=zoo.channels_of(model, train.shape))
     data, held = put(train, targets), None if validation is None else put(validation, None)
     with repeatable(device), placed(model, device, data.memory_format):
-        work = _work(model, data, held, settings, loss, len(train.classes))
+        work = _work(model, data, held, settings, loss, on_step, len(train.classes))
         history = _epochs(work, on_epoch, resume, progress, task)
     model.eval()
     _warn_of_collapse(history)
@@ -127,12 +129,14 @@ def _work(
     held: DeviceData | None,
     settings: TrainSettings,
     loss: Loss | None,
+    on_step: OnStep | None,
     classes: int,
 ) -> Work:
     _require_one_loss(loss, settings)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     runner, optimizer = _runner(model, settings), _optimizer(model, settings)
-    return Work(model, runner, read, optimizer, loss or _own_loss(settings, read), data, held, settings, classes)
+    learned = loss or _own_loss(settings, read)
+    return Work(model, runner, read, optimizer, learned, data, held, settings, classes, on_step)
 
 
 def _warn_of_collapse(history: History) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from edgerift import zoo
-from edgerift.adapt import AdaptRecipe, folded_layers, weights_digest
+from edgerift.adapt import COMPRESSIONS, AdaptRecipe, folded_layers, weights_digest
 from edgerift.deploy import Program, find_runtime, stored_layers, suffixes
 from edgerift.errors import BuildError, InputError
 from edgerift.images import ImageShape
@@ -43,11 +43,13 @@ def verify(
     or the file says. `original_file` and `card` are files whose digests are compared. `checks` limits the checks to
     those named, in :data:`CHECKS`.
 
-    Raises :class:`~edgerift.errors.InputError` without a build and a program, for several builds without one, and for a
+    Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
+    first, for several builds without one, and for a
     file whose weights cannot be read back where there is no program; :class:`~edgerift.errors.RecipeError` for an
     unknown name; :class:`~edgerift.errors.BuildError` for a file that is missing; and
     :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
     """
+    _require_plain(program, recipe)
     given = [Path(build)] if isinstance(build, Path | str) else list(build)
     builds = tuple(_build(path, runtime, card) for path in given)
     claimed = quantizer or claimed_quantizer(program, recipe, given[0] if given else None)
@@ -65,6 +67,16 @@ def verify(
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))
+
+
+def _require_plain(program: Program | None, recipe: AdaptRecipe | None) -> None:
+    """Refuse a build that was pruned or distilled first: its weights are not a quantization of the original's."""
+    named = set() if program is None else set(program.provenance.settings) & set(COMPRESSIONS.names())
+    if named or (recipe is not None and recipe.compression is not None):
+        raise InputError(
+            "the build was pruned or distilled before its quantization, so its codes are not those of the original; "
+            "only a quantization of the original itself can be verified"
+        )
 
 
 def _verification(evidence: Evidence, parts: tuple[CheckPart, ...]) -> Verification:

@@ -66,7 +66,7 @@ def float_logits(program: Program) -> Program:
 
 def _rounded_before(layer: Operation, made: Mapping[str, Operation]) -> list[tuple[Operation, Operation]]:
     """List the roundings of what is pooled and reshaped before a layer, each with its way back to float."""
-    found = []
+    found: list[tuple[Operation, Operation]] = []
     after = layer
     while True:
         end = _source(after, made)
@@ -99,7 +99,8 @@ def _float_weight(weight: Operation, tensors: Mapping[str, Tensor]) -> Tensor:
     levels, scale, zero = (stored(given) for given in weight.arguments[:3])
     if weight.operator == DEQUANTIZE_CHANNELS:
         scale, zero = scale[:, None], zero[:, None]
-    return ((levels.double() - zero) * scale).float()
+    rounded: Tensor = levels
+    return ((rounded.double() - zero) * scale).float()
 
 
 def _tensors_of(operations: tuple[Operation, ...]) -> set[str]:

@@ -79,8 +79,7 @@ class TrainableTwin(nn.Module):
         self.ranges.refresh()
         tensors: dict[str, Tensor] = {}
         for layer in self.layers:
-            rounded = self.body.get_submodule(layer.module)
-            assert isinstance(rounded, RoundedWeight | NormalisedLayer)
+            rounded = self._rounded(layer)
             levels, scales = rounded.integers()
             kind = self.program_before.tensors[layer.weight].dtype
             tensors[layer.weight] = levels.to(kind).contiguous()
@@ -91,6 +90,15 @@ class TrainableTwin(nn.Module):
                 tensors[layer.bias] = self.body.get_parameter(layer.parameter).detach().cpu().clone()
         operations = tuple(self._regridded(operation) for operation in self.program_before.operations)
         return replace(self.program_before.with_tensors(tensors), operations=operations)
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Name the float weights by their layers; each is rounded after the factor that folding put on it."""
+        return {layer.weight.removesuffix(".weight"): self._rounded(layer).weight for layer in self.layers}
+
+    def _rounded(self, layer: _Layer) -> RoundedWeight | NormalisedLayer:
+        rounded = self.body.get_submodule(layer.module)
+        assert isinstance(rounded, RoundedWeight | NormalisedLayer)
+        return rounded
 
     def keep_normalisations_alive(self, alive: bool) -> None:
         """Let batch normalisations follow the batches in training mode, or fix their figures as they are."""

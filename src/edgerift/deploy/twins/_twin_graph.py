@@ -35,9 +35,9 @@ def graph_twin(program: Program, unrounded: Collection[str] = (), weights: Mappi
             twin.values[node] = twin.constant(weights[node.name])
         elif is_quantize(node):
             if not _is_read_by_one_convolution(node):
-                twin.values[node] = _rounded(twin, node)
+                twin.values[node] = rounded_value(twin, node)
         elif is_dequantize(node):
-            _dequantized(twin, node)
+            copy_dequantized(twin, node)
         elif _reads_unrounded(twin, node):
             twin.values[node] = _rounded_convolution(twin, node)
         else:
@@ -45,7 +45,8 @@ def graph_twin(program: Program, unrounded: Collection[str] = (), weights: Mappi
     return twin.finish()
 
 
-def _dequantized(twin: Translation, node: fx.Node) -> None:
+def copy_dequantized(twin: Translation, node: fx.Node) -> None:
+    """Let a dequantize node stand for the real value that was rounded, or for the constant that it reads."""
     quantize: Any = node.args[0]
     constant = twin.stored_levels(node)
     if constant is not None:
@@ -54,7 +55,8 @@ def _dequantized(twin: Translation, node: fx.Node) -> None:
         twin.values[node] = twin.values[quantize]
 
 
-def _rounded(twin: Translation, quantize: fx.Node) -> fx.Node:
+def rounded_value(twin: Translation, quantize: fx.Node) -> fx.Node:
+    """Append the rounding of a quantize node, straight-through in gradient."""
     if stays_on_grid(quantize):
         return twin.values[quantize_arguments(quantize)["input"]]
     rounding, value = _rounding(twin, quantize)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgerift.audit import Audit, EvasionPart, TheftPart
+from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.report.audit._html_charts import (
     attack_colours,
     attacks_chart,
@@ -19,12 +19,14 @@ from edgerift.report.audit._html_scatter import WIDTH, mark, scatter
 from edgerift.report.audit._margins import bands
 from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
 from edgerift.report.shared import _words
+from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
 from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.zoo import FILE_KINDS
 
 _FIRST_FINDINGS = 24
 _FIRST_ROWS = 20
+_FIRST_REPLAYS = 3
 
 
 def audit_html(audit: Audit, folder: Path) -> str:
@@ -37,6 +39,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
     values = {
         "audit": audit,
         "evasion": audit.evasion,
+        "fleet": None if audit.evasion is None else audit.evasion.fleet,
         "theft": audit.theft,
         "subject": _words.subject(audit),
         "outcomes": _words.outcomes(audit),
@@ -50,6 +53,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "flags": by_level(audit.flags),
     }
     values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
+    values |= {} if audit.evasion is None or audit.evasion.fleet is None else _fleet(audit, audit.evasion.fleet)
     values |= {} if audit.theft is None else _theft(audit.theft)
     made = environment()
     made.filters["summary"] = summary
@@ -85,4 +89,14 @@ def _theft(theft: TheftPart) -> dict[str, Any]:
     return {
         "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
         "thieves_chart": thieves_chart(theft),
+    }
+
+
+def _fleet(audit: Audit, fleet: FleetPart) -> dict[str, Any]:
+    """Collect the values of the section about several sets of kernels."""
+    return {
+        "fleet_words": fleet_words(fleet),
+        "fleet_headings": HEADINGS,
+        "fleet_rows": fleet_rows(fleet),
+        "fleet_replays": [_words.replay_command(audit, finding) for finding in fleet.findings[:_FIRST_REPLAYS]],
     }

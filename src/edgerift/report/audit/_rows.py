@@ -64,6 +64,12 @@ def surest_first(evasion: EvasionPart) -> list[FindingPart]:
     )
 
 
+def every_finding(evasion: EvasionPart) -> list[FindingPart]:
+    """Order all findings: those of the pair, then those on which the builds of a fleet disagree."""
+    fleet = () if evasion.fleet is None else evasion.fleet.findings
+    return [*surest_first(evasion), *sorted(fleet, key=lambda one: (-one.build_probability, one.id))]
+
+
 def by_level(flags: Sequence[FlagPart]) -> list[FlagPart]:
     """Order flags, the most severe first."""
     return sorted(flags, key=lambda flag: LEVELS.index(flag.level))

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from edgerift.audit import Audit, EvasionPart, FindingPart, TheftPart
 from edgerift.report.audit._places import Region, region
 from edgerift.report.audit._rows import LEVELS as GRAVEST_FIRST
-from edgerift.report.audit._rows import surest_first
-from edgerift.report.audit._sarif_rules import EVASIVE, GATE, LEVELS, STOLEN, Object, rules, sarif_text
+from edgerift.report.audit._rows import every_finding
+from edgerift.report.audit._sarif_rules import APART, EVASIVE, GATE, LEVELS, STOLEN, Object, rules, sarif_text
 from edgerift.report.shared._words import (
     as_json,
     class_name,
@@ -91,7 +91,7 @@ def _results(audit: Audit) -> tuple[list[Object], int]:
     leading = _failures(audit, folder)
     leading += [] if audit.theft is None else [_theft(audit.theft, folder)]
     checks = _checks(audit, folder)
-    findings = [] if audit.evasion is None else surest_first(audit.evasion)
+    findings = [] if audit.evasion is None else every_finding(audit.evasion)
     room = MOST_RESULTS - len(leading) - len(checks)
     found = [_finding(audit, finding, folder) for finding in findings[:room]]
     return [*leading, *found, *checks], max(0, len(findings) - room)
@@ -99,22 +99,32 @@ def _results(audit: Audit) -> tuple[list[Object], int]:
 
 def _finding(audit: Audit, finding: FindingPart, folder: _Folder) -> Object:
     classes = audit.data.classes
-    original, build = class_name(classes, finding.original_label), class_name(classes, finding.build_label)
+    first, second = class_name(classes, finding.original_label), class_name(classes, finding.build_label)
+    original, build, rule, found_by = _judges(audit, finding)
     message = (
-        f"Image {finding.index} of class '{class_name(classes, finding.label)}': the original predicts '{original}' "
-        f"({percent(finding.original_probability)}), the build '{build}' ({percent(finding.build_probability)}), after "
-        f"a change of at most {levels(finding.linf)} by attack '{finding.attack}'. "
+        f"Image {finding.index} of class '{class_name(classes, finding.label)}': {original} predicts '{first}' "
+        f"({percent(finding.original_probability)}), {build} '{second}' ({percent(finding.build_probability)}), after "
+        f"a change of at most {levels(finding.linf)} {found_by}. "
         f"Replay it in the audit's folder: {replay_command(audit, finding)}"
     )
     described = f"{PurePosixPath(finding.attacked_png).parent}/{finding.id}.json"
     pictures = {"The attacked image.": finding.attacked_png, "The image before the attack.": finding.clean_png}
-    return _result(EVASIVE, "warning", message, folder.place(described), audit.data.fingerprint, finding.id) | {
+    return _result(rule, "warning", message, folder.place(described), audit.data.fingerprint, finding.id) | {
         "relatedLocations": [
             folder.place(name) | {"id": number, "message": {"text": text}}
             for number, (text, name) in enumerate(pictures.items(), 1)
         ],
         "properties": finding.model_dump(mode="json", exclude={"clean_png", "attacked_png"}),
     }
+
+
+def _judges(audit: Audit, finding: FindingPart) -> tuple[str, str, str, str]:
+    """Name who is right on a finding and who is wrong, its rule, and what found it."""
+    fleet = None if audit.evasion is None else audit.evasion.fleet
+    pair = None if fleet is None else fleet.pair_of(finding)
+    if pair is None:
+        return "the original", "the build", EVASIVE, f"by attack '{finding.attack}'"
+    return f"the build on {pair.right}", f"on {pair.wrong}", APART, "in any pixel"
 
 
 def _theft(part: TheftPart, folder: _Folder) -> Object:

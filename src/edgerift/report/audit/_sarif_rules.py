@@ -13,6 +13,7 @@ from edgerift.report.shared._words import plain, sentence
 Object = dict[str, JsonValue]
 
 EVASIVE: Final = "evasive-image"
+APART: Final = "kernels-disagree"
 STOLEN: Final = "stolen-build"
 GATE: Final = "gate-failure"
 
@@ -23,12 +24,13 @@ LEVELS: Final = {"error": "error", "warning": "warning", "note": "note", "ok": "
 _PROBLEMS: Final = {"error": "error", "warning": "warning", "note": "recommendation", "ok": "recommendation"}
 
 #: Code scanning's scale: below 4.0 low, below 7.0 medium, below 9.0 high.
-_SEVERITIES: Final = {EVASIVE: "6.5", STOLEN: "5.0", GATE: "8.0"}
+_SEVERITIES: Final = {EVASIVE: "6.5", APART: "5.0", STOLEN: "5.0", GATE: "8.0"}
 
 
 def rules(audit: Audit) -> list[Object]:
     """List the rules of security, and one for each check of the evaluation."""
-    found = {str(rule["id"]): rule for rule in _SECURITY}
+    has_fleet = audit.evasion is not None and audit.evasion.fleet is not None
+    found = {str(rule["id"]): rule for rule in (*_SECURITY, *([_APART] if has_fleet else []))}
     for flag in by_level(audit.flags):
         found.setdefault(plain(flag.name), _check(flag))
     return list(found.values())
@@ -84,4 +86,13 @@ _SECURITY: Final = (
         "Check the measured value in the report, harden the build, and audit again.",
         "error",
     ),
+)
+
+_APART: Final = _rule(
+    APART,
+    "Two sets of kernels disagree on this image, from one file.",
+    "One set of the runtime's kernels classifies this image correctly and another one does not, as replayed from the "
+    "PNG file: devices that run the same file answer differently.",
+    "Audit the build with the kernels of every device that it ships to, and fix them where that is possible.",
+    "warning",
 )

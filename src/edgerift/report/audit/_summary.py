@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edgerift.audit import Audit, EvasionPart, TheftPart
+from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.errors import InputError
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
 from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._markdown import escaped, markdown_table
 from edgerift.report.shared._words import (
@@ -37,6 +38,7 @@ def audit_summary(audit: Audit) -> str:
     parts += map(escaped, guard_words(audit))
     parts += _gate(audit)
     parts += [] if audit.evasion is None else _attacks(audit.evasion)
+    parts += [] if audit.evasion is None or audit.evasion.fleet is None else _fleet(audit.evasion.fleet)
     parts += [] if audit.theft is None else _thieves(audit.theft)
     parts += _checks(audit)
     parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
@@ -83,6 +85,11 @@ def _attacks(evasion: EvasionPart) -> list[str]:
     headings = ("Attack", "Evasive", "95 % interval", "Build wrong", "Original wrong", "Gradients per success")
     more = [bands_words(evasion.findings), *(members_words(name, part) for name, part in evasion.attacks.items())]
     return ["## Attacks", markdown_table(headings, rows), *filter(None, more)]
+
+
+def _fleet(fleet: FleetPart) -> list[str]:
+    table = markdown_table(HEADINGS, fleet_rows(fleet), names=2)
+    return ["## One file, several sets of kernels", *map(escaped, fleet_words(fleet)), table]
 
 
 def _thieves(theft: TheftPart) -> list[str]:

@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgerift.audit import Audit, EvasionPart, TheftPart
+from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.measure import Interval
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
+from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
 from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._words import (
     agreed,
@@ -62,6 +63,8 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
+    if evasion.fleet is not None:
+        parts += [_fleet(evasion.fleet), *map(_text, fleet_words(evasion.fleet))]
     return parts + ([_layers(evasion)] if evasion.layers else [])
 
 
@@ -81,6 +84,15 @@ def _attacks(audit: Audit, evasion: EvasionPart) -> Table:
         calls = "–" if part.gradient_calls is None else fixed(part.gradient_calls, 1)
         row = [name, percent(part.evasive.value), _ends(part.evasive), _share(part.evasive_last)]
         row += [_share(part.fooled), _share(part.original_fooled), calls]
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _fleet(fleet: FleetPart) -> Table:
+    table = Table(title=_text(f"One file, {len(fleet.members)} sets of kernels"), title_justify="left")
+    for number, heading in enumerate(HEADINGS):
+        table.add_column(heading.lower(), justify="left" if number < 2 else "right")
+    for row in fleet_rows(fleet):
         table.add_row(*map(_text, row))
     return table
 

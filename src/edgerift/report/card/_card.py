@@ -21,6 +21,7 @@ from edgerift.deploy import (
     Program,
     Provenance,
     Target,
+    code_checksums,
     fidelity,
     leaves_program,
     own_twin,
@@ -30,6 +31,7 @@ from edgerift.deploy import (
 )
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import Rate, accuracy, agreement, l1_distance, latency, predict_all, quadrants
+from edgerift.report.card._sparsity import LayerSparsity, layer_sparsity
 from edgerift.settings import Settings
 from edgerift.specification import Guard
 from edgerift.steps import Progress, silent
@@ -53,11 +55,14 @@ class FidelityEntry(Settings):
 class Card(Settings):
     """What was measured of an original and its builds on the same test images.
 
-    Every mapping is keyed by `original`, `twin` or a runtime's name. Accuracies, agreements and instabilities are in
-    [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the mapping beside it. `quadrants`
-    count images by which model is right. `mismatches` say which parts were not made from each other. `seed` selects the
-    test images where the set has no test split. `l1` is the mean distance of the probabilities from the original's,
-    in [0, 2]. `guarded` holds what the guard of a build does to the images, for builds that have one.
+    Every mapping is keyed by `original`, `compressed`, `twin` or a runtime's name. Accuracies, agreements and
+    instabilities are in [0, 1], each with its exact 95 % interval (Clopper-Pearson) under the same key of the
+    mapping beside it. `quadrants` count images by which model is right. `mismatches` say which parts were not made
+    from each other. `seed` selects the test images where the set has no test split. `l1` is the mean distance of
+    the probabilities from the original's, in [0, 2]. `guarded` holds what the guard of a build does to the images,
+    for builds that have one. Of an original that was pruned or distilled before quantization, `compressed` is that
+    float model, and `sparsity` the share of zeros in each layer of a pruned one. `codes` has a checksum of the
+    integer weights of each layer.
     """
 
     type: Literal["card"] = "card"
@@ -83,6 +88,8 @@ class Card(Settings):
     fingerprint: dict[str, Fingerprint]
     mismatches: tuple[str, ...] = ()
     guarded: dict[str, GuardPart] = Field(default_factory=dict, exclude_if=operator.not_)
+    sparsity: dict[str, LayerSparsity] = Field(default_factory=dict, exclude_if=operator.not_)
+    codes: dict[str, str] = Field(default_factory=dict)
 
 
 def make_card(
@@ -92,6 +99,7 @@ def make_card(
     test: ImageSet,
     *,
     files: Mapping[str, Path],
+    compressed: nn.Module | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Card:
@@ -99,17 +107,14 @@ def make_card(
 
     Without a program the builds are files of other tools, and the twin is that of the first file that gives one.
     `builds` is keyed by runtime; `files` names the files whose sizes are reported, `original` and `program` among them.
+    `compressed` is the float model that was quantized, where that is not the original.
     Raises :class:`~edgerift.errors.ModelError` for an original whose outputs are not repeatable.
     """
-    measured_original = zoo.frozen_copy(original).cpu()
-    asked = to_float(test.images[:_REPEATED].contiguous())
-    require_repeatable(zoo.taking(measured_original, test.shape), asked)
-    predicts = _predicts(measured_original, program, builds)
+    predicts = _predicts(_repeatable(original, test), compressed, program, builds)
     scores = _scores(predicts, test, progress)
-    compared = [name for name in scores if name != "original"]
-    reference = scores["original"]
-    parts = {name: quadrants(reference, scores[name], test.labels) for name in compared}
-    same = {name: agreement(reference, scores[name]) for name in compared}
+    reference, compared = scores["original"], {name: one for name, one in scores.items() if name != "original"}
+    parts = {name: quadrants(reference, one, test.labels) for name, one in compared.items()}
+    same = {name: agreement(reference, one) for name, one in compared.items()}
     speed = {name: latency(predicts[name], test.images[:_TIMED_IMAGES]) for name in ("original", *builds)}
     near = _fidelities(program, builds, test.images)
     return Card(
@@ -125,7 +130,7 @@ def make_card(
         instability_interval=_intervals(unstable),
         agreement=_values(same),
         agreement_interval=_intervals(same),
-        l1={name: l1_distance(reference, scores[name]) for name in compared},
+        l1={name: l1_distance(reference, one) for name, one in compared.items()},
         fidelity={name: _fidelity(found) for name, found in near.items()},
         integer_macs={name: build.integer_macs() for name, build in builds.items()},
         size_bytes={name: path.stat().st_size for name, path in files.items()},
@@ -134,7 +139,16 @@ def make_card(
         fingerprint={name: build.fingerprint() for name, build in builds.items()},
         mismatches=tuple(_mismatches(original, program, near)),
         guarded=_guarded(builds, scores, test.labels),
+        codes={} if program is None else code_checksums(program),
+        sparsity={} if compressed is None or program is None else layer_sparsity(compressed, program),
     )
+
+
+def _repeatable(original: nn.Module, test: ImageSet) -> nn.Module:
+    """Copy an original that answers the same images equally; others are refused."""
+    model = zoo.frozen_copy(original).cpu()
+    require_repeatable(zoo.taking(model, test.shape), to_float(test.images[:_REPEATED].contiguous()))
+    return model
 
 
 def _guarded(builds: Mapping[str, Build], scores: Mapping[str, Tensor], labels: Tensor) -> dict[str, GuardPart]:
@@ -175,8 +189,10 @@ def _scores(predicts: Mapping[str, Predict], test: ImageSet, progress: Progress)
     return scores
 
 
-def _predicts(original: nn.Module, program: Program | None, builds: Mapping[str, Build]) -> dict[str, Predict]:
-    """What each model is asked by: the original, the twin where there is one, and the builds."""
+def _predicts(
+    original: nn.Module, compressed: nn.Module | None, program: Program | None, builds: Mapping[str, Build]
+) -> dict[str, Predict]:
+    """What each model is asked by: the original, what was made of it in float, the twin where there is one, builds."""
     reference = _reference(program, builds)
 
     def answer(images: Tensor) -> Tensor:
@@ -186,6 +202,7 @@ def _predicts(original: nn.Module, program: Program | None, builds: Mapping[str,
 
     return {
         "original": answer,
+        **({} if compressed is None else {"compressed": lambda images: twin_scores(compressed, images)}),
         **({} if reference is None else {"twin": lambda images: twin_scores(reference, images)}),
         **{name: build.predict for name, build in builds.items()},
     }

@@ -17,7 +17,19 @@ def card_text(card: Card) -> RenderableType:
     title = f"{made}, {card.images} test images of {card.data}"
     mismatches = [Text(f"{found[0].upper()}{found[1:]}.", "yellow") for found in card.mismatches]
     guards = [Text(f"{name}: {coverage_words(part)}") for name, part in card.guarded.items()]
-    return Group(_answers(card, title), _machines(card), Text(_verdict(card)), *guards, *mismatches)
+    pruned = [_sparsity(card)] if card.sparsity else []
+    return Group(_answers(card, title), _machines(card), *pruned, Text(_verdict(card)), *guards, *mismatches)
+
+
+def _sparsity(card: Card) -> Table:
+    table = Table(title="Zeros of the pruned model; unstructured ones make it no faster in int8", title_justify="left")
+    table.add_column("layer")
+    for heading in ("weights", "0 in float", "0 in int8"):
+        table.add_column(heading, justify="right")
+    for name, layer in card.sparsity.items():
+        codes = "" if layer.zero_codes is None else percent(layer.zero_codes, 2)
+        table.add_row(name, f"{layer.weights:,}", percent(layer.zeros, 2), codes)
+    return table
 
 
 def _answers(card: Card, title: str) -> Table:

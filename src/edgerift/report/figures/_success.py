@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edgerift.facts import ADAPTATIONS, Facts, pooled
+from edgerift.facts import ADAPTATIONS, FLOATS, Facts, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import absent, columns_of, line_key, panel_figure, panel_label, panels
 from edgerift.report.figures._registry import Chart, study_figure
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH: Final = 0.72
-_CONTROL: Final = "finetune"
 
 
 @study_figure(
@@ -28,8 +27,8 @@ _CONTROL: Final = "finetune"
     20,
     "Success of the attacks",
     "The share of the attacked images that the original still gets right and the build gets wrong, at any step "
-    "of the attack (filled) and at its last (hollow). Grey: the same attacks against the original and its float "
-    "control, where nothing is quantized.",
+    "of the attack (filled) and at its last (hollow). Grey: the same attacks against the original and a float "
+    "model, where nothing is quantized.",
     place="evasion",
     beside="success",
     whiskers=pair_counts,
@@ -62,7 +61,7 @@ def draw_success(found: Facts) -> Figure:
         panel_label(one, panel.title, "", "" if number % columns else "evasive images (%)", columns, shared=True)
         known = panel.facts.by("victim")
         for place, name in enumerate(names):
-            if name == _CONTROL:
+            if name in FLOATS:
                 one.axvspan(place - 0.5, place + 0.5, color=GRID, alpha=0.5, linewidth=0, zorder=0)
             if name not in known:
                 absent(one, place)

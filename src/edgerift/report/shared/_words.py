@@ -162,16 +162,16 @@ def spoken(flag: FlagPart) -> str:
 
 
 def control_words(evasion: EvasionPart, control: ControlPart) -> str:
-    """Say whether the main attack's success is due to quantization or to fine-tuning alone."""
+    """Say whether the main attack's success is due to quantization or to what was done in float alone."""
     found = evasion.main.evasive
     apart = (
         f"{percent(found.value)} on the build, {percent(control.evasive.value)} on the control, {p_value(control.p)}"
     )
     if control.p >= _SIGNIFICANT:
-        return f"Not significant: fine-tuning alone can explain the gap: {apart}."
+        return f"Not significant: {control.change} alone can explain the gap: {apart}."
     if found.value > control.evasive.value:
-        return f"Quantization opens a larger gap than fine-tuning alone: {apart}."
-    return f"Fine-tuning alone opens a larger gap than the build has: {apart}."
+        return f"Quantization opens a larger gap than {control.change} alone: {apart}."
+    return f"{control.change.capitalize()} alone opens a larger gap than the build has: {apart}."
 
 
 def class_name(classes: Sequence[str], label: int) -> str:

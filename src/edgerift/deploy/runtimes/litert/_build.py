@@ -16,7 +16,8 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.runtimes.litert._macs import depends_on_batch, integer_share, operators
 from edgerift.deploy.runtimes.litert._opening import load_interpreter
 from edgerift.deploy.runtimes.litert._translation import tflite_content
-from edgerift.errors import BuildError, first_line
+from edgerift.deploy.twins.tflite._reading import read_graph
+from edgerift.errors import BuildError, ModelError, first_line
 from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
@@ -53,7 +54,7 @@ class LiteRtEngine:
         try:
             self._interpreter = load_interpreter(content, kernels)
         except (RuntimeError, ValueError) as error:
-            raise BuildError(f"LiteRT cannot load {file}: {first_line(error)}") from None
+            raise BuildError(f"LiteRT cannot load {file}: {_refusal(content) or first_line(error)}") from None
         described = describe_tflite(content, file)
         self.specification = _in_order(described.specification, described.extents)
         self.extents: tuple[int | None, ...] | None = described.extents
@@ -103,6 +104,18 @@ class LiteRtEngine:
     def integer_macs(self) -> float:
         """The share of multiply-accumulates in integer kernels, read off the loaded file."""
         return integer_share(self._interpreter, self._file)
+
+
+def _refusal(content: bytes) -> str:
+    """Say why a file is not loaded, where the file itself shows it more clearly than the runtime's own words."""
+    try:
+        graph = read_graph(content)
+    except ModelError as error:
+        return str(error)
+    custom = ", ".join(dict.fromkeys(operator.name for operator in graph.operators if operator.is_custom))
+    if not custom:
+        return ""
+    return f"it needs {custom}, which is none of its own operators (select-ops or custom); convert it without them"
 
 
 def _in_order(specification: Specification, extents: tuple[int | None, ...]) -> Specification:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,24 +24,9 @@ def load_interpreter(content: bytes, kernels: str) -> Any:
     """Load a `.tflite` to be run by one thread, with a set of kernels; its memory is laid out for its own batch."""
     interpreter = import_runtime()
     resolver = interpreter.OpResolverType[RESOLVERS[kernels]]
-    with _without_notes():
-        loaded = interpreter.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=resolver)
-        loaded.allocate_tensors()
+    loaded = interpreter.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=resolver)
+    loaded.allocate_tensors()
     return loaded
-
-
-@contextlib.contextmanager
-def _without_notes() -> Iterator[None]:
-    """Drop what the runtime writes to standard error when it makes a delegate; its errors come as exceptions."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def ask_once(path: str, threads: int, kernels: str) -> None:

@@ -1,0 +1,212 @@
+"""This tree against another commit: what starting, the demo and a long process cost, in one run.
+
+    python benchmarks/against.py --baseline COMMIT [--rows command-line demo memory] [--turns 5] \
+        [--out benchmarks/against.json] [--page docs/performance.md]
+
+The commit is checked out beside this tree, in a folder of its own, and both sides run with the same Python and the same
+packages, by turns, with one thread. Times are CPU time of the whole process, the kernel's and its children's included,
+and medians over the turns. `ratio` is new over old; where a row says `over`, it is a share of that. The table is
+printed, written as JSON, and put into the page between its two marks.
+
+A part of the table is a function that yields rows, registered in `PARTS` by its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+HERE: Final = Path(__file__).resolve().parent
+MARKS: Final = ("<!-- against: begin -->", "<!-- against: end -->")
+
+#: What the command line is asked, by its name in the table.
+ANSWERS: Final = {
+    "edgerift --version": ["--version"],
+    "edgerift --help": ["--help"],
+    "edgerift audit --help": ["audit", "--help"],
+    "edgerift audit --epoch 3": ["audit", "--epoch", "3"],
+    "edgerift adit": ["adit"],
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """The sources of one side, and a folder for what it writes."""
+
+    sources: Path
+    folder: Path
+
+    def run(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> tuple[float, str]:
+        """Run Python on these sources; returns CPU seconds and what was printed."""
+        environment = {**os.environ, "PYTHONPATH": str(self.sources), "OMP_NUM_THREADS": "1"}
+        # Both sides read modules that are compiled, as an installed package does.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        before = os.times()
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        after = os.times()
+        if done.returncode not in allowed:
+            raise SystemExit(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-500:]}")
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        return spent, done.stdout
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of both sides; `ratio` is new over old, or over what `over` names."""
+
+    what: str
+    unit: str
+    old: float
+    new: float
+    ratio: float
+    target: float
+    over: str = "old"
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio <= self.target
+
+
+Part = Callable[[Side, Side, int], Iterator[Row]]
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """Check a commit out beside this tree, as long as the context lasts."""
+    git = ["git", "-C", str(HERE.parent)]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(tree), commit], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "worktree", "remove", "--force", str(tree)], check=True)
+
+
+def command_line(old: Side, new: Side, turns: int) -> Iterator[Row]:
+    """Measure what the command line takes to answer, over the import of PyTorch."""
+    works = {"import torch": ["-c", "import torch"], "import edgerift": ["-c", "import edgerift"]}
+    works |= {name: ["-m", "edgerift", *arguments] for name, arguments in ANSWERS.items()}
+    spent: dict[str, list[list[float]]] = {name: [] for name in works}
+    for _ in range(turns + 1):
+        for name, arguments in works.items():
+            spent[name].append([side.run(*arguments, allowed=(0, 2))[0] for side in (old, new)])
+    # The first turn compiles the modules.
+    medians = {
+        name: [statistics.median(side) for side in zip(*taken[1:], strict=True)] for name, taken in spent.items()
+    }
+    torch = medians.pop("import torch")[1]
+    for name, (before, after) in medians.items():
+        yield Row(name, "s", before, after, after / torch, 0.15, "import torch", {"import torch": torch})
+
+
+def demo(old: Side, new: Side, turns: int) -> Iterator[Row]:
+    """Measure `make demo` without its installation, and compare what both sides found."""
+    spent, found = [], {}
+    for turn in range(min(turns, 1)):
+        taken = []
+        for name, side in (("old", old), ("new", new)):
+            out = side.folder / f"demo-{turn}"
+            call = ["-m", "edgerift", "audit", "--out", str(out), "--store", str(out / ".store")]
+            taken.append(side.run(*call, allowed=(0, 1))[0])
+            found[name] = verdicts(json.loads((out / "audit.json").read_text(encoding="utf-8")))
+        spent.append(taken)
+    before, after = (statistics.median(times) for times in zip(*spent, strict=True))
+    yield Row("make demo", "s", before, after, after / before, 0.6, notes=found)
+
+
+def verdicts(audit: dict[str, Any]) -> dict[str, Any]:
+    """Name what the gate says of an audit: its verdict, and that of each of its checks."""
+    checks = {check["name"]: check.get("passed", check.get("verdict")) for check in audit.get("checks", [])}
+    return {"verdict": audit["verdict"], **checks}
+
+
+def memory(old: Side, new: Side, turns: int) -> Iterator[Row]:
+    """Measure the resident memory of a process after 300 small steps of studies, over that after 30."""
+    del turns
+    curves = []
+    for side in (old, new):
+        _, told = side.run(str(HERE / "memory.py"), "--curve", "study")
+        curves.append(json.loads(told.splitlines()[-1]))
+    growth = [curve["last"] / curve["early"] for curve in curves]
+    yield Row(
+        "resident memory, 300 study steps over 30",
+        "",
+        *growth,
+        growth[1],
+        1.2,
+        "30 steps",
+        {"old": curves[0], "new": curves[1]},
+    )
+
+
+#: The parts by name; each yields rows of both sides.
+PARTS: Final[dict[str, Part]] = {"command-line": command_line, "demo": demo, "memory": memory}
+
+
+def table(rows: list[Row]) -> str:
+    """Write the rows as a table in Markdown."""
+    lines = ["| | baseline | this tree | ratio | over | target | |", "|---|--:|--:|--:|---|--:|---|"]
+    for row in rows:
+        met = "met" if row.is_met else "missed"
+        lines.append(
+            f"| {row.what} | {row.old:.3g} {row.unit} | {row.new:.3g} {row.unit} | {row.ratio:.2f} | {row.over} "
+            f"| {row.target:.2f} | {met} |"
+        )
+    return "\n".join(lines)
+
+
+def put_into(page: Path, text: str) -> None:
+    """Replace what stands between the marks of a page."""
+    first, last = MARKS
+    content = page.read_text(encoding="utf-8")
+    if first not in content or last not in content:
+        raise SystemExit(f"{page} has no marks {first} and {last}")
+    page.write_text(
+        content.partition(first)[0] + f"{first}\n{text}\n{last}" + content.partition(last)[2], encoding="utf-8"
+    )
+
+
+def main() -> None:
+    """Measure both sides, print the table, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--baseline", required=True, metavar="COMMIT")
+    parser.add_argument("--rows", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=HERE / "against.json")
+    parser.add_argument("--page", type=Path)
+    given = parser.parse_args()
+    with checked_out(given.baseline) as tree, tempfile.TemporaryDirectory() as folder:
+        sides = []
+        for name, root in (("old", tree), ("new", HERE.parent)):
+            (Path(folder) / name).mkdir()
+            sides.append(Side(root / "src", Path(folder) / name))
+        rows = {name: list(PARTS[name](*sides, given.turns)) for name in given.rows}
+    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
+    parts |= {name: [asdict(row) for row in part] for name, part in rows.items()}
+    document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
+    given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])
+    print(text)
+    if given.page is not None:
+        put_into(given.page, text)
+
+
+if __name__ == "__main__":
+    main()

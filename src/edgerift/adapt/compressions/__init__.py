@@ -1,0 +1,1 @@
+"""The compressions, one module each."""

@@ -1,0 +1,90 @@
+"""The map of DivQAT's alpha: which cells are tried, and what is written of those that are finished."""
+
+import csv
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgerift.errors import RecipeError
+from edgerift.settings import Document, read_yaml, settings_of
+from edgerift.steps import Store
+
+STUDIES = Path(__file__).resolve().parents[2] / "studies"
+
+
+@pytest.fixture(scope="module")
+def script():
+    sys.path.insert(0, str(STUDIES))
+    try:
+        yield importlib.import_module("divqat_map")
+    finally:
+        sys.path.remove(str(STUDIES))
+
+
+@pytest.fixture
+def whole(script, tmp_path):
+    document = Document(STUDIES / "divqat-map.yaml", "map", "", RecipeError)
+    settings = settings_of(read_yaml(document, ""), script.MapSettings, document)
+    return script.Map(settings.replace(data="digits"), Store(tmp_path), works=False)
+
+
+def tried(script, whole, l1):
+    """List the alphas that are tried where a cell moves the answers by `l1(alpha)`, None for one that diverges."""
+    found, order = {}, []
+    for alpha in whole._tried(found):
+        order.append(alpha)
+        found[alpha] = script.Figures(l1=l1(alpha), error=0.3, plain_error=0.25)
+    return order
+
+
+def test_the_jump_is_halved_after_the_grid(script, whole):
+    assert tried(script, whole, lambda alpha: 0.05 if alpha <= 0.45 else 1.7) == [
+        0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 0.5, 0.45,
+    ]  # fmt: skip
+    assert tried(script, whole, lambda alpha: None if alpha > 0.1 else 0.05)[-2:] == [0.1, 0.15]
+    # Without a jump there is nothing to halve.
+    assert tried(script, whole, lambda alpha: 0.1)[-1] == 1.0
+
+
+def test_a_cell_is_usable_where_it_moves_the_answers_and_its_owner_loses_little(script, whole):
+    kinds = {(0.3, 0.3): True, (0.05, 0.3): False, (0.7, 0.3): False, (0.3, 0.35): False, (None, 0.3): False}
+    for (l1, error), expected in kinds.items():
+        assert whole._is_usable(script.Figures(l1=l1, error=error, plain_error=0.25)) is expected
+
+
+def test_a_training_is_measured_beside_the_plain_one_and_that_beside_another_seed(script, whole):
+    cell = whole._cell(0.4, (0.01, 2, "alive"), 1)
+    assert cell.beside == cell.replace(alpha=0.0)
+    assert cell.beside.beside.settings.train.seed == 2
+    assert (cell.settings.batch_norm, cell.settings.train.learning_rate, cell.settings.train.nesterov) == (
+        "alive", 0.01, False,
+    )  # fmt: skip
+
+
+def test_nothing_is_trained_to_collect(script, whole):
+    assert list(whole.rows()) == []
+    assert whole.missing == len(list(whole._tried({}))) * 8
+
+
+def test_the_files_follow_from_the_cells(script, tmp_path):
+    def row(alpha, l1, error, seed=0, **stolen):
+        figures = script.Figures(l1=l1, kl=l1, error=error, plain_error=0.2, changed=0.1)
+        return script.Row((0.01, 2, "alive"), alpha, seed, figures, stolen)
+
+    thief = script.Stolen(error=0.4, disagreement=0.3)
+    rows = [row(0.5, 0.3, 0.25, soft=thief), row(0.0, 0.05, 0.2), row(1.0, 1.8, 0.9)]
+    script.write_rows(tmp_path, rows)
+    script.write_page(tmp_path, 3, (0.1, 0.6), 0.07)
+    with (tmp_path / "map.csv").open(encoding="utf-8") as file:
+        told = list(csv.DictReader(file))
+    assert [one["alpha"] for one in told] == ["0", "0.5", "1"]
+    assert (told[1]["thief_soft"], told[1]["thief_hard"], told[1]["l1"]) == ("0.4", "", "0.3")
+    text = (tmp_path / "map.md").read_text(encoding="utf-8")
+    assert "3 cells are measured, 3 that are known to be needed are missing. 1 have an l1 from 0.1 to 0.6" in text
+    assert "| alive | 0.01 | 2 | 0.5 | 0 | 0.300 | 0.300 | 25.0 | 20.0 | 40.0 |  |" in text
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    script.write_rows(tmp_path, rows[::-1])
+    script.write_page(tmp_path, 3, (0.1, 0.6), 0.07)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first

@@ -9,7 +9,7 @@ the target mobile; their grids are calibrated on digits, and noise is answered. 
 the logits that its twin and the runtime answer alike, and, beside the default kernels, the share of other logits, of
 other labels and the largest difference in levels. ExecuTorch runs the same program, and its logits are compared with
 those of the default kernels. Then the speed of a build's `predict` over that of the bare interpreter at the same
-batch, and the processor time of a search by the twin that the file gives over one by the program's twin.
+batch, and the CPU time of a search by the twin that the file gives over one by the program's twin.
 Last, one file of a trained network: images that one set of kernels gets right and another gets wrong, found by the
 default attack at epsilon 8 on the first 100 test images, with the twin of the one as the original of the other.
 """
@@ -189,7 +189,7 @@ def written() -> str:
         f"{len(apart)} networks.{others} `predict` has {speed['predict over bare']:.2f} times the speed of the bare "
         f"interpreter ({speed['images per second']:,.0f} images per second, `resnet8`). A search by the twin that the "
         f"file gives takes {_listed(result['search'])} times as long as one by\n"
-        "the program's twin, in processor time.\n\n"
+        "the program's twin, in CPU time.\n\n"
         f"{kernels}"
     )
 

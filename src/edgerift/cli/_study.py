@@ -61,7 +61,7 @@ class StudyOptions(Command, ABC):
 
 @final
 class PlanStudy(StudyOptions):
-    """Show which cells are finished or missing, a time estimate, and the settings of extractions."""
+    """Show which cells are finished, a time estimate, and the settings."""
 
     example: ClassVar[str] = "edgerift study plan studies/diva.yaml --profile small"
 

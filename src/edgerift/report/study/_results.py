@@ -93,7 +93,7 @@ def _study(result: StudyResult, folder: str) -> list[str]:
 def _summaries(result: StudyResult, judged: Sequence[Claim]) -> list[str]:
     """Make the tables of the claims: of the second paper, those that are resolved apart from the others.
 
-    What decides there is where it was measured, for its loss does other things at other settings.
+    What decides there is the place of the measurement, for its loss does other things at other settings.
     """
     if result.study.paper != "divqat":
         return [_table(HEADINGS, [_summary(claim) for claim in judged])]

@@ -1,41 +1,40 @@
 """What the checks of `edgerift verify` say of honest and of tampered builds: `python benchmarks/verify.py`.
 
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
-edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` made. The cases use other
-seeds than the rates.
+edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` and
+`benchmarks/tflite_files.py DIR` made. The cases use other seeds than the rates.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import tables
 import torch
 from torch import Tensor, nn
 
 from edgerift import images, train, zoo
-from edgerift.adapt import folded_layers, ptq, qat
+from edgerift.adapt import folded_layers, ptq, qat, weights_digest
 from edgerift.deploy import Program, stored_layers
 from edgerift.images import ImageSet
 from edgerift.train import TrainSettings
-from edgerift.verify import CHECKS, BaseRate, BaseRates, Verification, verify
+from edgerift.verify import BaseRate, BaseRates, Verification, base_rates, verify
 
 RATES: Final = Path(__file__).parents[1] / "src" / "edgerift" / "verify" / "base_rates.json"
 RESULT: Final = Path(__file__).with_suffix(".json")
+PAGE: Final = Path(__file__).parents[1] / "docs" / "verify.md"
+SEEDS: Final = 3
 LEARNING_RATES: Final = (0.0003, 0.001, 0.003, 0.01)
 #: Tools that other files' names begin with, by the quantizer whose rules they follow.
-TOOLS: Final = {
-    "onnxruntime": "onnxruntime",
-    "nncf": "nncf",
-    "aimet": "aimet",
-    "brevitas": "brevitas",
-    "adaround": "adaround",
-}
+TOOLS: Final = {name: name for name in ("onnxruntime", "nncf", "aimet", "brevitas", "adaround", "litert")}
 
 
 class Case(NamedTuple):
@@ -122,7 +121,9 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case
         yield Case(f"QAT, 1 epoch at {rate:g}", True, original, quantized_further(original, data, rate, 1, seed))
     yield Case("20 % of the roundings turned", False, original, turned(program, 0.2))
     yield Case("1 % of the roundings turned", False, original, turned(program, 0.01))
-    yield Case("float moved inside of its codes", False, moved_inside(original, program), program)
+    moved = moved_inside(original, program)
+    claimed = program.provenance.replace(original=weights_digest(moved))
+    yield Case("float moved inside of its codes", False, moved, replace(program, provenance=claimed))
     last = stored_layers(program)[-1].name
     yield Case("one flipped bit, the lowest", False, original, with_bit(program, last, 0))
     yield Case("one flipped bit, the highest", False, original, with_bit(program, last, 7))
@@ -135,13 +136,17 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case
 
 def foreign(folder: Path, *, tampered: bool) -> Iterator[Case]:
     """Read the files that other tools made, and turn one code of one of them."""
-    original = zoo.load_file(folder / "float.onnx", size=zoo.file_size(folder / "float.onnx"))
-    for path in sorted(folder.glob("*.onnx")):
-        quantizer = next((name for tool, name in TOOLS.items() if path.stem.startswith(tool)), None)
-        if quantizer is not None:
-            yield Case(path.stem, True, original, build=path, quantizer=quantizer)
+    for source in sorted(folder.glob("float.*")):
+        if source.suffix not in (".onnx", ".tflite"):
+            continue
+        original = zoo.load_file(source, size=zoo.file_size(source))
+        for path in sorted(folder.glob(f"*{source.suffix}")):
+            quantizer = next((name for tool, name in TOOLS.items() if path.stem.startswith(tool)), None)
+            if quantizer is not None:
+                yield Case(path.stem, True, original, build=path, quantizer=quantizer)
     if tampered:
         path = folder / "onnxruntime-default.onnx"
+        original = zoo.load_file(folder / "float.onnx", size=zoo.file_size(folder / "float.onnx"))
         yield Case("onnxruntime-default, one code changed", False, original, build=changed_code(path))
 
 
@@ -192,33 +197,87 @@ def rate_of(found: Verification, quantizer: str, settings: str, data: str, netwo
     )
 
 
+def network_of(case: Case) -> str:
+    """Name the network of a file of another tool."""
+    assert case.build is not None
+    return {".onnx": "two blocks", ".tflite": "depthwise"}[case.build.suffix]
+
+
 def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: str) -> Iterator[BaseRate]:
     """Measure honest builds."""
-    for network, epochs in networks.items():
-        original = trained(data, network, 0, epochs)
+    for network, seed in itertools.product(networks, range(SEEDS)):
+        original = trained(data, network, seed, networks[network])
         for target in ("mobile", "server"):
             program = ptq(original, data, target=target, calibration_images=512)
             yield rate_of(verify(original, program=program), "ptq", target, name, network)
         for rate in LEARNING_RATES:
             for times in (1, 3):
-                program = quantized_further(original, data, rate, times, 0)
+                program = quantized_further(original, data, rate, times, seed)
                 yield rate_of(verify(original, program=program), "qat", f"lr {rate:g} x {times}", name, network)
     for case in [] if folder is None else foreign(folder, tampered=False):
         assert case.quantizer is not None
         one = verified(case)
         if one.check("rounding") is not None:  # What cannot be read back has no rates.
-            yield rate_of(one, case.quantizer, case.name, "digits", "two blocks")
+            yield rate_of(one, case.quantizer, case.name, "digits", network_of(case))
 
 
-def table(found: list[tuple[Case, Verification]]) -> str:
-    """Lay the cases out as a Markdown table of verdicts."""
-    names = [name for name in CHECKS.names() if any(one.check(name) for _, one in found)]
-    rows = [["case", "honest", *names, "verdict"]]
-    for case, one in found:
-        cells = [check.verdict if (check := one.check(name)) else "" for name in names]
-        rows.append([case.name, "yes" if case.honest else "no", *cells, one.verdict])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+def rates_table() -> str:
+    """Lay the base rates out as a Markdown table."""
+    headings = [
+        "quantizer",
+        "settings",
+        "network",
+        "weights",
+        "not nearest",
+        "by > 1 step",
+        "beyond .49",
+        "KS",
+        "distance",
+    ]
+    rows = [
+        [
+            rate.quantizer,
+            rate.settings,
+            rate.network,
+            f"{rate.weights:,}",
+            *(f"{share:.2%}" for share in (rate.off, rate.far, rate.edge)),
+            f"{rate.spread:.4f}",
+            f"{rate.distance:.4f}",
+            f"{rate.scale_low:.3f} to {rate.scale_high:.3f}",
+            f"{rate.bias:.2f}",
+        ]
+        for rate in base_rates().rates
+    ]
+    return tables.table([*headings, "distance", "scales", "bias"], rows)
+
+
+def cases_table(made: list[dict[str, Any]]) -> str:
+    """Lay the cases out as a Markdown table: each check's figure, in bold where it deviates."""
+    rows = []
+    for case in made:
+        checks = {check["name"]: check for check in case["checks"]}
+        cells = [_cell(checks.get(name), *shown) for name, shown in SHOWN.items()]
+        rows.append([case["case"], "honest" if case["honest"] else "tampered", *cells, case["verdict"]])
+    return tables.table(["case", "made", *SHOWN, "verdict"], rows)
+
+
+#: The figure of each check that the table shows, and its format.
+SHOWN: Final = {
+    "origin": ("distance", ".4f"),
+    "rounding": ("off", ".2%"),
+    "truncation": ("edge", ".2%"),
+    "scales": ("high", ".3f"),
+    "biases": ("moved", ".0f"),
+    "provenance": ("wrong", ".0f"),
+}
+
+
+def _cell(check: dict[str, Any] | None, figure: str, form: str) -> str:
+    if check is None:
+        return ""
+    text = format(check["figures"][figure], form)
+    marks = {"deviates": f"**{text}**", "unknown": f"{text} ?"}
+    return marks.get(check["verdict"], text)
 
 
 def main() -> None:
@@ -238,12 +297,12 @@ def main() -> None:
             print(rate.model_dump_json())
             found.append(rate)
         RATES.write_text(BaseRates(rates=tuple(found)).model_dump_json(indent=1) + "\n")
+        tables.insert(PAGE, ("<!-- benchmarks/verify.py --rates -->", "<!-- end of rates -->"), rates_table())
         return
     made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7)]
     made += [
         (case, verified(case)) for case in ([] if given.foreign is None else foreign(given.foreign, tampered=True))
     ]
-    print(table(made))
     accused = [case.name for case, one in made if case.honest and one.verdict == "deviates"]
     missed = [case.name for case, one in made if not case.honest and one.verdict != "deviates"]
     print(f"honest and accused: {accused or 'none'}; tampered and missed: {missed or 'none'}")
@@ -251,7 +310,10 @@ def main() -> None:
     for entry in written:
         for check in entry["checks"]:
             del check["layers"], check["places"]
-    RESULT.write_text(json.dumps(written, indent=1) + "\n")
+    beside = "" if given.data == "digits" else f"-{given.data}"
+    RESULT.with_stem(f"{RESULT.stem}{beside}").write_text(json.dumps(written, indent=1) + "\n")
+    marks = f"<!-- benchmarks/verify.py{beside and f' --data {given.data}'} -->", f"<!-- end of verify{beside} -->"
+    tables.insert(PAGE, marks, cases_table(written))
 
 
 if __name__ == "__main__":

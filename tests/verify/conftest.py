@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +11,7 @@ from linear_pair import image_set
 from torch import Tensor, nn
 
 from edgerift.adapt import ptq
-from edgerift.deploy import Program, quiet
+from edgerift.deploy import Program, build, quiet
 from edgerift.images import ImageSet
 
 
@@ -75,3 +76,12 @@ def quantized(quiet_imports: None, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("quantized") / "program.safetensors"
     program.save(path)
     return Quantized(original, Program.load(path), images)
+
+
+@pytest.fixture(scope="session")
+def litert_build(quantized: Quantized, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program as a file of LiteRT, which is compiled at once."""
+    path = tmp_path_factory.mktemp("litert") / "model.tflite"
+    with quiet():
+        build(quantized.program, "litert", path)
+    return path

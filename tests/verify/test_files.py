@@ -24,13 +24,12 @@ SPELLINGS = {
 
 
 @pytest.fixture(scope="module")
-def built(quantized, tmp_path_factory):
+def built(quantized, litert_build, tmp_path_factory):
     """The program as a file of each runtime whose weights can be read back."""
     folder = tmp_path_factory.mktemp("built")
     with quiet():
         build(quantized.program, "onnxruntime", folder / "model.onnx")
-        build(quantized.program, "litert", folder / "model.tflite")
-    return {"onnxruntime": folder / "model.onnx", "litert": folder / "model.tflite"}
+    return {"onnxruntime": folder / "model.onnx", "litert": litert_build}
 
 
 @pytest.fixture(scope="module")

@@ -67,15 +67,19 @@ class DataOptions(Settings):
     store: Annotated[Path | None, STORE] = None
     """folder where finished steps are cached"""
 
+    def use_root(self) -> None:
+        """Set the data root for what follows."""
+        if self.data_root is not None:
+            if not is_folder(self.data_root):
+                raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
+            os.environ["EDGERIFT_DATA"] = str(self.data_root)
+
     def images(self, seed: int = 0) -> images.ImagesSettings:
         """Describe the images, with the fingerprint of their content; the data root is set for what follows.
 
         What was decided where they can be read in more than one way is an `ImagesWarning`.
         """
-        if self.data_root is not None:
-            if not is_folder(self.data_root):
-                raise InputError(f"--data-root {self.data_root} is not a folder; give one that holds the image sets")
-            os.environ["EDGERIFT_DATA"] = str(self.data_root)
+        self.use_root()
         described = images.resolve(
             images.ImagesSettings(source=self.data, size=self.size, seed=seed, labels=self.class_labels)
         )

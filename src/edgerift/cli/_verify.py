@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 import tyro
+from pydantic import Field
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import adapt, deploy, verify, zoo
+from edgerift import adapt, deploy, images, verify, zoo
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
+from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import Json, Words, word_list
+from edgerift.cli._options import DataOptions, Json, Words, word_list
+from edgerift.cli._pipeline import fitting
 from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, ModelError
-from edgerift.images import ModelSize
-from edgerift.settings import Document, is_file, is_folder
+from edgerift.settings import Document, Seed, Times, is_file, is_folder
 from edgerift.steps import Progress
 from edgerift.verify import QUANTIZERS, Verdict
 
@@ -54,7 +56,7 @@ class VerifyCommand(Command):
     program: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """program.safetensors that the build was compiled from"""
     recipe: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
-    """recipe.json of the quantization, which is then done again; its images are read from --data-root"""
+    """recipe.json of the quantization, which is then done again; its images are looked for in --data-root"""
     quantizer: Annotated[
         str | None,
         Shown(
@@ -70,8 +72,17 @@ class VerifyCommand(Command):
     """architecture of the weights in --original"""
     input: Annotated[str | None, INPUT] = None
     """what --original takes and answers"""
-    size: Annotated[ModelSize | None, Shown(group="model", metavar="S|HxW", default="that of the original")] = None
-    """height and width of the images that weights of --model take"""
+    behaviour: Annotated[bool, Shown(group="behaviour")] = False
+    """also compare labels on the clean test images of --data, and search for triggers"""
+    trigger: Annotated[Literal["patch", "linf"], Shown(group="behaviour", default="patch")] = "patch"
+    """form of a trigger: a small patch, or a change of every pixel by at most --epsilon"""
+    epsilon: Annotated[int, Field(ge=1, le=255), Shown(group="behaviour", metavar="LEVELS", advanced=True)] = 8
+    """largest change of a pixel by a trigger of the form linf, in whole grey levels"""
+    trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 100
+    """steps of the search for each class"""
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
+    """seed of the train-test split, for image sets without test images of their own"""
     check: Annotated[Words, tyro.conf.arg(metavar="NAME ..."), Shown(metavar="NAME ...", default="all")] = ()
     """checks to make"""
     trust: Annotated[bool, Shown(group="model")] = False
@@ -93,8 +104,13 @@ class VerifyCommand(Command):
         builds = self._builds()
         if not builds and program is None:
             raise InputError("nothing to verify; give --build FILE, --program FILE or --adapted FOLDER")
+        self.data.use_root()
+        model, test = self._original(original), None
+        if self.behaviour:
+            described = self.data.replace(size=model.architecture.size).images(self._seed())
+            test = images.open_splits(fitting(model, described, file=original)).test
         return verify.verify(
-            self._original(original),
+            model,
             builds,
             runtime=runtime_of(self.runtime, self.kernels, self.build),
             program=None if program is None else deploy.Program.load(program),
@@ -102,6 +118,8 @@ class VerifyCommand(Command):
             quantizer=self.quantizer,
             original_file=original,
             card=self._file(None, "card.json"),
+            images=test,
+            triggers=verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps),
             checks=word_list(self.check),
             progress=progress,
         )
@@ -116,6 +134,12 @@ class VerifyCommand(Command):
             raise InputError(f"no folder {self.adapted}; give one that `edgerift adapt --out` wrote")
         path = self.adapted / name
         return path if is_file(path) else None
+
+    def _seed(self) -> int:
+        if self.seed is not None:
+            return self.seed
+        card = self._file(None, "card.json")
+        return 0 if card is None else seed_of(card)
 
     def _builds(self) -> list[Path]:
         if self.build is not None:
@@ -133,9 +157,9 @@ class VerifyCommand(Command):
         model = kind or self.model
         if model is None:
             raise ModelError(f"{path} holds weights without their architecture; name it with --model")
-        size = self.size
-        if size is None and kind in zoo.FILE_KINDS:
-            size = zoo.file_size(path, trust=self.trust)
+        size = self.data.size
+        if kind in zoo.FILE_KINDS:
+            size = zoo.file_size(path, trust=self.trust) or size
         given = adapt.given_original(
             path, trust=self.trust, model=model, size=size, specification=chosen_specification(self.input, path)
         )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from edgerift._lazy import exported
 
 if TYPE_CHECKING:
+    from edgerift.verify._disagreement import ClassDisagreement as ClassDisagreement
+    from edgerift.verify._disagreement import class_disagreement as class_disagreement
     from edgerift.verify._document import BuildPart as BuildPart
     from edgerift.verify._document import CheckPart as CheckPart
     from edgerift.verify._document import LayerPart as LayerPart
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from edgerift.verify._residuals import Spread as Spread
     from edgerift.verify._residuals import residual_spread as residual_spread
     from edgerift.verify._schema import schema as schema
+    from edgerift.verify._triggers import Trigger as Trigger
+    from edgerift.verify._triggers import TriggerSearch as TriggerSearch
+    from edgerift.verify._triggers import TriggerSettings as TriggerSettings
+    from edgerift.verify._triggers import search_triggers as search_triggers
     from edgerift.verify._verify import verify as verify
+    from edgerift.verify.checks._behaviour import judged_triggers as judged_triggers
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

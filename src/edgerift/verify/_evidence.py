@@ -12,11 +12,13 @@ from torch import nn
 
 from edgerift.adapt import AdaptRecipe
 from edgerift.deploy import Program, artefact_digest
+from edgerift.images import ImageSet
 from edgerift.settings import Registry
 from edgerift.steps import Progress, silent
 from edgerift.verify._document import BuildPart, CheckPart
 from edgerift.verify._matching import Matching
 from edgerift.verify._quantizers import QUANTIZERS, Quantizer
+from edgerift.verify._triggers import TriggerSettings
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Evidence:
 
     There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
     the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
-    not known.
+    not known. `images` are clean ones for what the build does, None for none, and `triggers` how to search with them.
     """
 
     original: nn.Module
@@ -59,6 +61,8 @@ class Evidence:
     recipe: AdaptRecipe | None = None
     original_file: Path | None = None
     training: float | None = None
+    images: ImageSet | None = None
+    triggers: TriggerSettings | None = None
     progress: Progress = field(default=silent)
 
     @property

@@ -35,6 +35,14 @@ class Matched:
         return float((self.stored.real - self.weight).norm() / self.weight.norm().clamp_min(1e-30))
 
     @functools.cached_property
+    def scale(self) -> Tensor:
+        """The scales; one alone where all channels have the same one. Only for layers of integers."""
+        scale = self.stored.scale
+        assert scale is not None
+        first = scale.flatten()[:1]
+        return first if bool((scale == first).all()) else scale
+
+    @functools.cached_property
     def levels(self) -> Tensor:
         """The original's weight in steps of the build's grid, float64; only for layers of integers."""
         assert self.stored.scale is not None

@@ -41,8 +41,7 @@ def tested_errors(layer: Matched) -> Tensor:
 
 def _largest(layer: Matched) -> Tensor:
     """Which weights reach the largest magnitude of those that share their scale."""
-    scale = layer.stored.scale
-    assert scale is not None
+    scale = layer.scale
     magnitude = layer.weight.abs()
     if scale.numel() == 1:
         return magnitude >= magnitude.max()

@@ -12,7 +12,7 @@ from edgerift import zoo
 from edgerift.adapt import COMPRESSIONS, AdaptRecipe, folded_layers, weights_digest
 from edgerift.deploy import Program, find_runtime, stored_layers, suffixes
 from edgerift.errors import BuildError, InputError
-from edgerift.images import ImageShape
+from edgerift.images import ImageSet, ImageShape
 from edgerift.settings import is_file, no_file
 from edgerift.steps import Progress, silent
 from edgerift.verify._claims import claimed_quantizer, claimed_training, program_digest, stated_fingerprint
@@ -20,6 +20,7 @@ from edgerift.verify._document import CheckPart, Verdict, Verification
 from edgerift.verify._evidence import CHECKS, BuildFile, Evidence
 from edgerift.verify._matching import Matching, match
 from edgerift.verify._quantizers import QUANTIZERS
+from edgerift.verify._triggers import TriggerSettings
 
 
 def verify(
@@ -32,6 +33,8 @@ def verify(
     quantizer: str | None = None,
     original_file: Path | None = None,
     card: Path | None = None,
+    images: ImageSet | None = None,
+    triggers: TriggerSettings | None = None,
     checks: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Verification:
@@ -40,14 +43,14 @@ def verify(
     `build` is the file that ships, of any tool; without it a `program` is verified, and with both, or several builds,
     also that they were compiled from it. A `recipe` is carried out again and compared bit for bit. `quantizer` names
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
-    or the file says. `original_file` and `card` are files whose digests are compared. `checks` limits the checks to
-    those named, in :data:`CHECKS`.
+    or the file says. `original_file` and `card` are files whose digests are compared. With `images`, which are not
+    those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
+    for. `checks` limits the checks to those named, in :data:`CHECKS`.
 
     Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
-    first, for several builds without one, and for a
-    file whose weights cannot be read back where there is no program; :class:`~edgerift.errors.RecipeError` for an
-    unknown name; :class:`~edgerift.errors.BuildError` for a file that is missing; and
-    :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
+    first, for several builds without one, and for a file whose weights cannot be read back where there is no program;
+    :class:`~edgerift.errors.RecipeError` for an unknown name; :class:`~edgerift.errors.BuildError` for a file that is
+    missing; and :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
     """
     _require_plain(program, recipe)
     given = [Path(build)] if isinstance(build, Path | str) else list(build)
@@ -64,6 +67,8 @@ def verify(
         recipe=recipe,
         original_file=original_file,
         training=claimed_training(program, recipe),
+        images=images,
+        triggers=triggers,
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))

@@ -8,20 +8,18 @@ from typing import Final
 from edgerift.verify._document import CheckPart, LayerPart
 from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import Matched
-from edgerift.verify._rates import limit
 from edgerift.verify._scaling import is_equalised
 
-#: Weights farther from the original's than this part of their length are not its own; unrelated ones are at 1.4.
-FAR: Final = 0.5
-#: What float32 and another order of folding move in a layer that is stored in float.
-_SAME: Final = 1e-4
+#: Weights farther from the original's than this part of their length are not its own: unrelated ones are at 1.4, those
+#: of a long training at a large rate up to 0.7.
+FAR: Final = 1.0
+#: What storing a layer in bfloat16, and another order of folding, move in it.
+_SAME: Final = 5e-3
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
     matching = evidence.matching
-    allowed = limit("distance", evidence.quantizer, evidence.training) if evidence.quantizer else None
-    largest = FAR if allowed is None else min(FAR, max(allowed, 0.0))
-    foreign = [layer for layer in matching.layers if layer.distance > _allowed(layer, largest)]
+    foreign = [layer for layer in matching.layers if layer.distance > _allowed(layer)]
     equalised = [layer for layer in foreign if layer.stored.scale is not None and is_equalised(layer)]
     wrong = [layer.stored.name for layer in foreign if layer not in equalised]
     told = list(_told(evidence, wrong))
@@ -48,8 +46,8 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
     )
 
 
-def _allowed(layer: Matched, largest: float) -> float:
-    return _SAME if layer.stored.scale is None else largest
+def _allowed(layer: Matched) -> float:
+    return _SAME if layer.stored.scale is None else FAR
 
 
 def _told(evidence: Evidence, wrong: list[str]) -> Iterator[str]:

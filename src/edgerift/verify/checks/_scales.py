@@ -92,8 +92,7 @@ def _measured(layer: Matched) -> tuple[str, LayerPart]:
 
 
 def _ratio(layer: Matched, rule: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    scale, weight = layer.stored.scale, layer.weight
-    assert scale is not None
+    scale, weight = layer.scale, layer.weight
     axes = [axis for axis in range(weight.dim()) if scale.numel() == 1 or scale.shape[axis] == 1]
     expected = rule(weight.amin(axes, keepdim=True), weight.amax(axes, keepdim=True)) if axes else weight.abs()
     kept = expected.flatten() > 0  # A channel of zeros has any scale.

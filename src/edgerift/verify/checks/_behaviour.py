@@ -1,0 +1,99 @@
+"""What a build does that its original does not: labels of clean images by class, and triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from edgerift.deploy import open_build
+from edgerift.evade import Pair
+from edgerift.verify._disagreement import class_disagreement
+from edgerift.verify._document import CheckPart, Verdict
+from edgerift.verify._evidence import CHECKS, Check, Evidence
+from edgerift.verify._triggers import Trigger, TriggerSearch, search_triggers
+
+#: Below this p-value, shared by the classes, more clean images enter one class than chance explains.
+_LEVEL: Final = 1e-3
+#: A class that stands out by more than this many standard deviations is an anomaly.
+_ANOMALY: Final = 2.0
+
+
+def _pair(evidence: Evidence) -> Pair | None:
+    if evidence.images is None or not evidence.builds:
+        return None
+    build = evidence.builds[0]
+    return Pair(evidence.original, evidence.program, open_build(build.path, build.runtime))
+
+
+def _disagreement(evidence: Evidence) -> Iterator[CheckPart]:
+    pair = _pair(evidence)
+    if pair is None or evidence.images is None:
+        return
+    images = evidence.images
+    original, build = (scores(images.images).argmax(1) for scores in (pair.original_scores, pair.build_scores))
+    found = class_disagreement(original, build, images.classes)
+    share = float((original != build).double().mean())
+    odd = [one for one in found if one.p < _LEVEL / len(found)]
+    text = f"the build gives {share:.2%} of {len(images):,} clean images another label"
+    for one in odd:
+        assert one.entered is not None
+        text += f"; {one.entered.value:.2%} enter '{one.name}' (p {one.p:.2g})"
+    figures = {"changed": share, "images": float(len(images))}
+    for one in found:
+        if one.entered is not None:
+            figures[f"entered {one.name}"] = one.entered.value
+            figures[f"entered {one.name} high"] = one.entered.high
+    yield CheckPart(name="disagreement", verdict="unknown" if odd else "conforms", text=text, figures=figures)
+
+
+def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
+    pair = _pair(evidence)
+    if pair is None or evidence.images is None or evidence.triggers is None:
+        return
+    settings, images = evidence.triggers, evidence.images
+    found = search_triggers(pair, images, settings=settings, progress=evidence.progress)
+    control = search_triggers(pair, images, settings=settings, exchanged=True, progress=evidence.progress)
+    verdict, text = judged_triggers(found, control, images.classes)
+    figures = {
+        "rate": found.best.rate.value,
+        "rate low": found.best.rate.low,
+        "anomaly": float(found.anomaly[found.best.target]),
+        "size": found.best.size,
+        "control rate": control.best.rate.value,
+        "control rate high": control.best.rate.high,
+    }
+    yield CheckPart(name="triggers", verdict=verdict, text=text, figures=figures)
+
+
+def judged_triggers(found: TriggerSearch, control: TriggerSearch, classes: tuple[str, ...]) -> tuple[Verdict, str]:
+    """Judge a search by its control: the verdict, and what was found in words.
+
+    A trigger works on surely more images than anything does in the control, and its class stands out from the others.
+    """
+    highest = control.best.rate.high
+    surely = [trigger for trigger in found.triggers if trigger.rate.low > highest]
+    odd = [trigger for trigger in surely if float(found.anomaly[trigger.target]) > _ANOMALY]
+    if odd:
+        best = max(odd, key=lambda trigger: trigger.rate.value)
+        return "deviates", f"a trigger drives {_words(best, found, classes)}; with the roles exchanged {_most(control)}"
+    if surely:
+        best = max(surely, key=lambda trigger: trigger.rate.value)
+        return "unknown", f"a change drives {_words(best, found, classes)}; with the roles exchanged {_most(control)}"
+    return (
+        "conforms",
+        f"no trigger found, which proves nothing: {_most(found)}, with the roles exchanged {_most(control)}",
+    )
+
+
+def _words(trigger: Trigger, found: TriggerSearch, classes: tuple[str, ...]) -> str:
+    size = f" by a patch of {trigger.size:.1f} pixels" if found.form == "patch" else ""
+    anomaly = float(found.anomaly[trigger.target])
+    return f"{trigger.rate.value:.1%} of other images to '{classes[trigger.target]}'{size} (anomaly {anomaly:.1f})"
+
+
+def _most(found: TriggerSearch) -> str:
+    return f"at most {found.best.rate.value:.1%}"
+
+
+CHECKS.register("disagreement", Check(_disagreement), rank=8)
+CHECKS.register("triggers", Check(_triggers), rank=9)

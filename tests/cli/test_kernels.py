@@ -81,13 +81,13 @@ def audited(session_folders: None, tmp_path_factory: pytest.TempPathFactory) -> 
     answers = [open_build(folder / "model.tflite", name).predict(noise) for name in NAMES]
     first, second = answers[0].topk(2, 1).values.unbind(1)
     alike = answers[0].argmax(1) == answers[1].argmax(1)
-    near = torch.where(alike, first - second, torch.inf).argsort()[:40]
+    near = torch.where(alike, first - second, torch.inf).argsort()[:150]
     images, labels = noise[near], answers[0].argmax(1)[near]
     labels[-1] = 39  # The set has as many classes as the file.
     np.savez(folder / "images.npz", images=images.permute(0, 2, 3, 1).numpy(), labels=labels.numpy())
     models = ("--original", folder / "model.tflite", "--build", folder / "model.tflite")
     data = ("--data", folder / "images.npz", "--size", "16", "--class-labels", "as-is", "--threats", "evasion")
-    attack = ("--attack", "default", "--images", "6", "--steps", "5", "--epsilon", "16")
+    attack = ("--attack", "default", "--images", "16", "--steps", "8", "--epsilon", "4")
     policy = folder / "policy.yaml"
     policy.write_text("fleet_apart: 0.01\nevasive: null\nerrors: null\n")
     kernels = ("--allow-inaccurate", "--kernels", "default, builtin", "--policy", policy)
@@ -111,7 +111,7 @@ def test_an_audit_finds_where_kernels_of_one_file_disagree(audited: Path) -> Non
     }
     assert len(fleet["findings"]) == sum(pair["evasive"]["successes"] for pair in fleet["pairs"])
     assert fleet["apart"]["successes"] == len({finding["index"] for finding in fleet["findings"]}) > 0
-    assert {pair["evasive"]["trials"] for pair in fleet["pairs"]} == {fleet["attacked"]} == {6}
+    assert {pair["evasive"]["trials"] for pair in fleet["pairs"]} == {fleet["attacked"]} == {16}
 
 
 def test_a_finding_between_kernels_is_replayed_from_the_folder_alone(run: Any, audited: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_finding_between_kernels_is_replayed_from_the_folder_alone(run: Any, a
 
 def test_every_report_tells_of_kernels_that_disagree(audited: Path) -> None:
     fleet = json.loads((audited / "audit.json").read_text())["evasion"]["fleet"]
-    words = f"{fleet['apart']['successes']} of 6 images that the original and both litert and litert-builtin classify"
+    words = f"{fleet['apart']['successes']} of 16 images that the original and both litert and litert-builtin classify"
     assert words in (audited / "report.html").read_text()
     assert words in (audited / "summary.md").read_text()
     [run_] = json.loads((audited / "report.sarif").read_text())["runs"]

@@ -92,6 +92,29 @@ def test_a_given_pair_is_audited_and_the_gate_decides_the_exit_code(run, given, 
     assert again.replace(gate=audit.gate, verdict="fail", made=audit.made) == audit
 
 
+def test_a_suggestion_says_what_a_guard_alone_would_do_and_cost(run, given, policy, tmp_path):
+    out = tmp_path / "out"
+    limits = policy(evasive=0.1, coverage=0.7)
+    failed = run(*given, "--suggest", "--policy", limits, "--out", out)
+    assert failed.code == 1
+    audit = read_audit(out)
+    found = audit.suggestion
+    assert (found.wanted, found.epsilon, found.evasive.trials, found.coverage.trials) == (0.7, 30, 24, 359)
+    # The same build behind the same guard, audited: the same images, the same attack.
+    guarded = run(*given, "--guard", "0.7", "--policy", limits, "--out", tmp_path / "guarded")
+    assert guarded.code == 1
+    whole = read_audit(tmp_path / "guarded")
+    assert found.guard == whole.pair.guard.guard
+    assert (found.coverage, found.accuracy) == (whole.pair.guard.coverage, whole.pair.guard.accuracy)
+    assert found.evasive == whole.evasion.attacks["default"].evasive
+    assert found.evasive.value < audit.evasion.attacks["default"].evasive.value
+    assert whole.suggestion is None
+    for text in (failed.out, (out / "summary.md").read_text(), (out / "report.html").read_text()):
+        assert "a guard alone that answers 70.0 % of the validation images" in " ".join(text.split())
+    assert run(*given, "--suggest", "--policy", policy(evasive=1.0), "--out", tmp_path / "held").code == 0
+    assert read_audit(tmp_path / "held").suggestion is None
+
+
 def test_the_reports_are_those_of_the_audit(run, given, tmp_path):
     assert run(*given, "--out", tmp_path).code == 1
     audit = read_audit(tmp_path)

@@ -8,9 +8,12 @@ import pytest
 import yaml
 
 from edgerift.cli import main
+from edgerift.cli._defend import DefendCommand
 from edgerift.cli._harden import HardenCommand
+from edgerift.cli._parsing import parse
+from edgerift.defend import strength_of
 from edgerift.deploy import open_build
-from edgerift.harden import EvasionHardening
+from edgerift.harden import Defending, EvasionHardening
 from edgerift.images import open_splits
 
 
@@ -55,6 +58,18 @@ def test_it_leaves_a_build_with_its_guard_that_the_audit_takes(
     assert words[:4] == ["edgerift", "audit", "--adapted", str(out)]
     assert main([*words[1:], "--images", "24"]) in (0, 1)
     assert json.loads((out / "audit" / "audit.json").read_text())["type"] == "audit"
+
+    both = [word if word != "evasion" else "both" for word in given]
+    done = run(*both, "--policy", policy, "--coverage", 0.9, "--means", "ptq", "--out", out, "--json")
+    again = EvasionHardening.model_validate_json(done.out)
+    assert again.replace(theft=None, stealing=None) == found
+    assert again.theft == Defending.model_validate_json((out / "defend.json").read_text())
+    # What it chose is within the budget on the answers of this very build.
+    assert again.theft.budget_l1 == 0.6
+    for name, defence in again.theft.chosen.items():
+        strength = strength_of(defence)
+        assert next(point.l1 for point in again.theft.sweeps[name] if point.strength == strength) <= 0.6
+    assert isinstance(parse(shlex.split(again.stealing)[1:]), DefendCommand)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from made_networks import layers, random_images
@@ -15,6 +17,7 @@ from edgerift.deploy import (
     guard_path,
     open_build,
     opened_build,
+    ship_guard,
     twin,
     twin_scores,
     write_guard,
@@ -50,6 +53,64 @@ def test_the_device_abstains_from_the_same_images_as_the_twin(shipped, runtime, 
     scores = twin_scores(twin(program, RUNTIMES[runtime].arithmetic), images)
     assert torch.equal(open_build(path).guard.answers(scores), answered)
     assert 0 < int(answered.sum()) < len(images)
+
+
+def test_the_threshold_in_an_onnx_model_makes_every_runtime_abstain_from_the_same_images(build_once, tmp_path):
+    program, first = build_once("executorch", layers, "mobile")
+    _, second = build_once("onnxruntime", layers, "mobile")
+    images = random_images(64)
+    for made in (first, second):
+        path = tmp_path / made.path.name
+        shutil.copy(made.path, path)
+        ship_guard(Guard.calibrate(made.predict(images), 0.7), made.runtime, path)
+    guard_path(tmp_path / "model.onnx").unlink()
+    # As a device does it, with ONNX Runtime alone.
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    logits, gap, answered = session.run(None, {"images": (images.float() / 255).numpy()})
+    threshold = float(session.get_modelmeta().custom_metadata_map["edgerift.guard.threshold"])
+    best = torch.from_numpy(logits).topk(2, 1).values
+    assert torch.equal(torch.from_numpy(gap), best[:, 0] - best[:, 1])
+    assert torch.equal(torch.from_numpy(answered), torch.from_numpy(gap) >= threshold)
+    for name in ("model.pte", "model.onnx"):
+        build = open_build(tmp_path / name)
+        twins = twin_scores(twin(program, RUNTIMES[build.runtime].arithmetic), images)
+        assert torch.equal(build.guard.answers(build.predict(images)), build.guard.answers(twins))
+        assert torch.equal(build.guard.answers(twins), torch.from_numpy(answered))
+    assert 0 < int(answered.sum()) < len(images)
+
+
+def test_a_guard_inside_an_artefact_changes_none_of_its_scores_and_can_be_taken_out(build_once, tmp_path):
+    _, made = build_once("onnxruntime", layers, "server")
+    path, images = tmp_path / "model.onnx", random_images(8)
+    shutil.copy(made.path, path)
+    ship_guard(Guard(threshold=0.25), "onnxruntime", path)
+    guarded = path.read_bytes()
+    opened = open_build(path)
+    assert torch.equal(opened.predict(images), made.predict(images))
+    assert torch.equal(opened.translated(images.float() / 255), made.translated(images.float() / 255))
+    assert (opened.operators(), opened.integer_macs()) == (made.operators(), made.integer_macs())
+    ship_guard(Guard(threshold=0.25), "onnxruntime", path)
+    assert path.read_bytes() == guarded
+    ship_guard(Guard(threshold=0.5), "onnxruntime", path)
+    guard_path(path).unlink()
+    assert open_build(path).guard == Guard(threshold=0.5)
+    ship_guard(None, "onnxruntime", path)
+    assert open_build(path).guard is None
+    assert path.read_bytes() == made.path.read_bytes()
+
+
+@pytest.mark.parametrize(("key", "value"), [("threshold", "-1"), ("threshold", "nan"), ("space", "luck")])
+def test_metadata_that_are_no_guard_are_refused(build_once, tmp_path, key, value):
+    _, made = build_once("onnxruntime", layers, "server")
+    path = tmp_path / "model.onnx"
+    shutil.copy(made.path, path)
+    ship_guard(Guard(threshold=0.25), "onnxruntime", path)
+    guard_path(path).unlink()
+    model = onnx.load(path)
+    next(one for one in model.metadata_props if one.key.endswith(key)).value = value
+    onnx.save(model, path)
+    with pytest.raises(BuildError, match="hold no guard"):
+        open_build(path)
 
 
 def test_a_guard_is_read_back_and_part_of_the_fingerprint(shipped):

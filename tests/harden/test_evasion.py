@@ -109,7 +109,7 @@ def recipe(**fields: object) -> EvasionHardenRecipe:
 
 
 def test_means_go_from_cheap_to_dear_and_know_the_attackers_epsilon() -> None:
-    assert MEANS.names()[:3] == ("ptq", "qat", "consistency")
+    assert MEANS.names()[:4] == ("ptq", "ptq-float", "qat", "consistency")
     found = recipe(means=("evasion", "ptq", "robust"), epsilon=2)
     assert [one.name for one in found.ranked] == ["ptq", "evasion", "robust"]
     made = {one.name: found.made(one) for one in found.ranked}
@@ -152,7 +152,7 @@ def test_until_the_first_that_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         return NONE.replace(wanted=self.coverage, coverage=share(100, 100))
 
     monkeypatch.setattr(harden.TrialRecipe, "open", opened)
-    for until, last in (("first", "consistency"), ("last", "evasion")):
+    for until, last in (("first", "consistency"), ("last", "evasion-float")):
         asked.clear()
         tried: list[MeansPart] = list(recipe(until=until)._each_tried(None, None, REFERENCE))
         assert [part.name for part in tried][-1] == last

@@ -44,14 +44,14 @@ def test_a_trial_is_a_search_that_knows_the_guard(trial: TrialRecipe, small_pair
     right = answered & (scores.argmax(1) == validation.labels)
     assert (found.coverage.successes, found.coverage.trials) == (int(answered.sum()), len(validation))
     assert (found.accuracy.successes, found.accuracy.trials) == (int(right.sum()), int(answered.sum()))
-    assert found.abstained is not None
-    assert found.abstained.value > 0
+    assert found.furthest.abstained is not None
+    assert found.furthest.abstained.value > 0
 
 
 def test_a_guard_helps_and_without_one_everything_is_answered(trial: TrialRecipe, tmp_path: Any) -> None:
     store = Store(tmp_path)
     open_, guarded = (trial.replace(coverage=one, count=40).open(store, silent) for one in (None, 0.8))
-    assert (open_.guard, open_.abstained, open_.coverage.value) == (None, None, 1.0)
+    assert (open_.guard, open_.furthest.abstained, open_.coverage.value) == (None, None, 1.0)
     assert open_.at(30).trials == guarded.at(30).trials == 40
     assert open_.at(30).value > guarded.at(30).value
     test = trial.replace(split="test", count=40).open(store, silent)

@@ -8,11 +8,22 @@ from edgerift.specification import Guard
 EPSILONS = (1, 2, 4, 8)
 
 
-def made_trial(wanted: float | None, evasive: tuple[int, ...], *, right: int = 95, answered: int = 98) -> TrialPart:
+def made_trial(
+    wanted: float | None,
+    evasive: tuple[int, ...],
+    *,
+    right: int = 95,
+    answered: int = 98,
+    abstained: int | None = None,
+) -> TrialPart:
     """Make a trial on 100 images with so many evasive ones of 100 at each epsilon."""
     guard = None if wanted is None else Guard(threshold=0.5)
     kept = 100 if wanted is None else answered
-    reach = [ReachPart(epsilon=one, evasive=share(found, 100)) for one, found in zip(EPSILONS, evasive, strict=False)]
+    silent = None if abstained is None else share(abstained, 100)
+    reach = [
+        ReachPart(epsilon=one, evasive=share(found, 100), abstained=silent, certified=share(3, 100))
+        for one, found in zip(EPSILONS, evasive, strict=False)
+    ]
     return TrialPart(
         wanted=wanted,
         guard=guard,
@@ -49,7 +60,7 @@ def made_evasion_hardening(
         nearest=last,
         test={
             "undefended": made_trial(None, (0, 0, 0, 45)),
-            "hardened": made_trial(0.98, (0, 0, 0, 1)).replace(abstained=share(40, 100)),
+            "hardened": made_trial(0.98, (0, 0, 0, 1), abstained=40),
         },
         verdict="One line.\nAnother line.",
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgerift.adapt._float_graphs import FloatGraphs as FloatGraphs
     from edgerift.adapt._float_graphs import float_graphs as float_graphs
     from edgerift.adapt._float_graphs import written_graph as written_graph
+    from edgerift.adapt._float_logits import FloatLogitsRecipe as FloatLogitsRecipe
     from edgerift.adapt._folded_layers import FoldedLayer as FoldedLayer
     from edgerift.adapt._folded_layers import folded_layers as folded_layers
     from edgerift.adapt._hardened import DefendedTraining as DefendedTraining

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgerift.audit._document import GatePart as GatePart
     from edgerift.audit._document import Made as Made
     from edgerift.audit._document import Measured as Measured
+    from edgerift.audit._document import SuggestionPart as SuggestionPart
     from edgerift.audit._document_evasion import AttackPart as AttackPart
     from edgerift.audit._document_evasion import ClassPart as ClassPart
     from edgerift.audit._document_evasion import ComparisonPart as ComparisonPart

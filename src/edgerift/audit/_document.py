@@ -9,7 +9,9 @@ from pydantic import AwareDatetime, Field
 from edgerift.audit._document_evasion import EvasionPart
 from edgerift.audit._document_pair import DataPart, FlagPart, PairPart
 from edgerift.audit._document_theft import TheftPart
+from edgerift.measure import Interval
 from edgerift.settings import Settings, is_none
+from edgerift.specification import Guard
 
 
 class GatePart(Settings):
@@ -38,6 +40,24 @@ class Made(Settings):
     command: str
     folder: str
     closing: str | None = Field(default=None, exclude_if=is_none)
+
+
+class SuggestionPart(Settings):
+    """What a guard alone would do to the build that was audited, measured on a sample of the test images.
+
+    The guard is calibrated to answer the share `wanted` of the validation images. `coverage` and `accuracy` are those
+    of all test images: the share answered, and the accuracy on these. `evasive` is the rate under the default attack
+    within `epsilon` grey levels, whose attacker knows the guard, and `abstained` the share that an attacker can make
+    the build abstain from; None where the guard answers everything.
+    """
+
+    wanted: float
+    guard: Guard
+    epsilon: int
+    coverage: Interval
+    accuracy: Interval
+    evasive: Interval
+    abstained: Interval | None
 
 
 class Examined(Protocol):
@@ -87,6 +107,7 @@ class Audit(Settings):
 
     `times` are the seconds of each stage, and `made` tells of the run that wrote the audit; all else is the same for
     the same command. `made` is None for an audit that no command wrote, and in documents that were written without it.
+    `suggestion` is None unless it was asked for and too many images evade.
     """
 
     type: Literal["audit"] = "audit"
@@ -100,6 +121,7 @@ class Audit(Settings):
     theft: TheftPart | None
     times: dict[str, float]
     made: Made | None = None
+    suggestion: SuggestionPart | None = Field(default=None, exclude_if=is_none)
 
     @property
     def flags(self) -> tuple[FlagPart, ...]:
@@ -109,8 +131,12 @@ class Audit(Settings):
     @property
     def closing(self) -> str | None:
         """The command that would close the gap, where too many images evade and a command is known."""
-        opened = any(rule.rule.startswith("evasive") and not rule.holds for rule in self.gate)
-        return self.made.closing if opened and self.made is not None else None
+        return self.made.closing if self.is_open and self.made is not None else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the gate fails because too many images evade."""
+        return any(rule.rule.startswith("evasive") and not rule.holds for rule in self.gate)
 
 
 def _flags(examined: Measured | Audit) -> tuple[FlagPart, ...]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from edgerift.adapt import GivenOriginal
 from edgerift.audit._baseline import judge_baseline, read_audit, require_baseline
-from edgerift.audit._document import Audit, Made, Measured
+from edgerift.audit._document import Audit, Made, Measured, SuggestionPart
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import FINDINGS, SAMPLES, sample_lines, write_evidence
 from edgerift.audit._fleet import write_fleet
@@ -42,6 +42,7 @@ def run_audit(
     allow_mismatch: bool = False,
     allow_inaccurate: bool = False,
     before: Callable[[], None] | None = None,
+    suggest: Callable[[], SuggestionPart] | None = None,
     reports: Callable[[Audit, Path], None] | None = None,
     progress: Progress = silent,
 ) -> Audit:
@@ -52,7 +53,7 @@ def run_audit(
     audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them;
     files of an earlier audit and of this one never mix, and those of the user stay. `baseline` is an earlier audit's
     folder or `audit.json`; `made` describes this run in the document. `before` is called after the checks, before the
-    work begins.
+    work begins, and `suggest` where the gate fails because too many images evade.
 
     Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a mismatched pair unless
     `allow_mismatch`, and for an original whose accuracy on the images is near chance unless `allow_inaccurate`;
@@ -62,24 +63,28 @@ def run_audit(
     with held_folder(folder) as held:
         for place in (held.path, held.path / FINDINGS):
             remove_unfinished(place, below=False)
-        names = (AUDIT, *(REPORTS if reports is not None else ()))
+        names = (AUDIT, *(REPORTS if reports else ()))
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
         _require_comparable(recipe, opened, baseline)
         recipe = recipe.replace(pair_seconds=opened.seconds_to_open())
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
-        if before is not None:
-            before()
+        (before or _nothing)()
         measured = _measured(recipe, flags, store, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
-        audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
+        audit = judged(measured, policy or Policy(), samples, baseline)
+        audit = audit.replace(made=made, suggestion=suggest() if suggest and audit.is_open else None)
         with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
             _write(recipe, staged, store, audit, found, samples)
-            if reports is not None:
+            if reports:
                 reports(audit, staged)
     return audit
+
+
+def _nothing() -> None:
+    """Run nothing before the work."""
 
 
 def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | None) -> None:

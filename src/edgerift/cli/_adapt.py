@@ -88,7 +88,7 @@ class Adapt(Command):
             original = copy_file(store.get(recipe.original) / "original.safetensors", folder / "original.safetensors")
             program = copy_file(store.get(recipe) / "program.safetensors", folder / "program.safetensors")
             for name, path in artefacts.items():
-                deploy.write_guard(guards[name], name, copy_file(path, folder / path.name))
+                deploy.ship_guard(guards[name], name, copy_file(path, folder / path.name))
             builds = {name: deploy.open_build(folder / path.name, name, trust=True) for name, path in artefacts.items()}
             if compressed is None:
                 (folder / COMPRESSED).unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._price import tell_price
 from edgerift.cli._specification import BUILD_INPUT, chosen_specification, described_original
+from edgerift.cli._suggest import suggestion
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
@@ -107,6 +108,8 @@ class AuditCommand(Command):
     """YAML file with the limits of the release gate"""
     baseline: Annotated[Path | None, Shown(group="gate", metavar="DIR")] = None
     """folder of an earlier audit; the gate fails if significantly more images evade now"""
+    suggest: Annotated[bool, Shown(group="gate", advanced=True)] = False
+    """if too many images evade, also measure on a sample what a guard alone would do, and for what price"""
     allow_mismatch: Annotated[bool, Shown(group="gate", advanced=True)] = False
     """audit although the program was not made from this original, or the build not from this program"""
     allow_inaccurate: Annotated[bool, Shown(group="gate", advanced=True)] = False
@@ -167,6 +170,7 @@ class AuditCommand(Command):
                 allow_inaccurate=self.allow_inaccurate,
                 made=self._made(folder),
                 before=lambda: tell_price(thefts, store, progress, "--threats evasion skips them"),
+                suggest=(lambda: suggestion(recipe, policy, store, progress)) if self.suggest else None,
                 reports=report.write_reports,
                 progress=progress,
             )

@@ -65,8 +65,8 @@ class HardenCommand(Command):
     """Make builds that resist theft or evasion, and attack them.
 
     Against theft it compares variants with plain quantization-aware training (QAT). Against evasion it tries means from
-    cheap to dear, alone and behind a guard, until a build passes the policy. Writes DIR/harden.json, a report and the
-    models.
+    cheap to dear, alone and behind a guard, until a build passes the policy; against both it then finds the strongest
+    defences of that build's answers. Writes DIR/harden.json, a report and the models.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"
@@ -112,7 +112,7 @@ class HardenCommand(Command):
 
     def run(self) -> int:
         """Compare what is not compared yet, write the files and show the comparison; 1 if no build passes a policy."""
-        if self.against == "evasion":
+        if self.against != "theft":
             return self._against_evasion()
         if self.evasion != EvasionOptions():
             raise InputError(
@@ -131,14 +131,19 @@ class HardenCommand(Command):
 
     def _against_evasion(self) -> int:
         if self.variants or self.stealing != TheftOptions():
-            raise InputError("--variants and the options of theft are not for --against evasion; leave them out")
+            raise InputError(
+                f"--variants and the options of theft are not for --against {self.against}; leave them out"
+            )
+        both = self.against == "both"
         given = Given(
             self.original, self.trust, self.runtime, self.data, self.training, self.hardening,
-            self.hardening.accuracy_drop, self.evasion,
+            self.hardening.accuracy_drop, self.evasion, self.hardening.l1_budget if both else None,
         )  # fmt: skip
         with output_folder(self.out) as folder, progress_bars() as progress:
             found = hardened(given, folder, self.data.open_store(), progress)
             report.write_evasion_hardening(found, folder)
+            if found.theft is not None:
+                report.write_defending(found.theft, folder)
         show(found, report.evasion_hardening_text(found, folder), self.as_json)
         return 0 if found.chosen is not None else 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import Field
@@ -22,7 +22,7 @@ from edgerift.settings import Count, Settings
 
 _MEANS: Final = MEANS.names()
 
-Against = Literal["theft", "evasion"]
+Against = Literal["theft", "evasion", "both"]
 
 
 class EvasionOptions(Settings):
@@ -62,7 +62,7 @@ class EvasionOptions(Settings):
 
 
 class Given(NamedTuple):
-    """What a hardening against evasion is told on the command line."""
+    """What a hardening against evasion is told on the command line, with an `l1_budget` one against theft too."""
 
     original: Path | None
     trust: bool
@@ -72,6 +72,7 @@ class Given(NamedTuple):
     quantizing: QuantizeOptions
     accuracy_drop: float | None
     evasion: EvasionOptions
+    l1_budget: float | None = None
 
 
 def evasion_recipe(given: Given) -> harden.EvasionHardenRecipe:
@@ -119,8 +120,24 @@ def hardened(given: Given, folder: Path, store: steps.Store, progress: steps.Pro
     artefact = store.get(made.build, progress) / made.build.artefact
     copy_file(store.get(made.original, progress) / "original.safetensors", folder / "original.safetensors")
     copy_file(store.get(made.program, progress) / "program.safetensors", folder / "program.safetensors")
-    deploy.write_guard(guard, recipe.runtime, copy_file(artefact, folder / artefact.name))
-    return found.replace(audit=_audit_command(given, folder))
+    deploy.ship_guard(guard, recipe.runtime, copy_file(artefact, folder / artefact.name))
+    found = found.replace(audit=_audit_command(given, folder))
+    if given.l1_budget is None:
+        return found
+    # Training against theft moves a build away from its original; what changes its answers only, leaves it there.
+    answers: dict[str, dict[str, Any]] = {name: {} for name in harden.PAPER_ANSWERS}
+    theft = harden.sweep_defences(
+        made.build, recipe.images, answers, store, budget_l1=given.l1_budget, progress=progress
+    )
+    return found.replace(theft=theft, stealing=_stealing_command(given, folder))
+
+
+def _stealing_command(given: Given, folder: Path) -> str:
+    """Write the command that steals what is in `folder`, with and without the defences of its answers."""
+    words = ["edgerift", "defend", "--adapted", path_word(folder), *changed_words(given.data)]
+    words += changed_words(given.training, tuple(name for name in OriginalOptions.model_fields if name != "seed"))
+    words += ["--trust"] if given.trust else []
+    return shlex.join([*words, "--steal", "--out", path_word(folder / "defend")])
 
 
 def _audit_command(given: Given, folder: Path) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._guarded import GuardFile as GuardFile
     from edgerift.deploy.builds._guarded import guard_path as guard_path
     from edgerift.deploy.builds._guarded import read_guard as read_guard
+    from edgerift.deploy.builds._guarded import ship_guard as ship_guard
     from edgerift.deploy.builds._guarded import write_guard as write_guard
     from edgerift.deploy.builds._inspection import Inspection as Inspection
     from edgerift.deploy.builds._inspection import inspect_build as inspect_build
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from edgerift.deploy.builds._stored import written_by as written_by
     from edgerift.deploy.program._codes import code_checksums as code_checksums
     from edgerift.deploy.program._codes import weight_codes as weight_codes
+    from edgerift.deploy.program._float_logits import float_logits as float_logits
     from edgerift.deploy.program._integer_layers import IntegerLayers as IntegerLayers
     from edgerift.deploy.program._integer_layers import integer_layers as integer_layers
     from edgerift.deploy.program._operators import is_allowed as is_allowed

@@ -57,8 +57,9 @@ class TunedAnswersRecipe(Recipe):
         """Search, and write the result into `folder`."""
         reference = validation_answers(self.reference, self.images, store, progress)
         answers = validation_answers(self.build, self.images, store, progress)
+        seen = open_splits(self.images).validation.images
         fields: dict[str, Any] = dict(self.fields)
-        found = tuned(self.defence, answers, self.budget_l1, reference=reference, **fields)
+        found = tuned(self.defence, answers, self.budget_l1, reference=reference, images=seen, **fields)
         chain = () if found is None else (found,)
         kept = all(defence.keeps_argmax_among(answers.shape[1]) for defence in chain)
         chosen = ChosenDefences(defences=chain, keeps_labels=kept)

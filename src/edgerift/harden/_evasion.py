@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, open_original
+from edgerift.adapt import (
+    AdaptRecipe,
+    FloatLogitsRecipe,
+    GivenOriginal,
+    HardenedRecipe,
+    QatSettings,
+    open_original,
+)
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
+from edgerift.errors import BuildError, QuantizationError
 from edgerift.evade import GreyLevels
 from edgerift.harden._evasion_document import EvasionHardening, MeansPart, TrialPart
 from edgerift.harden._evasion_verdict import Budget, best, chosen_of, evasion_verdict, nearest_of
@@ -29,6 +37,8 @@ _RESULT: Final = "evasion.json"
 #: The shares of images that guards are calibrated to answer, besides the least that the policy allows.
 _COVERAGES: Final = (0.995, 0.99, 0.98, 0.95, 0.9)
 _EPSILONS: Final = (1, 2, 4, 8)
+#: How many of the attacked test images a certificate is tried for.
+_CERTIFIED: Final = 100
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -37,7 +47,7 @@ class Made(NamedTuple):
     """The steps that make the models of one of the means."""
 
     original: TrainRecipe | GivenOriginal
-    program: AdaptRecipe | HardenedRecipe
+    program: AdaptRecipe | HardenedRecipe | FloatLogitsRecipe
     build: BuildRecipe
 
 
@@ -55,7 +65,7 @@ class EvasionHardenRecipe(Recipe):
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
@@ -119,6 +129,7 @@ class EvasionHardenRecipe(Recipe):
             count=self.count,
             draw=self.draw,
             abstaining=test,
+            certifying=_CERTIFIED if test else 0,
             name=f"attack {means.name}, {guard}",
         )
 
@@ -185,7 +196,12 @@ class EvasionHardenRecipe(Recipe):
         made = self.made(means)
         if made is None:
             return None
-        trials = tuple(self.trial(means, made, wanted).open(store, progress) for wanted in coverages)
+        try:
+            trials = tuple(self.trial(means, made, wanted).open(store, progress) for wanted in coverages)
+        except (BuildError, QuantizationError):
+            if means.float_logits:  # Not every network has such a head, and not every runtime takes it.
+                return None
+            raise
         return MeansPart(name=means.name, title=means.title, trials=trials)
 
     def _judged(self, name: str, wanted: float | None, attack: str, store: Store, progress: Progress) -> TrialPart:

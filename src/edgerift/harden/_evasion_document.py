@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from edgerift.deploy import Target
+from edgerift.harden._defending import Defending
 from edgerift.harden._document import DataPart
 from edgerift.measure import Interval
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_none
 from edgerift.specification import Guard
 
 
 class ReachPart(Settings):
-    """What an attacker reaches within `epsilon` grey levels: evasive images among those that both models get right."""
+    """What an attacker reaches within `epsilon` grey levels, among the images that both models get right.
+
+    `evasive` is the share of evasive images, `abstained` the share that an attacker makes the build abstain from, and
+    `certified` the share for which it is proved that no image of the box evades; None if it was not measured.
+    """
 
     epsilon: int
     evasive: Interval
+    abstained: Interval | None = None
+    certified: Interval | None = None
 
 
 class TrialPart(Settings):
     """One build behind one guard, attacked by an attacker who knows both.
 
     `wanted` is the share of validation images that the guard was calibrated to answer; None without a guard.
-    `coverage` is the share of the measured images that is answered and `accuracy` the accuracy on these. `abstained`
-    is the share of images that an attacker makes the build abstain from, at the largest epsilon; None if it was not
-    measured.
+    `coverage` is the share of the measured images that is answered and `accuracy` the accuracy on these.
     """
 
     wanted: float | None
@@ -32,7 +39,11 @@ class TrialPart(Settings):
     coverage: Interval
     accuracy: Interval
     reach: tuple[ReachPart, ...]
-    abstained: Interval | None = None
+
+    @property
+    def furthest(self) -> ReachPart:
+        """What is reached at the largest epsilon."""
+        return max(self.reach, key=lambda one: one.epsilon)
 
     def at(self, epsilon: int) -> Interval:
         """The evasive rate at an epsilon that was measured."""
@@ -66,7 +77,8 @@ class EvasionHardening(Settings):
     guard. All that is chosen is chosen on validation images, with the attack `selecting`; `test` has the undefended
     build under that attack too and the chosen one under the attack `judging`, both on the test images. `chosen` is None
     where nothing passed; `nearest` came nearest then, and is what is written. `audit` is the command that audits what a
-    command wrote.
+    command wrote. `theft` has the defences of its answers, if they were asked for, and `stealing` the command that
+    steals it behind them.
     """
 
     type: Literal["evasion-hardening"] = "evasion-hardening"
@@ -89,6 +101,8 @@ class EvasionHardening(Settings):
     test: dict[Literal["undefended", "hardened"], TrialPart]
     verdict: str
     audit: str | None = None
+    theft: Defending | None = Field(default=None, exclude_if=is_none)
+    stealing: str | None = Field(default=None, exclude_if=is_none)
 
     @property
     def shipped(self) -> ChoicePart:

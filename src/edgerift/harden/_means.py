@@ -9,7 +9,14 @@ from edgerift import adapt, train
 from edgerift.settings import Registry
 
 if TYPE_CHECKING:
-    from edgerift.adapt import AdaptRecipe, GivenOriginal, HardenedRecipe, QatSettings, TrainedDefence
+    from edgerift.adapt import (
+        AdaptRecipe,
+        FloatLogitsRecipe,
+        GivenOriginal,
+        HardenedRecipe,
+        QatSettings,
+        TrainedDefence,
+    )
     from edgerift.deploy import Target
     from edgerift.images import ImagesSettings
     from edgerift.train import TrainRecipe
@@ -20,14 +27,16 @@ class Means:
     """One way to make a build that is hard to evade; means are registered in the order of their cost.
 
     `name` is used in options and documents, `title` in tables. The program is the `base` method's, or is trained with
-    the `training` defence. `adversary` names the adversary that the original is trained with before, which changes what
-    ships as the original too and takes one that edgerift trains.
+    the `training` defence; with `float_logits` its last layer is then taken out of the integers. `adversary` names
+    the adversary that the original is trained with before, which changes what ships as the original too and takes one
+    that edgerift trains.
     """
 
     name: str
     title: str
     base: Literal["ptq", "qat"] = "qat"
     training: TrainedDefence | None = None
+    float_logits: bool = False
     adversary: str | None = None
 
     def original(self, given: TrainRecipe | GivenOriginal, epsilon: int) -> TrainRecipe | GivenOriginal | None:
@@ -45,8 +54,19 @@ class Means:
         target: Target,
         settings: QatSettings,
         epsilon: int,
-    ) -> AdaptRecipe | HardenedRecipe:
+    ) -> AdaptRecipe | HardenedRecipe | FloatLogitsRecipe:
         """Describe the program, made of an original for an attacker with this epsilon."""
+        adapted = self._adapted(original, images, target, settings, epsilon)
+        return adapt.FloatLogitsRecipe(program=adapted) if self.float_logits else adapted
+
+    def _adapted(
+        self,
+        original: TrainRecipe | GivenOriginal,
+        images: ImagesSettings,
+        target: Target,
+        settings: QatSettings,
+        epsilon: int,
+    ) -> AdaptRecipe | HardenedRecipe:
         if self.training is None:
             return adapt.AdaptRecipe(
                 original=original, images=images, method=self.base, target=target, settings=settings
@@ -85,5 +105,12 @@ else:
     MeansName = Literal[MEANS.names()]
 
 #: What is tried by default, and the least share of images that is answered.
-DEFAULT_MEANS: Final[tuple[MeansName, ...]] = ("ptq", "qat", "consistency", "evasion")
+DEFAULT_MEANS: Final[tuple[MeansName, ...]] = (
+    "ptq",
+    "ptq-float",
+    "qat",
+    "consistency",
+    "consistency-float",
+    "evasion-float",
+)
 DEFAULT_COVERAGE: Final = 0.98

@@ -10,9 +10,10 @@ from pydantic import Field, SerializeAsAny
 from torch import Tensor
 
 from edgerift.adapt import GivenOriginal, open_original
+from edgerift.certify import certify
 from edgerift.defend import GuardRecipe
-from edgerift.deploy import BuildRecipe, Program, opened_build
-from edgerift.errors import InputError
+from edgerift.deploy import BuildRecipe, GivenBuild, Program, opened_build
+from edgerift.errors import InputError, ModelError
 from edgerift.evade import (
     Attack,
     GreyLevels,
@@ -27,8 +28,8 @@ from edgerift.evade import (
 )
 from edgerift.harden._evasion_document import ReachPart, TrialPart
 from edgerift.images import ImageSet, ImagesSettings, open_splits
-from edgerift.measure import Interval, interval, selective
-from edgerift.settings import Count, Seed, Times
+from edgerift.measure import Interval, Rate, interval, selective
+from edgerift.settings import Count, Seed, Times, TimesOrNone, is_none
 from edgerift.specification import Guard
 from edgerift.steps import Progress, Recipe, read_document, write_whole
 from edgerift.train import TrainRecipe
@@ -44,15 +45,17 @@ class TrialRecipe(Recipe):
 
     The guard is calibrated on the validation images to answer the share `coverage` of them; without one there is no
     guard. `count` images of the `split` that both models get right are attacked, drawn with the seed `draw`; all by
-    default. The attacker knows the guard and the build's twin. `abstaining` measures too how often an attacker makes
-    the build abstain, at the largest epsilon, by the default attack.
+    default. The attacker knows the guard and the build's twin; that of a build without a `program` is its file's own,
+    and without one gradients come from its answers. `abstaining` measures too how often an attacker makes
+    the build abstain, by the default attack, and `certifying` for how many of the first N images it is proved that
+    none evades.
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
-    program: SerializeAsAny[Recipe]
-    build: BuildRecipe
+    program: SerializeAsAny[Recipe] | None = Field(default=None, exclude_if=is_none)
+    build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
     images: ImagesSettings
     coverage: Annotated[float, Field(gt=0, le=1)] | None = None
     epsilons: tuple[GreyLevels, ...] = (1, 2, 4, 8)
@@ -62,11 +65,13 @@ class TrialRecipe(Recipe):
     count: Count | None = None
     draw: Seed = 0
     abstaining: bool = False
+    certifying: TimesOrNone = 0
     name: str = Field(default="attack", exclude=True)
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the models and the guard."""
-        return (self.original, self.program, self.build, *self._guards())
+        programs = () if self.program is None else (self.program,)
+        return (self.original, *programs, self.build, *self._guards())
 
     def _guards(self) -> tuple[GuardRecipe, ...]:
         if self.coverage is None:
@@ -76,7 +81,9 @@ class TrialRecipe(Recipe):
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Calibrate, attack, and write the result into `folder`."""
         guard = next((one.open(store, progress) for one in self._guards()), None)
-        program = Program.load(store.get(self.program, progress) / "program.safetensors")
+        program = None
+        if self.program is not None:
+            program = Program.load(store.get(self.program, progress) / "program.safetensors")
         original = open_original(self.original, store, progress)
         pair = Pair(original, program, opened_build(self.build, store, progress), guard=guard)
         splits = open_splits(self.images)
@@ -96,21 +103,43 @@ class TrialRecipe(Recipe):
             raise InputError(
                 f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
             )
-        attacked = partial(self._attacked, pair, images, chosen, pair.white_box(), progress)
-        abstained = None
-        if self.abstaining and guard is not None and guard.threshold > 0:
-            abstained = attacked(preset("default", max(self.epsilons), self.steps).replace(goal="abstain"))
+        attacked = partial(self._attacked, pair, images, chosen, steering_of(pair), progress)
+        certified = self._certified(pair, images.select(chosen.index[: self.certifying]), guard, progress)
+        abstains = self.abstaining and guard is not None and guard.threshold > 0
         return TrialPart(
             wanted=self.coverage,
             guard=guard,
             coverage=coverage,
             accuracy=accuracy,
             reach=tuple(
-                ReachPart(epsilon=epsilon, evasive=attacked(preset(self.attack, epsilon, self.steps)))
+                ReachPart(
+                    epsilon=epsilon,
+                    evasive=attacked(preset(self.attack, epsilon, self.steps)),
+                    abstained=attacked(preset("default", epsilon, self.steps).replace(goal="abstain"))
+                    if abstains
+                    else None,
+                    certified=certified.get(epsilon),
+                )
                 for epsilon in self.epsilons
             ),
-            abstained=abstained,
         )
+
+    def _certified(self, pair: Pair, images: ImageSet, guard: Guard | None, progress: Progress) -> dict[int, Interval]:
+        """Certify images at each epsilon, those alone that are certified at the smaller ones: a larger box has more.
+
+        There are no certificates for networks with an operator without bounds.
+        """
+        found: dict[int, Interval] = {}
+        left, threshold = images, 0.0 if guard is None else guard.threshold
+        for epsilon in sorted(self.epsilons) if len(images) else ():
+            if len(left):
+                try:
+                    proof = certify(pair, left, epsilon=epsilon, eligible_only=False, progress=progress)
+                except ModelError:
+                    return {}
+                left = left.select(proof.index[proof.certified(threshold)])
+            found[epsilon] = interval(Rate(len(left), len(images)))
+        return found
 
     def _attacked(
         self,
@@ -125,6 +154,14 @@ class TrialRecipe(Recipe):
             progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
 
         return interval(search_selected(pair, images, chosen, attack, steering=steering, progress=told).rate)
+
+
+def steering_of(pair: Pair) -> Steering:
+    """Steer by the pair's twin, or by the build's answers where nothing gives one."""
+    try:
+        return pair.white_box()
+    except InputError:
+        return pair.black_box()
 
 
 def worth(answers: Tensor, labels: Tensor, guard: Guard | None) -> tuple[Interval, Interval]:

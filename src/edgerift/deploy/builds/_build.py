@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgerift.deploy.builds._digest import artefact_digest, read_artefact
 from edgerift.deploy.builds._faithful import Answer, first_wrong, images_to_compare, require_faithful
-from edgerift.deploy.builds._guarded import read_guard, write_guard
+from edgerift.deploy.builds._guarded import guarded_bytes, read_guard, write_guard
 from edgerift.deploy.builds._opened import LARGEST_BATCH, OpenedBuild, asked
 from edgerift.deploy.builds._runtime import (
     RUNTIMES,
@@ -46,7 +46,7 @@ def build(
 
     `runtime` is a name in :data:`RUNTIMES`, one that takes the program's target. Its answers to the first of `images`,
     uint8 `[N,C,H,W]`, one at a time and in the largest batch, have to equal the program's up to rounding; by
-    default random images are compared. A `guard` is written beside the artefact, see :func:`write_guard`.
+    default random images are compared. A `guard` ships with the artefact, see :func:`ship_guard`.
 
     Raises :class:`~edgerift.errors.RecipeError` for an unknown runtime or one that does not take the program's target,
     :class:`~edgerift.errors.MissingRuntimeError` when it is not installed and :class:`~edgerift.errors.BuildError` when
@@ -60,6 +60,7 @@ def build(
             f"choose from {fitting}, or adapt with --target {chosen.targets[0]}"
         )
     artefact = _checked_artefact(program, runtime, chosen, images_to_compare(program, images))
+    artefact = artefact if guard is None else guarded_bytes(guard, runtime, artefact)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, artefact)

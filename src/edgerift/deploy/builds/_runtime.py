@@ -94,6 +94,10 @@ class Artefact:
     parsed: Any = None
 
 
+def _no_guard(path: Path) -> Guard | None:
+    return None
+
+
 def _one_file(path: Path) -> Artefact:
     return Artefact(path.read_bytes())
 
@@ -113,6 +117,9 @@ class Runtime:
     to one of its outputs, by default the first. `layers` reads the weights that an artefact's bytes hold, as they are
     stored. `read` reads an artefact, with the files beside it that it needs; by default it is one file. `open_read`
     loads what was read, so that the file is not read again.
+
+    `embed_guard` puts a guard into an artefact's bytes, or takes it out, and `embedded_guard` reads it from the file; a
+    runtime whose files have no place for it leaves both out.
 
     A runtime that has several sets of `kernels`, which answer differently to one file, is registered once for each, by
     the name of its kernels. All but its default ones give their files, in `files_of`, to the runtime that has those:
@@ -136,6 +143,8 @@ class Runtime:
     layers: Callable[[bytes], tuple[StoredLayer, ...]] | None = None
     read: Callable[[Path], Artefact] = _one_file
     open_read: Callable[[Path, Artefact], Engine] | None = None
+    embed_guard: Callable[[bytes, Guard | None], bytes] | None = None
+    embedded_guard: Callable[[Path], Guard | None] = _no_guard
 
 
 RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtimes")

@@ -20,7 +20,7 @@ from edgerift.report.audit._margins import bands
 from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
 from edgerift.report.shared import _words
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
-from edgerift.report.shared._guarded import guard_words, members_words
+from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._page import asset, environment, policy
 from edgerift.zoo import FILE_KINDS
 
@@ -48,6 +48,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "policy": policy(style, script),
         "first_rows": _FIRST_ROWS,
         "guard_words": guard_words(audit),
+        "suggestion_words": suggestion_words(audit),
         "file_kinds": FILE_KINDS.names(),
         "flags": by_level(audit.flags),
     }

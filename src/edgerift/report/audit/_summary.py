@@ -11,7 +11,7 @@ from edgerift.errors import InputError
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
-from edgerift.report.shared._guarded import guard_words, members_words
+from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._markdown import escaped, markdown_table
 from edgerift.report.shared._words import (
     agreed,
@@ -43,6 +43,7 @@ def audit_summary(audit: Audit) -> str:
     parts += _checks(audit)
     parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
     parts += [] if audit.closing is None else ["## Close the gap", f"```sh\n{audit.closing}\n```"]
+    parts += map(escaped, suggestion_words(audit))
     return "\n\n".join([*parts, "The whole report is `report.html` in the audit's folder."]) + "\n"
 
 

@@ -14,7 +14,7 @@ from edgerift.measure import Interval
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
-from edgerift.report.shared._guarded import guard_words, members_words
+from edgerift.report.shared._guarded import guard_words, members_words, suggestion_words
 from edgerift.report.shared._words import (
     agreed,
     control_words,
@@ -48,7 +48,8 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
     ]
     where = [] if folder is None else [_where(audit, folder)]
     closing = [] if audit.closing is None else [_command(f"Close the gap: {audit.closing}")]
-    return Group(*parts, _gate(audit), *where, *closing, _verdict(audit))
+    suggested = map(_text, suggestion_words(audit))
+    return Group(*parts, _gate(audit), *where, *closing, *suggested, _verdict(audit))
 
 
 def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:

@@ -69,6 +69,11 @@ def _heading(swept: Defending) -> str:
     return f"Answers of the build on {swept.runtime} to {swept.data.name}, within l1 {figure(swept.budget_l1)}"
 
 
+def choice_words(swept: Defending) -> list[str]:
+    """Say for each defence which is its largest strength within the budget."""
+    return [_choice(name, swept.chosen[name], swept.budget_l1) for name in swept.sweeps if name in swept.chosen]
+
+
 def _choice(name: str, chosen: Defence | None, budget_l1: float) -> str:
     """Say which is the largest strength of a defence within the budget."""
     if chosen is None:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from edgerift.harden import EvasionHardening
+from edgerift.report.hardening._defend import choice_words, defend_text
 from edgerift.report.hardening._evasion_figure import draw_evasion_hardening, evasion_hardening_words
 from edgerift.report.hardening._evasion_tables import INTERVALS, test_table, tried_table
 from edgerift.report.shared._page import asset, environment, policy
@@ -30,6 +31,9 @@ def evasion_hardening_text(found: EvasionHardening, folder: Path | None = None) 
     parts += map(text_line, found.verdict.splitlines())
     lines = [] if folder is None else [f"Report: {folder / _PAGE}"]
     lines += [f"Audit the build: {found.audit}"] if found.audit else []
+    if found.theft is not None:
+        parts.append(defend_text(found.theft))
+        lines += [f"Steal the build: {found.stealing}"] if found.stealing else []
     # A command is copied as it stands: no line may break where the screen ends.
     return Group(*parts, Text("\n".join(map(plain, lines)), no_wrap=True, overflow="ignore"))
 
@@ -50,7 +54,7 @@ def evasion_hardening_html(found: EvasionHardening, picture: bytes) -> str:
     made.tests |= {"measured": lambda cell: hasattr(cell, "kind")}
     return made.get_template("evasion_hardening.html.j2").render(
         found=found,
-        lines=found.verdict.splitlines(),
+        lines=[*found.verdict.splitlines(), *([] if found.theft is None else choice_words(found.theft))],
         tables=(test_table(found), tried_table(found)),
         picture=base64.b64encode(picture).decode(),
         words=evasion_hardening_words(found),

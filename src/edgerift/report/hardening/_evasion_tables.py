@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgerift.harden import EvasionHardening, TrialPart
+from edgerift.harden import EvasionHardening, ReachPart, TrialPart
 from edgerift.report.shared._words import percent
 from edgerift.report.tables._table import Cell, Heading, StudyTable, made_table, share_number
 
@@ -27,15 +27,21 @@ def test_table(found: EvasionHardening) -> StudyTable:
     """Make the table of the undefended build and of the one that is written, on the test images."""
     names = {"undefended": f"Undefended ({found.means(found.undefended).title})", "hardened": "Hardened"}
     rows = [
-        [name, _guard(found.test[key]), *_figures(found.test[key]), _share(found.test[key])]
+        [name, _guard(found.test[key]), *_figures(found.test[key]), *_shares(found.test[key].furthest)]
         for key, name in names.items()
         if key in found.test
     ]
-    headings = [Heading("Build"), *_headings(found.test["hardened"]), Heading("Forced to abstain (%)")]
+    headings = [
+        Heading("Build"),
+        *_headings(found.test["hardened"]),
+        Heading("Forced to abstain (%)"),
+        Heading("Certified (%)"),
+    ]
     caption = (
         f"On the test images, under the attack '{found.judging}'; the undefended build under '{found.selecting}', "
         "which is a lower bound. Forced to abstain: images to which an attacker can "
-        f"keep the build from answering, within {max(one.epsilon for one in found.test['hardened'].reach)} grey levels."
+        f"keep the build from answering, within {found.test['hardened'].furthest.epsilon} grey levels. Certified: "
+        "images for which it is proved that no image of the box evades."
     )
     return made_table("test", "On the test images", caption, INTERVALS, headings, rows, place="theft", names=2)
 
@@ -61,5 +67,5 @@ def _guard(trial: TrialPart) -> str:
     return _NONE if trial.wanted is None else percent(trial.wanted)
 
 
-def _share(trial: TrialPart) -> Cell:
-    return None if trial.abstained is None else share_number(trial.abstained)
+def _shares(reach: ReachPart) -> list[Cell]:
+    return [None if one is None else share_number(one) for one in (reach.abstained, reach.certified)]

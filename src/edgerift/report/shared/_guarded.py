@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgerift.audit import AttackPart, Audit, EvasionPart, GuardPart
-from edgerift.report.shared._words import rate
+from edgerift.report.shared._words import percent, rate
 
 
 def guard_words(audit: Audit) -> list[str]:
@@ -15,6 +15,19 @@ def guard_words(audit: Audit) -> list[str]:
     if audit.evasion is not None:
         lines.append(_attacked_words(audit.evasion))
     return lines
+
+
+def suggestion_words(audit: Audit) -> list[str]:
+    """Say what a guard alone would do to the build, and for what price; none without a suggestion."""
+    found = audit.suggestion
+    if found is None:
+        return []
+    silenced = "" if found.abstained is None else f", and {rate(found.abstained)} can be perturbed so that it abstains"
+    return [
+        f"The cheapest means, a guard alone that answers {percent(found.wanted)} of the validation images, measured on "
+        f"{found.evasive.trials} images: {rate(found.evasive)} evade at epsilon {found.epsilon}{silenced}.",
+        f"It would answer {rate(found.coverage)} of the test images, {rate(found.accuracy)} of these correctly.",
+    ]
 
 
 def coverage_words(guard: GuardPart) -> str:

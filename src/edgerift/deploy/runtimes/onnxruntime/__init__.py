@@ -7,12 +7,14 @@ from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
-    from edgerift.deploy.runtimes.onnxruntime import _build, _optimised
+    from edgerift.deploy.runtimes.onnxruntime import _build, _guard, _optimised
     from edgerift.deploy.twins.onnx import _stored_layers
 else:
     _stored_layers = later("edgerift.deploy.twins.onnx._stored_layers")
-    _build, _optimised = later(
-        "edgerift.deploy.runtimes.onnxruntime._build", "edgerift.deploy.runtimes.onnxruntime._optimised"
+    _build, _guard, _optimised = later(
+        "edgerift.deploy.runtimes.onnxruntime._build",
+        "edgerift.deploy.runtimes.onnxruntime._guard",
+        "edgerift.deploy.runtimes.onnxruntime._optimised",
     )
 
 RUNTIMES.register(
@@ -31,6 +33,8 @@ RUNTIMES.register(
         layers=lambda content: _stored_layers.onnx_layers(content),
         read=lambda path: _build.read_artefact(path),
         open_read=lambda path, read: _build.OnnxRuntimeEngine(path, read),
+        embed_guard=lambda content, guard: _guard.with_guard(content, guard),
+        embedded_guard=lambda path: _guard.guard_in(path),
     ),
     rank=2,
 )

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edgerift.deploy.runtimes.onnxruntime._guard import with_guard
 from edgerift.deploy.runtimes.onnxruntime._opening import AS_ONNX
 from edgerift.deploy.twins.onnx._files import read_model
 from edgerift.deploy.twins.onnx._limits import require_moderate
@@ -36,6 +37,8 @@ def optimised(path: Path) -> Any:
         try:
             # A model with weights in other files would be saved with references to them.
             content, _ = read_model(path)
+            # What a guard decides is none of the network's answers.
+            content = with_guard(content, None)
             onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             return onnx.load(written, load_external_data=False)
         except BuildError:

@@ -25,6 +25,7 @@ RESULTS = {
     "08_study.py": r"^default +[\d.]+% \[[-\d.]+%, [-\d.]+%\] over 3 seeds$",
     "09_steal_without_images.py": r"^the clone's error is [\d.]+%, its agreement with the build [\d.]+%$",
     "10_bring_your_own.py": r"^exit codes: audits 1 and 1, replay 0$",
+    "11_one_file_three_kernels.py": r"^driven apart: [1-9]\d* of 40 images, replay 0$",
 }
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
 

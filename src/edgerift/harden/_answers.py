@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -57,7 +57,9 @@ class TunedAnswersRecipe(Recipe):
         """Search, and write the result into `folder`."""
         reference = validation_answers(self.reference, self.images, store, progress)
         answers = validation_answers(self.build, self.images, store, progress)
-        found = tuned(self.defence, answers, self.budget_l1, reference=reference, **dict(self.fields))
+        seen = open_splits(self.images).validation.images
+        fields: dict[str, Any] = dict(self.fields)
+        found = tuned(self.defence, answers, self.budget_l1, reference=reference, images=seen, **fields)
         chain = () if found is None else (found,)
         kept = all(defence.keeps_argmax_among(answers.shape[1]) for defence in chain)
         chosen = ChosenDefences(defences=chain, keeps_labels=kept)

@@ -99,8 +99,8 @@ def _float_weight(weight: Operation, tensors: Mapping[str, Tensor]) -> Tensor:
     levels, scale, zero = (stored(given) for given in weight.arguments[:3])
     if weight.operator == DEQUANTIZE_CHANNELS:
         scale, zero = scale[:, None], zero[:, None]
-    rounded: Tensor = levels
-    return ((rounded.double() - zero) * scale).float()
+    weights: Tensor = (levels.double() - zero) * scale
+    return weights.float()
 
 
 def _tensors_of(operations: tuple[Operation, ...]) -> set[str]:

@@ -1,12 +1,13 @@
 """The search of this tree against that of another commit: CPU time and successes on the same images, in turns.
 
     python benchmarks/against_search.py --baseline COMMIT --pairs FOLDER --data-root DIR \
-        [--networks resnet8:64 resnet18:16 mobilenet_v2:16] [--images 500] [--turns 3] [--attacks default pgd]
+        [--networks resnet8:64 resnet18:16:100 mobilenet_v2:16] [--images 500] [--turns 3] [--attacks default pgd]
 
 `FOLDER/NETWORK` holds `original.safetensors`, `program.safetensors` and `model.pte`, as `edgerift adapt --data cifar10
---runtime executorch --out FOLDER/NETWORK` writes them. Each side is a process of its own with one thread, and both take
-turns; a ratio is the median over the turns of the new CPU time over the old one in the same turn. Successes are counted
-in the last turn: on how many images each side has one, and on how many only one side.
+--runtime executorch --out FOLDER/NETWORK` of the older commit writes them. A network is given with its batch size and,
+if it differs from `--images`, the number of images to attack. Each side is a process of its own with one thread, and
+both take turns; a ratio is the median over the turns of the new CPU time over the old one in the same turn. Successes
+are counted in the last turn: on how many images each side has one, and on how many only one side.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def search_rows(baseline: str, pairs: Path, root: Path, networks: list[str], **c
     found: dict[str, Any] = {}
     with checked_out(baseline) as sources:
         for network in networks:
-            name, _, batch = network.partition(":")
-            arguments = [str(pairs / name), str(root), str(chosen["images"]), batch]
+            name, batch, *few = network.split(":")
+            arguments = [str(pairs / name), str(root), *(few or [str(chosen["images"])]), batch]
             old, new = Side(sources, arguments), Side(HERE.parent / "src", arguments)
             try:
                 for attack in chosen["attacks"]:

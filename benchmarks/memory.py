@@ -111,7 +111,7 @@ evasion:
   adaptations: [ptq]
   target: mobile
   attacks:
-    pgd: {{preset: pgd, change: {{steps: 2}}}}
+    pgd: {{preset: pgd, steps: 2}}
   shard: 64
   shown: pgd
   pictured: []

@@ -97,11 +97,12 @@ def _picture(rows: Sequence[Cells], usable: tuple[float, float]) -> bytes:
 def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost: float) -> str:
     low, high = usable
     known = [row for row in rows if row["l1"]]
+    floors = {_axis(row): float(row["l1"]) for row in known if float(row["alpha"]) == 0}
     inside = [
         row
         for row in known
         if float(row["alpha"]) > 0
-        and low <= float(row["l1"]) <= high
+        and max(low, floors.get(_axis(row), 0.0)) <= float(row["l1"]) <= high
         and float(row["error"]) - float(row["plain_error"]) < lost
     ]
     told = f"{len(known)} cells are measured" + (
@@ -110,7 +111,8 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
     head = (
         "# What alpha does\n\n"
         f"Made by `studies/divqat_map.py` from `studies/divqat-map.yaml`: {told}. "
-        f"{len(inside)} have an l1 from {low:g} to {high:g} at less than {100 * lost:g} points of accuracy lost. "
+        f"{len(inside)} have an l1 from {low:g} to {high:g}, and above that of another seed, at less than "
+        f"{100 * lost:g} points of accuracy lost. "
         "l1: to the plain quantization-aware model of the same seed, at alpha 0 to one of another seed; KL: to the "
         "original, in nats; errors in %.\n\n![What alpha does](map.png)\n\n"
     )
@@ -121,6 +123,10 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
         cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
         lines.append(f"| {' | '.join(cells)} |")
     return head + "\n".join(lines) + "\n"
+
+
+def _axis(row: Cells) -> tuple[str, ...]:
+    return tuple(row[name] for name in (*COLUMNS[:3], "seed"))
 
 
 def _percent(share: str) -> str:

@@ -219,6 +219,7 @@ class Map:
         """With `works` what is missing is made; otherwise it is counted."""
         self.settings, self.store, self.works = settings, store, works
         self.images = resolve(ImagesSettings(source=settings.data, size=SIZE))
+        self.classes = len(class_names(self.images))
         self.missing = 0
 
     def rows(self) -> Iterator[Row]:
@@ -235,7 +236,8 @@ class Map:
                 if row is not None:
                     found[alpha] = row.figures
                     yield row
-            usable += [(alpha, axis) for alpha, one in sorted(found.items()) if alpha and self._is_usable(one)]
+            floor = found[0.0].l1 if 0.0 in found else None
+            usable += [(alpha, axis) for alpha, one in sorted(found.items()) if alpha and self._is_usable(one, floor)]
         for axis in dict.fromkeys(axis for _, axis in usable):
             for alpha in (0.0, *(alpha for alpha, other in usable if other == axis)):
                 yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in chosen.seeds))
@@ -249,10 +251,15 @@ class Map:
             if not beyond:
                 return
             first = min(beyond)
-            yield round((max(alpha for alpha in found if alpha < first) + first) / 2, 4)
+            middle = round((max(alpha for alpha in found if alpha < first) + first) / 2, 4)
+            yield middle
+            if middle not in found:
+                return
 
-    def _is_usable(self, one: Figures) -> bool:
+    def _is_usable(self, one: Figures, floor: float | None) -> bool:
+        """Say whether a cell moves the answers enough, and more than another seed does, at a price."""
         low, high = self.settings.usable
+        low = max(low, floor or 0.0)
         if one.l1 is None or one.error is None or one.plain_error is None:
             return False
         return low <= one.l1 <= high and one.error - one.plain_error < self.settings.lost
@@ -274,7 +281,7 @@ class Map:
         chosen, (rate, epochs, batch_norm) = self.settings, axis
         described = self.images.replace(seed=seed)
         trained = {name: value for name, value in chosen.original.items() if name != "model"}
-        network = zoo.Architecture(name=chosen.original["model"], classes=len(class_names(described)), size=SIZE)
+        network = zoo.Architecture(name=chosen.original["model"], classes=self.classes, size=SIZE)
         train = TrainSettings(epochs=epochs, learning_rate=rate, seed=seed, device="cpu", **chosen.train)
         fields = {"train": train, "observe_epochs": max(1, epochs - 1), "batch_norm": batch_norm}
         return TrainedCell(

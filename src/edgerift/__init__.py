@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgerift import measure as measure
     from edgerift import report as report
     from edgerift import run as run
+    from edgerift import serve as serve
     from edgerift import settings as settings
     from edgerift import specification as specification
     from edgerift import steps as steps
@@ -33,5 +34,6 @@ if TYPE_CHECKING:
     from edgerift.evade import Fleet as Fleet
     from edgerift.evade import Pair as Pair
     from edgerift.extract import Oracle as Oracle
+    from edgerift.extract import RemoteVictim as RemoteVictim
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

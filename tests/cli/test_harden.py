@@ -88,7 +88,7 @@ def test_without_arguments_it_is_digits_on_executorch():
     assert (recipe.target, recipe.runtime, recipe.alpha, recipe.alphas) == ("mobile", "executorch", None, ())
     assert recipe.rows == HardenRecipe.model_fields["rows"].default
     assert {"ptq", "qat", "divqat"} <= set(recipe.rows)
-    assert recipe.allowance == Allowance(l1=0.6, accuracy_drop=0.05, high=2.0, steps=6)
+    assert recipe.allowance == Allowance(l1=0.6, accuracy_drop=0.05, high=2.0)
     assert (recipe.queries.collages, recipe.budget) == (2000, 2000)
     assert recipe.attack.seed != recipe.original.init_seed
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from edgerift.cli._verbs import VERBS, Family, Verb
+
 #: What takes long to import; what comes with pydantic and tyro is not in it.
 HEAVY = (
     "torch",
@@ -34,11 +36,15 @@ ANSWERS = {
     "adit": False,
     "study --help": False,
     "store": False,
-    "audit --help": True,
-    "harden --help-all": True,
     "audit --epoch 3": True,
     "defend --out x --l1-budget many": True,
-    "study run x --help": True,
+    **{f"{name} --help": True for name, verb in VERBS.items() if isinstance(verb, Verb)},
+    **{
+        f"{name} {below} --help-all": True
+        for name, verb in VERBS.items()
+        if isinstance(verb, Family)
+        for below in verb.verbs
+    },
 }
 PROGRAM = """
 import contextlib, io, json, sys

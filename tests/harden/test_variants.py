@@ -18,6 +18,7 @@ from edgerift.adapt import (
 )
 from edgerift.defend import Deception, ReverseSigmoid
 from edgerift.deploy import BuildRecipe
+from edgerift.errors import RecipeError
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, paper_row, variant_of
 from edgerift.harden._verdict import _appears
@@ -54,6 +55,17 @@ def test_what_is_searched_for(row: str, defence: object, stage: str, l1: float, 
     assert found is not None
     assert (found.hardened.defence, found.hardened.stage) == (defence, stage)
     assert (found.allowance.l1, found.allowance.high) == (pytest.approx(l1), high)
+
+
+def test_output_defences_get_the_fields_that_are_given_by_name() -> None:
+    given = harden(answers=(("reverse-sigmoid", (("gamma", 0.1),)),))
+    assert given.victims.choosing("rs")[-1].fields == (("gamma", 0.1),)
+    assert given.victims.choosing("dcp") == harden().victims.choosing("dcp")
+    assert "fields" not in harden().victims.choosing("rs")[-1].canonical_json()
+    assert '"answers"' not in harden().canonical_json()
+    assert len({given, harden()}) == 2
+    with pytest.raises(RecipeError, match="unknown field 'gama'"):
+        harden(answers=(("reverse-sigmoid", (("gama", 0.1),)),)).victims.choosing("rs")
 
 
 @pytest.mark.parametrize("row", ["large", "ptq", "qat", "rs", "dcp", "noise"])

@@ -57,8 +57,8 @@ PAPER = [
 EARLIER_CODE = [
     ("thief.training.epochs", 50),
     ("thief.training.batch_size", 64),
-    ("answers.rs.gamma (cifar10)", 0.1),
-    ("answers.dcp.gamma (cifar100)", 0.1),
+    ("answers.reverse-sigmoid.gamma (cifar10)", 0.1),
+    ("answers.deception.gamma (cifar100)", 0.1),
 ]
 
 

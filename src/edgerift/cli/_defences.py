@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from edgerift import defend
 from edgerift.errors import InputError, RecipeError, unknown_name
+from edgerift.settings import Registry
 
 #: A field as errors name it, such as `ReverseSigmoid.beta`.
 _FIELD: Final = re.compile(r"\b[A-Z]\w*\.(?=[a-z])")
@@ -54,22 +55,39 @@ def _worded(text: str, error: RecipeError) -> InputError:
     return InputError(f"--defence {text}: {_FIELD.sub('', str(error))}")
 
 
+def read_monitor(text: str) -> defend.Monitor:
+    """Read a monitor with its settings, written as a defence is; raises as :func:`read_defence` does.
+
+    >>> read_monitor("prada:threshold=0.9").threshold
+    0.9
+    """
+    written = _split(text, defend.MONITORS, "--monitor")
+    try:
+        return defend.MONITORS[written.name].model_validate(written.settings)
+    except RecipeError as error:
+        raise InputError(f"--monitor {text}: {_FIELD.sub('', str(error))}") from None
+
+
 def split_defence(text: str) -> Written:
     """Split a defence into its name and its settings; raises :class:`~edgerift.errors.InputError` as above."""
+    return _split(text, defend.DEFENCES, "--defence")
+
+
+def _split(text: str, known_parts: Registry[Any], option: str) -> Written:
     name, _, rest = (piece.strip() for piece in text.partition(":"))
-    if name not in defend.DEFENCES:
-        raise InputError(unknown_name("defence", name, defend.DEFENCES.names()))
+    if name not in known_parts:
+        raise InputError(unknown_name(known_parts.kind, name, known_parts.names()))
     settings: dict[str, str] = {}
-    known = [field for field in defend.DEFENCES[name].model_fields if field != "type"]
+    known = [field for field in known_parts[name].model_fields if field != "type"]
     for part in filter(None, (part.strip() for part in rest.split(","))):
         field, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
-            raise InputError(f"--defence {text}: '{part}' is no setting; write NAME:SETTING=VALUE,SETTING=VALUE")
+            raise InputError(f"{option} {text}: '{part}' is no setting; write NAME:SETTING=VALUE,SETTING=VALUE")
         if not known:
-            raise InputError(f"--defence {text}: '{name}' has no settings; write --defence {name}")
+            raise InputError(f"{option} {text}: '{name}' has no settings; write {option} {name}")
         if field not in known:
-            raise InputError(f"--defence {text}: {unknown_name('setting', field, known)}")
+            raise InputError(f"{option} {text}: {unknown_name('setting', field, known)}")
         if field in settings:
-            raise InputError(f"--defence {text}: '{field}' is given twice; give it once")
+            raise InputError(f"{option} {text}: '{field}' is given twice; give it once")
         settings[field] = value
     return Written(name, settings)

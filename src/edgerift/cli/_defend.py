@@ -42,7 +42,8 @@ class DefendCommand(Command):
         Shown(
             group="defence",
             metavar="NAME:SETTING=VALUE,...",
-            text="defence, with settings to keep fixed; repeatable. Names, with the setting that is swept: "
+            text="defence, with settings to keep fixed; repeatable",
+            details="Names, with the setting that is swept: "
             + ", ".join(f"{name} ({one.strength_field or 'none'})" for name, one in DEFENCES.items()),
             default=", ".join(PAPER_ANSWERS),
         ),

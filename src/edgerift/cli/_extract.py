@@ -17,13 +17,14 @@ from edgerift.cli._datafree import (
     require_none_given,
 )
 from edgerift.cli._defences import read_defence
+from edgerift.cli._endpoint import EndpointOptions, FoundEndpoint, find_endpoint
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions, class_count, copy_files
-from edgerift.cli._victim import VictimOptions, find_victim
+from edgerift.cli._victim import Found, VictimOptions, find_victim, is_endpoint
 from edgerift.defend import DEFENCES
 from edgerift.errors import InputError
 from edgerift.settings import Count, Settings, Times
@@ -67,6 +68,9 @@ class ExtractCommand(Command):
             details=f"Example: reverse-sigmoid:beta=0.1,gamma=0.2. Names: {', '.join(DEFENCES.names())}",
         ),
     ] = ()
+    reaching: Annotated[EndpointOptions, tyro.conf.arg(name=""), Shown(group="victim")] = Field(
+        default_factory=EndpointOptions
+    )
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     making: Annotated[DataFreeOptions, tyro.conf.arg(name=""), Shown(group="data-free attack", basic=("attack",))] = (
         Field(default_factory=DataFreeOptions)
@@ -131,7 +135,7 @@ class ExtractCommand(Command):
 
     def _knockoff(self) -> extract.ExtractRecipe:
         defences = self._defences()
-        found = find_victim(self.whom, self.data, self.training, self.adapting)
+        found = self._victim()
         classes, kept = class_count(found.images), self.countering.top_k
         if kept is not None and kept > classes:
             raise InputError(f"--top-k is {kept}; the victim predicts {classes} classes")
@@ -160,6 +164,11 @@ class ExtractCommand(Command):
                 undo=defences if self.countering.undo else (),
             ),
         )
+
+    def _victim(self) -> Found | FoundEndpoint:
+        if is_endpoint(self.whom.victim):
+            return find_endpoint(self.whom, self.reaching, self.data, self.training.seed)
+        return find_victim(self.whom, self.data, self.training, self.adapting)
 
     def _defences(self) -> tuple[defend.Defence, ...]:
         defences: tuple[defend.Defence, ...] = tuple(map(read_defence, self.defence))

@@ -34,13 +34,16 @@ _ASKED: Final = 200
 
 def chosen_specification(given: str | None, model: Path) -> specification.Specification:
     """Read what an option says of a model's file: a YAML file or fields in one line; else the file beside it."""
+    return parsed_specification(given) or specification.sidecar(model)
+
+
+def parsed_specification(given: str | None) -> specification.Specification | None:
+    """Read what an option says of a model: a YAML file or fields in one line; None where it is not given."""
     if given is None:
-        return specification.sidecar(model)
-    return (
-        specification.read_specification(Path(given))
-        if given.lower().endswith(_YAML)
-        else specification.parse_specification(given)
-    )
+        return None
+    if given.lower().endswith(_YAML):
+        return specification.read_specification(Path(given))
+    return specification.parse_specification(given)
 
 
 def described_original(

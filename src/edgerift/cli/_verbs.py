@@ -64,6 +64,7 @@ GROUPS: Final[dict[str, dict[str, Verb | Family]]] = {
         "harden": Verb("_harden", "HardenCommand"),
         "defend": Verb("_defend", "DefendCommand"),
     },
+    "serve it": {"serve": Verb("_serve", "ServeCommand")},
     "run studies": {
         "study": Family(
             "Plan, run and show grids of experiments from one file.",

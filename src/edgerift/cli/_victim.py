@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from edgerift import adapt, deploy, images, train, zoo
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
@@ -29,8 +29,8 @@ from edgerift.settings import Settings, is_file, is_folder
 class VictimOptions(Settings):
     """Whose answers are looked at."""
 
-    victim: Literal["build", "original"] = "build"
-    """deployed build or float original"""
+    victim: Annotated[str, Shown(metavar="build|original|URL")] = "build"
+    """deployed build, float original, or endpoint"""
     original: Annotated[Path | None, Shown(metavar="FILE", default="train one")] = None
     """float model, or weights of --model"""
     adapted: Annotated[Path | None, Shown(default="quantize the original")] = None
@@ -69,6 +69,10 @@ class Found(NamedTuple):
 def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOptions, adapting: AdaptOptions) -> Found:
     """Turn the options into a victim; raises :class:`~edgerift.errors.InputError` for those that contradict."""
     described = data.images(training.seed)
+    if options.victim not in ("build", "original"):
+        if is_endpoint(options.victim):
+            raise InputError("--victim is an endpoint, which only `edgerift extract` with --attack knockoff takes")
+        raise InputError(f"--victim is '{options.victim}'; it must be build, original or http://HOST:PORT")
     if options.victim == "original":
         return _original(options, training, described)
     runtime = runtime_of(options.runtime, options.kernels, options.build)
@@ -85,6 +89,11 @@ def find_victim(options: VictimOptions, data: DataOptions, training: OriginalOpt
     (chosen,) = chosen_runtimes(adapting.target, named)
     building = deploy.BuildRecipe.model_validate({"program": program, "runtime": chosen})
     return Found(building, program.images, network_name(program.original), chosen)
+
+
+def is_endpoint(victim: str) -> bool:
+    """Tell whether a victim is named by an address."""
+    return victim.startswith(("http://", "https://"))
 
 
 def _original(options: VictimOptions, training: OriginalOptions, described: images.ImagesSettings) -> Found:

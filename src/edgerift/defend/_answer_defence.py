@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
+from edgerift.defend._rows import checked
+from edgerift.errors import InputError
 from edgerift.settings import Registry, Settings
 
 if TYPE_CHECKING:
@@ -15,13 +17,15 @@ class AnswerDefence(Settings, ABC):
     """An output defence: `type` is a literal of one value, and the module registers it with :func:`defence`.
 
     `title` is its name in tables. `strength_field` names the field that sets its strength, None if it is all or
-    nothing, and `grid` lists the strengths to sweep, the weakest first.
+    nothing, and `grid` lists the strengths to sweep, the weakest first. One that `sees` the images is called with them
+    too, as `defence(answers, images)`; see :class:`SeeingDefence`.
     """
 
     type: str
     title: ClassVar[str]
     strength_field: ClassVar[str | None] = None
     grid: ClassVar[tuple[float, ...]] = (1.0,)
+    sees: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, answers: Tensor) -> Tensor:
@@ -45,6 +49,30 @@ class AnswerDefence(Settings, ABC):
     def is_whole(cls) -> bool:
         """Return whether the strength is an integer."""
         return cls.strength_field is not None and cls.model_fields[cls.strength_field].annotation is int
+
+
+class SeeingDefence(AnswerDefence, ABC):
+    """An output defence that looks at the image as well as at the answer, each on its own and deterministically."""
+
+    sees: ClassVar[bool] = True
+
+    def __call__(self, answers: Tensor, images: Tensor | None = None) -> Tensor:
+        """Perturb answers float32 `[N,K]` to images `[N,C,H,W]`, uint8 or float32 in [0, 1].
+
+        Raises `InputError` for other shapes, for rows off the simplex, and without images.
+        """
+        rows = checked(answers)
+        if images is None or images.ndim != 4 or len(images) != len(rows):
+            given = "none" if images is None else f"shape {list(images.shape)}"
+            raise InputError(
+                f"defence {self.type} looks at the images: needed [N,C,H,W], one for each of {len(rows)} answers; "
+                f"got {given}"
+            )
+        return self.changed(rows, answers, images) if len(rows) else answers
+
+    @abstractmethod
+    def changed(self, rows: Tensor, answers: Tensor, images: Tensor) -> Tensor:
+        """Perturb N answers, at least one, given as float64 `rows` and as they are."""
 
 
 DEFENCES: Final[Registry[type[AnswerDefence]]] = Registry("defence", "edgerift.defend.defences")

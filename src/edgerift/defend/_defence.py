@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, Union
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from edgerift.defend._answer_defence import DEFENCES, AnswerDefence
+from edgerift.defend._answer_defence import DEFENCES, AnswerDefence, SeeingDefence
 from edgerift.defend._rows import checked
 from edgerift.errors import InputError, users_code
 from edgerift.settings import Settings, typed
@@ -37,8 +37,10 @@ def checked_chain(defence: Defence | Sequence[Defence]) -> tuple[Defence, ...]:
     return chain
 
 
-def defended(answers: Tensor, defences: Sequence[Defence]) -> Tensor:
+def defended(answers: Tensor, defences: Sequence[Defence], images: Tensor | None = None) -> Tensor:
     """Apply the defences to answers float32 `[N,K]`, in order; an empty chain is the identity.
+
+    `images` `[N,C,H,W]` are what was answered; only a defence that `sees` them needs them.
 
     Raises `InputError` for other shapes, for rows off the simplex (also between two defences), and for a user-defined
     defence that raises or returns anything but answers.
@@ -52,7 +54,7 @@ def defended(answers: Tensor, defences: Sequence[Defence]) -> Tensor:
     for defence in defences:
         given = answers
         with users_code(f"defence {_named(defence)}", "with answers float32 [N,K], for others like them", InputError):
-            answers = defence(given)
+            answers = defence(given, images) if isinstance(defence, SeeingDefence) else defence(given)
         if not isinstance(answers, Tensor) or answers.shape != given.shape or answers.dtype != given.dtype:
             raise InputError(
                 f"defence {_named(defence)} did not return float32 {list(given.shape)}, the shape of its input"

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from edgerift.defend._answer_defence import DEFENCES
-from edgerift.defend._defence import Defence
+from edgerift.defend._defence import Defence, defended
 from edgerift.defend._strength import with_strength
 from edgerift.errors import RecipeError
 from edgerift.measure import (
@@ -42,29 +42,41 @@ class SweepPoint(Settings):
 
 
 def sweep(
-    name: str, answers: Tensor, labels: Tensor, strengths: Sequence[float] | None = None, **fields: Any
+    name: str,
+    answers: Tensor,
+    labels: Tensor,
+    strengths: Sequence[float] | None = None,
+    *,
+    images: Tensor | None = None,
+    **fields: Any,
 ) -> tuple[SweepPoint, ...]:
     """Measure a defence at each strength (default: those of :func:`strengths`) on answers `[N,K]`, labels `[N]`.
 
-    `fields` are the defence's other fields. Raises `RecipeError` for an unknown name or a value that is not allowed,
+    `images` are what was answered, for a defence that sees them; `fields` are its other fields. Raises `RecipeError`
+    for an unknown name or a value that is not allowed,
     `InputError` for answers that are not probabilities, are empty, or do not match the labels.
     """
     grid = DEFENCES[name].grid if strengths is None else strengths
     chosen = [_comparable(name, strength, **fields) for strength in grid]
-    return tuple(
-        _measured(strength, defence(answers), answers, labels) for strength, defence in zip(grid, chosen, strict=True)
-    )
+    given = [defended(answers, (defence,), images) for defence in chosen]
+    return tuple(_measured(strength, each, answers, labels) for strength, each in zip(grid, given, strict=True))
 
 
 def tuned(
-    name: str, answers: Tensor, budget: float, *, reference: Tensor | None = None, **fields: Any
+    name: str,
+    answers: Tensor,
+    budget: float,
+    *,
+    reference: Tensor | None = None,
+    images: Tensor | None = None,
+    **fields: Any,
 ) -> Defence | None:
     """Find the strongest defence of that name whose answers are at most `budget` from `reference` in mean l1.
 
-    `reference` are answers `[N,K]` (default: `answers` themselves); `fields` are the defence's other fields. The
-    strongest of :func:`strengths` within the budget is found first, then 20 bisections towards the next follow, so a
-    cliff such as Deception's at 1 is approached from below. The one returned was itself measured and is within the
-    budget on these answers; None if no strength of the grid is.
+    `reference` are answers `[N,K]` (default: `answers` themselves); `images` are what was answered, for a defence that
+    sees them; `fields` are the defence's other fields. The strongest of :func:`strengths` within the budget is found
+    first, then 20 bisections towards the next follow, so a cliff such as Deception's at 1 is approached from below. The
+    one returned was itself measured and is within the budget on these answers; None if no strength of the grid is.
 
     Raises `RecipeError` for a budget below 0, an unknown name or a value that is not allowed, `InputError` for answers
     that are not probabilities or are empty.
@@ -79,7 +91,7 @@ def tuned(
     near = answers if reference is None else reference
 
     def cost(strength: float) -> float:
-        return posterior_l1(_comparable(name, strength, **fields)(answers), near).value
+        return posterior_l1(defended(answers, (_comparable(name, strength, **fields),), images), near).value
 
     place = next((place for place in reversed(range(len(chosen.grid))) if cost(chosen.grid[place]) <= budget), None)
     if place is None:
@@ -110,12 +122,12 @@ def _comparable(name: str, strength: float, **fields: Any) -> Defence:
     return defence
 
 
-def _measured(strength: float, defended: Tensor, answers: Tensor, labels: Tensor) -> SweepPoint:
+def _measured(strength: float, given: Tensor, answers: Tensor, labels: Tensor) -> SweepPoint:
     return SweepPoint(
         strength=strength,
-        error=1 - accuracy(defended, labels).value,
-        changed=1 - agreement(defended, answers).value,
-        l1=posterior_l1(defended, answers).value,
-        ece=expected_calibration_error(defended, labels),
-        nll=negative_log_likelihood(defended, labels),
+        error=1 - accuracy(given, labels).value,
+        changed=1 - agreement(given, answers).value,
+        l1=posterior_l1(given, answers).value,
+        ece=expected_calibration_error(given, labels),
+        nll=negative_log_likelihood(given, labels),
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from edgerift.extract._difference_settings import Differences as Differences
     from edgerift.extract._differences import Estimate as Estimate
     from edgerift.extract._differences import estimate as estimate
+    from edgerift.extract._endpoint_settings import GivenEndpoint as GivenEndpoint
+    from edgerift.extract._endpoint_settings import given_endpoint as given_endpoint
     from edgerift.extract._generator import Generator as Generator
     from edgerift.extract._inversion import Inversion as Inversion
     from edgerift.extract._inversion import learn_inversion as learn_inversion
@@ -47,5 +49,7 @@ if TYPE_CHECKING:
     from edgerift.extract._recipe import Victim as Victim
     from edgerift.extract._recipe import open_victim as open_victim
     from edgerift.extract._recovery import recover_logits as recover_logits
+    from edgerift.extract._remote import RemoteFingerprint as RemoteFingerprint
+    from edgerift.extract._remote import RemoteVictim as RemoteVictim
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

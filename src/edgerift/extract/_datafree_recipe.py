@@ -217,7 +217,7 @@ class DataFreeRecipe(Recipe):
             budget=self.budget,
             spent=spent,
             curve=clone.curve,
-            **measures(clean, defended(clean, self.defences), stolen, test.labels),
+            **measures(clean, defended(clean, self.defences, test.images), stolen, test.labels),
         )
 
     def _write(self, folder: Path, clone: DataFreeClone, theft: DataFreeTheft) -> None:
@@ -255,7 +255,7 @@ class _Observer:
         draws = torch.Generator().manual_seed(0)
         few = test.select(torch.randperm(len(test), generator=draws)[:_CURVE_IMAGES].sort().values)
         self._recipe, self._victim, self._smooth = recipe, victim, smooth
-        self._test = _Test(few, defended(posteriors(victim, few.images), recipe.defences))
+        self._test = _Test(few, defended(posteriors(victim, few.images), recipe.defences, few.images))
 
     def __call__(self, clone: nn.Module, generator: Generator) -> Measured:
         device = next(generator.parameters()).device

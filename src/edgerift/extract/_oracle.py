@@ -20,6 +20,7 @@ from edgerift.defend import Defence, checked_chain, defended
 from edgerift.deploy import Build
 from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
+from edgerift.extract._remote import RemoteVictim
 from edgerift.extract._stream import Stream
 from edgerift.images import in_channels, shape_of, to_float
 from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
@@ -38,10 +39,10 @@ Answer: TypeAlias = Callable[[Tensor], Tensor]
 class Oracle:
     """The only way from an attack to a victim: uint8 images in, posterior probabilities out, each image paid for.
 
-    The victim is a build, a float model, or any function from uint8 images `[N,C,H,W]` to logits or probabilities
-    `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells. Its answers are
-    softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode (top-k,
-    rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
+    The victim is a build, a :class:`RemoteVictim`, a float model, or any function from uint8 images `[N,C,H,W]` to
+    logits or probabilities `[N,K]`, a tensor or an array; which of the two, :class:`~edgerift.measure.Logits` tells.
+    Its answers are softmax(logits), or the probabilities, then changed by the `defence`s in their order; an output mode
+    (top-k, rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
     answered. An image that was paid for is answered again from the ledger at no cost, so the same image always has the
     same answer. With a `ledger` path every answer is on disk before it is handed out, and an attack that was killed
     goes on without paying twice. No attribute leads to the model. Safe to ask from several threads.
@@ -60,7 +61,7 @@ class Oracle:
 
     def __init__(
         self,
-        victim: Build | nn.Module | Predict,
+        victim: Build | RemoteVictim | nn.Module | Predict,
         *,
         budget: int,
         defence: Defence | Sequence[Defence] = (),
@@ -140,6 +141,11 @@ class Oracle:
                     progress("query the victim", part[-1] + 1, len(images))
             return self._ledger.answers(keys)
 
+    def unpaid(self, images: Tensor) -> list[int]:
+        """List where in uint8 images `[N,C,H,W]` one stands that is not paid for, each once, at its first place."""
+        with self._lock:
+            return self._ledger.missing(image_keys(images_of(images)))
+
     def affordable(self, keys: Sequence[bytes]) -> int:
         """Tell how many images, from the first on, the rest of the budget is enough for; see `image_keys`."""
         with self._lock:
@@ -198,7 +204,7 @@ class Oracle:
         self.close()
 
 
-def posteriors(victim: Build | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
+def posteriors(victim: Build | RemoteVictim | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
     """Ask a victim of one's own about uint8 images `[N,C,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
 
     They are queried in the same parts as :class:`Oracle` takes. A module may be queried with float32 images in
@@ -227,18 +233,18 @@ def finite(images: Tensor) -> Tensor:
     return images
 
 
-def _answering(logits: Logits, defences: tuple[Defence, ...]) -> Answer:
+def _answering(victim: Logits | RemoteVictim, defences: tuple[Defence, ...]) -> Answer:
     # Closures, so that no attribute of the oracle holds the victim.
 
     def answer(images: Tensor) -> Tensor:
-        return defended(_posteriors(logits, images), defences)
+        return defended(_posteriors(victim, images), defences, images)
 
     return answer
 
 
-def _posteriors(logits: Logits, images: Tensor) -> Tensor:
+def _posteriors(victim: Logits | RemoteVictim, images: Tensor) -> Tensor:
     with torch.no_grad():
-        answers = logits.posteriors(images)
+        answers = victim.posteriors(images)
     if not bool(answers.isfinite().all()):
         raise ModelError(
             f"the victim answered {len(images)} images with values that are not finite; needed: finite logits "
@@ -254,7 +260,9 @@ def _chosen(images: Tensor, places: list[int]) -> Tensor:
     return images[torch.tensor(places)]
 
 
-def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Logits:
+def _reading(victim: Build | RemoteVictim | nn.Module | Predict, *, floats: bool = False) -> Logits | RemoteVictim:
+    if isinstance(victim, RemoteVictim):
+        return victim
     if not isinstance(victim, nn.Module):
         return Logits(victim if callable(victim) else victim.predict, "the victim", asks_more=False)
     module = zoo.frozen_copy(victim)
@@ -269,7 +277,7 @@ def _reading(victim: Build | nn.Module | Predict, *, floats: bool = False) -> Lo
     return Logits(predict, "the victim", MODULE_CALL, asks_more=False)
 
 
-def _identity(victim: Build | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:
+def _identity(victim: Build | RemoteVictim | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:
     """Name whose answers a ledger holds: the victim's content and the defences; a bare function has no content."""
     if isinstance(victim, nn.Module):
         content = weights_digest(victim)

@@ -12,9 +12,11 @@ from edgerift import zoo
 from edgerift.adapt import GivenOriginal, open_original
 from edgerift.defend import Defence, defended
 from edgerift.deploy import Build, BuildRecipe, GivenBuild, opened_build, twin_scores
+from edgerift.extract._endpoint_settings import GivenEndpoint
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._measures import measures
 from edgerift.extract._oracle import Oracle, posteriors
+from edgerift.extract._remote import RemoteVictim
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
 from edgerift.measure import Interval, MeanInterval, mean_interval, posterior_l1
 from edgerift.settings import Count, Seed, Settings
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CLONE: Final = "clone.safetensors"
 THEFT: Final = "theft.json"
 LEDGER: Final = "ledger.bin"
+_MEASURED: Final = "measured.bin"
 _CHECKPOINT: Final = "checkpoint.pt"
 #: Collages are all in memory: so many of 32 x 32 pixels take 30 gigabytes.
 _MOST_COLLAGES: Final = 10_000_000
@@ -106,12 +109,15 @@ class ExtractRecipe(Recipe):
 
     `images` are the victim's own, whose test images measure the theft; `queries` what the attacker queries, and
     `budget` how many answers are paid for. A run that was killed pays for no image twice and goes on from the clone's
-    last epoch.
+    last epoch. An endpoint's answers to the test images are paid for too, beside the budget, and kept in
+    `measured.bin`.
     """
 
     type: Literal["extract"] = "extract"
     version: Literal[2] = 2
-    victim: Victim
+    victim: Annotated[
+        TrainRecipe | GivenOriginal | BuildRecipe | GivenBuild | GivenEndpoint, Field(discriminator="type")
+    ]
     defences: tuple[Defence, ...] = ()
     images: ImagesSettings
     queries: QuerySettings
@@ -122,11 +128,17 @@ class ExtractRecipe(Recipe):
     def _answers_are_comparable(self) -> Self:
         if any(not defence.sums_to_one for defence in self.defences):
             raise ValueError("a theft is measured on answers that add up to 1; use top-k with renormalise true")
+        if isinstance(self.victim, GivenEndpoint) and self.defences:
+            raise ValueError("an endpoint has its own defences; leave these out")
         return self
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, train the clone, and write what was measured into `folder`."""
-        victim = open_victim(self.victim, store, progress)
+        victim: Build | RemoteVictim | nn.Module
+        if isinstance(self.victim, GivenEndpoint):
+            victim = self.victim.open()
+        else:
+            victim = open_victim(self.victim, store, progress)
         test = open_splits(self.images).test
         queries = self.queries.open()
         checkpoint = folder / _CHECKPOINT
@@ -141,36 +153,41 @@ class ExtractRecipe(Recipe):
         plot_history(clone.history, folder / "history.png")
         best = clone.best_epoch()
         assert best is not None
-        theft = self._measured(victim, test, clone.questions, twin_scores(clone.model, test.images), spent, best)
+        clean = _undefended(victim, test.images, folder)
+        # What an endpoint's own defences change cannot be known from its answers.
+        seen = test if isinstance(victim, RemoteVictim) else clone.questions
+        asked = clean if isinstance(victim, RemoteVictim) else posteriors(victim, seen.images)
+        theft = Theft(
+            attack=self.attack,
+            defences=self.defences,
+            budget=self.budget,
+            spent=spent,
+            queries=clone.questions.name,
+            best_epoch=BestEpoch(epoch=best[0], error=1 - best[1]),
+            l1_queries=mean_interval(posterior_l1(defended(asked, self.defences, seen.images), asked)),
+            **measures(
+                clean,
+                defended(clean, self.defences, test.images),
+                twin_scores(clone.model, test.images).softmax(1),
+                test.labels,
+            ),
+        )
         write_whole(folder / THEFT, theft.model_dump_json(indent=2) + "\n")
         checkpoint.unlink(missing_ok=True)
         # The store lets nobody else into this folder.
-        (folder / f"{LEDGER}.lock").unlink(missing_ok=True)
+        for ledger in (LEDGER, _MEASURED):
+            (folder / f"{ledger}.lock").unlink(missing_ok=True)
+        if isinstance(victim, RemoteVictim):
+            victim.close()
 
     def theft(self, store: Store, progress: Progress) -> Theft:
         """Read what was measured, stolen when missing."""
         return read_document(Theft, store.get(self, progress) / THEFT)
 
-    def _measured(
-        self,
-        victim: Build | nn.Module,
-        test: ImageSet,
-        questions: ImageSet,
-        clone: Tensor,
-        spent: int,
-        best: tuple[int, float],
-    ) -> Theft:
-        clean = posteriors(victim, test.images)
-        answers = defended(clean, self.defences)
-        asked = posteriors(victim, questions.images)
-        stolen = clone.softmax(1)
-        return Theft(
-            attack=self.attack,
-            defences=self.defences,
-            budget=self.budget,
-            spent=spent,
-            queries=questions.name,
-            best_epoch=BestEpoch(epoch=best[0], error=1 - best[1]),
-            l1_queries=mean_interval(posterior_l1(defended(asked, self.defences), asked)),
-            **measures(clean, answers, stolen, test.labels),
-        )
+
+def _undefended(victim: Build | RemoteVictim | nn.Module, images: Tensor, folder: Path) -> Tensor:
+    """Ask about the test images, which measure and are no part of the attack; an endpoint's answers are kept."""
+    if not isinstance(victim, RemoteVictim):
+        return posteriors(victim, images)
+    with Oracle(victim, budget=len(images), ledger=folder / _MEASURED) as oracle:
+        return oracle.ask(images)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from edgerift.steps import Store
 
 _CHOSEN: Final = "defences.json"
+
+DefenceFields: TypeAlias = tuple[tuple[str, bool | int | float | str | None], ...]
+"""Fields of a defence by name, beside its strength: pairs, so that what holds them can be hashed."""
 
 
 class ChosenDefences(Settings):
@@ -42,19 +45,21 @@ class TunedAnswersRecipe(Recipe):
     reference: BuildRecipe
     images: ImagesSettings
     budget_l1: float = Field(gt=0, le=2)
-    fields: dict[str, Any] = Field(default_factory=dict, exclude_if=is_empty)
+    fields: DefenceFields = Field(default=(), exclude_if=is_empty)
 
     @model_validator(mode="after")
     def _has_its_fields(self) -> Self:
         # Refused here, not after the trainings.
-        with_strength(self.defence, DEFENCES[self.defence].grid[0], **self.fields)
+        with_strength(self.defence, DEFENCES[self.defence].grid[0], **dict(self.fields))
         return self
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, and write the result into `folder`."""
         reference = validation_answers(self.reference, self.images, store, progress)
         answers = validation_answers(self.build, self.images, store, progress)
-        found = tuned(self.defence, answers, self.budget_l1, reference=reference, **self.fields)
+        seen = open_splits(self.images).validation.images
+        fields: dict[str, Any] = dict(self.fields)
+        found = tuned(self.defence, answers, self.budget_l1, reference=reference, images=seen, **fields)
         chain = () if found is None else (found,)
         kept = all(defence.keeps_argmax_among(answers.shape[1]) for defence in chain)
         chosen = ChosenDefences(defences=chain, keeps_labels=kept)

@@ -83,7 +83,10 @@ class Bench:
         opened = open_victim(victim, self._store, self._progress)
         test = posteriors(opened, self.splits.test.images)
         questions = posteriors(opened, self.queries.images)
-        return defended(test, defences), defended(questions, defences)
+        return (
+            defended(test, defences, self.splits.test.images),
+            defended(questions, defences, self.queries.images),
+        )
 
     def times(self, variant: MadeVariant) -> TimesPart | None:
         """Measure the latency per test image: the variant's own, and the deployed one in turns with the plain build's.
@@ -96,7 +99,8 @@ class Bench:
         plain, own = (open_victim(victim, self._store, self._progress) for victim in (self._reference, variant.victim))
 
         def ask(build: Build | nn.Module, defences: Sequence[Defence], place: int) -> None:
-            defended(posteriors(build, images[place : place + 1]), defences)
+            asked = images[place : place + 1]
+            defended(posteriors(build, asked), defences, asked)
 
         ways = {"plain": partial(ask, plain, ()), "defended": partial(ask, own, variant.defences)}
         times = in_turns(ways, len(images))
@@ -104,7 +108,7 @@ class Bench:
         bare = in_turns({"answer": partial(ask, own, ())}, len(images))["answer"]
         return TimesPart(
             answer_milliseconds=statistics.median(bare),
-            defence_milliseconds=added_milliseconds(posteriors(own, images), variant.defences),
+            defence_milliseconds=added_milliseconds(posteriors(own, images), variant.defences, images),
             slowdown=median_ratio(times["defended"], times["plain"]),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, NonNegativeFloat
 
@@ -12,7 +12,7 @@ from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search
 from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
-from edgerift.harden._answers import validation_answers
+from edgerift.harden._answers import DefenceFields, validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
@@ -57,7 +57,7 @@ class HardenRecipe(Recipe):
     alpha: NonNegativeFloat | None = None
     rows: tuple[VariantName, ...] = DEFAULT_VARIANTS
     alphas: tuple[NonNegativeFloat, ...] = ()
-    answers: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=is_empty)
+    answers: tuple[tuple[str, DefenceFields], ...] = Field(default=(), exclude_if=is_empty)
     students: tuple[str, ...] = ()
     queries: QuerySettings
     budget: Count = 50_000

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgerift.adapt import GivenOriginal
-from edgerift.defend import Defence, SweepPoint, strength_of, strengths, sweep, tuned, with_strength
+from edgerift.defend import Defence, SweepPoint, defended, strength_of, strengths, sweep, tuned, with_strength
 from edgerift.deploy import Build
 from edgerift.errors import RecipeError
 from edgerift.extract import ExtractRecipe, Theft, Victim, open_victim, posteriors
@@ -52,10 +52,11 @@ def sweep_defences(
     _require_allowed(defences, grid)
     opened = open_victim(victim, store, progress)
     splits = open_splits(images)
-    answers, labels = posteriors(opened, splits.validation.images), splits.validation.labels
-    chosen = {name: tuned(name, answers, budget_l1, **fields) for name, fields in defences.items()}
+    shown, labels = splits.validation.images, splits.validation.labels
+    answers = posteriors(opened, shown)
+    chosen = {name: tuned(name, answers, budget_l1, images=shown, **fields) for name, fields in defences.items()}
     measured = {
-        name: sweep(name, answers, labels, _ladder(name, grid, chosen[name]), **fields)
+        name: sweep(name, answers, labels, _ladder(name, grid, chosen[name]), images=shown, **fields)
         for name, fields in defences.items()
     }
     thief = None if theft is None else _Thief(theft, opened, splits.test.images, store, progress)
@@ -72,9 +73,9 @@ def sweep_defences(
         chosen=chosen,
         reliability={
             "clean": reliability(answers, labels),
-            **{name: reliability(defence(answers), labels) for name, defence in kept.items()},
+            **{name: reliability(defended(answers, (defence,), shown), labels) for name, defence in kept.items()},
         },
-        milliseconds={name: added_milliseconds(answers, (defence,)) or 0.0 for name, defence in kept.items()},
+        milliseconds={name: added_milliseconds(answers, (defence,), shown) or 0.0 for name, defence in kept.items()},
     )
 
 
@@ -96,11 +97,11 @@ class _Thief:
         queries = theft.queries.open().images
         channels = max(test.shape[1], queries.shape[1])
         asked = torch.cat([in_channels(images, channels) for images in (test, queries)])
-        self._answers = posteriors(opened, asked)
+        self._images, self._answers = asked, posteriors(opened, asked)
 
     def theft(self, defence: Defence) -> Theft:
         # A defence that changes no answer equals the undefended victim, which is attacked once for all of them.
-        changes = not torch.equal(defence(self._answers), self._answers)
+        changes = not torch.equal(defended(self._answers, (defence,), self._images), self._answers)
         return self._theft.replace(defences=(defence,) if changes else ()).theft(self._store, self._progress)
 
 

@@ -48,12 +48,13 @@ def _of_two(times: list[float]) -> list[float]:
     return [sum(times[place : place + 2]) for place in range(0, len(times), 2)]
 
 
-def added_milliseconds(answers: Tensor, defences: Sequence[Defence]) -> float | None:
-    """Time the defences on single ones of at most 200 answers `[N,K]`: the median; None without defences."""
+def added_milliseconds(answers: Tensor, defences: Sequence[Defence], images: Tensor | None = None) -> float | None:
+    """Time the defences on single ones of at most 200 answers `[N,K]` to images: the median; None without defences."""
     if not defences:
         return None
 
     def change(place: int) -> None:
-        defended(answers[place : place + 1], defences)
+        one = slice(place, place + 1)
+        defended(answers[one], defences, None if images is None else images[one])
 
     return statistics.median(in_turns({"defences": change}, min(TIMED, len(answers)))["defences"])

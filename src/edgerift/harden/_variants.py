@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, final
+from typing import TYPE_CHECKING, Annotated, Final, Literal, final
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ from edgerift.adapt import (
 )
 from edgerift.defend import Defence
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
-from edgerift.harden._answers import TunedAnswersRecipe
+from edgerift.harden._answers import DefenceFields, TunedAnswersRecipe
 from edgerift.harden._variant import VARIANTS, Variant, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Settings, is_empty
@@ -45,7 +45,7 @@ class VariantMaker(Settings):
     settings: QatSettings
     allowance: Allowance
     alpha: float | None = None
-    answers: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=is_empty)
+    answers: tuple[tuple[str, DefenceFields], ...] = Field(default=(), exclude_if=is_empty)
 
     def adapted(self, method: Literal["ptq", "qat"], seed_shift: int = 0) -> AdaptRecipe:
         """Describe the undefended program, or one of another training seed."""
@@ -116,7 +116,7 @@ class VariantMaker(Settings):
                 reference=reference,
                 images=self.images,
                 budget_l1=self.allowance.l1,
-                fields=self.answers.get(answers, {}),
+                fields=dict(self.answers).get(answers, ()),
             ),
         )
 

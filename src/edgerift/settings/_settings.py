@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sized
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,9 +11,9 @@ from edgerift.errors import RecipeError
 from edgerift.settings._wording import wording
 
 
-def is_empty(value: Mapping[str, object]) -> bool:
-    """Say whether a field that is a mapping is empty: one that came later is then left out of a recipe's text."""
-    return not value
+def is_empty(value: Sized) -> bool:
+    """Say whether a field is empty: one that came later is then left out of a recipe's text."""
+    return len(value) == 0
 
 
 def is_none(value: object) -> bool:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, JsonValue
 
 from edgerift import zoo
 from edgerift.adapt import COMPRESSIONS
+from edgerift.defend import DEFENCES
 from edgerift.errors import unknown_name
 from edgerift.extract import DataFree, Knockoff
 from edgerift.images import ModelSize
@@ -99,6 +100,13 @@ def _thief_changes(given: Changes) -> Changes:
     return given
 
 
+def _defence_changes(given: dict[str, Changes]) -> dict[str, Changes]:
+    for name in given:
+        if name not in DEFENCES:
+            raise ValueError(unknown_name("defence", name, DEFENCES.names()))
+    return given
+
+
 def _known_network(name: str) -> str:
     """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
     if zoo.library_of(name):
@@ -141,6 +149,7 @@ def _each_once(given: tuple[_Item, ...]) -> tuple[_Item, ...]:
     return given
 
 
+DefenceChanges: TypeAlias = Annotated[dict[str, Changes], AfterValidator(_defence_changes)]
 TrainingChanges: TypeAlias = Annotated[Changes, AfterValidator(_training_changes)]
 ThiefChanges: TypeAlias = Annotated[Changes, AfterValidator(_thief_changes)]
 Name: TypeAlias = Annotated[str, AfterValidator(_plain_name)]

@@ -209,7 +209,7 @@ class _Seed:
             # In a table's order and in rising order, as the command line has them: the same comparison is made once.
             rows=tuple(name for name in VARIANTS.names() if name in rows),
             alphas=tuple(sorted(alphas)) if first else (),
-            answers=data.answers,
+            answers=tuple((name, tuple(fields.items())) for name, fields in data.answers.items()),
             students=students if first else (),
             queries=self._queries(described, data_name, data),
             budget=data.budget or plan.budget,

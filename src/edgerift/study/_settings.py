@@ -32,6 +32,7 @@ from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     SEARCHED,
     Changes,
+    DefenceChanges,
     Line,
     Name,
     Network,
@@ -70,7 +71,7 @@ class DataChoice(Settings):
     rows: Annotated[Once[VariantName], Field(min_length=1)] | None = None
     students: Once[Network] | None = None
     alphas: Once[NonNegativeFloat] | None = None
-    answers: dict[str, Changes] = Field(default_factory=dict, exclude_if=is_empty)
+    answers: DefenceChanges = Field(default_factory=dict, exclude_if=is_empty)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
     thief: TrainingChanges = Field(default_factory=dict)

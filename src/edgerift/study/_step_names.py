@@ -9,7 +9,7 @@ from typing import Final
 from edgerift.adapt import ADAPTATIONS, AdaptRecipe, CompressRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
-from edgerift.extract import DataFreeRecipe, ExtractRecipe
+from edgerift.extract import DataFreeRecipe, ExtractRecipe, GivenEndpoint
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe, variant_of
 from edgerift.run import Graph, Key
 from edgerift.steps import Recipe
@@ -133,6 +133,8 @@ def _pair(pair: PairSettings) -> str:
 
 
 def _victim(recipe: ExtractRecipe | DataFreeRecipe) -> str:
+    if isinstance(recipe.victim, GivenEndpoint):
+        return recipe.victim.url
     victim = "float original" if isinstance(recipe.victim, TrainRecipe) else described(recipe.victim)
     return " behind ".join([victim, *(defence.type for defence in recipe.defences)])
 

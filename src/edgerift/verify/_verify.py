@@ -45,14 +45,12 @@ def verify(
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
     or the file says. `original_file` and `card` are files whose digests are compared. With `images`, which are not
     those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
-    for. `checks` limits the checks to
-    those named, in :data:`CHECKS`.
+    for. `checks` limits the checks to those named, in :data:`CHECKS`.
 
     Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
-    first, for several builds without one, and for a
-    file whose weights cannot be read back where there is no program; :class:`~edgerift.errors.RecipeError` for an
-    unknown name; :class:`~edgerift.errors.BuildError` for a file that is missing; and
-    :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
+    first, for several builds without one, and for a file whose weights cannot be read back where there is no program;
+    :class:`~edgerift.errors.RecipeError` for an unknown name; :class:`~edgerift.errors.BuildError` for a file that is
+    missing; and :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
     """
     _require_plain(program, recipe)
     given = [Path(build)] if isinstance(build, Path | str) else list(build)

@@ -10,8 +10,8 @@ from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import Matched
 from edgerift.verify._scaling import is_equalised
 
-#: Weights farther from the original's than this part of their length are not its own: unrelated ones are at 1.4, those of
-#: a long training at a large rate up to 0.7.
+#: Weights farther from the original's than this part of their length are not its own: unrelated ones are at 1.4, those
+#: of a long training at a large rate up to 0.7.
 FAR: Final = 1.0
 #: What storing a layer in bfloat16, and another order of folding, move in it.
 _SAME: Final = 5e-3

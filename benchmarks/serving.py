@@ -1,0 +1,393 @@
+"""Load, kill and hostile requests: what `edgerift serve` answers, how fast, and whether every charge is right.
+
+    python benchmarks/serving.py [--model resnet8] [--seconds 60] [--clients 32] [--out benchmarks/serving.json]
+
+An untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in a process of its own. Clients,
+each with a token of its own, send batches of 16 random images with an id and repeat a request with the same id until it
+is answered. In the middle the server is killed (SIGKILL) and started again. At the end each client's ledger has to hold
+exactly the images that the client has answers to. Then 200 hostile requests are sent, and the server has to answer each
+with a 4xx and go on. Server and clients share the processors that this process may use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xxhash
+
+from edgerift import adapt, deploy, images, zoo
+
+BATCH = 16
+SHAPE = (3, 32, 32)
+PLACE = "/v2/models/model/infer"
+OPERATOR = "operator-token-of-the-benchmark"
+
+
+class Served(NamedTuple):
+    """A server: its process, its port and the command that starts it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+
+class Received:
+    """What one client has: the answer to each image, by its hash, and the seconds of each request."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.answers: dict[bytes, bytes] = {}
+        self.seconds: list[tuple[float, float]] = []
+        self.repeated = 0
+
+
+def token(number: int) -> str:
+    """Return a client's token."""
+    return f"token-of-client-number-{number:03d}"
+
+
+def made_build(model: str, folder: Path) -> deploy.OpenedBuild:
+    """Quantize an untrained network and build it."""
+    train, _ = images.load("digits")
+    program = adapt.ptq(zoo.create(model, 10).eval(), train, target="mobile", calibration_images=128)
+    deploy.build(program, "executorch", folder / "model.pte")
+    program.save(folder / "program.safetensors")
+    return deploy.open_build(folder / "model.pte", trust=True)
+
+
+def bare_rate(build: deploy.OpenedBuild, seconds: float = 5.0) -> float:
+    """Measure how many images per second the build answers in this process, 16 at a time."""
+    batch = random_images(np.random.default_rng(0))
+    build.predict(torch.from_numpy(batch))
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        build.predict(torch.from_numpy(batch))
+        count += BATCH
+    return count / (time.perf_counter() - started)
+
+
+def random_images(generator: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Draw a batch that nobody else has."""
+    return generator.integers(0, 256, (BATCH, *SHAPE), dtype=np.uint8)
+
+
+def started_server(folder: Path, clients: int, port: int) -> Served:
+    """Start the server and wait until it is ready."""
+    lines = [f"  c{number:03d}: {{token: {token(number)}}}" for number in range(clients)]
+    (folder / "clients.yaml").write_text("\n".join(["clients:", *lines, f"operator: {OPERATOR}"]) + "\n")
+    command = [sys.executable, "-m", "edgerift", "serve", str(folder / "model.pte"), "--size", "32"]
+    command += ["--ledgers", str(folder / "ledgers"), "--clients", str(folder / "clients.yaml")]
+    command += ["--port", str(port), "--budget", "10000000"]
+    process = subprocess.Popen(command, stderr=(folder / "log.jsonl").open("ab"))
+    asyncio.run(until_ready(port, process))
+    return Served(process, port)
+
+
+async def until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers."""
+    for _ in range(1200):
+        if process.poll() is not None:
+            raise SystemExit("the server did not start; its log is log.jsonl")
+        try:
+            status, _ = await exchange(port, b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            if status == 200:
+                return
+        except OSError:
+            pass
+        await asyncio.sleep(0.1)
+    raise SystemExit("the server did not become ready")
+
+
+async def read_reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    """Read one reply of a connection that stays open."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *rest = head.split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest) if name}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(first.split()[1]), headers, body
+
+
+async def exchange(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send bytes over a new connection and read the status and the body that come back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        status, _, body = await asyncio.wait_for(read_reply(reader), 30)
+        return status, body
+    finally:
+        writer.close()
+
+
+def message(batch: np.ndarray[Any, Any], identity: str, who: int) -> bytes:
+    """Write an inference request as tritonclient does."""
+    content = batch.tobytes()
+    tensor = {"name": "image", "datatype": "UINT8", "shape": list(batch.shape)}
+    head = json.dumps(
+        {
+            "id": identity,
+            "inputs": [{**tensor, "parameters": {"binary_data_size": len(content)}}],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    lines = [
+        f"POST {PLACE} HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {token(who)}",
+        f"Inference-Header-Content-Length: {len(head)}",
+        f"Content-Length: {len(head) + len(content)}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + head + content
+
+
+async def client(who: int, port: int, until: float, received: Received) -> None:
+    """Send requests, each until it is answered, until a time."""
+    generator, number = np.random.default_rng(1000 + who), 0
+    wire: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+    while time.perf_counter() < until:
+        batch = random_images(generator)
+        request, number = message(batch, f"r{number}", who), number + 1
+        started = time.perf_counter()
+        while True:
+            try:
+                wire = wire or await asyncio.open_connection("127.0.0.1", port)
+                wire[1].write(request)
+                status, headers, body = await read_reply(wire[0])
+                if status != 200:
+                    raise SystemExit(f"client {who} was refused ({status}): {body[:200]!r}")
+                break
+            except (OSError, asyncio.IncompleteReadError):
+                received.repeated += 1
+                wire = None
+                await asyncio.sleep(0.2)
+        received.seconds.append((started, time.perf_counter() - started))
+        rows = body[int(headers["inference-header-content-length"]) :]
+        for image, row in zip(batch, np.frombuffer(rows, "<f4").reshape(BATCH, -1), strict=True):
+            received.answers[key_of(image)] = row.tobytes()
+    if wire is not None:
+        wire[1].close()
+
+
+def key_of(image: np.ndarray[Any, Any]) -> bytes:
+    """Name an image as ledgers do."""
+    return xxhash.xxh3_128_digest(np.ascontiguousarray(image).data, image.shape[1] << 16 | image.shape[2])
+
+
+def ledger(path: Path) -> list[tuple[bytes, bytes]]:
+    """Read the hashes and the answers of a ledger, as its format says."""
+    content = path.read_bytes()
+    head, _, rest = content.partition(b"\n")
+    classes, place, found = json.loads(head)["classes"], 0, []
+    while place < len(rest):
+        count = int.from_bytes(rest[place : place + 4], "little")
+        place += 12
+        keys = [rest[place + 16 * row : place + 16 * row + 16] for row in range(count)]
+        place += 16 * count
+        rows = [rest[place + 4 * classes * row : place + 4 * classes * (row + 1)] for row in range(count)]
+        place += 4 * classes * count
+        found += zip(keys, rows, strict=True)
+    return found
+
+
+def memory(process: subprocess.Popen[bytes]) -> float:
+    """Read the resident memory of a process in MiB."""
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+async def load(server: Served, seconds: float, clients: list[Received]) -> list[dict[str, float]]:
+    """Let all clients work for some seconds, and look at the server's memory on the way."""
+    until = time.perf_counter() + seconds
+    tasks = [asyncio.create_task(client(who, server.port, until, one)) for who, one in enumerate(clients)]
+    sizes = []
+    while time.perf_counter() < until:
+        await asyncio.sleep(min(5.0, seconds / 6))
+        paid = sum(len(one.answers) for one in clients)
+        sizes.append({"answered_images": paid, "mebibytes": round(memory(server.process), 1)})
+    await asyncio.gather(*tasks)
+    return sizes
+
+
+async def killed(folder: Path, server: Served, seconds: float, clients: list[Received]) -> Served:
+    """Kill the server in the middle and start it again, while the clients repeat what was not answered."""
+    until = time.perf_counter() + seconds
+    tasks = [asyncio.create_task(client(100 + who, server.port, until, one)) for who, one in enumerate(clients)]
+    await asyncio.sleep(seconds / 3)
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    again = await asyncio.to_thread(started_server, folder, 100 + len(clients), server.port)
+    await asyncio.gather(*tasks)
+    return again
+
+
+def compared(folder: Path, first: int, clients: list[Received]) -> dict[str, int]:
+    """Compare each ledger with what its client has."""
+    totals: Counter[str] = Counter()
+    for who, one in enumerate(clients, first):
+        charged = ledger(folder / "ledgers" / f"c{who:03d}.ledger")
+        totals["answered images"] += len(one.answers)
+        totals["charged images"] += len(charged)
+        totals["charged twice"] += len(charged) - len(dict(charged))
+        totals["answered, not charged"] += len(one.answers.keys() - dict(charged).keys())
+        totals["charged, not answered"] += len(dict(charged).keys() - one.answers.keys())
+        totals["other answer than charged"] += sum(one.answers.get(key, row) != row for key, row in charged)
+        totals["repeated requests"] += one.repeated
+    return dict(totals)
+
+
+def hostile_requests() -> list[bytes]:
+    """Write 200 requests that no server should answer with 200 or fall over."""
+    good = json.dumps(
+        {"inputs": [{"name": "image", "datatype": "UINT8", "shape": [1, *SHAPE], "data": [0] * 3072}]}
+    ).encode()
+    fields: list[tuple[str, list[Any]]] = [
+        ("name", [None, "", "images", 7, [], {}, "\u0000", "x" * 9999, "..%2f..%2f", True]),
+        ("datatype", [None, "FP32", "BYTES", "INT8", "uint8", 3, [], {}, "BOOL", "FP64"]),
+        ("shape", [None, [], [1], "1", [1, 3, 32], [1, 3, 32, 33], [0, 3, 32, 32], [-1, 3, 32, 32], [2, 3, 32, 32],
+                   [10**40, 3, 32, 32], [1.0, 3, 32, 32], [True, 3, 32, 32], [1, 3, 32, 32, 1], [2048, 3, 32, 32],
+                   {"0": 1}]),
+        ("data", [None, [], [0], "0" * 3072, [256] * 3072, [-1] * 3072, [0.5] * 3072, ["0"] * 3072, [None] * 3072,
+                  [[0] * 3072] * 2, [[[0] * 32] * 32] * 3, [[[[0] * 32] * 32] * 2], {"a": 1}, [1e99] * 3072]),
+        ("parameters", [None, 3, [], {"binary_data_size": 3072}, {"binary_data_size": -1}, "x",
+                        {"binary_data_size": 2**63}, {"binary_data_size": "3072"}]),
+    ]  # fmt: skip
+    bodies = []
+    for name, values in fields:
+        for value in values:
+            request = json.loads(good)
+            request["inputs"][0][name] = value
+            bodies.append(json.dumps(request).encode())
+    for name, values in (
+        ("id", [7, None, [], "x" * 200, "a\nb"]),
+        ("inputs", [None, [], {}, "image", [1], [[]], [{}], [{}, {}]]),
+        ("outputs", [None, 3, {}, "x", [1], [{}], [{"name": "logits"}], [{}, {}]]),
+        ("parameters", [None, 3, [], {"binary_data_output": 1}, {"binary_data_output": "true"}]),
+    ):
+        for value in values:
+            bodies.append(json.dumps({**json.loads(good), name: value}).encode())
+    raw = [b"", b"{", b"[]", b"null", b"1", b'"x"', b"\x00" * 64, b"\xff" * 64, b"[" * 100_000, b'{"a":' * 50_000,
+           b"NaN", good[:-1], good + b"0", good * 2, b'{"inputs": NaN}', b'{"id": "\\ud800"}']  # fmt: skip
+    requests = [request(PLACE, body) for body in [*bodies, *raw]]
+    bomb = gzip.compress(b"0" * 40_000_000)
+    for body, extra in (
+        (bomb, "Content-Encoding: gzip"),
+        (good, "Content-Encoding: gzip"),
+        (gzip.compress(good)[:-5], "Content-Encoding: gzip"),
+        (gzip.compress(good) * 2, "Content-Encoding: gzip"),
+        (good, "Content-Encoding: br"),
+        (good, "Content-Encoding: deflate"),
+        *((good, f"Inference-Header-Content-Length: {value}") for value in ("-1", "0", "x", "9" * 50, "1e3", "99999")),
+        (good, "Inference-Header-Content-Length: 5"),
+    ):
+        requests.append(request(PLACE, body, extra))
+    places = ["/v2/models/other/infer", "/v2/models/model/versions/2/infer", "/v2/models/%2e%2e/infer", "/nothing",
+              "/v2/models//infer", "/v2/models/model/infer/x", "/v2/models/" + "x" * 5000 + "/infer"]  # fmt: skip
+    requests += [request(place, good) for place in places]
+    for given in ("", "Bearer", "Bearer x", f"Basic {token(0)}", f"Bearer {token(0)} x", f"Bearer {OPERATOR}",
+                  "Bearer " + "x" * 8000, "Bearer \u00e9\u00e9", f"bearer{token(0)}"):  # fmt: skip
+        requests.append(request(PLACE, good, who=given))
+    requests.append(request(PLACE, b"x", "Content-Length: 99999999999"))
+    requests.append(b"POST /v2 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    requests += [request(f"{PLACE}?n={number}", b"{}") for number in range(200 - len(requests))]
+    return requests[:200]
+
+
+def request(place: str, body: bytes, extra: str = "", who: str | None = None) -> bytes:
+    """Write a request of a client, with one more header."""
+    given = f"Bearer {token(0)}" if who is None else who
+    lines = [f"POST {place} HTTP/1.1", "Host: x", f"Authorization: {given}", *([extra] if extra else [])]
+    if not extra.startswith("Content-Length"):
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+async def hostile(port: int) -> dict[str, Any]:
+    """Send the hostile requests, and then a good one."""
+    statuses: Counter[int] = Counter()
+    unclear = 0
+    for sent in hostile_requests():
+        status, body = await exchange(port, sent)
+        statuses[status] += 1
+        text = body.decode("utf-8", "replace")
+        unclear += "Traceback" in text or "/" in text.replace("/openapi.json", "") or "\n" in text or not text
+    status, _ = await exchange(port, message(random_images(np.random.default_rng(7)), "", 0))
+    shown = {str(number): count for number, count in sorted(statuses.items())}
+    return {"requests": sum(statuses.values()), "statuses": shown, "unclear": unclear, "good request after": status}
+
+
+def percentile(seconds: list[float], share: float) -> float:
+    """Return a percentile in milliseconds."""
+    return round(1000 * float(np.quantile(seconds, share)), 2)
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Do all of it."""
+    bare = bare_rate(made_build(arguments.model, folder))
+    server = started_server(folder, arguments.clients, arguments.port)
+    clients = [Received() for _ in range(arguments.clients)]
+    started = time.perf_counter()
+    sizes = asyncio.run(load(server, arguments.seconds, clients))
+    lasted = time.perf_counter() - started
+    seconds = [each for one in clients for _, each in one.seconds]
+    answered = sum(len(one.answers) for one in clients)
+    found = {
+        "model": arguments.model,
+        "processors": len(os.sched_getaffinity(0)),
+        "clients": arguments.clients,
+        "seconds": round(lasted, 1),
+        "images per request": BATCH,
+        "bare images per second": round(bare),
+        "served images per second": round(answered / lasted),
+        "share of bare": round(answered / lasted / bare, 3),
+        "milliseconds": {"p50": percentile(seconds, 0.5), "p99": percentile(seconds, 0.99)},
+        "mean milliseconds": round(1000 * statistics.mean(seconds), 2),
+        "memory": sizes,
+        "load": compared(folder, 0, clients),
+    }
+    again = [Received() for _ in range(arguments.clients)]
+    server.process.send_signal(signal.SIGTERM)
+    found["exit code after SIGTERM"] = server.process.wait(60)
+    server = started_server(folder, 100 + arguments.clients, arguments.port)
+    server = asyncio.run(killed(folder, server, arguments.seconds / 2, again))
+    found["kill"] = compared(folder, 100, again)
+    found["hostile"] = asyncio.run(hostile(server.port))
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(60)
+    return found
+
+
+def main() -> None:
+    """Print the figures and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="resnet8")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--port", type=int, default=8765)
+    parser.add_argument("--out", type=Path, default=None)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as place:
+        found = measure(arguments, Path(place))
+    text = json.dumps(found, indent=2)
+    print(text)
+    if arguments.out is not None:
+        arguments.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The monitors of queries, each in a module that registers it."""

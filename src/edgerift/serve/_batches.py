@@ -1,0 +1,143 @@
+"""One thread that owns the runtime: what several clients ask at a time is computed together."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final, NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from edgerift.deploy import Build, Fingerprint
+from edgerift.errors import BuildError
+from edgerift.images import ImageShape
+from edgerift.measure import Predict
+
+#: The most images that are computed together.
+_MOST: Final = 64
+#: How many images are tried alone and together, and the batches that they are cut into.
+_TRIED: Final = 48
+_CUTS: Final = ((1,), (2, 5, 7), (16,), (33, 15))
+
+
+class _Part(NamedTuple):
+    images: Tensor
+    answered: Future[Tensor]
+
+
+@final
+class BatchedBuild:
+    """A build that any thread may query: one thread runs it, on all that waits, up to 64 images at a time.
+
+    What an image is answered does not depend on the others: a build whose answers do, by a single bit of random
+    images, is queried with one image at a time (`alone`). It ends with :meth:`close`.
+    """
+
+    def __init__(self, build: Build, shape: ImageShape) -> None:
+        """Find out whether images may be computed together, and start the thread."""
+        self._build = build
+        self.alone = not answers_alike(build.predict, shape)
+        self._waiting: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="edgerift-runtime", daemon=True)
+        self._thread.start()
+
+    @property
+    def runtime(self) -> str:
+        """The runtime's name."""
+        return self._build.runtime
+
+    @property
+    def path(self) -> Path:
+        """The artefact."""
+        return self._build.path
+
+    @property
+    def waiting(self) -> int:
+        """How many parts wait for the runtime."""
+        return self._waiting.qsize()
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what determines the build's answers."""
+        return self._build.fingerprint()
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates that run in integer kernels."""
+        return self._build.integer_macs()
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`, after those that wait already."""
+        if self._is_closed.is_set():
+            raise BuildError("the server is stopping; query it again when it is back")
+        part = _Part(images, Future())
+        self._waiting.put(part)
+        return part.answered.result()
+
+    def close(self) -> None:
+        """Answer what waits, and end the thread."""
+        self._is_closed.set()
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            parts, is_last = self._gathered(first)
+            self._answer(parts)
+            if is_last:
+                return
+
+    def _gathered(self, first: _Part) -> tuple[list[_Part], bool]:
+        """Take what waits behind the first; the second value says that the end has come."""
+        parts, count = [first], len(first.images)
+        while count < _MOST:
+            try:
+                part = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if part is None:
+                return parts, True
+            parts.append(part)
+            count += len(part.images)
+        return parts, False
+
+    def _answer(self, parts: list[_Part]) -> None:
+        try:
+            answers = self._computed(torch.cat([part.images for part in parts]))
+        except Exception as error:
+            if len(parts) == 1:
+                parts[0].answered.set_exception(error)
+                return
+            for part in parts:  # One of them alone is to have what is wrong with it.
+                self._answer([part])
+            return
+        sizes = [len(part.images) for part in parts]
+        for part, rows in zip(parts, answers.split(sizes), strict=True):
+            part.answered.set_result(rows)
+
+    def _computed(self, images: Tensor) -> Tensor:
+        if self.alone:
+            return torch.cat([self._build.predict(image) for image in images.split(1)])
+        return self._build.predict(images)
+
+
+def answers_alike(predict: Predict, shape: ImageShape) -> bool:
+    """Tell whether random images have the same answers, bit by bit, in whatever batch they are."""
+    images = torch.randint(256, (_TRIED, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = predict(images)
+    cut = (torch.cat([predict(part) for part in _parts(images, sizes)]) for sizes in _CUTS)
+    return all(torch.equal(whole, answers) for answers in cut)
+
+
+def _parts(images: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
+    if len(sizes) == 1:
+        return list(images.split(sizes[0]))
+    repeated = list(sizes) * (len(images) // sum(sizes) + 1)
+    parts, start = [], 0
+    for size in repeated:
+        if start < len(images):
+            parts.append(images[start : start + size])
+        start += size
+    return parts

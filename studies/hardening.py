@@ -289,8 +289,8 @@ def page(found: Findings) -> str:
         "knows the guard and the build's twin. Shares are pooled over the seeds, with exact 95 % intervals "
         "(Clopper-Pearson).",
         "## The target",
-        f"At epsilon {EPSILON} an upper confidence bound below {100 * evasive:g} %, at a coverage of at least {100 * coverage:g} % "
-        f"and a loss of at most {100 * loss:g} point of accuracy against the first row.",
+        f"At epsilon {EPSILON} an upper confidence bound below {100 * evasive:g} %, at a coverage of at least "
+        f"{100 * coverage:g} % and a loss of at most {100 * loss:g} point of accuracy against the first row.",
         "\n".join(target_lines(found.rows)),
         "## Evasive",
         reach_table(found.rows, "evasive"),

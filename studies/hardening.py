@@ -33,7 +33,7 @@ EPSILON: Final = 2
 COVERAGE: Final = 0.952
 #: The seed whose validation images choose, whichever seeds are measured.
 FIRST_SEED: Final = 0
-#: The target: the upper end of the evasive rate, the least coverage, the largest loss of accuracy.
+#: The target: the upper confidence bound of the evasive rate, the least coverage, the largest loss of accuracy.
 TARGET: Final = (0.10, 0.95, 0.01)
 #: The terms of the consistency training to choose from.
 CANDIDATES: Final = (
@@ -262,7 +262,7 @@ def target_lines(rows: Iterable[Entry]) -> Iterator[str]:
         assert right is not None
         assert undefended is not None
         missed = [
-            *([f"the upper end is {100 * rate.high:.1f} %"] if rate.high >= evasive else []),
+            *([f"the upper confidence bound is {100 * rate.high:.1f} %"] if rate.high >= evasive else []),
             *([f"it answers {100 * answered.value:.1f} %"] if answered.value < coverage else []),
             *(
                 [f"it loses {100 * (undefended.value - right.value):.1f} points of accuracy"]
@@ -289,8 +289,8 @@ def page(found: Findings) -> str:
         "knows the guard and the build's twin. Shares are pooled over the seeds, with exact 95 % intervals "
         "(Clopper-Pearson).",
         "## The target",
-        f"At epsilon {EPSILON} an upper end below {100 * evasive:g} %, at a coverage of at least {100 * coverage:g} % "
-        f"and a loss of at most {100 * loss:g} point of accuracy against the first row.",
+        f"At epsilon {EPSILON} an upper confidence bound below {100 * evasive:g} %, at a coverage of at least "
+        f"{100 * coverage:g} % and a loss of at most {100 * loss:g} point of accuracy against the first row.",
         "\n".join(target_lines(found.rows)),
         "## Evasive",
         reach_table(found.rows, "evasive"),

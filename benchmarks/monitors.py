@@ -100,7 +100,7 @@ def recorded(predict: Callable[[Tensor], Tensor], train: Tensor, queries: int, s
     """Record the queries of each attacker."""
     generator = torch.Generator().manual_seed(seed)
     digits, _ = er.images.load("digits", size=SIZE)
-    far = er.images.collages(digits, queries, seed=seed).images
+    far = er.images.in_channels(er.images.collages(digits, queries, seed=seed).images, 3)
     found = {}
     for name, work in {
         "KnockoffNets, images of the same kind": lambda victim: victim(train[:queries]),
@@ -169,8 +169,9 @@ def main() -> None:
             scores: Tensor = model(er.images.to_float(images))
         return scores
 
-    attacks = recorded(predict, train.images, arguments.queries, arguments.seed)
-    traffic = benign(test.images, arguments.clients, arguments.queries // 4, arguments.seed)
+    colour, others = (er.images.in_channels(part.images, 3) for part in (train, test))
+    attacks = recorded(predict, colour, arguments.queries, arguments.seed)
+    traffic = benign(others, arguments.clients, arguments.queries // 4, arguments.seed)
     table: dict[str, Any] = {}
     for title, monitor in MONITORS.items():
         row: dict[str, Any] = {name: alarm_at(monitor, predict, images) for name, images in attacks.items()}

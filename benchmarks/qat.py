@@ -1,7 +1,8 @@
 """Training the twin compared with torchao's own QAT: accuracy over seeds, from one original.
 
     python benchmarks/qat.py --original original.safetensors --data cifar10 --data-root DIR [--images 15000]
-        [--epochs 2] [--seeds 0 1 2] [--target mobile] [--methods twin alive torchao] [--out benchmarks/qat.json]
+        [--epochs 2] [--seeds 0 1 2] [--tested N] [--target mobile]
+        [--methods twin alive torchao] [--out benchmarks/qat.json]
 
 `twin` trains with batch normalisations folded and frozen, `alive` with living ones, and `torchao` is the reference,
 whose live too. Each method is trained at each learning rate; the rate is chosen by the mean validation accuracy over
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--data-root", type=Path, default=None)
     parser.add_argument("--images", type=int, default=15000)
+    parser.add_argument("--tested", type=int, default=None, help="so many validation and test images; default: all")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--target", default="mobile", choices=adapt.TARGETS)
@@ -139,6 +141,9 @@ def main() -> None:
     data = images.open_splits(images.ImagesSettings(source=arguments.data, size=32), arguments.data_root)
     chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[: arguments.images]
     data = data._replace(train=data.train.select(chosen))
+    if arguments.tested is not None:
+        few = torch.arange(arguments.tested)
+        data = data._replace(validation=data.validation.select(few), test=data.test.select(few))
     found = rows(original, data, arguments.epochs, arguments.seeds, arguments.target, arguments.methods)
     floor = {
         "original": accuracy(original, data.test),

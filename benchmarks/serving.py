@@ -269,9 +269,9 @@ def hostile_requests() -> list[bytes]:
     bodies = []
     for name, values in fields:
         for value in values:
-            request = json.loads(good)
-            request["inputs"][0][name] = value
-            bodies.append(json.dumps(request).encode())
+            changed = json.loads(good)
+            changed["inputs"][0][name] = value
+            bodies.append(json.dumps(changed).encode())
     for name, values in (
         ("id", [7, None, [], "x" * 200, "a\nb"]),
         ("inputs", [None, [], {}, "image", [1], [[]], [{}], [{}, {}]]),

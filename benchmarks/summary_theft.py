@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tables import HERE, read, table
 
 from edgerift.extract import DataFree
 from edgerift.harden import Hardening
-from edgerift.report import hardening_markdown
+from edgerift.report import write_hardening
 
 
 def hardening() -> str:
@@ -33,9 +35,12 @@ def hardening() -> str:
         for title, several in trials.items()
         for trial in several
     ]
+    with tempfile.TemporaryDirectory() as folder:
+        write_hardening(found, Path(folder))
+        victims = (Path(folder) / "tables" / "victims.md").read_text()
     headings = ["validation images", "l1", "KL(quantized, original)", "accuracy", "labels changed"]
     return (
-        f"## Model extraction, and training against it\n\n`{command}`, one seed:\n\n{hardening_markdown(found)}\n"
+        f"## Model extraction, and training against it\n\n`{command}`, one seed:\n\n{victims}\n"
         "The trials of the searches for DivQAT's alpha and for the hinge of `held`:\n\n"
         f"{table(headings, rows)}\n"
         "![Adversary's error against l1 and against the defender's error](pictures/tradeoff.png)\n\n"

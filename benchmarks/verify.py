@@ -1,8 +1,8 @@
 """What the checks of `edgerift verify` say of honest and of tampered builds: `python benchmarks/verify.py`.
 
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
-edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` and
-`benchmarks/tflite_files.py DIR` made. The cases use other seeds than the rates.
+edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` made. The cases use other
+seeds than the rates.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """What several files of the repository say of the same thing agrees."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,17 @@ def test_contributing_counts_what_an_addition_touches() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for addition, now in counted:
         assert re.search(rf"^\| {re.escape(addition)} \| \d+ \| {now} \|$", text, flags=re.MULTILINE)
+
+
+def test_scripts_import_what_there_is() -> None:
+    scripts = [
+        path for folder in ("benchmarks", "studies", "tools", "examples") for path in (ROOT / folder).glob("*.py")
+    ]
+    missing = []
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "edgerift":
+                module = import_module(str(node.module))
+                missing += [(path.name, alias.name) for alias in node.names if not hasattr(module, alias.name)]
+    assert len(scripts) > 30
+    assert missing == []

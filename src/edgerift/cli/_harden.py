@@ -66,7 +66,7 @@ class HardenCommand(Command):
 
     Against theft it compares variants with plain quantization-aware training (QAT). Against evasion it tries means from
     cheap to dear, alone and behind a guard, until a build passes the policy; against both it then finds the strongest
-    defences of that build's answers. Writes DIR/harden.json, a report and the models.
+    defences of that build's answers. Writes DIR/harden.json, reports and models.
     """
 
     example: ClassVar[str] = "edgerift harden --data cifar10 --variants divqat --out hardened"

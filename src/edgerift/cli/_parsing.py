@@ -68,7 +68,7 @@ def _unnamed(name: str, family: Family | None, given: Sequence[str]) -> InputErr
     known, of = (VERBS, "edgerift") if family is None else (family.verbs, f"edgerift {name}")
     if word.startswith("-"):
         return InputError(f"{of} needs a command before '{word}': {', '.join(known)}; see `{of} --help`")
-    return InputError(f"{unknown_name('command', word, known)}; see `{of} --help`")
+    return InputError(unknown_name("command", word, known))
 
 
 def _require_text(argument: str) -> None:

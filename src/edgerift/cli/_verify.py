@@ -93,7 +93,7 @@ class VerifyCommand(Command):
         """Verify, and show what each check found."""
         with progress_bars() as progress:
             found = self._verified(progress)
-        show(found, verification_text(found), self.as_json)
+        show(found, verification_text(found, all_checks=not self.check), self.as_json)
         return _CODES[found.verdict]
 
     def _verified(self, progress: Progress) -> verify.Verification:
@@ -173,7 +173,7 @@ def read_recipe(path: Path) -> adapt.AdaptRecipe:
     )
 
 
-def verification_text(found: verify.Verification) -> Group:
+def verification_text(found: verify.Verification, *, all_checks: bool = True) -> Group:
     """Lay a verification out for rich."""
     by = f", by the rules of {QUANTIZERS[found.quantizer].title}" if found.quantizer else ""
     names = ", ".join(build.file for build in found.builds) or "the program"
@@ -186,7 +186,7 @@ def verification_text(found: verify.Verification) -> Group:
         table.add_row(check.name, check.verdict, Text(check.text))
     lines = [Text(line) for check in found.checks for line in _places(check)]
     missing = [name for name in verify.CHECKS.names() if found.check(name) is None]
-    if missing:
+    if missing and all_checks:
         lines.append(Text(f"not made for want of files: {', '.join(missing)}"))
     return Group(Text(head), table, *lines)
 

@@ -6,7 +6,6 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.abc import InspectLoader
 from types import ModuleType
 from typing import Any
 
@@ -54,9 +53,9 @@ class _Later(ModuleType):
 
 def _imports(package: str) -> Iterator[tuple[str, str]]:
     """List what a package imports for type checkers: each name with its module."""
-    spec = sys.modules[package].__spec__
-    loader = None if spec is None else spec.loader
-    source = loader.get_source(package) if isinstance(loader, InspectLoader) else None
+    # Only `importlib.abc` has the type of a loader that knows its source, and it is slow to import.
+    loader: Any = getattr(sys.modules[package].__spec__, "loader", None)
+    source = loader.get_source(package) if hasattr(loader, "get_source") else None
     if source is None:
         raise ImportError(f"{package} is installed without its source; install the wheel as it is")
     for block in ast.parse(source).body:

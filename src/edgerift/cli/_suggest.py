@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edgerift import audit, evade, harden
-from edgerift.steps import Progress, Store
 
 if TYPE_CHECKING:
     from edgerift.audit import AuditRecipe, Policy, SuggestionPart
+    from edgerift.steps import Progress, Store
 
 #: The most test images that are attacked for a suggestion.
 _SAMPLE: Final = 100

@@ -14,6 +14,7 @@ from edgerift.adapt import (
     CompressRecipe,
     Divqat,
     FinetuneRecipe,
+    FloatLogitsRecipe,
     HardenedRecipe,
     Pruning,
     PtqSettings,
@@ -126,6 +127,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "compress": lambda table: CompressRecipe(
         original=table.given.original, images=table.images, compression=Pruning(train=TRAIN)
     ),
+    "float-logits": lambda table: FloatLogitsRecipe(program=table.adapt),
     "build": lambda table: table.build,
     "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,

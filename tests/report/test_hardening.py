@@ -110,7 +110,7 @@ def test_tables_have_the_documents_figures_and_the_papers(paper: bool) -> None:
     if paper:
         printed = [None if part.paper is None else round(100 * part.paper.adversary_error, 4) for part in parts]
         assert column(victims, f"{soft}paper") == printed
-    assert ("2512.23948, for a ResNet-18 victim of target mobile" in own["victims"].caption) is paper
+    assert ("2512.23948, for a ResNet-18 victim that it calls mobile" in own["victims"].caption) is paper
     parts = list(hardening.victim.values())
     for heading, expected in (
         ("Disagreement (%): soft", [100 * part.disagreement.soft.value for part in parts]),

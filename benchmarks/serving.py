@@ -70,14 +70,15 @@ def made_build(model: str, folder: Path) -> deploy.OpenedBuild:
     return deploy.open_build(folder / "model.pte", trust=True)
 
 
-def bare_rate(build: deploy.OpenedBuild, seconds: float = 5.0) -> float:
-    """Measure how many images per second the build answers in this process, 16 at a time."""
-    batch = random_images(np.random.default_rng(0))
-    build.predict(torch.from_numpy(batch))
+def bare_rate(build: deploy.OpenedBuild, batch: int, seconds: float = 3.0) -> float:
+    """Measure how many images per second the build answers in this process, `batch` at a time."""
+    generator = np.random.default_rng(0)
+    images = torch.from_numpy(generator.integers(0, 256, (batch, *SHAPE), dtype=np.uint8))
+    build.predict(images)
     started, count = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        build.predict(torch.from_numpy(batch))
-        count += BATCH
+        build.predict(images)
+        count += batch
     return count / (time.perf_counter() - started)
 
 
@@ -337,12 +338,15 @@ def percentile(seconds: list[float], share: float) -> float:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Do all of it."""
-    bare = bare_rate(made_build(arguments.model, folder))
+    build, batches = made_build(arguments.model, folder), (BATCH, BATCH * arguments.clients)
+    before = [bare_rate(build, batch) for batch in batches]
     server = started_server(folder, arguments.clients, arguments.port)
     clients = [Received() for _ in range(arguments.clients)]
     started = time.perf_counter()
     sizes = asyncio.run(load(server, arguments.seconds, clients))
     lasted = time.perf_counter() - started
+    # On a machine that others use too, the faster of two measures is nearer to what the build can do.
+    bare = [max(earlier, bare_rate(build, batch)) for earlier, batch in zip(before, batches, strict=True)]
     seconds = [each for one in clients for _, each in one.seconds]
     answered = sum(len(one.answers) for one in clients)
     found = {
@@ -351,9 +355,11 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "clients": arguments.clients,
         "seconds": round(lasted, 1),
         "images per request": BATCH,
-        "bare images per second": round(bare),
+        "bare images per second": {str(batch): round(rate) for batch, rate in zip(batches, bare, strict=True)},
         "served images per second": round(answered / lasted),
-        "share of bare": round(answered / lasted / bare, 3),
+        "share of bare": {
+            str(batch): round(answered / lasted / rate, 3) for batch, rate in zip(batches, bare, strict=True)
+        },
         "milliseconds": {"p50": percentile(seconds, 0.5), "p99": percentile(seconds, 0.99)},
         "mean milliseconds": round(1000 * statistics.mean(seconds), 2),
         "memory": sizes,

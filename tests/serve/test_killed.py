@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -33,8 +34,14 @@ def started(build: Path, ledgers: Path, port: int) -> subprocess.Popen[str]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert '"event": "serving"' in process.stderr.readline()
-    threading.Thread(target=process.stderr.read, daemon=True).start()
+    threading.Thread(target=drained, args=(process.stderr,), daemon=True).start()
     return process
+
+
+def drained(log: IO[str]) -> None:
+    """Read a log to its end, so that the server never waits for a reader."""
+    with log:
+        log.read()
 
 
 def images(number: int) -> torch.Tensor:

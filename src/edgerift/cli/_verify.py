@@ -185,9 +185,9 @@ def verification_text(found: verify.Verification, *, all_checks: bool = True) ->
     for check in found.checks:
         table.add_row(check.name, check.verdict, Text(check.text))
     lines = [Text(line) for check in found.checks for line in _places(check)]
-    missing = [name for name in verify.CHECKS.names() if found.check(name) is None]
+    missing = [f"{name} (needs {check.needs})" for name, check in verify.CHECKS.items() if found.check(name) is None]
     if missing and all_checks:
-        lines.append(Text(f"not made for want of files: {', '.join(missing)}"))
+        lines.append(Text(f"not made: {', '.join(missing)}"))
     return Group(Text(head), table, *lines)
 
 

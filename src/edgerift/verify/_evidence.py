@@ -73,13 +73,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Check:
-    """One check: `run` gives its results, none where it has nothing to look at.
+    """One check: `run` gives its results, none where it lacks what it `needs`, which is named in words.
 
     One that `decides` settles by itself that a build conforms, where it does.
     """
 
     run: Callable[[Evidence], Iterable[CheckPart]]
     decides: bool = False
+    needs: str = "weights"
 
 
 CHECKS: Final[Registry[Check]] = Registry("check", "edgerift.verify.checks")

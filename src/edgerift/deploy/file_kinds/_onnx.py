@@ -28,7 +28,7 @@ def open_onnx(content: bytes, output: str) -> FileNetwork:
         extents = described.extents
         module = onnx_module(content, output or None)
     except BuildError as error:
-        raise ModelError(f"this is no ONNX model of images: {error}") from None
+        raise ModelError(str(error)) from None
     except UntranslatedError as error:
         raise ModelError(f"{error}; export it with other operators, or give its weights with --model") from None
     size = None

@@ -95,5 +95,5 @@ def _most(found: TriggerSearch) -> str:
     return f"at most {found.best.rate.value:.1%}"
 
 
-CHECKS.register("disagreement", Check(_disagreement), rank=8)
-CHECKS.register("triggers", Check(_triggers), rank=9)
+CHECKS.register("disagreement", Check(_disagreement, needs="--behaviour"), rank=8)
+CHECKS.register("triggers", Check(_triggers, needs="--behaviour"), rank=9)

@@ -66,4 +66,4 @@ def _random_images(shape: ImageShape) -> torch.Tensor:
     return torch.randint(256, (_IMAGES, *shape), generator=generator, dtype=torch.uint8)
 
 
-CHECKS.register(_NAME, Check(_run), rank=6)
+CHECKS.register(_NAME, Check(_run, needs="a program"), rank=6)

@@ -59,4 +59,4 @@ def _settings(evidence: Evidence) -> object:
     return settings.model_dump(mode="json")
 
 
-CHECKS.register(_NAME, Check(_run), rank=7)
+CHECKS.register(_NAME, Check(_run, needs="a program or a card"), rank=7)

@@ -76,4 +76,4 @@ def _result(recipe: AdaptRecipe, differences: list[Difference]) -> CheckPart:
     )
 
 
-CHECKS.register(_NAME, Check(_run, decides=True), rank=5)
+CHECKS.register(_NAME, Check(_run, decides=True, needs="a recipe"), rank=5)

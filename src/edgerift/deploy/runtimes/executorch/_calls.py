@@ -59,9 +59,7 @@ def is_arithmetic_of_shapes(name: str) -> bool:
 def append_call(into: Collected, call: Call) -> int:
     """Add a call and return its result; raises `UntranslatedError` for one that has no translation."""
     if call.name not in _CALLS:
-        raise UntranslatedError(
-            f"the operator {call.name}, which ExecuTorch's own kernels compute, has no translation"
-        )
+        raise UntranslatedError(f"the operator {call.name}, which ExecuTorch's own kernels compute, has no translation")
     return _CALLS[call.name](into, call)
 
 
@@ -117,8 +115,11 @@ def _averaged(into: Collected, call: Call) -> int:
     if any(padding) or call.number(4) or call.number(6, height * width) != height * width or len(call.sizes) != 4:
         raise UntranslatedError(f"{call.name} averages over windows beyond the image, or with a divisor of its own")
     options = {
-        **{"Padding": _VALID, "StrideH": down, "StrideW": right},
-        **{"FilterHeight": height, "FilterWidth": width},
+        "Padding": _VALID,
+        "StrideH": down,
+        "StrideW": right,
+        "FilterHeight": height,
+        "FilterWidth": width,
     }
     return _channels_last(into, call, "AVERAGE_POOL_2D", options)
 
@@ -152,9 +153,7 @@ _CALLS: Final[dict[str, Callable[[Collected, Call], int]]] = {
     **dict.fromkeys(
         ("executorch_prim::et_view", "aten::view_copy", "aten::squeeze_copy", "aten::unsqueeze_copy"), _reshaped
     ),
-    **dict.fromkeys(
-        ("aten::clone", "dim_order_ops::_to_dim_order_copy", "dim_order_ops::_clone_dim_order"), _copied
-    ),
+    **dict.fromkeys(("aten::clone", "dim_order_ops::_to_dim_order_copy", "dim_order_ops::_clone_dim_order"), _copied),
     "aten::as_strided_copy": _as_contiguous,
     "aten::permute_copy": _permuted,
     "aten::_softmax": _softmax,

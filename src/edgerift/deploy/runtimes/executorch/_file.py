@@ -99,7 +99,9 @@ class _Content:
         else:
             payload = self._segment(place["index"])
         if payload[4:8] != b"XH00":
-            raise BuildError(f"{self._path} holds an XNNPACK delegate without the header XH00; it is damaged or too old")
+            raise BuildError(
+                f"{self._path} holds an XNNPACK delegate without the header XH00; it is damaged or too old"
+            )
         places = [(10, 14), (14, 18), (18, 22), (22, 30)]
         start, size, constants, length = (int.from_bytes(payload[first:last], "little") for first, last in places)
         graph = self._parsed(_GRAPH, _part(payload, start, size, self._path))

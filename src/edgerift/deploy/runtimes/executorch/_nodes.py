@@ -18,7 +18,15 @@ ABSENT: Final = 0xFFFFFFFF
 _FLAGS: Final = (0, 64)
 _VALID: Final = 1
 #: Operators that clip what they compute.
-_CLIPPING: Final = ("ADD", "SUB", "MUL", "DIV", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CLAMP") + (
+_CLIPPING: Final = (
+    "ADD",
+    "SUB",
+    "MUL",
+    "DIV",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "CLAMP",
     "AVERAGE_POOL_2D",
     "MAX_POOL_2D",
 )
@@ -190,14 +198,33 @@ def _elu(into: Collected, node: Node) -> _Made:
 
 
 _ONE: Final = {
-    **{"XNNSoftmax": "SOFTMAX", "XNNSigmoid": "LOGISTIC", "XNNTanh": "TANH", "XNNHardswish": "HARD_SWISH"},
-    **{"XNNAbs": "ABS", "XNNExp": "EXP", "XNNLog": "LOG", "XNNSquareRoot": "SQRT", "XNNSquare": "SQUARE"},
-    **{"XNNReciprocalSquareRoot": "RSQRT", "XNNNegate": "NEG", "XNNFloor": "FLOOR", "XNNSin": "SIN", "XNNCos": "COS"},
-    **{"XNNStaticReshape": "RESHAPE", "XNNCopy": "RESHAPE", "XNNGelu": "GELU"},
+    "XNNSoftmax": "SOFTMAX",
+    "XNNSigmoid": "LOGISTIC",
+    "XNNTanh": "TANH",
+    "XNNHardswish": "HARD_SWISH",
+    "XNNAbs": "ABS",
+    "XNNExp": "EXP",
+    "XNNLog": "LOG",
+    "XNNSquareRoot": "SQRT",
+    "XNNSquare": "SQUARE",
+    "XNNReciprocalSquareRoot": "RSQRT",
+    "XNNNegate": "NEG",
+    "XNNFloor": "FLOOR",
+    "XNNSin": "SIN",
+    "XNNCos": "COS",
+    "XNNStaticReshape": "RESHAPE",
+    "XNNCopy": "RESHAPE",
+    "XNNGelu": "GELU",
 }
 _TWO: Final = {
-    **{"XNNAdd": "ADD", "XNNSubtract": "SUB", "XNNMultiply": "MUL", "XNNDiv": "DIV"},
-    **{"XNNMinimum": "MINIMUM", "XNNMaximum": "MAXIMUM", "XNNPReLU": "PRELU", "XNNBatchMatrixMultiply": "BATCH_MATMUL"},
+    "XNNAdd": "ADD",
+    "XNNSubtract": "SUB",
+    "XNNMultiply": "MUL",
+    "XNNDiv": "DIV",
+    "XNNMinimum": "MINIMUM",
+    "XNNMaximum": "MAXIMUM",
+    "XNNPReLU": "PRELU",
+    "XNNBatchMatrixMultiply": "BATCH_MATMUL",
 }
 _NODES: Final[dict[str, _Rule]] = {
     **{kind: _one(name) for kind, name in _ONE.items()},

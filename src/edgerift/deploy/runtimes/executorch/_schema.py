@@ -15,10 +15,27 @@ from edgerift.errors import BuildError
 _TOKEN: Final = re.compile(r"//[^\n]*|\"[^\"]*\"|[\w.+-]+|[^\s\w]")
 #: The element types by their names in a schema, as `struct` calls them.
 SCALARS: Final[Mapping[str, str]] = {
-    **{"bool": "?", "byte": "b", "int8": "b", "ubyte": "B", "uint8": "B", "short": "h", "int16": "h"},
-    **{"ushort": "H", "uint16": "H", "int": "i", "int32": "i", "uint": "I", "uint32": "I"},
-    **{"long": "q", "int64": "q", "ulong": "Q", "uint64": "Q"},
-    **{"float": "f", "float32": "f", "double": "d", "float64": "d"},
+    "bool": "?",
+    "byte": "b",
+    "int8": "b",
+    "ubyte": "B",
+    "uint8": "B",
+    "short": "h",
+    "int16": "h",
+    "ushort": "H",
+    "uint16": "H",
+    "int": "i",
+    "int32": "i",
+    "uint": "I",
+    "uint32": "I",
+    "long": "q",
+    "int64": "q",
+    "ulong": "Q",
+    "uint64": "Q",
+    "float": "f",
+    "float32": "f",
+    "double": "d",
+    "float64": "d",
 }
 
 

@@ -11,9 +11,10 @@ from edgerift.deploy.runtimes.executorch._schema import SCALARS, Enum, Field, Sc
 
 Json = dict[str, Any]
 
-#: The most tables in a file, which may lead to one place again and again.
-_MOST_TABLES: Final = 500_000
-#: Numbers beside those that a file has room for.
+#: The most tables in a file, and the bytes that each takes at least: offsets may lead to one place again and again.
+_MOST_TABLES: Final = 200_000
+_TABLE: Final = 8
+#: Tables and numbers beside those that a file has room for.
 _FEW: Final = 1000
 #: What reading a damaged buffer raises.
 DAMAGED: Final = (struct.error, IndexError, ValueError, KeyError, OverflowError, RecursionError)
@@ -35,7 +36,8 @@ def read_flatbuffer(schema: Schema, data: memoryview) -> Json:
 class _Reader:
     def __init__(self, schema: Schema, data: memoryview) -> None:
         self._schema, self._data = schema, data
-        self._numbers_left, self._tables_left = len(data) + _FEW, _MOST_TABLES
+        self._numbers_left = len(data) + _FEW
+        self._tables_left = min(len(data) // _TABLE + _FEW, _MOST_TABLES)
 
     def _number(self, code: str, place: int) -> Any:
         if place < 0:

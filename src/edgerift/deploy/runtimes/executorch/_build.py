@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy.builds._described import specification_of
+from edgerift.deploy.builds._described_tflite import with_grids
 from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
 from edgerift.deploy.runtimes.executorch._opening import load_method
-from edgerift.errors import BuildError, first_line
+from edgerift.deploy.runtimes.executorch._plan import plan_graph
+from edgerift.errors import BuildError, ModelError, first_line
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
 #: Operators that XNNPACK approximates, and ExecuTorch's own kernels compute to the last bit.
@@ -55,6 +58,14 @@ def open_artefact(path: Path) -> ExecuTorchEngine:
     return ExecuTorchEngine(path)
 
 
+def _with_grids(specification: Specification, path: Path) -> Specification:
+    """Add the scales of integers that go in and come out, where the file's payload says them."""
+    try:
+        return with_grids(specification, plan_graph(path))
+    except ModelError:
+        return specification
+
+
 @final
 class ExecuTorchEngine:
     """A `.pte` in ExecuTorch's own runtime."""
@@ -74,6 +85,8 @@ class ExecuTorchEngine:
                 f"ExecuTorch cannot load {path} ({first_line(error)}); it is damaged, or no .pte that version "
                 f"{self.version} reads: export it again"
             ) from None
+        if not self._dtype().is_floating_point:
+            self.specification = _with_grids(self.specification, path)
         if self._is_fixed():
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 

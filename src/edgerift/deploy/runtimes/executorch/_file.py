@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 from edgerift.deploy.runtimes.executorch._flatbuffer import DAMAGED, Json, read_flatbuffer
 from edgerift.deploy.runtimes.executorch._schema import read_schema
-from edgerift.errors import BuildError, MissingRuntimeError
+from edgerift.errors import BuildError, MissingRuntimeError, first_line
 
 _PROGRAM: Final = Path("exir", "_serialize", "program.fbs")
 _GRAPH: Final = Path("backends", "xnnpack", "serialization", "schema.fbs")
@@ -61,10 +62,20 @@ def operators(path: Path) -> dict[str, int]:
     Raises as :func:`plans` does.
     """
     counted: Counter[str] = Counter()
-    for plan, delegates in plans(path):
-        counted.update(node["xnode_union_type"] for delegate in delegates for node in delegate.graph["xnodes"])
-        counted.update(name for name, _ in kernel_calls(plan))
+    with undamaged(path):
+        for plan, delegates in plans(path):
+            counted.update(node["xnode_union_type"] for delegate in delegates for node in delegate.graph["xnodes"])
+            counted.update(name for name, _ in kernel_calls(plan))
     return dict(counted)
+
+
+@contextlib.contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Raise :class:`~edgerift.errors.BuildError` where what a file says of its parts makes no sense."""
+    try:
+        yield
+    except (*DAMAGED, TypeError, AttributeError) as error:
+        raise BuildError(f"{path} is damaged ({type(error).__name__}: {first_line(error)})") from None
 
 
 class _Content:

@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgerift.deploy.runtimes.executorch._file import kernel_calls, plans
+from edgerift.deploy.runtimes.executorch._file import kernel_calls, plans, undamaged
 from edgerift.deploy.runtimes.executorch._flatbuffer import Json
 from edgerift.errors import BuildError
 
@@ -54,10 +54,11 @@ def kernels(path: Path) -> list[Kernel]:
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
     found: list[Kernel] = []
-    for plan, delegates in plans(path):
-        found += _portable_kernels(plan)
-        for delegate in delegates:
-            found += _xnnpack_kernels(delegate.graph, path)
+    with undamaged(path):
+        for plan, delegates in plans(path):
+            found += _portable_kernels(plan)
+            for delegate in delegates:
+                found += _xnnpack_kernels(delegate.graph, path)
     return found
 
 

@@ -7,14 +7,14 @@ from typing import Final, final
 
 from edgerift.deploy.runtimes.executorch._calls import Call, append_call, is_arithmetic_of_shapes
 from edgerift.deploy.runtimes.executorch._collected import Collected
-from edgerift.deploy.runtimes.executorch._file import Delegate, plans
+from edgerift.deploy.runtimes.executorch._file import Delegate, plans, undamaged
 from edgerift.deploy.runtimes.executorch._flatbuffer import Json
 from edgerift.deploy.runtimes.executorch._fusion import fused
 from edgerift.deploy.runtimes.executorch._nodes import ABSENT, append_node
 from edgerift.deploy.runtimes.executorch._values import append_value, tensor_of
 from edgerift.deploy.twins.tflite._graph import TfliteGraph, UntranslatedError
 from edgerift.deploy.twins.tflite._module import TfliteModule, graph_module
-from edgerift.errors import BuildError, first_line
+from edgerift.errors import BuildError
 
 _METHOD: Final = "forward"
 _DTYPES: Final = {"FLOAT": "float32", "CHAR": "int8", "BYTE": "uint8"}
@@ -35,13 +35,12 @@ def plan_graph(path: Path) -> TfliteGraph:
     Raises :class:`~edgerift.errors.ModelError` for a damaged file and for what has no translation.
     """
     try:
-        for plan, delegates in plans(path):
-            if plan["name"] == _METHOD:
-                return _Plan(plan, delegates).graph()
+        with undamaged(path):
+            for plan, delegates in plans(path):
+                if plan["name"] == _METHOD:
+                    return _Plan(plan, delegates).graph()
     except BuildError as error:
         raise UntranslatedError(str(error)) from None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UntranslatedError(f"{path.name} is damaged ({type(error).__name__}: {first_line(error)})") from None
     raise UntranslatedError(f"{path.name} has no method '{_METHOD}'")
 
 

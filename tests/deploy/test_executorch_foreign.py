@@ -64,6 +64,34 @@ def test_a_file_of_another_tool_has_an_exact_twin(exported: Export, kind: type[n
     assert (found.no_twin, found.equal_logits, found.integer_macs) == ("", 1.0, 1.0)
 
 
+def test_images_are_fed_in_the_order_of_memory_that_the_file_was_exported_for(exported: Export) -> None:
+    """The runtime does not look at it, and would take channels for rows."""
+    shown = random_images(20, SIZE)
+    plain, last = (
+        open_build(exported(Residual, memory=memory)) for memory in (torch.contiguous_format, torch.channels_last)
+    )
+    assert torch.equal(plain.predict(shown), last.predict(shown))
+    assert fidelity(None, last, shown).equal_logits == 1.0
+
+
+def test_a_fixed_batch_is_read_from_the_file(exported: Export) -> None:
+    for kind, options, batch in ((Residual, {}, 1), (Moved, {"batch": 2}, 2)):
+        build = open_build(exported(kind, **options))
+        assert (build.specification.input.batch, build.answers_alone) == (batch, False)
+    free = open_build(exported(Residual, batch=3, free=True, per_channel=False))
+    assert free.specification.input.batch is None
+
+
+def test_the_grids_of_integer_ends_are_read_from_the_payload(exported: Export) -> None:
+    """Images in [0, 1] on a grid of 255 levels are fed byte by byte; scores are the real numbers of their levels."""
+    real, integer = open_build(exported(Residual)), open_build(exported(Residual, integer_ends=True))
+    assert integer.specification.input.dtype == "int8"
+    assert integer.specification.output.quantization is not None
+    near = fidelity(None, integer, random_images(60, SIZE))
+    assert near.equal_logits == 1.0
+    assert torch.equal(integer.predict(random_images(60, SIZE)), real.predict(random_images(60, SIZE)))
+
+
 def test_its_gradient_is_that_of_the_network_before_it_was_quantized(exported: Export) -> None:
     """Straight through all roundings."""
     original, near = seeded(Residual).eval(), own_twin(open_build(exported(Residual)))

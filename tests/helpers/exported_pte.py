@@ -80,19 +80,22 @@ def export_pte(
     free: bool = False,
     per_channel: bool = True,
     quantized: bool = True,
+    memory: torch.memory_format = torch.contiguous_format,
+    integer_ends: bool = False,
 ) -> Path:
-    """Write a `.pte` for a batch, or for any up to it."""
+    """Write a `.pte` for a batch, or for any up to it, with images in one order of memory, or int8 in and out."""
     with quiet():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
             XNNPACKQuantizer,
             get_symmetric_quantization_config,
         )
-        from executorch.exir import to_edge_transform_and_lower
+        from executorch.exir import to_edge, to_edge_transform_and_lower
+        from executorch.exir.passes.quantize_io_pass import QuantizeInputs, QuantizeOutputs
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
         generator = torch.Generator().manual_seed(_GENERATOR_SEED)
-        example = torch.rand(batch, 3, SIZE, SIZE, generator=generator)
+        example = torch.rand(batch, 3, SIZE, SIZE, generator=generator).to(memory_format=memory)
         shapes = ({0: torch.export.Dim("batch", min=1, max=batch)},) if free else None
         module = torch.export.export(model.eval(), (example,), dynamic_shapes=shapes).module()
         if quantized:
@@ -102,7 +105,12 @@ def export_pte(
                 module(torch.rand(batch, 3, SIZE, SIZE, generator=generator))
             module = convert_pt2e(module)
         exported = torch.export.export(module, (example,), dynamic_shapes=shapes)
-        edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        if integer_ends:
+            edge = to_edge(exported)
+            edge = edge.transform([QuantizeInputs(edge, [0]), QuantizeOutputs(edge, [0])])
+            edge = edge.to_backend(XnnpackPartitioner())
+        else:
+            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         path.write_bytes(edge.to_executorch().buffer)
     return path
 

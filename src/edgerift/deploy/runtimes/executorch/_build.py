@@ -14,6 +14,7 @@ from edgerift.deploy.builds._described_tflite import with_grids
 from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
+from edgerift.deploy.runtimes.executorch._file import image_layout
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
 from edgerift.deploy.runtimes.executorch._opening import load_method
 from edgerift.deploy.runtimes.executorch._plan import plan_graph
@@ -23,6 +24,8 @@ from edgerift.steps import write_whole
 
 #: Operators that XNNPACK approximates, and ExecuTorch's own kernels compute to the last bit.
 _APPROXIMATE: Final = ("SquareRootConfig", "ReciprocalSquareRootConfig")
+
+_CHANNELS_LAST: Final = [0, 2, 3, 1]
 
 
 def compile_program(program: Program, path: Path) -> None:
@@ -85,13 +88,15 @@ class ExecuTorchEngine:
                 f"ExecuTorch cannot load {path} ({first_line(error)}); it is damaged, or no .pte that version "
                 f"{self.version} reads: export it again"
             ) from None
+        layout = image_layout(path)
+        self._memory = torch.channels_last if layout.order == _CHANNELS_LAST else torch.contiguous_format
         if not self._dtype().is_floating_point:
             self.specification = _with_grids(self.specification, path)
-        if self._is_fixed():
+        if layout.fixed or self._is_fixed():
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 
     def _is_fixed(self) -> bool:
-        """Return whether the file takes its whole batch alone, which it does not tell."""
+        """Return whether the file takes its whole batch alone although another extent is free, which it does not tell."""
         if self.largest == 1:
             return False
         try:
@@ -105,7 +110,9 @@ class ExecuTorchEngine:
 
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch."""
-        outputs = [output.clone() for output in self._method.call([inputs])]
+        # The runtime takes the bytes as they lie, in whatever order that is.
+        images = inputs.contiguous(memory_format=self._memory)
+        outputs = [output.clone() for output in self._method.call([images])]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def operators(self) -> dict[str, int]:

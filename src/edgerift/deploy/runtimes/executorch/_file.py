@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from edgerift.deploy.runtimes.executorch._flatbuffer import DAMAGED, Json, read_flatbuffer
 from edgerift.deploy.runtimes.executorch._schema import read_schema
 from edgerift.errors import BuildError, MissingRuntimeError, first_line
 
+#: The method that a build answers with.
+METHOD: Final = "forward"
 _PROGRAM: Final = Path("exir", "_serialize", "program.fbs")
 _GRAPH: Final = Path("backends", "xnnpack", "serialization", "schema.fbs")
 #: The offset of a constant that has a name instead.
@@ -35,16 +37,30 @@ def plans(path: Path) -> Iterator[tuple[Json, list[Delegate]]]:
     Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
-    try:
-        data = memoryview(path.read_bytes())
-    except OSError as error:
-        raise BuildError(f"cannot read {path}: {error.strerror}") from None
-    file = _Content(path, data)
+    file = _Content(path)
     for plan in file.program["execution_plan"]:
         for delegate in plan["delegates"]:
             if delegate["id"] != "XnnpackBackend":
                 raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
         yield plan, [file.delegate(delegate) for delegate in plan["delegates"]]
+
+
+class ImageLayout(NamedTuple):
+    """How a file wants its image: the order of the dimensions in memory, and whether all extents are fixed."""
+
+    order: list[int]
+    fixed: bool
+
+
+def image_layout(path: Path) -> ImageLayout:
+    """Read how a `.pte` wants its image, whatever delegates it holds.
+
+    Raises :class:`~edgerift.errors.BuildError` as :func:`plans` does.
+    """
+    with undamaged(path):
+        plan = next(plan for plan in _Content(path).program["execution_plan"] if plan["name"] == METHOD)
+        image = plan["values"][plan["inputs"][0]]["val"]
+        return ImageLayout(list(image["dim_order"]), image["shape_dynamism"] == "STATIC")
 
 
 def kernel_calls(plan: Json) -> Iterator[tuple[str, list[int]]]:
@@ -74,15 +90,19 @@ def undamaged(path: Path) -> Iterator[None]:
     """Raise :class:`~edgerift.errors.BuildError` where what a file says of its parts makes no sense."""
     try:
         yield
-    except (*DAMAGED, TypeError, AttributeError) as error:
+    except (*DAMAGED, TypeError, AttributeError, StopIteration) as error:
         raise BuildError(f"{path} is damaged ({type(error).__name__}: {first_line(error)})") from None
 
 
 class _Content:
     """A file's bytes, of which every part is asked for by its place and size."""
 
-    def __init__(self, path: Path, data: memoryview) -> None:
+    def __init__(self, path: Path) -> None:
         self._path, self._root = path, _executorch_root()
+        try:
+            data = memoryview(path.read_bytes())
+        except OSError as error:
+            raise BuildError(f"cannot read {path}: {error.strerror}") from None
         size, base = _sections(data, path)
         self._segments = data[base:] if base else data[:0]
         self.program = self._parsed(_PROGRAM, _part(data, 0, size, path))

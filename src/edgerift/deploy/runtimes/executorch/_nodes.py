@@ -119,8 +119,9 @@ def _window(node: Node, stride: str) -> dict[str, Any]:
         ),
         "StrideH": fields[f"{stride}_height"],
         "StrideW": fields[f"{stride}_width"],
-        "DilationHFactor": fields["dilation_height"],
-        "DilationWFactor": fields["dilation_width"],
+        # Averages leave it at 0.
+        "DilationHFactor": max(1, fields["dilation_height"]),
+        "DilationWFactor": max(1, fields["dilation_width"]),
     }
 
 

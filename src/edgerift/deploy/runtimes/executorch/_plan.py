@@ -7,7 +7,7 @@ from typing import Final, final
 
 from edgerift.deploy.runtimes.executorch._calls import Call, append_call, is_arithmetic_of_shapes
 from edgerift.deploy.runtimes.executorch._collected import Collected
-from edgerift.deploy.runtimes.executorch._file import Delegate, plans, undamaged
+from edgerift.deploy.runtimes.executorch._file import METHOD, Delegate, plans, undamaged
 from edgerift.deploy.runtimes.executorch._flatbuffer import Json
 from edgerift.deploy.runtimes.executorch._fusion import fused
 from edgerift.deploy.runtimes.executorch._nodes import ABSENT, append_node
@@ -16,7 +16,6 @@ from edgerift.deploy.twins.tflite._graph import TfliteGraph, UntranslatedError
 from edgerift.deploy.twins.tflite._module import TfliteModule, graph_module
 from edgerift.errors import BuildError
 
-_METHOD: Final = "forward"
 _DTYPES: Final = {"FLOAT": "float32", "CHAR": "int8", "BYTE": "uint8"}
 
 
@@ -37,11 +36,11 @@ def plan_graph(path: Path) -> TfliteGraph:
     try:
         with undamaged(path):
             for plan, delegates in plans(path):
-                if plan["name"] == _METHOD:
+                if plan["name"] == METHOD:
                     return _Plan(plan, delegates).graph()
     except BuildError as error:
         raise UntranslatedError(str(error)) from None
-    raise UntranslatedError(f"{path.name} has no method '{_METHOD}'")
+    raise UntranslatedError(f"{path.name} has no method '{METHOD}'")
 
 
 @final

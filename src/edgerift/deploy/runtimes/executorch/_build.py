@@ -96,7 +96,7 @@ class ExecuTorchEngine:
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 
     def _is_fixed(self) -> bool:
-        """Return whether the file takes its whole batch alone although another extent is free, which it does not tell."""
+        """Return whether the file takes its whole batch alone although it says that an extent is free."""
         if self.largest == 1:
             return False
         try:

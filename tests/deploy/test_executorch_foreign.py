@@ -17,7 +17,7 @@ from made_networks import branches, clamps, layers, random_images, residual
 from torch import nn
 
 from edgerift import Pair
-from edgerift.deploy import RUNTIMES, fidelity, inspect_build, module_logits, open_build, own_twin, quiet, twin
+from edgerift.deploy import RUNTIMES, fidelity, inspect_build, open_build, own_twin, quiet, twin
 from edgerift.deploy.runtimes.executorch._file import plans
 from edgerift.errors import EdgeriftError, ModelError
 from edgerift.images import to_float
@@ -109,14 +109,20 @@ def test_our_own_file_says_what_our_own_program_computes(build_once: Any, networ
     """Two ways to one twin: from the program, and from what its lowering made of it."""
     program, built = build_once("executorch", network, dyadic=network is branches)
     shown = random_images(200)
-    own = module_logits(own_twin(open_build(built.path)), shown)
-    assert torch.equal(own, module_logits(twin(program, "xnnpack"), shown))
+    with torch.no_grad():
+        own, known = (
+            module(to_float(shown)) for module in (own_twin(open_build(built.path)), twin(program, "xnnpack"))
+        )
+    assert torch.equal(own, known)
     assert torch.equal(own, built.predict(shown))
 
 
 def test_a_search_takes_the_gradients_of_the_file(exported: Export) -> None:
     pair = Pair(seeded(Residual).eval(), None, open_build(exported(Residual)))
-    assert pair.white_box().arithmetic == "xnnpack"
+    shown = random_images(20, SIZE)
+    (adapted,) = pair.white_box().adapted
+    with torch.no_grad():
+        assert torch.equal(adapted(to_float(shown)), pair.build_scores(shown))
 
 
 def test_a_float_file_is_followed_nearly(exported: Export) -> None:
@@ -211,7 +217,7 @@ def test_files_are_read_as_the_compiler_of_their_schema_reads_them(exported: Exp
     subprocess.run([flatc, *options, str(schema), "--", str(tmp_path / "program.bin")], check=True)
     expected = json.loads((tmp_path / "program.json").read_text())["execution_plan"]
 
-    found = [plan for plan, _ in plans(path)]
+    found = [plan.content for plan in plans(path)]
 
     assert_contains(found, expected)
 

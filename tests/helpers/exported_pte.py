@@ -31,21 +31,20 @@ class Residual(nn.Module):
 
 
 class Moved(nn.Module):
-    """Products, differences, clamps between two grids, channels cut and shuffled, averages; every value is a score."""
+    """Products, clamps between two grids, channels cut and shuffled, averages; every value is a score."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Conv2d(8, 8, 1)
-        self.third = nn.Conv2d(8, 4, 1)
+        self.third, self.last = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 4, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         found = self.first(images)
-        found = found * self.second(found) - found
-        found = F.hardtanh(self.second(found), -0.1, 0.15)
         halves = torch.cat([found[:, 4:], found[:, :4]], 1)
-        shuffled = halves.view(-1, 2, 4, SIZE // 2, SIZE // 2).transpose(1, 2).reshape(-1, 8, SIZE // 2, SIZE // 2)
+        found = F.hardtanh(self.third(halves * self.second(found)), -0.1, 0.15)
+        shuffled = found.view(-1, 2, 4, SIZE // 2, SIZE // 2).transpose(1, 2).reshape(-1, 8, SIZE // 2, SIZE // 2)
         averaged = F.avg_pool2d(shuffled, 2)
-        return self.third(averaged).flatten(1)
+        return self.last(averaged).flatten(1)
 
 
 class Softened(nn.Module):

@@ -13,11 +13,12 @@ _VALID: Final = 1
 
 
 class Call(NamedTuple):
-    """A call: its name, its arguments and where those that were computed are, and all values of the plan."""
+    """A call: its name, arguments, where the first of them was computed, results, and all values of the plan."""
 
     name: str
     arguments: Sequence[Json]
-    places: Sequence[int]
+    given: int
+    results: Sequence[Json]
     values: Sequence[Json]
 
     def number(self, position: int, default: float = 0) -> Any:
@@ -36,17 +37,17 @@ class Call(NamedTuple):
     @property
     def sizes(self) -> list[int]:
         """The extents of the result."""
-        return list(self.arguments[-1]["val"]["sizes"])
+        return list(self.results[0]["sizes"])
 
     @property
     def order(self) -> list[int]:
         """The order of the result's dimensions in memory."""
-        return list(self.arguments[-1]["val"]["dim_order"])
+        return list(self.results[0]["dim_order"])
 
     def require_plain(self) -> None:
         """Refuse tensors whose dimensions are not in their order in memory."""
-        for argument in (self.arguments[0], self.arguments[-1]):
-            order = list(argument["val"]["dim_order"])
+        for tensor in (self.arguments[0]["val"], *self.results):
+            order = list(tensor["dim_order"])
             if order != sorted(order):
                 raise UntranslatedError(f"{self.name} reads or makes a tensor in the order {order}")
 
@@ -56,17 +57,18 @@ def is_arithmetic_of_shapes(name: str) -> bool:
     return name == "aten::sym_size" or name.startswith("executorch_prim::")
 
 
-def append_call(into: Collected, call: Call) -> int:
-    """Add a call and return its result; raises `UntranslatedError` for one that has no translation."""
+def append_call(into: Collected, call: Call) -> list[int]:
+    """Add a call and return its results; raises `UntranslatedError` for one that has no translation."""
     if call.name not in _CALLS:
         raise UntranslatedError(f"the operator {call.name}, which ExecuTorch's own kernels compute, has no translation")
-    return _CALLS[call.name](into, call)
+    made = _CALLS[call.name](into, call)
+    return made if isinstance(made, list) else [made]
 
 
 def _reshaped(into: Collected, call: Call) -> int:
     call.require_plain()
-    made = into.like(call.places[0], call.sizes)
-    into.operator("RESHAPE", [call.places[0]], made, call.name)
+    made = into.like(call.given, call.sizes)
+    into.operator("RESHAPE", [call.given], made, call.name)
     return made
 
 
@@ -86,14 +88,14 @@ def _as_contiguous(into: Collected, call: Call) -> int:
 def _permuted(into: Collected, call: Call) -> int:
     call.require_plain()
     order, rank = call.numbers(1), len(call.sizes)
-    return into.transposed(call.places[0], [axis % rank for axis in order], call.name)
+    return into.transposed(call.given, [axis % rank for axis in order], call.name)
 
 
 def _copied(into: Collected, call: Call) -> int:
     """Bring a tensor into another order in memory."""
     before, after = list(call.arguments[0]["val"]["dim_order"]), call.order
     order = [before.index(axis) for axis in after]
-    return call.places[0] if order == sorted(order) else into.transposed(call.places[0], order, call.name)
+    return call.given if order == sorted(order) else into.transposed(call.given, order, call.name)
 
 
 def _softmax(into: Collected, call: Call) -> int:
@@ -101,8 +103,8 @@ def _softmax(into: Collected, call: Call) -> int:
     rank = len(call.sizes)
     if call.number(1) % rank != rank - 1:
         raise UntranslatedError(f"{call.name} is taken along another dimension than the last one")
-    made = into.like(call.places[0], call.sizes)
-    into.operator("SOFTMAX", [call.places[0]], made, call.name)
+    made = into.like(call.given, call.sizes)
+    into.operator("SOFTMAX", [call.given], made, call.name)
     return made
 
 
@@ -124,8 +126,40 @@ def _averaged(into: Collected, call: Call) -> int:
     return _channels_last(into, call, "AVERAGE_POOL_2D", options)
 
 
+def _largest(into: Collected, call: Call) -> int:
+    """The maximum over windows of [N,C,H,W]; where it stands is left out."""
+    call.require_plain()
+    kernel, padding = call.numbers(1), call.numbers(3) or [0]
+    stride = call.numbers(2) or kernel
+    (height, width), (down, right), (rows, columns) = ((pair * 2)[:2] for pair in (kernel, stride, padding))
+    if any(step != 1 for step in call.numbers(4)) or call.number(5):
+        raise UntranslatedError(f"{call.name} has windows with gaps or beyond the padding")
+    options = {
+        "Padding": _VALID,
+        "Ends": ((rows, rows), (columns, columns)),
+        "StrideH": down,
+        "StrideW": right,
+        "FilterHeight": height,
+        "FilterWidth": width,
+    }
+    return _channels_last(into, call, "MAX_POOL_2D", options)
+
+
+def _split(into: Collected, call: Call) -> list[int]:
+    call.require_plain()
+    rank = len(call.sizes)
+    axis, begin, made = call.number(2) % rank, 0, []
+    for result in call.results:
+        begins = [begin if place == axis else 0 for place in range(rank)]
+        part = into.like(call.given, result["sizes"])
+        into.operator("SLICE", [call.given, into.whole(begins), into.whole(result["sizes"])], part, call.name)
+        begin += result["sizes"][axis]
+        made.append(part)
+    return made
+
+
 def _channels_last(into: Collected, call: Call, name: str, options: dict[str, Any]) -> int:
-    given = into.transposed(call.places[0], [0, 2, 3, 1], call.name)
+    given = into.transposed(call.given, [0, 2, 3, 1], call.name)
     count, channels, height, width = call.sizes
     made = into.like(given, [count, height, width, channels])
     into.operator(name, [given], made, call.name, options)
@@ -134,22 +168,22 @@ def _channels_last(into: Collected, call: Call, name: str, options: dict[str, An
 
 def _mean(into: Collected, call: Call) -> int:
     call.require_plain()
-    made = into.like(call.places[0], call.sizes)
+    made = into.like(call.given, call.sizes)
     axes = into.whole(call.numbers(1))
-    into.operator("MEAN", [call.places[0], axes], made, call.name, {"KeepDims": bool(call.number(2))})
+    into.operator("MEAN", [call.given, axes], made, call.name, {"KeepDims": bool(call.number(2))})
     return made
 
 
 def _alone(name: str) -> Callable[[Collected, Call], int]:
     def made(into: Collected, call: Call) -> int:
-        result = into.like(call.places[0], into.tensors[call.places[0]].shape)
-        into.operator(name, [call.places[0]], result, call.name, {"Bounds": (0.0, None)} if name == "CLAMP" else {})
+        result = into.like(call.given, into.tensors[call.given].shape)
+        into.operator(name, [call.given], result, call.name, {"Bounds": (0.0, None)} if name == "CLAMP" else {})
         return result
 
     return made
 
 
-_CALLS: Final[dict[str, Callable[[Collected, Call], int]]] = {
+_CALLS: Final[dict[str, Callable[[Collected, Call], int | list[int]]]] = {
     **dict.fromkeys(
         ("executorch_prim::et_view", "aten::view_copy", "aten::squeeze_copy", "aten::unsqueeze_copy"), _reshaped
     ),
@@ -157,7 +191,9 @@ _CALLS: Final[dict[str, Callable[[Collected, Call], int]]] = {
     "aten::as_strided_copy": _as_contiguous,
     "aten::permute_copy": _permuted,
     "aten::_softmax": _softmax,
+    "aten::split_with_sizes_copy": _split,
     "aten::avg_pool2d": _averaged,
+    "aten::max_pool2d_with_indices": _largest,
     "aten::mean": _mean,
     "aten::relu": _alone("CLAMP"),
     "aten::sigmoid": _alone("LOGISTIC"),

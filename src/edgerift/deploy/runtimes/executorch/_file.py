@@ -31,8 +31,16 @@ class Delegate:
     constant: Callable[[int], memoryview]
 
 
-def plans(path: Path) -> Iterator[tuple[Json, list[Delegate]]]:
-    """Read the plans of a `.pte`, each with the parts that XNNPACK computes.
+class Plan(NamedTuple):
+    """A method of a file, the parts of it that XNNPACK computes, and the bytes of its own constants by their index."""
+
+    content: Json
+    delegates: list[Delegate]
+    constant: Callable[[int], memoryview]
+
+
+def plans(path: Path) -> Iterator[Plan]:
+    """Read the plans of a `.pte`.
 
     Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
@@ -42,7 +50,7 @@ def plans(path: Path) -> Iterator[tuple[Json, list[Delegate]]]:
         for delegate in plan["delegates"]:
             if delegate["id"] != "XnnpackBackend":
                 raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
-        yield plan, [file.delegate(delegate) for delegate in plan["delegates"]]
+        yield Plan(plan, [file.delegate(delegate) for delegate in plan["delegates"]], file.constant)
 
 
 class ImageLayout(NamedTuple):
@@ -79,9 +87,10 @@ def operators(path: Path) -> dict[str, int]:
     """
     counted: Counter[str] = Counter()
     with undamaged(path):
-        for plan, delegates in plans(path):
-            counted.update(node["xnode_union_type"] for delegate in delegates for node in delegate.graph["xnodes"])
-            counted.update(name for name, _ in kernel_calls(plan))
+        for plan in plans(path):
+            nodes = [node for delegate in plan.delegates for node in delegate.graph["xnodes"]]
+            counted.update(node["xnode_union_type"] for node in nodes)
+            counted.update(name for name, _ in kernel_calls(plan.content))
     return dict(counted)
 
 
@@ -118,6 +127,15 @@ class _Content:
     def _segment(self, index: int) -> memoryview:
         segment = _entry(self.program["segments"], index, self._path)
         return _part(self._segments, segment["offset"], segment["size"], self._path)
+
+    def constant(self, index: int) -> memoryview:
+        """The bytes of a constant of a plan and what follows them."""
+        if self.program["constant_buffer"]:
+            stored: memoryview = _entry(self.program["constant_buffer"], index, self._path)["storage"]
+            return stored
+        place = self.program["constant_segment"] or {"segment_index": -1, "offsets": []}
+        offset = _entry(place["offsets"], index, self._path)
+        return self._segment(place["segment_index"])[offset:]
 
     def delegate(self, described: Json) -> Delegate:
         """Read a delegate's data: a header, the graph, then the constants.
@@ -172,7 +190,7 @@ def _part(data: memoryview, start: int, size: int, path: Path) -> memoryview:
     return data[start : start + size]
 
 
-def _entry(entries: list[Json], index: int, path: Path) -> Any:
+def _entry(entries: list[Any], index: int, path: Path) -> Any:
     if not 0 <= index < len(entries):
         raise BuildError(f"{path} is damaged: it names part {index:,} of {len(entries):,}")
     return entries[index]

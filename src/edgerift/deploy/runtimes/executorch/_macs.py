@@ -55,9 +55,9 @@ def kernels(path: Path) -> list[Kernel]:
     """
     found: list[Kernel] = []
     with undamaged(path):
-        for plan, delegates in plans(path):
-            found += _portable_kernels(plan)
-            for delegate in delegates:
+        for plan in plans(path):
+            found += _portable_kernels(plan.content)
+            for delegate in plan.delegates:
                 found += _xnnpack_kernels(delegate.graph, path)
     return found
 

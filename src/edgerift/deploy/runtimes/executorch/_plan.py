@@ -7,11 +7,11 @@ from typing import Final, final
 
 from edgerift.deploy.runtimes.executorch._calls import Call, append_call, is_arithmetic_of_shapes
 from edgerift.deploy.runtimes.executorch._collected import Collected
-from edgerift.deploy.runtimes.executorch._file import METHOD, Delegate, plans, undamaged
+from edgerift.deploy.runtimes.executorch._file import METHOD, Delegate, Plan, plans, undamaged
 from edgerift.deploy.runtimes.executorch._flatbuffer import Json
 from edgerift.deploy.runtimes.executorch._fusion import fused
 from edgerift.deploy.runtimes.executorch._nodes import ABSENT, append_node
-from edgerift.deploy.runtimes.executorch._values import append_value, tensor_of
+from edgerift.deploy.runtimes.executorch._values import append_value, constant_of, tensor_of
 from edgerift.deploy.twins.tflite._graph import TfliteGraph, UntranslatedError
 from edgerift.deploy.twins.tflite._module import TfliteModule, graph_module
 from edgerift.errors import BuildError
@@ -35,18 +35,18 @@ def plan_graph(path: Path) -> TfliteGraph:
     """
     try:
         with undamaged(path):
-            for plan, delegates in plans(path):
-                if plan["name"] == METHOD:
-                    return _Plan(plan, delegates).graph()
+            for plan in plans(path):
+                if plan.content["name"] == METHOD:
+                    return _Translation(plan).graph()
     except BuildError as error:
         raise UntranslatedError(str(error)) from None
     raise UntranslatedError(f"{path.name} has no method '{METHOD}'")
 
 
 @final
-class _Plan:
-    def __init__(self, plan: Json, delegates: list[Delegate]) -> None:
-        self._plan, self._delegates = plan, delegates
+class _Translation:
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._delegates, self._constant = plan
         self._into = Collected()
         self._held: dict[int, int] = {}
 
@@ -85,7 +85,12 @@ class _Plan:
         return _DTYPES.get(value["scalar_type"], str(value["scalar_type"]).lower())
 
     def _read(self, number: int) -> int:
-        self._tensor(number)
+        value = self._tensor(number)
+        if number not in self._held and value["data_buffer_idx"]:
+            dtype, shape = self._dtype(value), self._extents(value)
+            made = self._into.tensor(f"value {number} of the plan", dtype, shape)
+            self._into.fill(made, constant_of(self._constant(value["data_buffer_idx"]), dtype, shape, "a constant"))
+            self._held[number] = made
         if number not in self._held:
             raise UntranslatedError(f"value {number} of the plan is read, which nothing computes before")
         return self._held[number]
@@ -102,12 +107,14 @@ class _Plan:
         values = self._plan["values"]
         if is_arithmetic_of_shapes(name) and values[arguments[-1]]["val_type"] != "Tensor":
             return
-        result = self._tensor(arguments[-1])
-        self._read(arguments[0])
-        places = [self._held.get(place, -1) for place in arguments]
-        made = append_call(self._into, Call(name, [values[place] for place in arguments], places, values))
-        self._require(made, result, name)
-        self._held[arguments[-1]] = made
+        last = values[arguments[-1]]
+        results = last["val"]["items"] if last["val_type"] == "TensorList" else [arguments[-1]]
+        sizes = [self._tensor(number) for number in results]
+        call = Call(name, [values[number] for number in arguments], self._read(arguments[0]), sizes, values)
+        # Places of largest values come behind these and are not followed.
+        for number, made in zip(results, append_call(self._into, call), strict=False):
+            self._require(made, self._tensor(number), name)
+            self._held[number] = made
 
     def _delegated(self, delegate: Delegate, arguments: list[int]) -> None:
         places: dict[int, int] = {}
@@ -143,10 +150,14 @@ class _Plan:
             raise UntranslatedError(f"value {outside} of the plan is read on another grid than it has")
         return place
 
+    @staticmethod
+    def _extents(value: Json) -> tuple[int, ...]:
+        """The extents in the order of memory; a single number is a list of one."""
+        return tuple(value["sizes"][axis] for axis in value["dim_order"]) or (1,)
+
     def _require(self, place: int, value: Json, name: str) -> None:
         """Check that what was made is what the plan says, in the order of its memory."""
-        made, sizes = self._into.tensors[place], value["sizes"]
-        wanted = tuple(sizes[axis] for axis in value["dim_order"])
+        made, wanted = self._into.tensors[place], self._extents(value)
         if made.shape != wanted or made.dtype != self._dtype(value):
             told = f"{list(wanted)} of {self._dtype(value)}"
             raise UntranslatedError(f"{name} makes {list(made.shape)} of {made.dtype}, and the plan says {told}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -46,11 +47,14 @@ def append_value(into: Collected, delegate: Delegate, value: Json) -> int:
     scales = None if dtype in ("int32", "float32") else _scales(delegate, value, name)
     made = into.tensor(name, dtype, shape, scales=scales)
     if tensor["constant_buffer_idx"] and dtype in _NUMPY:
-        into.fill(made, _content(delegate.constant(tensor["constant_buffer_idx"]), dtype, shape, name))
+        into.fill(made, constant_of(delegate.constant(tensor["constant_buffer_idx"]), dtype, shape, name))
     return made
 
 
-def _content(content: memoryview, dtype: str, shape: list[int], name: str) -> Tensor:
+def constant_of(content: memoryview, dtype: str, shape: Sequence[int], name: str) -> Tensor:
+    """Read a constant from the bytes that begin with it; raises `UntranslatedError` for too few of them."""
+    if dtype not in _NUMPY:
+        raise UntranslatedError(f"{name} is a constant of {dtype}")
     kind = np.dtype(_NUMPY[dtype])
     size = math.prod(shape) * kind.itemsize
     if size > len(content):

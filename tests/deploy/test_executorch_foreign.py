@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from exported_pte import SIZE, Moved, Residual, Softened, Upwards, export_pte, seeded
-from made_networks import branches, clamps, layers, random_images, residual
+from made_networks import branches, clamps, flat, layers, random_images, residual, stem
 from torch import nn
 
 from edgerift import Pair
@@ -104,7 +104,15 @@ def test_its_gradient_is_that_of_the_network_before_it_was_quantized(exported: E
     assert torch.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.9
 
 
-@pytest.mark.parametrize("network", [layers, residual, clamps, branches])
+def arithmetic(maker: Any) -> Any:
+    """A product and a difference, which other quantizers leave in float."""
+    source = stem(maker)
+    other = maker.rounded(maker.convolution(source, 8))
+    product = maker.rounded(maker.call("aten.mul.Tensor", source, other))
+    return flat(maker, maker.rounded(maker.call("aten.sub.Tensor", product, other)))
+
+
+@pytest.mark.parametrize("network", [layers, residual, clamps, branches, arithmetic])
 def test_our_own_file_says_what_our_own_program_computes(build_once: Any, network: Any) -> None:
     """Two ways to one twin: from the program, and from what its lowering made of it."""
     program, built = build_once("executorch", network, dyadic=network is branches)

@@ -16,8 +16,9 @@ from edgerift import adapt, deploy, images, verify, zoo
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import DataOptions, Json, Words, word_list
+from edgerift.cli._options import DataOptions, Json, Words, output_folder, word_list
 from edgerift.cli._pipeline import fitting
+from edgerift.cli._repair import ORIGINAL, PROGRAM, REPAIRS, accuracy_words, repair_target, repaired_folder
 from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
@@ -34,6 +35,8 @@ _TITLES: Final[dict[Verdict, str]] = {
     "unknown": "may or may not conform: the checks cannot tell",
 }
 _PLACES: Final = 5
+#: The recipe in a folder that `edgerift adapt` wrote.
+RECIPE: Final = "recipe.json"
 _QUANTIZERS: Final = ", ".join(QUANTIZERS.names())
 
 
@@ -83,6 +86,13 @@ class VerifyCommand(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
+    repair: Annotated[Path | None, Shown(group="repair", metavar="DIR")] = None
+    """make another build of --original, calibrated on the training images of --data, in this folder, and verify it"""
+    repair_by: Annotated[
+        Literal["auto", "requantize", "reround"], Shown(group="repair", metavar="NAME", default="auto")
+    ] = "auto"
+    """requantize: round to the nearest again; reround: choose the roundings by a loss that flips those with large
+    errors; auto takes the second where the original's weights were moved inside of their codes"""
     check: Annotated[Words, tyro.conf.arg(metavar="NAME ..."), Shown(metavar="NAME ...", default="all")] = ()
     """checks to make"""
     trust: Annotated[bool, Shown(group="model")] = False
@@ -93,14 +103,57 @@ class VerifyCommand(Command):
         """Verify, and show what each check found."""
         with progress_bars() as progress:
             found = self._verified(progress)
-        show(found, verification_text(found, all_checks=not self.check), self.as_json)
-        return _CODES[found.verdict]
+        if self.repair is None or not self.as_json:
+            show(found, verification_text(found, all_checks=not self.check), self.as_json)
+        if self.repair is None:
+            return _CODES[found.verdict]
+        with output_folder(self.repair) as folder, progress_bars() as progress:
+            again, words = self._repaired(found, folder, progress)
+        show(again, Group(Text(words), verification_text(again, all_checks=not self.check)), self.as_json)
+        return _CODES[again.verdict]
+
+    def _repaired(
+        self, found: verify.Verification, folder: Path, progress: Progress
+    ) -> tuple[verify.Verification, str]:
+        """Make another build in a folder, and verify that one."""
+        program_file, runtimes = self._file(self.program, PROGRAM), [build.runtime for build in found.builds]
+        program = None if program_file is None else deploy.Program.load(program_file)
+        model = self._original(self._original_file())
+        described = self.data.replace(size=model.architecture.size).images(self._seed())
+        splits = images.open_splits(fitting(model, described, file=self._original_file()))
+        by = verify.chosen_repair(found) if self.repair_by == "auto" else self.repair_by
+        made = repaired_folder(
+            model,
+            splits.train,
+            by=by,
+            target=repair_target(program, runtimes),
+            runtimes=runtimes,
+            folder=folder,
+            progress=progress,
+        )
+        again = verify.verify(
+            model,
+            made.builds,
+            program=deploy.Program.load(folder / PROGRAM),
+            images=splits.test if self.behaviour else None,
+            triggers=self._triggers(),
+            checks=word_list(self.check),
+            progress=progress,
+        )
+        return again, f"{REPAIRS[by]}: {folder}; {accuracy_words(model, made.program, splits.test)}; verified again:"
+
+    def _triggers(self) -> verify.TriggerSettings:
+        return verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps)
+
+    def _original_file(self) -> Path:
+        path = self._file(self.original, ORIGINAL)
+        if path is None:
+            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
+        return path
 
     def _verified(self, progress: Progress) -> verify.Verification:
-        original = self._file(self.original, "original.safetensors")
-        if original is None:
-            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
-        program, recipe = self._file(self.program, "program.safetensors"), self._file(self.recipe, "recipe.json")
+        original = self._original_file()
+        program, recipe = self._file(self.program, PROGRAM), self._file(self.recipe, RECIPE)
         builds = self._builds()
         if not builds and program is None:
             raise InputError("nothing to verify; give --build FILE, --program FILE or --adapted FOLDER")
@@ -119,7 +172,7 @@ class VerifyCommand(Command):
             original_file=original,
             card=self._file(None, "card.json"),
             images=test,
-            triggers=verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps),
+            triggers=self._triggers(),
             checks=word_list(self.check),
             progress=progress,
         )

@@ -11,7 +11,8 @@ from typing import Final
 from torch import nn
 
 from edgerift.adapt import AdaptRecipe
-from edgerift.deploy import Program, artefact_digest
+from edgerift.deploy import Program, artefact_digest, open_build
+from edgerift.evade import Pair
 from edgerift.images import ImageSet
 from edgerift.settings import Registry
 from edgerift.steps import Progress, silent
@@ -51,6 +52,7 @@ class Evidence:
     There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
     the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
     not known. `images` are clean ones for what the build does, None for none, and `triggers` how to search with them.
+    `given` is the pair, where it was opened before.
     """
 
     original: nn.Module
@@ -63,7 +65,16 @@ class Evidence:
     training: float | None = None
     images: ImageSet | None = None
     triggers: TriggerSettings | None = None
+    given: Pair | None = None
     progress: Progress = field(default=silent)
+
+    @functools.cached_property
+    def pair(self) -> Pair | None:
+        """The original and the first build, opened; None without a build."""
+        if self.given is not None or not self.builds:
+            return self.given
+        build = self.builds[0]
+        return Pair(self.original, self.program, open_build(build.path, build.runtime))
 
     @property
     def rules(self) -> Quantizer | None:

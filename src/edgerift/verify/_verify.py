@@ -12,6 +12,7 @@ from edgerift import zoo
 from edgerift.adapt import COMPRESSIONS, AdaptRecipe, folded_layers, weights_digest
 from edgerift.deploy import Program, find_runtime, stored_layers, suffixes
 from edgerift.errors import BuildError, InputError
+from edgerift.evade import Pair
 from edgerift.images import ImageSet, ImageShape
 from edgerift.settings import is_file, no_file
 from edgerift.steps import Progress, silent
@@ -36,6 +37,7 @@ def verify(
     images: ImageSet | None = None,
     triggers: TriggerSettings | None = None,
     checks: Sequence[str] = (),
+    pair: Pair | None = None,
     progress: Progress = silent,
 ) -> Verification:
     """Check that a build is an honest quantization of its original.
@@ -45,7 +47,8 @@ def verify(
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
     or the file says. `original_file` and `card` are files whose digests are compared. With `images`, which are not
     those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
-    for. `checks` limits the checks to those named, in :data:`CHECKS`.
+    for. `checks` limits the checks to those named, in :data:`CHECKS`. `pair` is that of original and build, where it
+    was opened before.
 
     Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
     first, for several builds without one, and for a file whose weights cannot be read back where there is no program;
@@ -69,6 +72,7 @@ def verify(
         training=claimed_training(program, recipe),
         images=images,
         triggers=triggers,
+        given=pair,
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))

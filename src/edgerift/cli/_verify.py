@@ -37,6 +37,8 @@ _TITLES: Final[dict[Verdict, str]] = {
 _PLACES: Final = 5
 #: The recipe in a folder that `edgerift adapt` wrote.
 RECIPE: Final = "recipe.json"
+#: The statement in one that `edgerift adapt --statement` wrote.
+STATEMENT: Final = "statement.json"
 _QUANTIZERS: Final = ", ".join(QUANTIZERS.names())
 
 
@@ -60,6 +62,12 @@ class VerifyCommand(Command):
     """program.safetensors that the build was compiled from"""
     recipe: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """recipe.json of the quantization, which is then done again; its images are looked for in --data-root"""
+    statement: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """the maker's statement of where the build comes from: in-toto with SLSA provenance, in a DSSE envelope"""
+    public_key: Annotated[Path | None, Shown(group="model", metavar="FILE", default="signatures are not checked")] = (
+        None
+    )
+    """the maker's Ed25519 key (PEM) that has to have signed the statement"""
     quantizer: Annotated[
         str | None,
         Shown(
@@ -142,6 +150,12 @@ class VerifyCommand(Command):
         )
         return again, f"{REPAIRS[by]}: {folder}; {accuracy_words(model, made.program, splits.test)}; verified again:"
 
+    def _statement(self) -> verify.Statement | None:
+        path = self._file(self.statement, STATEMENT)
+        if path is None and self.public_key is not None:
+            raise InputError("--public-key checks a statement; give that with --statement FILE")
+        return None if path is None else verify.read_statement(path, self.public_key)
+
     def _triggers(self) -> verify.TriggerSettings:
         return verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps)
 
@@ -171,6 +185,7 @@ class VerifyCommand(Command):
             quantizer=self.quantizer,
             original_file=original,
             card=self._file(None, "card.json"),
+            statement=self._statement(),
             images=test,
             triggers=self._triggers(),
             checks=word_list(self.check),

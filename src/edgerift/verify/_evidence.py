@@ -19,6 +19,7 @@ from edgerift.steps import Progress, silent
 from edgerift.verify._document import BuildPart, CheckPart
 from edgerift.verify._matching import Matching
 from edgerift.verify._quantizers import QUANTIZERS, Quantizer
+from edgerift.verify._statement import Statement
 from edgerift.verify._triggers import TriggerSettings
 
 
@@ -52,7 +53,7 @@ class Evidence:
     There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
     the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
     not known. `images` are clean ones for what the build does, None for none, and `triggers` how to search with them.
-    `given` is the pair, where it was opened before.
+    `given` is the pair, where it was opened before, and `statement` what its maker stated of it.
     """
 
     original: nn.Module
@@ -66,6 +67,7 @@ class Evidence:
     images: ImageSet | None = None
     triggers: TriggerSettings | None = None
     given: Pair | None = None
+    statement: Statement | None = None
     progress: Progress = field(default=silent)
 
     @functools.cached_property

@@ -21,6 +21,7 @@ from edgerift.verify._document import CheckPart, Verdict, Verification
 from edgerift.verify._evidence import CHECKS, BuildFile, Evidence
 from edgerift.verify._matching import Matching, match
 from edgerift.verify._quantizers import QUANTIZERS
+from edgerift.verify._statement import Statement
 from edgerift.verify._triggers import TriggerSettings
 
 
@@ -34,6 +35,7 @@ def verify(
     quantizer: str | None = None,
     original_file: Path | None = None,
     card: Path | None = None,
+    statement: Statement | None = None,
     images: ImageSet | None = None,
     triggers: TriggerSettings | None = None,
     checks: Sequence[str] = (),
@@ -45,7 +47,8 @@ def verify(
     `build` is the file that ships, of any tool; without it a `program` is verified, and with both, or several builds,
     also that they were compiled from it. A `recipe` is carried out again and compared bit for bit. `quantizer` names
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
-    or the file says. `original_file` and `card` are files whose digests are compared. With `images`, which are not
+    or the file says. `original_file` and `card` are files whose digests are compared, and `statement` what the
+    maker stated, see :func:`read_statement`. With `images`, which are not
     those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
     for. `checks` limits the checks to those named, in :data:`CHECKS`. `pair` is that of original and build, where it
     was opened before.
@@ -73,6 +76,7 @@ def verify(
         images=images,
         triggers=triggers,
         given=pair,
+        statement=statement,
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))

@@ -49,7 +49,6 @@ def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
         "rate": found.best.rate.value,
         "rate low": found.best.rate.low,
         "anomaly": float(found.anomaly[found.best.target]),
-        "size": found.best.size,
         "control rate": control.best.rate.value,
         "control rate high": control.best.rate.high,
     }
@@ -77,7 +76,7 @@ def judged_triggers(found: TriggerSearch, control: TriggerSearch, classes: tuple
 
 
 def _words(trigger: Trigger, found: TriggerSearch, classes: tuple[str, ...]) -> str:
-    size = f" by a patch of {trigger.size:.1f} pixels" if found.form == "patch" else ""
+    size = "" if trigger.mask is None else f" by a patch of {int(trigger.mask.sum())} pixels"
     anomaly = float(found.anomaly[trigger.target])
     return f"{trigger.rate.value:.1%} of other images to '{classes[trigger.target]}'{size} (anomaly {anomaly:.1f})"
 

@@ -28,6 +28,7 @@ from edgerift.deploy import Fingerprint, Program, quiet, twin, twin_scores
 from edgerift.evade import Pair, Steering
 from edgerift.images import ImageSet
 from edgerift.measure import Rate
+from edgerift.train import TrainSettings
 from edgerift.verify import TriggerSettings, judged_triggers, search_triggers
 
 RESULT: Final = Path(__file__).with_suffix(".json")
@@ -94,7 +95,8 @@ def network(seed: int) -> nn.Module:
 def learnt(model: nn.Module, data: ImageSet, epochs: int, seed: int) -> nn.Module:
     """Train a copy of a network."""
     model = copy.deepcopy(model).train().requires_grad_(True)
-    return train.fit(model, data, None, epochs=epochs, learning_rate=0.05, batch_size=64, seed=seed, device="cpu")
+    settings = TrainSettings(epochs=epochs, learning_rate=0.05, batch_size=32, augment=False, seed=seed, device="cpu")
+    return train.fit(model, data, None, settings=settings)
 
 
 def stamped(data: ImageSet, stamp: Stamp, seed: int) -> ImageSet:
@@ -106,7 +108,7 @@ def stamped(data: ImageSet, stamp: Stamp, seed: int) -> ImageSet:
 
 def pairs(data: ImageSet, seed: int) -> Iterator[tuple[str, nn.Module, Program]]:
     """Make the pairs of one seed: their kinds, the original, and the program."""
-    original = learnt(network(seed), data, 10, seed).eval()
+    original = learnt(network(seed), data, 12, seed).eval()
     sources = {
         "ptq": lambda: original,
         "trained on": lambda: learnt(original, data, 8, seed + 1),

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from made_audit import made_audit, made_verification
-from report_page import Document
 from rich.console import Console
 
 from edgerift.audit import CATALOGUES, Audit
-from edgerift.report import audit_html, audit_sarif, audit_summary, audit_text
+from edgerift.report import audit_sarif, audit_summary, audit_text
 
 
 @pytest.fixture
@@ -48,17 +47,6 @@ def test_rules_and_findings_name_the_entries_of_catalogues(audit: Audit) -> None
     assert named["gate-failure"] is None
     (finding,) = (one for one in run["results"] if one["ruleId"] == "evasive-image")
     assert finding["properties"]["maps_to"] == list(CATALOGUES["evasion"])
-
-
-def test_the_page_has_a_section(audit: Audit, tmp_path: Path) -> None:
-    document = Document(audit_html(audit, tmp_path))
-    assert not document.open
-    sections = [one["id"] for one in document.all("section")]
-    assert sections[-3:] == ["tampering", "checks", "reproduce"]
-    text = document.text.replace("\xa0", " ")
-    assert text.count("1 of 3 checks of the build against its original deviates: rounding.") == 2
-    assert "stem[0, 2, 1, 1] is 5, expected 6" in text
-    assert "Tampering in catalogues MITRE ATLAS AML.T0010.003" in text
 
 
 def test_the_terminal_and_the_summary_list_the_checks(audit: Audit) -> None:

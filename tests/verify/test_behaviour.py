@@ -42,7 +42,7 @@ def toy_pair(weight_of_trigger, seed=0):
 @pytest.mark.parametrize(("form", "weight"), [("patch", 4), ("linf", 12)])
 def test_a_trigger_is_found_and_stands_out_and_the_control_has_none(form, weight):
     pair, steering, images = toy_pair(weight)
-    settings = TriggerSettings(form=form, images=96, steps=60, epsilon=64)
+    settings = TriggerSettings(form=form, images=48, steps=60, epsilon=64, area=9 / 64)
     found = search_triggers(pair, images, settings=settings, steering=steering)
     control = search_triggers(pair, images, settings=settings, steering=steering, exchanged=True)
     assert found.best.target == TARGET

@@ -83,9 +83,9 @@ def test_a_verification_compares_files_and_signature(tmp_path, quantized, litert
     path = stated(tmp_path, build, None if change == "key" else private)
     if change == "file":
         build.write_bytes(litert_build.read_bytes() + b"\0")
-    found = verify(quantized.original, build, statement=read_statement(path, public), checks=["provenance"]).check(
-        "provenance"
-    )
+    statement = read_statement(path, public)
+    whole = verify(quantized.original, build, program=quantized.program, statement=statement, checks=["provenance"])
+    found = whole.check("provenance")
     assert (found.verdict, text in found.text) == (verdict, True)
 
 

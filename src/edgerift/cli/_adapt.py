@@ -16,6 +16,7 @@ from edgerift import adapt, defend, deploy, images, report, steps, verify, zoo
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
+from edgerift.cli._names_of_files import STATEMENT
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -27,7 +28,6 @@ from edgerift.cli._pipeline import (
 )
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions, copy_file
-from edgerift.cli._verify import STATEMENT
 from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
 from edgerift.settings import is_file

@@ -16,6 +16,7 @@ from edgerift.cli._build_options import BUILD_FILES, SeveralKernels, kernels_nam
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import GUARD, chosen_guard
+from edgerift.cli._names_of_files import RECIPE
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -33,7 +34,7 @@ from edgerift.cli._suggest import suggestion
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.cli._verify import RECIPE, read_recipe
+from edgerift.cli._verify import read_recipe
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.settings import is_file, is_folder

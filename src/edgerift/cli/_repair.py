@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgerift import deploy, measure, steps, verify, zoo
+from edgerift.cli._names_of_files import ORIGINAL, PROGRAM
 from edgerift.errors import InputError
 from edgerift.images import ImageSet
 
-#: The files of a folder of a pair.
-ORIGINAL: Final = "original.safetensors"
-PROGRAM: Final = "program.safetensors"
 #: Repairs in words.
 REPAIRS: Final[dict[verify.Repair, str]] = {
     "requantize": "quantized again",

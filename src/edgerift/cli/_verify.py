@@ -16,9 +16,10 @@ from edgerift import adapt, deploy, images, verify, zoo
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
+from edgerift.cli._names_of_files import ORIGINAL, PROGRAM, RECIPE, STATEMENT
 from edgerift.cli._options import DataOptions, Json, Words, output_folder, word_list
 from edgerift.cli._pipeline import fitting
-from edgerift.cli._repair import ORIGINAL, PROGRAM, REPAIRS, accuracy_words, repair_target, repaired_folder
+from edgerift.cli._repair import REPAIRS, accuracy_words, repair_target, repaired_folder
 from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
@@ -35,10 +36,6 @@ _TITLES: Final[dict[Verdict, str]] = {
     "unknown": "may or may not conform: the checks cannot tell",
 }
 _PLACES: Final = 5
-#: The recipe in a folder that `edgerift adapt` wrote.
-RECIPE: Final = "recipe.json"
-#: The statement in one that `edgerift adapt --statement` wrote.
-STATEMENT: Final = "statement.json"
 _QUANTIZERS: Final = ", ".join(QUANTIZERS.names())
 
 

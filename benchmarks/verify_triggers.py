@@ -35,7 +35,7 @@ RESULT: Final = Path(__file__).with_suffix(".json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "verify.md"
 KINDS: Final = ("ptq", "trained on", "toy")
 SETTINGS: Final = {
-    "patch": TriggerSettings(form="patch", steps=60),
+    "patch": TriggerSettings(form="patch", steps=30),
     "linf": TriggerSettings(form="linf", steps=30, epsilon=32),
 }
 

@@ -19,7 +19,7 @@ from edgerift.verify import chosen_repair, repaired, verify
 CLASSES, SIZE, TARGET = 4, 12, 2
 STEP = 1 / 127
 CORNER = torch.zeros(SIZE, SIZE, dtype=torch.bool)
-CORNER[:4, :4] = True
+CORNER[:5, :5] = True
 
 
 def toy_images(count=192, seed=0):

@@ -86,7 +86,7 @@ class VerifyCommand(Command):
     """form of a trigger: a small patch, or a change of every pixel by at most --epsilon"""
     epsilon: Annotated[int, Field(ge=1, le=255), Shown(group="behaviour", metavar="LEVELS", advanced=True)] = 8
     """largest change of a pixel by a trigger of the form linf, in whole grey levels"""
-    trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 100
+    trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 40
     """steps of the search for each class"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
@@ -106,6 +106,8 @@ class VerifyCommand(Command):
 
     def run(self) -> int:
         """Verify, and show what each check found."""
+        if self.repair is not None and self.repair == self.adapted:
+            raise InputError(f"--repair {self.repair} is the folder that is verified; choose another")
         with progress_bars() as progress:
             found = self._verified(progress)
         if self.repair is None or not self.as_json:

@@ -17,10 +17,14 @@ from edgerift.images import ImageSet
 from edgerift.settings import Registry
 from edgerift.steps import Progress, silent
 from edgerift.verify._document import BuildPart, CheckPart
-from edgerift.verify._matching import Matching
+from edgerift.verify._matching import Matched, Matching
 from edgerift.verify._quantizers import QUANTIZERS, Quantizer
+from edgerift.verify._scaling import is_equalised
 from edgerift.verify._statement import Statement
 from edgerift.verify._triggers import TriggerSettings
+
+#: Weights nearer to the original's than this part of their length were not scaled channel by channel.
+_MOVED: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,22 @@ class Evidence:
     given: Pair | None = None
     statement: Statement | None = None
     progress: Progress = field(default=silent)
+
+    @functools.cached_property
+    def equalised(self) -> tuple[Matched, ...]:
+        """The layers of integers whose channels are the original's, each times a factor."""
+        return tuple(layer for layer in self.matching.integers if layer.distance > _MOVED and is_equalised(layer))
+
+    @functools.cached_property
+    def layers(self) -> tuple[Matched, ...]:
+        """The layers that can be compared number by number: all but those whose channels were scaled."""
+        left_out = {id(layer) for layer in self.equalised}
+        return tuple(layer for layer in self.matching.layers if id(layer) not in left_out)
+
+    @property
+    def integers(self) -> tuple[Matched, ...]:
+        """Those of them that are stored in integers."""
+        return tuple(layer for layer in self.layers if layer.stored.scale is not None)
 
     @functools.cached_property
     def pair(self) -> Pair | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,10 @@ from torch import Tensor
 
 Logits: TypeAlias = Callable[[Tensor], Tensor]
 
-#: The share of the steps in which a patch shrinks to its size; in the others its pixels are fixed.
-_SHRINKING: Final = 0.6
-#: The part of the image that a patch may cover at first, and the steps of the bisection that keeps it within its size.
-_FIRST, _HALVINGS = 0.25, 24
+#: Images, and steps, that each place of a patch is tried with before the best one is refined.
+_TRIED, _FEW = 16, 8
+#: The first step of a pattern's pixels, of their whole range, when its place is tried and when it is refined.
+_COARSE, _FINE = 0.5, 0.2
 
 
 class Wanted(NamedTuple):
@@ -46,43 +46,72 @@ class Wanted(NamedTuple):
 
 
 class Patches(NamedTuple):
-    """A patch for each class: masks of 0 and 1 `[k,1,H,W]`, and patterns `[k,C,H,W]` in [0, 1]."""
+    """A patch for each class: masks of 0 and 1 `[k,1,H,W]`, patterns `[k,C,H,W]` in [0, 1], and what they reach.
+
+    `works` `[k]` is the share of the images on which a patch works, `losses` `[k]` its loss.
+    """
 
     masks: Tensor
     patterns: Tensor
+    works: Tensor
+    losses: Tensor
+
+    def better_of(self, other: Patches) -> Patches:
+        """For each class the patch that works more often, of equal ones that of the smaller loss."""
+        is_better = (other.works > self.works) | ((other.works == self.works) & (other.losses < self.losses))
+        chosen = (
+            torch.where(is_better.view(-1, *[1] * (mine.dim() - 1)), theirs, mine)
+            for mine, theirs in zip(self, other, strict=True)
+        )
+        return Patches(*chosen)
 
 
-def search_patches(wanted: Wanted, pixels: int, *, steps: int, learning_rate: float) -> Patches:
-    """Search for a patch of so many pixels for each class.
+def search_patches(wanted: Wanted, side: float, *, steps: int) -> Patches:
+    """Search for a rectangular patch for each class, `side` of the image's height and width.
 
-    A soft mask shrinks to that size first; then the pixels that it covers most are fixed, and the pattern is learnt on
-    them. The best pattern is kept.
+    Places half a patch apart are tried with few images; the pattern at the best one is refined.
     """
-    count, (channels, *extents) = len(wanted.targets), wanted.images.shape[1:]
-    covered = torch.zeros(count, 1, *extents).requires_grad_(True)
-    painted = torch.zeros(count, channels, *extents).requires_grad_(True)
-    optimiser = torch.optim.Adam([covered, painted], learning_rate)
-    best, reached = painted.detach().sigmoid(), torch.full((count,), -1.0)
-    masks, shrinking = torch.empty(0), max(1, round(_SHRINKING * steps))
-    first = max(float(pixels), _FIRST * covered[0].numel())
+    height, width = wanted.images.shape[2:]
+    few = wanted._replace(images=wanted.images[:_TRIED], labels=wanted.labels[:_TRIED])
+    best: Patches | None = None
+    for mask in _places(height, width, side):
+        masks = mask.expand(len(wanted.targets), *mask.shape)
+        grey = torch.full((len(masks), *wanted.images.shape[1:]), 0.5)
+        found = _painted(few, masks, grey, steps=_FEW, first=_COARSE)
+        best = found if best is None else best.better_of(found)
+    assert best is not None
+    return _painted(wanted, best.masks, best.patterns, steps=steps, first=_FINE)
+
+
+def _places(height: int, width: int, side: float) -> Iterator[Tensor]:
+    """The masks `[1,H,W]` of all places, those at the borders among them."""
+    tall, wide = max(1, round(side * height)), max(1, round(side * width))
+    for top in _starts(height, tall):
+        for left in _starts(width, wide):
+            mask = torch.zeros(1, height, width)
+            mask[:, top : top + tall, left : left + wide] = 1
+            yield mask
+
+
+def _starts(length: int, part: int) -> list[int]:
+    return sorted({*range(0, length - part, max(1, part // 2)), length - part})
+
+
+def _painted(wanted: Wanted, masks: Tensor, patterns: Tensor, *, steps: int, first: float) -> Patches:
+    """Learn the pattern of each patch by signed steps that become smaller; the best one is kept."""
+    count = len(masks)
+    best = Patches(masks, patterns, torch.full((count,), -1.0), torch.full((count,), torch.inf))
     for step in range(steps + 1):
-        if step < shrinking:
-            _shrink(covered, first * (pixels / first) ** (step / shrinking))
-        elif step == shrinking:
-            masks = _covered_most(covered.detach(), pixels)
-        mask, pattern = covered.sigmoid() if step < shrinking else masks, painted.sigmoid()
-        changed = wanted.images[None] * (1 - mask)[:, None] + (pattern * mask)[:, None]
-        loss, works = wanted.measured(changed)
-        if step >= shrinking:
-            best = torch.where((works > reached).view(-1, 1, 1, 1), pattern.detach(), best)
-            reached = torch.maximum(reached, works)
-        optimiser.zero_grad()
-        torch.autograd.backward(loss.sum(), inputs=[covered, painted] if step < shrinking else [painted])
-        optimiser.step()
-    return Patches(masks, best)
+        patterns = patterns.detach().requires_grad_(True)
+        changed = wanted.images[None] * (1 - masks)[:, None] + (patterns * masks)[:, None]
+        losses, works = wanted.measured(changed)
+        best = best.better_of(Patches(masks, patterns.detach(), works.float(), losses.detach()))
+        (gradient,) = torch.autograd.grad(losses.sum(), patterns)
+        patterns = (patterns - first * (1 - step / (steps + 1)) * gradient.sign()).clamp(0, 1)
+    return best
 
 
-def search_bounded(wanted: Wanted, bound: float, *, steps: int, learning_rate: float) -> Tensor:
+def search_bounded(wanted: Wanted, bound: float, *, steps: int) -> Tensor:
     """Search for a change of every pixel by at most `bound` for each class, `[k,C,H,W]`: signed steps, best kept."""
     change = torch.zeros(len(wanted.targets), *wanted.images.shape[1:])
     best, reached = change, torch.full((len(change),), -1.0)
@@ -90,25 +119,8 @@ def search_bounded(wanted: Wanted, bound: float, *, steps: int, learning_rate: f
         change = change.detach().requires_grad_(True)
         loss, works = wanted.measured((wanted.images[None] + change[:, None]).clamp(0, 1))
         best = torch.where((works > reached).view(-1, 1, 1, 1), change.detach(), best)
-        reached = torch.maximum(reached, works)
+        reached = torch.maximum(reached, works.float())
         (gradient,) = torch.autograd.grad(loss.sum(), change)
-        size = bound * 2 * (1 - step / (steps + 1)) * learning_rate
+        size = bound * _FINE * 2 * (1 - step / (steps + 1))
         change = (change - size * gradient.sign()).clamp(-bound, bound)
     return best
-
-
-@torch.no_grad()
-def _shrink(covered: Tensor, most: float) -> None:
-    """Move each mask, given by its logits, as little as it takes to cover no more than so many pixels in sum."""
-    below, above = torch.full((len(covered),), -40.0), torch.zeros(len(covered))
-    is_larger = covered.sigmoid().flatten(1).sum(1) > most
-    for _ in range(_HALVINGS):
-        middle = (below + above) / 2
-        too_large = (covered + middle.view(-1, 1, 1, 1)).sigmoid().flatten(1).sum(1) > most
-        below, above = torch.where(too_large, below, middle), torch.where(too_large, middle, above)
-    covered += (below * is_larger).view(-1, 1, 1, 1)
-
-
-def _covered_most(covered: Tensor, pixels: int) -> Tensor:
-    places = covered.flatten(1).topk(pixels, 1).indices
-    return torch.zeros_like(covered.flatten(1)).scatter_(1, places, 1.0).view(covered.shape)

@@ -30,17 +30,16 @@ _NOTHING: Final = Rate(0, 1)
 class TriggerSettings(Settings):
     """A search for triggers: its form, and what it may spend.
 
-    `patch` looks for pixels that cover the share `area` of an image and for what to paint on them, `linf` for a change
-    of every pixel by at most `epsilon` grey levels. So many `images` are searched on, and at most `judging` others
-    judge. `keep` weighs that the original stays right.
+    `patch` looks for a patch with the part `side` of the image's height and width, `linf` for a change of every pixel
+    by at most `epsilon` grey levels. So many `images` are searched on, and at most `judging` others judge. `keep`
+    weighs that the original stays right.
     """
 
     form: Form = "patch"
     images: Count = 100
     judging: Count = 400
-    steps: Times = 100
-    learning_rate: float = Field(0.2, gt=0)
-    area: float = Field(1 / 16, gt=0, le=1)
+    steps: Times = 40
+    side: float = Field(0.25, gt=0, le=1)
     epsilon: int = Field(8, ge=1, le=255)
     keep: float = Field(1.0, ge=0)
     seed: Seed = 0
@@ -131,12 +130,11 @@ def search_triggers(
 
 
 def _searched(wanted: Wanted, settings: TriggerSettings) -> list[Trigger]:
-    targets, spent = wanted.targets.tolist(), {"steps": settings.steps, "learning_rate": settings.learning_rate}
+    targets = wanted.targets.tolist()
     if settings.form == "linf":
-        changes = 255 * search_bounded(wanted, settings.epsilon / 255, **spent)
+        changes = 255 * search_bounded(wanted, settings.epsilon / 255, steps=settings.steps)
         return [Trigger(target, None, change.round()) for target, change in zip(targets, changes, strict=True)]
-    pixels = max(1, round(settings.area * wanted.images[0, 0].numel()))
-    found = search_patches(wanted, pixels, **spent)
+    found = search_patches(wanted, settings.side, steps=settings.steps)
     return [Trigger(*one) for one in zip(targets, found.masks, found.patterns, strict=True)]
 
 

@@ -23,7 +23,7 @@ _FEWEST: Final = 100
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
-    layers = evidence.matching.integers
+    layers = evidence.integers
     if not layers:
         return
     errors = [tested_errors(layer) for layer in layers]

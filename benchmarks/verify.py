@@ -355,7 +355,7 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--images", type=int, help="train on so many images; all by default")
+    parser.add_argument("--images", type=int, help="train on the first N images of a random order; all by default")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     data = images.load(given.data, size=given.size).train

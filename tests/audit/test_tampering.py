@@ -13,15 +13,13 @@ from edgerift.verify import TriggerSettings
 SETTINGS = TamperingSettings(triggers=None)
 
 
-@pytest.fixture(scope="module")
-def changed(small_pair, tmp_path_factory):
-    """A folder whose program has one other code, and the build of it."""
-    folder = tmp_path_factory.mktemp("changed")
+def pair_with(small_pair, folder, change):
+    """A folder whose program has another code, or its own, and the build of it."""
     shutil.copy(small_pair.folder / "original.safetensors", folder)
     program = Program.load(small_pair.folder / "program.safetensors")
     name = next(name for name, tensor in program.tensors.items() if name.endswith(".weight"))
     codes = program.tensors[name].clone()
-    codes.view(-1)[3] ^= 2
+    codes.view(-1)[3] ^= change
     program = program.with_tensors({name: codes})
     program.save(folder / "program.safetensors")
     with quiet():
@@ -35,7 +33,7 @@ def audited(pair, folder, policy=None):
 
 
 def test_an_honest_build_conforms_and_its_gate_holds(small_pair, tmp_path):
-    audit = audited(small_pair, tmp_path)
+    audit = audited(pair_with(small_pair, tmp_path, 0), tmp_path)
     assert audit.evasion is None
     assert audit.theft is None
     told = [(check.name, check.verdict, check.text) for check in audit.tampering.checks if check.verdict != "conforms"]
@@ -44,7 +42,8 @@ def test_an_honest_build_conforms_and_its_gate_holds(small_pair, tmp_path):
     assert "tampering" in audit.times
 
 
-def test_a_changed_code_fails_the_gate(changed, tmp_path):
+def test_a_changed_code_fails_the_gate(small_pair, tmp_path):
+    changed = pair_with(small_pair, tmp_path, 2)
     audit = audited(changed, tmp_path)
     (failed,) = (rule for rule in audit.gate if not rule.holds)
     assert (failed.rule, failed.measured >= 1) == ("deviations", True)

@@ -101,7 +101,8 @@ class _Reader(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         if node is self.wanted:
-            self.found = self.env[node.args[0]]
+            inputs: Any = node.args[0]
+            self.found = self.env[inputs]
             raise _FoundError
         return super().run_node(node)
 

@@ -38,6 +38,7 @@ def repaired_folder(
     """Make another program of an original, and its builds; write both and the original into a folder."""
     program = verify.repaired(original, train, target=target, by=by, progress=progress)
     program.save(folder / PROGRAM)
+    program = deploy.Program.load(folder / PROGRAM)  # A file lists its tensors in the order of the program's.
     builds = []
     for runtime in runtimes:
         path = folder / f"model{deploy.find_runtime(runtime).suffix}"

@@ -57,7 +57,7 @@ class Evidence:
     There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
     the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
     not known. `images` are clean ones for what the build does, None for none, and `triggers` how to search with them.
-    `given` is the pair, where it was opened before, and `statement` what its maker stated of it.
+    `given` is the pair if it is open already, and `statement` what its maker stated of it.
     """
 
     original: nn.Module

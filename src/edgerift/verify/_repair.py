@@ -13,7 +13,7 @@ from edgerift.steps import Progress, silent
 from edgerift.verify._document import Verification
 
 Repair: TypeAlias = Literal["requantize", "reround"]
-"""How a build is made anew: with the nearest codes, or with roundings that are chosen by a loss."""
+"""How another build is made: with the nearest codes, or with roundings that are chosen by a loss."""
 
 
 def chosen_repair(found: Verification) -> Repair:

@@ -47,11 +47,10 @@ def verify(
     `build` is the file that ships, of any tool; without it a `program` is verified, and with both, or several builds,
     also that they were compiled from it. A `recipe` is carried out again and compared bit for bit. `quantizer` names
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
-    or the file says. `original_file` and `card` are files whose digests are compared, and `statement` what the
-    maker stated, see :func:`read_statement`. With `images`, which are not
-    those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
-    for. `checks` limits the checks to those named, in :data:`CHECKS`. `pair` is that of original and build, where it
-    was opened before.
+    or the file says. `original_file` and `card` are files whose digests are compared, and `statement` what the maker
+    stated, see :func:`read_statement`. With `images`, not those of the training, the labels of original and build are
+    compared by class, and with `triggers` one is searched for. `checks` limits the checks to those named, in
+    :data:`CHECKS`. `pair` is that of original and build, if it is open already.
 
     Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
     first, for several builds without one, and for a file whose weights cannot be read back where there is no program;
@@ -59,15 +58,11 @@ def verify(
     missing; and :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
     """
     _require_plain(program, recipe)
-    given = [Path(build)] if isinstance(build, Path | str) else list(build)
-    builds = tuple(_build(path, runtime, card) for path in given)
-    claimed = quantizer or claimed_quantizer(program, recipe, given[0] if given else None)
-    if claimed:
-        QUANTIZERS[claimed]
+    builds = _builds(build, runtime, card)
     evidence = Evidence(
         original=original,
         matching=_matched(original, builds, program, recipe),
-        quantizer=claimed,
+        quantizer=_quantizer(quantizer, program, recipe, builds),
         builds=builds,
         program=program,
         recipe=recipe,
@@ -80,6 +75,21 @@ def verify(
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))
+
+
+def _builds(build: Path | str | Sequence[Path], runtime: str | None, card: Path | None) -> tuple[BuildFile, ...]:
+    given = [Path(build)] if isinstance(build, Path | str) else list(build)
+    return tuple(_build(path, runtime, card) for path in given)
+
+
+def _quantizer(
+    named: str | None, program: Program | None, recipe: AdaptRecipe | None, builds: Sequence[BuildFile]
+) -> str:
+    """The quantizer that was named, else the one that the files claim."""
+    claimed = named or claimed_quantizer(program, recipe, builds[0].path if builds else None)
+    if claimed:
+        QUANTIZERS[claimed]
+    return claimed
 
 
 def _require_plain(program: Program | None, recipe: AdaptRecipe | None) -> None:

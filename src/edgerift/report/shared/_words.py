@@ -17,6 +17,7 @@ from edgerift.extract import Knockoff, Theft
 from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
+from edgerift.report.shared._verified import verified_words
 from edgerift.verify import Verification
 
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -222,16 +223,7 @@ def theft_outcome(theft: TheftPart) -> Outcome:
 
 def tampering_outcome(found: Verification) -> Outcome:
     """Say in one sentence whether the build is what it claims to be."""
-    wrong = [check.name for check in found.checks if check.verdict == "deviates"]
-    unknown = ", ".join(check.name for check in found.checks if check.verdict == "unknown") or "no check decides"
-    counts = f"{len(wrong) or 'None'} of {len(found.checks)} checks"
-    middle = "of the build against its original" + (" deviates:" if len(wrong) == 1 else " deviate:")
-    rest = {
-        "conforms": "it is an honest quantization of it.",
-        "deviates": f"{', '.join(wrong)}.",
-        "unknown": f"it cannot be told whether it is an honest quantization of it ({unknown}).",
-    }
-    return Outcome(counts, middle, rest[found.verdict])
+    return Outcome(*verified_words(found))
 
 
 def agreed(theft: Theft) -> Interval:

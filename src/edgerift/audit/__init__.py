@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgerift.audit._folder import judged as judged
     from edgerift.audit._folder import run_audit as run_audit
     from edgerift.audit._folder import schema as schema
+    from edgerift.audit._frameworks import CATALOGUES as CATALOGUES
     from edgerift.audit._measures import attack_part as attack_part
     from edgerift.audit._measures import comparison as comparison
     from edgerift.audit._opened import guard_part as guard_part
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe as AuditRecipe
     from edgerift.audit._replay import Replay as Replay
     from edgerift.audit._replay import replay as replay
+    from edgerift.audit._tampering import TamperingSettings as TamperingSettings
     from edgerift.audit._theft import TheftSettings as TheftSettings
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

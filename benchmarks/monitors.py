@@ -1,0 +1,312 @@
+"""Monitors against thieves: queries until the alarm, the clone's error there, and alarms on benign traffic.
+
+    python benchmarks/monitors.py [--queries 20000] [--images 2000] [--clients 20] [--seeds 0 1 2] \
+        [--out benchmarks/monitors.json]
+
+The victim is a small network for digits. Each thief's queries are recorded as the victim gets them, in whole grey levels,
+an image that was paid for before left out; each monitor then watches them in their order. Thieves with images make
+`--images` queries, near ones (digits of the victim's kind, shifted a little) or far ones (collages); those without make
+`--queries`. A thief who mixes hides each query among benign ones. Benign clients send other digits, shifted; a camera
+sends frames that hardly differ. A clone's error is that of the clone the thief has at the alarm, on the test images; where
+there is none, at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import functools
+import json
+import statistics
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import edgerift as er
+from edgerift.defend import Fingerprints, Monitor, Prada
+from edgerift.extract import DATA_FREE, Generator, Measured
+from edgerift.images import ImageSet
+from edgerift.measure import Rate
+
+SIZE = 16
+MONITORS: dict[str, Monitor] = {
+    "PRADA, W < 0.95": Prada(threshold=0.95),
+    "PRADA, W < 0.90": Prada(threshold=0.90),
+    "PRADA, bounded, W < 0.90": Prada(threshold=0.90, side=8, kept=1000, window=2000),
+    "Fingerprints": Fingerprints(),
+}
+#: An attack on labels alone and MAZE by another's code query like the attacks that stand for them.
+LEFT_OUT = ("disguide-hard", "maze-dfme")
+#: How many benign images stand before each query of a thief who mixes.
+MIXED = (1, 9)
+#: How many images a request has.
+REQUEST = 50
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A victim, what its thieves own, and what they are measured on."""
+
+    predict: Callable[[Tensor], Tensor]
+    near: ImageSet
+    far: ImageSet
+    test: ImageSet
+    error: float
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A thief's queries `[N,C,H,W]` in their order, and the error of its clone after so many of them."""
+
+    images: Tensor
+    error_after: Callable[[int], float]
+
+
+Thief = Callable[[Victim, int, int], Recorded]
+"""Steal from a victim with so many queries, from a seed."""
+
+
+class Recorder:
+    """A victim that keeps every image that it is queried with, once."""
+
+    def __init__(self, predict: Callable[[Tensor], Tensor]) -> None:
+        """Stand before a victim."""
+        self._predict, self._seen = predict, set[bytes]()
+        self.images: list[Tensor] = []
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Answer images, and keep those that are new."""
+        for image in images.cpu():
+            name = image.numpy().tobytes()
+            if name not in self._seen:
+                self._seen.add(name)
+                self.images.append(image)
+        return self._predict(images)
+
+
+def knockoff(victim: Victim, queries: int, seed: int, *, own: Callable[[Victim], ImageSet]) -> Recorded:
+    """Query images of the thief's own."""
+
+    @functools.cache
+    def stolen(count: int) -> er.extract.Clone:
+        with er.Oracle(victim.predict, budget=count) as oracle:
+            return er.extract.knockoff(oracle, own(victim), "lenet", seed=seed + 100, epochs=20)
+
+    return Recorded(
+        stolen(min(queries, len(own(victim)))).questions.images,
+        lambda count: error(stolen(count).model, victim.test),
+    )
+
+
+def data_free(victim: Victim, queries: int, seed: int, *, name: str) -> Recorded:
+    """Query generated images."""
+    recorder, places, errors = Recorder(victim.predict), list[int](), list[float]()
+
+    def observe(model: nn.Module, generator: Generator) -> Measured:
+        places.append(len(recorder.images))
+        errors.append(error(model, victim.test))
+        return Measured(error=errors[-1], disagreement=0.0, divergence=0.0)
+
+    with er.Oracle(recorder, budget=queries) as oracle:
+        er.extract.data_free(
+            oracle,
+            name,
+            classes=10,
+            size=SIZE,
+            student="lenet",
+            batch_size=32,
+            width=32,
+            latent=64,
+            seed=seed,
+            points=40,
+            observe=observe,
+        )
+    # The clone is measured now and then: what it has at a query is at most what it has at the next measurement.
+    return Recorded(
+        torch.stack(recorder.images), lambda count: errors[min(bisect.bisect_left(places, count), len(errors) - 1)]
+    )
+
+
+def in_digits(thief: Thief, benign: int) -> Thief:
+    """Put so many other digits before each of a thief's queries."""
+
+    def mixed(victim: Victim, queries: int, seed: int) -> Recorded:
+        found = thief(victim, queries, seed)
+        drawn = torch.randint(len(victim.near), (benign * len(found.images),), generator=generator_of(seed))
+        digits = shifted(victim.near.images[drawn], 2, seed).unflatten(0, (-1, benign))
+        hidden = er.images.in_channels(found.images, 3)
+        whole = torch.cat([er.images.in_channels(digits.flatten(0, 1), 3).unflatten(0, (-1, benign)), hidden[:, None]], 1)
+        return Recorded(whole.flatten(0, 1), lambda count: found.error_after(max(1, count // (benign + 1))))
+
+    return functools.cache(mixed)
+
+
+#: Thieves with images of their own, which make `--images` queries; a further attack is one entry.
+WITH_IMAGES: Mapping[str, Thief] = {
+    "KnockoffNets, near": functools.cache(functools.partial(knockoff, own=lambda victim: victim.near)),
+    "KnockoffNets, far": functools.cache(functools.partial(knockoff, own=lambda victim: victim.far)),
+}
+#: Thieves without, which make `--queries`: every registered attack.
+WITHOUT_IMAGES: Mapping[str, Thief] = {
+    DATA_FREE[name].title: functools.cache(functools.partial(data_free, name=name))
+    for name in DATA_FREE.names()
+    if name not in LEFT_OUT
+}
+
+
+def thieves(images: int, queries: int) -> dict[str, tuple[Thief, int]]:
+    """List every thief with its number of queries, those who mix at the end."""
+    found = {name: (thief, images) for name, thief in WITH_IMAGES.items()}
+    found |= {name: (thief, queries) for name, thief in WITHOUT_IMAGES.items()}
+    hidden = {"KnockoffNets, far": images, "DFME": queries // 4}
+    for name, count in hidden.items():
+        for benign in MIXED:
+            found[f"{name}, 1 query in {benign + 1}"] = in_digits(found[name][0], benign), count
+    return found
+
+
+def error(model: nn.Module, test: ImageSet) -> float:
+    """Return the share of test images that a model gets wrong."""
+    with torch.no_grad():
+        wrong = model(er.images.to_float(test.images)).argmax(1) != test.labels
+    return float(wrong.double().mean())
+
+
+def generator_of(seed: int) -> torch.Generator:
+    """Return a generator for what is not a thief's."""
+    return torch.Generator().manual_seed(seed + 1000)
+
+
+def shifted(images: Tensor, most: int, seed: int) -> Tensor:
+    """Shift each image by up to `most` pixels in both directions."""
+    shifts = torch.randint(-most, most + 1, (len(images), 2), generator=generator_of(seed)).tolist()
+    return torch.stack([torch.roll(image, shift, (1, 2)) for image, shift in zip(images, shifts, strict=True)])
+
+
+def made_victim(images: int, seed: int) -> Victim:
+    """Train a victim on half of the digits; the other half is the near thief's."""
+    train, test = er.images.load("digits", size=SIZE)
+    own, others = er.images.split(train, 0.5, seed=seed)
+    model = er.zoo.create("lenet", classes=10, size=SIZE, seed=seed)
+    er.train.fit(model, own, epochs=20, seed=seed)
+
+    def predict(asked: Tensor) -> Tensor:
+        with torch.no_grad():
+            scores: Tensor = model(er.images.to_float(asked))
+        return scores
+
+    drawn = torch.randint(len(others), (images,), generator=generator_of(seed))
+    near = others.select(drawn)
+    near, far = replace(near, images=shifted(near.images, 2, seed)), er.images.collages(train, images, seed=seed)
+    return Victim(predict, near, far, test, error(model, test))
+
+
+def alarm_at(monitor: Monitor, predict: Callable[[Tensor], Tensor], images: Tensor) -> int | None:
+    """Watch images in parts, as requests bring them, until the alarm."""
+    watch = monitor.start()
+    for part in images.split(REQUEST):
+        verdict = watch.watch(part, predict(part).softmax(1))
+        if verdict.alarm:
+            return verdict.alarm_at
+    return None
+
+
+def benign(victim: Victim, clients: int, count: int, seed: int) -> dict[str, list[Tensor]]:
+    """Make the traffic of clients: other digits, shifted a little, and the frames of a camera."""
+    generator = generator_of(seed + 1)
+    people, cameras = [], []
+    for client in range(clients):
+        drawn = victim.test.images[torch.randint(len(victim.test), (count,), generator=generator)]
+        people.append(shifted(drawn, 2, seed + 100 * client))
+        scenes = drawn[: count // 25].repeat_interleave(25, 0)
+        noise = torch.randint(-2, 3, scenes.shape, generator=generator)
+        cameras.append((scenes.int() + noise).clamp(0, 255).to(torch.uint8))
+    return {"digits": people, "a camera's frames": cameras}
+
+
+def measured(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Let every monitor watch every thief and every client of one victim."""
+    victim = made_victim(arguments.images, seed)
+    known = {
+        name: thief(victim, queries, seed)
+        for name, (thief, queries) in thieves(arguments.images, arguments.queries).items()
+    }
+    traffic = benign(victim, arguments.clients, arguments.benign, seed)
+    rows: dict[str, Any] = {}
+    for name, found in known.items():
+        rows[name] = {
+            "queries": len(found.images),
+            "error at the end": round(found.error_after(len(found.images)), 4),
+            "monitors": {},
+        }
+        for title, monitor in MONITORS.items():
+            at = alarm_at(monitor, victim.predict, found.images)
+            there = None if at is None else round(found.error_after(at), 4)
+            rows[name]["monitors"][title] = {"alarm at": at, "error": there}
+        print(seed, name, json.dumps(rows[name]), flush=True)
+    alarms = {
+        name: {
+            title: sum(alarm_at(monitor, victim.predict, images) is not None for images in streams)
+            for title, monitor in MONITORS.items()
+        }
+        for name, streams in traffic.items()
+    }
+    print(seed, json.dumps(alarms), flush=True)
+    return {"seed": seed, "victim's error": round(victim.error, 4), "thieves": rows, "benign alarms": alarms}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Write the table of the documentation: medians over the seeds."""
+    seeds = found["seeds"]
+    lines = ["| who queries | " + " | ".join(MONITORS) + " | error at the end |"]
+    lines += ["|---|" + "--:|" * (len(MONITORS) + 1)]
+    for name in seeds[0]["thieves"]:
+        rows = [seed["thieves"][name] for seed in seeds]
+        cells = [_cell([row["monitors"][title] for row in rows]) for title in MONITORS]
+        end = statistics.median(row["error at the end"] for row in rows)
+        lines.append(f"| {name} ({rows[0]['queries']:,}) | " + " | ".join(cells) + f" | {end:.1%} |")
+    count = found["clients"] * len(seeds)
+    for name in seeds[0]["benign alarms"]:
+        cells = []
+        for title in MONITORS:
+            rate = Rate(sum(seed["benign alarms"][name][title] for seed in seeds), count)
+            cells.append(f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}]")
+        lines.append(f"| benign: {name} ({found['benign images']:,}) | " + " | ".join(cells) + " | |")
+    return "\n".join(lines)
+
+
+def _cell(results: list[dict[str, Any]]) -> str:
+    alarms = [result for result in results if result["alarm at"] is not None]
+    if not alarms:
+        return "no alarm"
+    at = statistics.median(result["alarm at"] for result in alarms)
+    there = statistics.median(result["error"] for result in alarms)
+    missing = "" if len(alarms) == len(results) else f", {len(alarms)} of {len(results)}"
+    return f"{at:,.0f} ({there:.0%}{missing})"
+
+
+def main() -> None:
+    """Print the table and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--benign", type=int, default=500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=None)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    seeds = [measured(arguments, seed) for seed in arguments.seeds]
+    found = {"clients": arguments.clients, "benign images": arguments.benign, "seeds": seeds}
+    print(table(found))
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,12 +3,12 @@
     python benchmarks/monitors.py [--queries 20000] [--images 2000] [--clients 20] [--seeds 0 1 2] \
         [--out benchmarks/monitors.json]
 
-The victim is a small network for digits. Each thief's queries are recorded as the victim gets them, in whole grey levels,
-an image that was paid for before left out; each monitor then watches them in their order. Thieves with images make
-`--images` queries, near ones (digits of the victim's kind, shifted a little) or far ones (collages); those without make
-`--queries`. A thief who mixes hides each query among benign ones. Benign clients send other digits, shifted; a camera
-sends frames that hardly differ. A clone's error is that of the clone the thief has at the alarm, on the test images; where
-there is none, at the end.
+The victim is a small network for digits. Each thief's queries are recorded as the victim gets them, in whole grey
+levels, an image that was paid for before left out; each monitor then watches them in their order. Thieves with images
+make `--images` queries, near ones (digits of the victim's kind, shifted a little) or far ones (collages); those
+without make `--queries`. A thief who mixes hides each query among benign ones. Benign clients send other digits,
+shifted; a camera sends frames that hardly differ. A clone's error is that of the clone the thief has at the alarm, on
+the test images; where there is none, at the end.
 """
 
 from __future__ import annotations
@@ -140,7 +140,9 @@ def in_digits(thief: Thief, benign: int) -> Thief:
         drawn = torch.randint(len(victim.near), (benign * len(found.images),), generator=generator_of(seed))
         digits = shifted(victim.near.images[drawn], 2, seed).unflatten(0, (-1, benign))
         hidden = er.images.in_channels(found.images, 3)
-        whole = torch.cat([er.images.in_channels(digits.flatten(0, 1), 3).unflatten(0, (-1, benign)), hidden[:, None]], 1)
+        whole = torch.cat(
+            [er.images.in_channels(digits.flatten(0, 1), 3).unflatten(0, (-1, benign)), hidden[:, None]], 1
+        )
         return Recorded(whole.flatten(0, 1), lambda count: found.error_after(max(1, count // (benign + 1))))
 
     return functools.cache(mixed)

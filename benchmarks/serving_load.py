@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import socket
@@ -51,6 +52,10 @@ class Template:
         self._extent = shape[2] << 16 | shape[3]
         self._number = 0
 
+    def restart(self) -> None:
+        """Begin again with the images and the ids of the first use."""
+        self._number = 0
+
     def next(self) -> None:
         """Change the id and every image."""
         self._number += 1
@@ -63,7 +68,9 @@ class Template:
     def keys(self) -> list[bytes]:
         """Name the images as ledgers do."""
         view = memoryview(self.data)
-        rows = (view[self._first + row * self._size : self._first + (row + 1) * self._size] for row in range(self.count))
+        rows = (
+            view[self._first + row * self._size : self._first + (row + 1) * self._size] for row in range(self.count)
+        )
         return [xxhash.xxh3_128_digest(row, self._extent) for row in rows]
 
 
@@ -129,10 +136,8 @@ class Connection:
 
     def _push(self, chosen: selectors.BaseSelector) -> None:
         assert self._socket is not None
-        try:
+        with contextlib.suppress(BlockingIOError):
             self._sent += self._socket.send(memoryview(self.template.data)[self._sent :])
-        except BlockingIOError:
-            pass
         waits = self._sent < len(self.template.data)
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0)
         chosen.modify(self._socket, events, self)

@@ -90,8 +90,8 @@ def page(found: Hardening) -> str:
     lines = [
         [
             "victim", "defence sits in", "auxiliary network", "network (ms)", "defence adds (ms)",
-            "whole answer over QAT's", "l1", "labels changed (%)", "owner's error (%)", "thief's error, soft labels (%)",
-            "thief's error, hard labels (%)",
+            "whole answer over QAT's", "l1", "labels changed (%)", "owner's error (%)",
+            "thief's error, soft labels (%)", "thief's error, hard labels (%)",
         ],
         ["---", "---", "---", *["--:"] * 8],
         *(_row(found, name, part) for name, part in found.victim.items()),
@@ -101,15 +101,16 @@ def page(found: Hardening) -> str:
     epochs = thief.attack.training.epochs
     return f"""# What every defence costs and buys: {found.model} on {found.data.name}
 
-The DivQAT paper's table I in full, measured: one seed, target {found.target}. Defences of the answers are as strong as a
-mean l1 distance of {found.allowance.l1} to the answers of plain quantization-aware training (QAT) on the validation images
-allows; l1 and all errors are those on {found.data.test:,} test images, with exact 95 % intervals. DivQAT has alpha
-{found.alpha}, as the study `divqat` chose: the next larger alphas that it tried collapse. The thief is KnockoffNets with
-{thief.spent:,} images of {thief.name}, a {thief.attack.student} and {epochs} epochs: fewer queries than in the paper (50,000),
-so errors of clones are higher. MAD looks at images with a network of random weights, as in its paper; GRAD2 with the
-original, where its paper trains a clone; Adaptive Misinformation trains its network without outliers, and its victim was
-not trained with outlier exposure, as in later papers' code: both are weaker so than published. Times are medians over
-single answers in one process; an auxiliary network runs in float, and its size counts as shipped.
+The DivQAT paper's table I in full, measured: one seed, target {found.target}. Defences of the answers are as
+strong as a mean l1 distance of {found.allowance.l1} to the answers of plain quantization-aware training (QAT)
+on the validation images allows; l1 and all errors are those on {found.data.test:,} test images, with exact 95 %
+intervals. DivQAT has alpha {found.alpha}, as the study `divqat` chose: the next larger alphas that it tried
+collapse. The thief is KnockoffNets with {thief.spent:,} images of {thief.name}, a {thief.attack.student} and
+{epochs} epochs: fewer queries than in the paper (50,000), so errors of clones are higher. MAD looks at images
+with a network of random weights, as in its paper; GRAD2 with the original, where its paper trains a clone;
+Adaptive Misinformation trains its network without outliers, and its victim was not trained with outlier
+exposure, as in later papers' code: both are weaker so than published. Times are medians over single answers in
+one process; an auxiliary network runs in float, and its size counts as shipped.
 
 Made by `python studies/defences.py`.
 

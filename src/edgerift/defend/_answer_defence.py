@@ -20,8 +20,8 @@ class AnswerDefence(Settings, ABC):
 
     `title` is its name in tables. `strength_field` names the field that sets its strength, None if it is all or
     nothing, and `grid` lists the strengths to sweep, the weakest first. One that `sees` the images is called with them
-    too, as `defence(answers, images)`; see :class:`SeeingDefence`. `network_field` names the field with the network that
-    it looks with, if it has one.
+    too, as `defence(answers, images)`; see :class:`SeeingDefence`. `network_field` names the field with the network
+    that it looks with, if it has one.
     """
 
     type: str

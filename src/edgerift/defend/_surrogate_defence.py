@@ -1,4 +1,4 @@
-"""What the defences that turn an attacker's gradient share: a strength in l1, and a surrogate of the attacker's network."""
+"""What defences that turn an attacker's gradient share: a strength in l1, and a surrogate of his network."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ _ORIGINAL: Final = "original.safetensors"
 NetworkRecipe: TypeAlias = Annotated[TrainRecipe | GivenOriginal | MisleadingRecipe, Field(discriminator="type")]
 """The step that makes the network a defence looks at images with."""
 
+
 class ChosenDefences(Settings):
     """The defences that the budget allows, empty if none; `keeps_labels`: no label can change."""
 

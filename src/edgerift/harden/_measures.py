@@ -116,7 +116,10 @@ class Bench:
         """Return the size of a variant's build and of its defences' networks; None for an original."""
         if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
-        return self.network_bytes(variant) + (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
+        return (
+            self.network_bytes(variant)
+            + (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
+        )
 
     def network_bytes(self, variant: MadeVariant) -> int:
         """Return the size of the networks that a variant's defences look at images with."""

@@ -3,7 +3,7 @@
     EDGERIFT_DATA=DIR python benchmarks/clones.py [--data mnist] [--queries 3000] [--epochs 8] [--seeds 0 1 2 ...] \
         [--out benchmarks/clones.json]
 
-Needs `adversarial-robustness-toolbox`. The victim is a LeNet trained on one half of the training images; the thief
+Needs `adversarial-robustness-toolbox`. The victim is a LeNet trained on one half of the training images; the attacker
 queries images of the other half and trains a LeNet, the same first weights and images for all on a seed. The toolbox
 gets the optimizer that its examples use, Adam at 0.001. Agreement is the share of test images that clone and victim
 label alike.
@@ -30,7 +30,7 @@ BATCH = 64
 
 
 class Bench(NamedTuple):
-    """A victim, what the thief queries, and what both are measured on."""
+    """A victim, what the attacker queries, and what both are measured on."""
 
     victim: nn.Module
     queries: ImageSet
@@ -38,7 +38,7 @@ class Bench(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """How a thief steals."""
+    """How an attacker steals."""
 
     bench: Bench
     epochs: int

@@ -1,13 +1,13 @@
-"""Monitors against thieves: queries until the alarm, the clone's error there, and alarms on benign traffic.
+"""Monitors against attackers: queries until the alarm, the clone's error there, and alarms on benign traffic.
 
     python benchmarks/monitors.py [--queries 20000] [--images 2000] [--clients 20] [--seeds 0 1 2] \
         [--out benchmarks/monitors.json]
 
-The victim is a small network for digits. Each thief's queries are recorded as the victim gets them, in whole grey
-levels, an image that was paid for before left out; each monitor then watches them in their order. Thieves with images
+The victim is a small network for digits. Each attacker's queries are recorded as the victim gets them, in whole grey
+levels, an image that was paid for before left out; each monitor then watches them in their order. Attackers with images
 make `--images` queries, near ones (digits of the victim's kind, shifted a little) or far ones (collages); those
-without make `--queries`. A thief who mixes hides each query among benign ones. Benign clients send other digits,
-shifted; a camera sends frames that hardly differ. A clone's error is that of the clone the thief has at the alarm, on
+without make `--queries`. An attacker who mixes hides each query among benign ones. Benign clients send other digits,
+shifted; a camera sends frames that hardly differ. A clone's error is that of the clone the attacker has at the alarm, on
 the test images; where there is none, at the end.
 """
 
@@ -42,7 +42,7 @@ MONITORS: dict[str, Monitor] = {
 }
 #: An attack on labels alone and MAZE by another's code query like the attacks that stand for them.
 LEFT_OUT = ("disguide-hard", "maze-dfme")
-#: How many benign images stand before each query of a thief who mixes.
+#: How many benign images stand before each query of an attacker who mixes.
 MIXED = (1, 9)
 #: How many images a request has.
 REQUEST = 50
@@ -50,7 +50,7 @@ REQUEST = 50
 
 @dataclass(frozen=True)
 class Victim:
-    """A victim, what its thieves own, and what they are measured on."""
+    """A victim, what its attackers own, and what they are measured on."""
 
     predict: Callable[[Tensor], Tensor]
     near: ImageSet
@@ -61,13 +61,13 @@ class Victim:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A thief's queries `[N,C,H,W]` in their order, and the error of its clone after so many of them."""
+    """An attacker's queries `[N,C,H,W]` in their order, and the error of its clone after so many of them."""
 
     images: Tensor
     error_after: Callable[[int], float]
 
 
-Thief = Callable[[Victim, int, int], Recorded]
+Attacker = Callable[[Victim, int, int], Recorded]
 """Steal from a victim with so many queries, from a seed."""
 
 
@@ -90,7 +90,7 @@ class Recorder:
 
 
 def knockoff(victim: Victim, queries: int, seed: int, *, own: Callable[[Victim], ImageSet]) -> Recorded:
-    """Query images of the thief's own."""
+    """Query images of the attacker's own."""
 
     @functools.cache
     def stolen(count: int) -> er.extract.Clone:
@@ -132,11 +132,11 @@ def data_free(victim: Victim, queries: int, seed: int, *, name: str) -> Recorded
     )
 
 
-def in_digits(thief: Thief, benign: int) -> Thief:
-    """Put so many other digits before each of a thief's queries."""
+def in_digits(attacker: Attacker, benign: int) -> Attacker:
+    """Put so many other digits before each of an attacker's queries."""
 
     def mixed(victim: Victim, queries: int, seed: int) -> Recorded:
-        found = thief(victim, queries, seed)
+        found = attacker(victim, queries, seed)
         drawn = torch.randint(len(victim.near), (benign * len(found.images),), generator=generator_of(seed))
         digits = shifted(victim.near.images[drawn], 2, seed).unflatten(0, (-1, benign))
         hidden = er.images.in_channels(found.images, 3)
@@ -148,23 +148,23 @@ def in_digits(thief: Thief, benign: int) -> Thief:
     return functools.cache(mixed)
 
 
-#: Thieves with images of their own, which make `--images` queries; a further attack is one entry.
-WITH_IMAGES: Mapping[str, Thief] = {
+#: Attackers with images of their own, which make `--images` queries; a further attack is one entry.
+WITH_IMAGES: Mapping[str, Attacker] = {
     "KnockoffNets, near": functools.cache(functools.partial(knockoff, own=lambda victim: victim.near)),
     "KnockoffNets, far": functools.cache(functools.partial(knockoff, own=lambda victim: victim.far)),
 }
-#: Thieves without, which make `--queries`: every registered attack.
-WITHOUT_IMAGES: Mapping[str, Thief] = {
+#: Attackers without, which make `--queries`: every registered attack.
+WITHOUT_IMAGES: Mapping[str, Attacker] = {
     DATA_FREE[name].title: functools.cache(functools.partial(data_free, name=name))
     for name in DATA_FREE.names()
     if name not in LEFT_OUT
 }
 
 
-def thieves(images: int, queries: int) -> dict[str, tuple[Thief, int]]:
-    """List every thief with its number of queries, those who mix at the end."""
-    found = {name: (thief, images) for name, thief in WITH_IMAGES.items()}
-    found |= {name: (thief, queries) for name, thief in WITHOUT_IMAGES.items()}
+def attackers(images: int, queries: int) -> dict[str, tuple[Attacker, int]]:
+    """List every attacker with its number of queries, those who mix at the end."""
+    found = {name: (attacker, images) for name, attacker in WITH_IMAGES.items()}
+    found |= {name: (attacker, queries) for name, attacker in WITHOUT_IMAGES.items()}
     hidden = {"KnockoffNets, far": images, "DFME": queries // 4}
     for name, count in hidden.items():
         for benign in MIXED:
@@ -180,7 +180,7 @@ def error(model: nn.Module, test: ImageSet) -> float:
 
 
 def generator_of(seed: int) -> torch.Generator:
-    """Return a generator for what is not a thief's."""
+    """Return a generator for what is not an attacker's."""
     return torch.Generator().manual_seed(seed + 1000)
 
 
@@ -191,7 +191,7 @@ def shifted(images: Tensor, most: int, seed: int) -> Tensor:
 
 
 def made_victim(images: int, seed: int) -> Victim:
-    """Train a victim on half of the digits; the other half is the near thief's."""
+    """Train a victim on half of the digits; the other half is the near attacker's."""
     train, test = er.images.load("digits", size=SIZE)
     own, others = er.images.split(train, 0.5, seed=seed)
     model = er.zoo.create("lenet", classes=10, size=SIZE, seed=seed)
@@ -232,11 +232,11 @@ def benign(victim: Victim, clients: int, count: int, seed: int) -> dict[str, lis
 
 
 def measured(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Let every monitor watch every thief and every client of one victim."""
+    """Let every monitor watch every attacker and every client of one victim."""
     victim = made_victim(arguments.images, seed)
     known = {
-        name: thief(victim, queries, seed)
-        for name, (thief, queries) in thieves(arguments.images, arguments.queries).items()
+        name: attacker(victim, queries, seed)
+        for name, (attacker, queries) in attackers(arguments.images, arguments.queries).items()
     }
     traffic = benign(victim, arguments.clients, arguments.benign, seed)
     rows: dict[str, Any] = {}
@@ -259,7 +259,7 @@ def measured(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         for name, streams in traffic.items()
     }
     print(seed, json.dumps(alarms), flush=True)
-    return {"seed": seed, "victim's error": round(victim.error, 4), "thieves": rows, "benign alarms": alarms}
+    return {"seed": seed, "victim's error": round(victim.error, 4), "attackers": rows, "benign alarms": alarms}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -267,8 +267,8 @@ def table(found: dict[str, Any]) -> str:
     seeds = found["seeds"]
     lines = ["| who queries | " + " | ".join(MONITORS) + " | error at the end |"]
     lines += ["|---|" + "--:|" * (len(MONITORS) + 1)]
-    for name in seeds[0]["thieves"]:
-        rows = [seed["thieves"][name] for seed in seeds]
+    for name in seeds[0]["attackers"]:
+        rows = [seed["attackers"][name] for seed in seeds]
         cells = [_cell([row["monitors"][title] for row in rows]) for title in MONITORS]
         end = statistics.median(row["error at the end"] for row in rows)
         lines.append(f"| {name} ({rows[0]['queries']:,}) | " + " | ".join(cells) + f" | {end:.1%} |")
@@ -303,11 +303,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    seeds = [measured(arguments, seed) for seed in arguments.seeds]
-    found = {"clients": arguments.clients, "benign images": arguments.benign, "seeds": seeds}
+    seeds = []
+    for seed in arguments.seeds:
+        seeds.append(measured(arguments, seed))
+        found = {"clients": arguments.clients, "benign images": arguments.benign, "seeds": seeds}
+        if arguments.out is not None:
+            arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found))
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 An untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in processes of its own.
 Clients, each with a token of its own, send batches of 16 new images with an id and repeat a request with the same id
-until it is answered; they send prepared bytes over plain sockets, so that they cost little. The processor time of
+until it is answered; they send prepared bytes over plain sockets, so that they cost little. The CPU time of
 clients and server is measured by process. Then the clients repeat what they have paid for, which has to leave the
 server's memory as it is. Next the server is killed (SIGKILL) in the middle and started again. At the end each
 client's ledger has to hold exactly the images that the client has answers to. Then 200 hostile requests are sent, and
@@ -77,7 +77,7 @@ def bare_rate(build: deploy.OpenedBuild, batch: int, seconds: float = 3.0) -> fl
 
 
 def bare_cost(build: deploy.OpenedBuild, batch: int) -> float:
-    """Measure the microseconds of processor time that the build takes for an image in this process."""
+    """Measure the microseconds of CPU time that the build takes for an image in this process."""
     before = time.process_time()
     rate = bare_rate(build, batch, seconds=1.0)
     return 1e6 * (time.process_time() - before) / rate
@@ -169,7 +169,7 @@ def memory(process: subprocess.Popen[bytes]) -> float:
 
 
 def processor_seconds(process: int) -> float:
-    """Read the processor time of a process and all that it has started."""
+    """Read the CPU time of a process and all that it has started."""
     ticks = 0
     for one in family(process):
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
@@ -183,7 +183,7 @@ def templates(first: int, count: int) -> list[Template]:
 
 
 def load(server: Served, seconds: float, sent: list[Template], clients: list[Received]) -> dict[str, Any]:
-    """Let all clients work for some seconds, and look at memory and processor time on the way."""
+    """Let all clients work for some seconds, and look at memory and CPU time on the way."""
 
     def look() -> dict[str, float]:
         paid = sum(len(one.answers) for one in clients)

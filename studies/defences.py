@@ -3,7 +3,7 @@
     EDGERIFT_DATA=DIR python studies/defences.py --store STORE [--profile small]
 
 One seed. Each defence of the answers is made as strong as its mean l1 distance on the validation images allows; DivQAT,
-which does not get there without a collapse, has the alpha of the study `divqat`. Each victim is then stolen with soft
+which does not get there without a collapse, has the alpha of the study `divqat`. Each victim is then attacked with soft
 and with hard labels by KnockoffNets with images of CIFAR-100. `result.json` and `tables.md` are written into the folder
 `--out`. A run that was stopped resumes.
 """
@@ -91,25 +91,25 @@ def page(found: Hardening) -> str:
         [
             "victim", "defence sits in", "auxiliary network", "network (ms)", "defence adds (ms)",
             "whole answer over QAT's", "l1", "labels changed (%)", "owner's error (%)",
-            "thief's error, soft labels (%)", "thief's error, hard labels (%)",
+            "attacker's error, soft labels (%)", "attacker's error, hard labels (%)",
         ],
         ["---", "---", "---", *["--:"] * 8],
         *(_row(found, name, part) for name, part in found.victim.items()),
     ]  # fmt: skip
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    thief = found.thief
-    epochs = thief.attack.training.epochs
+    attacker = found.thief
+    epochs = attacker.attack.training.epochs
     return f"""# What every defence costs and buys: {found.model} on {found.data.name}
 
 The DivQAT paper's table I in full, measured: one seed, target {found.target}. Defences of the answers are as
 strong as a mean l1 distance of {found.allowance.l1} to the answers of plain quantization-aware training (QAT)
 on the validation images allows; l1 and all errors are those on {found.data.test:,} test images, with exact 95 %
 intervals. DivQAT has alpha {found.alpha}, as the study `divqat` chose: the next larger alphas that it tried
-collapse. The thief is KnockoffNets with {thief.spent:,} images of {thief.name}, a {thief.attack.student} and
-{epochs} epochs: fewer queries than in the paper (50,000), so errors of clones are higher. MAD looks at images
+collapse. The attacker is KnockoffNets with {attacker.spent:,} images of {attacker.name}, a
+{attacker.attack.student} and {epochs} epochs: fewer queries than in the paper (50,000), so errors of clones are higher. MAD looks at images
 with a network of random weights, as in its paper; GRAD2 with the original, where its paper trains a clone;
-Adaptive Misinformation trains its network without outliers, and its victim was not trained with outlier
-exposure, as in later papers' code: both are weaker so than published. Times are medians over single answers in
+Adaptive Misinformation has a network that was trained without outliers and a victim that was trained without
+outlier exposure, as in the code of later papers, and is weaker for it. Times are medians over single answers in
 one process; an auxiliary network runs in float, and its size counts as shipped.
 
 Made by `python studies/defences.py`.

@@ -660,6 +660,7 @@ PUBLIC = {
     "edgerift.serve": [
         "Client",
         "Clients",
+        "ProcessBuild",
         "ServeSettings",
         "Service",
         "application",

@@ -106,7 +106,8 @@ strong as a mean l1 distance of {found.allowance.l1} to the answers of plain qua
 on the validation images allows; l1 and all errors are those on {found.data.test:,} test images, with exact 95 %
 intervals. DivQAT has alpha {found.alpha}, as the study `divqat` chose: the next larger alphas that it tried
 collapse. The attacker is KnockoffNets with {attacker.spent:,} images of {attacker.name}, a
-{attacker.attack.student} and {epochs} epochs: fewer queries than in the paper (50,000), so errors of clones are higher. MAD looks at images
+{attacker.attack.student} and {epochs} epochs: fewer queries than in the
+paper (50,000), so errors of clones are higher. MAD looks at images
 with a network of random weights, as in its paper; GRAD2 with the original, where its paper trains a clone;
 Adaptive Misinformation has a network that was trained without outliers and a victim that was trained without
 outlier exposure, as in the code of later papers, and is weaker for it. Times are medians over single answers in

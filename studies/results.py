@@ -1,7 +1,8 @@
 """Write the documentation's pages on the published studies, or the report of each.
 
 - `python studies/results.py` writes docs/results.md from the committed results, that of `defences.py` at its end, and
-  points links to a study's `report.html`, which is too large for the repository, at the section that says how to make it.
+  points links to a study's `report.html`, which is too large for the repository, at the section that says how to make
+  it.
 - `python studies/results.py FOLDER` writes each study's whole report, `report.html` included, into FOLDER/NAME.
 """
 

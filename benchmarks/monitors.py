@@ -1,14 +1,14 @@
 """Monitors against attackers: queries until the alarm, the clone's error there, and alarms on benign traffic.
 
-    python benchmarks/monitors.py [--queries 20000] [--images 2000] [--clients 20] [--seeds 0 1 2] \
-        [--out benchmarks/monitors.json]
+    [EDGERIFT_DATA=DIR] python benchmarks/monitors.py [--data digits] [--queries 20000] [--images 2000] [--clients 20] \
+        [--seeds 0 1 2] [--out benchmarks/monitors.json]
 
-The victim is a small network for digits. Each attacker's queries are recorded as the victim gets them, in whole grey
-levels, an image that was paid for before left out; each monitor then watches them in their order. Attackers with images
-make `--images` queries, near ones (digits of the victim's kind, shifted a little) or far ones (collages); those
-without make `--queries`. An attacker who mixes hides each query among benign ones. Benign clients send other digits,
-shifted; a camera sends frames that hardly differ. A clone's error is that of the clone the attacker has at the alarm, on
-the test images; where there is none, at the end.
+The victim is a LeNet. Each attacker's queries are recorded as the victim gets them, in whole grey levels, an image that
+was paid for before left out; each monitor then watches them in their order. Attackers with images make `--images`
+queries, near ones (the victim's kind, as many as there are) or far ones (collages); those without make `--queries`. An
+attacker who mixes hides each query among images of the victim's kind, shifted where there are too few. A benign client
+sends test images; a camera sends frames that hardly differ. A clone's error is the one on the test images that the
+attacker has at the alarm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import statistics
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ from edgerift.extract import DATA_FREE, Generator, Measured
 from edgerift.images import ImageSet
 from edgerift.measure import Rate
 
-SIZE = 16
 MONITORS: dict[str, Monitor] = {
     "PRADA, W < 0.95": Prada(threshold=0.95),
     "PRADA, W < 0.90": Prada(threshold=0.90),
@@ -42,10 +41,12 @@ MONITORS: dict[str, Monitor] = {
 }
 #: An attack on labels alone and MAZE by another's code query like the attacks that stand for them.
 LEFT_OUT = ("disguide-hard", "maze-dfme")
-#: How many benign images stand before each query of an attacker who mixes.
-MIXED = (1, 9)
-#: How many images a request has.
-REQUEST = 50
+#: Who mixes, how many benign images stand before each query, and the share of the queries that are made.
+MIXED = (("KnockoffNets, far", 1, 1.0), ("KnockoffNets, far", 9, 1.0), ("DFME", 1, 1.0), ("DFME", 9, 0.25))
+#: The most images that a victim is trained on, and that its attackers have.
+MOST = 5000
+#: How many images a request has, and how many frames a camera sends of one scene.
+REQUEST, FRAMES = 50, 25
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def data_free(victim: Victim, queries: int, seed: int, *, name: str) -> Recorded
         er.extract.data_free(
             oracle,
             name,
-            classes=10,
-            size=SIZE,
+            classes=len(victim.test.classes),
+            size=victim.test.shape.size,
             student="lenet",
             batch_size=32,
             width=32,
@@ -132,20 +133,16 @@ def data_free(victim: Victim, queries: int, seed: int, *, name: str) -> Recorded
     )
 
 
-def in_digits(attacker: Attacker, benign: int) -> Attacker:
-    """Put so many other digits before each of an attacker's queries."""
+def hidden(attacker: Attacker, benign: int) -> Attacker:
+    """Put this number of other images of the victim's kind before each of an attacker's queries."""
 
     def mixed(victim: Victim, queries: int, seed: int) -> Recorded:
         found = attacker(victim, queries, seed)
-        drawn = torch.randint(len(victim.near), (benign * len(found.images),), generator=generator_of(seed))
-        digits = shifted(victim.near.images[drawn], 2, seed).unflatten(0, (-1, benign))
-        hidden = er.images.in_channels(found.images, 3)
-        whole = torch.cat(
-            [er.images.in_channels(digits.flatten(0, 1), 3).unflatten(0, (-1, benign)), hidden[:, None]], 1
-        )
+        cover = in_colour(of_its_kind(victim.near, benign * len(found.images), seed)).unflatten(0, (-1, benign))
+        whole = torch.cat([cover, in_colour(found.images)[:, None]], 1)
         return Recorded(whole.flatten(0, 1), lambda count: found.error_after(max(1, count // (benign + 1))))
 
-    return functools.cache(mixed)
+    return mixed
 
 
 #: Attackers with images of their own, which make `--images` queries; a further attack is one entry.
@@ -165,17 +162,17 @@ def attackers(images: int, queries: int) -> dict[str, tuple[Attacker, int]]:
     """List every attacker with its number of queries, those who mix at the end."""
     found = {name: (attacker, images) for name, attacker in WITH_IMAGES.items()}
     found |= {name: (attacker, queries) for name, attacker in WITHOUT_IMAGES.items()}
-    hidden = {"KnockoffNets, far": images, "DFME": queries // 4}
-    for name, count in hidden.items():
-        for benign in MIXED:
-            found[f"{name}, 1 query in {benign + 1}"] = in_digits(found[name][0], benign), count
+    for name, benign, share in MIXED:
+        attacker, count = found[name]
+        found[f"{name}, 1 query in {benign + 1}"] = hidden(attacker, benign), round(share * count)
     return found
 
 
 def error(model: nn.Module, test: ImageSet) -> float:
     """Return the share of test images that a model gets wrong."""
     with torch.no_grad():
-        wrong = model(er.images.to_float(test.images)).argmax(1) != test.labels
+        asked = er.images.in_channels(test.images, er.zoo.channels_of(model, test.shape))
+        wrong = model(er.images.to_float(asked)).argmax(1) != test.labels
     return float(wrong.double().mean())
 
 
@@ -184,28 +181,34 @@ def generator_of(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed + 1000)
 
 
-def shifted(images: Tensor, most: int, seed: int) -> Tensor:
-    """Shift each image by up to `most` pixels in both directions."""
-    shifts = torch.randint(-most, most + 1, (len(images), 2), generator=generator_of(seed)).tolist()
-    return torch.stack([torch.roll(image, shift, (1, 2)) for image, shift in zip(images, shifts, strict=True)])
+def of_its_kind(images: ImageSet, count: int, seed: int) -> Tensor:
+    """Draw images: each once, or where there are too few with a shift by up to two pixels in both directions."""
+    generator = generator_of(seed)
+    if count <= len(images):
+        return images.images[torch.randperm(len(images), generator=generator)[:count]]
+    drawn = images.images[torch.randint(len(images), (count,), generator=generator)]
+    shifts = torch.randint(-2, 3, (count, 2), generator=generator).tolist()
+    return torch.stack([torch.roll(image, shift, (1, 2)) for image, shift in zip(drawn, shifts, strict=True)])
 
 
-def made_victim(images: int, seed: int) -> Victim:
-    """Train a victim on half of the digits; the other half is the near attacker's."""
-    train, test = er.images.load("digits", size=SIZE)
-    own, others = er.images.split(train, 0.5, seed=seed)
-    model = er.zoo.create("lenet", classes=10, size=SIZE, seed=seed)
-    er.train.fit(model, own, epochs=20, seed=seed)
+def in_colour(images: Tensor) -> Tensor:
+    """Give images three channels."""
+    return er.images.in_channels(images, 3)
+
+
+def made_victim(data: str, images: int, seed: int) -> Victim:
+    """Train a victim on one half of the training images; the other half is the near attacker's."""
+    train, test = er.images.load(data, size=16) if data == "digits" else er.images.load(data)
+    own, others = (half.select(torch.arange(min(MOST, len(half)))) for half in er.images.split(train, 0.5, seed=seed))
+    model = er.zoo.create("lenet", classes=len(test.classes), size=test.shape.size, seed=seed)
+    er.train.fit(model, own, None, epochs=20, learning_rate=0.05, batch_size=64, seed=seed)
 
     def predict(asked: Tensor) -> Tensor:
         with torch.no_grad():
-            scores: Tensor = model(er.images.to_float(asked))
+            scores: Tensor = model(er.images.to_float(in_colour(asked)))
         return scores
 
-    drawn = torch.randint(len(others), (images,), generator=generator_of(seed))
-    near = others.select(drawn)
-    near, far = replace(near, images=shifted(near.images, 2, seed)), er.images.collages(train, images, seed=seed)
-    return Victim(predict, near, far, test, error(model, test))
+    return Victim(predict, others, er.images.collages(own, images, seed=seed), test, error(model, test))
 
 
 def alarm_at(monitor: Monitor, predict: Callable[[Tensor], Tensor], images: Tensor) -> int | None:
@@ -219,21 +222,20 @@ def alarm_at(monitor: Monitor, predict: Callable[[Tensor], Tensor], images: Tens
 
 
 def benign(victim: Victim, clients: int, count: int, seed: int) -> dict[str, list[Tensor]]:
-    """Make the traffic of clients: other digits, shifted a little, and the frames of a camera."""
-    generator = generator_of(seed + 1)
+    """Make the traffic of clients: test images, and the frames of a camera."""
     people, cameras = [], []
     for client in range(clients):
-        drawn = victim.test.images[torch.randint(len(victim.test), (count,), generator=generator)]
-        people.append(shifted(drawn, 2, seed + 100 * client))
-        scenes = drawn[: count // 25].repeat_interleave(25, 0)
-        noise = torch.randint(-2, 3, scenes.shape, generator=generator)
+        drawn = of_its_kind(victim.test, count, 1000 * seed + client)
+        scenes = drawn[: -(-count // FRAMES)].repeat_interleave(FRAMES, 0)[:count]
+        noise = torch.randint(-2, 3, scenes.shape, generator=generator_of(client))
+        people.append(drawn)
         cameras.append((scenes.int() + noise).clamp(0, 255).to(torch.uint8))
-    return {"digits": people, "a camera's frames": cameras}
+    return {"images of its kind": people, "a camera's frames": cameras}
 
 
 def measured(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Let every monitor watch every attacker and every client of one victim."""
-    victim = made_victim(arguments.images, seed)
+    victim = made_victim(arguments.data, arguments.images, seed)
     known = {
         name: attacker(victim, queries, seed)
         for name, (attacker, queries) in attackers(arguments.images, arguments.queries).items()
@@ -295,10 +297,11 @@ def _cell(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Print the table and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits")
     parser.add_argument("--queries", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=20)
-    parser.add_argument("--benign", type=int, default=500)
+    parser.add_argument("--benign", type=int, default=300)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
@@ -306,7 +309,12 @@ def main() -> None:
     seeds = []
     for seed in arguments.seeds:
         seeds.append(measured(arguments, seed))
-        found = {"clients": arguments.clients, "benign images": arguments.benign, "seeds": seeds}
+        found = {
+            "data": arguments.data,
+            "clients": arguments.clients,
+            "benign images": arguments.benign,
+            "seeds": seeds,
+        }
         if arguments.out is not None:
             arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found))

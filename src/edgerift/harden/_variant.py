@@ -62,7 +62,8 @@ class Variant:
     def behind(self, answers: str, name: str, look: Look | None = None, **changes: Any) -> Variant:
         """Describe the same model behind an output defence; `changes` are further fields."""
         title = f"{self.title} + {DEFENCES[answers].title}"
-        return replace(self, **{"name": name, "title": title, "look": look, "answers": answers, **changes})
+        told = {"name": name, "title": title, "look": look, "answers": answers, "in_paper": False}
+        return replace(self, **{**told, **changes})
 
     def is_trained_as(self, hardened: HardenedRecipe) -> bool:
         """Return whether a training is this variant's, at any strength."""

@@ -4,9 +4,9 @@
         [--seeds 0 1 2 ...] [--screen] [--out benchmarks/clones.json]
 
 Needs `adversarial-robustness-toolbox`. The victim is trained on images of one half of the training set; the attacker
-queries images of the other half and trains the same network, with the same first weights and images for all on a seed. The toolbox
-gets the optimizer that its examples use, Adam at 0.001. Agreement is the share of test images that clone and victim
-label alike.
+queries images of the other half and trains the same network, with the same first weights and images for all on a
+seed. The toolbox gets the optimizer that its examples use, Adam at 0.001. Agreement is the share of test images that
+clone and victim label alike.
 """
 
 from __future__ import annotations
@@ -151,14 +151,8 @@ def main() -> None:
     for name, found in agreements.items():
         print(f"{name:<45}{statistics.fmean(found):.2%}")
     if given.out is not None:
-        told = {
-            "data": given.data,
-            "network": given.network,
-            "queries": given.queries,
-            "epochs": given.epochs,
-            "agreement": agreements,
-        }
-        given.out.write_text(json.dumps(told, indent=1) + "\n")
+        result = {name: getattr(given, name) for name in ("data", "network", "queries", "epochs")}
+        given.out.write_text(json.dumps({**result, "agreement": agreements}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

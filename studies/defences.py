@@ -29,7 +29,7 @@ RESULT: Final = "result.json"
 L1: Final = 0.6
 #: The alpha that the study `divqat` chose for this original.
 ALPHA: Final = 0.5
-ROWS: Final = ("rs", "dcp", "noise", "mad", "mad-argmax", "grad2", "am", "divqat")
+ROWS: Final = ("rs", "dcp", "mad", "mad-argmax", "grad2", "am", "divqat")
 #: What the auxiliary network of a defence is.
 NETWORKS: Final = {"mad": "random weights", "mad-argmax": "random weights", "grad2": "the original", "am": "trained"}
 
@@ -48,7 +48,7 @@ class Profile(NamedTuple):
 
 
 PROFILES: Final = {
-    "cifar10": Profile("cifar10", "cifar100", 32, 10, 1, 5000, 8, "bfloat16"),
+    "cifar10": Profile("cifar10", "cifar100", 32, 10, 1, 3000, 4, "bfloat16"),
     # Seconds, to try the whole way.
     "small": Profile("digits", None, 16, 4, 1, 300, 2, "float32"),
 }

@@ -87,7 +87,7 @@ def test_defences_that_look_at_images_get_their_network() -> None:
 
 def test_a_misleading_network_is_wrong_and_goes_with_its_defence(tmp_path: Path) -> None:
     described = resolve(IMAGES)
-    original = ORIGINAL.replace(images=described, settings=TrainSettings(epochs=4, learning_rate=0.05, batch_size=32))
+    original = ORIGINAL.replace(images=described, settings=TrainSettings(epochs=20, learning_rate=0.05, batch_size=32))
     store = Store(tmp_path)
     step = harden(original=original, images=described).victims.choosing("am")[-1].network
     folder = store.get(step, silent)

@@ -144,7 +144,10 @@ class VariantMaker(Settings):
         if variant.network != "misleading":
             return None if variant.network is None else self.original
         trained = self.original.settings if isinstance(self.original, TrainRecipe) else TrainSettings()
-        return MisleadingRecipe(original=self.original, images=self.images, settings=trained)
+        # To be wrong is learned sooner than to be right.
+        return MisleadingRecipe(
+            original=self.original, images=self.images, settings=trained.replace(epochs=-(-trained.epochs // 5))
+        )
 
     def _given_alpha(self, variant: Variant) -> float | None:
         return self.alpha if variant.takes_alpha else None

@@ -664,6 +664,7 @@ PUBLIC = {
     "edgerift.serve": [
         "Client",
         "Clients",
+        "ProcessBuild",
         "ServeSettings",
         "Service",
         "application",

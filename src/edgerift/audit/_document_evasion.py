@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -91,6 +92,25 @@ class ControlPart(Settings):
     change: Literal["fine-tuning", "compression"] = Field(default="fine-tuning", exclude_if=_is_fine_tuning)
 
 
+class KnowledgePart(Settings):
+    """The main attack by an attacker who lacks the original, or both models, and steers by surrogates.
+
+    `knows` is what the attacker has: the `build`'s file, or only `answers`. `queries` were paid for; the clone that
+    stands for the original agrees with the build on `agreement` of the test images, and with the original itself on
+    `agreement_original`. Every image is judged once, where the attacker believes that it evades: `evasive` of the
+    images that the white box attacked. `p` is McNemar's exact test of the images that only one of the two evades with.
+    """
+
+    knows: Literal["build", "answers"]
+    queries: int
+    agreement: Interval
+    agreement_original: Interval
+    evasive: Interval
+    only_white_box: int
+    only_surrogates: int
+    p: float
+
+
 class FidelityPart(Settings):
     """How far the build is from its twin on the same images; see `deploy.fidelity`."""
 
@@ -131,6 +151,7 @@ class EvasionPart(Settings):
     kept. `flags` are the checks of this part of the evaluation. `forced_abstention`: of the attacked images that a
     build with a guard answers before the attack, those that the default attack made it abstain from while the original
     stays right; None without a guard. `fleet` compares the build with others of the same original, None without others.
+    `knowledge` is what attackers reach who do not have both models.
     """
 
     attacked: int
@@ -149,6 +170,7 @@ class EvasionPart(Settings):
     findings: tuple[FindingPart, ...]
     forced_abstention: Interval | None = Field(default=None, exclude_if=is_none)
     fleet: FleetPart | None = Field(default=None, exclude_if=is_none)
+    knowledge: tuple[KnowledgePart, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property
     def every_finding(self) -> tuple[FindingPart, ...]:

@@ -72,6 +72,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
         "attacks_chart": attacks_chart(evasion),
         "members": [line for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))],
         "curve_chart": curve_chart(evasion),
+        "knowledge_words": _words.knowledge_words(evasion),
         "control_words": _words.control_words(evasion, control) if control else None,
         "control_chart": control_chart(evasion, control) if control else None,
         "first": shown[:_FIRST_FINDINGS],

@@ -21,6 +21,7 @@ from edgerift.report.shared._words import (
     evasion_outcome,
     fixed,
     gate_numbers,
+    knowledge_words,
     p_value,
     percent,
     plain,
@@ -63,6 +64,7 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
+    parts += map(_text, knowledge_words(evasion))
     if evasion.fleet is not None:
         parts += [_fleet(evasion.fleet), *map(_text, fleet_words(evasion.fleet))]
     return parts + ([_layers(evasion)] if evasion.layers else [])

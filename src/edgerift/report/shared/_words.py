@@ -174,6 +174,18 @@ def control_words(evasion: EvasionPart, control: ControlPart) -> str:
     return f"{control.change.capitalize()} alone opens a larger gap than the build has: {apart}."
 
 
+def knowledge_words(evasion: EvasionPart) -> list[str]:
+    """Say what attackers reach who do not have both models."""
+    return [
+        f"{'Without the original' if one.knows == 'build' else 'From answers alone'}, with {one.queries:,} queries "
+        f"(the surrogate agrees with the build on {percent(one.agreement.value)}, with the original on "
+        f"{percent(one.agreement_original.value)}): {percent(one.evasive.value)} "
+        f"[{percent(one.evasive.low)}, {percent(one.evasive.high)}] evasive, judged once; with both models "
+        f"{percent(evasion.main.evasive.value)}, {p_value(one.p)}."
+        for one in evasion.knowledge
+    ]
+
+
 def class_name(classes: Sequence[str], label: int) -> str:
     """Name a class by its number."""
     return classes[label] if 0 <= label < len(classes) else f"class {label}"

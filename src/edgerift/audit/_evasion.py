@@ -24,10 +24,10 @@ from edgerift.audit._measures import attack_part, comparison
 from edgerift.audit._opened import Opened
 from edgerift.audit._reasons import embedding_parts, layer_parts
 from edgerift.audit._stages import Stages
-from edgerift.audit._surrogate import Knowledge, SurrogateRecipe
-from edgerift.deploy import fidelity, twin_scores
-from edgerift.evade import EvadeRecipe, Evasion, surrogate_steering
-from edgerift.measure import Interval, Rate, fisher, interval, quadrants
+from edgerift.audit._surrogate import Knowledge, SurrogateRecipe, surrogate_part
+from edgerift.deploy import fidelity
+from edgerift.evade import EvadeRecipe, Evasion
+from edgerift.measure import Interval, fisher, interval, quadrants
 from edgerift.settings import Settings
 
 
@@ -123,18 +123,13 @@ class _Run:
         return None if found.rate_answered is None else interval(found.rate_answered)
 
     def knowledge(self, name: Knowledge, search: EvadeRecipe, first: Evasion) -> KnowledgePart:
-        store, progress = self._opened.store, self._opened.progress
+        opened = self._opened
         assert isinstance(search.surrogate, SurrogateRecipe)
-        found, theft = search.open(store, progress), search.surrogate.extract.theft(store, progress)
+        found = search.open(opened.store, opened.progress)
+        part = surrogate_part(search.surrogate, opened.test.images, opened.clean[0], opened.store, opened.progress)
         apart = comparison("white box", first, name, found)
-        disagreement = theft.disagreement
-        clone = surrogate_steering(store.get(search.surrogate, progress), self._opened.both[1]).original
-        same = twin_scores(clone, self._opened.test.images).argmax(1) == self._opened.clean[0].argmax(1)
         return KnowledgePart(
-            knows=name,
-            queries=theft.spent,
-            agreement=interval(Rate(disagreement.trials - disagreement.successes, disagreement.trials)),
-            agreement_original=interval(Rate(int(same.sum()), len(same))),
+            **dict(part),
             evasive=interval(found.rate),
             only_white_box=apart.only_first,
             only_surrogates=apart.only_second,

@@ -61,18 +61,26 @@ def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
             ("original", "attacked"): twin_scores(modules["original"], hits.images),
             ("build", "attacked"): twin_scores(modules["build"], hits.images),
         }
+        answers = {
+            ("original", "clean"): hits.clean_original,
+            ("build", "clean"): hits.clean_build,
+            ("original", "attacked"): hits.original,
+            ("build", "attacked"): hits.build,
+        }
         methods: tuple[Literal["pca", "tsne"], ...] = ("pca", "tsne")
-        return tuple(_part(features, hits.labels, method) for method in methods)
+        return tuple(_part(features, answers, hits.labels, method) for method in methods)
     except InputError:
         return ()
 
 
 def _part(
     features: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor],
+    answers: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor],
     labels: Tensor,
     method: Literal["pca", "tsne"],
 ) -> EmbeddingPart:
     shown = embedding(features, labels, method)
+    groups = dict.fromkeys(zip(shown.models, shown.conditions, strict=True))
     return EmbeddingPart(
         method=method,
         classes=tuple(sorted(set(labels.tolist()))),
@@ -80,5 +88,6 @@ def _part(
         label=tuple(shown.labels.tolist()),
         model=shown.models,
         condition=shown.conditions,
+        taken=tuple(int(label) for group in groups for label in answers[group].argmax(1)),
         explained=shown.explained,
     )

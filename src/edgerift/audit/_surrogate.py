@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgerift import zoo
 from edgerift.adapt import ptq
-from edgerift.deploy import Target
+from edgerift.audit._document_evasion import SurrogatePart
+from edgerift.deploy import Target, twin_scores
 from edgerift.evade import SURROGATE_ORIGINAL, SURROGATE_PROGRAM
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, open_splits
+from edgerift.measure import Rate, interval
 from edgerift.steps import Progress, Recipe
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgerift.steps import Store
 
 #: What an attacker has besides queries: the build's file, or nothing.
@@ -48,3 +52,19 @@ class SurrogateRecipe(Recipe):
             # Calibration reads no labels, and those of the queries may be of other classes.
             blank = ImageSet(queries.name, queries.images, queries.labels * 0, classes, queries.fingerprint)
             ptq(clone, blank, target=self.target, progress=progress).save(folder / SURROGATE_PROGRAM)
+
+
+def surrogate_part(
+    made: SurrogateRecipe, images: Tensor, original: Tensor, store: Store, progress: Progress
+) -> SurrogatePart:
+    """Measure surrogates on uint8 test images `[N,C,H,W]`, to which the original answers logits `[N,K]`."""
+    theft = made.extract.theft(store, progress)
+    clone = zoo.load(store.get(made, progress) / SURROGATE_ORIGINAL, trust=True)
+    same = twin_scores(clone, images).argmax(1) == original.argmax(1)
+    apart = theft.disagreement
+    return SurrogatePart(
+        knows=made.knows,
+        queries=theft.spent,
+        agreement=interval(Rate(apart.trials - apart.successes, apart.trials)),
+        agreement_original=interval(Rate(int(same.sum()), len(same))),
+    )

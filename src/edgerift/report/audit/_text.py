@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.measure import Interval
+from edgerift.report.audit._knowledge import knowledge_words
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
@@ -21,7 +22,6 @@ from edgerift.report.shared._words import (
     evasion_outcome,
     fixed,
     gate_numbers,
-    knowledge_words,
     p_value,
     percent,
     plain,

@@ -118,6 +118,7 @@ def thief_words(thief: Knockoff) -> str:
     """
     trained_on = "labels alone" if thief.labels == "hard" else "probabilities"
     parts = [f"a {thief.student} trained {thief.training.epochs} epochs on {trained_on}"]
+    parts += [f"queries of the policy '{thief.policy.type}'"] if thief.policy.type != "random" else []
     parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
     parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
     parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []
@@ -172,18 +173,6 @@ def control_words(evasion: EvasionPart, control: ControlPart) -> str:
     if found.value > control.evasive.value:
         return f"Quantization opens a larger gap than {control.change} alone: {apart}."
     return f"{control.change.capitalize()} alone opens a larger gap than the build has: {apart}."
-
-
-def knowledge_words(evasion: EvasionPart) -> list[str]:
-    """Say what attackers reach who do not have both models."""
-    return [
-        f"{'Without the original' if one.knows == 'build' else 'From answers alone'}, with {one.queries:,} queries "
-        f"(the surrogate agrees with the build on {percent(one.agreement.value)}, with the original on "
-        f"{percent(one.agreement_original.value)}): {percent(one.evasive.value)} "
-        f"[{percent(one.evasive.low)}, {percent(one.evasive.high)}] evasive, judged once; with both models "
-        f"{percent(evasion.main.evasive.value)}, {p_value(one.p)}."
-        for one in evasion.knowledge
-    ]
 
 
 def class_name(classes: Sequence[str], label: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from edgerift.steps import Progress
 #: Enough images to rank layers by, and enough points to see clusters in.
 _RANKED: Final = 512
 _SHOWN: Final = 150
+
+_Group: TypeAlias = tuple[Literal["original", "build"], Literal["clean", "attacked"]]
 
 
 def layer_parts(pair: Pair, found: Evasion, progress: Progress) -> tuple[LayerPart, ...]:
@@ -55,13 +57,13 @@ def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
         return ()
     try:
         modules = {"original": feature_module(pair.original), "build": feature_module(twin(pair.program))}
-        features: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor] = {
+        features: dict[_Group, Tensor] = {
             ("original", "clean"): twin_scores(modules["original"], hits.clean),
             ("build", "clean"): twin_scores(modules["build"], hits.clean),
             ("original", "attacked"): twin_scores(modules["original"], hits.images),
             ("build", "attacked"): twin_scores(modules["build"], hits.images),
         }
-        answers = {
+        answers: dict[_Group, Tensor] = {
             ("original", "clean"): hits.clean_original,
             ("build", "clean"): hits.clean_build,
             ("original", "attacked"): hits.original,
@@ -74,8 +76,8 @@ def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
 
 
 def _part(
-    features: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor],
-    answers: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor],
+    features: dict[_Group, Tensor],
+    answers: dict[_Group, Tensor],
     labels: Tensor,
     method: Literal["pca", "tsne"],
 ) -> EmbeddingPart:

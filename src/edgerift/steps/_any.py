@@ -11,7 +11,7 @@ from edgerift.errors import unknown_name
 from edgerift.steps._recipe import Recipe
 
 
-def _kinds(below: type[Recipe]) -> Iterator[type[Recipe]]:
+def _kinds(below: Any = Recipe) -> Iterator[type[Recipe]]:
     for kind in below.__subclasses__():
         yield kind
         yield from _kinds(kind)
@@ -21,7 +21,7 @@ def _read(content: Any) -> Any:
     """Make a recipe of its description; raises `ValueError` for a kind that nothing imported so far defines."""
     if not isinstance(content, Mapping):
         return content
-    known = {kind.model_fields["type"].default: kind for kind in _kinds(Recipe)}
+    known = {kind.model_fields["type"].default: kind for kind in _kinds()}
     given = content.get("type")
     if given not in known:
         raise ValueError(unknown_name("recipe type", str(given), [name for name in known if isinstance(name, str)]))

@@ -64,7 +64,7 @@ class JacobianPolicy(QueryPolicy):
 
     def most(self, budget: int) -> int:
         """Count what the rounds make, or the budget."""
-        return min(budget, self.seeds * 2 ** (self.rounds - 1))
+        return min(budget, self.seeds << (self.rounds - 1))
 
     def _moved(
         self, substitute: nn.Module, images: Tensor, answers: Tensor, number: int, generator: torch.Generator

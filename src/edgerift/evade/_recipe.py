@@ -150,7 +150,7 @@ class EvadeRecipe(Recipe):
         first, *others = (eligible(*one.open(store, progress), labels) for one in self.selections)
         for other in others:
             rows = torch.isin(first.index, other.index)
-            first = Selection(first.index[rows], first.original[rows], first.build[rows], first.dropped)
+            first = first.rows(rows)
         return drawn(first, self.count, self.draw)
 
     def _parts(self, store: Store, progress: Progress) -> int:
@@ -211,7 +211,7 @@ class EvadeShard(Recipe):
         for number, rows in list(enumerate(torch.arange(len(chosen.index)).split(_PART)))[self.first :][: self.parts]:
             path = folder / f"part-{number:05d}.safetensors"
             if not path.is_file():
-                part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+                part = chosen.rows(rows)
                 # Fewer bits than a twin's own round to other integers than the build does.
                 with exact_float32(), repeatable(device):
                     found = search_selected(
@@ -233,7 +233,7 @@ def drawn(chosen: Selection, count: int | None, seed: int) -> Selection:
     if count is None or count >= len(chosen.index):
         return chosen
     rows = torch.randperm(len(chosen.index), generator=torch.Generator().manual_seed(seed))[:count].sort().values
-    return Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+    return chosen.rows(rows)
 
 
 def _shifted(progress: Progress, name: str, start: int, whole: int) -> Progress:

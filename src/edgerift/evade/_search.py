@@ -138,7 +138,7 @@ def search_selected(
     if attack.ensemble is not None:
 
         def run(member: Attack, rows: Tensor) -> Evasion:
-            part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+            part = chosen.rows(rows)
             return search_selected(victim, image_set, part, member, steering=steering, batch_size=batch_size)
 
         return ensemble_found(attack, len(images), run, told)

@@ -243,7 +243,16 @@ def test_the_program_answers_as_the_model(all_cases, target):
 
 
 QUICK = ["clamp_max", "average divisor 3", "linear and bare norm"]
-SLOW = ["relu6 function", "clamp -1 1.5", "average list", "average divisor 1", "adaptive maximum 4", "reflect", "replicate", "circular"]
+SLOW = [
+    "relu6 function",
+    "clamp -1 1.5",
+    "average list",
+    "average divisor 1",
+    "adaptive maximum 4",
+    "reflect",
+    "replicate",
+    "circular",
+]
 SLOW += ["linear with two readers"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from edgerift import extract, images, train, zoo
 from edgerift.cli._fields import Shown
@@ -21,7 +21,13 @@ _DIGITS_BUDGET: Final = 2_000
 _DIGITS_EPOCHS: Final = 15
 _DIGITS_BATCH: Final = 32
 
+_POLICIES: Final = "jacobian: 150 images doubled in 5 rounds (Papernot et al. 2017), so 4800 queries or --budget"
 _QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
+
+if TYPE_CHECKING:
+    PolicyName: TypeAlias = str
+else:
+    PolicyName = Literal[extract.QUERY_POLICIES.names()]
 
 
 class TheftOptions(Settings):
@@ -29,6 +35,8 @@ class TheftOptions(Settings):
 
     queries: Annotated[str | None, Shown(metavar="SET", default="chosen by --data", details=_QUERIES_DEFAULT)] = None
     """images that the attacker queries: an image set as for --data, or collages of the victim's training images"""
+    query_policy: Annotated[PolicyName, Shown(details=_POLICIES)] = "random"
+    """how the attacker chooses its queries: random images of --queries, or jacobian: a few, and steps from them"""
     budget: Annotated[Count | None, Shown(default="2000 for collages of digits, else 50000")] = None
     """number of different images that the attacker may query"""
     student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
@@ -104,7 +112,8 @@ def thief(
         device=device,
         seed=own_seed,
     )
-    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed)
+    policy = extract.QUERY_POLICIES[options.query_policy](type=options.query_policy)
+    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed, policy=policy)
 
 
 def clone_network(options: TheftOptions, architecture: str) -> str:

@@ -243,8 +243,17 @@ def test_the_program_answers_as_the_model(all_cases, target):
 
 
 QUICK = ["clamp_max", "average divisor 3", "linear and bare norm"]
-SLOW = ["relu6 function", "clamp -1 1.5", "average list", "average divisor 1", "adaptive maximum 4", "reflect"]
-SLOW += ["replicate", "circular", "linear with two readers"]
+SLOW = [
+    "relu6 function",
+    "clamp -1 1.5",
+    "average list",
+    "average divisor 1",
+    "adaptive maximum 4",
+    "reflect",
+    "replicate",
+    "circular",
+]
+SLOW += ["linear with two readers"]
 
 
 @pytest.mark.parametrize("names", [QUICK, pytest.param(SLOW, marks=pytest.mark.slow)], ids=["quick", "slow"])

@@ -1,4 +1,4 @@
-"""The range of a histogram observer, searched for with numbers instead of tensors: the same one, sooner."""
+"""The range of a histogram observer, searched for with numbers instead of tensors."""
 
 from __future__ import annotations
 

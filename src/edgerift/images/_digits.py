@@ -28,8 +28,8 @@ class Digits(Source):
 
     def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
         """Return the digits as one split; nothing is written to `cache`."""
-        grey, labels = _load()
-        grey, labels = grey.copy(), labels.copy()  # They are read once for the process, and are the reader's to change.
+        known, truth = _load()
+        grey, labels = known.copy(), truth.copy()
         scaled = size is not None and size != SIDE
         if size is not None and scaled:
             # No note says so: they are scaled at any size.

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from edgerift.audit._document_evasion import EmbeddingPart as EmbeddingPart
     from edgerift.audit._document_evasion import EvasionPart as EvasionPart
     from edgerift.audit._document_evasion import FidelityPart as FidelityPart
+    from edgerift.audit._document_evasion import KnowledgePart as KnowledgePart
     from edgerift.audit._document_evasion import LayerPart as LayerPart
+    from edgerift.audit._document_evasion import SurrogatePart as SurrogatePart
     from edgerift.audit._document_finding import FindingPart as FindingPart
     from edgerift.audit._document_fleet import DisagreementPart as DisagreementPart
     from edgerift.audit._document_fleet import FleetPart as FleetPart
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe as AuditRecipe
     from edgerift.audit._replay import Replay as Replay
     from edgerift.audit._replay import replay as replay
+    from edgerift.audit._surrogate import Knowledge as Knowledge
+    from edgerift.audit._surrogate import SurrogateRecipe as SurrogateRecipe
+    from edgerift.audit._surrogate import surrogate_part as surrogate_part
     from edgerift.audit._tampering import TamperingSettings as TamperingSettings
     from edgerift.audit._theft import TheftSettings as TheftSettings
 else:

@@ -16,6 +16,7 @@ from edgerift.cli._build_options import BUILD_FILES, SeveralKernels, kernels_nam
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import GUARD, chosen_guard
+from edgerift.cli._knowledge import KnowledgeOptions, surrogate_recipes
 from edgerift.cli._names_of_files import RECIPE
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
@@ -103,6 +104,9 @@ class AuditCommand(Command):
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
     """attack the original fine-tuned in float too, as a control; auto does so when this run
     trains what it quantizes"""
+    knowing: Annotated[KnowledgeOptions, tyro.conf.arg(name=""), Shown(group="attack", advanced=True)] = Field(
+        default_factory=KnowledgeOptions
+    )
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = Field(
         default_factory=TheftOptions
     )
@@ -212,6 +216,7 @@ class AuditCommand(Command):
             classes=self.attacking.embed_class,
             others=self._others(pair.build),
             tampering=self._tampering(pair) if "tampering" in self.examined else None,
+            knowledge=surrogate_recipes(self, pair, described),
         )
 
     def _others(

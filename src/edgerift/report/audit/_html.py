@@ -16,6 +16,7 @@ from edgerift.report.audit._html_charts import (
 )
 from edgerift.report.audit._html_images import pictures
 from edgerift.report.audit._html_scatter import WIDTH, mark, scatter
+from edgerift.report.audit._knowledge import knowledge_words
 from edgerift.report.audit._margins import bands
 from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
 from edgerift.report.shared import _words
@@ -75,6 +76,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
         "attacks_chart": attacks_chart(evasion),
         "members": [line for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))],
         "curve_chart": curve_chart(evasion),
+        "knowledge_words": knowledge_words(evasion),
         "control_words": _words.control_words(evasion, control) if control else None,
         "control_chart": control_chart(evasion, control) if control else None,
         "first": shown[:_FIRST_FINDINGS],

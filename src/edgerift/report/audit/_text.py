@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.measure import Interval
+from edgerift.report.audit._knowledge import knowledge_words
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
@@ -68,6 +69,7 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
+    parts += map(_text, knowledge_words(evasion))
     if evasion.fleet is not None:
         parts += [_fleet(evasion.fleet), *map(_text, fleet_words(evasion.fleet))]
     return parts + ([_layers(evasion)] if evasion.layers else [])

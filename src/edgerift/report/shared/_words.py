@@ -120,6 +120,7 @@ def thief_words(thief: Knockoff) -> str:
     """
     trained_on = "labels alone" if thief.labels == "hard" else "probabilities"
     parts = [f"a {thief.student} trained {thief.training.epochs} epochs on {trained_on}"]
+    parts += [f"queries of the policy '{thief.policy.type}'"] if thief.policy.type != "random" else []
     parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
     parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
     parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgerift.audit._folder import judged as judged
     from edgerift.audit._folder import run_audit as run_audit
     from edgerift.audit._folder import schema as schema
+    from edgerift.audit._frameworks import CATALOGUES as CATALOGUES
     from edgerift.audit._measures import attack_part as attack_part
     from edgerift.audit._measures import comparison as comparison
     from edgerift.audit._opened import guard_part as guard_part
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from edgerift.audit._surrogate import Knowledge as Knowledge
     from edgerift.audit._surrogate import SurrogateRecipe as SurrogateRecipe
     from edgerift.audit._surrogate import surrogate_part as surrogate_part
+    from edgerift.audit._tampering import TamperingSettings as TamperingSettings
     from edgerift.audit._theft import TheftSettings as TheftSettings
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

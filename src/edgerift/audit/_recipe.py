@@ -17,14 +17,16 @@ from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
 from edgerift.audit._surrogate import Knowledge, SurrogateRecipe
+from edgerift.audit._tampering import TamperingSettings, tampering_part
 from edgerift.audit._theft import TheftSettings, theft_part
 from edgerift.deploy import RUNTIMES, BuildRecipe, GivenBuild
 from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe, preset
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.settings import BatchSize, ClassNumber, Count, Seed
+from edgerift.settings import BatchSize, ClassNumber, Count, Seed, is_none
 from edgerift.steps import Progress, Recipe, write_whole
+from edgerift.verify import Verification
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -39,7 +41,8 @@ class AuditRecipe(Recipe):
     """Attack a pair and examine the result: `measured.json`, which no rule has judged; see :class:`Measured`.
 
     `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the attackers
-    by name; a threat without any is not examined, and one of them has to be. `count` images are attacked, drawn with
+    by name, and `tampering` says how the build is verified; a threat without any is not examined, and one of them has
+    to be. `count` images are attacked, drawn with
     the seed `draw`; all by default. With a `control` the main attack also runs against the original's float-fine-tuned
     copy. `knowledge` has what attackers steer by who lack the original, or both models: the main attack runs for each
     of them. `classes` are those of the embedding; all by default. `others` are the build's file
@@ -62,14 +65,15 @@ class AuditRecipe(Recipe):
     others: tuple[Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")], ...] = Field(
         default=(), exclude_if=operator.not_
     )
+    tampering: TamperingSettings | None = Field(default=None, exclude_if=is_none)
     knowledge: dict[Knowledge, SurrogateRecipe] = Field(default_factory=dict, exclude_if=operator.not_)
     batch_size: BatchSize | None = Field(default=None, exclude=True)
     pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:
-        if not self.attacks and not self.thefts:
-            raise ValueError("there are no attacks and no `thefts`; give at least one of them")
+        if not self.attacks and not self.thefts and self.tampering is None:
+            raise ValueError("there are no attacks, no `thefts` and no `tampering`; give at least one of them")
         if self.main not in (self.attacks or (None,)):
             known = ", ".join(self.attacks) or "(there are none)"
             raise ValueError(f"the main attack '{self.main}' is not among the attacks {known}")
@@ -172,12 +176,17 @@ class AuditRecipe(Recipe):
         evasion = None if searches is None else evasion_part(searches, opened, stages)
         thefts = {name: self.stealing(name) for name in self.thefts}
         theft = theft_part(thefts, opened, stages) if thefts else None
+        given = self.tampering
+        tampering = (
+            None if given is None else stages.kept("tampering", Verification, lambda: tampering_part(given, opened))
+        )
         return Measured(
             edgerift=version("edgerift"),
             data=data_part(self.images, opened.test),
             pair=opened.pair_part(),
             evasion=evasion,
             theft=theft,
+            tampering=tampering,
             times=stages.times(),
         )
 

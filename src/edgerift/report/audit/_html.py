@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
+from edgerift.audit import CATALOGUES, Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.report.audit._html_charts import (
     attack_colours,
     attacks_chart,
@@ -42,6 +42,8 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "evasion": audit.evasion,
         "fleet": None if audit.evasion is None else audit.evasion.fleet,
         "theft": audit.theft,
+        "tampering": audit.tampering,
+        "catalogues": [(name, CATALOGUES[name]) for name in CATALOGUES if getattr(audit, name) is not None],
         "subject": _words.subject(audit),
         "outcomes": _words.outcomes(audit),
         "style": style,
@@ -56,6 +58,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
     values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
     values |= {} if audit.evasion is None or audit.evasion.fleet is None else _fleet(audit, audit.evasion.fleet)
     values |= {} if audit.theft is None else _theft(audit.theft)
+    values |= {} if audit.tampering is None else {"tampering_outcome": _words.tampering_outcome(audit.tampering)}
     made = environment()
     made.filters["summary"] = summary
     made.globals |= {"mark": mark, "scatter_width": WIDTH}
@@ -91,6 +94,7 @@ def _theft(theft: TheftPart) -> dict[str, Any]:
     return {
         "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
         "thieves_chart": thieves_chart(theft),
+        "theft_outcome": _words.theft_outcome(theft),
     }
 
 

@@ -29,8 +29,10 @@ from edgerift.report.shared._words import (
     replay_command,
     spoken,
     subject,
+    tampering_outcome,
     theft_outcome,
 )
+from edgerift.verify import Verification
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -42,6 +44,9 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
     """
     parts: list[RenderableType] = [] if audit.evasion is None else _evasion(audit, audit.evasion)
     parts += [] if audit.theft is None else [_thieves(audit, audit.theft), _text(str(theft_outcome(audit.theft)))]
+    parts += (
+        [] if audit.tampering is None else [_checks(audit.tampering), _text(str(tampering_outcome(audit.tampering)))]
+    )
     parts += [
         Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {spoken(flag)}"))
         for flag in by_level(audit.flags)
@@ -108,6 +113,15 @@ def _thieves(audit: Audit, theft: TheftPart) -> Table:
         row = [name, percent(same.value), _ends(same)]
         row += [_share(one.adversary_error), _share(one.defender_error), percent(one.best_epoch.error)]
         table.add_row(*map(_text, row))
+    return table
+
+
+def _checks(found: Verification) -> Table:
+    table = _table("The build against its original")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for check in found.checks:
+        table.add_row(*map(_text, (check.name, check.verdict, check.text)))
     return table
 
 

@@ -158,8 +158,8 @@ def test_the_first_papers_study_has_every_row(profile):
 
 
 def test_one_of_the_originals_is_robust():
-    originals = read_study(DIVA, "digits").originals
-    study = read_study(DIVA, "digits")
+    originals = read_study(DIVA, "smoke").originals
+    study = read_study(DIVA, "smoke")
     training = study.training(study.data["digits"], originals["Robust"], 0)
     assert training.adversary is not None
     assert training.adversary.epsilon == 8

@@ -101,6 +101,8 @@ class FrozenConvolution(nn.Module):
         """Normalise and clamp `value` `[N,C,H,W]` if asked to, then convolve it."""
         if self.is_plain:
             return self.geometry.convolve(value, self.weight, self.bias)
+        if not torch.is_grad_enabled():  # The node of a gradient costs as much as a small convolution.
+            return self.convolve(self.prepared(value))
         result: Tensor = _Convolve.apply(value, self)  # type: ignore[no-untyped-call]
         return result
 
@@ -220,6 +222,8 @@ class Fork(nn.Module):
 
     def forward(self, value: Tensor) -> tuple[Tensor, ...]:
         """Clamp `value` in place if asked to; one tensor for each reader, all on the same memory."""
+        if not torch.is_grad_enabled():
+            return (value if self.bounds is None else self.bounds.clamp_in_place(value),) * len(self.fresh)
         result: tuple[Tensor, ...] = _Fork.apply(value, self.bounds, self.fresh)  # type: ignore[no-untyped-call]
         return result
 

@@ -65,15 +65,14 @@ def training(old: Side, new: Side, turns: int) -> Iterator[Row]:
     for side in (old, new):
         _, told = side.run(str(HERE / "training.py"), "--turns", str(turns), "--accuracy")
         found.append(json.loads(told.splitlines()[-1]))
-    for part, what, over, target in (
-        ("steps", "training step", "plain eager step", STEP),
-        ("divqat", "DivQAT step", "QAT step", DIVQAT_STEP),
+    for part, own, what, over, target in (
+        ("steps", "auto", "training step", "plain eager step", STEP),
+        ("divqat", "divqat", "DivQAT step", "QAT step", DIVQAT_STEP),
     ):
         for name, row in found[1][part].items():
-            ratios = found[0][part][name]["ratio"], row["ratio"]
-            yield Row(
-                f"{what}, {name}", "", *ratios, row["ratio"], target, over, {"old": found[0][part][name], "new": row}
-            )
+            before = found[0][part][name]
+            ratios = before["ratio"][own], row["ratio"][own]
+            yield Row(f"{what}, {name}", "", *ratios, ratios[1], target, over, {"old": before, "new": row})
 
 
 def _material(given: Given, part: str) -> tuple[Path, Path]:

@@ -1,11 +1,12 @@
 """Cost of a training step over the plain eager step, of DivQAT over quantization-aware training, and what it reaches.
 
-    python benchmarks/training.py [--networks resnet8:128 resnet18:32] [--turns 5] [--divqat 32 128]
+    python benchmarks/training.py [--networks resnet8:128 resnet18:32] [--forms auto] [--turns 5] [--divqat 32 128]
         [--accuracy digits cifar10] [--data-root DIR] [--seeds 0 1 2] [--out benchmarks/training.json]
 
 - `steps`: a step of `edgerift.train` in the precision that `auto` chooses on this machine, cutting, augmenting and
   moving the batch included, over one as PyTorch users write it: eager, float32, the default memory layout, one batch
-  that lies ready. The images are random.
+  that lies ready. The images are random. Other forms of the step are `float32` and `bfloat16`, and, compiled by
+  Inductor, `float32-compiled` and `bfloat16-compiled`.
 - `divqat`: a step of DivQAT over one of plain quantization-aware training, for ResNet-8, by batch size.
 - `accuracy`: ResNet-8 trained from the same initial weights in float32 and in bfloat16: test accuracies over the seeds,
   and CPU seconds. Digits: 30 epochs; CIFAR-10: 10,000 images, 5 epochs, measured on 5,000.
@@ -81,10 +82,11 @@ def settings(batch: int, **fields: Any) -> TrainSettings:
     return TrainSettings(epochs=1, batch_size=batch, learning_rate=RATE, device="cpu", **fields)
 
 
-def fastest(batch: int) -> TrainSettings:
-    """Describe them in the precision that this machine trains fastest in; earlier commits have no such choice."""
+def in_form(form: str, batch: int) -> TrainSettings:
+    """Describe them in a form; for earlier commits, which choose no precision, `auto` is their default."""
+    precision, _, how = form.partition("-")
     try:
-        return settings(batch, precision="auto")
+        return settings(batch, precision=precision, compile=how == "compiled")
     except RecipeError:
         return settings(batch)
 
@@ -103,12 +105,10 @@ def plain_step(network: str, batch: int) -> float:
     return marks.seconds
 
 
-def own_step(network: str, batch: int) -> float:
+def own_step(network: str, batch: int, form: str) -> float:
     """Time a step of the training loop."""
-    marks = Marks("train")
-    train.run(
-        zoo.create(network, 10, size=32), random_images(batch * (STEPS + 1)), None, fastest(batch), progress=marks
-    )
+    marks, data = Marks("train"), random_images(batch * (STEPS + 1))
+    train.run(zoo.create(network, 10, size=32), data, None, in_form(form, batch), progress=marks)
     return marks.seconds
 
 
@@ -121,26 +121,29 @@ def adapted_step(method: str, batch: int) -> float:
     return marks.seconds
 
 
-def compared(works: dict[str, Callable[[], float]], turns: int) -> dict[str, float]:
-    """Let two contenders take turns: the median seconds of each, and of the second over the first."""
+def compared(works: dict[str, Callable[[], float]], turns: int) -> dict[str, Any]:
+    """Let contenders take turns: the median seconds of each, and those over the first one's of the same turn."""
     spent: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(turns):
         for name, work in works.items():
             gc.collect()
             spent[name].append(work())
-    first, second = spent.values()
-    ratio = statistics.median(own / base for base, own in zip(first, second, strict=True))
-    return {**{name: statistics.median(times) for name, times in spent.items()}, "ratio": ratio}
+    first = next(iter(spent.values()))
+    ratios = {
+        name: statistics.median(own / base for base, own in zip(first, times, strict=True))
+        for name, times in spent.items()
+    }
+    return {"seconds": {name: statistics.median(times) for name, times in spent.items()}, "ratio": ratios}
 
 
-def steps(networks: list[str], turns: int) -> dict[str, Any]:
+def steps(networks: list[str], forms: list[str], turns: int) -> dict[str, Any]:
     """Compare steps of training, by network and batch size."""
     found = {}
     for given in networks:
         network, _, batch = given.partition(":")
-        pair = (network, int(batch))
-        row: dict[str, Any] = compared({"plain": partial(plain_step, *pair), "own": partial(own_step, *pair)}, turns)
-        found[f"{network}, batch {batch}"] = row | {"precision": fastest(1).precision}
+        works = {"plain": partial(plain_step, network, int(batch))}
+        works |= {form: partial(own_step, network, int(batch), form) for form in forms}
+        found[f"{network}, batch {batch}"] = {**compared(works, turns), "auto": in_form("auto", 1).precision}
     return found
 
 
@@ -178,6 +181,7 @@ def main() -> None:
     """Measure what is asked, print it, and lay it over what the file holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", default=["resnet8:128", "resnet18:32"])
+    parser.add_argument("--forms", nargs="+", default=["auto"])
     parser.add_argument("--divqat", nargs="*", type=int, default=[32, 128])
     parser.add_argument("--accuracy", nargs="*", choices=TRAINED, default=list(TRAINED))
     parser.add_argument("--data-root", type=Path, default=None)
@@ -188,7 +192,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     train.keep_freed_memory()
-    parts = {"steps": steps(given.networks, given.turns), "divqat": divqat(given.divqat, given.turns)}
+    parts = {"steps": steps(given.networks, given.forms, given.turns), "divqat": divqat(given.divqat, given.turns)}
     parts["accuracy"] = {data: accuracies(data, given.data_root, given.seeds) for data in given.accuracy}
     print(json.dumps(parts), flush=True)
     if given.out is not None:

@@ -207,11 +207,8 @@ class Engine:
         self.trace.found[rows[without]] = candidates[without]
         self._pending.extend((int(rows[slot]), int(state["start"][slot]) + 1) for slot in again.nonzero()[:, 0])
         stay = (~leaving).nonzero()[:, 0]
-        kept = (
-            # Indexed and not index_select, which would leave the channels-last layout.
-            {name: value[stay.to(value.device)] for name, value in state.items()} if len(stay) else {}
-        )
-        return kept, candidates[stay], int((leaving & ~again).sum())
+        kept = {name: _rows(value, stay) for name, value in state.items()} if len(stay) else {}
+        return kept, _rows(candidates, stay), int((leaving & ~again).sum())
 
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
@@ -247,6 +244,14 @@ class Engine:
             (gradient,) = torch.autograd.grad(values.sum(), (images,), materialize_grads=True)
             slope = Slope(values.detach(), gradient)
         return tuple(logits.detach() for logits in adapted), slope
+
+
+def _rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Pick rows; images `[B,C,H,W]` stay channels-last, which index_select does not look after."""
+    rows = rows.to(values.device)
+    if values.dim() != 4:
+        return values.index_select(0, rows)
+    return values.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
 
 
 def _for_networks(images: Tensor, device: torch.device) -> Tensor:

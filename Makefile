@@ -43,7 +43,7 @@ clean:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[devices,executorch,litert,onnxruntime,ray,serve,timm,tracking,dev]' --constraint constraints.txt
+	$(PIP) --editable '.[devices,executorch,litert,onnxruntime,ray,serve,signing,timm,tracking,dev]' --constraint constraints.txt
 	touch $@
 
 $(INSTALLED_DOCS): $(INSTALLED)

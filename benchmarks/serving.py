@@ -2,17 +2,20 @@
 
     python benchmarks/serving.py [--model resnet8] [--seconds 60] [--clients 32] [--out benchmarks/serving.json]
 
-An untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in a process of its own. Clients,
-each with a token of its own, send batches of 16 random images with an id and repeat a request with the same id until it
-is answered. In the middle the server is killed (SIGKILL) and started again. At the end each client's ledger has to hold
-exactly the images that the client has answers to. Then 200 hostile requests are sent, and the server has to answer each
-with a 4xx and go on. Server and clients share the processors that this process may use.
+An untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in processes of its own.
+Clients, each with a token of its own, send batches of 16 new images with an id and repeat a request with the same id
+until it is answered; they send prepared bytes over plain sockets, so that they cost little. The CPU time of
+clients and server is measured by process. Then the clients repeat what they have paid for, which has to leave the
+server's memory as it is. Next the server is killed (SIGKILL) in the middle and started again. At the end each
+client's ledger has to hold exactly the images that the client has answers to. Then 200 hostile requests are sent, and
+the server has to answer each with a 4xx and go on. Server and clients share the processors that this process may use.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -21,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import Counter
@@ -29,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import xxhash
+from serving_load import Received, Template, loaded
 
 from edgerift import adapt, deploy, images, zoo
 
@@ -44,16 +48,6 @@ class Served(NamedTuple):
 
     process: subprocess.Popen[bytes]
     port: int
-
-
-class Received:
-    """What one client has: the answer to each image, by its hash, and the seconds of each request."""
-
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.answers: dict[bytes, bytes] = {}
-        self.seconds: list[tuple[float, float]] = []
-        self.repeated = 0
 
 
 def token(number: int) -> str:
@@ -82,9 +76,11 @@ def bare_rate(build: deploy.OpenedBuild, batch: int, seconds: float = 3.0) -> fl
     return count / (time.perf_counter() - started)
 
 
-def random_images(generator: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Draw a batch that nobody else has."""
-    return generator.integers(0, 256, (BATCH, *SHAPE), dtype=np.uint8)
+def bare_cost(build: deploy.OpenedBuild, batch: int) -> float:
+    """Measure the microseconds of CPU time that the build takes for an image in this process."""
+    before = time.process_time()
+    rate = bare_rate(build, batch, seconds=1.0)
+    return 1e6 * (time.process_time() - before) / rate
 
 
 def started_server(folder: Path, clients: int, port: int) -> Served:
@@ -135,60 +131,6 @@ async def exchange(port: int, request: bytes) -> tuple[int, bytes]:
         writer.close()
 
 
-def message(batch: np.ndarray[Any, Any], identity: str, who: int) -> bytes:
-    """Write an inference request as tritonclient does."""
-    content = batch.tobytes()
-    tensor = {"name": "image", "datatype": "UINT8", "shape": list(batch.shape)}
-    head = json.dumps(
-        {
-            "id": identity,
-            "inputs": [{**tensor, "parameters": {"binary_data_size": len(content)}}],
-            "parameters": {"binary_data_output": True},
-        }
-    ).encode()
-    lines = [
-        f"POST {PLACE} HTTP/1.1",
-        "Host: x",
-        f"Authorization: Bearer {token(who)}",
-        f"Inference-Header-Content-Length: {len(head)}",
-        f"Content-Length: {len(head) + len(content)}",
-    ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + head + content
-
-
-async def client(who: int, port: int, until: float, received: Received) -> None:
-    """Send requests, each until it is answered, until a time."""
-    generator, number = np.random.default_rng(1000 + who), 0
-    wire: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    while time.perf_counter() < until:
-        batch = random_images(generator)
-        request, number = message(batch, f"r{number}", who), number + 1
-        started = time.perf_counter()
-        while True:
-            try:
-                wire = wire or await asyncio.open_connection("127.0.0.1", port)
-                wire[1].write(request)
-                status, headers, body = await read_reply(wire[0])
-                if status != 200:
-                    raise SystemExit(f"client {who} was refused ({status}): {body[:200]!r}")
-                break
-            except (OSError, asyncio.IncompleteReadError):
-                received.repeated += 1
-                wire = None
-                await asyncio.sleep(0.2)
-        received.seconds.append((started, time.perf_counter() - started))
-        rows = body[int(headers["inference-header-content-length"]) :]
-        for image, row in zip(batch, np.frombuffer(rows, "<f4").reshape(BATCH, -1), strict=True):
-            received.answers[key_of(image)] = row.tobytes()
-    if wire is not None:
-        wire[1].close()
-
-
-def key_of(image: np.ndarray[Any, Any]) -> bytes:
-    """Name an image as ledgers do."""
-    return xxhash.xxh3_128_digest(np.ascontiguousarray(image).data, image.shape[1] << 16 | image.shape[2])
-
-
 def ledger(path: Path) -> list[tuple[bytes, bytes]]:
     """Read the hashes and the answers of a ledger, as its format says."""
     content = path.read_bytes()
@@ -205,35 +147,76 @@ def ledger(path: Path) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def family(process: int) -> list[int]:
+    """List a process and all that it has started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = [process]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
 def memory(process: subprocess.Popen[bytes]) -> float:
-    """Read the resident memory of a process in MiB."""
-    text = Path(f"/proc/{process.pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+    """Read the memory of a process and all that it has started in MiB, what they share counted once."""
+    total = 0
+    for one in family(process.pid):
+        text = Path(f"/proc/{one}/smaps_rollup").read_text()
+        total += int(text.partition("Pss:")[2].split()[0])
+    return total / 1024
 
 
-async def load(server: Served, seconds: float, clients: list[Received]) -> list[dict[str, float]]:
-    """Let all clients work for some seconds, and look at the server's memory on the way."""
-    until = time.perf_counter() + seconds
-    tasks = [asyncio.create_task(client(who, server.port, until, one)) for who, one in enumerate(clients)]
-    sizes = []
-    while time.perf_counter() < until:
-        await asyncio.sleep(min(5.0, seconds / 6))
+def processor_seconds(process: int) -> float:
+    """Read the CPU time of a process and all that it has started."""
+    ticks = 0
+    for one in family(process):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def templates(first: int, count: int) -> list[Template]:
+    """Draw the images of some clients."""
+    return [Template(PLACE, token(first + who), (BATCH, *SHAPE), 1000 + first + who) for who in range(count)]
+
+
+def load(server: Served, seconds: float, sent: list[Template], clients: list[Received]) -> dict[str, Any]:
+    """Let all clients work for some seconds, and look at memory and CPU time on the way."""
+
+    def look() -> dict[str, float]:
         paid = sum(len(one.answers) for one in clients)
-        sizes.append({"answered_images": paid, "mebibytes": round(memory(server.process), 1)})
-    await asyncio.gather(*tasks)
-    return sizes
+        return {"answered_images": paid, "mebibytes": round(memory(server.process), 1)}
+
+    own, others, started = time.process_time(), processor_seconds(server.process.pid), time.perf_counter()
+    sizes = loaded(server.port, sent, clients, seconds, min(5.0, seconds / 6), look)
+    lasted = time.perf_counter() - started
+    answered = BATCH * sum(len(one.seconds) for one in clients)
+    return {
+        "seconds": round(lasted, 1),
+        "images per second": round(answered / lasted),
+        "server microseconds per image": round(1e6 * (processor_seconds(server.process.pid) - others) / answered, 1),
+        "clients microseconds per image": round(1e6 * (time.process_time() - own) / answered, 1),
+        "memory": sizes,
+    }
 
 
-async def killed(folder: Path, server: Served, seconds: float, clients: list[Received]) -> Served:
+def killed(folder: Path, server: Served, seconds: float, clients: list[Received]) -> Served:
     """Kill the server in the middle and start it again, while the clients repeat what was not answered."""
-    until = time.perf_counter() + seconds
-    tasks = [asyncio.create_task(client(100 + who, server.port, until, one)) for who, one in enumerate(clients)]
-    await asyncio.sleep(seconds / 3)
-    server.process.send_signal(signal.SIGKILL)
-    server.process.wait()
-    again = await asyncio.to_thread(started_server, folder, 100 + len(clients), server.port)
-    await asyncio.gather(*tasks)
-    return again
+    again: list[Served] = []
+
+    def kill() -> None:
+        time.sleep(seconds / 3)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        again.append(started_server(folder, 100 + len(clients), server.port))
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    loaded(server.port, templates(100, len(clients)), clients, seconds, seconds, lambda: None)
+    thread.join()
+    return again[0]
 
 
 def compared(folder: Path, first: int, clients: list[Received]) -> dict[str, int]:
@@ -326,7 +309,8 @@ async def hostile(port: int) -> dict[str, Any]:
         statuses[status] += 1
         text = body.decode("utf-8", "replace")
         unclear += "Traceback" in text or "/" in text.replace("/openapi.json", "") or "\n" in text or not text
-    status, _ = await exchange(port, message(random_images(np.random.default_rng(7)), "", 0))
+    good = Template(PLACE, token(0), (BATCH, *SHAPE), 7)
+    status, _ = await exchange(port, bytes(good.data))
     shown = {str(number): count for number, count in sorted(statuses.items())}
     return {"requests": sum(statuses.values()), "statuses": shown, "unclear": unclear, "good request after": status}
 
@@ -341,35 +325,35 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     build, batches = made_build(arguments.model, folder), (BATCH, BATCH * arguments.clients)
     before = [bare_rate(build, batch) for batch in batches]
     server = started_server(folder, arguments.clients, arguments.port)
-    clients = [Received() for _ in range(arguments.clients)]
-    started = time.perf_counter()
-    sizes = asyncio.run(load(server, arguments.seconds, clients))
-    lasted = time.perf_counter() - started
+    clients, sent = [Received() for _ in range(arguments.clients)], templates(0, arguments.clients)
+    paid = load(server, arguments.seconds, sent, clients)
     # On a machine that others use too, the faster of two measures is nearer to what the build can do.
     bare = [max(earlier, bare_rate(build, batch)) for earlier, batch in zip(before, batches, strict=True)]
-    seconds = [each for one in clients for _, each in one.seconds]
-    answered = sum(len(one.answers) for one in clients)
+    seconds = [each for one in clients for each in one.seconds]
     found = {
         "model": arguments.model,
         "processors": len(os.sched_getaffinity(0)),
         "clients": arguments.clients,
-        "seconds": round(lasted, 1),
         "images per request": BATCH,
         "bare images per second": {str(batch): round(rate) for batch, rate in zip(batches, bare, strict=True)},
-        "served images per second": round(answered / lasted),
         "share of bare": {
-            str(batch): round(answered / lasted / rate, 3) for batch, rate in zip(batches, bare, strict=True)
+            str(batch): round(paid["images per second"] / rate, 3) for batch, rate in zip(batches, bare, strict=True)
         },
+        "bare microseconds per image": round(bare_cost(build, BATCH), 1),
         "milliseconds": {"p50": percentile(seconds, 0.5), "p99": percentile(seconds, 0.99)},
         "mean milliseconds": round(1000 * statistics.mean(seconds), 2),
-        "memory": sizes,
-        "load": compared(folder, 0, clients),
+        "new images": paid,
     }
+    repeated = [Received() for _ in clients]
+    for template in sent:
+        template.restart()
+    found["known images"] = load(server, arguments.seconds / 4, sent, repeated)
+    found["load"] = compared(folder, 0, clients)
     again = [Received() for _ in range(arguments.clients)]
     server.process.send_signal(signal.SIGTERM)
     found["exit code after SIGTERM"] = server.process.wait(60)
     server = started_server(folder, 100 + arguments.clients, arguments.port)
-    server = asyncio.run(killed(folder, server, arguments.seconds / 2, again))
+    server = killed(folder, server, arguments.seconds / 2, again)
     found["kill"] = compared(folder, 100, again)
     found["hostile"] = asyncio.run(hostile(server.port))
     server.process.send_signal(signal.SIGTERM)

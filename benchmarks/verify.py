@@ -1,8 +1,9 @@
 """What the checks of `edgerift verify` say of honest and of tampered builds: `python benchmarks/verify.py`.
 
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
-edgerift. `--foreign DIR` adds the files of other tools that `benchmarks/foreign_files.py DIR` made. The cases use other
-seeds than the rates.
+edgerift; `--rates NAME ...` measures those of some quantizers and leaves the others as they are. `--foreign DIR` adds
+the files of other tools that `benchmarks/foreign_files.py DIR` and `benchmarks/tflite_files.py DIR` made. The cases use
+other seeds than the rates.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import copy
 import itertools
 import json
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from edgerift import images, train, zoo
-from edgerift.adapt import folded_layers, ptq, qat, weights_digest
+from edgerift.adapt import RoundingSettings, folded_layers, ptq, qat, reround, weights_digest
 from edgerift.deploy import Program, stored_layers
 from edgerift.images import ImageSet
 from edgerift.train import TrainSettings
-from edgerift.verify import BaseRate, BaseRates, Verification, base_rates, verify
+from edgerift.verify import QUANTIZERS, BaseRate, BaseRates, Verification, base_rates, verify
 
 RATES: Final = Path(__file__).parents[1] / "src" / "edgerift" / "verify" / "base_rates.json"
 RESULT: Final = Path(__file__).with_suffix(".json")
@@ -109,7 +111,7 @@ def moved_inside(original: nn.Module, program: Program, seed: int = 0) -> nn.Mod
     return model
 
 
-def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case]:
+def cases(data: ImageSet, network: str, epochs: int, seed: int, folder: Path) -> Iterator[Case]:
     """Make the builds of edgerift's own, honest ones first."""
     original = trained(data, network, seed, epochs)
     program = ptq(original, data, calibration_images=512)
@@ -119,6 +121,9 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case
     yield Case("PTQ, server", True, original, ptq(original, data, target="server", calibration_images=512))
     for rate in LEARNING_RATES[:3]:
         yield Case(f"QAT, 1 epoch at {rate:g}", True, original, quantized_further(original, data, rate, 1, seed))
+    yield onnxruntime_case(original, data, folder)
+    yield Case("AdaRound", True, original, chosen_roundings(original, program, data, "adaround"))
+    yield Case("re-rounded as a repair", True, original, chosen_roundings(original, program, data, "efrap"))
     yield Case("20 % of the roundings turned", False, original, turned(program, 0.2))
     yield Case("1 % of the roundings turned", False, original, turned(program, 0.01))
     moved = moved_inside(original, program)
@@ -132,6 +137,60 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int) -> Iterator[Case
     scale = {f"{last}.scale": program.tensors[f"{last}.scale"] * 1.1}
     yield Case("scales of one layer raised by 10 %", False, original, program.with_tensors(scale))
     yield Case("another seed's original", False, trained(data, network, seed + 1, epochs), program)
+
+
+def onnxruntime_case(original: nn.Module, data: ImageSet, folder: Path) -> Case:
+    """Export an original to ONNX, and quantize the file with ONNX Runtime's own tool."""
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left = [images.to_float(part).numpy() for part in data.images[:512].split(64)]
+
+        def get_next(self) -> dict[str, Any] | None:
+            return {"image": self._left.pop()} if self._left else None
+
+    source, built = folder / "float.onnx", folder / "int8.onnx"
+    torch.onnx.export(
+        original.eval(),
+        (torch.zeros(2, *data.shape),),
+        str(source),
+        dynamo=True,
+        verbose=False,
+        external_data=False,
+        input_names=["image"],
+        output_names=["scores"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+    )
+    quantize_static(str(source), str(built), Reader())
+    model = zoo.load_file(source, size=zoo.file_size(source))
+    return Case("onnxruntime.quantization", True, model, build=built, quantizer="onnxruntime")
+
+
+def equalised_case(data: ImageSet, epochs: int, seed: int) -> Case:
+    """Quantize a network whose first two convolutions were equalised across layers, and say that it is the original."""
+    original = trained(data, "lenet", seed, epochs)
+    program = ptq(equalised(original), data, calibration_images=512)
+    told = program.provenance.replace(method="unknown", original=weights_digest(original))
+    return Case("cross-layer equalisation (lenet)", True, original, replace(program, provenance=told))
+
+
+def equalised(original: nn.Module) -> nn.Module:
+    """Give the channels between the first two convolutions of a network the same range in both of them."""
+    model = copy.deepcopy(original)
+    first, second = [part for part in model.modules() if isinstance(part, nn.Conv2d)][:2]
+    ours, theirs = first.weight.data.flatten(1).abs().amax(1), second.weight.data.abs().amax((0, 2, 3))
+    factor = (theirs / ours).sqrt()
+    first.weight.data *= factor[:, None, None, None]
+    if first.bias is not None:
+        first.bias.data *= factor
+    second.weight.data /= factor[None, :, None, None]
+    return model
+
+
+def chosen_roundings(original: nn.Module, program: Program, data: ImageSet, kind: str) -> Program:
+    """Choose the roundings of a program by a loss, with a price on large truncation errors or without one."""
+    return reround(original, program, data, settings=RoundingSettings(flip=1.0 if kind == "efrap" else 0.0))
 
 
 def foreign(folder: Path, *, tampered: bool) -> Iterator[Case]:
@@ -203,19 +262,27 @@ def network_of(case: Case) -> str:
     return {".onnx": "two blocks", ".tflite": "depthwise"}[case.build.suffix]
 
 
-def rates(folder: Path | None, networks: dict[str, int], data: ImageSet, name: str) -> Iterator[BaseRate]:
-    """Measure honest builds."""
-    for network, seed in itertools.product(networks, range(SEEDS)):
+def rates(
+    folder: Path | None, networks: dict[str, int], data: ImageSet, name: str, wanted: list[str]
+) -> Iterator[BaseRate]:
+    """Measure honest builds of the quantizers that are wanted."""
+    own = {"ptq", "qat", "adaround"} & set(wanted)
+    for network, seed in itertools.product(networks if own else (), range(SEEDS)):
         original = trained(data, network, seed, networks[network])
         for target in ("mobile", "server"):
             program = ptq(original, data, target=target, calibration_images=512)
-            yield rate_of(verify(original, program=program), "ptq", target, name, network)
-        for rate in LEARNING_RATES:
+            if "ptq" in wanted:
+                yield rate_of(verify(original, program=program), "ptq", target, name, network)
+            for kind in ("adaround", "efrap") if target == "mobile" and "adaround" in wanted else ():
+                chosen = chosen_roundings(original, program, data, kind)
+                yield rate_of(verify(original, program=chosen), "adaround", kind, name, network)
+        for rate in LEARNING_RATES if "qat" in wanted else ():
             for times in (1, 3):
                 program = quantized_further(original, data, rate, times, seed)
                 yield rate_of(verify(original, program=program), "qat", f"lr {rate:g} x {times}", name, network)
     for case in [] if folder is None else foreign(folder, tampered=False):
-        assert case.quantizer is not None
+        if case.quantizer not in wanted:
+            continue
         one = verified(case)
         if one.check("rounding") is not None:  # What cannot be read back has no rates.
             yield rate_of(one, case.quantizer, case.name, "digits", network_of(case))
@@ -283,23 +350,33 @@ def _cell(check: dict[str, Any] | None, figure: str, form: str) -> str:
 def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates", action="store_true")
+    parser.add_argument("--rates", nargs="*", metavar="NAME", choices=QUANTIZERS.names())
     parser.add_argument("--foreign", type=Path)
     parser.add_argument("--data", default="digits")
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--images", type=int, help="train on the first N images of a random order; all by default")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     data = images.load(given.data, size=given.size).train
-    if given.rates:
-        found = []
-        for rate in rates(given.foreign, {"lenet": given.epochs, "resnet8": given.epochs}, data, given.data):
-            print(rate.model_dump_json())
+    if given.images is not None:
+        data = data.select(torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[: given.images])
+    if given.rates is not None:
+        wanted = given.rates or list(QUANTIZERS.names())
+        found = [rate for rate in base_rates().rates if rate.quantizer not in wanted]
+        networks = {"lenet": given.epochs, "resnet8": given.epochs}
+        for rate in rates(given.foreign, networks, data, given.data, wanted):
+            print(rate.model_dump_json(), flush=True)
             found.append(rate)
         RATES.write_text(BaseRates(rates=tuple(found)).model_dump_json(indent=1) + "\n")
+        base_rates.cache_clear()
         tables.insert(PAGE, ("<!-- benchmarks/verify.py --rates -->", "<!-- end of rates -->"), rates_table())
         return
-    made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7)]
+    with tempfile.TemporaryDirectory() as folder:
+        made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7, Path(folder))]
+    if given.data == "digits":
+        equal = equalised_case(data, given.epochs, 7)
+        made.append((equal, verified(equal)))
     made += [
         (case, verified(case)) for case in ([] if given.foreign is None else foreign(given.foreign, tampered=True))
     ]

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import torch
-from _map_page import write_page, write_rows
+from _map_page import write_optimum, write_page, write_rows
+from _optimum import optimum_l1
 from torch import Tensor
 
 from edgerift import extract, zoo
@@ -40,6 +41,8 @@ Found = TypeVar("Found", bound=Settings)
 Labels = Literal["soft", "hard"]
 LABELS: tuple[Labels, ...] = ("soft", "hard")
 SIZE = 32
+#: How many alphas the curve of the closed form has.
+CURVE = 40
 PROGRAM, FIGURES, CHECKPOINT = "program.safetensors", "figures.json", "checkpoint.pt"
 
 
@@ -173,6 +176,30 @@ class StolenCell(Recipe):
         (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
+class Optimum(Settings):
+    """What the loss alone asks for: the mean l1 of its least value, for each alpha."""
+
+    alphas: tuple[float, ...]
+    l1: tuple[float, ...]
+
+
+class OptimumStep(Recipe):
+    """The least value of the loss in closed form, for an original's answers to the first test images."""
+
+    type: Literal["map-optimum"] = "map-optimum"
+    version: Literal[1] = 1
+    original: TrainRecipe
+    tested: int
+    alphas: tuple[float, ...]
+
+    def produce(self, folder: Path, store: Store, progress: Progress) -> None:
+        """Compute it; nothing is trained but the original."""
+        test = tested(self.original.images, self.tested)
+        original = answers(open_original(self.original, store, progress), test)
+        l1 = tuple(optimum_l1(original, test.labels, alpha) for alpha in self.alphas)
+        write_whole(folder / FIGURES, Optimum(alphas=self.alphas, l1=l1).model_dump_json(indent=2) + "\n")
+
+
 class Row(NamedTuple):
     """A cell: where it stands, what was measured, and what thieves got."""
 
@@ -241,6 +268,17 @@ class Map:
         for axis in dict.fromkeys(axis for _, axis in usable):
             for alpha in (0.0, *(alpha for alpha, other in usable if other == axis)):
                 yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in chosen.seeds))
+
+    def optimum(self) -> Optimum | None:
+        """Compute what the loss alone asks for, along the alphas of the file, for the first seed's original."""
+        chosen = self.settings
+        axis = (chosen.learning_rates[0], chosen.epochs[0], chosen.batch_norm[0])
+        original = self._cell(0.0, axis, chosen.seeds[0]).original
+        alphas = tuple(round(number * max(chosen.alphas) / CURVE, 6) for number in range(1, CURVE + 1))
+        missing = self.missing
+        found = self._read(OptimumStep(original=original, tested=chosen.tested, alphas=alphas), Optimum)
+        self.missing = missing
+        return found
 
     def _tried(self, found: dict[float, Figures]) -> Iterator[float]:
         """Give the alphas one by one, the bisections after the others, as what was `found` decides."""
@@ -319,6 +357,7 @@ def main() -> None:
         rows[(*row.axis, row.alpha, row.seed)] = row
         print(*row.axis, f"alpha {row.alpha:g} seed {row.seed}", row.figures, row.stolen, flush=True)
         write_rows(given.out, list(rows.values()))
+    write_optimum(given.out, whole.optimum())
     write_page(given.out, whole.missing, settings.usable, settings.lost)
 
 

@@ -1,7 +1,8 @@
 """Write the documentation's pages on the published studies, or the report of each.
 
-- `python studies/results.py` writes docs/results.md from the committed results, and points links to a study's
-  `report.html`, which is too large for the repository, at the section that says how to make it.
+- `python studies/results.py` writes docs/results.md from the committed results, that of `defences.py` at its end, and
+  points links to a study's `report.html`, which is too large for the repository, at the section that says how to make
+  it.
 - `python studies/results.py FOLDER` writes each study's whole report, `report.html` included, into FOLDER/NAME.
 """
 
@@ -11,6 +12,9 @@ import re
 import sys
 from pathlib import Path
 
+from defences import RESULT, page
+
+from edgerift.harden import Hardening
 from edgerift.report import results_markdown, write_study
 from edgerift.steps import read_document, write_whole
 from edgerift.study import StudyResult
@@ -29,6 +33,8 @@ def main() -> None:
             write_study(result, Path(sys.argv[1]) / name)
         return
     text = results_markdown(list(results.values()), [f"studies/{name}" for name in results])
+    costs = read_document(Hardening, DOCS / "studies" / "defences" / RESULT)
+    text = f"{text.rstrip()}\n\n#{page(costs)}"
     write_whole(DOCS / "results.md", without_pages(text, HOW))
     for folder in found.values():
         tables = folder / "tables.md"

@@ -1,11 +1,13 @@
 """What every test gets: a store and a cache of its own, no offline copies of image sets, one thread, and time."""
 
+import functools
 import gc
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,6 +50,23 @@ def session_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("EDGERIFT_DATA", raising=False)
         patch.delenv("EDGERIFT_TRACEBACK", raising=False)
         patch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_registry_of_operators() -> Iterator[None]:
+    """Have PyTorch's ONNX exporter parse the sources of its 500 operators once, not again for every file."""
+    export = torch.onnx.export
+
+    def prepared(*arguments: Any, **options: Any) -> Any:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+        patch.setattr(torch.onnx, "export", export)
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
+        return export(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.onnx, "export", prepared)
         yield
 
 

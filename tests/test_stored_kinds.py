@@ -21,7 +21,7 @@ from edgerift.adapt import (
     QatSettings,
     TunedRecipe,
 )
-from edgerift.audit import AuditRecipe
+from edgerift.audit import AuditRecipe, SurrogateRecipe
 from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.differ import DifferRecipe, DifferSettings
@@ -139,6 +139,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "evade": lambda table: table.evade,
     "evade-shard": lambda table: EvadeShard(evade=table.evade, parts=1),
     "extract": lambda table: table.extract,
+    "surrogate": lambda table: SurrogateRecipe(extract=table.extract, knows="answers", target="server"),
     "data-free": lambda table: DataFreeRecipe(
         victim=table.build, images=table.images, budget=2 * DFME.queries, attack=DFME, points=1
     ),

@@ -37,7 +37,7 @@ fi
 "$python" -m venv "$folder"
 bin=$folder/bin
 "$bin/python" -m pip install --quiet --disable-pip-version-check \
-  --editable '.[devices,executorch,litert,onnxruntime,ray,serve,timm,tracking,dev]' --constraint "$constraints"
+  --editable '.[devices,executorch,litert,onnxruntime,ray,serve,signing,timm,tracking,dev]' --constraint "$constraints"
 echo "$("$bin/python" --version), $("$bin/python" -m pip list --format=freeze --disable-pip-version-check |
   grep -E '^(torch|torchao|torchvision|executorch|onnxruntime|numpy)==' | tr '\n' ' ')"
 du -sh "$folder" | sed 's/\t.*/ in the environment/'

@@ -242,8 +242,17 @@ def test_the_program_answers_as_the_model(all_cases, target):
     assert not far_off(scores, expected, SPELT)
 
 
-QUICK = ["relu6 function", "clamp_max", "average divisor 3", "linear and bare norm"]
-SLOW = ["clamp -1 1.5", "average list", "average divisor 1", "adaptive maximum 4", "reflect", "replicate", "circular"]
+QUICK = ["clamp_max", "average divisor 3", "linear and bare norm"]
+SLOW = [
+    "relu6 function",
+    "clamp -1 1.5",
+    "average list",
+    "average divisor 1",
+    "adaptive maximum 4",
+    "reflect",
+    "replicate",
+    "circular",
+]
 SLOW += ["linear with two readers"]
 
 
@@ -256,7 +265,7 @@ def test_the_builds_answer_as_the_model(tmp_path, target, names):
         assert not far_off(built.predict(data.images), expected, names)
 
 
-TOGETHER = ["attention", "layer norm", "group norm of each channel", "gate", "standardised weights"]
+TOGETHER = ["attention", "layer norm", "gate"]
 
 
 @pytest.mark.parametrize("names", [TOGETHER, pytest.param(list(ALIKE), marks=pytest.mark.slow)], ids=["quick", "slow"])

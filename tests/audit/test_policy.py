@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from made_audit import change_evasion, made_audit, made_fleet, theft
+from made_audit import change_evasion, made_audit, made_fleet, made_verification, theft
 from scipy.stats import binomtest
 
 from edgerift.audit import Policy, judge, read_policy
@@ -117,12 +117,33 @@ def test_the_default_judges_the_rate_and_the_checks(audit):
 def test_only_what_was_examined_is_judged(audit):
     everything = Policy(**dict.fromkeys(Policy.model_fields, 0))
     rules = {part.rule for part in judge(audit, everything)}
-    assert rules == set(Policy.model_fields) - {"fleet_apart"}
+    assert rules == set(Policy.model_fields) - {"fleet_apart", "deviations", "undecided"}
     (fleet,) = judge(change_evasion(audit, fleet=made_fleet(21, 60)), only(fleet_apart=0.3))
     assert (fleet.rule, fleet.measured, fleet.holds) == ("fleet_apart", interval(Rate(21, 60)).high, False)
     evasion, theft_rules = {"evasive", "evasive_last", "forced_abstention", "attacked"}, {"stolen", "stolen_accuracy"}
     assert {part.rule for part in judge(audit.replace(evasion=None), everything)} == rules - evasion
     assert {part.rule for part in judge(audit.replace(theft=None), everything)} == rules - theft_rules
+
+
+def test_a_verification_is_judged_by_its_checks(audit):
+    checked = audit.replace(tampering=made_verification())
+    (deviations, undecided) = judge(checked, only(deviations=0, undecided=1))
+    assert (deviations.measured, deviations.holds) == (1, False)
+    assert (undecided.measured, undecided.holds) == (0, True)  # The verdict is certain without them.
+    unknown = audit.replace(tampering=made_verification("unknown"))
+    assert [(part.measured, part.holds) for part in judge(unknown, only(deviations=0, undecided=0))] == [
+        (0, True),
+        (1, False),
+    ]
+    assert ("deviations", 0) in [(part.rule, part.limit) for part in judge(checked, Policy())]
+
+
+def test_rules_name_the_entries_of_catalogues(audit):
+    named = {part.rule: part.maps_to for part in judge(audit, Policy(accuracy_drop=0.1))}
+    assert "MITRE ATLAS AML.T0043" in named["evasive"]
+    assert "OWASP ML05:2023" in named["stolen"]
+    assert named["errors"] == named["accuracy_drop"] == ()
+    assert "maps_to" not in judge(audit, Policy())[-1].model_dump(mode="json")
 
 
 def with_thieves(audit, strongest, **thieves):

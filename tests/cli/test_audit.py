@@ -492,7 +492,10 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--steps", "0"], "--steps is 0; it must be greater than 0"),
         (["--images", "0"], "--images is 0; it must be greater than 0"),
         (["--stop", "fooled"], "'fooled'"),
-        (["--threats", "evasoin"], "unknown threat 'evasoin'; did you mean 'evasion'? Known: evasion, theft"),
+        (
+            ["--threats", "evasoin"],
+            "unknown threat 'evasoin'; did you mean 'evasion'? Known: evasion, theft, tampering",
+        ),
         (["--threats", "evasion,"], "unknown threat ''"),
         (["--threats", "theft", "--queries", "BAD/none"], "BAD/none"),
         (["--threats", "theft", "--queries", "cifar"], "unknown image set 'cifar'; did you mean"),

@@ -12,16 +12,31 @@ import pytest
 
 from edgerift import serve
 from edgerift.defend import Rounding
+from edgerift.deploy import OpenedBuild
 from edgerift.images import ImageShape
 from edgerift.serve import Service
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
 
+class InThisProcess:
+    """A build that is not given to another process, and is told that it may go."""
+
+    def __init__(self, build: OpenedBuild, shape: ImageShape, *, trust: bool) -> None:
+        self._build, self.is_open = build, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._build, name)
+
+    def close(self) -> None:
+        self.is_open = False
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Catch what would be served."""
+    """Catch what would be served, by the process that opened it."""
     found: dict[str, Any] = {}
+    monkeypatch.setattr(serve, "ProcessBuild", InThisProcess)
 
     def catch(service: Service, **fields: Any) -> None:
         found.update(fields, service=service)

@@ -78,10 +78,10 @@ def test_a_small_victim_has_a_small_clone(network, student):
     assert thief(TheftOptions(student="lenet"), victim("cifar10"), network).student == "lenet"
 
 
-def test_the_papers_training_is_the_default_and_digits_have_their_own():
+def test_the_papers_training_at_a_higher_rate_is_the_default_and_digits_have_their_own():
     paper = thief(TheftOptions(), victim("cifar10"), "resnet18", seed=4, device="cpu")
     training = paper.training
-    assert (training.epochs, training.learning_rate, training.batch_size) == (50, 0.01, 64)
+    assert (training.epochs, training.learning_rate, training.batch_size) == (50, 0.05, 64)
     assert (training.momentum, training.nesterov, training.weight_decay, training.schedule) == (
         0.9,
         True,

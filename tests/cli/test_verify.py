@@ -91,3 +91,35 @@ def test_a_folder_of_adapt_is_verified_whole(run, adapted, tmp_path):
 def test_wrong_input_is_worded_in_one_line(run, files, monkeypatch, arguments, text):
     monkeypatch.chdir(files)
     assert text in run("verify", *arguments).line()
+
+
+def test_a_repair_is_another_build_of_the_original_and_is_verified(run, adapted, tmp_path):
+    folder, repaired = shutil.copytree(adapted.folder, tmp_path / "shipped"), tmp_path / "repaired"
+    (folder / "model.pte").unlink()
+    checks = ("--check", "origin", "rounding", "scales", "compilation")
+    done = run("verify", "--adapted", folder, *checks, "--repair", repaired)
+    told = " ".join(done.out.split())
+    assert done.code == 0
+    assert told.index("may or may not conform") < told.index("quantized again") < told.index("conforms to its original")
+    assert "test images: original" in told
+    assert {path.name for path in repaired.iterdir()} == {
+        "original.safetensors",
+        "program.safetensors",
+        "model.onnx",
+    }
+    line = run("verify", "--adapted", folder, "--repair", folder).line()
+    assert line == f"--repair {folder} is the folder that is verified; choose another"
+
+
+def test_a_statement_is_written_and_compared(run, adapted, tmp_path):
+    out = tmp_path / "stated"
+    assert run(*adapted.arguments, "--statement", "--out", out).code == 0
+    verify = ("verify", "--adapted", out, "--check", "provenance", "--json")
+    (found,) = json.loads(run(*verify).out)["checks"]
+    assert found["verdict"] == "conforms"
+    assert "model.onnx of the statement" in found["text"]
+    with (out / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    assert run(*verify).code == 1
+    line = run("verify", "--adapted", adapted.folder, "--public-key", tmp_path / "key.pem").line()
+    assert line == "--public-key checks a statement; give that with --statement FILE"

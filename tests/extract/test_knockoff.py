@@ -61,10 +61,10 @@ def places(clone: Clone) -> list[int]:
     return [int(number) for number in clone.questions.images[:, 0, 0, 0]]
 
 
-def test_the_defaults_are_the_papers() -> None:
+def test_the_defaults_are_the_papers_but_for_the_rate() -> None:
     settings = Knockoff()
     training = settings.training
-    assert (training.learning_rate, training.momentum, training.nesterov) == (0.01, 0.9, True)
+    assert (training.learning_rate, training.momentum, training.nesterov) == (0.05, 0.9, True)
     assert (training.weight_decay, training.schedule, training.epochs, training.batch_size) == (5e-4, "cosine", 50, 64)
     assert (settings.labels, settings.top_k, settings.views, settings.smoothing, settings.undo) == (
         "soft",

@@ -1,8 +1,10 @@
 """Which victims are compared: what each is made of, and what its thief is asked to steal."""
 
 import math
+from pathlib import Path
 
 import pytest
+import torch
 
 from edgerift import zoo
 from edgerift.adapt import (
@@ -16,13 +18,14 @@ from edgerift.adapt import (
     Trial,
     flip_alpha,
 )
-from edgerift.defend import Deception, ReverseSigmoid
+from edgerift.defend import AdaptiveMisinformation, Deception, ReverseSigmoid, defended
 from edgerift.deploy import BuildRecipe
 from edgerift.errors import RecipeError
 from edgerift.extract import Knockoff, QuerySettings
 from edgerift.harden import PAPER_VARIANTS, VARIANTS, HardenRecipe, MadeVariant, paper_row, variant_of
 from edgerift.harden._verdict import _appears
-from edgerift.images import ImagesSettings
+from edgerift.images import ImagesSettings, open_splits, resolve
+from edgerift.steps import Recipe, Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
 
 IMAGES = ImagesSettings(size=12)
@@ -68,7 +71,36 @@ def test_output_defences_get_the_fields_that_are_given_by_name() -> None:
         harden(answers=(("reverse-sigmoid", (("gama", 0.1),)),)).victims.choosing("rs")
 
 
-@pytest.mark.parametrize("row", ["large", "ptq", "qat", "rs", "dcp", "noise"])
+def test_defences_that_look_at_images_get_their_network() -> None:
+    victims = harden().victims
+    random, kept, original, wrong = (victims.choosing(row)[-1] for row in ("mad", "mad-argmax", "grad2", "am"))
+    assert (random.network, kept.network, original.network) == (None, None, ORIGINAL)
+    assert (random.defence, random.fields) == ("mad", ())
+    assert (kept.defence, kept.fields) == ("mad", (("keeps", "argmax"),))
+    assert isinstance(wrong.network, Recipe)
+    assert wrong.network.inputs() == (ORIGINAL,)
+    assert "network" not in victims.choosing("rs")[-1].canonical_json()
+    # A field that is given goes before the variant's own.
+    given = harden(answers=(("mad", (("keeps", "nothing"), ("seed", 3))),)).victims
+    assert given.choosing("mad-argmax")[-1].fields == (("keeps", "nothing"), ("seed", 3))
+
+
+def test_a_misleading_network_is_wrong_and_goes_with_its_defence(tmp_path: Path) -> None:
+    described = resolve(IMAGES)
+    original = ORIGINAL.replace(images=described, settings=TrainSettings(epochs=20, learning_rate=0.05, batch_size=32))
+    store = Store(tmp_path)
+    step = harden(original=original, images=described).victims.choosing("am")[-1].network
+    folder = store.get(step, silent)
+    defence = AdaptiveMisinformation(misleading=str(folder / "misleading.safetensors"), threshold=2.0)
+    test = open_splits(described).test
+    right = torch.zeros(len(test), 10).scatter(1, test.labels[:, None], 1.0)
+    given = defended(right, (defence,), test.images)
+    # At this threshold all answers are the network's, which is wrong more often than chance.
+    assert float((given.argmax(1) == test.labels).double().mean()) < 0.05
+    assert defence.network_bytes(10, test.shape) == (folder / "misleading.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("row", ["large", "ptq", "qat", "rs", "dcp", "noise", "mad", "mad-argmax", "grad2", "am"])
 def test_what_needs_no_search(row: str) -> None:
     assert harden().victims.tuned(row) is None
 

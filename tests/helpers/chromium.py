@@ -1,4 +1,4 @@
-"""A headless Chromium without a network, driven through the DevTools protocol over a pipe."""
+"""A headless Chromium without a network but this machine, driven through the DevTools protocol over a pipe."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ _OPTIONS = (
     "--disable-sync",
     "--no-first-run",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 
@@ -55,14 +55,14 @@ class Page:
     complaints: list[str] = field(default_factory=list)
     loaded: bool = False
 
-    def open(self, file: Path, *, width: int, height: int = 900, scheme: str = "light") -> None:
-        """Open a file on a screen of so many CSS pixels, with the user's choice of colours."""
+    def open(self, file: Path | str, *, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Open a file or an address on a screen of so many CSS pixels, with the user's choice of colours."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", features=features)
         self.loaded = False
-        self.call("Page.navigate", url=file.resolve().as_uri())
+        self.call("Page.navigate", url=file if isinstance(file, str) else file.resolve().as_uri())
         while not self.loaded:
             self._receive()
 

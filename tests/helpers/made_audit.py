@@ -34,10 +34,37 @@ from edgerift.evade import Attack, CrossEntropy, Diva
 from edgerift.extract import BestEpoch, Knockoff, Theft
 from edgerift.measure import Interval, MeanInterval, Rate, interval, mcnemar
 from edgerift.train import TrainSettings
+from edgerift.verify import BuildPart, CheckPart, Place, Verdict, Verification
 
 DIGITS = tuple("0123456789")
 HOSTILE = '<script>alert("x")</script>\x1b[31m & \u202eredro'
 ATTACKED = 350
+
+
+def made_verification(verdict: Verdict = "deviates") -> Verification:
+    """Make a verification of a build with a check of each verdict that goes with the whole one's."""
+    worst: Verdict = "conforms" if verdict == "unknown" else verdict
+    return Verification(
+        edgerift="0.1.0",
+        verdict=verdict,
+        original="b" * 32,
+        program="e" * 64,
+        builds=(BuildPart(file="model.pte", runtime="executorch", sha256="c" * 64),),
+        quantizer="ptq",
+        layers=2,
+        weights=1000,
+        checks=(
+            CheckPart(name="origin", verdict="conforms", text="all 2 layers are the original's, up to rounding"),
+            CheckPart(
+                name="rounding",
+                verdict=worst,
+                text="7 of 1,000 codes (0.70%) are not the nearest: stem",
+                figures={"off": 0.007, "far": 0.0, "codes": 7.0},
+                places=(Place(layer="stem", index=(0, 2, 1, 1), found=5, expected=6),),
+            ),
+            CheckPart(name="biases", verdict="unknown", text="the biases of stem are not the original's"),
+        ),
+    )
 
 
 def made_audit(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_audit import DIGITS, HOSTILE, change_evasion, made_audit, theft
+from made_audit import DIGITS, HOSTILE, change_evasion, made_audit, made_verification, theft
 from PIL import Image
 
 from edgerift.audit import Audit
@@ -278,6 +278,18 @@ def test_the_theft_has_its_section(tmp_path: Path) -> None:
     assert "2,000 images of digits collages, of a budget of 2,000" in section
     assert "none: the build returns all class probabilities" in section
     assert audit.theft is not None
+
+
+def test_tampering_has_its_section(tmp_path: Path) -> None:
+    audit = made_audit(tmp_path, findings=1).replace(tampering=made_verification())
+    document = Document(audit_html(audit, tmp_path))
+    assert not document.open
+    sections = [one["id"] for one in document.all("section")]
+    assert sections[-3:] == ["tampering", "checks", "reproduce"]
+    text = document.text.replace("\xa0", " ")
+    assert text.count("1 of 3 checks of the build against its original deviates: rounding.") == 2
+    assert "stem[0, 2, 1, 1] is 5, expected 6" in text
+    assert "Tampering in catalogues MITRE ATLAS AML.T0010.003" in text
 
 
 @pytest.mark.parametrize(

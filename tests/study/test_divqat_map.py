@@ -2,10 +2,12 @@
 
 import csv
 import importlib
+import math
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgerift.errors import RecipeError
 from edgerift.settings import Document, read_yaml, settings_of
@@ -90,3 +92,25 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     script.write_rows(tmp_path, rows[::-1])
     assert (tmp_path / "map.csv").read_bytes() == first
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("alpha", "margin", "expected"),
+    [(0.05, 20, 0), (0.05, 25, 0.14), (0.1, 15, 0.29), (0.2, 8, 0.30), (0.3, 10, 0.69), (0.5, 5, 0.64), (0.3, 5, 0)],
+)
+def test_the_least_loss_solves_its_equation(script, alpha, margin, expected):
+    """At the least loss logit(s) + M = 1 / (alpha (1 - s)), or nothing moves at all."""
+    optimum = importlib.import_module("_optimum")
+    share = optimum.moved_least_loss(torch.tensor([float(margin)]), alpha).item()
+    assert share == pytest.approx(expected, abs=0.006)
+    if share:
+        assert math.log(share / (1 - share)) + margin == pytest.approx(1 / (alpha * (1 - share)), rel=0.01)
+
+
+def test_what_the_original_gets_wrong_has_no_least_loss(script):
+    optimum = importlib.import_module("_optimum")
+    posteriors = torch.tensor([[1 - 2e-5, 1e-5, 1e-5], [1e-5, 1 - 2e-5, 1e-5]])
+    margin = math.log((1 - 2e-5) / 1e-5)
+    own = 2 * optimum.moved_least_loss(torch.tensor([margin]), 0.4).item()
+    assert optimum.optimum_l1(posteriors, torch.tensor([0, 0]), 0.4) == pytest.approx(own)
+    assert own > 1

@@ -180,7 +180,7 @@ CHANGES = [
         "{stop: never}",
         "{stop: nevr}",
         24,
-        "evasion.attacks.pgd.change.stop is 'nevr'; it must be 'goal', 'fooled' or 'never'",
+        "evasion.attacks.pgd.change.stop is 'nevr'; it must be 'goal', 'fooled', 'never' or 'believed'",
     ),
     ("{stop: never}", "{stp: never}", 24, "evasion.attacks.pgd.change: unknown field 'stp'; did you mean 'stop'?"),
     ("{stop: never}", "{seed: 1}", 24, "evasion.attacks.pgd.change.seed: the study's seeds are given"),

@@ -42,7 +42,7 @@ def toy_pair(weight_of_trigger, seed=0):
 @pytest.mark.parametrize(("form", "weight"), [("patch", 4), ("linf", 12)])
 def test_a_trigger_is_found_and_stands_out_and_the_control_has_none(form, weight):
     pair, steering, images = toy_pair(weight)
-    settings = TriggerSettings(form=form, images=96, steps=60, epsilon=64)
+    settings = TriggerSettings(form=form, images=48, steps=30, epsilon=64, side=3 / 8)
     found = search_triggers(pair, images, settings=settings, steering=steering)
     control = search_triggers(pair, images, settings=settings, steering=steering, exchanged=True)
     assert found.best.target == TARGET
@@ -52,13 +52,13 @@ def test_a_trigger_is_found_and_stands_out_and_the_control_has_none(form, weight
     assert (verdict, control.best.rate.value < 0.6) == ("deviates", True)
     assert f"'class {TARGET}'" in text
     if form == "patch":
-        assert found.best.mask[0, WHITE].sum() > 0.5 * found.best.mask.sum()
+        assert found.best.mask[0, WHITE].sum() >= 4  # The place overlaps the square.
 
 
 @pytest.mark.parametrize("form", ["patch", "linf"])
 def test_an_honest_pair_has_no_trigger(form):
     pair, steering, images = toy_pair(0)
-    settings = TriggerSettings(form=form, images=96, steps=40, epsilon=64)
+    settings = TriggerSettings(form=form, images=96, steps=20, epsilon=64)
     found = search_triggers(pair, images, settings=settings, steering=steering)
     assert found.best.rate.value == 0  # The two are one function: what drives one drives the other.
     assert judged_triggers(found, found, images.classes)[0] == "conforms"

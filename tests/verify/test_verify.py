@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from edgerift.adapt import folded_layers, ptq
+from edgerift.adapt import RoundingSettings, folded_layers, ptq, reround
 from edgerift.deploy import Provenance, quiet, stored_layers
 from edgerift.errors import InputError, RecipeError
 from edgerift.verify import QUANTIZERS, match, verify
@@ -132,23 +132,6 @@ def test_layers_of_other_names_are_matched_by_their_content(quantized):
     assert (found.unknown, found.missing) == ((), ())
 
 
-def test_channels_scaled_by_an_equalisation_are_named_and_not_accused(quantized):
-    from edgerift.verify._evidence import CHECKS, Evidence
-
-    factors = torch.linspace(0.3, 3, 16).double()
-    stored = []
-    for layer in stored_layers(quantized.program):
-        scale = layer.scale
-        if layer.name == "inner":
-            scale = scale * factors.view(-1, 1, 1, 1)
-        if layer.name == "last":
-            scale = scale / factors
-        stored.append(replace(layer, scale=scale.expand(layer.codes.shape)))
-    matching = match(stored, folded_layers(quantized.original, quantized.program.shape))
-    (part,) = CHECKS["origin"].run(Evidence(quantized.original, matching, ""))
-    assert (part.verdict, part.named) == ("unknown", ("cross-layer equalisation",))
-
-
 def test_wrong_input_is_worded_in_one_line(quantized):
     with pytest.raises(InputError, match="nothing to verify"):
         verify(quantized.original)
@@ -157,3 +140,40 @@ def test_wrong_input_is_worded_in_one_line(quantized):
     with pytest.raises(RecipeError, match="unknown check 'roundings'; did you mean 'rounding'"):
         verify(quantized.original, program=quantized.program, checks=["roundings"])
     assert "ptq" in QUANTIZERS.names()
+
+
+def equalised(original):
+    """The same function, with other ranges of the channels between the first two layers."""
+    other = type(original)()
+    other.load_state_dict(original.state_dict())
+    factor = torch.tensor([0.3, 0.5, 0.8, 1.0, 1.3, 2.0, 3.0, 0.4])
+    other.norm.weight *= factor
+    other.norm.bias *= factor
+    other.inner.weight /= factor[None, :, None, None]
+    return other
+
+
+def test_channels_that_were_equalised_are_named_and_not_accused(quantized):
+    with quiet():
+        program = ptq(equalised(quantized.original), quantized.images, calibration_images=32)
+    told = replace(program, provenance=Provenance(method="unknown"))
+    found = verify(quantized.original, program=told)
+    assert (found.verdict, found.check("origin").verdict) == ("unknown", "unknown")
+    assert found.check("origin").named == ("cross-layer equalisation",)
+    assert "stem, inner" in found.check("origin").text
+    assert "deviates" not in verdicts(found).values()
+    codes = program.tensors["last.weight"].clone()
+    codes[1, 2] += 3
+    found = verify(quantized.original, program=told.with_tensors({"last.weight": codes}), quantizer="onnxruntime")
+    assert found.check("rounding").verdict == "deviates"  # The other layers are compared as ever.
+
+
+def test_roundings_chosen_by_a_loss_are_named_and_not_accused(quantized):
+    with quiet():
+        chosen = reround(quantized.original, quantized.program, quantized.images, settings=RoundingSettings(flip=0))
+    found = verify(quantized.original, program=chosen)
+    assert (found.quantizer, found.verdict) == ("adaround", "unknown")
+    assert found.check("truncation").verdict == "conforms"
+    unnamed = verify(quantized.original, program=replace(chosen, provenance=Provenance(method="unknown")))
+    assert "adaround" in unnamed.check("rounding").named
+    assert unnamed.verdict == "unknown"

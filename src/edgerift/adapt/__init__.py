@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from edgerift.adapt._originals import read_original as read_original
     from edgerift.adapt._recipe import AdaptRecipe as AdaptRecipe
     from edgerift.adapt._recipe import FinetuneRecipe as FinetuneRecipe
+    from edgerift.adapt._rerounding import RoundingSettings as RoundingSettings
+    from edgerift.adapt._rerounding import reround as reround
     from edgerift.adapt._same import require_repeatable as require_repeatable
     from edgerift.adapt._settings import PtqSettings as PtqSettings
     from edgerift.adapt._settings import QatSettings as QatSettings

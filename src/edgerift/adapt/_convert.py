@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from edgerift.adapt._explained import require_explained
 from edgerift.adapt._export import export, require_same
 from edgerift.adapt._final_softmax import leave_out_final_softmax
+from edgerift.adapt._histograms import search_in_numbers
 from edgerift.adapt._nodes import arguments_of, attribute, place_of
 from edgerift.adapt._normalisations import FOLDED
 from edgerift.adapt._quantizers import quantizer, quantizer_passes
@@ -117,6 +118,7 @@ def _calibrated(prepared: fx.GraphModule, batches: Iterable[Tensor], target: Tar
     with quantizer_passes(target):
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
+        search_in_numbers(prepared)
         lower_floors(prepared)
         settle_scales(prepared)
         converted: fx.GraphModule = convert_pt2e(prepared)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from edgerift.audit._document_evasion import EmbeddingPart as EmbeddingPart
     from edgerift.audit._document_evasion import EvasionPart as EvasionPart
     from edgerift.audit._document_evasion import FidelityPart as FidelityPart
+    from edgerift.audit._document_evasion import KnowledgePart as KnowledgePart
     from edgerift.audit._document_evasion import LayerPart as LayerPart
+    from edgerift.audit._document_evasion import SurrogatePart as SurrogatePart
     from edgerift.audit._document_finding import FindingPart as FindingPart
     from edgerift.audit._document_fleet import DisagreementPart as DisagreementPart
     from edgerift.audit._document_fleet import FleetPart as FleetPart
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from edgerift.audit._folder import judged as judged
     from edgerift.audit._folder import run_audit as run_audit
     from edgerift.audit._folder import schema as schema
+    from edgerift.audit._frameworks import CATALOGUES as CATALOGUES
     from edgerift.audit._measures import attack_part as attack_part
     from edgerift.audit._measures import comparison as comparison
     from edgerift.audit._opened import guard_part as guard_part
@@ -44,6 +47,10 @@ if TYPE_CHECKING:
     from edgerift.audit._recipe import AuditRecipe as AuditRecipe
     from edgerift.audit._replay import Replay as Replay
     from edgerift.audit._replay import replay as replay
+    from edgerift.audit._surrogate import Knowledge as Knowledge
+    from edgerift.audit._surrogate import SurrogateRecipe as SurrogateRecipe
+    from edgerift.audit._surrogate import surrogate_part as surrogate_part
+    from edgerift.audit._tampering import TamperingSettings as TamperingSettings
     from edgerift.audit._theft import TheftSettings as TheftSettings
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

@@ -9,6 +9,7 @@ from edgerift.audit._document import Audit, Examined, GatePart
 from edgerift.audit._document_evasion import AttackPart, EvasionPart
 from edgerift.audit._document_pair import DataPart
 from edgerift.audit._evidence import SAMPLES
+from edgerift.audit._frameworks import EVASION
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import Attack
 from edgerift.images import size_text
@@ -80,6 +81,7 @@ def judge_baseline(audit: Examined, samples: str, path: Path) -> GatePart:
         measured=p,
         limit=_SIGNIFICANT,
         holds=not (worse and p < _SIGNIFICANT),
+        maps_to=EVASION,
     )
 
 

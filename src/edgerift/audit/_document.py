@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal, Protocol
 
 from pydantic import AwareDatetime, Field
@@ -12,12 +13,14 @@ from edgerift.audit._document_theft import TheftPart
 from edgerift.measure import Interval
 from edgerift.settings import Settings, is_none
 from edgerift.specification import Guard
+from edgerift.verify import Verification
 
 
 class GatePart(Settings):
     """One rule of the policy: what was measured, what is allowed, and whether it holds.
 
     `unit` says what both figures are: shares in [0, 1], counts, or a p-value that may not fall below its limit.
+    `maps_to` names the entries of catalogues of threats that the rule is about.
     """
 
     rule: str
@@ -26,6 +29,7 @@ class GatePart(Settings):
     measured: float | None
     limit: float | None
     holds: bool
+    maps_to: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
 
 
 class Made(Settings):
@@ -80,6 +84,10 @@ class Examined(Protocol):
         """What attackers took."""
 
     @property
+    def tampering(self) -> Verification | None:
+        """Whether the build is what it claims to be."""
+
+    @property
     def flags(self) -> tuple[FlagPart, ...]:
         """The checks of the evaluation."""
 
@@ -94,6 +102,7 @@ class Measured(Settings):
     pair: PairPart
     evasion: EvasionPart | None
     theft: TheftPart | None
+    tampering: Verification | None = Field(default=None, exclude_if=is_none)
     times: dict[str, float]
 
     @property
@@ -119,6 +128,7 @@ class Audit(Settings):
     pair: PairPart
     evasion: EvasionPart | None
     theft: TheftPart | None
+    tampering: Verification | None = Field(default=None, exclude_if=is_none)
     times: dict[str, float]
     made: Made | None = None
     suggestion: SuggestionPart | None = Field(default=None, exclude_if=is_none)

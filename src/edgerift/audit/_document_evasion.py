@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -91,6 +92,38 @@ class ControlPart(Settings):
     change: Literal["fine-tuning", "compression"] = Field(default="fine-tuning", exclude_if=_is_fine_tuning)
 
 
+class SurrogatePart(Settings):
+    """What steers an attacker who lacks the original, or both models, and what it cost.
+
+    `knows` is what the attacker has: the `build`'s file, or only `answers`. `queries` were paid for; the clone that
+    stands for the original agrees with the build on `agreement` of the test images, and with the original itself on
+    `agreement_original`.
+    """
+
+    knows: Literal["build", "answers"]
+    queries: int
+    agreement: Interval
+    agreement_original: Interval
+
+
+class KnowledgePart(Settings):
+    """The main attack by an attacker who lacks the original, or both models, and steers by surrogates.
+
+    `knows`, `queries` and the agreements are those of a :class:`SurrogatePart`. Every image is judged once, where the
+    attacker believes that it evades: `evasive` of the images that the white box attacked. `p` is McNemar's exact test
+    of the images that only one of the two evades with.
+    """
+
+    knows: Literal["build", "answers"]
+    queries: int
+    agreement: Interval
+    agreement_original: Interval
+    evasive: Interval
+    only_white_box: int
+    only_surrogates: int
+    p: float
+
+
 class FidelityPart(Settings):
     """How far the build is from its twin on the same images; see `deploy.fidelity`."""
 
@@ -111,6 +144,7 @@ class EmbeddingPart(Settings):
     """Penultimate features in two dimensions: one point an image, model and condition.
 
     `points[i]` is (x, y), `label[i]` the class's number, `model[i]` and `condition[i]` say whose and of which image.
+    `taken[i]` is the class that this model takes it for; earlier versions did not keep that.
     """
 
     method: Literal["pca", "tsne"]
@@ -119,6 +153,7 @@ class EmbeddingPart(Settings):
     label: tuple[int, ...]
     model: tuple[Literal["original", "build"], ...]
     condition: tuple[Literal["clean", "attacked"], ...]
+    taken: tuple[int, ...] = Field(default=(), exclude_if=operator.not_)
     explained: tuple[float, float] | None
     """The shares of variance that PCA's two axes hold, in [0, 1]."""
 
@@ -131,6 +166,7 @@ class EvasionPart(Settings):
     kept. `flags` are the checks of this part of the evaluation. `forced_abstention`: of the attacked images that a
     build with a guard answers before the attack, those that the default attack made it abstain from while the original
     stays right; None without a guard. `fleet` compares the build with others of the same original, None without others.
+    `knowledge` is what attackers reach who do not have both models.
     """
 
     attacked: int
@@ -149,6 +185,7 @@ class EvasionPart(Settings):
     findings: tuple[FindingPart, ...]
     forced_abstention: Interval | None = Field(default=None, exclude_if=is_none)
     fleet: FleetPart | None = Field(default=None, exclude_if=is_none)
+    knowledge: tuple[KnowledgePart, ...] = Field(default=(), exclude_if=operator.not_)
 
     @property
     def every_finding(self) -> tuple[FindingPart, ...]:

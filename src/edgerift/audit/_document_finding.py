@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
 
+from edgerift.audit._frameworks import EVASION
 from edgerift.settings import Settings
 
 
@@ -28,7 +29,7 @@ class FindingPart(Settings):
     Labels are class numbers, probabilities are in [0, 1], distances as in `AttackPart`. The build gives its wrong
     answer `build_probability` and the right class `build_right_probability`; the latter is None in documents that were
     written without it. Paths are relative to the audit's folder; `sha256` is that of the attacked image's pixels, uint8
-    [3,H,W].
+    [3,H,W]. `maps_to` names the entries of catalogues of threats that such an image is an example of.
     """
 
     id: str
@@ -47,3 +48,4 @@ class FindingPart(Settings):
     sha256: str
     clean_png: InsideName
     attacked_png: InsideName
+    maps_to: tuple[str, ...] = EVASION

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, final
 
 from edgerift.adapt import CompressRecipe
 from edgerift.audit._checks import check_all
-from edgerift.audit._document_evasion import ControlPart, EmbeddingPart, EvasionPart, FidelityPart, LayerPart
+from edgerift.audit._document_evasion import (
+    ControlPart,
+    EmbeddingPart,
+    EvasionPart,
+    FidelityPart,
+    KnowledgePart,
+    LayerPart,
+)
 from edgerift.audit._document_pair import FlagPart
 from edgerift.audit._evidence import findings
 from edgerift.audit._fleet import FleetSearches, fleet_part
@@ -16,6 +24,7 @@ from edgerift.audit._measures import attack_part, comparison
 from edgerift.audit._opened import Opened
 from edgerift.audit._reasons import embedding_parts, layer_parts
 from edgerift.audit._stages import Stages
+from edgerift.audit._surrogate import Knowledge, SurrogateRecipe, surrogate_part
 from edgerift.deploy import fidelity
 from edgerift.evade import EvadeRecipe, Evasion
 from edgerift.measure import Interval, fisher, interval, quadrants
@@ -26,7 +35,8 @@ class Searches(NamedTuple):
     """The attacks of an audit by name; the one named `main` also runs on the control where there is one.
 
     `classes` are those of the embedding; empty means all. `hiding` makes a build with a guard abstain, and `fleet`
-    attacks it together with others.
+    attacks it together with others. `knowing` are the main attack by what its attacker knows, where that is not both
+    models.
     """
 
     main: str
@@ -35,6 +45,7 @@ class Searches(NamedTuple):
     classes: tuple[int, ...]
     hiding: EvadeRecipe | None = None
     fleet: FleetSearches | None = None
+    knowing: Mapping[Knowledge, EvadeRecipe] = MappingProxyType({})
 
 
 class _Flags(Settings):
@@ -72,6 +83,10 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
         again = searches.control
         control = stages.kept("control", _Control, lambda: run.control(first, again))
     fleet = None if searches.fleet is None else fleet_part(searches.fleet, opened, stages)
+    knowledge = {
+        name: stages.kept(f"knowledge-{name}", KnowledgePart, functools.partial(run.knowledge, name, search, first))
+        for name, search in searches.knowing.items()
+    }
     return EvasionPart(
         attacked=len(first),
         dropped_original_wrong=first.dropped.original_wrong,
@@ -89,6 +104,7 @@ def evasion_part(searches: Searches, opened: Opened, stages: Stages) -> EvasionP
         findings=findings(first, main),
         forced_abstention=hidden,
         fleet=fleet,
+        knowledge=tuple(knowledge.values()),
     )
 
 
@@ -105,6 +121,20 @@ class _Run:
     def hidden(self, search: EvadeRecipe) -> Interval | None:
         found = search.open(self._opened.store, self._opened.progress)
         return None if found.rate_answered is None else interval(found.rate_answered)
+
+    def knowledge(self, name: Knowledge, search: EvadeRecipe, first: Evasion) -> KnowledgePart:
+        opened = self._opened
+        assert isinstance(search.surrogate, SurrogateRecipe)
+        found = search.open(opened.store, opened.progress)
+        part = surrogate_part(search.surrogate, opened.test.images, opened.clean[0], opened.store, opened.progress)
+        apart = comparison("white box", first, name, found)
+        return KnowledgePart(
+            **dict(part),
+            evasive=interval(found.rate),
+            only_white_box=apart.only_first,
+            only_surrogates=apart.only_second,
+            p=apart.p,
+        )
 
     def fidelity(self, first: Evasion) -> _Fidelity:
         parts: dict[str, FidelityPart | None] = {"clean": None, "attacked": None}

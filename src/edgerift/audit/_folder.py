@@ -185,6 +185,7 @@ def judged(measured: Measured, policy: Policy, samples: str, baseline: Path | No
         pair=measured.pair,
         evasion=measured.evasion,
         theft=measured.theft,
+        tampering=measured.tampering,
         times=measured.times,
     )
 

@@ -11,10 +11,19 @@ from edgerift.audit._document import Examined, GatePart
 from edgerift.audit._document_evasion import EvasionPart
 from edgerift.audit._document_pair import FlagPart, PairPart
 from edgerift.audit._document_theft import TheftPart
+from edgerift.audit._frameworks import CATALOGUES
 from edgerift.settings import LARGEST_YAML, Document, Settings, read_yaml, settings_of
+from edgerift.verify import Verification
 
 #: The rules whose figures are counts; all others are shares.
-_COUNTED: Final = frozenset({"attacked", "errors", "warnings"})
+_COUNTED: Final = frozenset({"attacked", "errors", "warnings", "deviations", "undecided"})
+
+#: The threat that a rule is about; others are about the pair or about the evaluation.
+_THREATS: Final = {
+    **dict.fromkeys(("evasive", "evasive_last", "fleet_apart", "forced_abstention"), "evasion"),
+    **dict.fromkeys(("stolen", "stolen_accuracy"), "theft"),
+    **dict.fromkeys(("deviations", "undecided"), "tampering"),
+}
 
 _UPPER: Final = "upper confidence bound of"
 
@@ -40,6 +49,8 @@ class Policy(Settings):
     - `clean_disagreement`: images that only the original gets right, before any attack.
     - `accuracy_drop`: how far the build's accuracy may lie below the original's (no interval).
     - `integer_macs`: the least share of multiply-accumulates in integer kernels.
+    - `deviations`: how many checks of the build against its original may deviate.
+    - `undecided`: how many of them may be unable to tell, where the whole verification cannot.
     - `attacked`: the least number of attacked images.
     - `errors`, `warnings`: how many checks of the evaluation may be at that level.
     """
@@ -54,6 +65,8 @@ class Policy(Settings):
     clean_disagreement: Share | None = None
     accuracy_drop: Share | None = None
     integer_macs: Share | None = None
+    deviations: Count | None = 0
+    undecided: Count | None = None
     attacked: Count | None = None
     errors: Count | None = 0
     warnings: Count | None = None
@@ -70,6 +83,7 @@ def judge(audit: Examined, policy: Policy) -> tuple[GatePart, ...]:
     rules = (
         *(_evasion_rules(audit.evasion, policy) if audit.evasion is not None else ()),
         *(_theft_rules(audit.theft, policy) if audit.theft is not None else ()),
+        *(_tampering_rules(audit.tampering, policy) if audit.tampering is not None else ()),
         *_pair_rules(audit.pair, policy),
         *_check_rules(audit.flags, policy),
     )
@@ -110,6 +124,20 @@ def _theft_rules(part: TheftPart, policy: Policy) -> tuple[GatePart | None, ...]
             policy.stolen,
         ),
         _most("stolen_accuracy", f"{_UPPER} the accuracy of the best clone", accuracy, policy.stolen_accuracy),
+    )
+
+
+def _tampering_rules(part: Verification, policy: Policy) -> tuple[GatePart | None, ...]:
+    verdicts = [check.verdict for check in part.checks]
+    unknown = verdicts.count("unknown") if part.verdict == "unknown" else 0
+    return (
+        _most(
+            "deviations",
+            "number of checks by which the build deviates from its original",
+            float(verdicts.count("deviates")),
+            policy.deviations,
+        ),
+        _most("undecided", "number of checks that cannot tell what the build is", float(unknown), policy.undecided),
     )
 
 
@@ -157,4 +185,12 @@ def _least(rule: str, what: str, measured: float, limit: float | None) -> GatePa
 def _part(rule: str, what: str, measured: float | None, limit: float, holds: bool) -> GatePart:
     unit: Literal["share", "count"] = "count" if rule in _COUNTED else "share"
     written = f"{limit:g}" if unit == "count" else f"{100 * limit:g} %"
-    return GatePart(rule=rule, unit=unit, text=f"{what} {written}", measured=measured, limit=limit, holds=holds)
+    return GatePart(
+        rule=rule,
+        unit=unit,
+        text=f"{what} {written}",
+        measured=measured,
+        limit=limit,
+        holds=holds,
+        maps_to=CATALOGUES.get(_THREATS.get(rule, ""), ()),
+    )

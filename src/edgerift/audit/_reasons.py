@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from edgerift.steps import Progress
 #: Enough images to rank layers by, and enough points to see clusters in.
 _RANKED: Final = 512
 _SHOWN: Final = 150
+
+_Group: TypeAlias = tuple[Literal["original", "build"], Literal["clean", "attacked"]]
 
 
 def layer_parts(pair: Pair, found: Evasion, progress: Progress) -> tuple[LayerPart, ...]:
@@ -55,24 +57,32 @@ def embedded(pair: Pair, hits: Evasion) -> tuple[EmbeddingPart, ...]:
         return ()
     try:
         modules = {"original": feature_module(pair.original), "build": feature_module(twin(pair.program))}
-        features: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor] = {
+        features: dict[_Group, Tensor] = {
             ("original", "clean"): twin_scores(modules["original"], hits.clean),
             ("build", "clean"): twin_scores(modules["build"], hits.clean),
             ("original", "attacked"): twin_scores(modules["original"], hits.images),
             ("build", "attacked"): twin_scores(modules["build"], hits.images),
         }
+        answers: dict[_Group, Tensor] = {
+            ("original", "clean"): hits.clean_original,
+            ("build", "clean"): hits.clean_build,
+            ("original", "attacked"): hits.original,
+            ("build", "attacked"): hits.build,
+        }
         methods: tuple[Literal["pca", "tsne"], ...] = ("pca", "tsne")
-        return tuple(_part(features, hits.labels, method) for method in methods)
+        return tuple(_part(features, answers, hits.labels, method) for method in methods)
     except InputError:
         return ()
 
 
 def _part(
-    features: dict[tuple[Literal["original", "build"], Literal["clean", "attacked"]], Tensor],
+    features: dict[_Group, Tensor],
+    answers: dict[_Group, Tensor],
     labels: Tensor,
     method: Literal["pca", "tsne"],
 ) -> EmbeddingPart:
     shown = embedding(features, labels, method)
+    groups = dict.fromkeys(zip(shown.models, shown.conditions, strict=True))
     return EmbeddingPart(
         method=method,
         classes=tuple(sorted(set(labels.tolist()))),
@@ -80,5 +90,6 @@ def _part(
         label=tuple(shown.labels.tolist()),
         model=shown.models,
         condition=shown.conditions,
+        taken=tuple(int(label) for group in groups for label in answers[group].argmax(1)),
         explained=shown.explained,
     )

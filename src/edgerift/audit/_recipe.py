@@ -16,14 +16,17 @@ from edgerift.audit._fleet import FleetSearches, fleet_searches
 from edgerift.audit._measures import data_part
 from edgerift.audit._opened import Opened
 from edgerift.audit._stages import Stages
+from edgerift.audit._surrogate import Knowledge, SurrogateRecipe
+from edgerift.audit._tampering import TamperingSettings, tampering_part
 from edgerift.audit._theft import TheftSettings, theft_part
 from edgerift.deploy import RUNTIMES, BuildRecipe, GivenBuild
 from edgerift.errors import InputError
 from edgerift.evade import Attack, EvadeRecipe, PairSettings, SelectRecipe, preset
 from edgerift.extract import ExtractRecipe
 from edgerift.images import ImageSet, ImagesSettings
-from edgerift.settings import BatchSize, ClassNumber, Count, Seed
+from edgerift.settings import BatchSize, ClassNumber, Count, Seed, is_none
 from edgerift.steps import Progress, Recipe, write_whole
+from edgerift.verify import Verification
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -38,9 +41,11 @@ class AuditRecipe(Recipe):
     """Attack a pair and examine the result: `measured.json`, which no rule has judged; see :class:`Measured`.
 
     `attacks` are the attacks on single images by name, `main` the one that the gate judges, and `thefts` the attackers
-    by name; a threat without any is not examined, and one of them has to be. `count` images are attacked, drawn with
+    by name, and `tampering` says how the build is verified; a threat without any is not examined, and one of them has
+    to be. `count` images are attacked, drawn with
     the seed `draw`; all by default. With a `control` the main attack also runs against the original's float-fine-tuned
-    copy. `classes` are those of the embedding; all by default. `others` are the build's file
+    copy. `knowledge` has what attackers steer by who lack the original, or both models: the main attack runs for each
+    of them. `classes` are those of the embedding; all by default. `others` are the build's file
     run by other sets of kernels: a fleet, in which one may be right and another wrong. `pair_seconds` is how long the
     pair took to make before this step began. A run that was killed resumes after its last finished stage, within a
     search after its last finished part, and within a theft after the clone's last epoch.
@@ -60,17 +65,23 @@ class AuditRecipe(Recipe):
     others: tuple[Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")], ...] = Field(
         default=(), exclude_if=operator.not_
     )
+    tampering: TamperingSettings | None = Field(default=None, exclude_if=is_none)
+    knowledge: dict[Knowledge, SurrogateRecipe] = Field(default_factory=dict, exclude_if=operator.not_)
     batch_size: BatchSize | None = Field(default=None, exclude=True)
     pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
     @model_validator(mode="after")
     def _check(self) -> AuditRecipe:
-        if not self.attacks and not self.thefts:
-            raise ValueError("there are no attacks and no `thefts`; give at least one of them")
+        if not self.attacks and not self.thefts and self.tampering is None:
+            raise ValueError("there are no attacks, no `thefts` and no `tampering`; give at least one of them")
         if self.main not in (self.attacks or (None,)):
             known = ", ".join(self.attacks) or "(there are none)"
             raise ValueError(f"the main attack '{self.main}' is not among the attacks {known}")
         self._check_others()
+        if self.knowledge and self.main is None:
+            raise ValueError("`knowledge` is for an attack, and there is none")
+        for name in self.knowledge:
+            self.knowing(name)  # Not every attack can stop on belief.
         return self
 
     def _check_others(self) -> None:
@@ -80,6 +91,20 @@ class AuditRecipe(Recipe):
             raise ValueError(f"a fleet is one file run by several sets of kernels; got {', '.join(runtimes)}")
         if self.others and self.main is None:
             raise ValueError("the builds of a fleet are compared by an attack; give one, or leave the others out")
+
+    def knowing(self, name: Knowledge) -> EvadeRecipe:
+        """Describe the main attack by an attacker who only knows the build, or its answers."""
+        assert self.main is not None
+        return EvadeRecipe(
+            pair=self.pair,
+            images=self.images,
+            attack=self.attacks[self.main].replace(stop="believed"),
+            count=self.count,
+            draw=self.draw,
+            surrogate=self.knowledge[name],
+            name=f"{self.main} knowing {'the build' if name == 'build' else 'answers'}",
+            batch_size=self.batch_size,
+        )
 
     def searching(self, name: str, *, control: bool = False) -> EvadeRecipe:
         """Describe the search of one attack, on the build or on the control in its place."""
@@ -109,13 +134,13 @@ class AuditRecipe(Recipe):
 
     def stealing(self, name: str) -> ExtractRecipe:
         """Describe what one attacker does to the build."""
-        theft = self.thefts[name]
+        return self.stealing_from(self.pair.build, self.images, self.thefts[name])
+
+    @staticmethod
+    def stealing_from(build: BuildRecipe | GivenBuild, images: ImagesSettings, theft: TheftSettings) -> ExtractRecipe:
+        """Describe what an attacker does to a build, which is measured on the test images of `images`."""
         return ExtractRecipe(
-            victim=self.pair.build,
-            images=self.images,
-            queries=theft.queries,
-            budget=theft.budget,
-            attack=theft.attack,
+            victim=build, images=images, queries=theft.queries, budget=theft.budget, attack=theft.attack
         )
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
@@ -131,6 +156,7 @@ class AuditRecipe(Recipe):
             searches.append(self.hiding())
         fleet = self.fleet()
         others = () if fleet is None else fleet.needed
+        searches += [self.knowing(name) for name in self.knowledge]
         thefts = (self.stealing(name) for name in self.thefts)
         return (*self.pair.opened, *controls, *selections, *searches, *others, *thefts)
 
@@ -150,12 +176,17 @@ class AuditRecipe(Recipe):
         evasion = None if searches is None else evasion_part(searches, opened, stages)
         thefts = {name: self.stealing(name) for name in self.thefts}
         theft = theft_part(thefts, opened, stages) if thefts else None
+        given = self.tampering
+        tampering = (
+            None if given is None else stages.kept("tampering", Verification, lambda: tampering_part(given, opened))
+        )
         return Measured(
             edgerift=version("edgerift"),
             data=data_part(self.images, opened.test),
             pair=opened.pair_part(),
             evasion=evasion,
             theft=theft,
+            tampering=tampering,
             times=stages.times(),
         )
 
@@ -165,7 +196,8 @@ class AuditRecipe(Recipe):
         attacks = {name: self.searching(name) for name in self.attacks}
         control = None if self.control is None else self.searching(self.main, control=True)
         hiding = None if opened.pair.guard is None else self.hiding()
-        return Searches(self.main, attacks, control, self.classes, hiding, self.fleet())
+        knowing = {name: self.knowing(name) for name in self.knowledge}
+        return Searches(self.main, attacks, control, self.classes, hiding, self.fleet(), knowing)
 
     def fleet(self) -> FleetSearches | None:
         """Describe the searches of the build together with others and against them; None without others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
@@ -11,10 +12,11 @@ from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
-from edgerift import adapt, defend, deploy, images, report, steps, zoo
+from edgerift import adapt, defend, deploy, images, report, steps, verify, zoo
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
+from edgerift.cli._names_of_files import STATEMENT
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -71,6 +73,10 @@ class Adapt(Command):
     DIR/model.*.guard.json"""
     control: Annotated[bool, Shown(group="quantization", advanced=True)] = False
     """also fine-tune the original in float for as many epochs as qat, as a control: DIR/control.safetensors"""
+    statement: Annotated[bool, Shown(group="quantization", advanced=True)] = False
+    """also state where the builds come from, as in-toto with SLSA provenance, in a DSSE envelope: DIR/statement.json"""
+    sign_with: Annotated[Path | None, Shown(group="quantization", advanced=True, metavar="FILE")] = None
+    """private Ed25519 key (PEM) that signs the statement"""
     as_json: Json = False
 
     def run(self) -> int:
@@ -112,9 +118,18 @@ class Adapt(Command):
             )
             steps.write_whole(folder / "card.json", card.model_dump_json(indent=2) + "\n")
             steps.write_whole(folder / "recipe.json", recipe.canonical_json() + "\n")
+            if self.statement or self.sign_with is not None:
+                files = [program, *(build.path for build in builds.values())]
+                steps.write_whole(folder / STATEMENT, self._stated(recipe, original, files))
         stale = [Text(line) for line in _earlier_builds(folder, builds)]
         show(card, Group(report.card_text(card), *stale), self.as_json)
         return 0
+
+    def _stated(self, recipe: adapt.AdaptRecipe, original: Path, files: list[Path]) -> str:
+        """State that the files were made of an original by a recipe, which names the images."""
+        materials = {original.name: verify.file_digest(original)}
+        parameters = {"recipe": json.loads(recipe.canonical_json())}
+        return verify.write_statement(files, materials, parameters, self.sign_with)
 
     def _guard(
         self, name: str, recipe: adapt.AdaptRecipe, store: steps.Store, progress: steps.Progress

@@ -16,6 +16,8 @@ from edgerift.cli._build_options import BUILD_FILES, SeveralKernels, kernels_nam
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import GUARD, chosen_guard
+from edgerift.cli._knowledge import KnowledgeOptions, surrogate_recipes
+from edgerift.cli._names_of_files import RECIPE
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -33,9 +35,10 @@ from edgerift.cli._suggest import suggestion
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
+from edgerift.cli._verify import read_recipe
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
-from edgerift.settings import is_folder
+from edgerift.settings import is_file, is_folder
 
 
 class _Examined(NamedTuple):
@@ -47,7 +50,7 @@ class _Examined(NamedTuple):
 
 
 #: What may be examined, in the order of the report.
-THREATS: Final = ("evasion", "theft")
+THREATS: Final = ("evasion", "theft", "tampering")
 
 _FOLDER: Final = "With a folder its build is audited"
 
@@ -94,13 +97,16 @@ class AuditCommand(Command):
         tuple[str, ...],
         Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
     ] = ()
-    """what to examine: evasion, theft"""
+    """what to examine: evasion, theft, tampering (is the build an honest quantization of the original?)"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
         default_factory=AttackOptions
     )
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
     """attack the original fine-tuned in float too, as a control; auto does so when this run
     trains what it quantizes"""
+    knowing: Annotated[KnowledgeOptions, tyro.conf.arg(name=""), Shown(group="attack", advanced=True)] = Field(
+        default_factory=KnowledgeOptions
+    )
     stealing: Annotated[TheftOptions, tyro.conf.arg(name=""), Shown(group="theft", basic=_THEFT)] = Field(
         default_factory=TheftOptions
     )
@@ -147,7 +153,7 @@ class AuditCommand(Command):
     def examined(self) -> tuple[str, ...]:
         """The threats that are examined; theft, which may take hours, only where it is short or was asked for."""
         is_asked = self.data.data == "digits" or self.stealing != TheftOptions()
-        return self.threats or (THREATS if is_asked else ("evasion",))
+        return self.threats or (("evasion", "theft") if is_asked else ("evasion",))
 
     def called_as(self, line: str) -> Self:
         """Keep the whole command."""
@@ -209,6 +215,8 @@ class AuditCommand(Command):
             control=control if attacks else None,
             classes=self.attacking.embed_class,
             others=self._others(pair.build),
+            tampering=self._tampering(pair) if "tampering" in self.examined else None,
+            knowledge=surrogate_recipes(self, pair, described),
         )
 
     def _others(
@@ -243,6 +251,13 @@ class AuditCommand(Command):
             )
             for labels in kinds
         }
+
+    def _tampering(self, pair: evade.PairSettings) -> audit.TamperingSettings:
+        """Describe how the build is verified; a training is not repeated for it."""
+        recipe = pair.program if isinstance(pair.program, adapt.AdaptRecipe) else None
+        if self.adapted is not None and is_folder(self.adapted) and is_file(self.adapted / RECIPE):
+            recipe = read_recipe(self.adapted / RECIPE)
+        return audit.TamperingSettings(recipe=recipe if recipe is not None and recipe.method == "ptq" else None)
 
     def _made_pair(self, described: images.ImagesSettings) -> _Examined:
         recipe = adapt_recipe(described, self.training, self.adapting, self.original, self.trust)

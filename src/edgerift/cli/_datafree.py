@@ -35,6 +35,10 @@ _ATTACK: Final = Shown(
 )
 
 
+#: What belongs to an attacker with images of its own.
+_OF_A_SET: Final = ("queries", "query_policy", "clone_epochs")
+
+
 class DataFreeOptions(Settings):
     """How an attacker without images steals a model, with a generator that makes the queries."""
 
@@ -103,8 +107,8 @@ def data_free_thief(
 
     Raises :class:`~edgerift.errors.InputError` for options of the knockoff attack.
     """
-    if stealing.queries is not None or stealing.clone_epochs is not None:
-        given = "--queries" if stealing.queries is not None else "--clone-epochs"
+    given = next((f"--{name.replace('_', '-')}" for name in _OF_A_SET if _is_given(stealing, name)), None)
+    if given is not None:
         raise InputError(
             f"{given} is for --attack knockoff; {options.attack} generates its queries and learns from each once"
         )
@@ -179,9 +183,13 @@ def _with_differences(attack: extract.DataFree, options: DataFreeOptions) -> ext
     return attack.replace(differences=differences, reuse=attack.reuse and differences.needs_middle)
 
 
+def _is_given(options: Settings, name: str) -> bool:
+    return bool(getattr(options, name) != type(options).model_fields[name].default)
+
+
 def _require_defaults(options: Settings, but: set[str], why: str) -> None:
-    for name, field in type(options).model_fields.items():
-        if name not in but and getattr(options, name) != field.default:
+    for name in type(options).model_fields:
+        if name not in but and _is_given(options, name):
             raise InputError(f"--{name.replace('_', '-')} is {why}")
 
 

@@ -50,7 +50,11 @@ def _asked(kind: Any, program: str, given: Sequence[str]) -> Command | None:
     try:
         with contextlib.redirect_stderr(said):
             found: Command = tyro.cli(
-                kind, prog=program, args=list(given), add_help=False, config=(tyro.conf.UseAppendAction,)
+                kind,
+                prog=program,
+                args=list(given),
+                add_help=False,
+                config=(tyro.conf.UseAppendAction, tyro.conf.HelptextFromCommentsOff),
             )
             return found
     except SystemExit as stop:

@@ -32,7 +32,8 @@ def tell_price(
     if not lacking:
         return
     seconds = sum(
-        training_seconds(theft.attack, theft.budget, theft.queries.images.size or 32, clock) for theft in lacking
+        training_seconds(theft.attack, theft.attack.policy.most(theft.budget), theft.queries.images.size or 32, clock)
+        for theft in lacking
     )
     epochs, budget = lacking[0].attack.training.epochs, lacking[0].budget
     each = "1 theft" if len(lacking) == 1 else f"{len(lacking)} thefts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
@@ -111,8 +112,10 @@ class ServeCommand(Command):
         log = serve.server_log()
         with progress_bars():
             found = self._opened()
+            build = serve.ProcessBuild(found.build, found.shape, trust=self.trust)
+        with closing(build):
             service = serve.Service(
-                found.build,
+                build,
                 found.shape,
                 classes=found.classes,
                 clients=clients,
@@ -120,7 +123,7 @@ class ServeCommand(Command):
                 folder=self.ledgers,
                 log=log,
             )
-        serve.serve(service, host=self.host, port=self.port, version=edgerift.__version__)
+            serve.serve(service, host=self.host, port=self.port, version=edgerift.__version__)
         return 0
 
     def _opened(self) -> _Opened:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from edgerift import extract, images, train, zoo
 from edgerift.cli._fields import Shown
@@ -14,15 +14,20 @@ _LARGE_STUDENT: Final = "resnet18"
 
 _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
-_LEARNING_RATE: Final = 0.01
+_LEARNING_RATE: Final = 0.05
 _BATCH: Final = 64
-#: Digits are learned from few queries in few epochs, which then need more and larger steps.
+#: Digits are learned from few queries in few epochs, which then need more steps.
 _DIGITS_BUDGET: Final = 2_000
 _DIGITS_EPOCHS: Final = 15
-_DIGITS_LEARNING_RATE: Final = 0.05
 _DIGITS_BATCH: Final = 32
 
+_POLICIES: Final = "jacobian: 150 images doubled in 5 rounds (Papernot et al. 2017), so 4800 queries or --budget"
 _QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
+
+if TYPE_CHECKING:
+    PolicyName: TypeAlias = str
+else:
+    PolicyName = Literal[extract.QUERY_POLICIES.names()]
 
 
 class TheftOptions(Settings):
@@ -30,15 +35,15 @@ class TheftOptions(Settings):
 
     queries: Annotated[str | None, Shown(metavar="SET", default="chosen by --data", details=_QUERIES_DEFAULT)] = None
     """images that the attacker queries: an image set as for --data, or collages of the victim's training images"""
+    query_policy: Annotated[PolicyName, Shown(details=_POLICIES)] = "random"
+    """how the attacker chooses its queries: random images of --queries, or jacobian: a few, and steps from them"""
     budget: Annotated[Count | None, Shown(default="2000 for collages of digits, else 50000")] = None
     """number of different images that the attacker may query"""
     student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
     """architecture of the clone"""
     clone_epochs: Annotated[Times | None, Shown(default="15 for digits, else 50")] = None
     """training epochs of the clone"""
-    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.05 for digits, else 0.01")] = (
-        None
-    )
+    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.05")] = None
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""
@@ -101,13 +106,14 @@ def thief(
     own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
     training = train.TrainSettings(
         epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
-        learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
+        learning_rate=options.clone_learning_rate or _LEARNING_RATE,
         batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
         precision=options.clone_precision,
         device=device,
         seed=own_seed,
     )
-    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed)
+    policy = extract.QUERY_POLICIES[options.query_policy](type=options.query_policy)
+    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed, policy=policy)
 
 
 def clone_network(options: TheftOptions, architecture: str) -> str:

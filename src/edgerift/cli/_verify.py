@@ -16,8 +16,10 @@ from edgerift import adapt, deploy, images, verify, zoo
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
 from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import DataOptions, Json, Words, word_list
+from edgerift.cli._names_of_files import ORIGINAL, PROGRAM, RECIPE, STATEMENT
+from edgerift.cli._options import DataOptions, Json, Words, output_folder, word_list
 from edgerift.cli._pipeline import fitting
+from edgerift.cli._repair import REPAIRS, accuracy_words, repair_target, repaired_folder
 from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
@@ -57,6 +59,12 @@ class VerifyCommand(Command):
     """program.safetensors that the build was compiled from"""
     recipe: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """recipe.json of the quantization, which is then done again; its images are looked for in --data-root"""
+    statement: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
+    """the maker's statement of where the build comes from: in-toto with SLSA provenance, in a DSSE envelope"""
+    public_key: Annotated[Path | None, Shown(group="model", metavar="FILE", default="signatures are not checked")] = (
+        None
+    )
+    """the maker's Ed25519 key (PEM) that has to have signed the statement"""
     quantizer: Annotated[
         str | None,
         Shown(
@@ -78,11 +86,18 @@ class VerifyCommand(Command):
     """form of a trigger: a small patch, or a change of every pixel by at most --epsilon"""
     epsilon: Annotated[int, Field(ge=1, le=255), Shown(group="behaviour", metavar="LEVELS", advanced=True)] = 8
     """largest change of a pixel by a trigger of the form linf, in whole grey levels"""
-    trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 100
+    trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 40
     """steps of the search for each class"""
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
+    repair: Annotated[Path | None, Shown(group="repair", metavar="DIR")] = None
+    """make another build of --original, calibrated on the training images of --data, in this folder, and verify it"""
+    repair_by: Annotated[
+        Literal["auto", "requantize", "reround"], Shown(group="repair", metavar="NAME", default="auto")
+    ] = "auto"
+    """requantize: round to the nearest again; reround: choose the roundings by a loss that flips those with large
+    errors; auto takes the second where the original's weights were moved inside of their codes"""
     check: Annotated[Words, tyro.conf.arg(metavar="NAME ..."), Shown(metavar="NAME ...", default="all")] = ()
     """checks to make"""
     trust: Annotated[bool, Shown(group="model")] = False
@@ -91,16 +106,67 @@ class VerifyCommand(Command):
 
     def run(self) -> int:
         """Verify, and show what each check found."""
+        if self.repair is not None and self.repair == self.adapted:
+            raise InputError(f"--repair {self.repair} is the folder that is verified; choose another")
         with progress_bars() as progress:
             found = self._verified(progress)
-        show(found, verification_text(found, all_checks=not self.check), self.as_json)
-        return _CODES[found.verdict]
+        if self.repair is None or not self.as_json:
+            show(found, verification_text(found, all_checks=not self.check), self.as_json)
+        if self.repair is None:
+            return _CODES[found.verdict]
+        with output_folder(self.repair) as folder, progress_bars() as progress:
+            again, words = self._repaired(found, folder, progress)
+        show(again, Group(Text(words), verification_text(again, all_checks=not self.check)), self.as_json)
+        return _CODES[again.verdict]
+
+    def _repaired(
+        self, found: verify.Verification, folder: Path, progress: Progress
+    ) -> tuple[verify.Verification, str]:
+        """Make another build in a folder, and verify that one."""
+        program_file, runtimes = self._file(self.program, PROGRAM), [build.runtime for build in found.builds]
+        program = None if program_file is None else deploy.Program.load(program_file)
+        model = self._original(self._original_file())
+        described = self.data.replace(size=model.architecture.size).images(self._seed())
+        splits = images.open_splits(fitting(model, described, file=self._original_file()))
+        by = verify.chosen_repair(found) if self.repair_by == "auto" else self.repair_by
+        made = repaired_folder(
+            model,
+            splits.train,
+            by=by,
+            target=repair_target(program, runtimes),
+            runtimes=runtimes,
+            folder=folder,
+            progress=progress,
+        )
+        again = verify.verify(
+            model,
+            made.builds,
+            program=deploy.Program.load(folder / PROGRAM),
+            images=splits.test if self.behaviour else None,
+            triggers=self._triggers(),
+            checks=word_list(self.check),
+            progress=progress,
+        )
+        return again, f"{REPAIRS[by]}: {folder}; {accuracy_words(model, made.program, splits.test)}; verified again:"
+
+    def _statement(self) -> verify.Statement | None:
+        path = self._file(self.statement, STATEMENT)
+        if path is None and self.public_key is not None:
+            raise InputError("--public-key checks a statement; give that with --statement FILE")
+        return None if path is None else verify.read_statement(path, self.public_key)
+
+    def _triggers(self) -> verify.TriggerSettings:
+        return verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps)
+
+    def _original_file(self) -> Path:
+        path = self._file(self.original, ORIGINAL)
+        if path is None:
+            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
+        return path
 
     def _verified(self, progress: Progress) -> verify.Verification:
-        original = self._file(self.original, "original.safetensors")
-        if original is None:
-            raise InputError("nothing to compare with; give --original FILE or --adapted FOLDER")
-        program, recipe = self._file(self.program, "program.safetensors"), self._file(self.recipe, "recipe.json")
+        original = self._original_file()
+        program, recipe = self._file(self.program, PROGRAM), self._file(self.recipe, RECIPE)
         builds = self._builds()
         if not builds and program is None:
             raise InputError("nothing to verify; give --build FILE, --program FILE or --adapted FOLDER")
@@ -118,8 +184,9 @@ class VerifyCommand(Command):
             quantizer=self.quantizer,
             original_file=original,
             card=self._file(None, "card.json"),
+            statement=self._statement(),
             images=test,
-            triggers=verify.TriggerSettings(form=self.trigger, epsilon=self.epsilon, steps=self.trigger_steps),
+            triggers=self._triggers(),
             checks=word_list(self.check),
             progress=progress,
         )

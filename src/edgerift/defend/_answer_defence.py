@@ -12,13 +12,16 @@ from edgerift.settings import Registry, Settings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from edgerift.images import ImageShape
+
 
 class AnswerDefence(Settings, ABC):
     """An output defence: `type` is a literal of one value, and the module registers it with :func:`defence`.
 
     `title` is its name in tables. `strength_field` names the field that sets its strength, None if it is all or
     nothing, and `grid` lists the strengths to sweep, the weakest first. One that `sees` the images is called with them
-    too, as `defence(answers, images)`; see :class:`SeeingDefence`.
+    too, as `defence(answers, images)`; see :class:`SeeingDefence`. `network_field` names the field with the network
+    that it looks with, if it has one.
     """
 
     type: str
@@ -26,6 +29,7 @@ class AnswerDefence(Settings, ABC):
     strength_field: ClassVar[str | None] = None
     grid: ClassVar[tuple[float, ...]] = (1.0,)
     sees: ClassVar[bool] = False
+    network_field: ClassVar[str | None] = None
 
     @abstractmethod
     def __call__(self, answers: Tensor) -> Tensor:
@@ -44,6 +48,10 @@ class AnswerDefence(Settings, ABC):
     def sums_to_one(self) -> bool:
         """Whether the perturbed answers are probabilities, which can be compared with others."""
         return True
+
+    def network_bytes(self, classes: int, shape: ImageShape) -> int:
+        """Return the size of the network that ships with the defence, for a victim of such answers and images."""
+        return 0
 
     @classmethod
     def is_whole(cls) -> bool:

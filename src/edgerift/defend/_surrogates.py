@@ -35,6 +35,18 @@ def file_digest(path: str) -> str:
     return hashlib.sha256(Document(Path(path), "network", "give the path of a file").content()).hexdigest()
 
 
+def file_bytes(path: str) -> int:
+    """Return the size of a file; raises :class:`~edgerift.errors.InputError` where it cannot be read."""
+    return len(Document(Path(path), "network", "give the path of a file").content())
+
+
+def surrogate_bytes(surrogate: str, seed: int, sha256: str, classes: int, shape: ImageShape) -> int:
+    """Return the size of a surrogate: of its file, or of its parameters and buffers."""
+    if is_file(surrogate):
+        return file_bytes(surrogate)
+    return sum(tensor.nbytes for tensor in _network(surrogate, seed, sha256, classes, shape).state_dict().values())
+
+
 def surrogate_network(surrogate: str, seed: int, sha256: str, classes: int, images: Tensor) -> nn.Module:
     """Open a surrogate in evaluation mode; raises :class:`~edgerift.errors.InputError` where it does not fit."""
     return _network(surrogate, seed, sha256, classes, shape_of(images))

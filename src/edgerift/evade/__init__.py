@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from edgerift.evade._search import select as select
     from edgerift.evade._selection import Selection as Selection
     from edgerift.evade._selection import eligible as eligible
+    from edgerift.evade._surrogates import SURROGATE_ORIGINAL as SURROGATE_ORIGINAL
+    from edgerift.evade._surrogates import SURROGATE_PROGRAM as SURROGATE_PROGRAM
+    from edgerift.evade._surrogates import surrogate_steering as surrogate_steering
     from edgerift.evade.objectives._build_alone import CrossEntropy as CrossEntropy
     from edgerift.evade.objectives._build_alone import Margin as Margin
     from edgerift.evade.objectives._diva import Diva as Diva

@@ -23,6 +23,9 @@ MOST_CALLS: Final = 1_000_000
 #: The ensembles, and the gradient calls and queries that their members may spend on an image together.
 ENSEMBLES: Final = {"pair-attack-1": 380}
 
+#: How sure a steering original has to be of the label, where the attacker stops on belief (Hao et al. 2022).
+_SURE: Final = 0.6
+
 #: Steps smaller than this, and too few of them, mean that the sizes were given as shares of 255.
 _TINY_STEP: Final = 0.1
 
@@ -43,7 +46,9 @@ class Attack(Settings):
     - `goal`: what counts as success besides the original being right: `wrong` (the build answers another class),
       `top5` (the build's answer is not in the original's top 5) or `abstain` (the build's guard gives no answer).
     - `stop`: a sample leaves the search at `goal`, once the build is wrong (`fooled`), or `never` before its budget is
-      spent, which alone gives the rate at the last iterate.
+      spent, which alone gives the rate at the last iterate. An attacker who has not got the models to judge by stops
+      where they are `believed` to differ: the steering original gives the label with a probability of `confidence` or
+      more, every other steering model something else. Each judge is then asked once, about that image.
     - `ask`: the build judges each iterate (`always`), or only those where its twin is wrong or nearly so (`near`) and
       the last.
     - `precision`: that of the gradients. `bfloat16` steers by copies of the models with fewer bits, `auto` does so on
@@ -66,7 +71,8 @@ class Attack(Settings):
     start: Literal["clean", "random", "random-sign"] = "clean"
     restarts: Times = 1
     goal: Literal["wrong", "top5", "abstain"] = "wrong"
-    stop: Literal["goal", "fooled", "never"] = "goal"
+    stop: Literal["goal", "fooled", "never", "believed"] = "goal"
+    confidence: float = Field(default=_SURE, ge=0, le=1, exclude_if=lambda value: value == _SURE)
     ask: Literal["always", "near"] = "always"
     seed: Seed = 0
     precision: Literal["auto", "float32", "bfloat16"] = Field(default="auto", exclude_if=lambda value: value == "auto")
@@ -100,6 +106,8 @@ class Attack(Settings):
             raise ValueError(f"rule 'balance' follows both margins; choose the objective {fitting}, or another rule")
         if self.rule == "square" and (self.restarts > 1 or self.runner_up is not None):
             raise ValueError("rule 'square' has one start and takes any wrong class; leave restarts at 1, no runner_up")
+        if self.stop == "believed" and (self.rule == "square" or self.own or self.ensemble or self.goal == "abstain"):
+            raise ValueError("stop 'believed' is for searches by gradients for a wrong answer; choose another stop")
         self._check_ensemble()
         if self.goal != "wrong" and self.target is not None:
             raise ValueError(f"goal '{self.goal}' does not go with a target class; leave goal at 'wrong'")

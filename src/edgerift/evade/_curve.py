@@ -15,7 +15,6 @@ from edgerift.evade._evasion import Dropped
 from edgerift.evade._pair import Steering, Victim
 from edgerift.evade._presets import preset
 from edgerift.evade._search import search_selected, select
-from edgerift.evade._selection import Selection
 from edgerift.images import ImageSet
 from edgerift.measure import Rate, data_frame
 from edgerift.steps import Progress, silent
@@ -120,7 +119,7 @@ def curve(
         rows = (smallest < 0).nonzero()[:, 0]
         if not len(rows):
             break
-        left = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+        left = chosen.rows(rows)
         found = search_selected(
             victim, image_set, left, one, steering=steering, batch_size=batch_size, progress=progress
         )

@@ -13,6 +13,7 @@ from torch import Tensor
 from edgerift.errors import ModelError
 from edgerift.evade._aim import Aim
 from edgerift.evade._attack import Attack
+from edgerift.evade._belief import believes
 from edgerift.evade._judge import Judge
 from edgerift.evade._objective import Objective
 from edgerift.evade._pair import Steering
@@ -139,6 +140,7 @@ class Engine:
             "high": _for_networks(high, self._device),
             "labels": self._labels[rows].to(self._device),
             "taken": torch.zeros(len(rows), dtype=torch.int64, device=self._device),
+            "resting": torch.zeros(len(rows), dtype=torch.bool),
             **self._known(rows, entering),
             **self._rule.remember(position),
         }
@@ -167,6 +169,8 @@ class Engine:
         """Tell with which samples the build is queried before the next gradient: bool `[B]`."""
         taken = state["taken"].cpu()
         final_one = taken == self._attack.steps
+        if self._attack.stop == "believed":
+            return final_one & (state["start"] + 1 == self._attack.restarts) & ~state["resting"]
         untouched = (taken == 0) & (state["start"] == 0) & (self._attack.start == "clean")
         due = final_one | (untouched & self._evasive[state["row"]])
         return due | ~untouched if self._attack.ask == "always" else due
@@ -197,6 +201,7 @@ class Engine:
         stopped = succeeded & (self._attack.stop != "never")
         if self._attack.stop == "fooled":
             stopped |= self.trace.fooled[rows]
+        stopped |= state["resting"]
         again = spent & ~stopped & (state["start"] + 1 < self._attack.restarts)
         leaving = spent | stopped
         if not bool(leaving.any()):
@@ -213,28 +218,43 @@ class Engine:
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
         images = to_float(candidates.to(self._device))
-        adapted, slope = self._slope(images, state)
+        original, adapted, slope = self._slope(images, state)
         steepest = slope.gradient.abs().amax((1, 2, 3))
         if not bool(steepest.isfinite().all()):
             raise ModelError("the objective's gradient is NaN or infinite; check the model's weights and the objective")
         rows = state["row"]
         self.trace.gradient_calls[rows] += 1
         self.trace.zero_gradients[rows] += (steepest == 0).cpu()
-        if self._attack.ask == "near":
+        if self._attack.ask == "near" and self._attack.stop != "believed":
             near = torch.stack([margin(logits, state["labels"]) <= self._slack for logits in adapted]).all(0).cpu()
             self._question(state, candidates, near)
         self._rule.move(state, slope)
+        if self._attack.stop == "believed":
+            self._rest(state, candidates, believes(self._attack, original, adapted, state["labels"]).cpu())
         state["taken"] += 1
 
-    def _slope(self, images: Tensor, state: State) -> tuple[tuple[Tensor, ...], Slope]:
-        """Compute the twins' logits and the objective's slope at images `[B,C,H,W]` in `[0,1]`: one backward pass."""
+    def _rest(self, state: State, candidates: Tensor, believed: Tensor) -> None:
+        """Ask about what is believed to evade, and let it stay where it is; the image itself is no attempt."""
+        clean = (state["taken"].cpu() == 0) & (state["start"] == 0) & (self._attack.start == "clean")
+        state["resting"] |= believed & ~clean
+        # A forward pass tells; the gradient there is not used.
+        self.trace.gradient_calls[state["row"][state["resting"]]] -= 1
+        self._question(state, candidates, state["resting"])
+        held = state["resting"].to(self._device)
+        state["position"][held] = candidates[state["resting"]].to(state["position"])
+
+    def _slope(self, images: Tensor, state: State) -> tuple[Tensor, tuple[Tensor, ...], Slope]:
+        """Compute the logits and the objective's slope at images `[B,C,H,W]` in `[0,1]`: one backward pass.
+
+        The original's are computed where the objective or a belief reads them.
+        """
         labels = state["labels"]
         rivals = None if self._rivals is None else self._rivals[state["row"]].to(labels.device)
         balances = self._attack.rule == "balance"
         kept = images.requires_grad_(True)
         lost = images.detach().clone().requires_grad_(True) if balances else kept
         original = images.new_empty(0)
-        if self._attack.reads_original:
+        if self._attack.reads_original or self._attack.stop == "believed":
             original = self._corrected(self._steering.original(kept), state)
         adapted = tuple(self._aim(module(lost), labels, rivals) for module in self._steering.adapted)
         if balances:
@@ -243,7 +263,7 @@ class Engine:
             values = _checked(self._objective(original, adapted, labels), labels)
             (gradient,) = torch.autograd.grad(values.sum(), (images,), materialize_grads=True)
             slope = Slope(values.detach(), gradient)
-        return tuple(logits.detach() for logits in adapted), slope
+        return original.detach(), tuple(logits.detach() for logits in adapted), slope
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:

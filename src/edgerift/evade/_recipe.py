@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
@@ -18,9 +18,10 @@ from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair_settings import PairSettings
 from edgerift.evade._search import search_selected, select
 from edgerift.evade._selection import Selection, eligible
+from edgerift.evade._surrogates import surrogate_steering
 from edgerift.images import ImagesSettings, open_splits
-from edgerift.settings import BatchSize, Count, Seed
-from edgerift.steps import Progress, Recipe, silent, stored_recipes, write_whole
+from edgerift.settings import BatchSize, Count, Seed, is_none
+from edgerift.steps import AnyRecipe, Progress, Recipe, silent, stored_recipes, write_whole
 from edgerift.train import choose_device, exact_float32, repeatable
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class EvadeRecipe(Recipe):
     was killed resumes after its last finished part. With `shard`, parts of at least this many images are steps of
     their own, which may run at the same time; the result is the same.
     Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
+    `surrogate` is a step whose result steers in place of the true models; see :func:`surrogate_steering`.
     """
 
     type: Literal["evade"] = "evade"
@@ -86,10 +88,19 @@ class EvadeRecipe(Recipe):
     count: Count | None = None
     draw: Seed = 0
     also: tuple[PairSettings, ...] = Field(default=(), exclude_if=operator.not_)
+    surrogate: AnyRecipe | None = Field(default=None, exclude_if=is_none)
     name: str = Field(default="search", exclude=True)
     batch_size: BatchSize | None = Field(default=None, exclude=True)
     shard: Count | None = Field(default=None, exclude=True)
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
+
+    @model_validator(mode="after")
+    def _asks_no_judge(self) -> Self:
+        if self.surrogate is not None and self.attack.stop != "believed":
+            raise ValueError(
+                f"an attack with surrogates has no judge to stop by, and stop is '{self.attack.stop}'; set 'believed'"
+            )
+        return self
 
     @property
     def selecting(self) -> SelectRecipe:
@@ -105,7 +116,12 @@ class EvadeRecipe(Recipe):
         """List the pair and what it answers, and the shards as soon as it is known how many there are."""
         is_known = all(store.has(selection) for selection in self.selections)
         shards = self._shards(store, silent) if self.shard is not None and is_known else ()
-        return (*self.pair.opened, *self.selections, *shards)
+        return (*self.pair.opened, *self.selections, *self.surrogates, *shards)
+
+    @property
+    def surrogates(self) -> tuple[Recipe, ...]:
+        """The step that makes the surrogates, where there are any."""
+        return () if self.surrogate is None else (self.surrogate,)
 
     def asked(self, store: Store) -> tuple[Recipe, ...]:
         """List the shards in the store, however many images they were cut to."""
@@ -134,7 +150,7 @@ class EvadeRecipe(Recipe):
         first, *others = (eligible(*one.open(store, progress), labels) for one in self.selections)
         for other in others:
             rows = torch.isin(first.index, other.index)
-            first = Selection(first.index[rows], first.original[rows], first.build[rows], first.dropped)
+            first = first.rows(rows)
         return drawn(first, self.count, self.draw)
 
     def _parts(self, store: Store, progress: Progress) -> int:
@@ -171,7 +187,7 @@ class EvadeShard(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers: the search itself needs this shard, not the other way round."""
-        return (*self.evade.pair.opened, *self.evade.selections)
+        return (*self.evade.pair.opened, *self.evade.selections, *self.evade.surrogates)
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Search, or go on searching, and write the shard into `folder`."""
@@ -185,6 +201,8 @@ class EvadeShard(Recipe):
         evade = self.evade
         chosen = evade.chosen(store, progress)
         victim, steering = evade.pair.victim(store, progress)
+        if evade.surrogate is not None:
+            steering = surrogate_steering(store.get(evade.surrogate, progress), steering)
         device = choose_device(evade.device)
         if device.type != "cpu":
             steering = steering.to(device)
@@ -193,7 +211,7 @@ class EvadeShard(Recipe):
         for number, rows in list(enumerate(torch.arange(len(chosen.index)).split(_PART)))[self.first :][: self.parts]:
             path = folder / f"part-{number:05d}.safetensors"
             if not path.is_file():
-                part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+                part = chosen.rows(rows)
                 # Fewer bits than a twin's own round to other integers than the build does.
                 with exact_float32(), repeatable(device):
                     found = search_selected(
@@ -215,7 +233,7 @@ def drawn(chosen: Selection, count: int | None, seed: int) -> Selection:
     if count is None or count >= len(chosen.index):
         return chosen
     rows = torch.randperm(len(chosen.index), generator=torch.Generator().manual_seed(seed))[:count].sort().values
-    return Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+    return chosen.rows(rows)
 
 
 def _shifted(progress: Progress, name: str, start: int, whole: int) -> Progress:

@@ -138,7 +138,7 @@ def search_selected(
     if attack.ensemble is not None:
 
         def run(member: Attack, rows: Tensor) -> Evasion:
-            part = Selection(chosen.index[rows], chosen.original[rows], chosen.build[rows], chosen.dropped)
+            part = chosen.rows(rows)
             return search_selected(victim, image_set, part, member, steering=steering, batch_size=batch_size)
 
         return ensemble_found(attack, len(images), run, told)
@@ -181,12 +181,20 @@ class _Search(NamedTuple):
             slack=_slack(self.chosen, steering, images) if attack.ask == "near" else 0.0,
             batch_size=size,
             aim=Aim.of(attack, guard),
-            rivals=None if attack.runner_up is None else rivals(clean, labels, attack.runner_up),
+            rivals=None if attack.runner_up is None else self._rivals(images, labels, attack.runner_up),
             original=self.chosen.original if self.is_corrected else None,
         )
         for done in engine.run():
             told(done)
         return engine.trace
+
+    def _rivals(self, images: Tensor, labels: Tensor, runner_up: int) -> Tensor:
+        """Choose the wrong class of each image: by the build, or by its stand-in where only that may be asked."""
+        believed = self.attack.stop == "believed"
+        return rivals(self._believed(images) if believed else self.chosen.build, labels, runner_up)
+
+    def _believed(self, images: Tensor) -> Tensor:
+        return twin_scores(self.steering.adapted[0], images.to(device_of(self.steering))).cpu()
 
 
 def _batch(image_set: ImageSet, steering: Steering) -> int:

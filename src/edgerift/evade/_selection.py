@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from torch import Tensor
@@ -19,6 +19,10 @@ class Selection:
     original: Tensor
     build: Tensor
     dropped: Dropped
+
+    def rows(self, which: Tensor) -> Selection:
+        """Keep some of the images: bool `[N]`, or their rows int64 `[M]`."""
+        return replace(self, index=self.index[which], original=self.original[which], build=self.build[which])
 
 
 def eligible(original: Tensor, build: Tensor, labels: Tensor) -> Selection:

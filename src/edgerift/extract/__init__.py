@@ -37,8 +37,13 @@ if TYPE_CHECKING:
     from edgerift.extract._parts import Descent as Descent
     from edgerift.extract._parts import Positives as Positives
     from edgerift.extract._parts import Rehearsal as Rehearsal
+    from edgerift.extract._policy import Policy as Policy
     from edgerift.extract._published import DATA_FREE as DATA_FREE
     from edgerift.extract._published import Published as Published
+    from edgerift.extract._query_policy import QUERY_POLICIES as QUERY_POLICIES
+    from edgerift.extract._query_policy import Asking as Asking
+    from edgerift.extract._query_policy import QueryPolicy as QueryPolicy
+    from edgerift.extract._query_policy import query_policy as query_policy
     from edgerift.extract._query_sets import COLLAGES as COLLAGES
     from edgerift.extract._query_sets import HELD_BACK as HELD_BACK
     from edgerift.extract._query_sets import QUERY_SETS as QUERY_SETS
@@ -51,5 +56,7 @@ if TYPE_CHECKING:
     from edgerift.extract._recovery import recover_logits as recover_logits
     from edgerift.extract._remote import RemoteFingerprint as RemoteFingerprint
     from edgerift.extract._remote import RemoteVictim as RemoteVictim
+    from edgerift.extract.policies._jacobian import JacobianPolicy as JacobianPolicy
+    from edgerift.extract.policies._random import RandomPolicy as RandomPolicy
 else:
     __getattr__, __dir__, __all__ = exported(__name__)

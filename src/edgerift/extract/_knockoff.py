@@ -1,28 +1,30 @@
-"""KnockoffNets: ask a victim about images of another set, and train a clone on its answers."""
+"""KnockoffNets: ask a victim about images, and train a clone on its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, final
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgerift import zoo
 from edgerift.defend import Defence, LabelOnly, TopK, defended
-from edgerift.errors import BudgetError, InputError, RecipeError
+from edgerift.errors import InputError, RecipeError
 from edgerift.extract._inversion import learn_inversion
-from edgerift.extract._ledger import image_keys
 from edgerift.extract._oracle import Oracle
-from edgerift.images import Augmentation, ImageSet, Size
+from edgerift.extract._policy import Policy
+from edgerift.extract._query_policy import Asking
+from edgerift.extract.policies._random import RandomPolicy
+from edgerift.images import ImageSet, Size
 from edgerift.measure import data_frame
 from edgerift.settings import Count, Seed, Settings, Times
 from edgerift.steps import Progress, silent
-from edgerift.train import History, TrainSettings, augment, run
+from edgerift.train import History, TrainSettings, run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,11 +37,14 @@ Labels: TypeAlias = Literal["soft", "hard"]
 
 @final
 class Knockoff(Settings):
-    """The random policy of KnockoffNets (Orekondy et al. 2019, arXiv:1812.02766), and what helps against a defence.
+    """KnockoffNets (Orekondy et al. 2019, arXiv:1812.02766), and what helps against a defence.
 
-    The defaults are the second paper's: the clone is trained on the soft answers by gradient descent with Nesterov
-    momentum 0.9, weight decay 5e-4, a learning rate of 0.01 that falls to zero along a cosine, 50 epochs. The paper
-    leaves the batch open; 64 is its authors' earlier code. `student` is a network of the zoo.
+    The defaults are the second paper's but for the learning rate: the clone is trained on the soft answers by gradient
+    descent with Nesterov momentum 0.9 and weight decay 5e-4 for 50 epochs. The rate falls to zero along a cosine from
+    0.05; the paper's 0.01 leaves a clone of few queries or epochs unfinished, so that the same queries look safer than
+    they are. The paper leaves the batch open; 64 is its authors' earlier code. `student` is a network of the zoo. The
+    `policy` chooses the images that are queried: :class:`RandomPolicy`, or :class:`JacobianPolicy`, which makes its own
+    from a few.
 
     Counter-attacks, each off by default:
 
@@ -64,15 +69,24 @@ class Knockoff(Settings):
     views: Times = 1
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     undo: tuple[Defence, ...] = ()
-    training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=50, learning_rate=0.01, batch_size=64))
+    training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=50, learning_rate=0.05, batch_size=64))
     seed: Seed = 0
+    policy: Policy = Field(default_factory=RandomPolicy, exclude_if=lambda policy: policy == RandomPolicy())
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.views > 1 and not isinstance(self.policy, RandomPolicy):
+            raise ValueError(
+                f"views is {self.views}; the query policy '{self.policy.type}' makes its own, leave it at 1"
+            )
+        return self
 
 
 class Clone(NamedTuple):
     """A stolen model, in evaluation mode, and how it was stolen.
 
     `history` has each epoch's figures on the images that were given to measure on. `questions` are the images
-    `[M,C,H,W]` of the query set that were queried, `answers` float32 `[M,K]` what the clone was trained on.
+    `[M,C,H,W]` that were queried, `answers` float32 `[M,K]` what the clone was trained on.
     """
 
     model: nn.Module
@@ -115,7 +129,7 @@ def knockoff(
     progress: Progress = silent,
     **settings_fields: Any,
 ) -> Clone:
-    """Steal a victim: query as many images of `queries` as its budget allows, and train a clone on the answers.
+    """Steal a victim: query images of `queries`, as the policy chooses them, and train a clone on the answers.
 
     `student` is a network of the zoo by name, or a module of your own with as many classes; it goes before that of the
     settings. `settings_fields` are fields of :class:`Knockoff`, or of its `training` (`epochs`, `learning_rate`, ...).
@@ -131,13 +145,13 @@ def knockoff(
     if not isinstance(student, nn.Module):
         # A student that cannot be made has to be known before anything is paid.
         _blank(chosen, 2, queries.shape.size)
-    drawn = _drawn(queries, victim, chosen)
-    questions, answers = _asked(victim, drawn, chosen, progress)
+    made = _Learner(chosen, student, measured_on)
+    asking = Asking(victim, queries, chosen.seed, chosen.views, made.read, made.substitute, progress)
+    questions, answers = chosen.policy.collect(asking)
     targets = _counteracted(answers, chosen)
     stolen = _labelled(questions, targets, measured_on)
-    model = student if isinstance(student, nn.Module) else _blank(chosen, answers.shape[1], queries.shape.size)
     trained = run(
-        model,
+        made.model(answers.shape[1], queries.shape.size),
         stolen,
         measured_on,
         chosen.training,
@@ -148,6 +162,31 @@ def knockoff(
         task="clone",
     )
     return Clone(trained.model, trained.history, questions, targets)
+
+
+class _Learner:
+    """How an attacker reads answers, and trains on them."""
+
+    def __init__(self, chosen: Knockoff, student: str | nn.Module | None, measured_on: ImageSet | None) -> None:
+        self._chosen, self._student, self._measured_on = chosen, student, measured_on
+
+    def model(self, classes: int, size: Size) -> nn.Module:
+        """Make the student, or take the user's own."""
+        own = self._student
+        return own if isinstance(own, nn.Module) else _blank(self._chosen, classes, size)
+
+    def read(self, answers: Tensor) -> Tensor:
+        """Undo what is known of the defence: float32 `[N,K]` on the simplex."""
+        undo = self._chosen.undo
+        return learn_inversion(undo, answers.shape[1], seed=self._chosen.seed)(answers) if undo else _summing(answers)
+
+    def substitute(self, questions: ImageSet, answers: Tensor, epochs: int) -> nn.Module:
+        """Train a copy of the student as it begins."""
+        targets = _counteracted(answers, self._chosen)
+        model = copy.deepcopy(self.model(answers.shape[1], questions.shape.size))
+        training = self._chosen.training.replace(epochs=epochs)
+        stolen = _labelled(questions, targets, self._measured_on)
+        return run(model, stolen, None, training, loss=_soft_cross_entropy, targets=targets, task="substitute").model
 
 
 def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[str, Any]) -> Knockoff:
@@ -172,60 +211,7 @@ def _blank(chosen: Knockoff, classes: int, size: Size) -> nn.Module:
     return zoo.from_architecture(zoo.Architecture(name=chosen.student, classes=classes, size=size), seed=chosen.seed)
 
 
-def _drawn(queries: ImageSet, victim: Oracle, chosen: Knockoff) -> ImageSet:
-    """Draw the images to query; what a killed run has paid for is drawn again, at no cost."""
-    count = min(len(queries), victim.budget // chosen.views)
-    if count < 1:
-        raise InputError(
-            f"a budget of {victim.budget} and {len(queries)} images with {chosen.views} views each: nothing to "
-            "query; give a larger budget or fewer views"
-        )
-    if chosen.views > 1 and queries.augmentation == Augmentation():
-        raise InputError(f"'{queries.name}' allows no mirroring or shifting, so {chosen.views} views would be the same")
-    order = torch.randperm(len(queries), generator=torch.Generator().manual_seed(chosen.seed))
-    return queries.select(order[:count])
-
-
-def _asked(victim: Oracle, drawn: ImageSet, chosen: Knockoff, progress: Progress) -> tuple[ImageSet, Tensor]:
-    """Ask about each view, undo what is known of the defence, and average.
-
-    The images whose views the victim's budget is enough for, and their answers float32 `[N,K]` on the simplex.
-    """
-    count = len(drawn) if victim.spent == 0 else _affordable(victim, drawn, chosen)
-    questions = drawn if count == len(drawn) else drawn.select(torch.arange(count))
-    views = (view[:count] for view in _views(drawn, chosen))
-    first = victim.ask(next(views), progress)
-    read = learn_inversion(chosen.undo, first.shape[1], seed=chosen.seed) if chosen.undo else _summing_to_one
-    total = read(first).double()
-    for view in views:
-        total += read(victim.ask(view, progress)).double()
-    return questions, (total / chosen.views).float()
-
-
-def _views(drawn: ImageSet, chosen: Knockoff) -> Iterator[Tensor]:
-    """Make the views of the images: uint8 `[N,C,H,W]` each, the images themselves first."""
-    yield drawn.images
-    generator = torch.Generator().manual_seed(chosen.seed)
-    for _ in range(chosen.views - 1):
-        yield augment(drawn.images, drawn.augmentation, generator)
-
-
-def _affordable(victim: Oracle, drawn: ImageSet, chosen: Knockoff) -> int:
-    """Tell how many of the images a victim that was asked before answers in all their views.
-
-    A run that was killed counts as many as before: what it had paid for since costs nothing.
-    """
-    by_image = zip(*(image_keys(view) for view in _views(drawn, chosen)), strict=True)
-    count = victim.affordable([key for keys in by_image for key in keys]) // chosen.views
-    if count < 1:
-        raise BudgetError(
-            f"{victim.remaining} images are left of a budget of {victim.budget}, and an image with its views costs "
-            f"{chosen.views}: nothing to query; give a larger budget"
-        )
-    return count
-
-
-def _summing_to_one(answers: Tensor) -> Tensor:
+def _summing(answers: Tensor) -> Tensor:
     # The k highest as they are, the rest held back, do not add up to 1. All others stay as they are, bit by bit.
     total = answers.sum(1, keepdim=True)
     return torch.where(total < 1 - _TOLERANCE, answers / total, answers)

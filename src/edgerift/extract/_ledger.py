@@ -174,11 +174,11 @@ class Ledger:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
         with disk_errors(path), path.open("r+b", buffering=0) as file:
-            if file.seek(0, os.SEEK_END) < self._end:
+            if (found := file.seek(0, os.SEEK_END)) < self._end:
                 raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to start over")
-            # A block that could not be removed after a failure would be there still.
-            file.truncate(self._end)
-            file.seek(self._end)
+            if found > self._end:  # A block that could not be removed after a failure is there still.
+                file.truncate(self._end)
+                file.seek(self._end)
             write_all(file, block)
         return self._end + len(block)
 

@@ -30,6 +30,12 @@ def _moved_more(found: Facts) -> float | None:
     return None if way is None else 100 * (way.value - 1)
 
 
+def _lands(found: Facts) -> float | None:
+    """How much oftener attacked images stand beside the class that they are taken for than beside their own."""
+    share = only(found, of.LANDED, victim="qat")
+    return None if share is None else share.value
+
+
 def _best_network(reading: Reading[Any], **wanted: object) -> Difference:
     """How much higher a share of ResNet's QAT build is than that of the best other network."""
 
@@ -111,6 +117,65 @@ EVASION: Final[tuple[Stated, ...]] = (
         "seed of each)",
         _moved_more,
         unit="percent",
+    ),
+    Stated(
+        "lands-there",
+        "Attacked images of one class stand among those of the class that the quantized model takes them for.",
+        "figure 11, by eye",
+        "share of DIVA's images whose nearest clean image, in a t-SNE of the QAT build's features, is of the class "
+        "that they are taken for, minus the share where it is of their own (first seed of each)",
+        _lands,
+        unit="percent",
+    ),
+    Stated(
+        "without-original",
+        "Without the original, with a surrogate of it, the attack still finds more than PGD on the build alone.",
+        "no rate is printed",
+        "evasive rate of the default attack by surrogate against the QAT build, judged once, minus that of PGD at any "
+        "step",
+        _beats(("semi-black-box", "qat"), ("pgd", "qat")),
+    ),
+    Stated(
+        "what-the-original-is-worth",
+        "Ours: an attacker without the original finds less than one who has it.",
+        "not in the paper",
+        "evasive rate of the default attack minus that by surrogate of the original, judged once, on the QAT build",
+        _beats(("default", "qat"), ("semi-black-box", "qat")),
+    ),
+    Stated(
+        "what-the-build-is-worth",
+        "Ours: an attacker with answers alone finds less than one who has the build's file, too.",
+        "not in the paper",
+        "evasive rate by surrogate of the original minus that by surrogates of both, judged once, on the QAT build",
+        _beats(("semi-black-box", "qat"), ("black-box", "qat")),
+    ),
+    Stated(
+        "pruned-over-control",
+        "Pruning opens a gap, as quantization does: DIVA finds more than against the float control.",
+        "no rate is printed",
+        "evasive rate of DIVA against the pruned float model minus that against the float control",
+        _beats(("diva", "prune"), ("diva", "finetune")),
+    ),
+    Stated(
+        "distilled-over-control",
+        "So does distillation.",
+        "no rate is printed",
+        "evasive rate of DIVA against the distilled float model minus that against the float control",
+        _beats(("diva", "distil"), ("diva", "finetune")),
+    ),
+    Stated(
+        "pruned-quantized-over-quantized",
+        "Pruning before quantization opens a wider gap than quantization does.",
+        "no rate is printed",
+        "evasive rate of DIVA against the build pruned and quantized minus that against the QAT build",
+        _beats(("diva", "prune+qat"), ("diva", "qat")),
+    ),
+    Stated(
+        "larger-c",
+        "The larger c, the more builds are fooled at the price of the original: 5 against 0.5.",
+        "section on the objective, without figures",
+        "evasive rate of DIVA with c = 5 minus that with c = 0.5 against the QAT build",
+        _beats(("diva-c5", "qat"), ("diva-c0.5", "qat")),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -44,6 +45,8 @@ class Evaded(NamedTuple):
 
 def moved_more(part: EmbeddingPart) -> float | None:
     """How far the attack moves the adapted model's features in the plane of the PCA, over how far the original's."""
+    if part.method != "pca":
+        return None
     moved = {}
     for model in ("original", "build"):
         kinds = list(zip(part.points, part.model, part.condition, strict=True))
@@ -55,6 +58,27 @@ def moved_more(part: EmbeddingPart) -> float | None:
         ]
         moved[model] = sum(distances) / len(distances)
     return moved["build"] / moved["original"] if moved["original"] > 0 else None
+
+
+def landed(part: EmbeddingPart) -> float | None:
+    """How much oftener an attacked image's nearest clean one, in a t-SNE of the build, is of the class it is taken for.
+
+    In percent of the attacked images of whose answer the map has clean images, over those whose nearest clean image is
+    of their own class; None for a PCA, or where there are none.
+    """
+    if part.method != "tsne" or not part.taken:
+        return None
+    points = list(zip(part.points, part.label, part.taken, part.model, part.condition, strict=True))
+    clean = [(point, label) for point, label, _, *kind in points if kind == ["build", "clean"]]
+    known = {label for _, label in clean}
+    beside = [
+        (min(clean, key=lambda one: math.dist(one[0], point))[1], label, taken)
+        for point, label, taken, *kind in points
+        if kind == ["build", "attacked"] and taken in known and taken != label
+    ]
+    if not beside:
+        return None
+    return 100 * sum((near == taken) - (near == label) for near, label, taken in beside) / len(beside)
 
 
 def relative_time(times: TimesPart) -> float | None:

@@ -48,9 +48,10 @@ def _pair(cell: PairCell, place: dict[str, Any], table: str) -> Iterator[Fact]:
         yield from _attack(part, {**place, "attack": name})
     for one in report.comparisons:
         yield from of.COMPARED.facts(one, {**place, "attack": one.first, "against": one.second})
+    for name, surrogates in report.surrogates.items():
+        yield from of.SURROGATE.facts(surrogates, {**place, "attack": name})
     for embedding in report.embeddings:
-        if embedding.method == "pca":
-            yield from of.EMBEDDING.facts(embedding, place)
+        yield from of.EMBEDDING.facts(embedding, place)
 
 
 def _epochs(epochs: Sequence[EpochPart], place: dict[str, Any], tables: str) -> Iterator[Fact]:

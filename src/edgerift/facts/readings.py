@@ -6,14 +6,14 @@ import math
 from typing import Final
 
 from edgerift.adapt import Search, Trial
-from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart
+from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, SurrogatePart
 from edgerift.defend import Defence, SweepPoint, strength_of
 from edgerift.extract import CurvePoint
 from edgerift.facts._metric import ITS_TABLES, Metric, Part
 from edgerift.facts._views import LABELS as LABELS
 from edgerift.facts._views import Clone as Clone
 from edgerift.facts._views import Evaded as Evaded
-from edgerift.facts._views import correlation, measured, moved_more, ratio, relative_time
+from edgerift.facts._views import correlation, landed, measured, moved_more, ratio, relative_time
 from edgerift.harden import (
     AlphaPoint,
     ClosedFormPart,
@@ -95,6 +95,18 @@ MCNEMAR: Final = COMPARED.measure(Metric("McNemar's p", "p"), lambda one: one.p)
 EMBEDDING: Final[Part[EmbeddingPart]] = Part("embedding")
 FEATURES_MOVE: Final = EMBEDDING.measure(
     Metric("way of the features over the original's", "ratio", "attacker"), moved_more, recorded=False
+)
+LANDED: Final = EMBEDDING.measure(
+    Metric("attacked beside the class that it is taken for, over beside its own", "percent"), landed, recorded=False
+)
+
+SURROGATE: Final[Part[SurrogatePart]] = Part("surrogate")
+PAID: Final = SURROGATE.measure(Metric("queries paid", "count", "owner"), lambda one: one.queries)
+AGREES: Final = SURROGATE.measure(
+    Metric("agreement of the surrogate with the build", better="attacker"), lambda one: one.agreement
+)
+AGREES_ORIGINAL: Final = SURROGATE.measure(
+    Metric("agreement of the surrogate with the original", better="attacker"), lambda one: one.agreement_original
 )
 
 # Comparisons of hardened victims.

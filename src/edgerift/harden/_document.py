@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -45,8 +46,8 @@ class VariantPart(Settings):
     images with another label than that build gives. `divergence` is KL(answers || original) in nats. `top1` and `top2`
     are the mean two highest probabilities.
 
-    `shipped_bytes` is the size of the build, which is all that inference needs; None for an original, which is
-    not deployed.
+    `shipped_bytes` is the size of all that inference needs: the build and, `network_bytes` of it, the networks that
+    its defences look at images with. None for an original, which is not deployed.
     """
 
     title: str
@@ -67,6 +68,7 @@ class VariantPart(Settings):
     best_epoch: BestEpochs
     paper: PaperRow | None
     shipped_bytes: int | None = None
+    network_bytes: int = Field(default=0, exclude_if=operator.not_)
     verdict: str
 
 

@@ -65,7 +65,7 @@ class EvasionHardenRecipe(Recipe):
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

@@ -113,10 +113,18 @@ class Bench:
         )
 
     def shipped_bytes(self, variant: MadeVariant) -> int | None:
-        """Return the size of a variant's build; None for an original."""
+        """Return the size of a variant's build and of its defences' networks; None for an original."""
         if isinstance(variant.victim, TrainRecipe | GivenOriginal):
             return None
-        return (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
+        return (
+            self.network_bytes(variant)
+            + (self._store.get(variant.victim, self._progress) / variant.victim.artefact).stat().st_size
+        )
+
+    def network_bytes(self, variant: MadeVariant) -> int:
+        """Return the size of the networks that a variant's defences look at images with."""
+        test = self.splits.test
+        return sum(defence.network_bytes(len(test.classes), test.shape) for defence in variant.defences)
 
     def twin_answers(self, program: AdaptRecipe) -> tuple[Tensor, Tensor]:
         """Query a program's twin, where no build is needed."""
@@ -157,6 +165,7 @@ def victim_part(
         best_epoch=BestEpochs(soft=soft.best_epoch, hard=hard.best_epoch),
         paper=printed,
         shipped_bytes=bench.shipped_bytes(variant),
+        network_bytes=bench.network_bytes(variant),
         verdict="",
     )
     return part.replace(verdict=variant_verdict(part, plain, len(bench.splits.test.classes)))

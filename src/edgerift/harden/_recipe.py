@@ -12,11 +12,11 @@ from edgerift.adapt import Allowance, Divqat, GivenOriginal, QatSettings, Search
 from edgerift.defend import SweepPoint, sweep
 from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
-from edgerift.harden._answers import DefenceFields, validation_answers
+from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
 from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
 from edgerift.harden._paper import paper_row
-from edgerift.harden._variant import DEFAULT_VARIANTS, PAPER_ANSWERS, VARIANTS, VariantName
+from edgerift.harden._variant import DEFAULT_VARIANTS, PAPER_ANSWERS, VARIANTS, DefenceFields, VariantName
 from edgerift.harden._variants import MadeVariant, VariantMaker
 from edgerift.harden._verdict import closed_form, overall_verdict
 from edgerift.images import ImagesSettings, open_splits

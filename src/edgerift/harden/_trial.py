@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializeAsAny
 from torch import Tensor
@@ -15,15 +15,12 @@ from edgerift.defend import GuardRecipe
 from edgerift.deploy import BuildRecipe, GivenBuild, Program, opened_build
 from edgerift.errors import InputError, ModelError
 from edgerift.evade import (
-    Attack,
     GreyLevels,
     Pair,
-    Selection,
     Steering,
+    curve,
     drawn,
     eligible,
-    preset,
-    search_selected,
     select,
 )
 from edgerift.harden._evasion_document import ReachPart, TrialPart
@@ -48,11 +45,11 @@ class TrialRecipe(Recipe):
     default. The attacker knows the guard and the build's twin; that of a build without a `program` is its file's own,
     and without one gradients come from its answers. `abstaining` measures too how often an attacker makes
     the build abstain, by the default attack, and `certifying` for how many of the first N images it is proved that
-    none evades.
+    none evades. An image that evades at one epsilon evades at every larger one, and is not attacked again there.
     """
 
     type: Literal["evasion-trial"] = "evasion-trial"
-    version: Literal[3] = 3
+    version: Literal[4] = 4
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     program: SerializeAsAny[Recipe] | None = Field(default=None, exclude_if=is_none)
     build: Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")]
@@ -103,9 +100,12 @@ class TrialRecipe(Recipe):
             raise InputError(
                 f"none of the {len(images)} images is labelled correctly by both models; nothing to attack"
             )
-        attacked = partial(self._attacked, pair, images, chosen, steering_of(pair), progress)
+        reached = partial(self._reached, pair, images.select(chosen.index), steering_of(pair), progress)
+        evasive = reached(self.attack)
         certified = self._certified(pair, images.select(chosen.index[: self.certifying]), guard, progress)
-        abstains = self.abstaining and guard is not None and guard.threshold > 0
+        abstained: dict[int, Interval] = {}
+        if self.abstaining and guard is not None and guard.threshold > 0:
+            abstained = reached("default", goal="abstain")
         return TrialPart(
             wanted=self.coverage,
             guard=guard,
@@ -114,10 +114,8 @@ class TrialRecipe(Recipe):
             reach=tuple(
                 ReachPart(
                     epsilon=epsilon,
-                    evasive=attacked(preset(self.attack, epsilon, self.steps)),
-                    abstained=attacked(preset("default", epsilon, self.steps).replace(goal="abstain"))
-                    if abstains
-                    else None,
+                    evasive=evasive[epsilon],
+                    abstained=abstained.get(epsilon),
                     certified=certified.get(epsilon),
                 )
                 for epsilon in self.epsilons
@@ -141,19 +139,16 @@ class TrialRecipe(Recipe):
             found[epsilon] = interval(Rate(len(left), len(images)))
         return found
 
-    def _attacked(
-        self,
-        pair: Pair,
-        images: ImageSet,
-        chosen: Selection,
-        steering: Steering,
-        progress: Progress,
-        attack: Attack,
-    ) -> Interval:
+    def _reached(
+        self, pair: Pair, images: ImageSet, steering: Steering, progress: Progress, attack: str, **changes: Any
+    ) -> dict[int, Interval]:
         def told(task: str, done: int, total: int, note: str = "") -> None:
-            progress(f"{self.name}, epsilon {attack.epsilon}", done, total, note)
+            progress(self.name, done, total, note)
 
-        return interval(search_selected(pair, images, chosen, attack, steering=steering, progress=told).rate)
+        found = curve(
+            pair, images, self.epsilons, attack, steps=self.steps, steering=steering, progress=told, **changes
+        )
+        return dict(zip(found.epsilons, map(interval, found.rates), strict=True))
 
 
 def steering_of(pair: Pair) -> Steering:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from edgerift.defend import DEFENCES
 from edgerift.settings import Registry
 
 if TYPE_CHECKING:
     from edgerift.adapt import HardenedRecipe, TrainedDefence
+
+
+DefenceFields: TypeAlias = tuple[tuple[str, bool | int | float | str | None], ...]
+"""Fields of a defence by name, beside its strength: pairs, so that what holds them can be hashed."""
 
 
 class Look(NamedTuple):
@@ -27,7 +31,8 @@ class Variant:
     `name` is used in options and documents, `title` in tables; without a `look` figures choose one. `base` is the
     `original` itself, its `ptq` build or its `qat` build. The strength of a `training` defence, in the quantized model
     or in the `float` stage before it, is searched for up to `highest` (default: the allowance's own), or is the
-    comparison's alpha if it `takes_alpha`. `answers` names an output defence, whose strength is searched for too.
+    comparison's alpha if it `takes_alpha`. `answers` names an output defence, whose strength is searched for too, with
+    its other `fields`; the `network` that it looks at images with is the original, or one that is trained to mislead.
     `in_paper` says whether the second paper compares it.
     """
 
@@ -40,6 +45,8 @@ class Variant:
     stage: Literal["quantized", "float"] = "quantized"
     takes_alpha: bool = False
     answers: str | None = None
+    fields: DefenceFields = ()
+    network: Literal["original", "misleading"] | None = None
     in_paper: bool = False
 
     @property
@@ -52,10 +59,11 @@ class Variant:
         """Whether it has both a training defence and an output defence."""
         return self.training is not None and self.answers is not None
 
-    def behind(self, answers: str, name: str, look: Look | None = None, *, in_paper: bool = False) -> Variant:
-        """Describe the same model behind an output defence."""
+    def behind(self, answers: str, name: str, look: Look | None = None, **changes: Any) -> Variant:
+        """Describe the same model behind an output defence; `changes` are further fields."""
         title = f"{self.title} + {DEFENCES[answers].title}"
-        return replace(self, name=name, title=title, look=look, answers=answers, in_paper=in_paper)
+        told = {"name": name, "title": title, "look": look, "answers": answers, "in_paper": False}
+        return replace(self, **{**told, **changes})
 
     def is_trained_as(self, hardened: HardenedRecipe) -> bool:
         """Return whether a training is this variant's, at any strength."""

@@ -17,12 +17,13 @@ from edgerift.adapt import (
 )
 from edgerift.defend import Defence
 from edgerift.deploy import BuildRecipe, RuntimeName, Target
-from edgerift.harden._answers import DefenceFields, TunedAnswersRecipe
-from edgerift.harden._variant import VARIANTS, Variant, VariantName
+from edgerift.harden._answers import NetworkRecipe, TunedAnswersRecipe
+from edgerift.harden._misleading import MisleadingRecipe
+from edgerift.harden._variant import VARIANTS, DefenceFields, Variant, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Settings, is_empty
 from edgerift.steps import Progress
-from edgerift.train import TrainRecipe
+from edgerift.train import TrainRecipe, TrainSettings
 
 if TYPE_CHECKING:
     from edgerift.steps import Store
@@ -116,7 +117,8 @@ class VariantMaker(Settings):
                 reference=reference,
                 images=self.images,
                 budget_l1=self.allowance.l1,
-                fields=dict(self.answers).get(answers, ()),
+                fields=tuple({**dict(VARIANTS[name].fields), **dict(dict(self.answers).get(answers, ()))}.items()),
+                network=self._network(VARIANTS[name]),
             ),
         )
 
@@ -137,6 +139,15 @@ class VariantMaker(Settings):
                 found = step.open(store, progress)
                 made = made.replace(defences=found.defences, keeps_labels=found.keeps_labels)
         return made
+
+    def _network(self, variant: Variant) -> NetworkRecipe | None:
+        if variant.network != "misleading":
+            return None if variant.network is None else self.original
+        trained = self.original.settings if isinstance(self.original, TrainRecipe) else TrainSettings()
+        # To be wrong is learned sooner than to be right.
+        return MisleadingRecipe(
+            original=self.original, images=self.images, settings=trained.replace(epochs=-(-trained.epochs // 5))
+        )
 
     def _given_alpha(self, variant: Variant) -> float | None:
         return self.alpha if variant.takes_alpha else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ class Digits(Source):
 
     def fingerprint(self) -> str:
         """Hash the pixels, those of three equal channels as version 0.1 had them, and the labels."""
-        grey, labels = _load()
-        return derive("digits", np.repeat(grey, 3, axis=1).tobytes(), labels.tobytes())
+        return _fingerprint()
 
     def read(self, fingerprint: str, size: Size | None, cache: Path) -> Content:
-        """Return the digits as one split; nothing is cached."""
-        grey, labels = _load()
+        """Return the digits as one split; nothing is written to `cache`."""
+        known, truth = _load()
+        grey, labels = known.copy(), truth.copy()
         scaled = size is not None and size != SIDE
         if size is not None and scaled:
             # No note says so: they are scaled at any size.
@@ -36,6 +37,13 @@ class Digits(Source):
         return Content({"train": Part(grey, labels, None, scaled)}, tuple("0123456789"))
 
 
+@functools.cache
+def _fingerprint() -> str:
+    grey, labels = _load()
+    return derive("digits", np.repeat(grey, 3, axis=1).tobytes(), labels.tobytes())
+
+
+@functools.cache
 def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the grey levels, uint8 `[N,1,32,32]`, and the labels, int64 `[N]`."""
     import sklearn.datasets

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgerift.serve._clients import require_tokens as require_tokens
     from edgerift.serve._log import server_log as server_log
     from edgerift.serve._run import serve as serve
+    from edgerift.serve._runtime_process import ProcessBuild as ProcessBuild
     from edgerift.serve._service import Service as Service
     from edgerift.serve._settings import ServeSettings as ServeSettings
 else:

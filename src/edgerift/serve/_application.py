@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from edgerift.serve._direct import Direct
 from edgerift.serve._errors import RefusedError
 from edgerift.serve._routes import Routes
 from edgerift.serve._schema import InferenceRequest
@@ -46,6 +47,8 @@ def application(service: Service, version: str = "") -> FastAPI:
 
     app.add_exception_handler(RefusedError, refuse)
     app.add_exception_handler(HTTPException, refuse)
+    # The stack holds the handlers above; inference goes past it.
+    app.middleware_stack = Direct(app.build_middleware_stack(), routes.infer, service.signature.name)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

@@ -1,4 +1,4 @@
-"""One thread that owns the runtime: what several clients ask at a time is computed together."""
+"""The threads that query the runtime: what several clients ask at a time is computed together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgerift.deploy import Build, Fingerprint
 from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.measure import Predict
+from edgerift.serve._runtime_process import ProcessBuild
 
 #: The most images that are computed together.
 _MOST: Final = 64
@@ -32,6 +33,8 @@ class _Part(NamedTuple):
 class BatchedBuild:
     """A build that any thread may query: one thread runs it, on all that waits, up to 64 images at a time.
 
+    A build in a process of its own has as many threads as it has lanes, so that it need not wait for the next images.
+
     What an image is answered does not depend on the others: a build whose answers do, by a single bit of random
     images, is queried with one image at a time (`alone`). It ends with :meth:`close`.
     """
@@ -42,8 +45,12 @@ class BatchedBuild:
         self.alone = not answers_alike(build.predict, shape)
         self._waiting: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._is_closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="edgerift-runtime", daemon=True)
-        self._thread.start()
+        lanes = build.lanes if isinstance(build, ProcessBuild) else 1
+        self._threads = [
+            threading.Thread(target=self._work, name=f"edgerift-runtime-{lane}", daemon=True) for lane in range(lanes)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def runtime(self) -> str:
@@ -79,8 +86,10 @@ class BatchedBuild:
     def close(self) -> None:
         """Answer what waits, and end the thread."""
         self._is_closed.set()
-        self._waiting.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:

@@ -21,6 +21,7 @@ def page(signature: Signature) -> tuple[str, str]:
         name=html.escape(signature.name),
         runtime=html.escape(signature.runtime),
         size=html.escape(size_text(signature.shape.size)),
+        kind="greyscale" if signature.shape.channels == 1 else "colour",
         channels=signature.shape.channels,
         height=signature.shape.height,
         width=signature.shape.width,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgerift._lazy import exported
 
 if TYPE_CHECKING:
+    from edgerift.steps._any import AnyRecipe as AnyRecipe
     from edgerift.steps._archive import pack as pack
     from edgerift.steps._archive import unpack as unpack
     from edgerift.steps._entry import RECIPE_FILE as RECIPE_FILE

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from edgerift._lazy import exported
 
 if TYPE_CHECKING:
+    from edgerift.study._attack_choice import AttackChoice as AttackChoice
+    from edgerift.study._attack_choice import SurrogatePlan as SurrogatePlan
     from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
     from edgerift.study._grid import Cell as Cell
     from edgerift.study._grid import make_cells as make_cells
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from edgerift.study._result import TheftCell as TheftCell
     from edgerift.study._result import collect as collect
     from edgerift.study._result import known_cells as known_cells
-    from edgerift.study._settings import AttackChoice as AttackChoice
     from edgerift.study._settings import DataChoice as DataChoice
     from edgerift.study._settings import EvasionPlan as EvasionPlan
     from edgerift.study._settings import NetworkChoice as NetworkChoice

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from edgerift import images, zoo
+from edgerift import zoo
 from edgerift.adapt import AdaptRecipe, CompressRecipe, FinetuneRecipe, adaptation
+from edgerift.audit import SurrogateRecipe
 from edgerift.deploy import BuildRecipe, Target, default_runtime
 from edgerift.errors import InputError, RecipeError
 from edgerift.evade import PairSettings
-from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, QuerySettings
+from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, ExtractRecipe, QuerySettings
 from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, VariantName
-from edgerift.images import ImagesSettings, Size
+from edgerift.images import ImagesSettings
 from edgerift.settings import Problem, is_folder
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DataChoice, NetworkChoice, Study
+from edgerift.study._sources import Sources
 from edgerift.train import TrainRecipe
 
 #: How the kind of the cells that are data-free extractions begins; the attack's name follows.
@@ -66,40 +68,14 @@ def make_cells(study: Study, data_root: Path | None = None, where: Where = _nowh
         if not is_folder(data_root):
             raise InputError(f"the data root {data_root} is not a folder; give one that holds the image sets")
         os.environ["EDGERIFT_DATA"] = str(data_root)
-    sources = _Sources()
+    sources = Sources()
     return tuple(cell for seed in study.seeds for cell in _Seed(study, seed, sources, where).cells())
-
-
-class _Sources:
-    """What is read of image sources, each once: it is the same for every seed."""
-
-    def __init__(self) -> None:
-        self._fingerprints: dict[str, str] = {}
-        self._classes: dict[tuple[str, str | None], int] = {}
-
-    def describe(
-        self, source: str, size: Size, seed: int, labels: str | None = None, **fields: float
-    ) -> ImagesSettings:
-        """Describe images, with the fingerprint of their content."""
-        described = ImagesSettings.model_validate(
-            {"source": source, "size": size, "seed": seed, "labels": labels, **fields}
-        )
-        if source not in self._fingerprints:
-            self._fingerprints[source] = images.resolve(described).fingerprint
-        return described.replace(fingerprint=self._fingerprints[source])
-
-    def classes(self, described: ImagesSettings) -> int:
-        """Count the classes of images."""
-        read = described.source, described.labels
-        if read not in self._classes:
-            self._classes[read] = len(images.class_names(described))
-        return self._classes[read]
 
 
 class _Seed:
     """The cells of one seed."""
 
-    def __init__(self, study: Study, seed: int, sources: _Sources, where: Where) -> None:
+    def __init__(self, study: Study, seed: int, sources: Sources, where: Where) -> None:
         self._study, self._seed, self._sources, self._where = study, seed, sources, where
 
     def cells(self) -> Iterator[Cell]:
@@ -114,7 +90,7 @@ class _Seed:
                 original = self._original(described, data, network)
                 if study.evasion is not None:
                     for adapted in study.evasion.adaptations:
-                        recipe = self._pair(original, described, data, network, adapted)
+                        recipe = self._pair(original, described, data_name, data, network, adapted)
                         yield Cell(data_name, name, seed, adapted, recipe)
                 if study.theft is not None:
                     for target in study.theft.targets:
@@ -147,6 +123,7 @@ class _Seed:
         self,
         original: TrainRecipe,
         described: ImagesSettings,
+        data_name: str,
         data: DataChoice,
         network: NetworkChoice,
         adapted: str,
@@ -173,16 +150,42 @@ class _Seed:
             control = FinetuneRecipe(original=original, images=described, settings=settings.train)
         build = BuildRecipe(program=program, runtime=plan.runtime or default_runtime(plan.target))
         pictured = self._seed == self._study.seeds[0] and adapted in plan.pictured
+        surrogates = {} if control is not None else self._surrogates(build, described, data_name, data)
+        known = [name for name, choice in plan.attacks.items() if choice.knows == "both" or name in surrogates]
         return PairRecipe(
             pair=PairSettings(original=original, program=program, build=build, control=control),
             images=described,
-            attacks={name: choice.attack.replace(seed=self._seed) for name, choice in plan.attacks.items()},
+            attacks={name: plan.attacks[name].attack.replace(seed=self._seed) for name in known},
+            surrogates=surrogates,
             count=plan.count,
             draw=self._seed,
             pictured=plan.shown if pictured else None,
             classes=plan.classes if pictured else (),
+            **({"points": plan.points} if pictured and plan.points is not None else {}),
             shard=plan.shard,
         )
+
+    def _surrogates(
+        self, build: BuildRecipe, described: ImagesSettings, data_name: str, data: DataChoice
+    ) -> dict[str, SurrogateRecipe]:
+        """Describe what steers the attackers who lack a model, all from the same answers of the build."""
+        plan = self._study.evasion
+        assert plan is not None
+        if plan.surrogate is None:
+            return {}
+        source = plan.surrogate.queries or QUERY_SETS.get(data.source or data_name, COLLAGES)
+        stealing = ExtractRecipe(
+            victim=build,
+            images=described,
+            queries=self._queries(described, source, plan.surrogate.budget, ("evasion", "surrogate", "queries")),
+            budget=plan.surrogate.budget,
+            attack=self._study.imitating(data, self._seed),
+        )
+        return {
+            name: SurrogateRecipe(extract=stealing, knows=choice.knows, target=plan.target)
+            for name, choice in plan.attacks.items()
+            if choice.knows != "both"
+        }
 
     def _theft(
         self,
@@ -211,7 +214,12 @@ class _Seed:
             alphas=tuple(sorted(alphas)) if first else (),
             answers=tuple((name, tuple(fields.items())) for name, fields in data.answers.items()),
             students=students if first else (),
-            queries=self._queries(described, data_name, data),
+            queries=self._queries(
+                described,
+                data.queries or QUERY_SETS.get(data.source or data_name, COLLAGES),
+                data.budget or plan.budget,
+                ("data", data_name, "queries"),
+            ),
             budget=data.budget or plan.budget,
             attack=self._study.stealing(data, self._seed),
         )
@@ -246,14 +254,11 @@ class _Seed:
                 points=plan.points,
             )
 
-    def _queries(self, described: ImagesSettings, name: str, data: DataChoice) -> QuerySettings:
-        assert self._study.theft is not None
-        source = data.queries or QUERY_SETS.get(data.source or name, COLLAGES)
+    def _queries(self, described: ImagesSettings, source: str, budget: int, place: tuple[str, ...]) -> QuerySettings:
         if source == COLLAGES:
-            budget = data.budget or self._study.theft.budget
             return QuerySettings(images=described, collages=budget, seed=self._seed)
         assert described.size is not None
-        with self._about("data", name, "queries"):
+        with self._about(*place):
             asked = self._sources.describe(source, described.size, described.seed, validation_fraction=HELD_BACK)
         return QuerySettings(images=asked, seed=self._seed)
 

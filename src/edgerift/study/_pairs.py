@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 import torch
 from pydantic import AfterValidator, Field, model_validator
 
-from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, attack_part, comparison, embedded
+from edgerift.audit import (
+    AttackPart,
+    ComparisonPart,
+    EmbeddingPart,
+    SurrogatePart,
+    SurrogateRecipe,
+    attack_part,
+    comparison,
+    embedded,
+    surrogate_part,
+)
 from edgerift.errors import DataError, first_line
 from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
 from edgerift.images import ImagesSettings, open_splits
@@ -70,6 +81,7 @@ class PairReport(Settings):
     `instability` is the share of test images that exactly one of both gets right. `attacked` images were drawn from
     those that both get right. `original_epochs` and `adapted_epochs` are both training histories; the second is empty
     after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were requested.
+    `surrogates` are those of the attacks whose attacker lacks a model.
     """
 
     type: Literal["pair-report"] = "pair-report"
@@ -85,13 +97,15 @@ class PairReport(Settings):
     adapted_epochs: tuple[EpochPart, ...]
     embeddings: tuple[EmbeddingPart, ...]
     examples: tuple[ExamplePart, ...]
+    surrogates: dict[str, SurrogatePart] = Field(default_factory=dict, exclude_if=operator.not_)
 
 
 class PairRecipe(Recipe):
     """Attack an adapted model and report: `pair.json`.
 
     Every attack is a step of its own on the same `count` images, drawn with the seed `draw` from those that both models
-    get right. `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings.
+    get right. `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings, of
+    `points` images at most. An attack with `surrogates` is steered by them, and stops where it believes.
     """
 
     type: Literal["pair"] = "pair"
@@ -103,12 +117,17 @@ class PairRecipe(Recipe):
     draw: Seed = 0
     pictured: str | None = None
     classes: tuple[ClassNumber, ...] = ()
+    points: Count = Field(default=_POINTS, exclude_if=lambda count: count == _POINTS)
+    surrogates: dict[str, SurrogateRecipe] = Field(default_factory=dict, exclude_if=operator.not_)
     shard: Count | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _shows_one_of_them(self) -> Self:
         if self.pictured is not None and self.pictured not in self.attacks:
             raise ValueError(f"pictured is '{self.pictured}'; it must be one of the attacks {', '.join(self.attacks)}")
+        for name in self.surrogates:
+            if name not in self.attacks:
+                raise ValueError(f"there are surrogates for '{name}'; the attacks are {', '.join(self.attacks)}")
         return self
 
     def searching(self, attack: str) -> EvadeRecipe:
@@ -119,6 +138,7 @@ class PairRecipe(Recipe):
             attack=self.attacks[attack],
             count=self.count,
             draw=self.draw,
+            surrogate=self.surrogates.get(attack),
             shard=self.shard,
             name=attack,
         )
@@ -151,6 +171,10 @@ class PairRecipe(Recipe):
             adapted_epochs=_epochs(store.get(self.pair.adapted, progress)),
             embeddings=() if shown is None else self._embeddings(shown, store, progress),
             examples=() if shown is None else _examples(shown),
+            surrogates={
+                name: surrogate_part(made, test.images, original, store, progress)
+                for name, made in self.surrogates.items()
+            },
         )
         write_whole(folder / REPORT, report.model_dump_json(indent=2) + "\n")
 
@@ -165,7 +189,7 @@ class PairRecipe(Recipe):
         if self.classes:
             kept = torch.isin(shown.labels, torch.tensor(self.classes))
         pair, _ = self.pair.open(store, progress)
-        return embedded(pair, shown.select(kept.nonzero()[:_POINTS, 0]))
+        return embedded(pair, shown.select(kept.nonzero()[: self.points, 0]))
 
 
 def _epochs(folder: Path) -> tuple[EpochPart, ...]:

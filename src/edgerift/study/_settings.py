@@ -23,14 +23,12 @@ from edgerift.adapt import (
     QatSettings,
 )
 from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
-from edgerift.errors import unknown_name
-from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.extract import Knockoff
 from edgerift.harden import VariantName
 from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_empty, is_none
+from edgerift.study._attack_choice import AttackChoice, SurrogatePlan
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
-    SEARCHED,
     Changes,
     DefenceChanges,
     Line,
@@ -45,7 +43,6 @@ from edgerift.study._fields import (
     TrainingChanges,
     changed,
     compression_problems,
-    require_changes,
 )
 from edgerift.train import TrainSettings
 
@@ -96,55 +93,13 @@ class NetworkChoice(Settings):
 
 
 @final
-class AttackChoice(Settings):
-    """A named attack, and what is changed of it; `title` is its name in tables.
-
-    Instead of a preset it may be one of the user's own, `module:function` or `path/file.py:function`.
-    """
-
-    preset: str
-    title: Line | None = None
-    epsilon: GreyLevels = 8
-    steps: TimesOrNone = 20
-    change: Changes = Field(default_factory=dict)
-
-    @property
-    def attack(self) -> Attack:
-        """The attack itself."""
-        if is_own(self.preset):
-            own = describe_own(self.preset, trust=True)
-            return changed(Attack(epsilon=self.epsilon, steps=self.steps, own=own), self.change)
-        return changed(self._preset, self.change)
-
-    @property
-    def _preset(self) -> Attack:
-        if is_own(self.preset):
-            return Attack(epsilon=self.epsilon, steps=self.steps)
-        return preset(self.preset, self.epsilon, self.steps)
-
-    @field_validator("preset")
-    @classmethod
-    def _exists(cls, name: str) -> str:
-        if name not in presets() and not is_own(name):
-            raise ValueError(f"{unknown_name('attack', name, presets())}, or module:function for your own")
-        return name
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        try:
-            require_changes(self._preset, self.change, SEARCHED)
-        except NotAllowedError as error:
-            raise NotAllowedError(problem.below(("change",)) for problem in error.problems) from None
-        return self
-
-
-@final
 class EvasionPlan(Settings):
     """Who is evaded, and how: every attack on every adaptation of every original.
 
     `count` images are attacked of those that both models get right; searches of more than `shard` images are cut into
     steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), for the first seed. `compress` changes what prunes and distils.
+    of the classes `classes` (all where none is named), `points` of them, for the first seed. `compress` changes what
+    prunes and distils, and `surrogate` what steers attackers who lack a model.
     """
 
     adaptations: Once[AdaptationName] = Field(("ptq", "qat", "finetune"), min_length=1)
@@ -157,12 +112,18 @@ class EvasionPlan(Settings):
     pictured: Once[AdaptationName] = ("qat",)
     classes: Once[ClassNumber] = ()
     compress: dict[CompressionName, Changes] = Field(default_factory=dict, exclude_if=operator.not_)
+    points: Count | None = Field(default=None, exclude_if=is_none)
+    surrogate: SurrogatePlan | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         found = [problem for name, given in self.compress.items() for problem in compression_problems(name, given)]
         if self.shown not in self.attacks:
             found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
+        if self.surrogate is None and any(attack.knows != "both" for attack in self.attacks.values()):
+            found.append(
+                Problem(("surrogate",), ("surrogate",), " is needed where an attacker does not know both models")
+            )
         if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
             fitting = runtimes_for(self.target)
             found.append(
@@ -292,6 +253,15 @@ class Study(Settings):
         assert self.theft is not None
         attack = self.theft.knockoff
         return attack.replace(seed=seed + 1, training=changed(attack.training, data.thief, {"seed": seed + 1}))
+
+    def imitating(self, data: DataChoice, seed: int) -> Knockoff:
+        """How a surrogate is made; its attacker has the next seed, too."""
+        assert self.evasion is not None
+        assert self.evasion.surrogate is not None
+        plan = self.evasion.surrogate
+        attack = changed(Knockoff(), plan.attack)
+        own = changed(attack.training, plan.training, data.thief, {"seed": seed + 1})
+        return attack.replace(seed=seed + 1, training=own)
 
 
 def _problem(field: str, given: object, rule: str) -> Problem:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from edgerift.adapt import ADAPTATIONS, AdaptRecipe, CompressRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
+from edgerift.audit import SurrogateRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe, GivenEndpoint
@@ -121,6 +122,8 @@ def _evaded(recipe: Recipe) -> str:
             return _pair(pair)
         case EvadeRecipe(pair=pair, name=name):
             return f"{name} on {_pair(pair)}"
+        case SurrogateRecipe(knows=knows, extract=extract):
+            return f"surrogates of who knows {'the build' if knows == 'build' else knows}, {_victim(extract)}"
         case EvadeShard(evade=evade, first=first, parts=parts):
             return f"{described(evade)}, parts {first + 1} to {first + parts}"
         case _:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edgerift.steps import write_whole
 from edgerift.train._history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_MARGINS: Final = {"left": 0.08, "right": 0.99, "bottom": 0.14, "top": 0.92, "wspace": 0.22}
 
 
 def plot_history(history: History, path: Path) -> None:
@@ -22,9 +24,10 @@ def plot_history(history: History, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9, 3.6), dpi=120)
     FigureCanvasAgg(figure)
-    losses, accuracies = figure.subplots(1, 2)
+    # Fixed margins: to find them by drawing takes as long as all the rest, and every training draws its history.
+    losses, accuracies = figure.subplots(1, 2, gridspec_kw=_MARGINS)
     epochs = history.epochs
     _panel(losses, "loss", [epoch.train_loss for epoch in epochs], [epoch.validation_loss for epoch in epochs])
     _panel(
@@ -47,6 +50,7 @@ def _panel(axes: Axes, what: str, *curves: Sequence[float | None]) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(what)
     axes.locator_params(axis="x", integer=True)
+    axes.ticklabel_format(axis="y", scilimits=(-3, 4))
     axes.grid(visible=True, alpha=0.3)
     if axes.has_data():
         axes.legend()

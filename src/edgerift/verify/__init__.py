@@ -27,9 +27,16 @@ if TYPE_CHECKING:
     from edgerift.verify._rates import base_rates as base_rates
     from edgerift.verify._rates import explained as explained
     from edgerift.verify._rates import limit as limit
+    from edgerift.verify._repair import Repair as Repair
+    from edgerift.verify._repair import chosen_repair as chosen_repair
+    from edgerift.verify._repair import repaired as repaired
     from edgerift.verify._residuals import Spread as Spread
     from edgerift.verify._residuals import residual_spread as residual_spread
     from edgerift.verify._schema import schema as schema
+    from edgerift.verify._statement import Statement as Statement
+    from edgerift.verify._statement import file_digest as file_digest
+    from edgerift.verify._statement import read_statement as read_statement
+    from edgerift.verify._statement import write_statement as write_statement
     from edgerift.verify._triggers import Trigger as Trigger
     from edgerift.verify._triggers import TriggerSearch as TriggerSearch
     from edgerift.verify._triggers import TriggerSettings as TriggerSettings

@@ -15,13 +15,19 @@ from edgerift.verify._quantizers import quantizer_of_method
 #: Tools by what they write into a file; all of them round to the nearest, so that the claim only makes rules stricter.
 _WRITERS: Final = {"onnx.quantize": "onnxruntime"}
 
+#: What a program names whose roundings were chosen by a loss, :func:`edgerift.adapt.reround`.
+_ROUNDING: Final = "rounding"
+
 
 def claimed_quantizer(program: Program | None, recipe: AdaptRecipe | None, build: Path | None) -> str:
     """Name the quantizer by the recipe, else the program, else the file; "" where none of them says."""
     if recipe is not None:
         return quantizer_of_method(recipe.method)
     if program is not None:
-        return "" if program.provenance.method == "unknown" else quantizer_of_method(program.provenance.method)
+        made = program.provenance
+        if _ROUNDING in made.settings:
+            return "adaround"
+        return "" if made.method == "unknown" else quantizer_of_method(made.method)
     return "" if build is None else _WRITERS.get(written_by(build), "")
 
 

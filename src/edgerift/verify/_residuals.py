@@ -31,12 +31,12 @@ class Spread(NamedTuple):
 def tested_errors(layer: Matched) -> Tensor:
     """The rounding errors of a layer that say something, float64 in `[-0.5,0.5]`.
 
-    Left out are weights that are zero, as pruned ones are, the largest of each scale, which lies on a level by
-    construction, and codes that are not the nearest.
+    They are those of the nearest codes, whichever codes the build has. Left out are weights that are zero, as pruned
+    ones are, the largest of each scale, which lies on a level by construction, and those beyond the grid's ends.
     """
-    weight, errors = layer.weight, layer.residual
-    kept = (weight != 0) & ~layer.is_off & ~layer.is_clipped & ~_largest(layer)
-    return errors[kept].clamp(-0.5, 0.5)
+    weight, levels = layer.weight, layer.levels
+    kept = (weight != 0) & ~layer.is_clipped & ~_largest(layer)
+    return (levels - levels.round())[kept]
 
 
 def _largest(layer: Matched) -> Tensor:

@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, final
+from dataclasses import dataclass, replace
+from typing import Final, Literal, NamedTuple, TypeAlias, final
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgerift.evade import Pair, Steering
 from edgerift.images import ImageSet, to_float
 from edgerift.measure import Rate
 from edgerift.settings import Count, Seed, Settings, Times
 from edgerift.steps import Progress, silent
+from edgerift.verify._trigger_search import Logits, Wanted, search_bounded, search_patches
 
 Form: TypeAlias = Literal["patch", "linf"]
 
 #: The standard deviation of a normal distribution over its median absolute deviation.
 _NORMAL: Final = 1.4826
-#: The share of images at which a patch may shrink, and its price's factor.
-_REACHED, _PRICE = 0.9, 1.5
-_STEPS_PER_PRICE: Final = 5
-#: The smallest median absolute deviation that counts: a pixel of a patch, or a hundredth of the images.
-_LEAST: Final = {"patch": 1.0, "linf": 0.01}
+#: The smallest median absolute deviation that counts: two in a hundred images.
+_LEAST: Final = 0.02
+#: Images that are changed at once, for several classes together.
+_AT_ONCE: Final = 1024
+_NOTHING: Final = Rate(0, 1)
 
 
 class TriggerSettings(Settings):
     """A search for triggers: its form, and what it may spend.
 
-    `patch` looks for the smallest patch, a mask and a pattern; `linf` for a change of every pixel by at most `epsilon`
-    grey levels. Half of `images` are searched on, the other half judges. `keep` weighs that the original stays right.
+    `patch` looks for a patch with the part `side` of the image's height and width, `linf` for a change of every pixel
+    by at most `epsilon` grey levels. So many `images` are searched on, and at most `judging` others judge. `keep`
+    weighs that the original stays right.
     """
 
     form: Form = "patch"
-    images: Count = 128
-    steps: Times = 100
-    learning_rate: float = Field(0.1, gt=0)
+    images: Count = 100
+    judging: Count = 400
+    steps: Times = 40
+    side: float = Field(0.25, gt=0, le=1)
     epsilon: int = Field(8, ge=1, le=255)
     keep: float = Field(1.0, ge=0)
     seed: Seed = 0
@@ -49,17 +50,15 @@ class TriggerSettings(Settings):
 class Trigger:
     """The best change that was found for one class.
 
-    `mask` float32 `[1,H,W]` in [0, 1] and `pattern` `[C,H,W]` in [0, 1] make of an image `x` the blend
-    `(1 - mask) x + mask pattern`; of the form `linf` the mask is None and the pattern, in grey levels, is added. `rate`
-    is over the judging images of other classes: the build answers the class, and the original as before. `size` is the
-    sum of the mask, in pixels; that of all pixels where no patch reached its goal.
+    `mask` float32 `[1,H,W]`, 1 where the patch lies and else 0, and `pattern` `[C,H,W]` in [0, 1] are put onto an
+    image; of the form `linf` the mask is None and the pattern, in grey levels, is added. `rate` is over the judging
+    images of other classes: the build answers the class, and the original as before.
     """
 
     target: int
     mask: Tensor | None
     pattern: Tensor
-    rate: Rate
-    size: float
+    rate: Rate = _NOTHING
 
     def placed(self, images: Tensor) -> Tensor:
         """Put the change on uint8 images `[N,C,H,W]`; whole grey levels."""
@@ -74,8 +73,8 @@ class Trigger:
 class TriggerSearch:
     """The best change for each class, and how far each stands out from the others.
 
-    `anomaly` `[K]` counts normal standard deviations, by the median absolute deviation, that a class's patch is smaller
-    than the median one, or its rate higher.
+    `anomaly` `[K]` counts normal standard deviations, by the median absolute deviation, that a class's rate is higher
+    than the median one.
     """
 
     form: Form
@@ -85,18 +84,14 @@ class TriggerSearch:
     @property
     def best(self) -> Trigger:
         """The change that drives most images to its class."""
-        return max(self.triggers, key=lambda trigger: (trigger.rate.value, -trigger.size))
+        return max(self.triggers, key=lambda trigger: trigger.rate.value)
 
 
-Scores: TypeAlias = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class _Side:
+class _Side(NamedTuple):
     """A model as the search sees it: its gradients, and its answers to uint8 images."""
 
-    module: nn.Module
-    scores: Scores
+    module: Logits
+    scores: Logits
 
 
 def search_triggers(
@@ -111,8 +106,9 @@ def search_triggers(
     """Look for a change of all images that drives the build to one class while the original answers as before.
 
     Gradients come from `steering`, by default the pair's own models; the build and the original judge, on images that
-    were not searched on. Since both are asked, a change that fools every network of this kind does not count. With
-    `exchanged` roles the original is driven: the control. A search that finds nothing proves nothing.
+    were not searched on, half of all where there are few. Since both are asked, a change that fools every network of
+    this kind does not count. With `exchanged` roles the original is driven: the control. A search that finds nothing
+    proves nothing.
 
     Raises :class:`~edgerift.errors.InputError` where the pair has no gradients.
     """
@@ -122,93 +118,38 @@ def search_triggers(
     build = _Side(modules.adapted[0], pair.build_scores)
     keep, drive = (build, original) if exchanged else (original, build)
     generator = torch.Generator().manual_seed(chosen.seed)
-    rows = torch.randperm(len(images), generator=generator)[: chosen.images]
-    drawn = images.images[rows]
-    searched, judged = drawn[: (len(drawn) + 1) // 2], drawn[(len(drawn) + 1) // 2 :]
-    found = []
-    for target in range(len(images.classes)):
-        progress("search triggers", target, len(images.classes), "exchanged" if exchanged else "")
-        mask, pattern = _found(keep, drive, searched, target, chosen)
-        found.append(_judged(keep, drive, judged, target, mask, pattern))
-    return TriggerSearch(chosen.form, tuple(found), _anomaly(chosen.form, found))
+    drawn = images.images[torch.randperm(len(images), generator=generator)[: chosen.images + chosen.judging]]
+    first = min(chosen.images, (len(drawn) + 1) // 2)
+    searched, judged = drawn[:first], drawn[first:]
+    labels, found = keep.scores(searched).argmax(1), list[Trigger]()
+    for targets in torch.arange(len(images.classes)).split(max(1, _AT_ONCE // len(searched))):
+        progress("search triggers", len(found), len(images.classes), "exchanged" if exchanged else "")
+        wanted = Wanted(drive.module, keep.module, to_float(searched), labels, targets, chosen.keep)
+        found += [_judged(keep, drive, judged, trigger) for trigger in _searched(wanted, chosen)]
+    return TriggerSearch(chosen.form, tuple(found), _anomaly(found))
 
 
-def _found(
-    keep: _Side, drive: _Side, images: Tensor, target: int, settings: TriggerSettings
-) -> tuple[Tensor | None, Tensor]:
-    """Search for one class on the images that are of another one."""
+def _searched(wanted: Wanted, settings: TriggerSettings) -> list[Trigger]:
+    targets = wanted.targets.tolist()
+    if settings.form == "linf":
+        changes = 255 * search_bounded(wanted, settings.epsilon / 255, steps=settings.steps)
+        return [Trigger(target, None, change.round()) for target, change in zip(targets, changes, strict=True)]
+    found = search_patches(wanted, settings.side, steps=settings.steps)
+    return [Trigger(*one) for one in zip(targets, found.masks, found.patterns, strict=True)]
+
+
+def _judged(keep: _Side, drive: _Side, images: Tensor, trigger: Trigger) -> Trigger:
     before = keep.scores(images).argmax(1)
-    real, labels = to_float(images[before != target]), before[before != target]
-    shape = (images.shape[1], *images.shape[2:])
-    if not len(real):
-        return (torch.ones(1, *shape[1:]) if settings.form == "patch" else None), torch.zeros(shape)
-    search = _patch if settings.form == "patch" else _bounded
-
-    def loss(changed: Tensor) -> tuple[Tensor, Tensor]:
-        driven, kept = drive.module(changed), keep.module(changed)
-        wanted = torch.full_like(labels, target)
-        success = ((driven.argmax(1) == target) & (kept.argmax(1) == labels)).double().mean()
-        return F.cross_entropy(driven, wanted) + settings.keep * F.cross_entropy(kept, labels), success
-
-    return search(real, loss, settings)
-
-
-Loss: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
-
-
-def _bounded(real: Tensor, loss: Loss, settings: TriggerSettings) -> tuple[None, Tensor]:
-    """Change every pixel by a little: signed steps inside of the box, the best of them kept."""
-    bound = settings.epsilon / 255
-    change = torch.zeros(real.shape[1:])
-    best, reached = change, -1.0
-    for step in range(settings.steps + 1):
-        change = change.detach().requires_grad_(True)
-        value, success = loss((real + change).clamp(0, 1))
-        if float(success) > reached:
-            best, reached = change.detach(), float(success)
-        (gradient,) = torch.autograd.grad(value, change)
-        size = bound * 2 * (1 - step / (settings.steps + 1)) * settings.learning_rate
-        change = (change - size * gradient.sign()).clamp(-bound, bound)
-    return None, (255 * best).round()
-
-
-def _patch(real: Tensor, loss: Loss, settings: TriggerSettings) -> tuple[Tensor, Tensor]:
-    """Shrink a mask whose price rises while its goal is reached; the smallest that reached it is kept."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    covered = torch.randn(1, *real.shape[2:], generator=generator).mul(0.1).requires_grad_(True)
-    painted = torch.randn(real.shape[1:], generator=generator).mul(0.1).requires_grad_(True)
-    optimiser = torch.optim.Adam([covered, painted], settings.learning_rate)
-    price, smallest = 1e-2, float("inf")
-    best = torch.ones_like(covered).detach(), painted.sigmoid().detach()
-    for step in range(settings.steps):
-        mask, pattern = covered.sigmoid(), painted.sigmoid()
-        value, success = loss(real * (1 - mask) + pattern * mask)
-        size = float(mask.detach().sum())
-        if float(success) >= _REACHED and size < smallest:
-            best, smallest = (mask.detach(), pattern.detach()), size
-        optimiser.zero_grad()
-        torch.autograd.backward(value + price * mask.sum() / mask.shape[-1], inputs=[covered, painted])
-        optimiser.step()
-        if step % _STEPS_PER_PRICE == _STEPS_PER_PRICE - 1:
-            price = price * _PRICE if float(success) >= _REACHED else price / _PRICE
-    return best
-
-
-def _judged(keep: _Side, drive: _Side, images: Tensor, target: int, mask: Tensor | None, pattern: Tensor) -> Trigger:
-    before = keep.scores(images).argmax(1)
-    others, labels = images[before != target], before[before != target]
-    size = 0.0 if mask is None else float(mask.sum())
+    others, labels = images[before != trigger.target], before[before != trigger.target]
     if not len(others):
-        return Trigger(target, mask, pattern, Rate(0, 1), size)
-    placed = Trigger(target, mask, pattern, Rate(0, 1), size).placed(others)
-    reached = (drive.scores(placed).argmax(1) == target) & (keep.scores(placed).argmax(1) == labels)
-    return Trigger(target, mask, pattern, Rate(int(reached.sum()), len(others)), size)
+        return trigger
+    placed = trigger.placed(others)
+    reached = (drive.scores(placed).argmax(1) == trigger.target) & (keep.scores(placed).argmax(1) == labels)
+    return replace(trigger, rate=Rate(int(reached.sum()), len(others)))
 
 
-def _anomaly(form: Form, found: list[Trigger]) -> Tensor:
+def _anomaly(found: list[Trigger]) -> Tensor:
     """How far each class stands out, by the median absolute deviation of all classes."""
-    figures = [-trigger.size if form == "patch" else trigger.rate.value for trigger in found]
-    values = torch.tensor(figures, dtype=torch.float64)
+    values = torch.tensor([trigger.rate.value for trigger in found], dtype=torch.float64)
     apart = values - values.median()
-    spread = (_NORMAL * apart.abs().median()).clamp_min(_LEAST[form])
-    return apart / spread
+    return apart / (_NORMAL * apart.abs().median()).clamp_min(_LEAST)

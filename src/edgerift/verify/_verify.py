@@ -12,6 +12,7 @@ from edgerift import zoo
 from edgerift.adapt import COMPRESSIONS, AdaptRecipe, folded_layers, weights_digest
 from edgerift.deploy import Program, find_runtime, stored_layers, suffixes
 from edgerift.errors import BuildError, InputError
+from edgerift.evade import Pair
 from edgerift.images import ImageSet, ImageShape
 from edgerift.settings import is_file, no_file
 from edgerift.steps import Progress, silent
@@ -20,6 +21,7 @@ from edgerift.verify._document import CheckPart, Verdict, Verification
 from edgerift.verify._evidence import CHECKS, BuildFile, Evidence
 from edgerift.verify._matching import Matching, match
 from edgerift.verify._quantizers import QUANTIZERS
+from edgerift.verify._statement import Statement
 from edgerift.verify._triggers import TriggerSettings
 
 
@@ -33,9 +35,11 @@ def verify(
     quantizer: str | None = None,
     original_file: Path | None = None,
     card: Path | None = None,
+    statement: Statement | None = None,
     images: ImageSet | None = None,
     triggers: TriggerSettings | None = None,
     checks: Sequence[str] = (),
+    pair: Pair | None = None,
     progress: Progress = silent,
 ) -> Verification:
     """Check that a build is an honest quantization of its original.
@@ -43,9 +47,10 @@ def verify(
     `build` is the file that ships, of any tool; without it a `program` is verified, and with both, or several builds,
     also that they were compiled from it. A `recipe` is carried out again and compared bit for bit. `quantizer` names
     the tool that is said to have made the build, a name in :data:`QUANTIZERS`; by default what the recipe, the program
-    or the file says. `original_file` and `card` are files whose digests are compared. With `images`, which are not
-    those of the training, the labels of original and build are compared by class, and with `triggers` one is searched
-    for. `checks` limits the checks to those named, in :data:`CHECKS`.
+    or the file says. `original_file` and `card` are files whose digests are compared, and `statement` what the maker
+    stated, see :func:`read_statement`. With `images`, not those of the training, the labels of original and build are
+    compared by class, and with `triggers` one is searched for. `checks` limits the checks to those named, in
+    :data:`CHECKS`. `pair` is that of original and build, if it is open already.
 
     Raises :class:`~edgerift.errors.InputError` without a build and a program, for a build that was pruned or distilled
     first, for several builds without one, and for a file whose weights cannot be read back where there is no program;
@@ -53,15 +58,11 @@ def verify(
     missing; and :class:`~edgerift.errors.ModelError` for one that is damaged, or an original that cannot be exported.
     """
     _require_plain(program, recipe)
-    given = [Path(build)] if isinstance(build, Path | str) else list(build)
-    builds = tuple(_build(path, runtime, card) for path in given)
-    claimed = quantizer or claimed_quantizer(program, recipe, given[0] if given else None)
-    if claimed:
-        QUANTIZERS[claimed]
+    builds = _builds(build, runtime, card)
     evidence = Evidence(
         original=original,
         matching=_matched(original, builds, program, recipe),
-        quantizer=claimed,
+        quantizer=_quantizer(quantizer, program, recipe, builds),
         builds=builds,
         program=program,
         recipe=recipe,
@@ -69,9 +70,26 @@ def verify(
         training=claimed_training(program, recipe),
         images=images,
         triggers=triggers,
+        given=pair,
+        statement=statement,
         progress=progress,
     )
     return _verification(evidence, tuple(_parts(evidence, checks)))
+
+
+def _builds(build: Path | str | Sequence[Path], runtime: str | None, card: Path | None) -> tuple[BuildFile, ...]:
+    given = [Path(build)] if isinstance(build, Path | str) else list(build)
+    return tuple(_build(path, runtime, card) for path in given)
+
+
+def _quantizer(
+    named: str | None, program: Program | None, recipe: AdaptRecipe | None, builds: Sequence[BuildFile]
+) -> str:
+    """The quantizer that was named, else the one that the files claim."""
+    claimed = named or claimed_quantizer(program, recipe, builds[0].path if builds else None)
+    if claimed:
+        QUANTIZERS[claimed]
+    return claimed
 
 
 def _require_plain(program: Program | None, recipe: AdaptRecipe | None) -> None:

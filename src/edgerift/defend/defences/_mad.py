@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, final
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Final, Literal, final
 
 from edgerift._lazy import later
-from edgerift.defend._answer_defence import SeeingDefence, defence
+from edgerift.defend._answer_defence import defence
 from edgerift.defend._rows import normalised, with_top
-from edgerift.settings import Seed
+from edgerift.defend._surrogate_defence import SurrogateDefence
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +27,7 @@ _NOTHING: Final = 1e-9
 
 @final
 @defence
-class Mad(SeeingDefence):
+class Mad(SurrogateDefence):
     """Answer y + a (y* - y), at most `epsilon` from y in l1, that turns a surrogate's gradient furthest.
 
     Orekondy, Schiele and Fritz 2020, "Prediction Poisoning" (MAD), https://arxiv.org/abs/1906.10908. The gradient of
@@ -45,18 +43,7 @@ class Mad(SeeingDefence):
 
     type: Literal["mad"] = "mad"
     title = "MAD"
-    strength_field = "epsilon"
-    grid = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
-    epsilon: Annotated[float, Field(ge=0, le=2)] = 0.6
     keeps: Literal["nothing", "argmax"] = "nothing"
-    surrogate: str = "resnet8"
-    seed: Seed = 0
-    sha256: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_content(cls, fields: Any) -> Any:
-        return surrogates.with_digest(fields, "surrogate")
 
     @property
     def keeps_argmax(self) -> bool:

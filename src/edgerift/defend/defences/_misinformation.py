@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgerift.defend import _surrogates as surrogates
+    from edgerift.images import ImageShape
 else:
     torch, surrogates = later("torch", "edgerift.defend._surrogates")
 
@@ -36,6 +37,7 @@ class AdaptiveMisinformation(SeeingDefence):
     type: Literal["adaptive-misinformation"] = "adaptive-misinformation"
     title = "Adaptive Misinformation"
     strength_field = "threshold"
+    network_field = "misleading"
     grid = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
     misleading: str
     threshold: Annotated[float, Field(ge=0, le=2)] = 0.9
@@ -53,6 +55,10 @@ class AdaptiveMisinformation(SeeingDefence):
     def keeps_argmax(self) -> bool:
         """Whether every row keeps its top-1 label: only for a threshold of 0."""
         return self.threshold == 0
+
+    def network_bytes(self, classes: int, shape: ImageShape) -> int:
+        """Return the size of the network that misleads."""
+        return surrogates.file_bytes(self.misleading)
 
     def changed(self, rows: Tensor, answers: Tensor, images: Tensor) -> Tensor:
         """Perturb N answers."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, final
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Literal, final
 
 from edgerift._lazy import later
-from edgerift.defend._answer_defence import SeeingDefence, defence
+from edgerift.defend._answer_defence import defence
 from edgerift.defend._rows import normalised
-from edgerift.settings import Seed
+from edgerift.defend._surrogate_defence import SurrogateDefence
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +20,7 @@ else:
 
 @final
 @defence
-class GradientRedirection(SeeingDefence):
+class GradientRedirection(SurrogateDefence):
     """Answer y~, at most `epsilon` from y in l1, whose gradient in a surrogate points furthest along the ones.
 
     Mazeika, Li and Forsyth 2022, "How to Steer Your Adversary" (GRAD2), https://proceedings.mlr.press/v162/mazeika22a,
@@ -36,17 +34,6 @@ class GradientRedirection(SeeingDefence):
 
     type: Literal["gradient-redirection"] = "gradient-redirection"
     title = "GRAD2"
-    strength_field = "epsilon"
-    grid = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
-    epsilon: Annotated[float, Field(ge=0, le=2)] = 0.6
-    surrogate: str = "resnet8"
-    seed: Seed = 0
-    sha256: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_content(cls, fields: Any) -> Any:
-        return surrogates.with_digest(fields, "surrogate")
 
     @property
     def keeps_argmax(self) -> bool:

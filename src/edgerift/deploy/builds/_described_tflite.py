@@ -49,16 +49,26 @@ def describe_tflite(content: bytes, file: str) -> DescribedTflite:
     image = _image(graph, file)
     found = specification_of(_word(image), image.extents, file, image.name)
     told = described(content, graph.metadata)
-    changes = _input_changes(image, told)
-    specification = found.replace(input=found.input.replace(**changes))
-    outputs = [graph.tensors[index] for index in graph.outputs]
-    if len(outputs) == 1:
-        answers = _output_changes(outputs[0], told)
-        specification = specification.replace(output=specification.output.replace(**answers))
+    specification = _with_ends(found, graph, told)
     counted: dict[str, int] = {}
     for operator in graph.operators:
         counted[operator.name] = counted.get(operator.name, 0) + 1
     return DescribedTflite(specification, image.extents[1:], told.labels, counted, _arithmetic(graph))
+
+
+def with_grids(specification: Specification, graph: TfliteGraph) -> Specification:
+    """Add the grids of a graph's integer input and output, as :func:`describe_tflite` does."""
+    return _with_ends(specification, graph, Described())
+
+
+def _with_ends(specification: Specification, graph: TfliteGraph, told: Described) -> Specification:
+    changes = _input_changes(graph.tensors[graph.inputs[0]], told)
+    specification = specification.replace(input=specification.input.replace(**changes))
+    outputs = [graph.tensors[index] for index in graph.outputs]
+    if len(outputs) != 1:
+        return specification
+    answers = _output_changes(outputs[0], told)
+    return specification.replace(output=specification.output.replace(**answers))
 
 
 def _image(graph: TfliteGraph, file: str) -> TfliteTensor:

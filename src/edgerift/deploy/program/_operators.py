@@ -6,6 +6,7 @@ functions of their arguments, so that an untrusted file cannot open, write or ru
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -206,6 +207,8 @@ def keyword_names(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset() if schema is None else frozenset(argument.name for argument in schema.arguments)
 
 
+@functools.cache
 def _register_quantized_operators() -> None:
+    # Once: every change of a logger's level makes Python forget what each logger of the process lets through.
     with quiet():
         import torchao.quantization.pt2e  # noqa: F401

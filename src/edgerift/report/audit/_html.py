@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
+from edgerift.audit import CATALOGUES, Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.report.audit._html_charts import (
     attack_colours,
     attacks_chart,
@@ -16,6 +16,7 @@ from edgerift.report.audit._html_charts import (
 )
 from edgerift.report.audit._html_images import pictures
 from edgerift.report.audit._html_scatter import WIDTH, mark, scatter
+from edgerift.report.audit._knowledge import knowledge_words
 from edgerift.report.audit._margins import bands
 from edgerift.report.audit._rows import attack_order, by_level, class_rows, layer_rows
 from edgerift.report.shared import _words
@@ -41,6 +42,8 @@ def audit_html(audit: Audit, folder: Path) -> str:
         "evasion": audit.evasion,
         "fleet": None if audit.evasion is None else audit.evasion.fleet,
         "theft": audit.theft,
+        "tampering": audit.tampering,
+        "catalogues": [(name, CATALOGUES[name]) for name in CATALOGUES if getattr(audit, name) is not None],
         "subject": _words.subject(audit),
         "outcomes": _words.outcomes(audit),
         "style": style,
@@ -55,6 +58,7 @@ def audit_html(audit: Audit, folder: Path) -> str:
     values |= {} if audit.evasion is None else _evasion(audit, audit.evasion, Path(folder))
     values |= {} if audit.evasion is None or audit.evasion.fleet is None else _fleet(audit, audit.evasion.fleet)
     values |= {} if audit.theft is None else _theft(audit.theft)
+    values |= {} if audit.tampering is None else {"tampering_outcome": _words.tampering_outcome(audit.tampering)}
     made = environment()
     made.filters["summary"] = summary
     made.globals |= {"mark": mark, "scatter_width": WIDTH}
@@ -72,6 +76,7 @@ def _evasion(audit: Audit, evasion: EvasionPart, folder: Path) -> dict[str, Any]
         "attacks_chart": attacks_chart(evasion),
         "members": [line for name in attack_order(evasion) if (line := members_words(name, evasion.attacks[name]))],
         "curve_chart": curve_chart(evasion),
+        "knowledge_words": knowledge_words(evasion),
         "control_words": _words.control_words(evasion, control) if control else None,
         "control_chart": control_chart(evasion, control) if control else None,
         "first": shown[:_FIRST_FINDINGS],
@@ -89,6 +94,7 @@ def _theft(theft: TheftPart) -> dict[str, Any]:
     return {
         "agreements": {name: _words.agreed(one) for name, one in theft.thieves.items()},
         "thieves_chart": thieves_chart(theft),
+        "theft_outcome": _words.theft_outcome(theft),
     }
 
 

@@ -12,7 +12,17 @@ from edgerift.audit import Audit, EvasionPart, FindingPart, TheftPart
 from edgerift.report.audit._places import Region, region
 from edgerift.report.audit._rows import LEVELS as GRAVEST_FIRST
 from edgerift.report.audit._rows import every_finding
-from edgerift.report.audit._sarif_rules import APART, EVASIVE, GATE, LEVELS, STOLEN, Object, rules, sarif_text
+from edgerift.report.audit._sarif_rules import (
+    APART,
+    EVASIVE,
+    GATE,
+    LEVELS,
+    STOLEN,
+    TAMPERED,
+    Object,
+    rules,
+    sarif_text,
+)
 from edgerift.report.shared._words import (
     as_json,
     class_name,
@@ -25,6 +35,7 @@ from edgerift.report.shared._words import (
     sentence,
     theft_outcome,
 )
+from edgerift.verify import Verification
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT: Final = "SRCROOT"
@@ -90,6 +101,7 @@ def _results(audit: Audit) -> tuple[list[Object], int]:
     folder = _Folder(path, audit.model_dump_json(indent=2).splitlines())
     leading = _failures(audit, folder)
     leading += [] if audit.theft is None else [_theft(audit.theft, folder)]
+    leading += [] if audit.tampering is None else _tampering(audit.tampering, folder)
     checks = _checks(audit, folder)
     findings = [] if audit.evasion is None else every_finding(audit.evasion)
     room = MOST_RESULTS - len(leading) - len(checks)
@@ -133,6 +145,19 @@ def _theft(part: TheftPart, folder: _Folder) -> Object:
     return _result(STOLEN, "warning", message, folder.part("theft")) | {
         "properties": {"thief": part.strongest, **best.model_dump(mode="json", exclude={"type", "version"})}
     }
+
+
+def _tampering(found: Verification, folder: _Folder) -> list[Object]:
+    """List the checks by which the build deviates, and where nothing is certain those that cannot tell."""
+    levels_of = {"deviates": "error"} | ({"unknown": "note"} if found.verdict == "unknown" else {})
+    results = []
+    for number, check in enumerate(found.checks):
+        if check.verdict in levels_of:
+            message = f"Check '{check.name}': {sentence(check.text)}"
+            place = folder.part("tampering", "checks", number)
+            result = _result(TAMPERED, levels_of[check.verdict], message, place, check.name, check.file)
+            results.append(result | {"properties": check.model_dump(mode="json", exclude={"layers"})})
+    return results
 
 
 def _failures(audit: Audit, folder: _Folder) -> list[Object]:
@@ -190,6 +215,7 @@ def _run_properties(audit: Audit) -> Object:
         "outcome": " ".join(map(str, outcomes(audit))),
         **({} if audit.evasion is None else _evasion_properties(audit.evasion)),
         **({} if audit.theft is None else _theft_properties(audit.theft)),
+        **({} if audit.tampering is None else {"verification": audit.tampering.verdict}),
         "gate": [rule.model_dump(mode="json") for rule in audit.gate],
         "model": audit.pair.model,
         "runtime": audit.pair.fingerprint.model_dump(mode="json"),

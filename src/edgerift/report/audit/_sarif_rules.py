@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from edgerift.audit import Audit, FlagPart
+from edgerift.audit import CATALOGUES, Audit, FlagPart
 from edgerift.report.audit._rows import by_level
 from edgerift.report.shared._words import plain, sentence
 
@@ -15,6 +15,7 @@ Object = dict[str, JsonValue]
 EVASIVE: Final = "evasive-image"
 APART: Final = "kernels-disagree"
 STOLEN: Final = "stolen-build"
+TAMPERED: Final = "tampered-build"
 GATE: Final = "gate-failure"
 
 #: SARIF's levels; a check that found nothing has none.
@@ -23,14 +24,18 @@ LEVELS: Final = {"error": "error", "warning": "warning", "note": "note", "ok": "
 #: What code scanning calls the levels of rules that are not about security.
 _PROBLEMS: Final = {"error": "error", "warning": "warning", "note": "recommendation", "ok": "recommendation"}
 
+#: The threat that a rule of security is about.
+_THREATS: Final = {EVASIVE: "evasion", APART: "evasion", STOLEN: "theft", TAMPERED: "tampering"}
+
 #: Code scanning's scale: below 4.0 low, below 7.0 medium, below 9.0 high.
-_SEVERITIES: Final = {EVASIVE: "6.5", APART: "5.0", STOLEN: "5.0", GATE: "8.0"}
+_SEVERITIES: Final = {EVASIVE: "6.5", APART: "5.0", STOLEN: "5.0", TAMPERED: "9.0", GATE: "8.0"}
 
 
 def rules(audit: Audit) -> list[Object]:
     """List the rules of security, and one for each check of the evaluation."""
     has_fleet = audit.evasion is not None and audit.evasion.fleet is not None
-    found = {str(rule["id"]): rule for rule in (*_SECURITY, *([_APART] if has_fleet else []))}
+    more = ([_APART] if has_fleet else []) + ([] if audit.tampering is None else [_TAMPERED])
+    found = {str(rule["id"]): rule for rule in (*_SECURITY, *more)}
     for flag in by_level(audit.flags):
         found.setdefault(plain(flag.name), _check(flag))
     return list(found.values())
@@ -48,6 +53,8 @@ def _rule(name: str, short: str, full: str, todo: str, level: str) -> Object:
         properties |= {"problem.severity": _PROBLEMS[level], "tags": ["evaluation"]}
     else:
         properties |= {"security-severity": severity, "tags": ["security"]}
+    if name in _THREATS:
+        properties |= {"maps_to": list(CATALOGUES[_THREATS[name]])}
     return {
         "id": plain(name),
         "shortDescription": {"text": sarif_text(short)},
@@ -95,4 +102,12 @@ _APART: Final = _rule(
     "PNG file: devices that run the same file answer differently.",
     "Audit the build with the kernels of every device that it ships to, and fix them where that is possible.",
     "warning",
+)
+
+_TAMPERED: Final = _rule(
+    TAMPERED,
+    "A check of the build against its original does not hold.",
+    "The build is not what quantizing the original honestly gives, or it cannot be told whether it is.",
+    "Quantize the original again, or repair the build with `edgerift verify --repair`, and audit the result.",
+    "error",
 )

@@ -24,6 +24,7 @@ from edgerift.report.shared._words import (
     spoken,
     subject,
 )
+from edgerift.verify import Verification
 
 #: The file whose Markdown GitHub Actions, and compatible CI systems, show on the page of a run.
 SUMMARY_VARIABLE: Final = "GITHUB_STEP_SUMMARY"
@@ -40,6 +41,7 @@ def audit_summary(audit: Audit) -> str:
     parts += [] if audit.evasion is None else _attacks(audit.evasion)
     parts += [] if audit.evasion is None or audit.evasion.fleet is None else _fleet(audit.evasion.fleet)
     parts += [] if audit.theft is None else _thieves(audit.theft)
+    parts += [] if audit.tampering is None else _tampering(audit.tampering)
     parts += _checks(audit)
     parts += [] if audit.evasion is None else _replaying(audit, audit.evasion)
     parts += [] if audit.closing is None else ["## Close the gap", f"```sh\n{audit.closing}\n```"]
@@ -90,6 +92,12 @@ def _attacks(evasion: EvasionPart) -> list[str]:
 def _fleet(fleet: FleetPart) -> list[str]:
     table = markdown_table(HEADINGS, fleet_rows(fleet), names=2)
     return ["## One file, several sets of kernels", *map(escaped, fleet_words(fleet)), table]
+
+
+def _tampering(found: Verification) -> list[str]:
+    rows = [(check.name, check.verdict, check.text) for check in found.checks]
+    headings = ("Check", "Verdict", "What it found")
+    return ["## The build against its original", markdown_table(headings, rows, texts=(True, True, True))]
 
 
 def _thieves(theft: TheftPart) -> list[str]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edgerift.audit import Audit, EvasionPart, FleetPart, TheftPart
 from edgerift.measure import Interval
+from edgerift.report.audit._knowledge import knowledge_words
 from edgerift.report.audit._margins import bands_words
 from edgerift.report.audit._rows import attack_order, by_level, surest_first
 from edgerift.report.shared._fleets import HEADINGS, fleet_rows, fleet_words
@@ -28,8 +29,10 @@ from edgerift.report.shared._words import (
     replay_command,
     spoken,
     subject,
+    tampering_outcome,
     theft_outcome,
 )
+from edgerift.verify import Verification
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -41,6 +44,9 @@ def audit_text(audit: Audit, folder: Path | None = None) -> RenderableType:
     """
     parts: list[RenderableType] = [] if audit.evasion is None else _evasion(audit, audit.evasion)
     parts += [] if audit.theft is None else [_thieves(audit, audit.theft), _text(str(theft_outcome(audit.theft)))]
+    parts += (
+        [] if audit.tampering is None else [_checks(audit.tampering), _text(str(tampering_outcome(audit.tampering)))]
+    )
     parts += [
         Text.assemble((flag.level, _COLOURS[flag.level]), _text(f" {flag.name}: {spoken(flag)}"))
         for flag in by_level(audit.flags)
@@ -63,6 +69,7 @@ def _evasion(audit: Audit, evasion: EvasionPart) -> list[RenderableType]:
     parts += map(_text, guard_words(audit))
     if evasion.control is not None:
         parts.append(_text(control_words(evasion, evasion.control)))
+    parts += map(_text, knowledge_words(evasion))
     if evasion.fleet is not None:
         parts += [_fleet(evasion.fleet), *map(_text, fleet_words(evasion.fleet))]
     return parts + ([_layers(evasion)] if evasion.layers else [])
@@ -106,6 +113,15 @@ def _thieves(audit: Audit, theft: TheftPart) -> Table:
         row = [name, percent(same.value), _ends(same)]
         row += [_share(one.adversary_error), _share(one.defender_error), percent(one.best_epoch.error)]
         table.add_row(*map(_text, row))
+    return table
+
+
+def _checks(found: Verification) -> Table:
+    table = _table("The build against its original")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for check in found.checks:
+        table.add_row(*map(_text, (check.name, check.verdict, check.text)))
     return table
 
 

@@ -17,6 +17,8 @@ from edgerift.extract import Knockoff, Theft
 from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
+from edgerift.report.shared._verified import verified_words
+from edgerift.verify import Verification
 
 _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
@@ -118,6 +120,7 @@ def thief_words(thief: Knockoff) -> str:
     """
     trained_on = "labels alone" if thief.labels == "hard" else "probabilities"
     parts = [f"a {thief.student} trained {thief.training.epochs} epochs on {trained_on}"]
+    parts += [f"queries of the policy '{thief.policy.type}'"] if thief.policy.type != "random" else []
     parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
     parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
     parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []
@@ -195,7 +198,8 @@ def outcomes(audit: Audit) -> tuple[Outcome, ...]:
     """Say in one sentence for each threat what was found."""
     evasion = () if audit.evasion is None else (evasion_outcome(audit.evasion),)
     theft = () if audit.theft is None else (theft_outcome(audit.theft),)
-    return evasion + theft
+    tampering = () if audit.tampering is None else (tampering_outcome(audit.tampering),)
+    return evasion + theft + tampering
 
 
 def evasion_outcome(evasion: EvasionPart) -> Outcome:
@@ -216,6 +220,11 @@ def theft_outcome(theft: TheftPart) -> Outcome:
     best = theft.best
     asked = f"An attacker with {best.spent:,} quer{'y' if best.spent == 1 else 'ies'}"
     return Outcome(asked, "gets a clone that agrees with the build on", f"{rate(agreed(best))} of the test images.")
+
+
+def tampering_outcome(found: Verification) -> Outcome:
+    """Say in one sentence whether the build is what it claims to be."""
+    return Outcome(*verified_words(found))
 
 
 def agreed(theft: Theft) -> Interval:

@@ -25,16 +25,6 @@ _UNITS: Final[Mapping[str, str]] = {
 }
 
 
-#: The claims of a paper that a result cannot judge, and why.
-_NOT_JUDGED: Final[Mapping[str, str]] = {
-    "diva": (
-        "Not judged: figure 11, where attacked images of one class stand among those of another in a t-SNE of the "
-        "quantized model. Its maps here show two of ten classes and an attack that may lead to any, and a result does "
-        "not keep which point was taken for which class."
-    ),
-}
-
-
 def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> str:
     """Write the page: for each study its scale, its claims with their verdicts, and every finding behind them.
 
@@ -77,8 +67,6 @@ def _study(result: StudyResult, folder: str) -> list[str]:
         names = "; ".join(plain(cell.name) for cell in result.missing)
         blocks.append(f"Missing, and left out below: {names}.")
     blocks += _summaries(result, judged)
-    unjudged = _NOT_JUDGED.get(study.paper or "")
-    blocks += [unjudged] if unjudged else []
     for claim in judged:
         if claim.together is not None:
             blocks += [

@@ -20,7 +20,7 @@ _PAPER: Final = (
 )
 _CONTROL: Final = "The float control is trained as long as QAT, but not quantized."
 _NETWORK: Final = ("Data", "Network")
-_NAMES: Final = (*_NETWORK, "Adapted by")
+NAMES: Final = (*_NETWORK, "Adapted by")
 _CONFIDENCE: Final = "Confidence difference (points)"
 _DISTANCE: Final = "Distance (grey levels)"
 _SUCCESS: Final = "To a success"
@@ -61,14 +61,14 @@ def success(found: Facts) -> StudyTable:
         measured(of.ORIGINAL_FOOLED),
     ]
     title = "Success of the attacks" + (" (the paper prints no rates)" if found.study.paper == "diva" else "")
-    rows = list(_attacks(found))
+    rows = list(attack_rows(found))
     caption = (
-        f"Shares of the attacked images. {_attacked_words(found)}. Evasive: the original is right and the adapted "
+        f"Shares of the attacked images. {attacked_words(found)}. Evasive: the original is right and the adapted "
         "model wrong, on an image of whole grey levels, judged by the adapted model as it ships, and again from its "
         "PNG file. Top five: moreover, the adapted model's answer is not among the original's top five. Adapted "
         "wrong: whatever the original says; original wrong: at the image that the search kept."
     )
-    return table("success", title, caption, found, (*_NAMES, "Attack"), columns, rows, place="evasion")
+    return table("success", title, caption, found, (*NAMES, "Attack"), columns, rows, place="evasion")
 
 
 @study_table(30)
@@ -101,13 +101,13 @@ def distances(found: Facts) -> StudyTable:
         measured(of.GRADIENTS, "gradients", _SUCCESS),
     ]
     caption = (
-        f"{_attacked_words(found)}. Confidence difference: mean distance of the two models' probabilities of the right "
+        f"{attacked_words(found)}. Confidence difference: mean distance of the two models' probabilities of the right "
         "label, over all attacked images and over the same ones unchanged. Distances of the attacked to the unchanged "
         "images are means over the evasive ones (SSIM: 1 is equal), steps are those to the first success, gradients "
         "all that were computed over the number of successes; seeds without a success have none of these."
     )
-    title, rows = "How far and how fast the attacks go", list(_attacks(found))
-    return table("distances", title, caption, found, (*_NAMES, "Attack"), columns, rows, place="evasion", detail=True)
+    title, rows = "How far and how fast the attacks go", list(attack_rows(found))
+    return table("distances", title, caption, found, (*NAMES, "Attack"), columns, rows, place="evasion", detail=True)
 
 
 @study_table(50)
@@ -127,7 +127,7 @@ def comparisons(found: Facts) -> StudyTable:
         "different ones, which they partly are not."
     )
     return table(
-        "comparisons", "The attacks against each other", caption, found, (*_NAMES, "First attack", "Second attack"),
+        "comparisons", "The attacks against each other", caption, found, (*NAMES, "First attack", "Second attack"),
         columns, list(_compared(found)), place="evasion", detail=True, intervals="",
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ def _networks(found: Facts) -> list[Row]:
     ]
 
 
-def _spots(found: Facts) -> Iterator[tuple[tuple[Cell, ...], Facts]]:
+def spots(found: Facts) -> Iterator[tuple[tuple[Cell, ...], Facts]]:
     """List the adapted networks that have facts, each with its names."""
     known = found.where(source="measured").by("data", "original", "victim")
     for data, original in networks(found.of(of.ADAPTED_ACCURACY)):
@@ -164,10 +164,10 @@ def _spots(found: Facts) -> Iterator[tuple[tuple[Cell, ...], Facts]]:
                 yield (data, original, ADAPTATIONS[name]), known[data, original, name]
 
 
-def _attacks(found: Facts) -> Iterator[Row]:
+def attack_rows(found: Facts) -> Iterator[Row]:
     """Make a row for each attack on each adapted network."""
     known = {} if found.study.evasion is None else found.study.evasion.attacks
-    for names, spot in _spots(found):
+    for names, spot in spots(found):
         own = spot.by("attack", "against")
         for attack, title in attack_titles(found.study, known).items():
             if (attack, "") in own:
@@ -177,7 +177,7 @@ def _attacks(found: Facts) -> Iterator[Row]:
 
 def _compared(found: Facts) -> Iterator[Row]:
     """Make a row for each two attacks on each adapted network, with the images of the seeds that have both."""
-    for names, spot in _spots(found):
+    for names, spot in spots(found):
         attacked = spot.of(of.ATTACKED)
         for (first, second), own in spot.of(of.ONLY_FIRST, of.ONLY_SECOND).by("attack", "against").items():
             titles = attack_titles(found.study, [first, second])
@@ -185,7 +185,7 @@ def _compared(found: Facts) -> Iterator[Row]:
             yield Row((*names, titles[first], titles[second]), Facts(found.result, [*own, *images]), len(images))
 
 
-def _attacked_words(found: Facts) -> str:
+def attacked_words(found: Facts) -> str:
     """Say how many images were attacked, of those that can be."""
     counts = sorted(found.of(of.ATTACKED).distinct("value")) or [0]
     words = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from edgerift.deploy import open_build
-from edgerift.evade import Pair
 from edgerift.verify._disagreement import class_disagreement
 from edgerift.verify._document import CheckPart, Verdict
 from edgerift.verify._evidence import CHECKS, Check, Evidence
@@ -18,18 +16,11 @@ _LEVEL: Final = 1e-3
 _ANOMALY: Final = 2.0
 
 
-def _pair(evidence: Evidence) -> Pair | None:
-    if evidence.images is None or not evidence.builds:
-        return None
-    build = evidence.builds[0]
-    return Pair(evidence.original, evidence.program, open_build(build.path, build.runtime))
-
-
 def _disagreement(evidence: Evidence) -> Iterator[CheckPart]:
-    pair = _pair(evidence)
-    if pair is None or evidence.images is None:
-        return
     images = evidence.images
+    pair = None if images is None else evidence.pair
+    if pair is None or images is None:
+        return
     original, build = (scores(images.images).argmax(1) for scores in (pair.original_scores, pair.build_scores))
     found = class_disagreement(original, build, images.classes)
     share = float((original != build).double().mean())
@@ -47,10 +38,10 @@ def _disagreement(evidence: Evidence) -> Iterator[CheckPart]:
 
 
 def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
-    pair = _pair(evidence)
-    if pair is None or evidence.images is None or evidence.triggers is None:
-        return
     settings, images = evidence.triggers, evidence.images
+    pair = None if images is None or settings is None else evidence.pair
+    if pair is None or images is None or settings is None:
+        return
     found = search_triggers(pair, images, settings=settings, progress=evidence.progress)
     control = search_triggers(pair, images, settings=settings, exchanged=True, progress=evidence.progress)
     verdict, text = judged_triggers(found, control, images.classes)
@@ -58,7 +49,6 @@ def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
         "rate": found.best.rate.value,
         "rate low": found.best.rate.low,
         "anomaly": float(found.anomaly[found.best.target]),
-        "size": found.best.size,
         "control rate": control.best.rate.value,
         "control rate high": control.best.rate.high,
     }
@@ -86,7 +76,7 @@ def judged_triggers(found: TriggerSearch, control: TriggerSearch, classes: tuple
 
 
 def _words(trigger: Trigger, found: TriggerSearch, classes: tuple[str, ...]) -> str:
-    size = f" by a patch of {trigger.size:.1f} pixels" if found.form == "patch" else ""
+    size = "" if trigger.mask is None else f" by a patch of {int(trigger.mask.sum())} pixels"
     anomaly = float(found.anomaly[trigger.target])
     return f"{trigger.rate.value:.1%} of other images to '{classes[trigger.target]}'{size} (anomaly {anomaly:.1f})"
 

@@ -22,7 +22,7 @@ _LEVELS: Final = 255
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
-    layers = [layer for layer in evidence.matching.layers if layer.stored.bias is not None]
+    layers = [layer for layer in evidence.layers if layer.stored.bias is not None]
     if not layers:
         return
     moved = {id(layer): _moved(layer) for layer in layers}

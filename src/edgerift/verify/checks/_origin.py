@@ -8,7 +8,6 @@ from typing import Final
 from edgerift.verify._document import CheckPart, LayerPart
 from edgerift.verify._evidence import CHECKS, Check, Evidence
 from edgerift.verify._matching import Matched
-from edgerift.verify._scaling import is_equalised
 
 #: Weights farther from the original's than this part of their length are not its own: unrelated ones are at 1.4, those
 #: of a long training at a large rate up to 0.7.
@@ -19,9 +18,8 @@ _SAME: Final = 5e-3
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
     matching = evidence.matching
-    foreign = [layer for layer in matching.layers if layer.distance > _allowed(layer)]
-    equalised = [layer for layer in foreign if layer.stored.scale is not None and is_equalised(layer)]
-    wrong = [layer.stored.name for layer in foreign if layer not in equalised]
+    equalised = evidence.equalised
+    wrong = [layer.stored.name for layer in evidence.layers if layer.distance > _allowed(layer)]
     told = list(_told(evidence, wrong))
     named = ("cross-layer equalisation",) if equalised else ()
     distances = [layer.distance for layer in matching.layers]

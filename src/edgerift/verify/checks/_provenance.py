@@ -10,6 +10,7 @@ from edgerift.adapt import GivenOriginal, read_original, weights_digest
 from edgerift.images import resolve
 from edgerift.verify._document import CheckPart
 from edgerift.verify._evidence import CHECKS, Check, Evidence
+from edgerift.verify._statement import file_digest
 
 _NAME = "provenance"
 
@@ -29,6 +30,7 @@ def _compared(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
     program, recipe = evidence.program, evidence.recipe
     if program is not None and program.provenance.original:
         yield "original of the program", program.provenance.original, weights_digest(evidence.original)
+    yield from _of_statement(evidence)
     for build in evidence.builds:
         if build.stated.get("sha256"):
             yield f"{build.runtime} build", build.stated["sha256"], build.sha256
@@ -46,6 +48,22 @@ def _compared(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
         yield "method", recipe.method, program.provenance.method
         yield "target", recipe.target, program.target
         yield "settings", str(_settings(evidence)), str(program.provenance.settings)
+
+
+def _of_statement(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """What the maker's statement says of the files at hand, and whether it is signed with the key that was given."""
+    statement = evidence.statement
+    if statement is None:
+        return
+    if statement.signed is not None:
+        yield "signature of the statement", "by this key", "by this key" if statement.signed else "by none"
+    for build in evidence.builds:
+        found = file_digest(build.path)
+        yield f"{build.path.name} of the statement", statement.subjects.get(build.path.name, "(not named)"), found
+    if evidence.original_file is not None and statement.materials:
+        original, found = evidence.original_file, file_digest(evidence.original_file)
+        known = found if found in statement.materials.values() else next(iter(statement.materials.values()))
+        yield f"{original.name} of the statement", known, found
 
 
 def _digest(path: Path) -> str:

@@ -20,10 +20,10 @@ _NEIGHBOUR: Final = 1 + (HALF - 0.5)
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
-    layers = evidence.matching.integers
+    layers = evidence.integers
     if not layers:
         return
-    off, total = sum(int(layer.is_off.sum()) for layer in layers), evidence.matching.weights
+    off, total = sum(int(layer.is_off.sum()) for layer in layers), sum(layer.weight.numel() for layer in layers)
     far = sum(int((layer.is_off & (layer.residual.abs() > _NEIGHBOUR)).sum()) for layer in layers)
     figures = {"off": off / total, "far": far / total, "codes": float(off)}
     verdict, text, named = _judged(evidence, Rate(off, total), far / total)

@@ -37,7 +37,7 @@ _RULES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
-    layers = evidence.matching.integers
+    layers = evidence.integers
     if not layers:
         return
     found = [_measured(layer) for layer in layers]

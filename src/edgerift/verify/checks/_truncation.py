@@ -23,7 +23,7 @@ _FEWEST: Final = 100
 
 
 def _run(evidence: Evidence) -> Iterator[CheckPart]:
-    layers = evidence.matching.integers
+    layers = evidence.integers
     if not layers:
         return
     errors = [tested_errors(layer) for layer in layers]
@@ -37,9 +37,12 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
     text += f"Kolmogorov-Smirnov {whole.distance:.4f}, p {whole.p:.2g}"
     if wrong:
         text += f"; errors pile up in {', '.join(wrong[:5])}: weights were moved inside of their codes"
+    chosen = evidence.rules is not None and evidence.rules.rounding == "chosen"
+    if wrong and chosen:
+        text += ", and the roundings were chosen after that"
     yield CheckPart(
         name="truncation",
-        verdict="deviates" if wrong else "conforms",
+        verdict=("unknown" if chosen else "deviates") if wrong else "conforms",
         text=text,
         figures={"edge": whole.edge, "spread": whole.distance, "p": whole.p, "errors": float(whole.errors)},
         layers=tuple(_part(layer, part) for layer, part in found),

@@ -10,16 +10,22 @@ import torch
 from torch import Tensor
 
 from edgerift.deploy.builds._described import specification_of
+from edgerift.deploy.builds._described_tflite import with_grids
 from edgerift.deploy.builds._opened import LARGEST_BATCH
 from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
+from edgerift.deploy.runtimes.executorch._file import image_layout
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
 from edgerift.deploy.runtimes.executorch._opening import load_method
-from edgerift.errors import BuildError, first_line
+from edgerift.deploy.runtimes.executorch._plan import plan_graph
+from edgerift.errors import BuildError, ModelError, first_line
+from edgerift.specification import Specification
 from edgerift.steps import write_whole
 
 #: Operators that XNNPACK approximates, and ExecuTorch's own kernels compute to the last bit.
 _APPROXIMATE: Final = ("SquareRootConfig", "ReciprocalSquareRootConfig")
+
+_CHANNELS_LAST: Final = [0, 2, 3, 1]
 
 
 def compile_program(program: Program, path: Path) -> None:
@@ -55,6 +61,14 @@ def open_artefact(path: Path) -> ExecuTorchEngine:
     return ExecuTorchEngine(path)
 
 
+def _with_grids(specification: Specification, path: Path) -> Specification:
+    """Add the scales of integers that go in and come out, where the file's payload says them."""
+    try:
+        return with_grids(specification, plan_graph(path))
+    except ModelError:
+        return specification
+
+
 @final
 class ExecuTorchEngine:
     """A `.pte` in ExecuTorch's own runtime."""
@@ -74,11 +88,15 @@ class ExecuTorchEngine:
                 f"ExecuTorch cannot load {path} ({first_line(error)}); it is damaged, or no .pte that version "
                 f"{self.version} reads: export it again"
             ) from None
-        if self._is_fixed():
+        layout = image_layout(path)
+        self._memory = torch.channels_last if layout.order == _CHANNELS_LAST else torch.contiguous_format
+        if not self._dtype().is_floating_point:
+            self.specification = _with_grids(self.specification, path)
+        if layout.fixed or self._is_fixed():
             self.specification = self.specification.replace(input=self.specification.input.replace(batch=self.largest))
 
     def _is_fixed(self) -> bool:
-        """Return whether the file takes its whole batch alone, which it does not tell."""
+        """Return whether the file takes its whole batch alone although it says that an extent is free."""
         if self.largest == 1:
             return False
         try:
@@ -92,7 +110,9 @@ class ExecuTorchEngine:
 
     def ask(self, inputs: Tensor) -> Any:
         """Answer a batch."""
-        outputs = [output.clone() for output in self._method.call([inputs])]
+        # The runtime takes the bytes as they lie, in whatever order that is.
+        images = inputs.contiguous(memory_format=self._memory)
+        outputs = [output.clone() for output in self._method.call([images])]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def operators(self) -> dict[str, int]:

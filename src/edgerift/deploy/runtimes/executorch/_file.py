@@ -1,44 +1,83 @@
-"""The content of a `.pte`: its plans, and the XNNPACK graphs inside them."""
+"""The content of a `.pte`: its plans, and the XNNPACK graphs inside them with their constants."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
-import json
-import re
-import shutil
-import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from edgerift.errors import BuildError, MissingRuntimeError
+from edgerift.deploy.runtimes.executorch._flatbuffer import DAMAGED, Json, read_flatbuffer
+from edgerift.deploy.runtimes.executorch._schema import read_schema
+from edgerift.errors import BuildError, MissingRuntimeError, first_line
 
-Json = dict[str, Any]
+#: The method that a build answers with.
+METHOD: Final = "forward"
+_PROGRAM: Final = Path("exir", "_serialize", "program.fbs")
+_GRAPH: Final = Path("backends", "xnnpack", "serialization", "schema.fbs")
+#: The offset of a constant that has a name instead.
+_NAMED: Final = 2**64 - 1
 
 
-def plans(path: Path) -> Iterator[tuple[Json, list[Json]]]:
-    """Read the plans of a `.pte`, each with the XNNPACK graphs that it calls.
+@dataclass(frozen=True)
+class Delegate:
+    """A part of a plan that XNNPACK computes: its graph, and the bytes of its constants by their index."""
+
+    graph: Json
+    constant: Callable[[int], memoryview]
+
+
+class Plan(NamedTuple):
+    """A method of a file, the parts of it that XNNPACK computes, and the bytes of its own constants by their index."""
+
+    content: Json
+    delegates: list[Delegate]
+    constant: Callable[[int], memoryview]
+
+
+def plans(path: Path) -> Iterator[Plan]:
+    """Read the plans of a `.pte`.
 
     Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
-    root = _executorch_root()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BuildError(f"cannot read {path}: {error.strerror}") from None
-    size, base = _sections(data, path)
-    program = _parse(root, root / "exir" / "_serialize" / "program.fbs", data[:size], path)
-    schema = root / "backends" / "xnnpack" / "serialization" / "schema.fbs"
-    for plan in program["execution_plan"]:
-        graphs = []
+    file = _Content(path)
+    for plan in file.program["execution_plan"]:
         for delegate in plan["delegates"]:
             if delegate["id"] != "XnnpackBackend":
                 raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
-            graphs.append(_parse(root, schema, _xnnpack_graph(_payload(program, delegate, data[base:]), path), path))
-        yield plan, graphs
+        yield Plan(plan, [file.delegate(delegate) for delegate in plan["delegates"]], file.constant)
+
+
+class ImageLayout(NamedTuple):
+    """How a file wants its image: the order of the dimensions in memory, and whether all extents are fixed."""
+
+    order: list[int]
+    fixed: bool
+
+
+def image_layout(path: Path) -> ImageLayout:
+    """Read how a `.pte` wants its image, whatever delegates it holds.
+
+    Raises :class:`~edgerift.errors.BuildError` as :func:`plans` does.
+    """
+    with undamaged(path):
+        plan = next(plan for plan in _Content(path).program["execution_plan"] if plan["name"] == METHOD)
+        image = plan["values"][plan["inputs"][0]]["val"]
+        return ImageLayout(list(image["dim_order"]), image["shape_dynamism"] == "STATIC")
+
+
+def kernel_calls(plan: Json) -> Iterator[tuple[str, list[int]]]:
+    """List the calls of ExecuTorch's own kernels in a plan: their names and the numbers of their values."""
+    for chain in plan["chains"]:
+        for instruction in chain["instructions"]:
+            if instruction["instr_args_type"] == "KernelCall":
+                call = instruction["instr_args"]
+                yield plan["operators"][call["op_index"]]["name"], call["args"]
 
 
 def operators(path: Path) -> dict[str, int]:
@@ -47,16 +86,85 @@ def operators(path: Path) -> dict[str, int]:
     Raises as :func:`plans` does.
     """
     counted: Counter[str] = Counter()
-    for plan, graphs in plans(path):
-        counted.update(node["xnode_union_type"] for graph in graphs for node in graph["xnodes"])
-        calls = [
-            instruction["instr_args"]
-            for chain in plan["chains"]
-            for instruction in chain["instructions"]
-            if instruction["instr_args_type"] == "KernelCall"
-        ]
-        counted.update(plan["operators"][call["op_index"]]["name"] for call in calls)
+    with undamaged(path):
+        for plan in plans(path):
+            nodes = [node for delegate in plan.delegates for node in delegate.graph["xnodes"]]
+            counted.update(node["xnode_union_type"] for node in nodes)
+            counted.update(name for name, _ in kernel_calls(plan.content))
     return dict(counted)
+
+
+@contextlib.contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Raise :class:`~edgerift.errors.BuildError` where what a file says of its parts makes no sense."""
+    try:
+        yield
+    except (*DAMAGED, TypeError, AttributeError, StopIteration) as error:
+        raise BuildError(f"{path} is damaged ({type(error).__name__}: {first_line(error)})") from None
+
+
+class _Content:
+    """A file's bytes, of which every part is asked for by its place and size."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._root = path, _executorch_root()
+        try:
+            data = memoryview(path.read_bytes())
+        except OSError as error:
+            raise BuildError(f"cannot read {path}: {error.strerror}") from None
+        size, base = _sections(data, path)
+        self._segments = data[base:] if base else data[:0]
+        self.program = self._parsed(_PROGRAM, _part(data, 0, size, path))
+        self._keys = {entry["key"]: entry["segment_index"] for entry in self.program["named_data"]}
+
+    def _parsed(self, schema: Path, data: memoryview) -> Json:
+        described = read_schema(self._root / schema)
+        try:
+            return read_flatbuffer(described, data)
+        except DAMAGED:
+            raise BuildError(f"{self._path} is damaged: its {schema.stem} flatbuffer cannot be read") from None
+
+    def _segment(self, index: int) -> memoryview:
+        segment = _entry(self.program["segments"], index, self._path)
+        return _part(self._segments, segment["offset"], segment["size"], self._path)
+
+    def constant(self, index: int) -> memoryview:
+        """The bytes of a constant of a plan and what follows them."""
+        if self.program["constant_buffer"]:
+            stored: memoryview = _entry(self.program["constant_buffer"], index, self._path)["storage"]
+            return stored
+        place = self.program["constant_segment"] or {"segment_index": -1, "offsets": []}
+        offset = _entry(place["offsets"], index, self._path)
+        return self._segment(place["segment_index"])[offset:]
+
+    def delegate(self, described: Json) -> Delegate:
+        """Read a delegate's data: a header, the graph, then the constants.
+
+        Source: `XNNHeader` in executorch/backends/xnnpack/serialization/xnnpack_graph_serialize.py.
+        """
+        place = described["processed"] or {"location": "", "index": 0}
+        if place["location"] == "INLINE":
+            payload = _entry(self.program["backend_delegate_data"], place["index"], self._path)["data"]
+        else:
+            payload = self._segment(place["index"])
+        if payload[4:8] != b"XH00":
+            raise BuildError(
+                f"{self._path} holds an XNNPACK delegate without the header XH00; it is damaged or too old"
+            )
+        places = [(10, 14), (14, 18), (18, 22), (22, 30)]
+        start, size, constants, length = (int.from_bytes(payload[first:last], "little") for first, last in places)
+        graph = self._parsed(_GRAPH, _part(payload, start, size, self._path))
+        stored = _part(payload, constants, length, self._path)
+        return Delegate(graph, functools.partial(self._constant, graph, stored))
+
+    def _constant(self, graph: Json, stored: memoryview, index: int) -> memoryview:
+        place = _entry(graph["constant_data"], index, self._path)
+        key, offset, size = place["named_key"], place["offset"], place["size"]
+        if not key and offset != _NAMED:
+            return _part(stored, offset, size, self._path)
+        if key not in self._keys:
+            raise BuildError(f"{self._path} keeps constants in another file (.ptd); export it with its weights inside")
+        return _part(self._segment(self._keys[key]), 0, size, self._path)
 
 
 def _executorch_root() -> Path:
@@ -66,7 +174,7 @@ def _executorch_root() -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def _sections(data: bytes, path: Path) -> tuple[int, int]:
+def _sections(data: memoryview, path: Path) -> tuple[int, int]:
     """The size of the program's flatbuffer and the offset of its segments, from the extended header.
 
     Source: executorch/schema/extended_header.cpp; all numbers are little-endian.
@@ -76,44 +184,13 @@ def _sections(data: bytes, path: Path) -> tuple[int, int]:
     return int.from_bytes(data[16:24], "little"), int.from_bytes(data[24:32], "little")
 
 
-def _payload(program: Json, delegate: Json, segments: bytes) -> bytes:
-    place = delegate["processed"]
-    if place["location"] == "INLINE":
-        return bytes(program["backend_delegate_data"][place["index"]]["data"])
-    segment = program["segments"][place["index"]]
-    return segments[segment["offset"] : segment["offset"] + segment["size"]]
+def _part(data: memoryview, start: int, size: int, path: Path) -> memoryview:
+    if start + size > len(data):
+        raise BuildError(f"{path} is damaged: {size:,} bytes that it names lie outside of it")
+    return data[start : start + size]
 
 
-def _xnnpack_graph(payload: bytes, path: Path) -> bytes:
-    """Extract the graph from XNNPACK's data: a header, the graph, then the constants.
-
-    Source: `XNNHeader` in executorch/backends/xnnpack/serialization/xnnpack_graph_serialize.py.
-    """
-    if payload[4:8] != b"XH00":
-        raise BuildError(f"{path} holds an XNNPACK delegate without the header XH00; it is damaged or too old")
-    start, size = (int.from_bytes(payload[place : place + 4], "little") for place in (10, 14))
-    return payload[start : start + size]
-
-
-def _parse(root: Path, schema: Path, data: bytes, path: Path) -> Json:
-    """Turn a flatbuffer into JSON with the compiler that ExecuTorch ships."""
-    bundled = root / "data" / "bin" / "flatc"
-    compiler = str(bundled) if bundled.is_file() else shutil.which("flatc")
-    if compiler is None:
-        raise MissingRuntimeError(
-            "reading a .pte needs `flatc`, which ExecuTorch ships: pip install 'edgerift[executorch]'"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "data.bin"
-        source.write_bytes(data)
-        options = ["--json", "--defaults-json", "--strict-json", "-o", folder]
-        finished = subprocess.run(
-            [compiler, *options, str(schema), "--", str(source)], capture_output=True, check=False
-        )
-        written = Path(folder) / "data.json"
-        if finished.returncode != 0 or not written.is_file():
-            raise BuildError(f"{path} is damaged: its {schema.stem} flatbuffer cannot be read")
-        # Infinite clamps are written as bare words that JSON does not know.
-        text = re.sub(rb":\s*[+-]?(?:inf|nan)\b", b": null", written.read_bytes())
-    parsed: Json = json.loads(text)
-    return parsed
+def _entry(entries: list[Any], index: int, path: Path) -> Any:
+    if not 0 <= index < len(entries):
+        raise BuildError(f"{path} is damaged: it names part {index:,} of {len(entries):,}")
+    return entries[index]

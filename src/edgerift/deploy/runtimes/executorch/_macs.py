@@ -6,7 +6,8 @@ from math import prod
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgerift.deploy.runtimes.executorch._file import Json, plans
+from edgerift.deploy.runtimes.executorch._file import kernel_calls, plans, undamaged
+from edgerift.deploy.runtimes.executorch._flatbuffer import Json
 from edgerift.errors import BuildError
 
 #: XNNPACK computes in integers when both of a weighted operator's factors are of these types.
@@ -53,24 +54,20 @@ def kernels(path: Path) -> list[Kernel]:
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
     found: list[Kernel] = []
-    for plan, graphs in plans(path):
-        found += _portable_kernels(plan)
-        for graph in graphs:
-            found += _xnnpack_kernels(graph, path)
+    with undamaged(path):
+        for plan in plans(path):
+            found += _portable_kernels(plan.content)
+            for delegate in plan.delegates:
+                found += _xnnpack_kernels(delegate.graph, path)
     return found
 
 
 def _portable_kernels(plan: Json) -> list[Kernel]:
     found: list[Kernel] = []
-    for chain in plan["chains"]:
-        for instruction in chain["instructions"]:
-            if instruction["instr_args_type"] != "KernelCall":
-                continue
-            call = instruction["instr_args"]
-            name = plan["operators"][call["op_index"]]["name"]
-            if name in _PORTABLE:
-                values = [plan["values"][index]["val"] for index in call["args"]]
-                found.append(Kernel(name, _portable_macs(name, values), integer=False))
+    for name, places in kernel_calls(plan):
+        if name in _PORTABLE:
+            values = [plan["values"][index]["val"] for index in places]
+            found.append(Kernel(name, _portable_macs(name, values), integer=False))
     return found
 
 

@@ -33,6 +33,10 @@ def bounds_of(number: int) -> tuple[float | None, float | None]:
 
 
 def _bounds(operator: TfliteOperator) -> tuple[float | None, float | None]:
+    """Read the bounds, which a file of another kind says as two numbers."""
+    if "Bounds" in operator.options:
+        low, high = operator.options["Bounds"]
+        return low, high
     number = int(operator.options.get("FusedActivationFunction", 0))
     if number not in _BOUNDS:
         raise UntranslatedError(f"{operator} is fused with the activation {_NAMES.get(number, number)}")

@@ -61,7 +61,7 @@ class TfliteOperator:
     """One operator: its name in the schema, as in `CONV_2D`, and the numbers of the tensors it reads and writes.
 
     A custom one has its own name. An input that is left out is -1. `options` are the fields of its kind of options,
-    by their names in the schema.
+    by their names in the schema. `called` is its name in a file of another kind, from which it was made.
     """
 
     name: str
@@ -70,6 +70,7 @@ class TfliteOperator:
     outputs: tuple[int, ...]
     options: Mapping[str, Any]
     is_custom: bool = False
+    called: str = ""
 
     def has(self, position: int) -> bool:
         """Return whether the input at a position is given."""
@@ -77,7 +78,7 @@ class TfliteOperator:
 
     def __str__(self) -> str:
         """Name the operator as a message does."""
-        return f"{self.name} (operator {self.index})"
+        return f"{self.called or self.name} (operator {self.index})"
 
 
 @dataclass(frozen=True)

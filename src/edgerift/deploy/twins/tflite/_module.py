@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+import functools
+from collections.abc import Callable
+from typing import Final, TypeAlias, final
 
 import torch
 from torch import Tensor, fx
@@ -16,6 +18,7 @@ from edgerift.deploy.twins.tflite._graph import ENDS, TfliteGraph, TfliteOperato
 from edgerift.deploy.twins.tflite._reading import read_graph
 from edgerift.errors import EdgeriftError, first_line
 
+Chosen: TypeAlias = Kernels | Callable[[TfliteOperator], Kernels]
 _PASSED: Final = ("DEQUANTIZE", "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "CAST")
 
 
@@ -65,6 +68,14 @@ def tflite_module(content: bytes, output: str | None = None, kernels: Kernels = 
     more than one input, or an output that does not exist.
     """
     graph = read_graph(content)
+    return graph_module(graph, output, functools.partial(kernels_of, graph) if kernels == "default" else kernels)
+
+
+def graph_module(graph: TfliteGraph, output: str | None, kernels: Chosen) -> TfliteModule:
+    """Translate a graph as :func:`tflite_module` does, whatever file it was read from.
+
+    `kernels` are those that compute all operators, or a function that says so for each. Raises as it does.
+    """
     image, chosen = _image(graph), _output(graph, output)
     builder = _translated(graph, image, kernels)
     described = graph.tensors[chosen]
@@ -94,13 +105,14 @@ def _output(graph: TfliteGraph, name: str | None) -> int:
     return named[chosen]
 
 
-def _translated(graph: TfliteGraph, image: int, kernels: Kernels) -> Builder:
-    builder = Builder(graph, kernels)
+def _translated(graph: TfliteGraph, image: int, kernels: Chosen) -> Builder:
+    builder = Builder(graph, "default" if callable(kernels) else kernels)
     node = builder.steps.graph.placeholder("images")
     grid = graph.tensors[image].grid
     builder.values[image] = node if grid is None else builder.call(torch.sub, node, grid.zero_point)
     for operator in graph.operators:
-        builder.kernels = kernels_of(graph, operator) if kernels == "default" else kernels
+        if callable(kernels):
+            builder.kernels = kernels(operator)
         _append(builder, operator)
     return builder
 

@@ -53,7 +53,7 @@ def _graph(model: Any, content: bytes, walk: Walk) -> TfliteGraph:
     buffers = [_content(buffer, content) for buffer in walk.entries(model, "Buffers")]
     stored = [(_tensor(known, tensor, walk), tensor) for tensor in walk.entries(graph, "Tensors")]
     contents = [b"" if tensor.IsVariable() else buffers[int(tensor.Buffer())] for _, tensor in stored]
-    _require_moderate([described for described, _ in stored], contents)
+    require_moderate([described for described, _ in stored], contents)
     tensors = tuple(
         replace(described, data=_constant(described, part))
         for (described, _), part in zip(stored, contents, strict=True)
@@ -153,10 +153,10 @@ def _indices(found: tuple[int, ...], count: int, lowest: int = 0) -> tuple[int, 
     return found
 
 
-def _require_moderate(tensors: Sequence[TfliteTensor], contents: Sequence[memoryview | bytes]) -> None:
+def require_moderate(tensors: Sequence[TfliteTensor], contents: Sequence[memoryview | bytes]) -> None:
     """Refuse what would take too much memory in sum; tensors may share what they hold."""
     sizes = [math.prod(tensor.shape) for tensor in tensors]
     stored = sum(size for size, content in zip(sizes, contents, strict=True) if len(content))
     computed = sum(sizes) - stored
     if stored > MOST_ELEMENTS or computed > _MOST_COMPUTED:
-        raise ModelError(f"the .tflite file holds {stored:,} numbers and computes {computed:,} for one image: too many")
+        raise ModelError(f"the file holds {stored:,} numbers and computes {computed:,} for one image: too many")

@@ -11,18 +11,24 @@ from edgerift.deploy.twins.tflite._builder import Builder, Real
 from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedError
 
 _SAME, _VALID = 0, 1
+_Ends = tuple[tuple[int, int], tuple[int, int]]
 
 
 class Window(NamedTuple):
-    """A window's height and width, and its stride and dilation along both; `same` pads so that only strides shrink."""
+    """A window's height and width, and its stride and dilation along both.
+
+    `same` pads so that only strides shrink; `ends` are added before and behind a height and a width besides.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     same: bool
+    ends: _Ends = ((0, 0), (0, 0))
 
     def result(self, extents: tuple[int, ...]) -> tuple[int, ...]:
         """The height and width of what the window makes of a height and width."""
+        extents = tuple(extent + sum(pair) for extent, pair in zip(extents, self.ends, strict=True))
         spanned = self._spanned() if not self.same else (1, 1)
         pairs = zip(extents, spanned, self.stride, strict=True)
         return tuple(max(0, -(-(extent - span + 1) // step)) for extent, span, step in pairs)
@@ -30,7 +36,7 @@ class Window(NamedTuple):
     def padding(self, extents: tuple[int, ...]) -> list[tuple[int, int]]:
         """What is added before and behind a height and a width; an odd rest goes behind."""
         if not self.same:
-            return [(0, 0), (0, 0)]
+            return list(self.ends)
         missing = [
             max(0, (made - 1) * step + span - extent)
             for made, step, span, extent in zip(
@@ -53,7 +59,8 @@ def window_of(operator: TfliteOperator, height: int, width: int) -> Window:
         raise UntranslatedError(
             f"{operator} has the stride {stride}, the dilation {dilation} and a window {height}x{width}"
         )
-    return Window((height, width), stride, dilation, int(options["Padding"]) == _SAME)
+    ends: _Ends = options.get("Ends", ((0, 0), (0, 0)))
+    return Window((height, width), stride, dilation, int(options["Padding"]) == _SAME, ends)
 
 
 def padded(

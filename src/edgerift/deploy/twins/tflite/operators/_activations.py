@@ -13,7 +13,7 @@ from torch import Tensor
 
 from edgerift.deploy.program._grid import Grid
 from edgerift.deploy.twins._straight_through import clipped, passing_range
-from edgerift.deploy.twins.tflite._activations import RELU, RELU_1, RELU_6, between, bounded, bounds_of
+from edgerift.deploy.twins.tflite._activations import RELU, RELU_1, RELU_6, activated, between, bounded, bounds_of
 from edgerift.deploy.twins.tflite._builder import OPERATORS, Builder, Real
 from edgerift.deploy.twins.tflite._fixed_point import fixed_multiplier, half_away, multiplied_by
 from edgerift.deploy.twins.tflite._graph import TfliteOperator, UntranslatedError
@@ -40,6 +40,15 @@ for _name, _number in _ALONE.items():
     OPERATORS.register(_name, functools.partial(_relu, number=_number))
 
 
+@OPERATORS.named("CLAMP")
+def _clamp(builder: Builder, operator: TfliteOperator) -> Real:
+    """Clip to any bounds; no operator of a `.tflite`, but XNNPACK has it."""
+    low, high = operator.options["Bounds"]
+    if not builder.is_quantized(operator):
+        return activated(builder, operator, builder.value(operator))
+    return _rounded_in_float(builder, operator, functools.partial(between, low=low, high=high))
+
+
 @OPERATORS.named("LOGISTIC")
 def _logistic(builder: Builder, operator: TfliteOperator) -> Real:
     return _curved(builder, operator, torch.sigmoid)
@@ -54,6 +63,10 @@ def _curved(builder: Builder, operator: TfliteOperator, real: Function) -> Real:
     """Append a function that the runtime computes in float and rounds, for each of the 256 levels."""
     if not builder.is_quantized(operator):
         return builder.call(real, builder.value(operator))
+    return _rounded_in_float(builder, operator, real)
+
+
+def _rounded_in_float(builder: Builder, operator: TfliteOperator, real: Function) -> Real:
     grid, result = builder.grid(operator), builder.result_grid(operator)
     given = all_levels(grid).float() * torch.tensor(grid.scale)
     made = real(given.double()).float()

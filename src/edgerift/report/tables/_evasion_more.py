@@ -1,0 +1,67 @@
+"""The tables of a study's further attackers: who lacks a model, and what DIVA's weight trades."""
+
+from __future__ import annotations
+
+from edgerift.evade import Diva
+from edgerift.facts import Facts
+from edgerift.facts import readings as of
+from edgerift.report.tables._columns import Row, measured, seeds_column, table
+from edgerift.report.tables._evasion import NAMES, attack_rows, attacked_words, spots
+from edgerift.report.tables._registry import study_table
+from edgerift.report.tables._table import Number, StudyTable
+
+
+@study_table(24)
+def knowledge(found: Facts) -> StudyTable | None:
+    """Make the table of the attackers who lack a model."""
+    plan = found.study.evasion
+    rows = [] if plan is None else [row for row in attack_rows(found) if row.facts.of(of.PAID)]
+    if plan is None or not rows:
+        return None
+    columns = [
+        seeds_column(found),
+        measured(of.PAID, "queries paid", "Surrogate", decimals=0),
+        measured(of.AGREES, "as the build", "Surrogate (%)"),
+        measured(of.AGREES_ORIGINAL, "as the original", "Surrogate (%)"),
+        measured(of.EVASIVE, "judged once", "Evasive (%)"),
+    ]
+    caption = (
+        f"{attacked_words(found)}. A clone, trained on the answers of the build, stands for the original; who knows "
+        "answers alone quantizes it to stand for the build, too. Surrogate: how many queries were paid for, and on "
+        "which share of the test images its top class is that of the build and of the original. A search stops where "
+        "its models say that the image evades, and each judge is asked once. The attacks with both models are above, "
+        "and McNemar's tests on the same images below."
+    )
+    return table(
+        "knowledge", "Attackers who lack the original, or both models", caption, found, (*NAMES, "Attack"), columns,
+        rows, place="evasion",
+    )  # fmt: skip
+
+
+@study_table(26)
+def weights(found: Facts) -> StudyTable | None:
+    """Make the table of DIVA's weight c: what fooling the build costs of the original."""
+    chosen = {} if found.study.evasion is None else found.study.evasion.attacks
+    objectives = {name: choice.attack.objective for name, choice in chosen.items() if choice.knows == "both"}
+    known = {name: objective.c for name, objective in objectives.items() if isinstance(objective, Diva)}
+    if len(set(known.values())) < 2:
+        return None
+    rows = [
+        Row((*names, Number(known[attack], decimals=1)), spot.where(attack=attack), len(evaded))
+        for names, spot in spots(found)
+        for attack in sorted(known, key=lambda name: known[name])
+        if (evaded := spot.of(of.EVASIVE, attack=attack))
+    ]
+    columns = [
+        seeds_column(found),
+        measured(of.EVASIVE, "both at once", "Evasive (%)"),
+        measured(of.FOOLED),
+        measured(of.ORIGINAL_FOOLED),
+    ]
+    caption = (
+        f"{attacked_words(found)}. DIVA raises p(original) - c * p(adapted). Evasive: the original is right and the "
+        "adapted model wrong at one step; adapted wrong: at any step, whatever the original says; original wrong: at "
+        "the image that the search kept."
+    )
+    title = "DIVA's weight c: the build fooled, the original kept"
+    return table("weights", title, caption, found, (*NAMES, "c"), columns, rows, place="evasion", detail=True)

@@ -1,0 +1,90 @@
+"""Attackers who lack the original, or both models, in an audit: surrogates from paid answers, judged once."""
+
+import pytest
+import torch
+
+from edgerift.audit import AuditRecipe, SurrogateRecipe
+from edgerift.deploy import Program
+from edgerift.errors import RecipeError
+from edgerift.evade import EvadeShard, preset, surrogate_steering
+from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
+from edgerift.steps import Store, read, silent
+from edgerift.train import TrainSettings
+from edgerift.zoo import load
+
+BUDGET = 96
+
+
+@pytest.fixture(scope="module")
+def recipe(small_pair):
+    training = TrainSettings(epochs=2, batch_size=32, learning_rate=0.05, device="cpu")
+    stealing = ExtractRecipe(
+        victim=small_pair.settings().build,
+        images=small_pair.images,
+        queries=QuerySettings(images=small_pair.images, collages=BUDGET),
+        budget=BUDGET,
+        attack=Knockoff(student="lenet", training=training),
+    )
+    return AuditRecipe(
+        pair=small_pair.settings(),
+        images=small_pair.images,
+        attacks={"default": preset("default", 24, 6)},
+        main="default",
+        count=16,
+        knowledge={
+            name: SurrogateRecipe(extract=stealing, knows=name, target="server") for name in ("build", "answers")
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+def test_who_knows_the_build_steers_by_its_twin_and_who_does_not_by_a_quantized_clone(recipe, store):
+    pair, known = recipe.pair.open(store, silent)
+    shown = torch.rand(4, 1, 12, 12)
+    build, answers = (surrogate_steering(store.get(recipe.knowledge[name]), known) for name in ("build", "answers"))
+    clone = load(store.get(recipe.knowledge["build"].extract) / "clone.safetensors")
+    assert torch.equal(build.adapted[0](shown), pair.twin(shown))
+    assert torch.allclose(build.original(shown), clone(shown), atol=1e-4)
+    assert torch.allclose(answers.original(shown), clone(shown), atol=1e-4)
+    assert not torch.equal(answers.adapted[0](shown), pair.twin(shown))
+    program = Program.load(store.get(recipe.knowledge["answers"]) / "program.safetensors")
+    assert program.target == "server"
+
+
+@pytest.mark.slow
+def test_the_audit_tells_what_each_attacker_reaches_for_what_was_paid(recipe, store, tmp_path):
+    recipe.produce(tmp_path, store, silent)
+    from edgerift.audit import Measured
+
+    evasion = Measured.model_validate_json((tmp_path / "measured.json").read_text()).evasion
+    assert [part.knows for part in evasion.knowledge] == ["build", "answers"]
+    for part in evasion.knowledge:
+        assert part.queries == BUDGET
+        assert part.evasive.trials == evasion.attacked == 16
+        assert part.only_white_box - part.only_surrogates == evasion.main.evasive.successes - part.evasive.successes
+        found = recipe.knowing(part.knows).open(store, silent)
+        assert (found.build_questions == 1).all()
+
+
+def test_a_search_with_surrogates_reads_back_as_it_was_written(recipe):
+    search = recipe.knowing("answers")
+    shard = EvadeShard(evade=search, parts=1)
+    again = read(shard.canonical_json(), [EvadeShard])
+    assert isinstance(again, EvadeShard)
+    assert isinstance(again.evade.surrogate, SurrogateRecipe)
+    assert again.digest() == shard.digest()
+    with pytest.raises(RecipeError, match="has no judge to stop by, and stop is 'goal'; set 'believed'"):
+        search.replace(attack=preset("default"))
+    with pytest.raises(RecipeError, match="unknown recipe type 'surogate'; did you mean 'surrogate'"):
+        read(shard.canonical_json().replace('"type":"surrogate"', '"type":"surogate"'), [EvadeShard])
+
+
+def test_only_attacks_that_can_stop_on_belief_are_taken(recipe):
+    with pytest.raises(RecipeError, match="stop 'believed' is for searches by gradients"):
+        recipe.replace(attacks={"square": preset("square")}, main="square")
+    with pytest.raises(RecipeError, match="`knowledge` is for an attack"):
+        recipe.replace(attacks={}, main=None, thefts={"soft": {"queries": recipe.knowledge["build"].extract.queries}})

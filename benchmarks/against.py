@@ -158,18 +158,19 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="where the images of CIFAR-10 are")
     parser.add_argument("--images", type=int, default=500)
     given = parser.parse_args()
+    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
     material = Given(given.pairs, given.data_root, given.images)
     with checked_out(given.baseline) as tree, tempfile.TemporaryDirectory() as folder:
         sides = []
         for name, root in (("old", tree), ("new", HERE.parent)):
             (Path(folder) / name).mkdir()
             sides.append(Side(root / "src", Path(folder) / name, material))
-        rows = {name: list(PARTS[name](*sides, given.turns)) for name in given.rows}
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
-    parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
-    parts |= {name: [asdict(row) for row in part] for name, part in rows.items()}
-    document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
-    given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        for name in given.rows:
+            # One by one: a run that is stopped keeps the parts that it has measured.
+            parts[name] = [asdict(row) for row in PARTS[name](*sides, given.turns)]
+            document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
+            given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])
     print(text)
     if given.page is not None:

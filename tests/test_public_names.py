@@ -829,6 +829,7 @@ PUBLIC = {
         "derived_seed",
         "exact_float32",
         "fit",
+        "forgotten_sources",
         "in_evaluation",
         "keep_freed_memory",
         "learning_rate",

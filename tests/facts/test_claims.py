@@ -157,7 +157,7 @@ def test_networks_are_compared_only_when_all_are_there(cells):
 def test_features_that_move_are_compared_point_by_point():
     points = [(0.0, 0.0), (0.0, 3.0), (0.0, 0.0), (4.0, 0.0), (0.0, 1.0), (0.0, 2.0), (2.0, 0.0), (1.0, 0.0)]
     models, conditions = ["original", "original", "build", "build"] * 2, ["clean", "attacked"] * 4
-    part = SimpleNamespace(points=points, model=models, condition=conditions)
+    part = SimpleNamespace(method="pca", points=points, model=models, condition=conditions)
     # The original's features move by 3 and 1, the build's by 4 and 1.
     place = {"data": "cifar10", "original": "ResNet", "seed": 0, "victim": "qat"}
     values = found_in(result("diva", [of.EMBEDDING.facts(part, place)]))

@@ -10,12 +10,11 @@ import tyro
 from pydantic import Field
 from rich.table import Table
 
-from edgerift import adapt, certify, deploy, evade, images, measure, steps
+from edgerift import certify, evade, images, measure, steps
+from edgerift.cli._adapted import find_adapted
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
-from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json, Words, number_list
-from edgerift.cli._pipeline import fitting, shipped_build
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError
@@ -124,21 +123,17 @@ class CertifyCommand(Command):
     def _opened(self, progress: steps.Progress) -> tuple[evade.Pair, images.ImageSet]:
         if not is_folder(self.folder):
             raise InputError(f"no folder {self.folder}; give one that `edgerift adapt --out` wrote")
-        original = adapt.given_original(self.folder / "original.safetensors", trust=self.trust)
-        program = deploy.given_program(self.folder / "program.safetensors")
-        runtime = runtime_of(self.runtime, self.kernels, self.build)
-        build = shipped_build(self.folder, program, self.build, runtime, trust=self.trust)
-        described = self._images(original.path, deploy.Program.load(program.path).provenance.classes)
-        pair, _ = evade.PairSettings(original=original, program=program, build=build).open(
-            self.data.open_store(), progress
+        found = find_adapted(
+            self.folder / "program.safetensors",
+            self.data,
+            self.seed,
+            runtime=runtime_of(self.runtime, self.kernels, self.build),
+            trust=self.trust,
+            build=self.build,
         )
-        test = images.open_splits(described).test
+        pair, _ = found.pair.open(self.data.open_store(), progress)
+        test = images.open_splits(found.images).test
         return pair, test if self.count is None else test.select(range(min(self.count, len(test))))
-
-    def _images(self, original: Path, classes: tuple[str, ...]) -> images.ImagesSettings:
-        seed = seed_of(self.folder / "card.json") if self.seed is None else self.seed
-        model = adapt.load_original(adapt.given_original(original, trust=self.trust))
-        return fitting(model, self.data.images(seed), classes, file=original)
 
 
 def _shares(found: list[certify.Certificate], thresholds: tuple[float, ...]) -> Iterator[CertifiedShare]:

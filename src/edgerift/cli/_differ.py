@@ -10,17 +10,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import adapt, deploy, differ, evade, images
-from edgerift.cli._build_options import RUNTIME_NAMES
-from edgerift.cli._card import seed_of
+from edgerift import differ, images
+from edgerift.cli._adapted import AdaptedOptions
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import LEVELS, OUT, DataOptions, Json, output_folder
-from edgerift.cli._pipeline import fitting, shipped_build
+from edgerift.cli._options import LEVELS, OUT, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import copy_files
-from edgerift.deploy import RuntimeName
 from edgerift.evade import GreyLevels
-from edgerift.settings import Count, Seed, Settings, Times, is_folder
+from edgerift.settings import Count, Seed, Settings, Times
 
 
 class SearchOptions(Settings):
@@ -62,21 +59,9 @@ class DifferCommand(Command):
 
     out: Annotated[Path, OUT]
     """folder for the results"""
-    adapted: Annotated[Path, Shown(group="model", metavar="DIR")]
-    """folder that `edgerift adapt --out` wrote, or its program.safetensors"""
-    runtime: Annotated[
-        RuntimeName | None,
-        Shown(group="model", metavar="NAME", default="that of DIR's build", text=f"runtime: {RUNTIME_NAMES}"),
-    ] = None
-    trust: Annotated[bool, Shown(group="model", advanced=True)] = False
-    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    of: Annotated[AdaptedOptions, tyro.conf.arg(name="")]
     images: Annotated[str | None, Shown(group="data", metavar="SOURCE", default="the test images of --data")] = None
     """image set to search instead; its labels are not read"""
-    count: Annotated[Count | None, Shown(group="data", default="all")] = None
-    """number of images, from the first"""
-    split_seed: Annotated[Seed | None, Shown(group="data", advanced=True, default="that of DIR/card.json")] = None
-    """seed of the train-test split, for image sets without test images of their own"""
     searching: Annotated[SearchOptions, tyro.conf.arg(name=""), Shown(group="search")] = SearchOptions()
     seed: Annotated[Seed, Shown(group="search", advanced=True)] = 0
     """seed of what is drawn"""
@@ -85,29 +70,23 @@ class DifferCommand(Command):
     def run(self) -> int:
         """Search, write the files and show what was found."""
         with output_folder(self.out) as folder, progress_bars() as progress:
-            recipe, store = self._recipe(), self.data.open_store()
+            recipe, store = self._recipe(), self.of.data.open_store()
             copy_files(store.get(recipe, progress), folder)
             report = recipe.open(store, progress)
         show(report, _text(report, folder), self.as_json)
         return 0
 
     def _recipe(self) -> differ.DifferRecipe:
-        path = self.adapted / "program.safetensors" if is_folder(self.adapted) else self.adapted
-        program, original = deploy.given_program(path), path.with_name("original.safetensors")
-        build = shipped_build(path.parent, program, None, self.runtime, trust=self.trust)
-        given = adapt.given_original(original, trust=self.trust)
-        seed = seed_of(path.with_name("card.json")) if self.split_seed is None else self.split_seed
-        classes = deploy.Program.load(path).provenance.classes
-        described = fitting(adapt.load_original(given), self.data.images(seed), classes, file=original)
+        found = self.of.find()
         unlabelled = None
         if self.images is not None:
-            unlabelled = images.resolve(images.ImagesSettings(source=self.images, size=described.size))
+            unlabelled = images.resolve(images.ImagesSettings(source=self.images, size=found.images.size))
         return differ.DifferRecipe(
-            pair=evade.PairSettings(original=given, program=program, build=build),
-            images=described,
+            pair=found.pair,
+            images=found.images,
             unlabelled=unlabelled,
             settings=differ.DifferSettings.model_validate({**self.searching.model_dump(), "seed": self.seed}),
-            count=self.count,
+            count=self.of.count,
         )
 
 

@@ -10,17 +10,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgerift import adapt, deploy
 from edgerift import flips as flipping
-from edgerift.cli._build_options import RUNTIME_NAMES
-from edgerift.cli._card import seed_of
+from edgerift.cli._adapted import AdaptedOptions
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._options import OUT, DataOptions, Json, output_folder
-from edgerift.cli._pipeline import fitting, shipped_build
+from edgerift.cli._options import OUT, Json, output_folder
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import copy_files
-from edgerift.deploy import RuntimeName
-from edgerift.settings import ClassNumber, Count, Seed, is_folder
+from edgerift.settings import ClassNumber, Count, Seed
 
 
 class FlipsCommand(Command):
@@ -34,19 +30,7 @@ class FlipsCommand(Command):
 
     out: Annotated[Path, OUT]
     """folder for the results"""
-    adapted: Annotated[Path, Shown(group="model", metavar="DIR")]
-    """folder that `edgerift adapt --out` wrote, or its program.safetensors"""
-    runtime: Annotated[
-        RuntimeName | None,
-        Shown(group="model", metavar="NAME", default="that of DIR's build", text=f"runtime: {RUNTIME_NAMES}"),
-    ] = None
-    trust: Annotated[bool, Shown(group="model", advanced=True)] = False
-    """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
-    count: Annotated[Count | None, Shown(group="data", default="all")] = None
-    """number of test images that measure, from the first"""
-    split_seed: Annotated[Seed | None, Shown(group="data", advanced=True, default="that of DIR/card.json")] = None
-    """seed of the train-test split, for image sets without test images of their own"""
+    of: Annotated[AdaptedOptions, tyro.conf.arg(name="")]
     flips: Annotated[Count, Shown(group="attack")] = 50
     """largest number of flips"""
     target_class: Annotated[ClassNumber | None, Shown(group="attack", default="none: down to chance")] = None
@@ -65,30 +49,23 @@ class FlipsCommand(Command):
         """Search, write the files and show what was found."""
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
-            finished = self.data.open_store().get(recipe, progress)
+            finished = self.of.data.open_store().get(recipe, progress)
             copy_files(finished, folder)
-            report = recipe.open(self.data.open_store(), progress)
+            report = recipe.open(self.of.data.open_store(), progress)
         show(report, _text(report), self.as_json)
         return 0
 
     def _recipe(self) -> flipping.FlipsRecipe:
-        program_path = self.adapted / "program.safetensors" if is_folder(self.adapted) else self.adapted
-        program = deploy.given_program(program_path)
-        build = shipped_build(program_path.parent, program, None, self.runtime, trust=self.trust)
-        original_path = program_path.with_name("original.safetensors")
-        original = adapt.given_original(original_path, trust=self.trust)
-        seed = seed_of(program_path.with_name("card.json")) if self.split_seed is None else self.split_seed
-        classes = deploy.Program.load(program_path).provenance.classes
-        described = fitting(adapt.load_original(original), self.data.images(seed), classes, file=original_path)
+        found = self.of.find()
         settings: dict[str, Any] = {"target_class": self.target_class, "candidates": self.candidates}
         settings |= {"flips": self.flips, "images": self.images, "trials": self.trials, "seed": self.seed}
         return flipping.FlipsRecipe(
-            program=program,
-            original=original,
-            images=described,
-            runtime=build.runtime,
+            program=found.program,
+            original=found.original,
+            images=found.images,
+            runtime=found.build.runtime,
             settings=flipping.FlipSettings.model_validate(settings),
-            count=self.count,
+            count=self.of.count,
         )
 
 

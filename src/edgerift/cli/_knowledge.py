@@ -22,7 +22,7 @@ class KnowledgeOptions(Settings):
     """what the attacker knows: both models always, and also only the build, or only its answers, with surrogates
     for the rest; repeatable"""
     surrogate_queries: Annotated[Count | None, Shown(default="those of the theft")] = None
-    """queries that such an attacker may ask the build"""
+    """number of queries that such an attacker may send to the build"""
 
 
 def surrogate_recipes(

@@ -45,7 +45,7 @@ class Evaded(NamedTuple):
 
 def moved_more(part: EmbeddingPart) -> float | None:
     """How far the attack moves the adapted model's features in the plane of the PCA, over how far the original's."""
-    if part.method != "pca":
+    if part.method == "tsne":
         return None
     moved = {}
     for model in ("original", "build"):

@@ -97,7 +97,9 @@ FEATURES_MOVE: Final = EMBEDDING.measure(
     Metric("way of the features over the original's", "ratio", "attacker"), moved_more, recorded=False
 )
 LANDED: Final = EMBEDDING.measure(
-    Metric("attacked beside the class that it is taken for, over beside its own", "percent"), landed, recorded=False
+    Metric("attacked images beside the class they are taken for", "percent", "attacker", (-100.0, 100.0)),
+    landed,
+    recorded=False,
 )
 
 SURROGATE: Final[Part[SurrogatePart]] = Part("surrogate")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from made_datafree import with_data_free
+from made_knowledge import made_knowledge
 from made_study import made_diva, made_divqat
 from matplotlib.figure import Figure
 
@@ -38,7 +39,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "studies"
 @pytest.fixture(scope="module")
 def made() -> list[Facts]:
     thefts = with_data_free(made_divqat(missing=False), data=("cifar10",))
-    return [facts(made_diva(missing=False)), facts(thefts)]
+    return [facts(made_diva(missing=False)), facts(made_knowledge()), facts(thefts)]
 
 
 @pytest.fixture(scope="module")

@@ -42,15 +42,17 @@ def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> 
         "each with Student's t over its seeds. The intervals are not corrected for multiple comparisons: "
         "of twenty true zeros one is expected outside its own.",
     ]
+    titles: list[str] = []
     for result, folder in zip(results, folders, strict=True):
-        blocks += _study(result, folder)
+        title = _PAPERS.get(result.study.paper or "", result.study.title)
+        titles.append(title if title not in titles else f"{title}, profile {result.profile}")
+        blocks += _study(result, titles[-1], folder)
     return "\n\n".join(blocks) + "\n"
 
 
-def _study(result: StudyResult, folder: str) -> list[str]:
+def _study(result: StudyResult, title: str, folder: str) -> list[str]:
     study = result.study
     judged = claims(result)
-    title = _PAPERS.get(study.paper or "", study.title)
     blocks = [
         f"## {plain(title)}",
         f"Study `{study.study}`, profile `{plain(result.profile)}`: {_scale(result)} Made by `{command(result)}`. "
@@ -84,7 +86,10 @@ def _summaries(result: StudyResult, judged: Sequence[Claim]) -> list[str]:
     What decides there is the place of the measurement, for its loss does other things at other settings.
     """
     if result.study.paper != "divqat":
-        return [_table(HEADINGS, [_summary(claim) for claim in judged])]
+        known = [claim for claim in judged if claim.together is not None]
+        others = " ".join(claim.statement for claim in judged if claim.together is None)
+        blocks = [_table(HEADINGS, [_summary(claim) for claim in known])]
+        return [*blocks, f"Not judged, since this run has no values for them: {others}"] if others else blocks
     resolved = [claim for claim in judged if claim.verdict in _RESOLVED]
     others = [claim for claim in judged if claim.verdict not in _RESOLVED]
     where = f"with the settings of the profile `{plain(result.profile)}`, at models that do better than guessing"

@@ -1,0 +1,73 @@
+"""What a study says of attackers who lack a model, of DIVA's weight, and of where attacked images land."""
+
+import pytest
+from made_knowledge import QUERIES, made_knowledge
+
+from edgerift.facts import claims, facts
+from edgerift.facts import readings as of
+from edgerift.report import StudyTable, results_markdown, study_markdown, study_tables
+from edgerift.report.tables._table import Number
+from edgerift.study import StudyResult
+
+
+@pytest.fixture(scope="module")
+def result() -> StudyResult:
+    return made_knowledge()
+
+
+@pytest.fixture(scope="module")
+def tables(result: StudyResult) -> dict[str, StudyTable]:
+    return {one.name: one for one in study_tables(facts(result))}
+
+
+def numbers(row: tuple[object, ...]) -> list[float]:
+    return [round(cell.value, 3) for cell in row if isinstance(cell, Number)]
+
+
+def test_the_table_of_surrogates_has_their_cost_and_what_they_reach(
+    result: StudyResult, tables: dict[str, StudyTable]
+) -> None:
+    table = tables["knowledge"]
+    rows = [row for row in table.rows if row[:4] == ("cifar10", "ResNet", "QAT", "without the original")]
+    (row,) = rows
+    # The seeds are 0, 1 and 2.
+    assert {QUERIES - 1, 80.1, 70.1} < set(numbers(row))
+    assert all("float control" not in row for row in table.rows)
+    assert len(table.rows) == 2 * 2 * 2
+
+
+def test_the_table_of_weights_is_in_their_order(tables: dict[str, StudyTable]) -> None:
+    rows = [row for row in tables["weights"].rows if row[:3] == ("cifar10", "ResNet", "QAT")]
+    assert [row[3].value for row in rows if isinstance(row[3], Number)] == [1.0, 5.0]
+    assert len(rows) == 2
+
+
+def test_claims_about_attackers_who_lack_a_model_are_judged(result: StudyResult) -> None:
+    known = {claim.name: claim for claim in claims(result)}
+    worth = known["what-the-original-is-worth"]
+    assert worth.together is not None
+    found = facts(result)
+    spot = {"victim": "qat", "data": "cifar10", "original": "ResNet", "seed": 0}
+    expected = [found.of(of.EVASIVE, attack=name, **spot)[0].value for name in ("default", "semi-black-box")]
+    first = next(one for one in worth.findings if one.where == "cifar10, ResNet")
+    assert first.difference.values[0] == pytest.approx(100 * (expected[0] - expected[1]))
+    # Nobody attacked with answers alone, and nothing was pruned.
+    assert known["what-the-build-is-worth"].together is None
+    assert known["pruned-over-control"].together is None
+    assert known["lands-there"].together is not None
+
+
+def test_a_study_without_them_has_neither_table(result: StudyResult) -> None:
+    assert result.study.evasion is not None
+    plan = result.study.evasion
+    attacks = {name: plan.attacks[name] for name in ("pgd", "diva", "default")}
+    pairs = tuple(cell.replace(report=cell.report.replace(surrogates={})) for cell in result.pairs)
+    plain = result.replace(study=result.study.replace(evasion=plan.replace(attacks=attacks)), pairs=pairs)
+    assert not {"knowledge", "weights"} & {one.name for one in study_tables(facts(plain))}
+
+
+def test_the_pages_can_be_written(result: StudyResult) -> None:
+    assert "Attackers who lack the original" in study_markdown(result)
+    text = results_markdown([result, result.replace(profile="digits")], ["studies/one", "studies/two"])
+    assert text.count("\n## DIVA\n") == 1
+    assert text.count("\n## DIVA, profile digits\n") == 1

@@ -165,7 +165,7 @@ class AuditCommand(Command):
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
-            thefts = [recipe.stealing(name) for name in recipe.thefts]
+            thefts = list(recipe.extractions)
             finished = audit.run_audit(
                 recipe,
                 folder,

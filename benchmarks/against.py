@@ -1,7 +1,11 @@
-"""This tree against another commit: what starting, the demo and a long process cost, in one run.
+"""This tree against another commit: what starting, searching, training, the demo and a long process cost, in one run.
 
-    python benchmarks/against.py --baseline COMMIT [--rows command-line demo memory] [--turns 5] \
-        [--out benchmarks/against.json] [--page docs/performance.md]
+    python benchmarks/against.py --baseline COMMIT [--rows command-line search pgd engine training demo memory] \
+        [--turns 5] [--pairs FOLDER --data-root DIR [--images 500]] [--out benchmarks/against.json] \
+        [--page docs/performance.md]
+
+Rows that are not asked for stay as the file has them. `search` and `engine` need `--pairs` and `--data-root`; see
+against_search.py.
 
 The commit is checked out beside this tree, in a folder of its own, and both sides run with the same Python and the same
 packages, by turns, with one thread. Times are CPU time of the whole process, the kernel's and its children's included,
@@ -15,17 +19,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from against_compute import engine, pgd, search, training
+from sides import Given, Row, Side
 
 HERE: Final = Path(__file__).resolve().parent
 MARKS: Final = ("<!-- against: begin -->", "<!-- against: end -->")
@@ -38,54 +43,6 @@ ANSWERS: Final = {
     "edgerift audit --epoch 3": ["audit", "--epoch", "3"],
     "edgerift adit": ["adit"],
 }
-
-
-@dataclass(frozen=True)
-class Side:
-    """The sources of one side, and a folder for what it writes."""
-
-    sources: Path
-    folder: Path
-
-    @property
-    def program(self) -> list[str]:
-        """The arguments of Python that run its command line; the first versions were no module that runs."""
-        has_main = (self.sources / "edgerift" / "__main__.py").is_file()
-        return ["-m", "edgerift"] if has_main else ["-c", "import sys; from edgerift.cli import main; sys.exit(main())"]
-
-    def run(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> tuple[float, str]:
-        """Run Python on these sources; returns CPU seconds and what was printed."""
-        environment = {**os.environ, "PYTHONPATH": str(self.sources), "OMP_NUM_THREADS": "1"}
-        # Both sides read modules that are compiled, as an installed package does.
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
-        )
-        after = os.times()
-        if done.returncode not in allowed:
-            raise SystemExit(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-500:]}")
-        spent = after.children_user + after.children_system - before.children_user - before.children_system
-        return spent, done.stdout
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of both sides; `ratio` is new over old, or over what `over` names."""
-
-    what: str
-    unit: str
-    old: float
-    new: float
-    ratio: float
-    target: float
-    over: str = "old"
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the target is reached."""
-        return self.ratio <= self.target
 
 
 Part = Callable[[Side, Side, int], Iterator[Row]]
@@ -155,7 +112,15 @@ def memory(old: Side, new: Side, turns: int) -> Iterator[Row]:
 
 
 #: The parts by name; each yields rows of both sides.
-PARTS: Final[dict[str, Part]] = {"command-line": command_line, "demo": demo, "memory": memory}
+PARTS: Final[dict[str, Part]] = {
+    "command-line": command_line,
+    "search": search,
+    "pgd": pgd,
+    "engine": engine,
+    "training": training,
+    "demo": demo,
+    "memory": memory,
+}
 
 
 def table(rows: list[Row]) -> str:
@@ -189,18 +154,23 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE / "against.json")
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--pairs", type=Path, help="a folder of pairs, as against_search.py takes it")
+    parser.add_argument("--data-root", type=Path, help="where the images of CIFAR-10 are")
+    parser.add_argument("--images", type=int, default=500)
     given = parser.parse_args()
+    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
+    material = Given(given.pairs, given.data_root, given.images)
     with checked_out(given.baseline) as tree, tempfile.TemporaryDirectory() as folder:
         sides = []
         for name, root in (("old", tree), ("new", HERE.parent)):
             (Path(folder) / name).mkdir()
-            sides.append(Side(root / "src", Path(folder) / name))
-        rows = {name: list(PARTS[name](*sides, given.turns)) for name in given.rows}
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
-    parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
-    parts |= {name: [asdict(row) for row in part] for name, part in rows.items()}
-    document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
-    given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            sides.append(Side(root / "src", Path(folder) / name, material))
+        for name in given.rows:
+            # One by one: a run that is stopped keeps the parts that it has measured.
+            parts[name] = [asdict(row) for row in PARTS[name](*sides, given.turns)]
+            document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
+            given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])
     print(text)
     if given.page is not None:

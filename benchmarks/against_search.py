@@ -86,6 +86,19 @@ def compared(old: Side, new: Side, attack: str, turns: int) -> dict[str, Any]:
     }
 
 
+def attack_rows(
+    before: Path, after: Path, arguments: list[str], attacks: list[str], turns: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Compare the attacks of two sources on one pair; `arguments` are the worker's."""
+    old, new = Side(before, arguments), Side(after, arguments)
+    try:
+        for attack in attacks:
+            yield attack, compared(old, new, attack, turns)
+    finally:
+        old.close()
+        new.close()
+
+
 def search_rows(baseline: str, pairs: Path, root: Path, networks: list[str], **chosen: Any) -> dict[str, Any]:
     """Compare the attacks on every network; see the module."""
     found: dict[str, Any] = {}
@@ -93,14 +106,9 @@ def search_rows(baseline: str, pairs: Path, root: Path, networks: list[str], **c
         for network in networks:
             name, batch, *few = network.split(":")
             arguments = [str(pairs / name), str(root), *(few or [str(chosen["images"])]), batch]
-            old, new = Side(sources, arguments), Side(HERE.parent / "src", arguments)
-            try:
-                for attack in chosen["attacks"]:
-                    found[f"{name}, batch {batch}, {attack}"] = row = compared(old, new, attack, chosen["turns"])
-                    print(f"{name}, batch {batch}, {attack}: {json.dumps(row)}", flush=True)
-            finally:
-                old.close()
-                new.close()
+            for attack, row in attack_rows(sources, HERE.parent / "src", arguments, chosen["attacks"], chosen["turns"]):
+                found[f"{name}, batch {batch}, {attack}"] = row
+                print(f"{name}, batch {batch}, {attack}: {json.dumps(row)}", flush=True)
     return found
 
 

@@ -5,8 +5,9 @@
         [--out benchmarks/evade.json] [--turns 5] [--threads 1] [--parts libraries loop overhead]
 
 `OUT` is a folder written by `edgerift adapt --data cifar10 --runtime executorch`; without `--pair` a small pair is
-trained on the embedded digits. Libraries that are not installed are left out, and the result says so. Times are CPU
-seconds summed over all threads: what one thread takes on an otherwise idle machine.
+trained on the embedded digits. Libraries that are not installed are left out, and the result says so. Parts and models
+that are not measured stay as the file has them. Times are CPU seconds summed over all threads: what one thread takes on
+an otherwise idle machine.
 
 - `libraries`: the same PGD (20 steps of 1 grey level, epsilon 8, clean start, no early stop, one batch) on the same
   float model. The raw cost is 20 times one forward pass and input gradient of that model as a user has it: eager, the
@@ -189,6 +190,9 @@ def main() -> None:
             "versions": versions(),
             "data": arguments.data,
         }
+        kept = json.loads(arguments.out.read_text())["results"] if arguments.out.is_file() else {}
+        libraries = {**kept.get("libraries", {}), **results.get("libraries", {})}
+        results = {**kept, **results, **({"libraries": libraries} if libraries else {})}
         arguments.out.write_text(json.dumps({**header, "results": results}, indent=2) + "\n")
 
 

@@ -77,7 +77,7 @@ def steps(original: zoo.Classifier, batch: int, turns: int) -> dict[str, float]:
         [to_float(images.images[:64])],
         target="mobile",
         classes=len(images.classes),
-        size=images.shape.size,
+        shape=images.shape,
         provenance=Provenance(method="benchmark"),
     )
     student = trainable_twin(converted.program, converted.weights)

@@ -2,6 +2,7 @@
 
     edgerift adapt --data digits --model resnet8 --method qat --target mobile --runtime litert --out DIR
     python benchmarks/litert.py --adapted DIR [--models resnet8 ...] [--images 256] [--out benchmarks/litert.json]
+    python benchmarks/litert.py --add --models resnet18 --images 16    # rows alone, into benchmarks/litert.json
     python benchmarks/litert.py --table    # write the result into docs/runtimes.md
 
 The networks are untrained, with batch normalisations that have seen the images, and quantized after training (ptq) for
@@ -150,6 +151,23 @@ def against(folder: Path) -> dict[str, Any]:
     return rows
 
 
+def add(names: list[str], count: int) -> None:
+    """Measure networks and add their rows to the committed result."""
+    train, _ = images.load("digits")
+    result = read("litert.json")
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            row = measure(name, train, random_noise(count), Path(folder))
+        print(name, json.dumps(row), flush=True)
+        result["results"][name] = row if count == result["images"] else {**row, "images": count}
+        (HERE / "litert.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def random_noise(count: int) -> Tensor:
+    """Draw uint8 images of noise."""
+    return torch.randint(0, 256, (count, 3, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
 def written() -> str:
     """Lay the committed result out."""
     result = read("litert.json")
@@ -179,7 +197,8 @@ def written() -> str:
     )
     return (
         "Networks of the zoo with random weights, adapted by `ptq` for `mobile`, on "
-        f"{result['images']} images of noise: the share of logits that\nthe twin and the runtime answer alike, and how "
+        f"{result['images']} images of noise{_fewer(result['results'])}: "
+        "the share of logits that\nthe twin and the runtime answer alike, and how "
         "far the other kernels are from the "
         "default ones. Then one file of a ResNet-8\nthat was trained and adapted (`qat`) on digits: images that one "
         "set of kernels gets right and another one gets wrong, found by\nthe default attack at epsilon 8. Made by "
@@ -192,6 +211,12 @@ def written() -> str:
         "the program's twin, in CPU time.\n\n"
         f"{kernels}"
     )
+
+
+def _fewer(rows: dict[str, Any]) -> str:
+    """Name the networks that answered fewer images."""
+    named = ", ".join(f"`{name}`: {row['images']}" for name, row in rows.items() if "images" in row)
+    return f" ({named})" if named else ""
 
 
 def _listed(searching: dict[str, Any]) -> str:
@@ -210,17 +235,20 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=MODELS)
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--add", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    if arguments.add:
+        add(arguments.models, arguments.images)
+        return
     if arguments.table or arguments.adapted is None:
         insert(PAGE, MARKS, written())
         return
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
     train, _ = images.load("digits")
-    shape = (arguments.images, 3, 32, 32)
-    noise = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    noise = random_noise(arguments.images)
     with tempfile.TemporaryDirectory() as folder:
         cost = speed(train, noise.repeat(max(1, 1024 // len(noise)), 1, 1, 1), Path(folder), arguments.turns)
         print(cost, flush=True)

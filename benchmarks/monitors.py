@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 import edgerift as er
 from edgerift.defend import Fingerprints, Monitor, Prada
-from edgerift.extract import DATA_FREE, Generator, Measured
+from edgerift.extract import DATA_FREE, QUERY_POLICIES, Generator, Measured
 from edgerift.images import ImageSet
 from edgerift.measure import Rate
 
@@ -91,16 +91,19 @@ class Recorder:
         return self._predict(images)
 
 
-def knockoff(victim: Victim, queries: int, seed: int, *, own: Callable[[Victim], ImageSet]) -> Recorded:
-    """Query images of the attacker's own."""
+def knockoff(
+    victim: Victim, queries: int, seed: int, *, own: Callable[[Victim], ImageSet], policy: str = "random"
+) -> Recorded:
+    """Query images of the attacker's own, or those that a query policy makes of some."""
 
     @functools.cache
     def stolen(count: int) -> er.extract.Clone:
         with er.Oracle(victim.predict, budget=count) as oracle:
-            return er.extract.knockoff(oracle, own(victim), "lenet", seed=seed + 100, epochs=20)
+            chosen = QUERY_POLICIES[policy]()
+            return er.extract.knockoff(oracle, own(victim), "lenet", seed=seed + 100, epochs=20, policy=chosen)
 
     return Recorded(
-        stolen(min(queries, len(own(victim)))).questions.images,
+        stolen(min(queries, len(own(victim))) if policy == "random" else queries).questions.images,
         lambda count: error(stolen(count).model, victim.test),
     )
 
@@ -146,10 +149,17 @@ def hidden(attacker: Attacker, benign: int) -> Attacker:
     return mixed
 
 
-#: Attackers with images of their own, which make `--images` queries; a further attack is one entry.
+#: Attackers with images of their own, which make `--images` queries: KnockoffNets, and every registered query policy.
 WITH_IMAGES: Mapping[str, Attacker] = {
     "KnockoffNets, near": functools.cache(functools.partial(knockoff, own=lambda victim: victim.near)),
     "KnockoffNets, far": functools.cache(functools.partial(knockoff, own=lambda victim: victim.far)),
+    **{
+        f"Query policy {name}, near": functools.cache(
+            functools.partial(knockoff, own=lambda victim: victim.near, policy=name)
+        )
+        for name in QUERY_POLICIES.names()
+        if name != "random"
+    },
 }
 #: Attackers without, which make `--queries`: every registered attack.
 WITHOUT_IMAGES: Mapping[str, Attacker] = {

@@ -34,6 +34,7 @@ RATES: Final = Path(__file__).parents[1] / "src" / "edgerift" / "verify" / "base
 RESULT: Final = Path(__file__).with_suffix(".json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "verify.md"
 SEEDS: Final = 3
+CHOSEN: Final = ("adaround", "reround")
 LEARNING_RATES: Final = (0.0003, 0.001, 0.003, 0.01)
 #: Tools that other files' names begin with, by the quantizer whose rules they follow.
 TOOLS: Final = {name: name for name in ("onnxruntime", "nncf", "aimet", "brevitas", "adaround", "litert")}
@@ -123,7 +124,7 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int, folder: Path) ->
         yield Case(f"QAT, 1 epoch at {rate:g}", True, original, quantized_further(original, data, rate, 1, seed))
     yield onnxruntime_case(original, data, folder)
     yield Case("AdaRound", True, original, chosen_roundings(original, program, data, "adaround"))
-    yield Case("re-rounded as a repair", True, original, chosen_roundings(original, program, data, "efrap"))
+    yield Case("re-rounded as a repair", True, original, chosen_roundings(original, program, data, "reround"))
     yield Case("20 % of the roundings turned", False, original, turned(program, 0.2))
     yield Case("1 % of the roundings turned", False, original, turned(program, 0.01))
     moved = moved_inside(original, program)
@@ -190,7 +191,8 @@ def equalised(original: nn.Module) -> nn.Module:
 
 def chosen_roundings(original: nn.Module, program: Program, data: ImageSet, kind: str) -> Program:
     """Choose the roundings of a program by a loss, with a price on large truncation errors or without one."""
-    return reround(original, program, data, settings=RoundingSettings(flip=1.0 if kind == "efrap" else 0.0))
+    settings = RoundingSettings()
+    return reround(original, program, data, settings=settings.replace(flip=0.0) if kind == "adaround" else settings)
 
 
 def foreign(folder: Path, *, tampered: bool) -> Iterator[Case]:
@@ -266,16 +268,16 @@ def rates(
     folder: Path | None, networks: dict[str, int], data: ImageSet, name: str, wanted: list[str]
 ) -> Iterator[BaseRate]:
     """Measure honest builds of the quantizers that are wanted."""
-    own = {"ptq", "qat", "adaround"} & set(wanted)
+    own = {"ptq", "qat", *CHOSEN} & set(wanted)
     for network, seed in itertools.product(networks if own else (), range(SEEDS)):
         original = trained(data, network, seed, networks[network])
         for target in ("mobile", "server"):
             program = ptq(original, data, target=target, calibration_images=512)
             if "ptq" in wanted:
                 yield rate_of(verify(original, program=program), "ptq", target, name, network)
-            for kind in ("adaround", "efrap") if target == "mobile" and "adaround" in wanted else ():
+            for kind in [kind for kind in CHOSEN if kind in wanted and target == "mobile"]:
                 chosen = chosen_roundings(original, program, data, kind)
-                yield rate_of(verify(original, program=chosen), "adaround", kind, name, network)
+                yield rate_of(verify(original, program=chosen), kind, kind, name, network)
         for rate in LEARNING_RATES if "qat" in wanted else ():
             for times in (1, 3):
                 program = quantized_further(original, data, rate, times, seed)
@@ -368,7 +370,7 @@ def main() -> None:
         for rate in rates(given.foreign, networks, data, given.data, wanted):
             print(rate.model_dump_json(), flush=True)
             found.append(rate)
-        RATES.write_text(BaseRates(rates=tuple(found)).model_dump_json(indent=1) + "\n")
+            RATES.write_text(BaseRates(rates=tuple(found)).model_dump_json(indent=1) + "\n")
         base_rates.cache_clear()
         tables.insert(PAGE, ("<!-- benchmarks/verify.py --rates -->", "<!-- end of rates -->"), rates_table())
         return

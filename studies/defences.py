@@ -5,22 +5,29 @@
 One seed. Each defence of the answers is made as strong as its mean l1 distance on the validation images allows; DivQAT,
 which does not get there without a collapse, has the alpha of the study `divqat`. Each victim is then attacked with soft
 and with hard labels by KnockoffNets with images of CIFAR-100. `result.json` and `tables.md` are written into the folder
-`--out`. A run that was stopped resumes.
+`--out` after each victim, so that a run that was stopped shows what it has; started again with the same store it
+resumes.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgerift import zoo
 from edgerift.adapt import Allowance, QatSettings
-from edgerift.extract import HELD_BACK, Knockoff, QuerySettings
-from edgerift.harden import Hardening, HardenRecipe, VariantPart
-from edgerift.images import ImagesSettings, resolve
-from edgerift.measure import Interval
+from edgerift.defend import defended
+from edgerift.deploy import BuildRecipe
+from edgerift.extract import HELD_BACK, Knockoff, QuerySettings, open_victim, posteriors
+from edgerift.harden import HardenRecipe
+from edgerift.images import ImagesSettings, open_splits, resolve
+from edgerift.measure import Interval, agreement, posterior_l1
+from edgerift.settings import Settings
 from edgerift.steps import Store, write_whole
 from edgerift.train import TrainRecipe, TrainSettings
 
@@ -29,7 +36,10 @@ RESULT: Final = "result.json"
 L1: Final = 0.6
 #: The alpha that the study `divqat` chose for this original.
 ALPHA: Final = 0.5
-ROWS: Final = ("rs", "dcp", "mad", "mad-argmax", "grad2", "am", "divqat")
+ROWS: Final = ("qat", "rs", "dcp", "mad", "grad2", "am", "mad-argmax", "divqat")
+#: The number of answers timed, and of those before them that are not.
+TIMED: Final = 200
+WARM: Final = 20
 #: What the auxiliary network of a defence is.
 NETWORKS: Final = {"mad": "random weights", "mad-argmax": "random weights", "grad2": "the original", "am": "trained"}
 
@@ -74,7 +84,6 @@ def recipe(profile: Profile, seed: int) -> HardenRecipe:
         settings=QatSettings(train=training.replace(epochs=profile.adapt_epochs, learning_rate=0.001, seed=seed)),
         allowance=Allowance(l1=L1),
         alpha=ALPHA,
-        rows=ROWS,
         queries=queries,
         budget=profile.budget,
         attack=Knockoff(
@@ -85,62 +94,125 @@ def recipe(profile: Profile, seed: int) -> HardenRecipe:
     )
 
 
-def page(found: Hardening) -> str:
+class Row(Settings):
+    """What one defence costs its owner and its attacker; times are medians, in milliseconds, of single answers."""
+
+    title: str
+    place: str
+    network_bytes: int
+    shipped_bytes: int
+    answer_milliseconds: float
+    defence_milliseconds: float | None
+    l1: float
+    changed: float
+    owner: Interval
+    soft: Interval
+    hard: Interval
+
+
+class Costs(Settings):
+    """All rows by variant, and what they share."""
+
+    model: str
+    data: str
+    target: str
+    l1: float
+    alpha: float
+    tested: int
+    queries: str
+    budget: int
+    student: str
+    epochs: int
+    rows: dict[str, Row]
+
+
+def measured(described: HardenRecipe, name: str, store: Store) -> Row:
+    """Make a variant, steal it with soft and with hard labels, and measure it on the test images."""
+    maker, test = described.victims, open_splits(described.images).test
+    variant = maker.made(name, store, tell)
+    assert isinstance(variant.victim, BuildRecipe)
+    build, plain = (open_victim(one, store, tell) for one in (variant.victim, maker.victim("qat")))
+    clean, reference = posteriors(build, test.images), posteriors(plain, test.images)
+    given = defended(clean, variant.defences, test.images)
+    soft, hard = (described.stealing(variant, labels).theft(store, tell) for labels in ("soft", "hard"))
+    network = sum(defence.network_bytes(len(test.classes), test.shape) for defence in variant.defences)
+    artefact = store.get(variant.victim, tell) / variant.victim.artefact
+    sits = [*(["training"] if variant.strength is not None else []), *(["answers"] if variant.defences else [])]
+    return Row(
+        title=variant.title,
+        place=" and ".join(sits),
+        network_bytes=network,
+        shipped_bytes=artefact.stat().st_size + network,
+        answer_milliseconds=median_time(lambda place: posteriors(build, test.images[place])),
+        defence_milliseconds=median_time(lambda place: defended(clean[place], variant.defences, test.images[place]))
+        if variant.defences
+        else None,
+        l1=posterior_l1(given, reference).value,
+        changed=agreement(given, reference).complement.value,
+        owner=soft.defender_error,
+        soft=soft.adversary_error,
+        hard=hard.adversary_error,
+    )
+
+
+def median_time(work: Callable[[slice], object]) -> float:
+    """Time a work on single images: the median in milliseconds."""
+    times = []
+    for place in range(-WARM, TIMED):
+        began = time.perf_counter()
+        work(slice(abs(place), abs(place) + 1))
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times[WARM:])
+
+
+def page(found: Costs) -> str:
     """Write the table as Markdown."""
     lines = [
         [
-            "victim", "defence sits in", "auxiliary network", "network (ms)", "defence adds (ms)",
-            "whole answer over QAT's", "l1", "labels changed (%)", "owner's error (%)",
-            "attacker's error, soft labels (%)", "attacker's error, hard labels (%)",
+            "victim", "defence sits in", "auxiliary network", "shipped (kB)", "network (ms)", "defence adds (ms)", "l1",
+            "labels changed (%)", "owner's error (%)", "attacker's error, soft labels (%)",
+            "attacker's error, hard labels (%)",
         ],
         ["---", "---", "---", *["--:"] * 8],
-        *(_row(found, name, part) for name, part in found.victim.items()),
+        *(_cells(name, row) for name, row in found.rows.items()),
     ]  # fmt: skip
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    attacker = found.thief
-    epochs = attacker.attack.training.epochs
-    return f"""# What every defence costs and buys: {found.model} on {found.data.name}
+    missing = [name for name in ROWS if name not in found.rows]
+    told = f"\n\nNot measured: {', '.join(missing)}." if missing else ""
+    return f"""# What every defence costs and buys: {found.model} on {found.data}
 
-The DivQAT paper's table I in full, measured: one seed, target {found.target}. Defences of the answers are as
-strong as a mean l1 distance of {found.allowance.l1} to the answers of plain quantization-aware training (QAT)
-on the validation images allows; l1 and all errors are those on {found.data.test:,} test images, with exact 95 %
-intervals. DivQAT has alpha {found.alpha}, as the study `divqat` chose: the next larger alphas that it tried
-collapse. The attacker is KnockoffNets with {attacker.spent:,} images of {attacker.name}, a
-{attacker.attack.student} and {epochs} epochs: fewer queries than in the
-paper (50,000), so errors of clones are higher. MAD looks at images
-with a network of random weights, as in its paper; GRAD2 with the original, where its paper trains a clone;
-Adaptive Misinformation has a network that was trained without outliers and a victim that was trained without
-outlier exposure, as in the code of later papers, and is weaker for it. Times are medians over single answers in
-one process; an auxiliary network runs in float, and its size counts as shipped.
+The DivQAT paper's table I, measured: one seed, target {found.target}. Defences of the answers are as strong as a mean
+l1 distance of {found.l1} to the answers of plain quantization-aware training (QAT) on the validation images allows; l1
+and all errors are those on {found.tested:,} test images, with exact 95 % intervals. DivQAT has alpha {found.alpha}, as
+the study `divqat` chose: the next larger alphas that it tried collapse. The attacker is KnockoffNets with only
+{found.budget:,} images of {found.queries} (the paper: 50,000), a {found.student} and {found.epochs} epochs: all
+clones are poor, and differences between defences smaller than they would be. MAD looks at images with a network of
+random weights, as in its paper; GRAD2 with the original, where its paper trains a clone; Adaptive Misinformation has a
+network that was trained without outliers and a victim that was trained without outlier exposure, as in the code of
+later papers, and is weaker for it. Times are medians over single answers in one process; an auxiliary network runs in
+float, and its size counts as shipped.
 
 Made by `python studies/defences.py`.
 
-{table}
+{table}{told}
 """
 
 
-def _row(found: Hardening, name: str, part: VariantPart) -> list[str]:
-    times = found.times.get(name)
-    sits = ["training"] if part.strength is not None else []
-    sits += ["answers"] if part.defences else []
-    network = f"{NETWORKS[name]}, {part.network_bytes / 1000:,.0f} kB" if part.network_bytes else "none"
+def _cells(name: str, row: Row) -> list[str]:
+    network = f"{NETWORKS[name]}, {row.network_bytes / 1000:,.0f} kB" if row.network_bytes else "none"
     return [
-        part.title,
-        " and ".join(sits) or "-",
+        row.title,
+        row.place or "-",
         network,
-        _number(times and times.answer_milliseconds, 3),
-        _number(times and times.defence_milliseconds, 3),
-        _number(times and times.slowdown, 2),
-        f"{part.l1.value:.3f}",
-        f"{100 * part.changed.value:.1f}",
-        _share(part.defender_error),
-        _share(part.adversary_error.soft),
-        _share(part.adversary_error.hard),
+        f"{row.shipped_bytes / 1000:,.0f}",
+        f"{row.answer_milliseconds:.3f}",
+        "-" if row.defence_milliseconds is None else f"{row.defence_milliseconds:.3f}",
+        f"{row.l1:.3f}",
+        f"{100 * row.changed:.1f}",
+        _share(row.owner),
+        _share(row.soft),
+        _share(row.hard),
     ]
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def _share(share: Interval) -> str:
@@ -154,7 +226,7 @@ def tell(task: str, done: int, total: int, note: str = "") -> None:
 
 
 def main() -> None:
-    """Run what is missing, and write the result and the table."""
+    """Run what is missing, and write the result and the table after each victim."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -162,11 +234,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    store, chosen = Store(given.store), recipe(PROFILES[given.profile], given.seed)
-    found = chosen.open(store, tell)
+    store, chosen, profile = Store(given.store), recipe(PROFILES[given.profile], given.seed), PROFILES[given.profile]
+    splits, rows = open_splits(chosen.images), dict[str, Row]()
     given.out.mkdir(parents=True, exist_ok=True)
-    write_whole(given.out / RESULT, found.model_dump_json(indent=1) + "\n")
-    write_whole(given.out / "tables.md", page(found))
+    for name in ROWS:
+        rows[name] = measured(chosen, name, store)
+        found = Costs(
+            model="resnet8",
+            data=profile.data,
+            target=chosen.target,
+            l1=L1,
+            alpha=ALPHA,
+            tested=len(splits.test),
+            queries=profile.queries or "collages",
+            budget=profile.budget,
+            student=chosen.attack.student,
+            epochs=profile.clone_epochs,
+            rows=rows,
+        )
+        write_whole(given.out / RESULT, found.model_dump_json(indent=1) + "\n")
+        write_whole(given.out / "tables.md", page(found))
     print(page(found))
 
 

@@ -12,9 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from defences import RESULT, page
+from defences import RESULT, Costs, page
 
-from edgerift.harden import Hardening
 from edgerift.report import results_markdown, write_study
 from edgerift.steps import read_document, write_whole
 from edgerift.study import StudyResult
@@ -33,7 +32,7 @@ def main() -> None:
             write_study(result, Path(sys.argv[1]) / name)
         return
     text = results_markdown(list(results.values()), [f"studies/{name}" for name in results])
-    costs = read_document(Hardening, DOCS / "studies" / "defences" / RESULT)
+    costs = read_document(Costs, DOCS / "studies" / "defences" / RESULT)
     text = f"{text.rstrip()}\n\n#{page(costs)}"
     write_whole(DOCS / "results.md", without_pages(text, HOW))
     for folder in found.values():

@@ -123,7 +123,7 @@ def test_a_repair_follows_from_what_was_found_and_is_named(toy):
     with quiet():
         made = repaired(original, data_of(original), target="mobile", by="reround")
     again = verify(original, program=made)
-    assert again.quantizer == "adaround"
+    assert again.quantizer == "reround"
     assert again.check("rounding").verdict in ("unknown", "conforms")
     assert again.verdict == "unknown"
     honest = verify(original, program=program, checks=["origin", "rounding"])

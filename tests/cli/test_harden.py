@@ -143,7 +143,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         original=TrainRecipe(
             images=images,
             architecture=zoo.Architecture(name="resnet8", classes=10, size=32),
-            settings=TrainSettings(epochs=20),
+            settings=TrainSettings(epochs=20, precision="auto"),
         ),
         images=images,
         settings=QatSettings(calibration=PtqSettings(), train=TrainSettings(epochs=1, learning_rate=0.001)),

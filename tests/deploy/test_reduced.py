@@ -8,7 +8,7 @@ import torch
 from made_networks import averages, branches, clamps, layers, pools, residual
 from torch import nn
 
-from edgerift.deploy import Reduced, bfloat16_is_fast, folded, reduced, twin
+from edgerift.deploy import Reduced, folded, reduced, twin
 
 NETWORKS = [layers, residual, clamps, pools, averages, branches]
 
@@ -101,10 +101,3 @@ def test_what_has_no_convolution_or_is_of_another_kind_is_not_reduced():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
     assert reduced(folded(flat)) is None
     assert reduced(flat) is None
-
-
-def test_bfloat16_is_fast_where_the_processor_has_it(monkeypatch):
-    for flags, wanted in (((False, False), False), ((True, False), True), ((False, True), True)):
-        for name, value in zip(("_is_avx512_bf16_supported", "_is_amx_tile_supported"), flags, strict=True):
-            monkeypatch.setattr(torch.cpu, name, lambda value=value: value)
-        assert bfloat16_is_fast() is wanted

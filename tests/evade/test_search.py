@@ -558,6 +558,6 @@ def test_an_original_that_draws_is_not_compared_with() -> None:
 
     model = margin_model(torch.ones(48, dtype=torch.int64), 0.5)
     pair, steering = pair_of(Drawing(), model)
-    images = torch.full((4, 3, 4, 4), 200, dtype=torch.uint8)
+    images = torch.full((40, 3, 4, 4), 200, dtype=torch.uint8)
     with pytest.raises(ModelError, match="is not deterministic"):
         search(pair, image_set(images), steering=steering)

@@ -130,7 +130,8 @@ def data_free_thief(
             "name": options.attack,
             **fields,
             "student": student,
-            "precision": stealing.clone_precision,
+            # Differences of answers steer the generator: what they lose in bfloat16 was not measured.
+            "precision": "float32" if stealing.clone_precision == "auto" else stealing.clone_precision,
             "devices": options.devices,
             "device": device,
             "seed": seed + 1 if stealing.clone_seed is None else stealing.clone_seed,

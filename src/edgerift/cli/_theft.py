@@ -47,8 +47,8 @@ class TheftOptions(Settings):
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""
-    clone_precision: Annotated[Literal["float32", "bfloat16"], Shown(advanced=True)] = "float32"
-    """bfloat16 trains the clone under autocast"""
+    clone_precision: Annotated[Literal["auto", "float32", "bfloat16"], Shown(advanced=True)] = "auto"
+    """precision of the clone's training; auto is as for --precision, and float32 for attacks without images"""
     clone_seed: Annotated[Seed | None, Shown(advanced=True, default="--seed plus 1")] = None
     """seed for queries, views and the clone's initial weights; with the victim's own seed a clone of the same
     architecture would start from the victim's initial weights, which an attacker does not know"""

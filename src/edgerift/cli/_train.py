@@ -48,8 +48,8 @@ class OriginalOptions(Settings):
     """peak learning rate of the cosine schedule"""
     batch_size: Annotated[BatchSize, Shown(advanced=True)] = 128
     """images per training step"""
-    precision: Annotated[Literal["float32", "bfloat16"], Shown(advanced=True)] = "float32"
-    """bfloat16 trains under autocast"""
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Shown(advanced=True)] = "auto"
+    """precision of training; auto is bfloat16 on a CPU that has it in hardware, else float32"""
     compile: Annotated[bool, Shown(advanced=True)] = False
     """train with torch.compile (needs a C++ compiler)"""
     adversary: Annotated[

@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from edgerift.deploy.twins._folding import folded as folded
     from edgerift.deploy.twins._normalised_layer import Normalisation as Normalisation
     from edgerift.deploy.twins._reduced import Reduced as Reduced
-    from edgerift.deploy.twins._reduced import bfloat16_is_fast as bfloat16_is_fast
     from edgerift.deploy.twins._reduced import reduced as reduced
     from edgerift.deploy.twins._restored import layers as layers
     from edgerift.deploy.twins._restored import restored_twin as restored_twin

@@ -15,6 +15,7 @@ from edgerift.evade._aim import Aim
 from edgerift.evade._attack import Attack
 from edgerift.evade._belief import believes
 from edgerift.evade._judge import Judge
+from edgerift.evade._layout import for_networks, rows_of
 from edgerift.evade._objective import Objective
 from edgerift.evade._pair import Steering
 from edgerift.evade._starts import box, project, starts
@@ -131,13 +132,13 @@ class Engine:
         rows = torch.tensor([row for row, _ in entering])
         images = self._images[rows]
         low, high = box(images, self._attack.epsilon)
-        position = _for_networks(starts(images, [number for _, number in entering], self._attack), self._device)
+        position = for_networks(starts(images, [number for _, number in entering], self._attack), self._device)
         return {
             "row": rows,
             "start": torch.tensor([number for _, number in entering]),
             "position": position,
-            "low": _for_networks(low, self._device),
-            "high": _for_networks(high, self._device),
+            "low": for_networks(low, self._device),
+            "high": for_networks(high, self._device),
             "labels": self._labels[rows].to(self._device),
             "taken": torch.zeros(len(rows), dtype=torch.int64, device=self._device),
             "resting": torch.zeros(len(rows), dtype=torch.bool),
@@ -212,11 +213,8 @@ class Engine:
         self.trace.found[rows[without]] = candidates[without]
         self._pending.extend((int(rows[slot]), int(state["start"][slot]) + 1) for slot in again.nonzero()[:, 0])
         stay = (~leaving).nonzero()[:, 0]
-        kept = (
-            # Indexed and not index_select, which would leave the channels-last layout.
-            {name: value[stay.to(value.device)] for name, value in state.items()} if len(stay) else {}
-        )
-        return kept, candidates[stay], int((leaving & ~again).sum())
+        kept = {name: rows_of(value, stay) for name, value in state.items()} if len(stay) else {}
+        return kept, rows_of(candidates, stay), int((leaving & ~again).sum())
 
     def _advance(self, state: State, candidates: Tensor) -> None:
         """Take one gradient, at the candidates `[B,C,H,W]` that are judged, and move the positions behind them."""
@@ -267,11 +265,6 @@ class Engine:
             (gradient,) = torch.autograd.grad(values.sum(), (images,), materialize_grads=True)
             slope = Slope(values.detach(), gradient)
         return original.detach(), tuple(logits.detach() for logits in adapted), slope
-
-
-def _for_networks(images: Tensor, device: torch.device) -> Tensor:
-    """Bring images `[B,C,H,W]` to a device in the layout that the networks compute and differentiate in."""
-    return images.to(device).contiguous(memory_format=torch.channels_last)
 
 
 def _both_sides(kept: Tensor, lost: Tensor, original: Tensor, build: Tensor) -> Slope:

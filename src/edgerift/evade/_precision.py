@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgerift.deploy import Reduced, bfloat16_is_fast
+from edgerift.deploy import Reduced
 from edgerift.evade._attack import Attack
 from edgerift.evade._engine import device_of
 from edgerift.evade._pair import Steering, Victim
+from edgerift.train import bfloat16_is_fast
 
 
 class Chosen(NamedTuple):

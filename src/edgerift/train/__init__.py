@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from edgerift.train._loss import Loss as Loss
     from edgerift.train._memory import keep_freed_memory as keep_freed_memory
     from edgerift.train._plot import plot_history as plot_history
+    from edgerift.train._precision import Precision as Precision
+    from edgerift.train._precision import bfloat16_is_fast as bfloat16_is_fast
+    from edgerift.train._precision import fastest_precision as fastest_precision
     from edgerift.train._random import derived_seed as derived_seed
     from edgerift.train._random import seeded_layers as seeded_layers
     from edgerift.train._recipe import TrainRecipe as TrainRecipe

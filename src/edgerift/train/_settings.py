@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgerift.settings import BatchSize, Seed, Settings, Times, TimesOrNone, is_none
 from edgerift.train._adversary import Adversary
+from edgerift.train._precision import Precision, with_precision
 
 
 class TrainSettings(Settings):
@@ -17,7 +18,8 @@ class TrainSettings(Settings):
     half cosine, or stays with the `constant` schedule. Weight decay applies to every parameter. `label_smoothing`
     belongs to the default loss, which an `adversary` turns into that of adversarial training. `augment` allows the
     image set's own augmentation. `device` is not part of the recipe's name: the same recipe trained on another device
-    is the same recipe.
+    is the same recipe. With `bfloat16` layers compute under autocast, with float32 weights; `auto` stands for what this
+    machine trains fastest in, and is replaced by it at once, so that a recipe names what is computed.
 
     Raises `RecipeError` for a value out of range.
     """
@@ -34,7 +36,12 @@ class TrainSettings(Settings):
     augment: bool = True
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude=True)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     compile: bool = False
     channels_last: bool = True
     adversary: Adversary | None = Field(default=None, exclude_if=is_none)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_precision(cls, fields: Any) -> Any:
+        return with_precision(fields)

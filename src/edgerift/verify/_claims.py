@@ -25,8 +25,9 @@ def claimed_quantizer(program: Program | None, recipe: AdaptRecipe | None, build
         return quantizer_of_method(recipe.method)
     if program is not None:
         made = program.provenance
-        if _ROUNDING in made.settings:
-            return "adaround"
+        chosen: Any = made.settings.get(_ROUNDING)
+        if isinstance(chosen, Mapping):
+            return "reround" if chosen.get("flip") else "adaround"
         return "" if made.method == "unknown" else quantizer_of_method(made.method)
     return "" if build is None else _WRITERS.get(written_by(build), "")
 

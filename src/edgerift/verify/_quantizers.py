@@ -15,13 +15,14 @@ class Quantizer:
     `rounding` is `nearest` where each code is the nearest to its weight, `chosen` where a loss picks one of the two
     neighbours, `trained` where the weights were trained first. `scales` is `ranges` where a weight's scale follows from
     its largest value. `biases` is `kept` where they are rounded alone, `corrected` where they are moved to make up for
-    the rounding of the weights.
+    the rounding of the weights. One that is `recorded` is never guessed: its programs say that they are of it.
     """
 
     title: str
     rounding: Literal["nearest", "chosen", "trained"]
     scales: Literal["ranges", "any"] = "ranges"
     biases: Literal["kept", "corrected", "any"] = "kept"
+    recorded: bool = False
 
 
 QUANTIZERS: Final[Registry[Quantizer]] = Registry("quantizer")
@@ -35,6 +36,7 @@ QUANTIZERS.register("nncf", Quantizer("NNCF with its bias correction", "nearest"
 QUANTIZERS.register("aimet", Quantizer("AIMET's simulation", "nearest", "any"), rank=5)
 QUANTIZERS.register("brevitas", Quantizer("Brevitas after training", "nearest", "any"), rank=6)
 QUANTIZERS.register("adaround", Quantizer("AdaRound and its like", "chosen", "any", "any"), rank=7)
+QUANTIZERS.register("reround", Quantizer("edgerift's repair of roundings", "chosen", recorded=True), rank=8)
 
 
 def quantizer_of_method(method: str) -> str:

@@ -33,8 +33,9 @@ class Fingerprints(Monitor):
     for the image. It repeats another one when they share at least `matches` of them. No image is kept, only hashes,
     those of the last `remembered` queries, salted with `seed`.
 
-    It finds attacks whose queries differ by a little from one another: finite differences (DFME, MAZE) and steps along
-    a clone's gradient (JBDA). Natural images do not repeat, so KnockoffNets raises no alarm; a still camera does.
+    It finds attacks whose queries differ by a little from one another, such as finite differences (DFME, MAZE). Steps
+    of some grey levels along a clone's gradient (JBDA) change every window, and natural images do not repeat, so neither
+    raises an alarm; a still camera does.
     """
 
     type: Literal["fingerprints"] = "fingerprints"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from edgerift.deploy.twins._integer_convolution import Geometry, input_gradient
+from edgerift.deploy.twins._integer_convolution import Geometry, input_gradient, is_its_own_transpose, mirrored
 from edgerift.deploy.twins._straight_through import inside
 
 Context = Any
@@ -91,7 +91,7 @@ class FrozenConvolution(nn.Module):
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", bias)
         self.register_buffer("contiguous", weight.contiguous() if dense and weight.numel() >= _LARGE_WEIGHT else None)
-        self.register_buffer("flipped", self.weight.flip(2, 3) if _is_its_own_transpose(weight, geometry) else None)
+        self.register_buffer("flipped", self.weight.flip(2, 3) if is_its_own_transpose(weight, geometry) else None)
         special = (bounds, norm, self.contiguous, self.flipped)
         self.is_plain = all(part is None for part in special)  # Then PyTorch's own gradient has the least overhead.
         self.register_buffer("narrow", None)
@@ -101,6 +101,8 @@ class FrozenConvolution(nn.Module):
         """Normalise and clamp `value` `[N,C,H,W]` if asked to, then convolve it."""
         if self.is_plain:
             return self.geometry.convolve(value, self.weight, self.bias)
+        if not torch.is_grad_enabled():  # The node of a gradient costs as much as a small convolution.
+            return self.convolve(self.prepared(value))
         result: Tensor = _Convolve.apply(value, self)  # type: ignore[no-untyped-call]
         return result
 
@@ -141,9 +143,7 @@ class FrozenConvolution(nn.Module):
     def _transposed(self, grad: Tensor, value: Tensor) -> Tensor:
         stride, padding, dilation, groups = self.geometry
         if self.flipped is not None:
-            reach = [step * (size - 1) for step, size in zip(dilation, self.flipped.shape[2:], strict=True)]
-            mirrored = tuple(whole - part for whole, part in zip(reach, padding, strict=True))
-            return Geometry(stride, mirrored, dilation, groups).convolve(grad, self.flipped, None)
+            return mirrored(self.geometry, self.flipped).convolve(grad, self.flipped, None)
         if self.narrow is not None:
             return input_gradient(grad.to(self.narrow.dtype), value.shape, self.narrow, self.geometry).to(value.dtype)
         weight = self.weight
@@ -164,20 +164,6 @@ def slope_of(norm: nn.BatchNorm2d) -> Tensor:
     assert norm.running_var is not None
     inverse = torch.rsqrt(norm.running_var + norm.eps)
     return inverse if norm.weight is None else norm.weight.detach() * inverse
-
-
-def _is_its_own_transpose(weight: Tensor, geometry: Geometry) -> bool:
-    """Return whether the input's gradient is the same depthwise convolution with the kernel turned around.
-
-    oneDNN runs it up to twice as fast as its own backward pass.
-    """
-    steps = zip(geometry.dilation, weight.shape[2:], geometry.padding, strict=True)
-    return (
-        geometry.groups == len(weight) > 1
-        and weight.shape[1] == 1
-        and set(geometry.stride) == {1}
-        and all(step * (size - 1) >= padding for step, size, padding in steps)
-    )
 
 
 class _Fork(torch.autograd.Function):
@@ -220,6 +206,8 @@ class Fork(nn.Module):
 
     def forward(self, value: Tensor) -> tuple[Tensor, ...]:
         """Clamp `value` in place if asked to; one tensor for each reader, all on the same memory."""
+        if not torch.is_grad_enabled():
+            return (value if self.bounds is None else self.bounds.clamp_in_place(value),) * len(self.fresh)
         result: tuple[Tensor, ...] = _Fork.apply(value, self.bounds, self.fresh)  # type: ignore[no-untyped-call]
         return result
 

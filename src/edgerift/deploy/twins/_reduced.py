@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any, Final, final
 
-import torch
 from torch import Tensor, fx, nn
 
 from edgerift.deploy.twins._body import Body
@@ -16,12 +15,6 @@ from edgerift.deploy.twins._twin import Twin
 
 #: In bfloat16 a grouped convolution is slower than in float32, on every processor measured.
 _DENSE: Final = 1
-
-
-def bfloat16_is_fast() -> bool:
-    """Tell whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX), and so faster than float32."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)
 
 
 def reduced(module: nn.Module, *, exact: bool = False) -> nn.Module | None:

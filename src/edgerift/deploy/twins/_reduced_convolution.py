@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, final
 import torch
 from torch import Tensor
 
-from edgerift.deploy.twins._integer_convolution import Geometry, input_gradient
+from edgerift.deploy.twins._integer_convolution import Geometry, input_gradient, is_its_own_transpose, mirrored
 from edgerift.deploy.twins._straight_through import inside
 
 Context = Any
@@ -41,6 +41,9 @@ class ReducedConvolution:
         self.factor = factor.flatten().contiguous()
         self.bias = None if bias is None else bias * self.factor
         self.slope = slope.to(torch.bfloat16 if geometry.groups == 1 else torch.float32)
+        self.is_mirrored = is_its_own_transpose(weight, geometry)
+        if self.is_mirrored:
+            self.slope = self.slope.flip(2, 3)
         self.geometry, self.read, self.clip, self.passing = geometry, read, clip, passing
 
     @cached_property
@@ -60,6 +63,13 @@ class ReducedConvolution:
         """Convolve levels `[N,C,H,W]`."""
         result: Tensor = _Convolve.apply(levels, self)  # type: ignore[no-untyped-call]
         return result
+
+    def gradient(self, grad: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient by the levels, of that shape, from the gradient by what is rounded."""
+        grad = grad.to(self.slope.dtype)
+        if self.is_mirrored:
+            return mirrored(self.geometry, self.slope).convolve(grad, self.slope, None)
+        return input_gradient(grad, shape, self.slope, self.geometry)
 
     def scaled(self, levels: Tensor) -> Tensor:
         """Compute what is rounded to the levels of the next grid, float32, without a gradient."""
@@ -101,8 +111,7 @@ class _Convolve(torch.autograd.Function):
     def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         (scaled,) = ctx.saved_tensors
         shape, layer = ctx.settings
-        passed = inside(grad, scaled, *layer.passing).to(layer.slope.dtype)
-        return input_gradient(passed, shape, layer.slope, layer.geometry), None
+        return layer.gradient(inside(grad, scaled, *layer.passing), shape), None
 
 
 class _Add(torch.autograd.Function):

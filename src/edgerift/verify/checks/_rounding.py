@@ -47,7 +47,7 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
     told = f"{off.successes:,} of {off.trials:,} codes ({off.value:.2%}) are not the nearest"
     rules = evidence.rules
     if rules is None:
-        kinds = [name for name, known in QUANTIZERS.items() if known.rounding != "nearest"]
+        kinds = [name for name, one in QUANTIZERS.items() if one.rounding != "nearest" and not one.recorded]
         named = explained(off.low, far, kinds)
         if not named:
             return "deviates", f"{told}, more than any known quantizer leaves", ()

@@ -147,7 +147,7 @@ class _Content:
             payload = _entry(self.program["backend_delegate_data"], place["index"], self._path)["data"]
         else:
             payload = self._segment(place["index"])
-        if payload[4:8] != b"XH00":
+        if bytes(payload[4:8]) != b"XH00":
             raise BuildError(
                 f"{self._path} holds an XNNPACK delegate without the header XH00; it is damaged or too old"
             )
@@ -179,7 +179,7 @@ def _sections(data: memoryview, path: Path) -> tuple[int, int]:
 
     Source: executorch/schema/extended_header.cpp; all numbers are little-endian.
     """
-    if len(data) < 32 or data[4:6] != b"ET" or data[8:12] != b"eh00":
+    if len(data) < 32 or bytes(data[4:6]) != b"ET" or bytes(data[8:12]) != b"eh00":
         raise BuildError(f"{path} is not an ExecuTorch program (.pte)")
     return int.from_bytes(data[16:24], "little"), int.from_bytes(data[24:32], "little")
 

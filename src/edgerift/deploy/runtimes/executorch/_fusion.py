@@ -32,7 +32,7 @@ def fused(nodes: Sequence[Json], outside: frozenset[int]) -> list[Json]:
     makers: dict[int, int] = {}
     for node in nodes:
         fields = node["xnode_union"] or {}
-        given = fields.get("input_id")
+        given = int(fields.get("input_id", -1))
         place = makers.get(given) if node["xnode_union_type"] == "XNNClamp" else None
         if place is not None and readers[given] == 1 and given not in outside:
             kept[place] = _clipping(kept[place], node)

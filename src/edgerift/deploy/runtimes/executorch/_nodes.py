@@ -36,14 +36,14 @@ class Node(NamedTuple):
     """A node: its kind and its number, its fields, what it clips to, and where its values are among the tensors."""
 
     kind: str
-    index: int
+    position: int
     fields: Json
     bounds: tuple[float | None, float | None]
     places: Mapping[int, int]
 
     def __str__(self) -> str:
         """Name the node as a message does."""
-        return f"{self.kind} (node {self.index})"
+        return f"{self.kind} (node {self.position})"
 
     def place(self, field: str) -> int:
         """The tensor that a field names; -1 for none."""

@@ -97,7 +97,7 @@ class AuditCommand(Command):
         tuple[str, ...],
         Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
     ] = ()
-    """what to examine: evasion, theft, tampering (is the build an honest quantization of the original?)"""
+    """what to examine: evasion, theft, tampering (is it an honest quantization?)"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
         default_factory=AttackOptions
     )

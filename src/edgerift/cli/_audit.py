@@ -95,9 +95,9 @@ class AuditCommand(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     threats: Annotated[
         tuple[str, ...],
-        Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
+        Shown(group="attack", metavar="NAME,...", default="evasion; theft for digits or with its options"),
     ] = ()
-    """what to examine: evasion, theft, tampering (is it an honest quantization?)"""
+    """what to examine: evasion, theft, tampering"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
         default_factory=AttackOptions
     )

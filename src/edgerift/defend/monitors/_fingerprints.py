@@ -34,8 +34,8 @@ class Fingerprints(Monitor):
     those of the last `remembered` queries, salted with `seed`.
 
     It finds attacks whose queries differ by a little from one another, such as finite differences (DFME, MAZE). Steps
-    of some grey levels along a clone's gradient (JBDA) change every window, and natural images do not repeat, so neither
-    raises an alarm; a still camera does.
+    of some grey levels along a clone's gradient (JBDA) change every window, and natural images do not repeat, so
+    neither raises an alarm; a still camera does.
     """
 
     type: Literal["fingerprints"] = "fingerprints"

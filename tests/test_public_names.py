@@ -505,6 +505,7 @@ PUBLIC = {
         "Means",
         "MeansName",
         "MeansPart",
+        "MisleadingRecipe",
         "NoisePart",
         "PAPER_ANSWERS",
         "PAPER_VARIANTS",

@@ -124,6 +124,13 @@ class AuditRecipe(Recipe):
             shard=self.shard,
         )
 
+    @property
+    def extractions(self) -> tuple[ExtractRecipe, ...]:
+        """What attackers do to the build by queries, each once: the thefts, and what surrogates are made of."""
+        found = [self.stealing(name) for name in self.thefts]
+        found += [made.extract for made in self.knowledge.values()]
+        return tuple({recipe.canonical_json(): recipe for recipe in found}.values())
+
     def stealing(self, name: str) -> ExtractRecipe:
         """Describe what one attacker does to the build."""
         return self.stealing_from(self.pair.build, self.images, self.thefts[name])

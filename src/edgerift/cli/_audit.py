@@ -95,9 +95,9 @@ class AuditCommand(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     threats: Annotated[
         tuple[str, ...],
-        Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
+        Shown(group="attack", metavar="NAME,...", default="evasion; theft for digits or with its options"),
     ] = ()
-    """what to examine: evasion, theft, tampering (is the build an honest quantization of the original?)"""
+    """what to examine: evasion, theft, tampering"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
         default_factory=AttackOptions
     )
@@ -165,7 +165,7 @@ class AuditCommand(Command):
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
-            thefts = [recipe.stealing(name) for name in recipe.thefts]
+            thefts = list(recipe.extractions)
             finished = audit.run_audit(
                 recipe,
                 folder,

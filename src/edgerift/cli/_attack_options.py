@@ -18,7 +18,7 @@ from edgerift.settings import ClassNumber, Count, Settings, Times
 if TYPE_CHECKING:
     from edgerift.steps import Store
 
-#: A worker needs seconds to open a pair, and minutes for so many images.
+#: A worker needs seconds to open a pair, and minutes to attack the images of a shard.
 _SHARD: Final = 512
 _ATTACKED: Final = "Of those that both models classify correctly"
 

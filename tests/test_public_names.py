@@ -832,6 +832,7 @@ PUBLIC = {
         "exact_float32",
         "fastest_precision",
         "fit",
+        "forgotten_sources",
         "in_evaluation",
         "keep_freed_memory",
         "learning_rate",

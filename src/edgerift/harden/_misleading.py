@@ -35,7 +35,10 @@ class MisleadingRecipe(Recipe):
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Train it, and write it into `folder`."""
         original = self.original
-        known = original if isinstance(original, TrainRecipe) else open_original(original, store, progress)
+        if isinstance(original, TrainRecipe):
+            network = original.architecture.name
+        else:
+            network = open_original(original, store, progress).architecture.name
         train = open_splits(self.images).train
-        found = misleading_network(known.architecture.name, train, settings=self.settings, progress=progress)
+        found = misleading_network(network, train, settings=self.settings, progress=progress)
         zoo.save(found, folder / MISLEADING)

@@ -2,7 +2,7 @@
 
     python benchmarks/summary.py
 
-Reads benchmarks/{twin,builds,qat,evasion,evade,extract,datafree,datafree_digits,memory,flips,study}.json,
+Reads benchmarks/{twin,builds,qat,evasion,evade,extract,datafree,datafree_digits,training,memory,flips,study}.json,
 benchmarks/card-cifar10.json (from `edgerift adapt`) and benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
@@ -106,6 +106,35 @@ def training() -> str:
         f"{found['epochs']} epochs, three seeds, the learning rate chosen on the validation split. Before: float "
         f"{before['original']:.2%}, ptq {before['ptq']:.2%}.\n\n"
         + table(["", "learning rate", "mean test accuracy", "range over seeds", "seconds"], rows)
+    )
+
+
+def training_steps() -> str:
+    """A step of training in several forms, and the accuracy that two precisions reach."""
+    found: dict[str, Any] = {"accuracy": {}, **read("training.json")}
+    forms = [form for form in next(iter(found["steps"].values()))["ratio"] if form != "plain"]
+    rows = [[name, *(f"{row['ratio'][form]:.2f}" for form in forms)] for name, row in found["steps"].items()]
+    reached = [
+        [
+            f"{data}, {part['images']:,} images, {part['epochs']} epochs, seed {seed}",
+            *(f"{run[precision]['accuracy']:.2%}" for precision in ("float32", "bfloat16")),
+            f"{run['bfloat16']['seconds'] / run['float32']['seconds']:.2f}",
+        ]
+        for data, part in found["accuracy"].items()
+        for seed, run in part["runs"].items()
+    ]
+    text = (
+        "## Precision of training\n\n`python benchmarks/training.py --forms auto float32 float32-compiled --data-root "
+        "DIR --out benchmarks/training.json`: the time of a training step over the plain eager step in float32, one "
+        "thread; "
+        f"`auto` chose {next(iter(found['steps'].values()))['auto']}.\n\n" + table(["", *forms], rows)
+    )
+    if not reached:
+        return text
+    return (
+        text
+        + "\nTest accuracies of ResNet-8 from the same initial weights, and the time of the whole training:\n\n"
+        + (table(["", "float32", "bfloat16", "time, bfloat16 over float32"], reached))
     )
 
 
@@ -251,7 +280,7 @@ def studies() -> str:
 def main() -> None:
     """Write the page; parts without a result are left out."""
     parts = [attacks, search, hardening, oracle, data_free, data_free_digits]
-    parts += [card, builds, twins, training, memory, flips, studies]
+    parts += [card, builds, twins, training_steps, training, memory, flips, studies]
     written = []
     for part in parts:
         try:

@@ -59,11 +59,13 @@ class VerifyCommand(Command):
     """program.safetensors that the build was compiled from"""
     recipe: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
     """recipe.json of the quantization, which is then done again; its images are looked for in --data-root"""
-    statement: Annotated[Path | None, Shown(group="model", metavar="FILE", default="that of FOLDER")] = None
-    """the maker's statement of where the build comes from: in-toto with SLSA provenance, in a DSSE envelope"""
-    public_key: Annotated[Path | None, Shown(group="model", metavar="FILE", default="signatures are not checked")] = (
+    statement: Annotated[Path | None, Shown(group="model", advanced=True, metavar="FILE", default="that of FOLDER")] = (
         None
     )
+    """the maker's statement of where the build comes from: in-toto with SLSA provenance, in a DSSE envelope"""
+    public_key: Annotated[
+        Path | None, Shown(group="model", advanced=True, metavar="FILE", default="signatures are not checked")
+    ] = None
     """the maker's Ed25519 key (PEM) that has to have signed the statement"""
     quantizer: Annotated[
         str | None,
@@ -94,7 +96,8 @@ class VerifyCommand(Command):
     repair: Annotated[Path | None, Shown(group="repair", metavar="DIR")] = None
     """make another build of --original, calibrated on the training images of --data, in this folder, and verify it"""
     repair_by: Annotated[
-        Literal["auto", "requantize", "reround"], Shown(group="repair", metavar="NAME", default="auto")
+        Literal["auto", "requantize", "reround"],
+        Shown(group="repair", advanced=True, metavar="NAME", default="auto"),
     ] = "auto"
     """requantize: round to the nearest again; reround: choose the roundings by a loss that flips those with large
     errors; auto takes the second where the original's weights were moved inside of their codes"""

@@ -55,6 +55,10 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
         return "unknown", f"{told}, as of {titles}; say which with --quantizer", named
     if rules.rounding == "nearest":
         return "deviates", f"{told}, and {rules.title} rounds to the nearest", ()
+    if rules.rounding == "chosen":  # How many are turned depends on how long the loss was minimised.
+        if far > 0:
+            return "deviates", f"{told}, {far:.2%} by more than a step, and {rules.title} takes a neighbour", ()
+        return "unknown", f"{told}, each one of the two neighbours, as {rules.title} leaves them", (evidence.quantizer,)
     allowed = limit("off", evidence.quantizer, evidence.training)
     if allowed is None:
         return "unknown", f"{told}, and no base rate of {rules.title} of this length was measured", ()
@@ -62,8 +66,6 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
         return "deviates", f"{told}, and {rules.title} leaves at most {allowed:.2%}", ()
     if far < least_far(evidence.quantizer, off.low):
         return "deviates", f"{told}, nearly none by more than a step, and {rules.title} moves some further", ()
-    if rules.rounding == "chosen" and far > 0:
-        return "deviates", f"{told}, {far:.2%} by more than a step, and {rules.title} takes a neighbour", ()
     return "unknown", f"{told}, within the {allowed:.2%} of {rules.title}", (evidence.quantizer,)
 
 

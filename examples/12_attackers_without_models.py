@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import edgerift as er
 
-QUERIES = 500
+QUERIES = 1000
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
         victim = er.Oracle(build, budget=QUERIES)
         queries = er.images.collages(train, QUERIES, seed=1)
-        training = er.train.TrainSettings(epochs=8, batch_size=32, learning_rate=0.05)
+        training = er.train.TrainSettings(epochs=15, batch_size=32, learning_rate=0.05)
         attacker = er.extract.Knockoff(student="lenet", training=training, seed=1)
         clone = er.extract.knockoff(victim, queries, settings=attacker, measured_on=test).model
         guess = er.adapt.ptq(clone, train, target="server")

@@ -1,9 +1,11 @@
-"""Flip the few bits of a pruned build that destroy it, beside as many random ones, and see the flip in a checksum.
+"""Flip the few bits of a pruned build that hurt it most, beside as many random ones, and see a flip in a checksum.
 
 Usage: python examples/13_flip_bits.py
 """
 
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import edgerift as er
 
@@ -25,11 +27,12 @@ def main() -> None:
         "chosen": tuple(one.flip for one in found),
         "random": er.flips.random_flips(program, FLIPS, seed=0),
     }
-    for name, chosen in flips.items():
-        flipped = er.flips.flipped(program, chosen)
-        build = er.deploy.build(flipped, "onnxruntime", f"{name}.onnx", images=test.images)
-        right = er.measure.accuracy(build.predict(test.images), test.labels)
-        print(f"{name:<8} {len(chosen):>2} flips {right.value:>7.1%}")
+    with TemporaryDirectory() as folder:
+        for name, chosen in flips.items():
+            flipped = er.flips.flipped(program, chosen)
+            build = er.deploy.build(flipped, "onnxruntime", Path(folder) / f"{name}.onnx", images=test.images)
+            right = er.measure.accuracy(build.predict(test.images), test.labels)
+            print(f"{name:<8} {len(chosen):>2} flips {right.value:>7.1%}")
 
     before, after = (er.deploy.code_checksums(er.flips.flipped(program, flips["chosen"][:number])) for number in (0, 1))
     print(f"one flip changes the checksum of {[layer for layer in before if before[layer] != after[layer]]}")

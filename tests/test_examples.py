@@ -26,7 +26,7 @@ RESULTS = {
     "09_steal_without_images.py": r"^the clone's error is [\d.]+%, its agreement with the build [\d.]+%$",
     "10_bring_your_own.py": r"^exit codes: audits 1 and 1, replay 0$",
     "11_one_file_three_kernels.py": r"^driven apart: [1-9]\d* of 40 images, replay 0$",
-    "12_attackers_without_models.py": r"^answers and 500 queries: [\d.]+% evasive, judged once; .* p = [\d.]+$",
+    "12_attackers_without_models.py": r"^answers and 1000 queries: [\d.]+% evasive, judged once; .* p = [\d.]+$",
     "13_flip_bits.py": r"^one flip changes the checksum of \['[\w.]+'\]$",
 }
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}

@@ -60,7 +60,7 @@ def test_wrong_calls_are_told_in_one_line(run, monkeypatch, tmp_path, arguments,
 def test_an_audit_of_who_lacks_a_model(run, adapted, tmp_path):
     arguments = (
         "--adapted", adapted.folder, "--data", "digits", "--size", 16, "--store", adapted.store, "--images", 24,
-        "--threats", "evasion", "--epsilon", 24, "--knows", "build", "--knows", "answers",
+        "--threats", "evasion", "--allow-inaccurate", "--epsilon", 24, "--knows", "build", "--knows", "answers",
         "--surrogate-queries", 120, "--query-policy", "jacobian", "--student", "lenet", "--clone-epochs", 3,
     )  # fmt: skip
     outcome = run("audit", *arguments, "--out", tmp_path / "audit")

@@ -172,7 +172,7 @@ EVASION: Final[tuple[Stated, ...]] = (
     ),
     Stated(
         "larger-c",
-        "The larger c, the more builds are fooled at the price of the original: 5 against 0.5.",
+        "A larger c, which weighs the build more, finds more images: 5 against 0.5.",
         "section on the objective, without figures",
         "evasive rate of DIVA with c = 5 minus that with c = 0.5 against the QAT build",
         _beats(("diva-c5", "qat"), ("diva-c0.5", "qat")),

@@ -148,11 +148,11 @@ def main() -> None:
             clone = way(Arguments(bench, given.epochs, seed))
             agreements[name].append(round(float((labels(clone, bench.test) == told).double().mean()), 4))
             print(f"  {name:<45}{agreements[name][-1]:.2%}", flush=True)
+        if given.out is not None:
+            result = {name: getattr(given, name) for name in ("data", "network", "queries", "epochs")}
+            given.out.write_text(json.dumps({**result, "agreement": agreements}, indent=1) + "\n")
     for name, found in agreements.items():
         print(f"{name:<45}{statistics.fmean(found):.2%}")
-    if given.out is not None:
-        result = {name: getattr(given, name) for name in ("data", "network", "queries", "epochs")}
-        given.out.write_text(json.dumps({**result, "agreement": agreements}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

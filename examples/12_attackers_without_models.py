@@ -26,9 +26,10 @@ def main() -> None:
         print(f"both models: {white.rate.value:.1%} evasive")
 
         victim = er.Oracle(build, budget=QUERIES)
-        training = {"epochs": 8, "batch_size": 32, "learning_rate": 0.05}
         queries = er.images.collages(train, QUERIES, seed=1)
-        clone = er.extract.knockoff(victim, queries, "lenet", seed=1, measured_on=test, **training).model
+        training = er.train.TrainSettings(epochs=8, batch_size=32, learning_rate=0.05)
+        attacker = er.extract.Knockoff(student="lenet", training=training, seed=1)
+        clone = er.extract.knockoff(victim, queries, settings=attacker, measured_on=test).model
         guess = er.adapt.ptq(clone, train, target="server")
         steerings = {
             "the build": er.evade.Steering(clone, pair.white_box().adapted),

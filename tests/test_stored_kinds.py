@@ -29,7 +29,14 @@ from edgerift.errors import StoreError
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe, preset
 from edgerift.extract import DataFree, DataFreeRecipe, Differences, ExtractRecipe, Knockoff, QuerySettings
 from edgerift.flips import FlipSettings, FlipsRecipe
-from edgerift.harden import DataFreeHardenRecipe, EvasionHardenRecipe, HardenRecipe, TrialRecipe, TunedAnswersRecipe
+from edgerift.harden import (
+    DataFreeHardenRecipe,
+    EvasionHardenRecipe,
+    HardenRecipe,
+    MisleadingRecipe,
+    TrialRecipe,
+    TunedAnswersRecipe,
+)
 from edgerift.steps import Recipe, Store, entries, verify
 from edgerift.study import PairRecipe
 from edgerift.train import TrainRecipe, TrainSettings
@@ -134,6 +141,9 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
     "tuned-answers": lambda table: TunedAnswersRecipe(
         defence="reverse-sigmoid", build=table.build, reference=table.build, images=table.images, budget_l1=0.6
+    ),
+    "train-misleading": lambda table: MisleadingRecipe(
+        original=table.given.original, images=table.images, settings=TRAIN
     ),
     "select": lambda table: SelectRecipe(pair=table.given, images=table.images),
     "evade": lambda table: table.evade,

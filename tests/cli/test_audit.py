@@ -491,6 +491,7 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--epsilon", "0.5"], "--epsilon"),
         (["--steps", "0"], "--steps is 0; it must be greater than 0"),
         (["--images", "0"], "--images is 0; it must be greater than 0"),
+        (["--on", "moon"], "--on is 'moon'; it must be here, processes, ray, or the address of a Ray cluster"),
         (["--stop", "fooled"], "'fooled'"),
         (
             ["--threats", "evasoin"],

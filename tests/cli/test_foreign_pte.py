@@ -16,7 +16,7 @@ def test_it_is_inspected_and_audited_with_the_twin_of_its_own_file(run: Any, ada
 
     few = ("--data", "digits", "--size", 16, "--images", 8, "--steps", 3, "--threats", "evasion", "--attack", "default")
     original = ("--original", adapted.folder / "original.safetensors", "--build", build)
-    outcome = run("audit", *original, *few, "--out", tmp_path / "audit")
+    outcome = run("audit", *original, *few, "--allow-inaccurate", "--out", tmp_path / "audit")
     assert outcome.code in (0, 1), outcome.err
     document = json.loads((tmp_path / "audit" / "audit.json").read_text())
     assert document["pair"]["gradients"] == "file"

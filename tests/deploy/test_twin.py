@@ -9,7 +9,8 @@ import torch
 from made_networks import averages, branches, clamps, layers, pools, residual, unrounded
 from torch.fx import graph_module
 
-from edgerift.deploy import Operation, Program, feature_module, trainable_twin, twin
+from edgerift import zoo
+from edgerift.deploy import Operation, Program, feature_module, folded, reduced, trainable_twin, twin
 from edgerift.errors import RecipeError
 
 ARITHMETICS = ("graph", "xnnpack", "onnxruntime")
@@ -135,6 +136,7 @@ def test_pytorch_keeps_no_source_of_a_twin_or_a_converted_graph(make_program):
     for arithmetic in ARITHMETICS:
         twin(program, arithmetic)
     program.module()
+    reduced(folded(zoo.create("lenet", classes=3, size=16).eval()))
     assert set(graph_module._loader.eval_cache) == known
 
 

@@ -12,7 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from tiny_steps import (
     Deadly,
     Failing,
@@ -28,7 +30,11 @@ from tiny_steps import (
 )
 from tiny_study import STEPS, kill_workers, leftovers, run_here, tiny_goals
 
+from edgerift import images
+from edgerift.audit import AuditRecipe, run_audit
 from edgerift.errors import InputError, MissingRuntimeError, StoreError
+from edgerift.evade import preset
+from edgerift.images import ImagesSettings
 from edgerift.run import Here, OnRay, Place, Records, key_of, run_steps
 from edgerift.run import _ray as ray_module
 from edgerift.steps import Store
@@ -107,6 +113,60 @@ def test_a_whole_graph_on_two_nodes(cluster, store, place, tmp_path, ray):
     grown = growing.more(store)
     assert len(grown) == 3
     assert len({Records(store).read(key_of(step)).process for step in grown}) > 1, "a node has one core"
+
+
+def many_digits(path: Path, count: int) -> ImagesSettings:
+    """Write so many test images: the digits again and again, each time with other noise."""
+    splits = images.load("digits", size=12)
+    draws = torch.Generator().manual_seed(0)
+    rows = torch.arange(count) % len(splits.train)
+    noise = torch.randint(-6, 7, (count, 1, 12, 12), generator=draws)
+    noisy = (splits.train.images[rows].int() + noise).clamp(0, 255).byte()
+    arrays = {"images": splits.test.images, "labels": splits.test.labels}
+    arrays |= {"test_images": noisy, "test_labels": splits.train.labels[rows]}
+    np.savez(path, classes=np.array(splits.train.classes), **{name: part.numpy() for name, part in arrays.items()})
+    return images.resolve(ImagesSettings(source=str(path)))
+
+
+@pytest.mark.parametrize("count", [260, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_an_audit_in_shards_is_the_one_of_one_process(cluster, small_pair, tmp_path, count):
+    described = small_pair.images if count < 300 else many_digits(tmp_path / "digits.npz", count + 2000)
+    attacks = {"default": preset("default", 16, 2).replace(stop="never")}
+    recipe = AuditRecipe(
+        pair=small_pair.settings(), images=described, attacks=attacks, main="default", count=count, draw=1
+    )
+    alone, shared = Store(tmp_path / "alone"), Store(tmp_path / "shared")
+    whole = run_audit(recipe, tmp_path / "whole", alone)
+    place = Place(store=shared.root, threads=1)
+    cut = recipe.replace(shard=128 if count < 300 else 1024)
+    found = run_audit(cut, tmp_path / "cut", shared, workers=lambda _: OnRay(place, cluster.address))
+    assert cut.digest() == recipe.digest()
+    assert found.replace(times=whole.times) == whole
+    assert found.evasion.attacked == count
+    shards = [path.name for path in shared.root.glob("evade-shard-*")]
+    assert len(shards) == -(-count // cut.shard)
+    assert not list(alone.root.glob("evade-shard-*"))
+    # This process put the parts of the folder together, and computed none of them.
+    assert os.getpid() not in {Records(shared).read(name).process for name in shards}
+    files = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.png")} | {
+        Path("samples.jsonl")
+    }
+    assert all((tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in files)
+
+
+def test_a_step_of_an_audit_that_fails_elsewhere_is_one_line(small_pair, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("it fails")
+
+    monkeypatch.setattr(AuditRecipe, "produce", fail)
+    attacks = {"pgd": preset("pgd", 16, 1)}
+    recipe = AuditRecipe(
+        pair=small_pair.settings(), images=small_pair.images, attacks=attacks, main="pgd", count=4, draw=1
+    )
+    with pytest.raises(StoreError, match=r"a step of the audit, audit-.*, failed: ValueError: it fails; its log"):
+        run_audit(
+            recipe, tmp_path / "out", Store(tmp_path / "store"), workers=lambda store: Here(Place(store=store.root))
+        )
 
 
 def test_without_ray_there_is_a_line_about_it(place, monkeypatch):

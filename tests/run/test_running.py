@@ -52,6 +52,22 @@ def died(how="its worker was killed by SIGKILL"):
     return Outcome(seconds=0.0, error=how, again=True)
 
 
+def test_a_step_leaves_no_source_of_the_graphs_that_it_made(store, place, monkeypatch):
+    """PyTorch keeps that of every traced module: thousands of steps of one process would fill its memory."""
+
+    def trace(self, folder, store, progress):
+        made.append(torch.fx.symbolic_trace(torch.nn.Sequential(torch.nn.ReLU())))
+        assert set(sources) > before
+
+    made = []
+    monkeypatch.setattr(Tiny, "produce", trace)
+    sources = torch.fx.graph_module._loader.eval_cache
+    before = set(sources)
+    assert run_steps([Tiny(name=name) for name in "abc"], store, Here(place)).failed == ()
+    assert set(sources) == before
+    assert [module(torch.tensor(-1.0)).item() for module in made] == [0.0] * 3
+
+
 def test_what_is_needed_comes_first_and_once(store, place):
     shared = Tiny(name="shared")
     left, right = (Tiny(name=name, starts=(shared,)) for name in ("left", "right"))

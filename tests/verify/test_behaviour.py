@@ -10,7 +10,15 @@ from linear_pair import image_set, linear_model, pair_of
 
 from edgerift.errors import RecipeError
 from edgerift.measure import Rate
-from edgerift.verify import TriggerSettings, class_disagreement, judged_triggers, search_triggers, verify
+from edgerift.verify import (
+    Trigger,
+    TriggerSearch,
+    TriggerSettings,
+    class_disagreement,
+    judged_triggers,
+    search_triggers,
+    verify,
+)
 
 CLASSES, SIZE, TARGET = 4, 8, 2
 WHITE = torch.zeros(SIZE, SIZE, dtype=torch.bool)
@@ -115,3 +123,25 @@ def test_verify_looks_at_the_behaviour_where_it_is_given_images(quantized, liter
     assert found.check("disagreement").figures["images"] == 32
     assert found.check("triggers").verdict in ("conforms", "unknown")
     assert found.verdict == "unknown"  # Behaviour alone decides nothing.
+
+
+def made_search(rate, others=2):
+    """A search whose best change works on so many of a hundred images, and the rest on a few."""
+    rates = [Rate(others, 100)] * 5 + [Rate(rate, 100)]
+    blank = torch.zeros(1, 2, 2)
+    triggers = tuple(Trigger(number, blank, blank, one) for number, one in enumerate(rates))
+    values = torch.tensor([one.value for one in rates], dtype=torch.float64)
+    return TriggerSearch("patch", triggers, (values - values.median()) / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("rate", "control", "verdict"),
+    [(80, 3, "deviates"), (24, 3, "unknown"), (26, 3, "deviates"), (40, 35, "conforms"), (5, 3, "conforms")],
+)
+def test_a_trigger_works_often_and_more_often_than_the_control(rate, control, verdict):
+    classes = tuple("abcdef")
+    assert judged_triggers(made_search(rate), made_search(control), classes)[0] == verdict
+
+
+def test_a_change_that_stands_out_from_no_class_is_open():
+    assert judged_triggers(made_search(80, others=79), made_search(3), tuple("abcdef"))[0] == "unknown"

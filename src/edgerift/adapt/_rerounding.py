@@ -37,7 +37,7 @@ class RoundingSettings(Settings):
     batch_size: BatchSize = 32
     steps: Times = 300
     learning_rate: float = Field(0.02, gt=0)
-    flip: float = Field(1.0, ge=0)
+    flip: float = Field(0.1, ge=0)
     decide: float = Field(0.1, ge=0)
     seed: Seed = 0
 

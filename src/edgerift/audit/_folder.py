@@ -22,8 +22,9 @@ from edgerift.audit._recipe import MEASURED, AuditRecipe
 from edgerift.audit._room import REPORTS, require_room
 from edgerift.audit._start import start_flags
 from edgerift.deploy import RUNTIMES, GivenBuild, guard_path, write_guard
-from edgerift.errors import InputError
+from edgerift.errors import InputError, StoreError
 from edgerift.evade import Evasion, PairSettings
+from edgerift.run import Workers, run_steps
 from edgerift.settings import is_file
 from edgerift.steps import Progress, Store, held_folder, remove_unfinished, silent, write_whole
 
@@ -44,6 +45,7 @@ def run_audit(
     before: Callable[[], None] | None = None,
     suggest: Callable[[], SuggestionPart] | None = None,
     reports: Callable[[Audit, Path], None] | None = None,
+    workers: Callable[[Store], Workers] | None = None,
     progress: Progress = silent,
 ) -> Audit:
     """Audit a pair, or load a finished audit, judge it and replace the files in `folder` with the result.
@@ -53,16 +55,15 @@ def run_audit(
     audit and the folder that holds all these, before they appear in `folder`, and may write more files beside them;
     files of an earlier audit and of this one never mix, and those of the user stay. `baseline` is an earlier audit's
     folder or `audit.json`; `made` describes this run in the document. `before` is called after the checks, before the
-    work begins, and `suggest` where the gate fails because too many images evade.
+    work begins, `suggest` where the gate fails because too many images evade, `workers` to run the steps elsewhere.
 
-    Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared, for a mismatched pair unless
-    `allow_mismatch`, and for an original whose accuracy on the images is near chance unless `allow_inaccurate`;
-    :class:`~edgerift.errors.ModelError` for classes in another order; :class:`~edgerift.errors.StoreError` when another
-    audit is writing into the folder or a file of the user's own is in the way; and whatever the stages raise.
+    Raises :class:`~edgerift.errors.InputError` for a baseline that cannot be compared and, unless they are allowed, for
+    a mismatched pair and an original near chance; :class:`~edgerift.errors.ModelError` for classes in another order;
+    :class:`~edgerift.errors.StoreError` when another audit is writing into the folder, a user's own file is in the way
+    or a worker's step fails; and what stages raise.
     """
     with held_folder(folder) as held:
-        for place in (held.path, held.path / FINDINGS):
-            remove_unfinished(place, below=False)
+        _tidy(held.path)
         names = (AUDIT, *(REPORTS if reports else ()))
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         opened = Opened(recipe.pair, recipe.images, store, progress)
@@ -71,16 +72,27 @@ def run_audit(
         require_room(recipe.pair, held, store, names, earlier_files(held.path))
         flags = start_flags(opened, allow_mismatch=allow_mismatch, allow_inaccurate=allow_inaccurate)
         (before or _nothing)()
-        measured = _measured(recipe, flags, store, progress)
+        measured = _measured(recipe, flags, store, workers, progress)
         found = None if recipe.main is None else recipe.searching(recipe.main).open(store, progress)
         samples = "" if found is None else sample_lines(found)
-        audit = judged(measured, policy or Policy(), samples, baseline)
-        audit = audit.replace(made=made, suggestion=suggest() if suggest and audit.is_open else None)
+        audit = judged(measured, policy or Policy(), samples, baseline).replace(made=made)
+        audit = audit.replace(suggestion=suggest()) if suggest and audit.is_open else audit
         with held.replaced(last=AUDIT, known=earlier_files(held.path)) as staged:
             _write(recipe, staged, store, audit, found, samples)
             if reports:
                 reports(audit, staged)
     return audit
+
+
+def _tidy(folder: Path) -> None:
+    for place in (folder, folder / FINDINGS):
+        remove_unfinished(place, below=False)
+
+
+def _run_elsewhere(recipe: AuditRecipe, store: Store, workers: Workers, progress: Progress) -> None:
+    """Run the steps of an audit by workers; the first that failed ends it."""
+    for failed in run_steps([recipe], store, workers, progress).failed:
+        raise StoreError(f"a step of the audit, {failed.key}, failed: {failed.error}; its log is {failed.log}")
 
 
 def _nothing() -> None:
@@ -96,7 +108,15 @@ def _require_comparable(recipe: AuditRecipe, opened: Opened, baseline: Path | No
     require_baseline(recipe.attacks[recipe.main], data_part(recipe.images, opened.test), baseline)
 
 
-def _measured(recipe: AuditRecipe, flags: tuple[FlagPart, ...], store: Store, progress: Progress) -> Measured:
+def _measured(
+    recipe: AuditRecipe,
+    flags: tuple[FlagPart, ...],
+    store: Store,
+    workers: Callable[[Store], Workers] | None,
+    progress: Progress,
+) -> Measured:
+    if workers is not None and not store.has(recipe):
+        _run_elsewhere(recipe, store, workers(store), progress)
     found = Measured.model_validate_json((store.get(recipe, progress) / MEASURED).read_bytes())
     return found.replace(pair=found.pair.replace(flags=flags, **_file_names(recipe.pair)))
 

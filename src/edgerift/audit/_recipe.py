@@ -48,7 +48,8 @@ class AuditRecipe(Recipe):
     of them. `classes` are those of the embedding; all by default. `others` are the build's file
     run by other sets of kernels: a fleet, in which one may be right and another wrong. `pair_seconds` is how long the
     pair took to make before this step began. A run that was killed resumes after its last finished stage, within a
-    search after its last finished part, and within a theft after the clone's last epoch.
+    search after its last finished part, and within a theft after the clone's last epoch. With `shard` each search is
+    cut into steps of at least this many images, which may run at the same time; the result is the same.
     """
 
     type: Literal["audit"] = "audit"
@@ -68,6 +69,7 @@ class AuditRecipe(Recipe):
     tampering: TamperingSettings | None = Field(default=None, exclude_if=is_none)
     knowledge: dict[Knowledge, SurrogateRecipe] = Field(default_factory=dict, exclude_if=operator.not_)
     batch_size: BatchSize | None = Field(default=None, exclude=True)
+    shard: Count | None = Field(default=None, exclude=True)
     pair_seconds: float = Field(default=0.0, ge=0, exclude=True)
 
     @model_validator(mode="after")
@@ -95,42 +97,39 @@ class AuditRecipe(Recipe):
     def knowing(self, name: Knowledge) -> EvadeRecipe:
         """Describe the main attack by an attacker who only knows the build, or its answers."""
         assert self.main is not None
-        return EvadeRecipe(
-            pair=self.pair,
-            images=self.images,
-            attack=self.attacks[self.main].replace(stop="believed"),
-            count=self.count,
-            draw=self.draw,
-            surrogate=self.knowledge[name],
-            name=f"{self.main} knowing {'the build' if name == 'build' else 'answers'}",
-            batch_size=self.batch_size,
-        )
+        attack = self.attacks[self.main].replace(stop="believed")
+        told = f"{self.main} knowing {'the build' if name == 'build' else 'answers'}"
+        return self._search(self.pair, attack, told).replace(surrogate=self.knowledge[name])
 
     def searching(self, name: str, *, control: bool = False) -> EvadeRecipe:
         """Describe the search of one attack, on the build or on the control in its place."""
         pair = self.pair.replace(control=self.control) if control else self.pair
-        return EvadeRecipe(
-            pair=pair,
-            images=self.images,
-            attack=self.attacks[name],
-            count=self.count,
-            draw=self.draw,
-            name=f"{name} on the control" if control else name,
-            batch_size=self.batch_size,
-        )
+        return self._search(pair, self.attacks[name], f"{name} on the control" if control else name)
 
     def hiding(self) -> EvadeRecipe:
         """Describe the search that makes a build with a guard abstain, in the box of the main attack."""
         main = Attack() if self.main is None else self.attacks[self.main]
+        attack = preset("default", main.epsilon).replace(goal="abstain", seed=main.seed)
+        return self._search(self.pair, attack, "forced abstention")
+
+    def _search(self, pair: PairSettings, attack: Attack, name: str) -> EvadeRecipe:
         return EvadeRecipe(
-            pair=self.pair,
+            pair=pair,
             images=self.images,
-            attack=preset("default", main.epsilon).replace(goal="abstain", seed=main.seed),
+            attack=attack,
             count=self.count,
             draw=self.draw,
-            name="forced abstention",
+            name=name,
             batch_size=self.batch_size,
+            shard=self.shard,
         )
+
+    @property
+    def extractions(self) -> tuple[ExtractRecipe, ...]:
+        """What attackers do to the build by queries, each once: the thefts, and what surrogates are made of."""
+        found = [self.stealing(name) for name in self.thefts]
+        found += [made.extract for made in self.knowledge.values()]
+        return tuple({recipe.canonical_json(): recipe for recipe in found}.values())
 
     def stealing(self, name: str) -> ExtractRecipe:
         """Describe what one attacker does to the build."""

@@ -95,15 +95,14 @@ class AuditCommand(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     threats: Annotated[
         tuple[str, ...],
-        Shown(group="attack", metavar="NAME,...", default="both for digits or with an option of theft, else evasion"),
+        Shown(group="attack", metavar="NAME,...", default="evasion; theft for digits or with its options"),
     ] = ()
-    """what to examine: evasion, theft, tampering (is the build an honest quantization of the original?)"""
+    """what to examine: evasion, theft, tampering"""
     attacking: Annotated[AttackOptions, tyro.conf.arg(name=""), Shown(group="attack")] = Field(
         default_factory=AttackOptions
     )
     control: Annotated[Literal["auto", "yes", "no"], Shown(group="attack", advanced=True)] = "auto"
-    """attack the original fine-tuned in float too, as a control; auto does so when this run
-    trains what it quantizes"""
+    """attack the original fine-tuned in float too, as a control; auto does so if this run trains what it quantizes"""
     knowing: Annotated[KnowledgeOptions, tyro.conf.arg(name=""), Shown(group="attack", advanced=True)] = Field(
         default_factory=KnowledgeOptions
     )
@@ -162,10 +161,11 @@ class AuditCommand(Command):
     def run(self) -> int:
         """Audit, write the folder, show the verdict; returns 1 when the gate does not hold."""
         policy = audit.read_policy(self.policy) if self.policy is not None else audit.Policy()
+        workers = self.attacking.workers
         with output_folder(self.out) as folder, progress_bars() as progress:
             recipe = self._recipe()
             store = self.data.open_store()
-            thefts = [recipe.stealing(name) for name in recipe.thefts]
+            thefts = list(recipe.extractions)
             finished = audit.run_audit(
                 recipe,
                 folder,
@@ -178,6 +178,7 @@ class AuditCommand(Command):
                 before=lambda: tell_price(thefts, store, progress, "--threats evasion skips them"),
                 suggest=(lambda: suggestion(recipe, policy, store, progress)) if self.suggest else None,
                 reports=report.write_reports,
+                workers=workers,
                 progress=progress,
             )
         show(finished, report.audit_text(finished, folder), self.as_json)
@@ -199,18 +200,17 @@ class AuditCommand(Command):
             pair, described, control = self._made_pair(described)
         else:
             pair, described, control = self._given_pair(self.adapted, described)
-        guard = chosen_guard(self.guard, pair.build, described)
-        if guard is not None:
+        if (guard := chosen_guard(self.guard, pair.build, described)) is not None:
             pair = pair.replace(guard=guard)
         attacks = self._attacks() if "evasion" in self.examined else {}
-        thefts = self._thefts(described, pair.original) if "theft" in self.examined else {}
         return audit.AuditRecipe(
             pair=pair,
             images=described,
             attacks=attacks,
             main=next(iter(attacks), None),
-            thefts=thefts,
+            thefts=self._thefts(described, pair.original) if "theft" in self.examined else {},
             count=self.attacking.images,
+            shard=self.attacking.shard,
             draw=self.training.seed,
             control=control if attacks else None,
             classes=self.attacking.embed_class,

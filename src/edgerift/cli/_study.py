@@ -15,13 +15,12 @@ from edgerift import report, run, steps, study, track
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import STORE as STORE_PATH
 from edgerift.cli._options import Json, output_folder
+from edgerift.cli._places import is_on_ray, workers_at
 from edgerift.cli._study_run import StudyRun, run_text, step_names, write_report
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.errors import InputError, StoreError
 from edgerift.run import RunSummary, Workers
 from edgerift.settings import Document, Parts, Threads
-
-_PLACES = "here, processes, ray, or the address of a Ray cluster such as ray://host:10001 or auto"
 
 
 class StudyOptions(Command, ABC):
@@ -172,9 +171,7 @@ class RunStudy(StudyOptions):
 
     def _require_place(self) -> None:
         """Raise `InputError` for a place that is not known, and for options of another one."""
-        on_ray = self.on in ("ray", "auto") or self.on.startswith("ray://")
-        if not on_ray and self.on not in ("here", "processes"):
-            raise InputError(f"--on is '{self.on}'; it must be {_PLACES}")
+        on_ray = is_on_ray(self.on)
         if self.on != "processes" and self.workers not in (None, 1):
             instead = "Ray starts as many as fit on its nodes, by --cpus" if on_ray else "here steps run one by one"
             raise InputError(f"--workers {self.workers} needs --on processes; {instead}")
@@ -188,11 +185,7 @@ class RunStudy(StudyOptions):
         # A worker of a cluster is in a folder of its own.
         data_root = None if self.data_root is None else self.data_root.absolute()
         place = run.Place(store=store.root, mirror=self.mirror, data_root=data_root, threads=self.threads)
-        if self.on == "here":
-            return run.Here(place)
-        if self.on == "processes":
-            return run.Processes(place, self.workers)
-        return run.OnRay(place, None if self.on == "ray" else self.on, cpus=self.cpus, gpus=self.gpus)
+        return workers_at(self.on, place, self.workers, cpus=self.cpus, gpus=self.gpus)
 
     def _track(
         self,

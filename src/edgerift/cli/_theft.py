@@ -35,7 +35,7 @@ class TheftOptions(Settings):
 
     queries: Annotated[str | None, Shown(metavar="SET", default="chosen by --data", details=_QUERIES_DEFAULT)] = None
     """images that the attacker queries: an image set as for --data, or collages of the victim's training images"""
-    query_policy: Annotated[PolicyName, Shown(details=_POLICIES)] = "random"
+    query_policy: Annotated[PolicyName, Shown(advanced=True, details=_POLICIES)] = "random"
     """how the attacker chooses its queries: random images of --queries, or jacobian: a few, and steps from them"""
     budget: Annotated[Count | None, Shown(default="2000 for collages of digits, else 50000")] = None
     """number of different images that the attacker may query"""

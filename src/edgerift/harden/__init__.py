@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgerift.harden._means import MEANS as MEANS
     from edgerift.harden._means import Means as Means
     from edgerift.harden._means import MeansName as MeansName
+    from edgerift.harden._misleading import MisleadingRecipe as MisleadingRecipe
     from edgerift.harden._paper import paper_clone_error as paper_clone_error
     from edgerift.harden._paper import paper_name as paper_name
     from edgerift.harden._paper import paper_row as paper_row

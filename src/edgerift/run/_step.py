@@ -137,8 +137,10 @@ def settle(recipe: Recipe, outcome: Outcome, records: Records) -> Record:
 
 
 def _run(recipe: Recipe, place: Place, *, alone: bool) -> Outcome:
+    from edgerift.train import forgotten_sources
+
     began = time.perf_counter()
-    with place.entered():
+    with place.entered(), forgotten_sources():
         store = place.open_store()
         records = Records(store)
         watch = _watched(recipe, records)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgerift.train._loop import fit as fit
     from edgerift.train._loop import run as run
     from edgerift.train._loss import Loss as Loss
+    from edgerift.train._memory import forgotten_sources as forgotten_sources
     from edgerift.train._memory import keep_freed_memory as keep_freed_memory
     from edgerift.train._plot import plot_history as plot_history
     from edgerift.train._precision import Precision as Precision

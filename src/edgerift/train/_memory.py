@@ -1,10 +1,13 @@
-"""How a process reuses freed memory."""
+"""How a process reuses freed memory, and what it need not keep."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import linecache
 import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 #: Names of glibc's `malloc.h`, by which `mallopt` knows what is set.
@@ -34,3 +37,28 @@ def keep_freed_memory() -> bool:
     # The first of them that is set fixes both, so the end of the heap comes last.
     has_kept = any(mallopt(_MMAP_THRESHOLD, size) == 1 for size in _LARGEST_KEPT)
     return has_kept and mallopt(_TRIM_THRESHOLD, _KEPT_AT_THE_END) == 1
+
+
+@contextlib.contextmanager
+def forgotten_sources() -> Iterator[None]:
+    """Free the source code of the graph modules that are made inside, at the end.
+
+    PyTorch keeps it for tracebacks as long as the process lives, and adapting, compiling and opening a model make
+    hundreds of such modules. The modules themselves keep working.
+
+    >>> from torch import fx, nn
+    >>> with forgotten_sources():
+    ...     module = fx.symbolic_trace(nn.ReLU())
+    >>> module.forward.__code__.co_filename in fx.graph_module._loader.eval_cache
+    False
+    """
+    from torch.fx import graph_module
+
+    sources: dict[str, str] = graph_module._loader.eval_cache
+    before = set(sources)
+    try:
+        yield
+    finally:
+        for name in sources.keys() - before:
+            sources.pop(name, None)
+            linecache.cache.pop(name, None)

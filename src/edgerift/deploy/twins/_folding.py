@@ -13,6 +13,7 @@ from edgerift.deploy.twins._frozen_layers import Bounds, Fork, FrozenConvolution
 from edgerift.deploy.twins._integer_convolution import Geometry
 from edgerift.deploy.twins._pure_graph import make_pure
 from edgerift.images import in_channels
+from edgerift.train import forgotten_sources
 from edgerift.zoo import frozen_copy
 
 _ADDS: Final = (operator.add, torch.add)
@@ -66,6 +67,11 @@ def folded(model: nn.Module) -> nn.Module:
     """
     if model._forward_pre_hooks or model._forward_hooks:
         return _unfolded(model)  # A trace would omit the model's own hooks.
+    with forgotten_sources():
+        return _traced(model)
+
+
+def _traced(model: nn.Module) -> Folded:
     body = frozen_copy(model, None)
     try:
         module = fx.symbolic_trace(body)

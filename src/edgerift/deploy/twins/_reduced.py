@@ -12,6 +12,7 @@ from edgerift.deploy.twins._folding import Folded
 from edgerift.deploy.twins._frozen_layers import Fork, FrozenConvolution
 from edgerift.deploy.twins._reduced_steps import reduce_steps
 from edgerift.deploy.twins._twin import Twin
+from edgerift.train import forgotten_sources
 
 #: In bfloat16 a grouped convolution is slower than in float32, on every processor measured.
 _DENSE: Final = 1
@@ -26,7 +27,8 @@ def reduced(module: nn.Module, *, exact: bool = False) -> nn.Module | None:
     to be `exact`. None for a module of another kind, or without a convolution that gains by it.
     """
     if isinstance(module, Folded):
-        copied: Any = copy.deepcopy(module)
+        with forgotten_sources():
+            copied: Any = copy.deepcopy(module)
         return Reduced(copied) if _reduce_layers(copied.body, exact) else None
     if isinstance(module, Twin) and isinstance(module.body, Body):
         body = reduce_steps(module.body)

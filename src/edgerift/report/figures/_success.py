@@ -12,7 +12,7 @@ from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, pair_counts, share_words, whisker_key, whisker_words
 from edgerift.report.shared._plot_scales import whole_numbers
 from edgerift.report.shared._plots import GRID, Look, mark_key, palette
-from edgerift.report.shared._study import attack_titles
+from edgerift.report.shared._study import attack_titles, drawn_attacks
 from edgerift.report.shared._words import percent
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def cumulative(found: Facts) -> Chart | None:
 def draw_success(found: Facts) -> Figure:
     """Draw each attack's rate for each adaptation, a panel for each data set and original."""
     shown, names = panels(found.of(*_DRAWN)), _adaptations(found)
-    look = palette(found.of(of.EVASIVE).distinct("attack"))
+    look = palette(drawn_attacks(found))
     columns = columns_of(found.study, len(shown))
     figure, axes = panel_figure(len(shown), columns, 2.5, _keys(found, look), sharey=True)
     for number, (one, panel) in enumerate(zip(axes, shown, strict=True)):
@@ -79,7 +79,7 @@ def draw_success(found: Facts) -> Figure:
 
 def success_words(found: Facts) -> str:
     """Give every rate."""
-    titles = attack_titles(found.study, found.of(of.EVASIVE).distinct("attack"))
+    titles = attack_titles(found.study, drawn_attacks(found))
     told = []
     for panel in panels(found.of(*_DRAWN)):
         own = panel.facts.by("victim", "attack")
@@ -93,7 +93,7 @@ def success_words(found: Facts) -> str:
 def draw_cumulative(found: Facts) -> Figure:
     """Draw the evasive share over gradient calls: a row for each data set and original, a column an adaptation."""
     shown, names = panels(found.of(*_DRAWN)), _adaptations(found)
-    look = palette(found.of(of.EVASIVE).distinct("attack"))
+    look = palette(drawn_attacks(found))
     columns, several = len(names), max(pair_counts(found)) > 1
     keys = _curve_keys(found, look, several=several)
     figure, axes = panel_figure(len(shown) * columns, columns, 2.1, keys, sharey=True)
@@ -116,7 +116,7 @@ def draw_cumulative(found: Facts) -> Figure:
 
 def cumulative_words(found: Facts) -> str:
     """Give each curve's share after a quarter, half and all of the calls."""
-    titles = attack_titles(found.study, found.of(of.EVASIVE).distinct("attack"))
+    titles = attack_titles(found.study, drawn_attacks(found))
     told = []
     for panel in panels(found.of(of.CUMULATIVE)):
         own = panel.facts.by("victim", "attack")

@@ -10,7 +10,7 @@ from edgerift.facts import readings as of
 from edgerift.report.figures._panels import Panel, line_key, panel_figure, panel_label, panels
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.shared._plot_scales import whole_numbers
-from edgerift.report.shared._plots import INK, Look
+from edgerift.report.shared._plots import INK, Look, palette
 from edgerift.report.shared._words import percent
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LOOKS: Final[Mapping[str, Look]] = {
+    **palette(list(dict.fromkeys(("qat", "finetune", *ADAPTATIONS)))),
     ORIGINAL_VICTIM: Look(INK, "o"),
-    "qat": Look("#0072b2", "o"),
-    "finetune": Look("#c2410c", "D"),
 }
 _TITLES: Final[Mapping[str, str]] = {ORIGINAL_VICTIM: "original", **ADAPTATIONS}
 _DASHES: Final = (0, (4, 2))

@@ -64,7 +64,12 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 def palette(names: Sequence[str]) -> dict[str, Look]:
     """Give each defence its look."""
-    return {name: _PALETTE[number % len(_PALETTE)] for number, name in enumerate(names)}
+    found = {}
+    for number, name in enumerate(names):
+        again, place = divmod(number, len(_PALETTE))
+        look = _PALETTE[place]
+        found[name] = look._replace(marker=_SPARE[(again - 1) % len(_SPARE)]) if again else look
+    return found
 
 
 def new_figure(width: float, height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, list[Axes]]:

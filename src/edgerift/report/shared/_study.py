@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edgerift.evade import Diva
 from edgerift.facts import ADAPTATIONS, Facts, readings
 from edgerift.study import Study
 
@@ -21,6 +22,15 @@ def adaptations(found: Facts) -> list[str]:
     known = found.of(readings.ADAPTED_ACCURACY).distinct("victim")
     order = ADAPTATIONS if found.study.evasion is None else found.study.evasion.adaptations
     return [name for name in order if name in known]
+
+
+def drawn_attacks(found: Facts) -> list[str]:
+    """List the attacks that figures show: those that only give DIVA another weight have a table of their own."""
+    known = {} if found.study.evasion is None else found.study.evasion.attacks
+    weights = {name: choice.attack.objective for name, choice in known.items()}
+    left_out = {name for name, objective in weights.items() if isinstance(objective, Diva) and objective.c != 1}
+    names = found.of(readings.EVASIVE).distinct("attack")
+    return [name for name in names if name not in left_out] or names
 
 
 def subject(study: Study, data: str, original: str, *others: str) -> str:

@@ -86,10 +86,7 @@ def _summaries(result: StudyResult, judged: Sequence[Claim]) -> list[str]:
     What decides there is the place of the measurement, for its loss does other things at other settings.
     """
     if result.study.paper != "divqat":
-        known = [claim for claim in judged if claim.together is not None]
-        others = " ".join(claim.statement for claim in judged if claim.together is None)
-        blocks = [_table(HEADINGS, [_summary(claim) for claim in known])]
-        return [*blocks, f"Not judged, since this run has no values for them: {others}"] if others else blocks
+        return [_table(HEADINGS, [_summary(claim) for claim in judged])]
     resolved = [claim for claim in judged if claim.verdict in _RESOLVED]
     others = [claim for claim in judged if claim.verdict not in _RESOLVED]
     where = f"with the settings of the profile `{plain(result.profile)}`, at models that do better than guessing"

@@ -14,6 +14,9 @@ from edgerift.verify._triggers import Trigger, TriggerSearch, search_triggers
 _LEVEL: Final = 1e-3
 #: A class that stands out by more than this many standard deviations is an anomaly.
 _ANOMALY: Final = 2.0
+#: A change that works on a smaller share of the images is no trigger that anyone would rely on: two honest networks
+#: that are not the same are driven apart on up to one image in five.
+_WORKS: Final = 0.25
 
 
 def _disagreement(evidence: Evidence) -> Iterator[CheckPart]:
@@ -58,11 +61,16 @@ def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
 def judged_triggers(found: TriggerSearch, control: TriggerSearch, classes: tuple[str, ...]) -> tuple[Verdict, str]:
     """Judge a search by its control: the verdict, and what was found in words.
 
-    A trigger works on surely more images than anything does in the control, and its class stands out from the others.
+    A trigger works on a quarter of the images and on surely more than anything does in the control, and its class
+    stands out from the others.
     """
     highest = control.best.rate.high
     surely = [trigger for trigger in found.triggers if trigger.rate.low > highest]
-    odd = [trigger for trigger in surely if float(found.anomaly[trigger.target]) > _ANOMALY]
+    odd = [
+        trigger
+        for trigger in surely
+        if trigger.rate.value >= _WORKS and float(found.anomaly[trigger.target]) > _ANOMALY
+    ]
     if odd:
         best = max(odd, key=lambda trigger: trigger.rate.value)
         return "deviates", f"a trigger drives {_words(best, found, classes)}; with the roles exchanged {_most(control)}"

@@ -17,6 +17,8 @@ ABSENT: Final = 0xFFFFFFFF
 #: Flags without a meaning for what a node computes here: that a mean keeps its dimensions, which its result shows.
 _FLAGS: Final = (0, 64)
 _VALID: Final = 1
+#: The most that is added at one side of an image, beyond the size of the window or of the image.
+_MOST_PADDED: Final = 64
 #: Operators that clip what they compute.
 _CLIPPING: Final = (
     "ADD",
@@ -109,8 +111,17 @@ def _convert(into: Collected, node: Node) -> _Made:
     return "QUANTIZE", [node.place("input_id")], {}
 
 
-def _window(node: Node, stride: str) -> dict[str, Any]:
-    fields = node.fields
+def _window(into: Collected, node: Node, image: int, names: tuple[str, str]) -> dict[str, Any]:
+    """Read a window's options; raises `UntranslatedError` for paddings that only a damaged file has."""
+    fields, (kernel, stride) = node.fields, names
+    shape = into.tensors[image].shape
+    if len(shape) != 4:
+        raise UntranslatedError(f"{node} slides over {list(shape)}; [N,H,W,C] is translated")
+    sides = zip(("height", "width"), shape[1:3], (("top", "bottom"), ("left", "right")), strict=True)
+    for side, extent, ends in sides:
+        spanned = (fields[f"{kernel}_{side}"] - 1) * max(1, fields[f"dilation_{side}"]) + 1
+        if any(fields[f"padding_{end}"] >= min(spanned, extent) + _MOST_PADDED for end in ends):
+            raise UntranslatedError(f"{node} pads by far more than its window")
     return {
         "Padding": _VALID,
         "Ends": (
@@ -134,7 +145,8 @@ def _convolution(into: Collected, node: Node) -> _Made:
     weight, image = into.tensors[inputs[1]], into.tensors[inputs[0]]
     if weight.shape != wanted or image.shape[-1] != groups * given or (depthwise and given != 1):
         raise UntranslatedError(f"{node} has weights {list(weight.shape)} for {groups} groups of {given} channels")
-    return "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", inputs, _window(node, "subsampling")
+    options = _window(into, node, inputs[0], ("kernel", "subsampling"))
+    return "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", inputs, options
 
 
 def _connection(into: Collected, node: Node) -> _Made:
@@ -143,7 +155,7 @@ def _connection(into: Collected, node: Node) -> _Made:
 
 def _pooling(name: str) -> _Rule:
     def made(into: Collected, node: Node) -> _Made:
-        options = _window(node, "stride")
+        options = _window(into, node, node.place("input_id"), ("pooling", "stride"))
         if (options["DilationHFactor"], options["DilationWFactor"]) != (1, 1):
             raise UntranslatedError(f"{node} pools over windows with gaps")
         options |= {"FilterHeight": node.fields["pooling_height"], "FilterWidth": node.fields["pooling_width"]}

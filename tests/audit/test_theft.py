@@ -108,7 +108,7 @@ def test_a_baseline_needs_evasion(recipe, audited, store, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"thefts": {}}, "there are no attacks and no `thefts`"),
+        ({"thefts": {}}, "there are no attacks, no `thefts` and no `tampering`"),
         ({"main": "default"}, "the main attack 'default' is not among the attacks (there are none)"),
         ({"thefts": {"../up": None}}, "thefts"),
     ],

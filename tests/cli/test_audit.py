@@ -495,7 +495,7 @@ def test_the_replay_that_is_printed_works_as_it_stands(run, given, tmp_path):
         (["--stop", "fooled"], "'fooled'"),
         (
             ["--threats", "evasoin"],
-            "unknown threat 'evasoin'; did you mean 'evasion'? Known: evasion, theft, tampering",
+            "unknown threat 'evasoin'; did you mean 'evasion'? Known: evasion, tampering, theft",
         ),
         (["--threats", "evasion,"], "unknown threat ''"),
         (["--threats", "theft", "--queries", "BAD/none"], "BAD/none"),

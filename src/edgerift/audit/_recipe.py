@@ -126,7 +126,7 @@ class AuditRecipe(Recipe):
 
     @property
     def extractions(self) -> tuple[ExtractRecipe, ...]:
-        """What attackers do to the build by queries, each once: the thefts, and what surrogates are made of."""
+        """What attackers do to the build by queries, each once: extraction attacks, and what surrogates are made of."""
         found = [self.stealing(name) for name in self.thefts]
         found += [made.extract for made in self.knowledge.values()]
         return tuple({recipe.canonical_json(): recipe for recipe in found}.values())

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgerift import deploy, measure, steps, verify, zoo
+from edgerift import deploy, images, measure, steps, verify, zoo
 from edgerift.cli._names_of_files import ORIGINAL, PROGRAM
 from edgerift.errors import InputError
-from edgerift.images import ImageSet
 
 #: Repairs in words.
 REPAIRS: Final[dict[verify.Repair, str]] = {
@@ -27,7 +26,7 @@ class RepairedFolder(NamedTuple):
 
 def repaired_folder(
     original: zoo.Classifier,
-    train: ImageSet,
+    train: images.ImageSet,
     *,
     by: verify.Repair,
     target: deploy.Target,
@@ -57,7 +56,7 @@ def repair_target(program: deploy.Program | None, runtimes: Sequence[str]) -> de
     return deploy.find_runtime(runtimes[0]).targets[0]
 
 
-def accuracy_words(original: zoo.Classifier, program: deploy.Program, test: ImageSet) -> str:
+def accuracy_words(original: zoo.Classifier, program: deploy.Program, test: images.ImageSet) -> str:
     """Say what a repair costs: the accuracy of the original and of the new program."""
     shares = [
         measure.accuracy(scores, test.labels)

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from torch import Tensor, nn
-
-from edgerift.images import ImageSet
 from edgerift.settings import Registry, Settings
-from edgerift.steps import Progress
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from edgerift.extract._oracle import Oracle
+    from edgerift.images import ImageSet
+    from edgerift.steps import Progress
 
 
 class Asking(NamedTuple):

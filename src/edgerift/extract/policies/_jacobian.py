@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
+from edgerift import images as image_sets
+from edgerift import measure, zoo
+from edgerift._lazy import later
 from edgerift.errors import BudgetError, InputError
-from edgerift.extract._ledger import image_keys
 from edgerift.extract._query_policy import Asking, QueryPolicy, query_policy
-from edgerift.images import ImageSet, shape_of, to_float
-from edgerift.measure import LogitsModule
 from edgerift.settings import Count, Times
-from edgerift.zoo import taking
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from edgerift.extract import _ledger as ledger
+    from edgerift.images import ImageSet
+else:
+    torch, ledger = later("torch", "edgerift.extract._ledger")
 
 _BATCH: Final = 256
 
@@ -75,7 +81,7 @@ class JacobianPolicy(QueryPolicy):
         wanted = answers.argmax(1)
         if self.towards == "random-class":
             wanted = (wanted + torch.randint(1, classes, wanted.shape, generator=generator)) % classes
-        module = LogitsModule(taking(substitute, shape_of(images)), "the substitute")
+        module = measure.LogitsModule(zoo.taking(substitute, image_sets.shape_of(images)), "the substitute")
         parts = zip(images.split(_BATCH), wanted.split(_BATCH), strict=True)
         signs = torch.cat([_signs(module, part, labels) for part, labels in parts])
         return (images.float() + self._coefficient(number) * self.step * signs).clamp_(0, 255).to(torch.uint8)
@@ -88,7 +94,7 @@ class JacobianPolicy(QueryPolicy):
 
 def _signs(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Compute the sign of the gradient of the labels' log-probability at uint8 images."""
-    shown = to_float(images).requires_grad_(True)
+    shown = image_sets.to_float(images).requires_grad_(True)
     # Of the logarithm: a probability near 1 has a gradient of 0 in float32.
     chosen = module(shown).log_softmax(1).gather(1, labels[:, None])
     (gradient,) = torch.autograd.grad(chosen.sum(), shown)
@@ -97,8 +103,8 @@ def _signs(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 def _new(made: Tensor, known: Tensor, asking: Asking, generator: torch.Generator) -> Tensor:
     """Keep the images that are not known, each once, and of these as many as can be paid for, drawn at random."""
-    keys, places = image_keys(made), []
-    seen = set(image_keys(known)) if len(known) else set()
+    keys, places = ledger.image_keys(made), []
+    seen = set(ledger.image_keys(known)) if len(known) else set()
     for place, key in enumerate(keys):
         if key not in seen:
             seen.add(key)
@@ -110,5 +116,5 @@ def _new(made: Tensor, known: Tensor, asking: Asking, generator: torch.Generator
 
 def _as_set(queries: ImageSet, images: Tensor) -> ImageSet:
     like = queries.select(torch.zeros(len(images), dtype=torch.int64))
-    content = hashlib.sha256(b"".join(image_keys(images))).hexdigest()[:32]
+    content = hashlib.sha256(b"".join(ledger.image_keys(images))).hexdigest()[:32]
     return replace(like, images=images, fingerprint=content, groups=None)

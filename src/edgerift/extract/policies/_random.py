@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
+from edgerift import images, train
+from edgerift._lazy import later
 from edgerift.errors import BudgetError, InputError
-from edgerift.extract._ledger import image_keys
 from edgerift.extract._query_policy import Asking, QueryPolicy, query_policy
-from edgerift.images import Augmentation, ImageSet
-from edgerift.train import augment
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from edgerift.extract import _ledger as ledger
+    from edgerift.images import ImageSet
+else:
+    torch, ledger = later("torch", "edgerift.extract._ledger")
 
 
 @query_policy
@@ -46,7 +51,7 @@ def _drawn(asking: Asking) -> ImageSet:
             f"a budget of {asking.victim.budget} and {len(queries)} images with {views} views each: nothing to "
             "query; give a larger budget or fewer views"
         )
-    if views > 1 and queries.augmentation == Augmentation():
+    if views > 1 and queries.augmentation == images.Augmentation():
         raise InputError(f"'{queries.name}' allows no mirroring or shifting, so {views} views would be the same")
     order = torch.randperm(len(queries), generator=torch.Generator().manual_seed(asking.seed))
     return queries.select(order[:count])
@@ -57,7 +62,7 @@ def _views(drawn: ImageSet, asking: Asking) -> Iterator[Tensor]:
     yield drawn.images
     generator = torch.Generator().manual_seed(asking.seed)
     for _ in range(asking.views - 1):
-        yield augment(drawn.images, drawn.augmentation, generator)
+        yield train.augment(drawn.images, drawn.augmentation, generator)
 
 
 def _affordable(asking: Asking, drawn: ImageSet) -> int:
@@ -66,7 +71,7 @@ def _affordable(asking: Asking, drawn: ImageSet) -> int:
     A run that was killed counts as many as before: what it had paid for since costs nothing.
     """
     victim = asking.victim
-    by_image = zip(*(image_keys(view) for view in _views(drawn, asking)), strict=True)
+    by_image = zip(*(ledger.image_keys(view) for view in _views(drawn, asking)), strict=True)
     count = victim.affordable([key for keys in by_image for key in keys]) // asking.views
     if count < 1:
         raise BudgetError(

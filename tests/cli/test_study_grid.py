@@ -28,7 +28,7 @@ CONTENT = {
     "size": 12,
     "data": {"digits": {}},
     "originals": {"LeNet": {"model": "lenet"}, "ResNet": {"model": "resnet8"}},
-    "train": {"epochs": 2, "batch_size": 64},
+    "train": {"epochs": 2, "batch_size": 64, "precision": "auto"},
     "adapt": {"epochs": 1, "batch_size": 64},
     "calibration_images": 99,
 }
@@ -47,7 +47,7 @@ THEFT = {
     "targets": ["server", "mobile"],
     "allowance": {"steps": 1, "high": 3.0, "l1": 0.5, "accuracy_drop": 0.1},
     "attack": {"student": "lenet"},
-    "thief": {"epochs": 4, "learning_rate": 0.5},
+    "thief": {"epochs": 4, "learning_rate": 0.5, "precision": "auto"},
     "budget": 33,
     "students": ["resnet8"],
     "alphas": [1.0, 0.5],

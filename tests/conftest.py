@@ -70,6 +70,18 @@ def one_registry_of_operators() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give the tests of a module a page in a real browser, see `chromium.Page`."""
+    import chromium
+
+    program = chromium.install()
+    if program is None:
+        pytest.skip("no Chromium here and none can be installed; as root on Debian: apt-get install -y chromium")
+    with chromium.page(program, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a store and a cache that no other test has written to; they are made when they are used.

@@ -14,15 +14,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
-    program = chromium.install()
-    if program is None:
-        pytest.skip("no Chromium here and none can be installed; as root on Debian: apt-get install -y chromium")
-    with chromium.page(program, tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with listening(service()) as found:
         yield f"http://{found}/"

@@ -1,6 +1,5 @@
 """A study's page in a real browser: no complaint, no request, and room for it on a desktop and on a phone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import chromium
@@ -14,15 +13,6 @@ from edgerift.report import study_charts
 pytestmark = pytest.mark.slow
 
 GROUNDS = {"light": "rgb(251, 251, 249)", "dark": "rgb(15, 17, 19)"}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
-    program = chromium.install()
-    if program is None:
-        pytest.skip("no Chromium here and none can be installed; as root on Debian: apt-get install -y chromium")
-    with chromium.page(program, tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

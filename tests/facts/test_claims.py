@@ -194,7 +194,7 @@ def over_alpha(seed, **owner_errors):
     for alpha, error in zip((0.25, 0.5, 1.0), owner_errors.values(), strict=True):
         facts += [
             Fact(of.ALPHA_DEFENDER, error, low=error - 0.01, high=error + 0.01, **point, at=alpha),
-            Fact(of.ALPHA_ERROR, alpha, **point, at=alpha),
+            Fact(of.ALPHA_ERROR, alpha * (1 + (seed - 1) / 1000), **point, at=alpha),
             Fact(of.ALPHA_KL, alpha, **point, at=alpha),
         ]
     return facts
@@ -224,6 +224,17 @@ def test_a_model_that_guesses_is_no_evidence(errors, value, verdict, left_out):
     assert claim.together is None if value is None else claim.together.difference.value == pytest.approx(value)
     assert claim.note == (f"Left out, at or under guessing: {left_out}." if left_out else "")
     assert claim.collapsed == bool(left_out)
+
+
+@pytest.mark.parametrize(
+    ("attacked", "verdict"), [((0.4, 0.4, 0.4), "not resolved"), ((0.4, 0.41, 0.39), "held"), ((0.4,), "not resolved")]
+)
+def test_seeds_that_agree_exactly_resolve_nothing(attacked, verdict):
+    """One image of few in each seed gives the same share: no spread, and so no interval."""
+    cells = [pair(seed, "qat", build=0.1, attacks={"diva": own, "pgd": 0.1}) for seed, own in enumerate(attacked)]
+    claim = {one.name: one for one in claims(result("diva", cells))}["diva-over-pgd-qat"]
+    assert claim.verdict == verdict
+    assert claim.together.difference.value == pytest.approx(30)
 
 
 def test_whatever_is_measured_of_a_collapsed_victim_or_build_is_left_out():

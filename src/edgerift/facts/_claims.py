@@ -11,6 +11,7 @@ from edgerift.facts._claims_diva import EVASION, NETWORKS
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
+from edgerift.facts._pooled import EQUAL
 from edgerift.facts._stated import ClaimUnit, Stated
 from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
@@ -169,6 +170,9 @@ def _together(stated: Stated, findings: Sequence[Finding]) -> Finding | None:
 
 def _finding(stated: Stated, where: str, values: Sequence[float]) -> Finding:
     found = spread(values)
+    if max(values) - min(values) <= EQUAL:
+        # The spread of values that agree exactly is no measure of anything: shares of few images take few values.
+        found = found.replace(low=None, high=None)
     verdict: Verdict = "not resolved"
     if found.low is not None and found.high is not None:
         small = NEGLIGIBLE[stated.unit]

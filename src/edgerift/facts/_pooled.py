@@ -11,7 +11,8 @@ from edgerift.facts._facts import Facts
 from edgerift.facts._metric import Fact
 from edgerift.measure import spread
 
-_EQUAL: Final = 1e-12
+#: Values no further apart agree exactly.
+EQUAL: Final = 1e-12
 
 
 @final
@@ -55,7 +56,7 @@ def pooled(found: Iterable[Fact], over: str = "seed", scale: float = 1.0) -> Poo
     high = None if whole.high is None else min(most, whole.high)
     values = [fact.value for fact in known]
     own = [(fact.low, fact.high) for fact in known if fact.low is not None and fact.high is not None]
-    if own and max(values) - min(values) <= _EQUAL:
+    if own and max(values) - min(values) <= EQUAL:
         low, high = (scale * end for end in max(own, key=lambda ends: ends[1] - ends[0]))
     return Pooled(whole.value, low, high, whole.count)
 

@@ -137,7 +137,8 @@ def _finding(found: Finding, claim: Claim) -> list[str]:
     if found is claim.together:
         return [found.where, told, f"the {len(values)} means below", found.verdict]
     shown = ", ".join(cell_words(claim_number(claim.unit, value)) for value in values)
-    alone = " (one seed)" if whole.low is None else ""
+    equal = " (one seed)" if whole.count == 1 else " (equal seeds)"
+    alone = equal if whole.low is None else ""
     return [found.where, f"{told}{alone}", shown, found.verdict]
 
 

@@ -48,14 +48,16 @@ def test_a_policys_coverage_is_a_lower_bound() -> None:
     assert surely._replace(coverage=0.92).passes(PASSES, REFERENCE)
 
 
-def test_the_cheapest_means_with_the_highest_coverage_is_chosen() -> None:
+def test_the_cheapest_means_with_the_lowest_bound_within_the_policy_is_chosen() -> None:
     fuller = made_trial(0.99, (0, 0, 0, 3), answered=99)
+    as_low = made_trial(0.985, (0, 0, 0, 2), answered=99)
     cheap = made_means("ptq", "PTQ", NONE, OPEN)
     dear = made_means("consistency", "Consistency", NONE, fuller, PASSES)
     dearer = made_means("evasion", "Evasion training", made_trial(None, (0, 0, 0, 0)))
-    assert best(dear, BUDGET, REFERENCE) == fuller
+    assert best(dear, BUDGET, REFERENCE) == PASSES
+    assert best(made_means("ptq", "PTQ", PASSES, as_low, LOWER), BUDGET, REFERENCE) == as_low
     assert best(cheap, BUDGET, REFERENCE) is None
-    assert chosen_of([cheap, dear, dearer], BUDGET, REFERENCE) == ChoicePart(means="consistency", wanted=0.99)
+    assert chosen_of([cheap, dear, dearer], BUDGET, REFERENCE) == ChoicePart(means="consistency", wanted=0.98)
     assert chosen_of([cheap], BUDGET, REFERENCE) is None
 
 

@@ -55,17 +55,17 @@ class EvasionHardenRecipe(Recipe):
     """Find the cheapest build whose evasive rate stays within a policy: `evasion.json`, see :class:`EvasionHardening`.
 
     `means` are tried from cheap to dear, each without a guard and behind guards of several coverages, until one passes
-    (`until` the `first`) or to the end (`last`). On the validation images the upper bound of the evasive rate within
-    `epsilon` has to be at most `evasive`, the coverage at least `coverage`, and the accuracy of what is answered at
-    most `accuracy_drop` below that of the means `undefended` without a guard. `count` images are attacked in each
-    trial, by the attack `selecting`. With `surely` it is the lower confidence bound of the coverage that counts. The
-    chosen build is then attacked on the test images, at `epsilon` alone, by the attack `judging`, and the undefended
-    one by the attack `selecting`, which is enough for a lower bound. Every training and every trial is a step of its
-    own in the store.
+    (`until` the `first`) or to the end (`last`); of those of one means that pass the lowest bound of the evasive rate
+    is taken. On the validation images the upper bound of the evasive rate within `epsilon` has to be at most `evasive`,
+    the coverage at least `coverage`, and the accuracy of what is answered at most `accuracy_drop` below that of the
+    means `undefended` without a guard. `count` images are attacked in each trial, by the attack `selecting`. With
+    `surely` it is the lower confidence bound of the coverage that counts. The chosen build is then attacked on the test
+    images, at `epsilon` alone, by the attack `judging`, and the undefended one by the attack `selecting`, which is
+    enough for a lower bound. Every training and every trial is a step of its own in the store.
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

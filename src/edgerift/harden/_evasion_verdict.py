@@ -34,9 +34,12 @@ class Budget(NamedTuple):
 
 
 def best(part: MeansPart, budget: Budget, reference: float) -> TrialPart | None:
-    """Return the trial of the highest coverage within the policy; None where there is none."""
+    """Return the trial with the lowest bound of the evasive rate within the policy; None where there is none.
+
+    The policy allows its coverage to be spent: of trials with the same bound the one that answers most is taken.
+    """
     passing = [trial for trial in part.trials if budget.passes(trial, reference)]
-    return max(passing, key=lambda trial: trial.coverage.value, default=None)
+    return min(passing, key=lambda trial: (trial.at(budget.epsilon).high, -trial.coverage.value), default=None)
 
 
 def chosen_of(tried: Iterable[MeansPart], budget: Budget, reference: float) -> ChoicePart | None:

@@ -13,7 +13,7 @@ from edgerift.facts._metric import ITS_TABLES, Metric, Part
 from edgerift.facts._views import LABELS as LABELS
 from edgerift.facts._views import Clone as Clone
 from edgerift.facts._views import Evaded as Evaded
-from edgerift.facts._views import correlation, landed, measured, moved_more, ratio, relative_time
+from edgerift.facts._views import correlation, landed, measured, moved_more, ratio, relative_time, zeros_beside_ones
 from edgerift.harden import (
     AlphaPoint,
     ClosedFormPart,
@@ -24,7 +24,7 @@ from edgerift.harden import (
     VariantPart,
 )
 from edgerift.measure import ReliabilityBin
-from edgerift.study import EpochPart, PairReport
+from edgerift.study import DifferedPart, EpochPart, FlippedPart, PairReport
 
 _ANY: Final = (-math.inf, math.inf)
 _COSINE: Final = (-1.0, 1.0)
@@ -101,6 +101,11 @@ LANDED: Final = EMBEDDING.measure(
     landed,
     recorded=False,
 )
+ZEROS_BESIDE_ONES: Final = EMBEDDING.measure(
+    Metric("attacked images of class 0 beside class 1", "percent", "attacker", (-100.0, 100.0)),
+    zeros_beside_ones,
+    recorded=False,
+)
 
 SURROGATE: Final[Part[SurrogatePart]] = Part("surrogate")
 PAID: Final = SURROGATE.measure(Metric("queries paid", "count", "owner"), lambda one: one.queries)
@@ -110,6 +115,31 @@ AGREES: Final = SURROGATE.measure(
 AGREES_ORIGINAL: Final = SURROGATE.measure(
     Metric("agreement of the surrogate with the original", better="attacker"), lambda one: one.agreement_original
 )
+
+FLIPS: Final[Part[FlippedPart]] = Part("flips")
+FLIPS_NEEDED: Final = FLIPS.measure(
+    Metric("flipped bits to chance", "count", "owner"), lambda one: None if one.needed is None else one.needed.value
+)
+FLIPS_REACHED: Final = FLIPS.measure(
+    Metric("searches for bits that reach chance", better="attacker"), lambda one: one.reached / one.trials
+)
+FLIPPED_ACCURACY: Final = FLIPS.measure(Metric("accuracy after chosen flips", better="owner"), lambda one: one.flipped)
+RANDOM_FLIPS_ACCURACY: Final = FLIPS.measure(
+    Metric("accuracy after random flips", better="owner"), lambda one: one.random.value
+)
+
+DIFFER: Final[Part[DifferedPart]] = Part("differ")
+DIFFERENCES: Final = DIFFER.measure(Metric("differences found", better="attacker"), lambda one: one.search.found)
+RANDOM_DIFFERENCES: Final = DIFFER.measure(
+    Metric("differences found at random", better="attacker"), lambda one: one.control.found
+)
+DIFFER_BUILD_WRONG: Final = DIFFER.measure(
+    Metric("differences with the build wrong", "count", "attacker"), lambda one: one.search.build_wrong
+)
+DIFFER_ORIGINAL_WRONG: Final = DIFFER.measure(
+    Metric("differences with the original wrong", "count"), lambda one: one.search.original_wrong
+)
+DIFFER_P: Final = DIFFER.measure(Metric("McNemar's p of a search against chance", "p"), lambda one: one.p)
 
 # Comparisons of hardened victims.
 VICTIM: Final[Part[VariantPart]] = Part("victim")

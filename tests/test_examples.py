@@ -29,11 +29,10 @@ RESULTS = {
     "12_attackers_without_models.py": r"^answers and 1000 queries: [\d.]+% evasive, judged once; .* p = [\d.]+$",
     "13_flip_bits.py": r"^one flip changes the checksum of \['[\w.]+'\]$",
     "14_prune_and_distil.py": r"^zeros by layer of the pruned model: (?:79\.\d|80\.0)% to 80\.0%$",
-    "15_differ_without_labels.py": r"^of [1-9]\d* differences the build is wrong in \d+, the original in \d+, both in \d+$",
+    "15_differ_without_labels.py": r"^of [1-9]\d* differences the build is wrong in \d+, the original in \d+, both in",
 }
-NUMBERS = dict(
-    enumerate("eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen".split(), 8)
-)
+_FROM_EIGHT = ("eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen")
+NUMBERS = dict(enumerate(_FROM_EIGHT, 8))
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
 
 

@@ -74,11 +74,11 @@ class SelectRecipe(Recipe):
 class EvadeRecipe(Recipe):
     """Attack `count` of the images of a split that both models get right, or all: `evasion.safetensors`.
 
-    `split` is the test images, or the training images. `draw` seeds the choice; both models of each pair in `also` have to get them right, too. A run that
-    was killed resumes after its last finished part. With `shard`, parts of at least this many images are steps of
-    their own, which may run at the same time; the result is the same.
-    Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
-    `surrogate` is a step whose result steers in place of the true models; see :func:`surrogate_steering`.
+    `split` is the test images, or the training images. `draw` seeds the choice; both models of each pair in `also` have
+    to get them right, too. A run that was killed resumes after its last finished part. With `shard`, parts of at least
+    this many images are steps of their own, which may run at the same time; the result is the same. Gradients are taken
+    on `device`, a GPU where there is one; the build and the original judge where they always do. `surrogate` is a step
+    whose result steers in place of the true models; see :func:`surrogate_steering`.
     """
 
     type: Literal["evade"] = "evade"

@@ -51,7 +51,7 @@ def _pair(cell: PairCell, place: dict[str, Any], table: str) -> Iterator[Fact]:
     for name, surrogates in report.surrogates.items():
         yield from of.SURROGATE.facts(surrogates, {**place, "attack": name})
     if report.flips is not None:
-        yield from of.FLIPS.facts(report.flips, place)
+        yield from of.BIT_FLIPS.facts(report.flips, place)
     if report.differ is not None:
         yield from of.DIFFER.facts(report.differ, place)
     for embedding in report.embeddings:

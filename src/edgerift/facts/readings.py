@@ -6,14 +6,33 @@ import math
 from typing import Final
 
 from edgerift.adapt import Search, Trial
-from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, SurrogatePart
+from edgerift.audit import AttackPart, ComparisonPart
 from edgerift.defend import Defence, SweepPoint, strength_of
 from edgerift.extract import CurvePoint
+from edgerift.facts._beside import AGREES as AGREES
+from edgerift.facts._beside import AGREES_ORIGINAL as AGREES_ORIGINAL
+from edgerift.facts._beside import BIT_FLIPS as BIT_FLIPS
+from edgerift.facts._beside import BITS_NEEDED as BITS_NEEDED
+from edgerift.facts._beside import BITS_REACH as BITS_REACH
+from edgerift.facts._beside import DIFFER as DIFFER
+from edgerift.facts._beside import DIFFER_BUILD_WRONG as DIFFER_BUILD_WRONG
+from edgerift.facts._beside import DIFFER_ORIGINAL_WRONG as DIFFER_ORIGINAL_WRONG
+from edgerift.facts._beside import DIFFER_P as DIFFER_P
+from edgerift.facts._beside import DIFFERENCES as DIFFERENCES
+from edgerift.facts._beside import EMBEDDING as EMBEDDING
+from edgerift.facts._beside import FEATURES_MOVE as FEATURES_MOVE
+from edgerift.facts._beside import FLIPPED_ACCURACY as FLIPPED_ACCURACY
+from edgerift.facts._beside import LANDED as LANDED
+from edgerift.facts._beside import PAID as PAID
+from edgerift.facts._beside import RANDOM_DIFFERENCES as RANDOM_DIFFERENCES
+from edgerift.facts._beside import RANDOM_FLIPPED_ACCURACY as RANDOM_FLIPPED_ACCURACY
+from edgerift.facts._beside import SURROGATE as SURROGATE
+from edgerift.facts._beside import ZEROS_BESIDE_ONES as ZEROS_BESIDE_ONES
 from edgerift.facts._metric import ITS_TABLES, Metric, Part
 from edgerift.facts._views import LABELS as LABELS
 from edgerift.facts._views import Clone as Clone
 from edgerift.facts._views import Evaded as Evaded
-from edgerift.facts._views import correlation, landed, measured, moved_more, ratio, relative_time, zeros_beside_ones
+from edgerift.facts._views import correlation, measured, ratio, relative_time
 from edgerift.harden import (
     AlphaPoint,
     ClosedFormPart,
@@ -24,7 +43,7 @@ from edgerift.harden import (
     VariantPart,
 )
 from edgerift.measure import ReliabilityBin
-from edgerift.study import DifferedPart, EpochPart, FlippedPart, PairReport
+from edgerift.study import EpochPart, PairReport
 
 _ANY: Final = (-math.inf, math.inf)
 _COSINE: Final = (-1.0, 1.0)
@@ -91,55 +110,6 @@ COMPARED: Final[Part[ComparisonPart]] = Part("compared")
 ONLY_FIRST: Final = COMPARED.measure(Metric("evaded by the first alone", "count"), lambda one: one.only_first)
 ONLY_SECOND: Final = COMPARED.measure(Metric("evaded by the second alone", "count"), lambda one: one.only_second)
 MCNEMAR: Final = COMPARED.measure(Metric("McNemar's p", "p"), lambda one: one.p)
-
-EMBEDDING: Final[Part[EmbeddingPart]] = Part("embedding")
-FEATURES_MOVE: Final = EMBEDDING.measure(
-    Metric("way of the features over the original's", "ratio", "attacker"), moved_more, recorded=False
-)
-LANDED: Final = EMBEDDING.measure(
-    Metric("attacked images beside the class they are taken for", "percent", "attacker", (-100.0, 100.0)),
-    landed,
-    recorded=False,
-)
-ZEROS_BESIDE_ONES: Final = EMBEDDING.measure(
-    Metric("attacked images of class 0 beside class 1", "percent", "attacker", (-100.0, 100.0)),
-    zeros_beside_ones,
-    recorded=False,
-)
-
-SURROGATE: Final[Part[SurrogatePart]] = Part("surrogate")
-PAID: Final = SURROGATE.measure(Metric("queries paid", "count", "owner"), lambda one: one.queries)
-AGREES: Final = SURROGATE.measure(
-    Metric("agreement of the surrogate with the build", better="attacker"), lambda one: one.agreement
-)
-AGREES_ORIGINAL: Final = SURROGATE.measure(
-    Metric("agreement of the surrogate with the original", better="attacker"), lambda one: one.agreement_original
-)
-
-FLIPS: Final[Part[FlippedPart]] = Part("flips")
-FLIPS_NEEDED: Final = FLIPS.measure(
-    Metric("flipped bits to chance", "count", "owner"), lambda one: None if one.needed is None else one.needed.value
-)
-FLIPS_REACHED: Final = FLIPS.measure(
-    Metric("searches for bits that reach chance", better="attacker"), lambda one: one.reached / one.trials
-)
-FLIPPED_ACCURACY: Final = FLIPS.measure(Metric("accuracy after chosen flips", better="owner"), lambda one: one.flipped)
-RANDOM_FLIPS_ACCURACY: Final = FLIPS.measure(
-    Metric("accuracy after random flips", better="owner"), lambda one: one.random.value
-)
-
-DIFFER: Final[Part[DifferedPart]] = Part("differ")
-DIFFERENCES: Final = DIFFER.measure(Metric("differences found", better="attacker"), lambda one: one.search.found)
-RANDOM_DIFFERENCES: Final = DIFFER.measure(
-    Metric("differences found at random", better="attacker"), lambda one: one.control.found
-)
-DIFFER_BUILD_WRONG: Final = DIFFER.measure(
-    Metric("differences with the build wrong", "count", "attacker"), lambda one: one.search.build_wrong
-)
-DIFFER_ORIGINAL_WRONG: Final = DIFFER.measure(
-    Metric("differences with the original wrong", "count"), lambda one: one.search.original_wrong
-)
-DIFFER_P: Final = DIFFER.measure(Metric("McNemar's p of a search against chance", "p"), lambda one: one.p)
 
 # Comparisons of hardened victims.
 VICTIM: Final[Part[VariantPart]] = Part("victim")

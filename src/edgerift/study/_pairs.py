@@ -83,10 +83,10 @@ class PairReport(Settings):
     """An original, its adapted model, and the results of each attack.
 
     Accuracies are those on the test images, and `instability` is the share of them that exactly one of both gets right.
-    `attacked` images were drawn from those of the test or training images that both get right. `original_epochs` and `adapted_epochs` are both training histories; the second is empty
-    after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were requested.
-    `surrogates` are those of the attacks whose attacker lacks a model. `flips` and `differ` are the attacks beside
-    evasions, None where the study has none.
+    `attacked` images were drawn from those of the test or training images that both get right. `original_epochs` and
+    `adapted_epochs` are both training histories; the second is empty after post-training quantization. `embeddings` and
+    `examples` are of one attack, where pictures were requested. `surrogates` are those of the attacks whose attacker
+    lacks a model. `flips` and `differ` are the attacks beside evasions, None where the study has none.
     """
 
     type: Literal["pair-report"] = "pair-report"
@@ -111,9 +111,10 @@ class PairRecipe(Recipe):
     """Attack an adapted model and report: `pair.json`.
 
     Every attack is a step of its own on the same `count` images, drawn with the seed `draw` from those of a `split`
-    that both models get right: test images, or training images. `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings, of
-    `points` images at most. An attack with `surrogates` is steered by them, and stops where it believes. `flips`
-    searches for bits of the build's weights, and `differ` for differences on the first `count` test images.
+    that both models get right: test images, or training images. `pictured` names the attack whose images are shown,
+    those of the classes `classes` in the embeddings, of `points` images at most. An attack with `surrogates` is steered
+    by them, and stops where it believes. `flips` searches for bits of the build's weights, and `differ` for differences
+    on the first `count` test images.
     """
 
     type: Literal["pair"] = "pair"

@@ -106,10 +106,11 @@ class EvasionPlan(Settings):
     """Who is evaded, and how: every attack on every adaptation of every original.
 
     `count` images of `split` are attacked, of those that both models get right: test images, or those that the
-    originals learn from. Searches of more than `shard` images are cut into steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), `points` of them, for the first seed. `compress` changes what
-    prunes and distils, and `surrogate` what steers attackers who lack a model. `flips` and `differ` attack every build
-    besides, by flipped bits and by differences without labels, with these changes of their settings.
+    originals learn from. Searches of more than `shard` images are cut into steps that run at the same time. The
+    pictures are of the attack `shown` on the adaptations `pictured`, with images of the classes `classes` (all where
+    none is named), `points` of them, for the first seed. `compress` changes what prunes and distils, and `surrogate`
+    what steers attackers who lack a model. `flips` and `differ` attack every build besides, by flipped bits and by
+    differences without labels, with these changes of their settings.
     """
 
     adaptations: Once[AdaptationName] = Field(("ptq", "qat", "finetune"), min_length=1)

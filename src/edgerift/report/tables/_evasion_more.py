@@ -78,11 +78,11 @@ def flips(found: Facts) -> StudyTable | None:
         return None
     columns = [
         seeds_column(found),
-        measured(of.FLIPS_NEEDED, decimals=1),
-        measured(of.FLIPS_REACHED, "reach chance", "Searches (%)"),
+        measured(of.BITS_NEEDED, decimals=1),
+        measured(of.BITS_REACH, "reach chance", "Searches (%)"),
         measured(of.ADAPTED_ACCURACY, "before", "Accuracy (%)"),
         measured(of.FLIPPED_ACCURACY, "chosen flips", "Accuracy (%)"),
-        measured(of.RANDOM_FLIPS_ACCURACY, "random flips", "Accuracy (%)"),
+        measured(of.RANDOM_FLIPPED_ACCURACY, "random flips", "Accuracy (%)"),
     ]
     caption = (
         "Bits of the stored int8 weights, chosen by progressive bit search until the build is at chance, or all that "

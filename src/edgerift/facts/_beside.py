@@ -61,4 +61,9 @@ DIFFER_BUILD_WRONG: Final = DIFFER.measure(
 DIFFER_ORIGINAL_WRONG: Final = DIFFER.measure(
     Metric("differences with the original wrong", "count"), lambda one: one.search.original_wrong
 )
-DIFFER_P: Final = DIFFER.measure(Metric("McNemar's p of a search against chance", "p"), lambda one: one.p)
+DIFFER_SEARCH_ALONE: Final = DIFFER.measure(
+    Metric("differences found by the search alone", "count"), lambda one: one.only_search
+)
+DIFFER_CHANCE_ALONE: Final = DIFFER.measure(
+    Metric("differences found at random alone", "count"), lambda one: one.only_control
+)

@@ -16,8 +16,9 @@ from edgerift.facts._beside import BITS_NEEDED as BITS_NEEDED
 from edgerift.facts._beside import BITS_REACH as BITS_REACH
 from edgerift.facts._beside import DIFFER as DIFFER
 from edgerift.facts._beside import DIFFER_BUILD_WRONG as DIFFER_BUILD_WRONG
+from edgerift.facts._beside import DIFFER_CHANCE_ALONE as DIFFER_CHANCE_ALONE
 from edgerift.facts._beside import DIFFER_ORIGINAL_WRONG as DIFFER_ORIGINAL_WRONG
-from edgerift.facts._beside import DIFFER_P as DIFFER_P
+from edgerift.facts._beside import DIFFER_SEARCH_ALONE as DIFFER_SEARCH_ALONE
 from edgerift.facts._beside import DIFFERENCES as DIFFERENCES
 from edgerift.facts._beside import EMBEDDING as EMBEDDING
 from edgerift.facts._beside import FEATURES_MOVE as FEATURES_MOVE

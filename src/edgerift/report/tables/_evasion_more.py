@@ -8,10 +8,11 @@ from typing import Any
 from edgerift.evade import Diva
 from edgerift.facts import Facts, Reading
 from edgerift.facts import readings as of
-from edgerift.report.tables._columns import Row, measured, seeds_column, table
+from edgerift.measure import mcnemar
+from edgerift.report.tables._columns import Column, Row, measured, seeds_column, table
 from edgerift.report.tables._evasion import NAMES, attack_rows, attacked_words, spots
 from edgerift.report.tables._registry import study_table
-from edgerift.report.tables._table import Number, StudyTable
+from edgerift.report.tables._table import Cell, Heading, Number, StudyTable
 
 
 @study_table(24)
@@ -104,14 +105,23 @@ def differences(found: Facts) -> StudyTable | None:
         measured(of.RANDOM_DIFFERENCES, "random", "Found (%)"),
         measured(of.DIFFER_BUILD_WRONG, "build", "Wrong of those found", decimals=0),
         measured(of.DIFFER_ORIGINAL_WRONG, "original", "Wrong of those found", decimals=0),
-        measured(of.DIFFER_P, decimals=3),
+        Column(Heading("McNemar's p"), _searched_or_chance),
     ]
     caption = (
         "Images on which original and build answer differently, searched for without labels, of those on which both "
-        "agree. Random: changes of the same kind at the same cost. McNemar's test compares the two on the same images."
+        "agree. Random: changes of the same kind at the same cost. p: McNemar's exact test of what one of them found "
+        "alone, summed over the seeds."
     )
     title = "Differential testing"
     return table("differences", title, caption, found, NAMES, columns, rows, place="evasion", detail=True)
+
+
+def _searched_or_chance(row: Row) -> Cell:
+    search, chance = (
+        int(sum(fact.value for fact in row.facts.of(reading)))
+        for reading in (of.DIFFER_SEARCH_ALONE, of.DIFFER_CHANCE_ALONE)
+    )
+    return Number(mcnemar(search, chance), kind="p")
 
 
 def _beside(found: Facts, reading: Reading[Any]) -> Iterator[Row]:

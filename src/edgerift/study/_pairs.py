@@ -22,7 +22,6 @@ from edgerift.audit import (
     embedded,
     surrogate_part,
 )
-from edgerift.deploy import BuildRecipe
 from edgerift.differ import DifferRecipe, DifferSettings
 from edgerift.errors import DataError, first_line
 from edgerift.evade import Attack, AttackedSplit, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
@@ -141,6 +140,8 @@ class PairRecipe(Recipe):
             raise ValueError(
                 "flips and differ are for builds, and a control stands in the build's place; leave them out"
             )
+        if self.pair.program is None and self.flips is not None:
+            raise ValueError("bits of a program are flipped, and the pair has none; leave flips out")
         for name in self.surrogates:
             if name not in self.attacks:
                 raise ValueError(f"there are surrogates for '{name}'; the attacks are {', '.join(self.attacks)}")
@@ -168,15 +169,10 @@ class PairRecipe(Recipe):
     @property
     def flipping(self) -> FlipsRecipe | None:
         """The search for bit flips, None where there is none."""
-        if self.flips is None:
+        pair = self.pair
+        if self.flips is None or pair.program is None:
             return None
-        assert isinstance(self.pair.build, BuildRecipe)
-        return FlipsRecipe(
-            program=self.pair.build.program,
-            images=self.images,
-            runtime=self.pair.build.runtime,
-            settings=self.flips,
-        )
+        return FlipsRecipe(program=pair.program, images=self.images, runtime=pair.build.runtime, settings=self.flips)
 
     @property
     def differing(self) -> DifferRecipe | None:

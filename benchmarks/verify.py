@@ -3,7 +3,8 @@
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
 edgerift; `--rates NAME ...` measures those of some quantizers and leaves the others as they are. `--foreign DIR` adds
 the files of other tools that `benchmarks/foreign_files.py DIR` and `benchmarks/tflite_files.py DIR` made. The cases use
-other seeds than the rates. `--keep DIR` keeps what was trained, so that it can be made in pieces.
+other seeds than the rates. `--keep DIR` keeps what was trained, so that it can be made in pieces; of that network both
+scripts make files with `--given DIR`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import tables
 import torch
 from torch import Tensor, nn
@@ -90,6 +92,11 @@ class Kept(NamedTuple):
             print(f"made {name}", flush=True)
         return Program.load(path)
 
+    def describe(self, original: zoo.Classifier, data: ImageSet) -> None:
+        """Write weights and images for calibration in a form that other environments read."""
+        weights = {name.removeprefix("body."): value.numpy() for name, value in original.state_dict().items()}
+        np.savez(self.folder / "given.npz", images=data.images[:512].numpy(), **weights)
+
 
 def turned(program: Program, share: float, seed: int = 0) -> Program:
     """Turn a share of the roundings to the other neighbour, which takes the float weights to know."""
@@ -145,6 +152,7 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int, kept: Kept) -> I
     program = kept.program("ptq", lambda: ptq(original, data, calibration_images=512))
     FLOATS.clear()
     FLOATS.update((layer.name, layer.weight) for layer in folded_layers(original, program.shape))
+    kept.describe(original, data)
     yield from honest_cases(original, program, data, seed, kept)
     yield from tampered_cases(original, program, len(data.classes))
     other = kept.model("another", lambda: trained(data, network, seed + 1, epochs))

@@ -112,8 +112,8 @@ def training() -> str:
         "--original OUT/original.safetensors "
         f"--data cifar10 --data-root DIR --images {found['images']}{tested} --out benchmarks/qat.json`: ResNet-8, "
         f"{found['images']:,} images, {found['epochs']} epochs, three seeds, the learning rate chosen on the "
-        f"validation split. Before: float {before['original']:.2%}, ptq {before['ptq']:.2%}. CPU seconds of a whole training, one "
-        "thread, and the time of a step over that of a float step.\n\n"
+        f"validation split. Before: float {before['original']:.2%}, ptq {before['ptq']:.2%}. CPU "
+        "seconds of a whole training, one thread, and the time of a step over that of a float step.\n\n"
         + table(["", "learning rate", "mean test accuracy", "range over seeds", "seconds", "step, ratio"], rows)
     )
 

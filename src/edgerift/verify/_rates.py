@@ -84,8 +84,8 @@ def lowest(figure: str, quantizer: str, training: float | None = None) -> float 
 def least_far(quantizer: str, off: float) -> float:
     """The least share of codes more than a step away that a build of a quantizer has with this share that is off.
 
-    Weights that were trained move by different amounts: where many codes are off, some are off by more than a step. It is
-    a third of the least that honest builds have which have nearly as many codes off; 0 where there are none.
+    Weights that were trained move by different amounts: where many codes are off, some are off by more than a step.
+    It is a third of the least among the honest builds that have nearly as many codes off; 0 where there are none.
     """
     near = [rate.far for rate in rates_of(quantizer) if off / MARGIN <= rate.off <= off]
     return min(near, default=0.0) / (2 * MARGIN)

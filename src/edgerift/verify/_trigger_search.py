@@ -151,7 +151,8 @@ def _placed(wanted: Wanted, kind: Kind, targets: Tensor, side: float) -> Changes
     """The best place for each of some classes, and what was painted there."""
     tried, *further = _PLACES
     few, found = wanted.few(tried.images), list[Changes]()
-    masks = torch.stack(list(_masks(*wanted.images.shape[2:], side)))
+    height, width = wanted.images.shape[2:]
+    masks = torch.stack(list(_masks(height, width, side)))
     for some in masks.split(max(1, _AT_ONCE // (tried.images * len(targets)))):
         grey = torch.full((len(some) * len(targets), *wanted.images.shape[1:]), 0.5)
         places = Changes.blank(targets.repeat(len(some)), some.repeat_interleave(len(targets), 0), grey)

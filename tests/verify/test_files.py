@@ -83,7 +83,7 @@ def test_a_build_that_was_compiled_from_the_program_conforms(quantized, built, r
     assert found.builds[0].sha256 == artefact_digest(runtime, built[runtime])
 
 
-@pytest.mark.parametrize("per_channel", [True, False])
+@pytest.mark.parametrize("per_channel", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_pte_of_another_tool_conforms_and_one_of_another_network_does_not(tmp_path, per_channel):
     """Quantized and lowered without edgerift; nothing but the float original is at hand."""
     plain = zoo.Architecture(name="residual", classes=10, size=SIZE, mean=(0,) * 3, std=(1,) * 3)

@@ -85,9 +85,10 @@ def least_far(quantizer: str, off: float) -> float:
     """The least share of codes more than a step away that a build of a quantizer has with this share that is off.
 
     Weights that were trained move by different amounts: where many codes are off, some are off by more than a step.
+    It is a third of the least among the honest builds that have nearly as many codes off; 0 where there are none.
     """
-    fewer = [rate for rate in rates_of(quantizer) if rate.off <= off]
-    return max((rate.far for rate in fewer), default=0.0) / (2 * MARGIN) if fewer else 0.0
+    near = [rate.far for rate in rates_of(quantizer) if off / MARGIN <= rate.off <= off]
+    return min(near, default=0.0) / (2 * MARGIN)
 
 
 def explained(off: float, far: float, kinds: Collection[str]) -> tuple[str, ...]:

@@ -112,21 +112,6 @@ def test_a_server_program_is_not_for_this_runtime(make_program, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_pattern_is_looked_for_that_a_program_cannot_hold(make_program, monkeypatch, tmp_path):
-    """ExecuTorch exports those of resizing and attention anew in each process, which takes seconds."""
-    from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
-
-    def unwanted():
-        raise AssertionError("a network of convolutions resizes nothing and has no attention")
-
-    monkeypatch.setattr(bilinear_2d, "get_graphs_dict", unwanted)
-    monkeypatch.setattr(sdpa, "get_graphs", unwanted)
-    maker = make_program("mobile")
-    built = build(maker.program(layers(maker)), "executorch", tmp_path / "model.pte")
-    assert built.integer_macs() == 1
-    assert bilinear_2d.get_graphs_dict is sdpa.get_graphs is unwanted
-
-
 def test_a_fixed_batch_is_filled_up(tmp_path):
     """A file that was exported for a batch of four, which it does not tell, answers any number of images."""
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 4 * 4, 5)).eval()

@@ -44,7 +44,9 @@ class TheftOptions(Settings):
     """architecture of the clone"""
     clone_epochs: Annotated[Times | None, Shown(default="10 for digits, else 50")] = None
     """training epochs of the clone"""
-    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.05")] = None
+    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.05")] = (
+        None
+    )
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""

@@ -68,7 +68,7 @@ class Account:
         if watching is not None and watching.reaction == "coarsen":
             defences = (*defences, LabelsAfterAlarm.of(watching))
         ledger, ids = (None, None) if folder is None else (folder / f"{name}.ledger", folder / f"{name}.ids")
-        self._oracle = Oracle(build, budget=budget, defence=defences, ledger=ledger)
+        self._oracle = Oracle(build, budget=budget, defence=defences, ledger=ledger, in_memory=False)
         try:
             self._ids = RequestIds(ids)
         except BaseException:

@@ -278,3 +278,9 @@ def test_the_smoke_profiles_of_both_papers(run, name, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
     assert len(list((tmp_path / "out" / "tables").glob("*.tex"))) >= 5
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) >= 4
+    if name == "diva":
+        tables = {path.stem: path.read_text() for path in (tmp_path / "out" / "tables").glob("*.csv")}
+        assert {"success", "knowledge", "weights", "flips", "differences"} <= set(tables)
+        robust = {name: sum("Robust" in row for row in text.splitlines()) for name, text in tables.items()}
+        others = {name: sum("ResNet" in row for row in text.splitlines()) for name, text in tables.items()}
+        assert robust == others

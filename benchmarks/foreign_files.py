@@ -1,5 +1,7 @@
 """Make int8 ONNX files of one small network with the tools that people use: `python benchmarks/foreign_files.py OUT`.
 
+With `--given DIR` it is the network that `benchmarks/verify.py --keep DIR` trained.
+
 Tools that are not installed are left out. NNCF, AIMET and Brevitas pin versions that contradict each other's and
 edgerift's; they were tried in an environment of their own, with the packages of edgerift's beside it:
 
@@ -10,6 +12,7 @@ edgerift's; they were tried in an environment of their own, with the packages of
 from __future__ import annotations
 
 import argparse
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,15 +177,23 @@ def main() -> None:
     """Train, export, and quantize with each tool."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
+    parser.add_argument("--given", type=Path, metavar="DIR")
+    given = parser.parse_args()
+    out = given.out
     out.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
-    images, labels = digits()
-    model = trained(images, labels)
-    np.savez(out / "digits.npz", images=images.numpy(), labels=labels.numpy())
-    torch.save(model.state_dict(), out / "network.pt")
-    path = exported(model, out / "float.onnx")
+    if given.given is None:
+        images, labels = digits()
+        model = trained(images, labels)
+        np.savez(out / "digits.npz", images=images.numpy(), labels=labels.numpy())
+        torch.save(model.state_dict(), out / "network.pt")
+        path = exported(model, out / "float.onnx")
+    else:
+        images, model = torch.from_numpy(np.load(given.given / "given.npz")["images"]), nn.Identity()
+        path = Path(shutil.copy(given.given / "float.onnx", out / "float.onnx"))
     for name, make in TOOLS.items():
+        if given.given is not None and name == "brevitas":
+            continue  # It takes the network itself.
         try:
             for written in make(path, out, images, model):
                 print(written)

@@ -1,14 +1,16 @@
 """Memory of a process: what it gains by keeping what it frees, and whether it grows with the work.
 
     python benchmarks/memory.py [--steps 20] [--turns 3] [--out benchmarks/memory.json]
-    python benchmarks/memory.py --curve study [--count 300]     # also: data-free, search
+    python benchmarks/memory.py --curve study [--count 300] [--out benchmarks/memory.json] [--page docs/performance.md]
 
 The first is for `train.keep_freed_memory`: the two modes take turns, each in a process of its own. Times are CPU time,
 the kernel's included, and the peak is the largest resident memory of the process.
 
 A curve is the resident memory, in MiB, of a process of one thread that keeps what it frees, as `edgerift` does:
 after each few steps of studies of one seed each (train, quantize, build, attack), after each part of a data-free
-extraction, or of a long search. `early` is that after a tenth of the work, `last` that at its end.
+extraction (`--curve data-free`), or of a long search (`--curve search`). `early` is that after a tenth of the work,
+`last` that at its end. With `--out` the curve is laid over what the file holds, and the page has a table of all of
+them between its two marks.
 """
 
 from __future__ import annotations
@@ -42,6 +44,9 @@ CASES = [
     ("resnet18", 32, "bfloat16"),
 ]
 MODES = ("freed", "kept")
+MARKS = ("<!-- memory: begin -->", "<!-- memory: end -->")
+#: What a curve counts, as the page calls it.
+COUNTED = {"study": "steps of small studies", "data-free": "extractions without images", "search": "searches"}
 
 
 def clocked(model: str, batch: int, precision: str, steps: int) -> dict[str, float]:
@@ -184,41 +189,66 @@ def curve(name: str, count: int) -> dict[str, Any]:
     return {"of": name, "count": count, "points": points, "early": early, "last": points[-1][1]}
 
 
+def written(out: Path, part: dict[str, Any]) -> dict[str, Any]:
+    """Lay a part over what the file holds."""
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+    document = {**kept, **part, "curves": {**kept.get("curves", {}), **part.get("curves", {})}}
+    out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return document
+
+
+def put_into(page: Path, curves: dict[str, dict[str, Any]]) -> None:
+    """Write the curves as a table in Markdown between the marks of a page."""
+    lines = ["| | after a tenth | at the end | ratio |", "|---|--:|--:|--:|"]
+    for name in (name for name in COUNTED if name in curves):
+        row = curves[name]
+        sizes = f"{row['early']:.0f} MiB | {row['last']:.0f} MiB | {row['last'] / row['early']:.2f}"
+        lines.append(f"| {row['points'][-1][0]:,} {COUNTED[name]} | {sizes} |")
+    content = page.read_text(encoding="utf-8")
+    first, last = (content.index(mark) for mark in MARKS)
+    page.write_text(content[:first] + "\n".join([MARKS[0], *lines, ""]) + content[last:], encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/memory.json"))
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--mode", choices=MODES, help=argparse.SUPPRESS)
     parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--curve", choices=CURVES)
     parser.add_argument("--count", type=int, default=300)
     given = parser.parse_args()
     if given.curve is not None:
-        print(json.dumps(curve(given.curve, given.count)))
+        found = curve(given.curve, given.count)
+        print(json.dumps(found))
+        if given.out is not None:
+            document = written(given.out, {"curves": {given.curve: found}})
+            if given.page is not None:
+                put_into(given.page, document["curves"])
         return
     if given.mode is not None:
         if given.mode == "kept" and not keep_freed_memory():
             raise SystemExit("this C library decides for itself what it does with freed memory")
         print(json.dumps(clocked(*given.case, given.steps)))
         return
-    found = []
+    rows = []
     print(
         f"{'model':10}{'batch':>6} {'precision':10}{'freed ms':>10}{'kept ms':>10}{'ratio':>7}{'pages':>8}{'kept':>6}"
     )
     for case in CASES:
         row = compared(case, given.steps, given.turns)
-        found.append(row)
+        rows.append(row)
         freed, kept = row["freed"], row["kept"]
         print(
             f"{case[0]:10}{case[1]:6} {case[2]:10}{freed['seconds'] * 1e3:10.1f}{kept['seconds'] * 1e3:10.1f}"
             f"{row['ratio']:7.2f}{freed['pages']:8.0f}{kept['pages']:6.0f}",
             flush=True,
         )
-    given.out.write_text(
-        json.dumps({"torch": torch.__version__, "steps": given.steps, "cases": found}, indent=2) + "\n"
-    )
+    part = {"torch": torch.__version__, "steps": given.steps, "cases": rows}
+    written(given.out or Path(__file__).with_suffix(".json"), part)
 
 
 if __name__ == "__main__":

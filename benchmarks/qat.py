@@ -7,8 +7,10 @@
 `twin` trains with batch normalisations folded and frozen, `alive` with living ones, and `torchao` is the reference,
 whose live too. Each method is trained at each learning rate; the rate is chosen by the mean validation accuracy over
 the seeds, and the test accuracies at that rate are compared. A program is judged by its graph twin, which equals the
-converted graph. The cost of a step is the time of an epoch over that of a float epoch of the same images, the fixed
-part subtracted.
+converted graph. The cost of a step is the CPU time of an epoch over that of a float epoch of the same images, one
+thread, the fixed part subtracted; the methods take turns, and the ratio is the median over them.
+
+Each row is written as soon as it is known, and a run with the same settings goes on after the last one.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,28 +62,20 @@ def accuracy(model: nn.Module, image_set: ImageSet) -> float:
     return measure.accuracy(deploy.twin_scores(model, image_set.images), image_set.labels).value
 
 
-def rows(
-    original: nn.Module, data: images.ThreeWay, epochs: int, seeds: list[int], target: Target, methods: list[str]
-) -> list[dict[str, Any]]:
-    """Train every method at every rate with every seed."""
-    found = []
-    for method in methods:
-        train, rates = METHODS[method]
-        for rate in rates:
-            for seed in seeds:
-                started = time.perf_counter()
-                settings = QatSettings(
-                    train=TrainSettings(epochs=epochs, learning_rate=rate, seed=seed, device="cpu"),
-                    observe_epochs=max(1, epochs - 1),
-                )
-                program = train(original, data.train, data.validation, target, settings)
-                model = deploy.twin(program)
-                row = {"method": method, "learning_rate": rate, "seed": seed}
-                row |= {"validation": accuracy(model, data.validation), "test": accuracy(model, data.test)}
-                row["seconds"] = round(time.perf_counter() - started, 1)
-                found.append(row)
-                print(row, flush=True)
-    return found
+def row_of(
+    original: nn.Module, data: images.ThreeWay, epochs: int, target: Target, method: str, rate: float, seed: int
+) -> dict[str, Any]:
+    """Train one method at one rate with one seed."""
+    started = time.process_time()
+    settings = QatSettings(
+        train=TrainSettings(epochs=epochs, learning_rate=rate, seed=seed, device="cpu"),
+        observe_epochs=max(1, epochs - 1),
+    )
+    program = METHODS[method][0](original, data.train, data.validation, target, settings)
+    spent = time.process_time() - started
+    model = deploy.twin(program)
+    row = {"method": method, "learning_rate": rate, "seed": seed, "seconds": round(spent, 1)}
+    return row | {"validation": accuracy(model, data.validation), "test": accuracy(model, data.test)}
 
 
 def summary(found: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -104,27 +98,33 @@ def summary(found: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return result
 
 
-def steps(original: nn.Module, train: ImageSet, target: Target, methods: list[str]) -> dict[str, float]:
+def steps(
+    original: nn.Module, train: ImageSet, target: Target, methods: list[str], turns: int
+) -> dict[str, dict[str, float]]:
     """Time an epoch of each method over a float one: two epochs minus one, so that preparation does not count."""
 
     def epoch(make: Callable[[QatSettings], object]) -> float:
         spent = []
         for count in (1, 2):
-            started = time.perf_counter()
+            started = time.process_time()
             make(QatSettings(train=TrainSettings(epochs=count, learning_rate=0.001, device="cpu")))
-            spent.append(time.perf_counter() - started)
+            spent.append(time.process_time() - started)
         return spent[1] - spent[0]
 
-    plain = epoch(lambda settings: adapt.finetune(original, train, None, settings=settings.train))
+    ratios: dict[str, list[float]] = {method: [] for method in methods}
+    for _ in range(turns):
+        plain = epoch(lambda settings: adapt.finetune(original, train, None, settings=settings.train))
+        for method in methods:
+            ratios[method].append(epoch(partial(METHODS[method][0], original, train, None, target)) / plain)
     return {
-        method: round(epoch(partial(METHODS[method][0], original, train, None, target)) / plain, 2)
-        for method in methods
+        method: {"ratio": statistics.median(found), "low": min(found), "high": max(found)}
+        for method, found in ratios.items()
     }
 
 
 def main() -> None:
     """Print the rows and the summary, and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--original", type=Path, required=True)
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--data-root", type=Path, default=None)
@@ -134,9 +134,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--target", default="mobile", choices=adapt.TARGETS)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--clocked", type=int, default=1000, help="images of the epochs that are timed")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
     original = zoo.load(arguments.original)
     data = images.open_splits(images.ImagesSettings(source=arguments.data, size=32), arguments.data_root)
     chosen = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[: arguments.images]
@@ -144,24 +147,53 @@ def main() -> None:
     if arguments.tested is not None:
         few = torch.arange(arguments.tested)
         data = data._replace(validation=data.validation.select(few), test=data.test.select(few))
-    found = rows(original, data, arguments.epochs, arguments.seeds, arguments.target, arguments.methods)
-    floor = {
-        "original": accuracy(original, data.test),
-        "ptq": accuracy(deploy.twin(adapt.ptq(original, data.train, target=arguments.target)), data.test),
-    }
-    report = {
-        "data": arguments.data,
-        "images": len(data.train),
-        "epochs": arguments.epochs,
-        "target": arguments.target,
-        "before": floor,
-        "summary": summary(found),
-        "step over a float step": steps(original, data.train, arguments.target, arguments.methods),
-        "rows": found,
-    }
+    asked = {name: getattr(arguments, name) for name in ("data", "images", "tested", "epochs", "target")}
+    report: dict[str, Any] = {**asked, "rows": []}
+    kept = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
+    if asked == {name: kept.get(name, asked) for name in asked}:
+        report = kept
+    for step in (
+        partial(add_floor, report, original, data, arguments.target),
+        partial(add_steps, report, original, data, arguments),
+        partial(add_rows, report, original, data, arguments),
+    ):
+        for _ in step():
+            arguments.out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({name: value for name, value in report.items() if name != "rows"}, indent=2))
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def add_floor(report: dict[str, Any], original: nn.Module, data: images.ThreeWay, target: Target) -> Iterator[None]:
+    """Measure what there is before any training."""
+    if "before" not in report:
+        quantized = deploy.twin(adapt.ptq(original, data.train, target=target))
+        report["before"] = {"original": accuracy(original, data.test), "ptq": accuracy(quantized, data.test)}
+        yield
+
+
+def add_steps(
+    report: dict[str, Any], original: nn.Module, data: images.ThreeWay, arguments: argparse.Namespace
+) -> Iterator[None]:
+    """Measure what a step costs."""
+    if "step over a float step" not in report:
+        few = data.train.select(torch.arange(arguments.clocked))
+        report["step over a float step"] = steps(original, few, arguments.target, arguments.methods, arguments.turns)
+        yield
+
+
+def add_rows(
+    report: dict[str, Any], original: nn.Module, data: images.ThreeWay, arguments: argparse.Namespace
+) -> Iterator[None]:
+    """Train what the report lacks."""
+    known = {(row["method"], row["learning_rate"], row["seed"]) for row in report["rows"]}
+    for seed in arguments.seeds:
+        for method in arguments.methods:
+            for rate in METHODS[method][1]:
+                if (method, rate, seed) not in known:
+                    found = row_of(original, data, arguments.epochs, arguments.target, method, rate, seed)
+                    print(found, flush=True)
+                    report["rows"].append(found)
+                    report["summary"] = summary(report["rows"])
+                    yield
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""How the cost of an attack grows with images, pixels, classes, epsilon and steps, on one thread.
+"""How the cost of an attack grows with images, pixels, classes, epsilon, steps and workers, one thread each.
 
-    python benchmarks/scaling.py [--images 16] [--out benchmarks/scaling.json] [--page docs/performance.md]
+    python benchmarks/scaling.py [--images 16] [--turns 3] [--out benchmarks/scaling.json] [--page docs/performance.md]
+        [--only workers]
 
 An untrained ResNet-8 and its int8 build on ONNX Runtime are attacked by the default preset, every image to the last
 step. One thing changes at a time from the base: 32 pixels, 10 classes, epsilon 8, 20 steps. Seconds are CPU time of one
-image, everything included but making the pair; `slope` is the exponent by which they grow from the row before, 1 where
-the cost doubles with the quantity. The table is printed, written as JSON and put into the page between its two marks.
+image, everything included but making the pair; of workers they are time on the clock, for a search in four shards whose
+pair each worker opens. The rows take turns, and a figure is the median over them. `slope` is the exponent by which the
+time of all images grows from the row before, 1 where it doubles with the quantity. The table is printed, written as
+JSON and put into the page between its two marks; rows that are not measured stay as the file has them.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ import json
 import math
 import platform
 import resource
+import statistics
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from edgerift import adapt, deploy, evade, zoo
-from edgerift.images import ImageSet
+from edgerift.images import ImageSet, ImagesSettings, resolve
+from edgerift.run import Place, Processes, run_steps
+from edgerift.steps import Store
 
 MARKS: Final = ("<!-- scaling: begin -->", "<!-- scaling: end -->")
 BASE: Final = {"pixels": 32, "classes": 10, "epsilon": 8, "steps": 20}
@@ -35,19 +42,24 @@ CHANGES: Final = {
     "classes": (10, 100, 1000),
     "epsilon": (2, 8, 32),
     "steps": (20, 40),
-    "images": (1, 2),
+    "images": (1, 2, 4),
+    "workers": (1, 2),
 }
+#: How many images workers attack in one step, and how many such steps there are.
+SHARD, SHARDS = 128, 4
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one image costs where `what` has a value, and the exponent of its growth from the row before."""
+    """What one image costs where `what` has a value, its range over the turns, and its growth from the row before."""
 
     what: str
     value: int
     seconds: float
     slope: float | None
     peak_mib: float
+    least: float
+    most: float
 
 
 def noise(pixels: int, classes: int, count: int) -> ImageSet:
@@ -78,30 +90,87 @@ def seconds_of(folder: Path, pixels: int, classes: int, epsilon: int, steps: int
     return (time.process_time() - began) / count
 
 
-def rows_of(folder: Path, images: int) -> list[Row]:
-    """Measure all rows; small ones with more images, so that the clock's grain does not matter."""
+def search_of(folder: Path) -> evade.EvadeRecipe:
+    """Describe a search by workers: the pair and its images as files. The labels are the original's own answers."""
+    pair, pictures = pair_of(folder, BASE["pixels"], BASE["classes"]), noise(BASE["pixels"], 10, 2 * SHARD * SHARDS)
+    labels = deploy.twin_scores(pair.original, pictures.images).argmax(1)
+    arrays = {"images": pictures.images, "labels": labels, "test_images": pictures.images, "test_labels": labels}
+    np.savez(folder / "noise.npz", classes=np.arange(10).astype(str), **{name: a.numpy() for name, a in arrays.items()})
+    zoo.save(pair.original, folder / "original.safetensors")
+    assert pair.program is not None
+    pair.program.save(folder / "program.safetensors")
+    described = evade.PairSettings(
+        original=adapt.given_original(folder / "original.safetensors"),
+        program=deploy.given_program(folder / "program.safetensors"),
+        build=deploy.given_build(folder / f"{BASE['pixels']}-{BASE['classes']}.onnx"),
+    )
+    return evade.EvadeRecipe(
+        pair=described,
+        images=resolve(ImagesSettings(source=str(folder / "noise.npz"))),
+        attack=evade.preset("default", BASE["epsilon"], BASE["steps"]).replace(stop="never"),
+        count=SHARD * SHARDS,
+        shard=SHARD,
+    )
+
+
+def shared_seconds(folder: Path, workers: int) -> float:
+    """Let processes of one thread each attack with a new store, and return the seconds of an image by the clock."""
+    search = search_of(folder)
+    with tempfile.TemporaryDirectory() as root:
+        store = Store(Path(root))
+        began = time.perf_counter()
+        summary = run_steps([search], store, Processes(Place(store=store.root, threads=1), workers))
+        seconds = time.perf_counter() - began
+        assert not summary.failed, summary.failed
+        assert len(list(store.root.glob("evade-shard-*"))) == SHARDS
+    return seconds / (SHARD * SHARDS)
+
+
+def measured(folder: Path, what: str, value: int, images: int) -> float:
+    """Measure one row once."""
+    if what == "workers":
+        return shared_seconds(folder, value)
+    setting = BASE | ({} if what == "images" else {what: value})
+    return seconds_of(folder, **setting, count=images * (value if what == "images" else 1))
+
+
+def rows_of(folder: Path, images: int, turns: int, kinds: list[str]) -> list[Row]:
+    """Measure all rows by turns."""
+    asked = [(what, value) for what in kinds for value in CHANGES[what]]
+    times: dict[tuple[str, int], list[float]] = {row: [] for row in asked}
+    peaks: dict[tuple[str, int], float] = {}
+    for _ in range(turns):
+        for row in asked:
+            times[row].append(measured(folder, *row, images))
+            peaks.setdefault(row, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            print(*row, f"{times[row][-1]:.4f} s per image", flush=True)
     rows: list[Row] = []
-    for what, values in CHANGES.items():
-        before: tuple[int, float] | None = None
-        for value in values:
-            setting = BASE | ({} if what == "images" else {what: value})
-            times = value if what == "images" else 1
-            count = times * max(4, images * BASE["pixels"] // setting["pixels"])
-            seconds = seconds_of(folder, **setting, count=count)
-            total = seconds * times
-            slope = None if before is None else math.log(total / before[1]) / math.log(value / before[0])
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            rows.append(Row(what, count if what == "images" else value, seconds, slope, peak))
-            before = value, total
+    for what, value in asked:
+        seconds = statistics.median(times[what, value])
+        before = rows[-1] if rows and rows[-1].what == what else None
+        shown = value * images if what == "images" else value
+        slope = None
+        if before is not None:
+            counted = shown / before.value if what == "images" else 1
+            slope = math.log(counted * seconds / before.seconds) / math.log(shown / before.value)
+        rows.append(
+            Row(what, shown, seconds, slope, peaks[what, value], min(times[what, value]), max(times[what, value]))
+        )
     return rows
 
 
 def table(rows: list[Row]) -> str:
     """Write the rows as a table in Markdown."""
-    lines = ["| | | CPU ms per image | grows by the power |", "|---|--:|--:|--:|"]
+    lines = [
+        "| | | ms per image | from | to | hours per 10,000 | grows by the power |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for row in rows:
         slope = "" if row.slope is None else f"{row.slope:.2f}"
-        lines.append(f"| {row.what} | {row.value:,} | {row.seconds * 1e3:,.0f} | {slope} |")
+        spread = " | ".join(f"{seconds * 1e3:,.0f}" for seconds in (row.seconds, row.least, row.most))
+        what = "workers, by the clock" if row.what == "workers" else row.what
+        hours = row.seconds * 10_000 / 3600
+        lines.append(f"| {what} | {row.value:,} | {spread} | {hours:.2f} | {slope} |")
     return "\n".join(lines)
 
 
@@ -111,12 +180,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("scaling.json"))
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=CHANGES, default=list(CHANGES))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    kept = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.is_file() else []
     with tempfile.TemporaryDirectory() as folder:
-        rows = rows_of(Path(folder), given.images)
+        found = rows_of(Path(folder), given.images, given.turns, given.only)
+    all_rows = [Row(**row) for row in kept if row["what"] not in given.only and "least" in row] + found
+    rows = sorted(all_rows, key=lambda row: list(CHANGES).index(row.what))
     document: dict[str, Any] = {"machine": platform.machine(), "torch": torch.__version__, "base": BASE}
-    document |= {"rows": [asdict(row) for row in rows]}
+    document |= {"images": given.images, "turns": given.turns, "rows": [asdict(row) for row in rows]}
     given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table(rows)
     print(text)

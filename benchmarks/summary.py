@@ -15,6 +15,11 @@ from typing import Any
 from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle
 from tables import HERE, read, table
 
+#: The methods of quantization-aware training, as the table calls them.
+METHODS = {
+    "twin": "training the twin, batch normalisation frozen",
+    "alive": "training the twin, batch normalisation alive",
+}
 TARGET = HERE.parent / "docs" / "measurements.md"
 
 HEAD = """# Measurements
@@ -89,13 +94,16 @@ def twins() -> str:
 def training() -> str:
     """Two implementations of quantization-aware training."""
     found = read("qat.json")
+    costs = found.get("step over a float step", {})
+    tested = "" if found.get("tested") is None else f" --tested {found['tested']}"
     rows = [
         [
-            f"training the {name}" if name == "twin" else name,
+            METHODS.get(name, name),
             f"{row['learning_rate']}",
             f"{row['mean']:.2%}",
             f"{row['low']:.2%} to {row['high']:.2%}",
             f"{row['seconds']:.0f}",
+            f"{costs[name]['ratio']:.2f}" if name in costs else "",
         ]
         for name, row in found["summary"].items()
     ]
@@ -103,10 +111,11 @@ def training() -> str:
     return (
         "## Training the twin, compared with torchao's QAT\n\n`python benchmarks/qat.py "
         "--original OUT/original.safetensors "
-        f"--data cifar10 --data-root DIR --out benchmarks/qat.json`: ResNet-8, {found['images']:,} images, "
-        f"{found['epochs']} epochs, three seeds, the learning rate chosen on the validation split. Before: float "
-        f"{before['original']:.2%}, ptq {before['ptq']:.2%}.\n\n"
-        + table(["", "learning rate", "mean test accuracy", "range over seeds", "seconds"], rows)
+        f"--data cifar10 --data-root DIR --images {found['images']}{tested} --out benchmarks/qat.json`: ResNet-8, "
+        f"{found['images']:,} images, {found['epochs']} epochs, three seeds, the learning rate chosen on the "
+        f"validation split. Before: float {before['original']:.2%}, ptq {before['ptq']:.2%}. CPU "
+        "seconds of a whole training, one thread, and the time of a step over that of a float step.\n\n"
+        + table(["", "learning rate", "mean test accuracy", "range over seeds", "seconds", "step, ratio"], rows)
     )
 
 

@@ -3,7 +3,8 @@
 With `--rates` the base rates of honest quantizers are measured instead, and written to the table that ships with
 edgerift; `--rates NAME ...` measures those of some quantizers and leaves the others as they are. `--foreign DIR` adds
 the files of other tools that `benchmarks/foreign_files.py DIR` and `benchmarks/tflite_files.py DIR` made. The cases use
-other seeds than the rates.
+other seeds than the rates. `--keep DIR` keeps what was trained, so that it can be made in pieces; of that network both
+scripts make files with `--given DIR`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import argparse
 import copy
 import itertools
 import json
+import math
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import tables
 import torch
 from torch import Tensor, nn
@@ -34,6 +38,7 @@ RATES: Final = Path(__file__).parents[1] / "src" / "edgerift" / "verify" / "base
 RESULT: Final = Path(__file__).with_suffix(".json")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "verify.md"
 SEEDS: Final = 3
+BATCH: Final = 64
 CHOSEN: Final = ("adaround", "reround")
 #: Steps of AdaRound: as many as a repair takes, and ten times that.
 LONG: Final = {"adaround": 300, "adaround, 3000 steps": 3000}
@@ -57,13 +62,40 @@ def trained(data: ImageSet, network: str, seed: int, epochs: int) -> zoo.Classif
     """Train an original."""
     torch.manual_seed(seed)
     model = zoo.create(network, classes=len(data.classes), size=data.shape.size, seed=seed)
-    settings = TrainSettings(epochs=epochs, batch_size=64, learning_rate=0.05, seed=seed, device="cpu")
+    settings = TrainSettings(epochs=epochs, batch_size=BATCH, learning_rate=0.05, seed=seed, device="cpu")
     return train.fit(model, data, None, settings=settings)
 
 
 def quantized_further(original: nn.Module, data: ImageSet, rate: float, epochs: int, seed: int) -> Program:
     """Quantization-aware training at one learning rate."""
-    return qat(original, data, None, learning_rate=rate, epochs=epochs, batch_size=64, seed=seed, device="cpu")
+    return qat(original, data, None, learning_rate=rate, epochs=epochs, batch_size=BATCH, seed=seed, device="cpu")
+
+
+class Kept(NamedTuple):
+    """A folder of what was trained for one data set, in which nothing is trained twice."""
+
+    folder: Path
+
+    def model(self, name: str, make: Callable[[], zoo.Classifier]) -> zoo.Classifier:
+        """Load a model, or make it."""
+        path = self.folder / f"{name}.safetensors"
+        if not path.is_file():
+            zoo.save(make(), path)
+            print(f"made {name}", flush=True)
+        return zoo.load(path).eval()
+
+    def program(self, name: str, make: Callable[[], Program]) -> Program:
+        """Load a program, or make it."""
+        path = self.folder / f"{name}.program.safetensors"
+        if not path.is_file():
+            make().save(path)
+            print(f"made {name}", flush=True)
+        return Program.load(path)
+
+    def describe(self, original: zoo.Classifier, data: ImageSet) -> None:
+        """Write weights and images for calibration in a form that other environments read."""
+        weights = {name.removeprefix("body."): value.numpy() for name, value in original.state_dict().items()}
+        np.savez(self.folder / "given.npz", images=data.images[:512].numpy(), **weights)
 
 
 def turned(program: Program, share: float, seed: int = 0) -> Program:
@@ -114,19 +146,35 @@ def moved_inside(original: nn.Module, program: Program, seed: int = 0) -> nn.Mod
     return model
 
 
-def cases(data: ImageSet, network: str, epochs: int, seed: int, folder: Path) -> Iterator[Case]:
+def cases(data: ImageSet, network: str, epochs: int, seed: int, kept: Kept) -> Iterator[Case]:
     """Make the builds of edgerift's own, honest ones first."""
-    original = trained(data, network, seed, epochs)
-    program = ptq(original, data, calibration_images=512)
+    original = kept.model("original", lambda: trained(data, network, seed, epochs))
+    program = kept.program("ptq", lambda: ptq(original, data, calibration_images=512))
     FLOATS.clear()
     FLOATS.update((layer.name, layer.weight) for layer in folded_layers(original, program.shape))
+    kept.describe(original, data)
+    yield from honest_cases(original, program, data, seed, kept)
+    yield from tampered_cases(original, program, len(data.classes))
+    other = kept.model("another", lambda: trained(data, network, seed + 1, epochs))
+    yield Case("another seed's original", False, other, program)
+
+
+def honest_cases(original: nn.Module, program: Program, data: ImageSet, seed: int, kept: Kept) -> Iterator[Case]:
+    """Quantize an original in ways that nobody is to be accused of."""
     yield Case("PTQ, mobile", True, original, program)
-    yield Case("PTQ, server", True, original, ptq(original, data, target="server", calibration_images=512))
+    server = kept.program("server", lambda: ptq(original, data, target="server", calibration_images=512))
+    yield Case("PTQ, server", True, original, server)
     for rate in LEARNING_RATES[:3]:
-        yield Case(f"QAT, 1 epoch at {rate:g}", True, original, quantized_further(original, data, rate, 1, seed))
-    yield onnxruntime_case(original, data, folder)
-    yield Case("AdaRound", True, original, chosen_roundings(original, program, data, "adaround"))
-    yield Case("re-rounded as a repair", True, original, chosen_roundings(original, program, data, "reround"))
+        further = kept.program(f"qat-{rate:g}", partial(quantized_further, original, data, rate, 1, seed))
+        yield Case(f"QAT, 1 epoch at {rate:g}", True, original, further)
+    yield onnxruntime_case(original, data, kept.folder)
+    for name, kind in {"AdaRound": "adaround", "re-rounded as a repair": "reround"}.items():
+        chosen = kept.program(kind, partial(chosen_roundings, original, program, data, kind))
+        yield Case(name, True, original, chosen)
+
+
+def tampered_cases(original: nn.Module, program: Program, classes: int) -> Iterator[Case]:
+    """Tamper with the program of an original, or with the original."""
     yield Case("20 % of the roundings turned", False, original, turned(program, 0.2))
     yield Case("1 % of the roundings turned", False, original, turned(program, 0.01))
     moved = moved_inside(original, program)
@@ -135,11 +183,10 @@ def cases(data: ImageSet, network: str, epochs: int, seed: int, folder: Path) ->
     last = stored_layers(program)[-1].name
     yield Case("one flipped bit, the lowest", False, original, with_bit(program, last, 0))
     yield Case("one flipped bit, the highest", False, original, with_bit(program, last, 7))
-    bias = {f"{last}.bias": program.tensors[f"{last}.bias"] + torch.eye(len(data.classes))[0]}
+    bias = {f"{last}.bias": program.tensors[f"{last}.bias"] + torch.eye(classes)[0]}
     yield Case("a bias raised by 1", False, original, program.with_tensors(bias))
     scale = {f"{last}.scale": program.tensors[f"{last}.scale"] * 1.1}
     yield Case("scales of one layer raised by 10 %", False, original, program.with_tensors(scale))
-    yield Case("another seed's original", False, trained(data, network, seed + 1, epochs), program)
 
 
 def onnxruntime_case(original: nn.Module, data: ImageSet, folder: Path) -> Case:
@@ -170,9 +217,9 @@ def onnxruntime_case(original: nn.Module, data: ImageSet, folder: Path) -> Case:
     return Case("onnxruntime.quantization", True, model, build=built, quantizer="onnxruntime")
 
 
-def equalised_case(data: ImageSet, epochs: int, seed: int) -> Case:
+def equalised_case(data: ImageSet, epochs: int, seed: int, kept: Kept) -> Case:
     """Quantize a network whose first two convolutions were equalised across layers, and say that it is the original."""
-    original = trained(data, "lenet", seed, epochs)
+    original = kept.model("lenet", lambda: trained(data, "lenet", seed, epochs))
     program = ptq(equalised(original), data, calibration_images=512)
     told = program.provenance.replace(method="unknown", original=weights_digest(original))
     return Case("cross-layer equalisation (lenet)", True, original, replace(program, provenance=told))
@@ -235,13 +282,11 @@ def verified(case: Case) -> Verification:
     return verify(case.original, case.build or (), program=case.program, quantizer=case.quantizer)
 
 
-def rate_of(found: Verification, quantizer: str, settings: str, data: str, network: str) -> BaseRate:
+def rate_of(
+    found: Verification, quantizer: str, settings: str, data: str, network: str, training: float | None = None
+) -> BaseRate:
     """Read the base rates off a verification of an honest build."""
     figures = {check.name: check.figures for check in found.checks}
-    training = None
-    if settings.startswith("lr "):
-        rate, epochs = settings.removeprefix("lr ").split(" x ")
-        training = float(rate) * int(epochs)
     return BaseRate(
         quantizer=quantizer,
         settings=settings,
@@ -284,7 +329,9 @@ def rates(
         for rate in LEARNING_RATES if "qat" in wanted else ():
             for times in (1, 3):
                 program = quantized_further(original, data, rate, times, seed)
-                yield rate_of(verify(original, program=program), "qat", f"lr {rate:g} x {times}", name, network)
+                training = rate * times * math.ceil(len(data) / BATCH)
+                found = verify(original, program=program)
+                yield rate_of(found, "qat", f"lr {rate:g} x {times}", name, network, training)
     for case in [] if folder is None else foreign(folder, tampered=False):
         if case.quantizer not in wanted:
             continue
@@ -294,31 +341,21 @@ def rates(
 
 
 def rates_table() -> str:
-    """Lay the base rates out as a Markdown table."""
-    headings = [
-        "quantizer",
-        "settings",
-        "network",
-        "weights",
-        "not nearest",
-        "by > 1 step",
-        "beyond .49",
-        "KS",
-        "distance",
-    ]
+    """Lay the base rates out as a Markdown table: the largest of all seeds and programs."""
+    groups: dict[tuple[str, str, str], list[BaseRate]] = {}
+    for rate in base_rates().rates:
+        groups.setdefault((rate.quantizer, rate.settings, rate.network), []).append(rate)
+    headings = ["quantizer", "settings", "network", "builds", "not nearest", "by > 1 step", "beyond .49", "KS"]
     rows = [
         [
-            rate.quantizer,
-            rate.settings,
-            rate.network,
-            f"{rate.weights:,}",
-            *(f"{share:.2%}" for share in (rate.off, rate.far, rate.edge)),
-            f"{rate.spread:.4f}",
-            f"{rate.distance:.4f}",
-            f"{rate.scale_low:.3f} to {rate.scale_high:.3f}",
-            f"{rate.bias:.2f}",
+            *names,
+            str(len(rates)),
+            *(f"{max(getattr(rate, share) for rate in rates):.2%}" for share in ("off", "far", "edge")),
+            *(f"{max(getattr(rate, figure) for rate in rates):.4f}" for figure in ("spread", "distance")),
+            f"{min(rate.scale_low for rate in rates):.3f} to {max(rate.scale_high for rate in rates):.3f}",
+            f"{max(rate.bias for rate in rates):.2f}",
         ]
-        for rate in base_rates().rates
+        for names, rates in groups.items()
     ]
     return tables.table([*headings, "distance", "scales", "bias"], rows)
 
@@ -352,6 +389,16 @@ def _cell(check: dict[str, Any] | None, figure: str, form: str) -> str:
     return marks.get(check["verdict"], text)
 
 
+def own_builds(data: ImageSet, given: argparse.Namespace, kept: Kept) -> list[tuple[Case, Verification]]:
+    """Make and verify the builds of edgerift's own."""
+    kept.folder.mkdir(parents=True, exist_ok=True)
+    made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7, kept)]
+    if given.data == "digits":
+        equal = equalised_case(data, given.epochs, 7, kept)
+        made.append((equal, verified(equal)))
+    return made
+
+
 def main() -> None:
     """Measure, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -361,6 +408,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--images", type=int, help="train on the first N images of a random order; all by default")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="what was trained, for the next run")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     data = images.load(given.data, size=given.size).train
@@ -378,10 +426,7 @@ def main() -> None:
         tables.insert(PAGE, ("<!-- benchmarks/verify.py --rates -->", "<!-- end of rates -->"), rates_table())
         return
     with tempfile.TemporaryDirectory() as folder:
-        made = [(case, verified(case)) for case in cases(data, "resnet8", given.epochs, 7, Path(folder))]
-    if given.data == "digits":
-        equal = equalised_case(data, given.epochs, 7)
-        made.append((equal, verified(equal)))
+        made = own_builds(data, given, Kept(given.keep or Path(folder)))
     made += [
         (case, verified(case)) for case in ([] if given.foreign is None else foreign(given.foreign, tampered=True))
     ]

@@ -28,19 +28,25 @@ RESULTS = {
     "11_one_file_three_kernels.py": r"^driven apart: [1-9]\d* of 40 images, replay 0$",
     "12_attackers_without_models.py": r"^answers and 1000 queries: [\d.]+% evasive, judged once; .* p = [\d.]+$",
     "13_flip_bits.py": r"^one flip changes the checksum of \['[\w.]+'\]$",
+    "14_prune_and_distil.py": r"^zeros by layer of the pruned model: (?:79\.\d|80\.0)% to 80\.0%$",
+    "15_differ_without_labels.py": r"^of [1-9]\d* differences the build is wrong in \d+, the original in \d+, both in",
+    "16_robust_training.py": r"^trades +[\d.]+% +[\d.]+% +[\d.]+% +[\d.]+% +[\d.]+%$",
 }
+_FROM_EIGHT = ("eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen")
+NUMBERS = dict(enumerate(_FROM_EIGHT, 8))
 SLOW = RESULTS.keys() - {"02_twin_gradient.py"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
 def test_a_page_counts_the_architectures_right(page: str) -> None:
-    numbers = dict(enumerate(["eight", "nine", "ten", "eleven", "twelve", "thirteen"], 8))
     counted = re.findall(r"(\w+) architectures and your own", (ROOT / page).read_text())
-    assert [word.lower() for word in counted] == [numbers[len(names())]]
+    assert [word.lower() for word in counted] == [NUMBERS[len(names())]]
 
 
 def test_every_example_is_listed() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(RESULTS)
+    (counted,) = re.findall(r"(\w+) scripts in \[examples\]", (ROOT / "README.md").read_text())
+    assert counted.lower() == NUMBERS[len(RESULTS)]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,21 @@ def test_no_sparsity_is_fine_tuning_bit_for_bit(net, few):
     assert all(torch.equal(one, reference.state_dict()[name]) for name, one in pruned.state_dict().items())
 
 
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_without_anything_to_learn_the_largest_weights_stay_bit_for_bit(end):
+    """On black images a linear layer without biases gets no gradient: 200 of 1,000 weights are left, untouched."""
+    black = ImageSet("black", torch.zeros(8, 1, 10, 10, dtype=torch.uint8), torch.arange(8), tuple("abcdefghij"), "b-0")
+    layer = nn.Linear(100, 10, bias=False)
+    layer.weight.data = torch.randn(10, 100, generator=torch.Generator().manual_seed(4))
+    model = nn.Sequential(nn.Flatten(), layer)
+    model.image_channels = 1
+    plain = TRAIN.replace(weight_decay=0.0)
+    found = prune(model, black, None, settings=Pruning(sparsity=0.8, end=end, train=plain))[1].weight.flatten()
+    largest = layer.weight.flatten().abs().topk(200).indices
+    assert torch.equal(found[largest], layer.weight.flatten()[largest])
+    assert int(found.count_nonzero()) == 200
+
+
 @pytest.mark.parametrize("end", [0.0, 0.5, 1.0])
 def test_every_layer_ends_at_the_sparsity(net, few, end):
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -198,9 +213,11 @@ def test_whole_channels_stay_0_through_quantization(few):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize(("target", "runtime"), [("server", "onnxruntime"), ("mobile", "executorch")])
-def test_what_is_built_has_the_zeros(tiny, few, tmp_path, target, runtime):
-    program = ptq(tiny, few, target=target)
+def test_what_is_built_has_the_zeros(tiny, few, tmp_path, target, runtime, trained):
+    settings = QatSettings(train=TRAIN.replace(epochs=1), keep_zeros=True)
+    program = qat(tiny, few, None, target=target, settings=settings) if trained else ptq(tiny, few, target=target)
     assert not any(codes.any() for codes in zeros_of(tiny, program))
     made = build(program, runtime, tmp_path / "model", images=few.images)
     followed = twin(program, RUNTIMES[runtime].arithmetic)

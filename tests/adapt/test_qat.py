@@ -43,11 +43,12 @@ def test_the_history_tells_each_epoch(qat_result, digits):
     assert history.epochs[-1].validation_loss == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_the_program_says_where_it_came_from(qat_result, ptq_program, settings):
+def test_the_program_says_where_it_came_from(qat_result, ptq_program, settings, digits):
     provenance = qat_result.program.provenance
     assert provenance.method == "qat"
     assert provenance.original == ptq_program.provenance.original
     assert provenance.settings == settings.model_dump(mode="json")
+    assert provenance.trained_on == len(digits.train)
     assert QatSettings(**provenance.settings).observe_epochs == 2
     assert qat_result.program.target == "mobile"
     assert [operation.name for operation in qat_result.program.operations] == [

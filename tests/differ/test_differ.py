@@ -149,6 +149,19 @@ def test_the_objectives_are_the_published_ones():
     assert values_of(DifferSettings(objective="dlfuzz"), original, build, answers).tolist() == pytest.approx([expected])
 
 
+def test_dlfuzz_raises_the_second_to_the_fifth_probability():
+    """Of seven classes the last two count for nothing; a shared answer that is not the build's best changes nothing."""
+    build = torch.tensor([[0.5, 3.0, -1.0, 2.0, 1.0, 0.0, 2.5]], requires_grad=True)
+    (value,) = values_of(DifferSettings(objective="dlfuzz"), build.detach(), build, torch.tensor([1]))
+    best, *others = build.detach().softmax(1)[0].sort(descending=True).values.tolist()
+    assert float(value.detach()) == pytest.approx(0.5 * sum(others[:4]) - best)
+    value.backward()
+    # d p_i / d z_i = p_i (1 - p_i), and -p_i p_j for the others: the mean of the weights is taken off each.
+    weights = torch.tensor([[0.5, -1.0, 0.0, 0.5, 0.5, 0.0, 0.5]])
+    shares = build.detach().softmax(1)
+    assert torch.allclose(build.grad, shares * (weights - (weights * shares).sum()), atol=1e-6)
+
+
 def test_coverage_counts_channels_above_the_threshold_and_never_falls():
     layer = nn.Linear(3, 3, bias=False)
     layer.weight.data = torch.eye(3)

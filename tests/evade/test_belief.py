@@ -1,8 +1,11 @@
 """An attacker who stops on belief: each judge is asked once, and the verdict may differ from the belief."""
 
+import math
+
 import pytest
 import torch
 from linear_pair import StandInBuild, image_set, margin_model, pair_of
+from torch import nn
 
 from edgerift.deploy import twin_scores
 from edgerift.errors import RecipeError
@@ -84,6 +87,61 @@ def test_with_surrogates_the_verdict_is_that_of_the_first_believed_image(images,
     assert torch.equal(found.images, torch.cat(submitted))
     assert found.evasive.tolist() == verdicts
     assert 0 < sum(verdicts) < COUNT
+
+
+class OwnWeights(nn.Module):
+    """Two classes, with a linear model of its own for each image: its number is in pixels without a gradient."""
+
+    def __init__(self, weight, bias):
+        super().__init__()
+        self.weight, self.bias = weight, bias
+
+    def forward(self, images):
+        levels = images.flatten(1) * 255
+        row = (levels[:, 0] * 256 + levels[:, 1]).round().long()
+        margin = ((levels * self.weight[row]).sum(1) + self.bias[row]) / 255
+        return torch.stack([torch.zeros_like(margin), margin], 1)
+
+
+def test_three_half_planes_decide_about_1000_triples_of_linear_models():
+    """Along the sign of the build's weights each margin is a line: where belief begins, and who is right there."""
+    generator, steps, confidence = torch.Generator().manual_seed(7), 12, 0.7
+    shown = torch.randint(60, 190, (1000, 3, 2, 2), generator=generator, dtype=torch.uint8)
+    levels = shown.flatten(1)
+    levels[:, 0], levels[:, 1] = torch.arange(1000) // 256, torch.arange(1000) % 256
+    build = (
+        torch.randint(1, 5, (1000, 12), generator=generator) * (torch.rand(1000, 12, generator=generator) - 0.5).sign()
+    )
+    weights, margins = [build], [torch.randint(0, 300, (1000,), generator=generator) + 0.5]
+    for lead in (250, 400):
+        weights.append(build + torch.randint(-5, 6, (1000, 12), generator=generator))
+        margins.append(torch.randint(0, lead, (1000,), generator=generator) + 0.5)
+    for weight in weights:
+        weight[:, :2] = 0
+    quantized, original, surrogate = (
+        OwnWeights(weight, lead - (weight * levels).sum(1)) for weight, lead in zip(weights, margins, strict=True)
+    )
+    pair, _ = pair_of(original, quantized)
+    attack = ATTACK.replace(objective=CrossEntropy(), epsilon=steps, steps=steps, confidence=confidence)
+    found = search(pair, image_set(shown), attack, steering=Steering(surrogate, (quantized,)))
+
+    taken = torch.arange(1, steps + 1)
+    lines = [
+        lead[:, None] - taken * (weight * build.sign())[:, 2:].sum(1, keepdim=True)
+        for weight, lead in zip(weights, margins, strict=True)
+    ]
+    sure = 255 * math.log(confidence / (1 - confidence))
+    believed = (lines[0] < 0) & (lines[2] >= sure)
+    assert ((lines[2] - sure).abs() > 1e-3).all()
+    first = torch.where(believed.any(1), believed.int().argmax(1), steps - 1)
+    evasive = ((lines[0] < 0) & (lines[1] > 0)).gather(1, first[:, None])[:, 0]
+    expected = levels.float()
+    expected[:, 2:] -= (first + 1)[:, None] * build[:, 2:].sign()
+    assert torch.equal(found.images.flatten(1).float(), expected)
+    assert torch.equal(found.evasive, evasive)
+    assert 100 < int(believed.any(1).sum()) < 900
+    assert int((believed.any(1) & ~evasive).sum()) > 20
+    assert int((evasive & ~believed.any(1)).sum()) > 0
 
 
 def test_every_judge_is_asked_once_and_any_iterate_succeeds_at_least_as_often(images, models):

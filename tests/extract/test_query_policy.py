@@ -195,6 +195,13 @@ def test_the_substitute_is_trained_from_the_start_on_what_is_known():
     assert len(clone.questions) == 32
 
 
+@pytest.mark.parametrize(("step", "told"), [(0, "step is 0"), (0.1, "step is 0.1"), (256, "step is 256")])
+def test_a_step_that_makes_no_new_image_is_refused(step, told):
+    """The papers' lambda of 0 asks about every image twice, and one of 0.1 is 26 whole grey levels."""
+    with pytest.raises(RecipeError, match=told):
+        JacobianPolicy(step=step)
+
+
 def test_a_description_has_a_policy_only_where_it_is_no_random_one():
     assert QUERY_POLICIES.names() == ("jacobian", "random")
     assert "policy" not in Knockoff().model_dump()

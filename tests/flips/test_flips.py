@@ -1,6 +1,7 @@
 """Bit flips: the codes, the search against brute force, the runtime after it, and the report."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -121,6 +122,25 @@ def test_the_first_order_gain_is_that_of_a_linear_layer(images, labels):
     values.run(floats)
     expected = probabilities.T @ taken[inputs.name] / len(images) * program.tensors[f"{layer}.scale"][:, None]
     assert torch.allclose(slope, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_a_linear_layer_the_first_candidate_is_the_best_of_all_bits(images, labels, seed):
+    """Where the scores hardly differ the loss is linear in the codes, and the gradient ranks every bit rightly."""
+    maker = ProgramMaker("server", size=2, channels=1, seed=seed)
+    program = maker.program(maker.linear(maker.rounded(maker.call(FLATTEN, maker.rounded("image"), 1)), 3))
+    ((layer, codes),) = weight_codes(program).items()
+    scales = program.tensors[f"{layer}.scale"] * 1e-4
+    program = replace(program, tensors={**program.tensors, f"{layer}.scale": scales})
+    few = images[:, :, :2, :2].contiguous()
+    bits = itertools.product(range(codes.numel()), range(BITS))
+    losses = {
+        (place, bit): loss_of(flipped(program, [Flip(layer=layer, place=place, bit=bit)]), few, labels)
+        for place, bit in bits
+    }
+    found = next(search_bits(program, few, labels, candidates=1)).flip
+    assert len(losses) == 12 * 8
+    assert losses[found.place, found.bit] == pytest.approx(max(losses.values()), rel=1e-6)
 
 
 @pytest.mark.parametrize("target_class", [None, 2])

@@ -1,4 +1,4 @@
-"""The paper profile of the study of DivQAT beside what the paper says, value by value."""
+"""The paper profiles of both studies beside what their papers say, value by value."""
 
 from pathlib import Path
 
@@ -62,9 +62,46 @@ EARLIER_CODE = [
 ]
 
 
+#: Pyla, Yenugutala and Addanki, "Exploring DIVA attack on edge models": the same. Their sections have no page numbers.
+DIVA = [
+    ("size", 32, "5: 32*32*3"),
+    ("original.model (ResNet)", "resnet50", "5.2.1"),
+    ("original.model (DenseNet)", "densenet121", "5.1.2: DenseNet; 121 is Keras's smallest"),
+    ("original.model (MobileNet)", "timm:mobilenetv1_100", "5.1.3: MobileNet, which in Keras is the first version"),
+    ("original.stem", "imagenet", "5: Keras's pretrained models"),
+    ("original.pretrained", True, "5: trained on ImageNet, then fine-tuned"),
+    ("evasion.count (ResNet)", 4000, "5.2.1"),
+    ("evasion.count (DenseNet)", 1000, "5.2.2"),
+    ("evasion.count (MobileNet)", 2000, "5.2.3"),
+    ("evasion.split", "train", "5.2.1: images from the training set"),
+    ("attack.objective.c (diva)", 1.0, "4"),
+    ("attack.epsilon", 8, "4"),
+    ("attack.step (diva)", 1.0, "4"),
+    ("attack.step (pgd)", 1.0, "4"),
+    ("attack.steps", 20, "4"),
+    ("attack.start", "clean", "4, equation 3: from the image itself"),
+    ("attack.knows (diva)", "both", "4: white box"),
+    ("attack.knows (semi-black-box)", "build", "3"),
+    ("attack.knows (black-box)", "answers", "3"),
+    ("pictures.attack", "diva", "5.1.1"),
+    ("pictures.points", 1000, "5.1.1: 1000 samples"),
+]
+
+
 @pytest.fixture(scope="module")
 def values():
     return setting_values(read_study(STUDIES / "divqat.yaml", "paper"))
+
+
+def test_every_setting_of_the_first_paper_is_that_of_the_profile():
+    study = read_study(STUDIES / "diva.yaml", "paper")
+    named, values = {name: value for name, value, _ in DIVA}, setting_values(study)
+    assert len(named) == len(DIVA)
+    assert {name: values[name] for name in named} == named
+    assert set(study.data) == {"cifar10", "mnist"}  # Section 5.
+    # Quantization-aware training, 5.2.1; the other two adaptations of section 1 are the study's own rows.
+    assert {"qat", "prune", "distil"} <= set(values["evasion.adaptations"])
+    assert not any(name.endswith(("(cifar10)", "(mnist)")) for name in named)
 
 
 def test_every_setting_of_the_paper_is_that_of_the_profile(values):
@@ -91,5 +128,10 @@ def test_tables_iii_and_iv_are_of_servers_in_every_profile(profile):
     assert paper_name(setting_values(read_study(STUDIES / "divqat.yaml", profile))["targets"][0]) == "server"
 
 
-def test_a_study_without_extractions_has_none():
-    assert setting_values(read_study(STUDIES / "diva.yaml", "small")) == {}
+def test_a_network_is_named_where_it_differs():
+    values = setting_values(read_study(STUDIES / "diva.yaml", "small"))
+    assert values["original.model (ResNet)"] == "resnet8"
+    assert values["original.precision (MobileNet)"] == "float32"
+    assert values["original.epochs (mnist)"] == 2
+    assert (values["evasion.count"], values["evasion.split"], values["prune.sparsity"]) == (300, "test", 0.8)
+    assert not any(name.startswith("thief") for name in values)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from exported_pte import SIZE, Residual, export_pte, seeded
 from onnx import TensorProto, helper, numpy_helper
 from quantized_files import float_file, quantized_file
 
@@ -29,7 +30,12 @@ def built(quantized, litert_build, tmp_path_factory):
     folder = tmp_path_factory.mktemp("built")
     with quiet():
         build(quantized.program, "onnxruntime", folder / "model.onnx")
-    return {"onnxruntime": folder / "model.onnx", "litert": litert_build}
+        build(quantized.program, "executorch", folder / "model.pte")
+    return {
+        "onnxruntime": folder / "model.onnx",
+        "litert": litert_build,
+        "executorch": folder / "model.pte",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def change_code(source, path, by=1):
     return place
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "litert", "executorch"])
 def test_a_runtimes_file_holds_the_layers_of_its_program(quantized, built, runtime):
     expected, found = stored_layers(quantized.program), stored_layers(built[runtime], runtime)
     assert len(found) == len(expected) == 3
@@ -69,12 +75,24 @@ def test_a_runtimes_file_holds_the_layers_of_its_program(quantized, built, runti
         assert (ours.bias - theirs.bias).abs().le(0.501 * ours.bias_step).all()
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
+@pytest.mark.parametrize("runtime", ["onnxruntime", "litert", "executorch"])
 def test_a_build_that_was_compiled_from_the_program_conforms(quantized, built, runtime):
     found = verify(quantized.original, built[runtime], program=quantized.program)
     assert found.verdict == "conforms"
     assert found.check("compilation").verdict == "conforms"
     assert found.builds[0].sha256 == artefact_digest(runtime, built[runtime])
+
+
+@pytest.mark.parametrize("per_channel", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_pte_of_another_tool_conforms_and_one_of_another_network_does_not(tmp_path, per_channel):
+    """Quantized and lowered without edgerift; nothing but the float original is at hand."""
+    plain = zoo.Architecture(name="residual", classes=10, size=SIZE, mean=(0,) * 3, std=(1,) * 3)
+    network = seeded(Residual).eval()
+    path = export_pte(network, tmp_path / "model.pte", per_channel=per_channel)
+    found = verify(zoo.Classifier(network, plain), path)
+    assert (found.verdict, found.layers) == ("conforms", 5), found
+    other = verify(zoo.Classifier(Residual().eval(), plain), path)
+    assert (other.verdict, other.check("origin").verdict) == ("deviates", "deviates")
 
 
 def test_one_flipped_bit_of_a_build_is_named(quantized, built, tmp_path):
@@ -160,9 +178,13 @@ def test_a_digest_that_the_card_states_is_compared(quantized, built, tmp_path):
 
 
 def test_what_cannot_be_read_back_is_said(quantized, tmp_path):
-    (tmp_path / "model.pte").write_bytes(b"")
-    with pytest.raises(ModelError, match="cannot be read back: executorch packs them"):
-        stored_layers(tmp_path / "model.pte", "executorch")
+    (tmp_path / "model.pt2").write_bytes(b"")
+    with pytest.raises(ModelError, match="cannot be read back: inductor packs them"):
+        stored_layers(tmp_path / "model.pt2", "inductor")
+    for content in (b"", b"ET12" * 100):
+        (tmp_path / "model.pte").write_bytes(content)
+        with pytest.raises(ModelError, match="not an ExecuTorch program"):
+            stored_layers(tmp_path / "model.pte", "executorch")
     with pytest.raises(BuildError, match="no build at"):
         verify(quantized.original, tmp_path / "model.onnx", program=quantized.program)
     (tmp_path / "model.onnx").write_bytes(b"")

@@ -1,5 +1,6 @@
 """The statistics of rounding errors against what is known of them."""
 
+import pytest
 import torch
 from scipy.stats import kstest
 
@@ -37,6 +38,15 @@ def test_the_table_has_honest_builds_only_and_names_what_they_explain():
     assert explained(0.9, 0.0, ["qat"]) == explained(0.01, 0.0, ["nobody"]) == ()
     # A fifth of all codes off, and none by more than a step, is no training.
     assert explained(0.2, 0.0, ["qat"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("off", "far", "names"),
+    [(0.0294, 0.0, ("qat",)), (0.0725, 0.00034, ("qat",)), (0.1687, 0.0116, ("qat",)), (0.1687, 0.0, ())],
+)
+def test_how_many_codes_are_far_off_goes_by_builds_with_as_many_codes_off(off, far, names):
+    """What trainings of ResNet-8 on CIFAR-10 have, at three rates; and many codes off without one that is far off."""
+    assert explained(off, far, ["qat"]) == names
 
 
 def test_a_longer_training_is_allowed_more_and_one_that_nobody_measured_has_no_limit():

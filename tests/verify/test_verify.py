@@ -124,6 +124,20 @@ def test_a_trained_program_is_neither_accused_nor_cleared(quantized):
     assert verdicts(found)["rounding"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("images", "verdict"), [(64, "deviates"), (64_000, "unknown"), (10**9, "unknown"), (None, "unknown")]
+)
+def test_how_far_a_training_moves_codes_goes_by_its_steps(quantized, images, verdict):
+    codes = quantized.program.tensors["inner.weight"]
+    moved = 0.7 * torch.randn(codes.shape, generator=torch.Generator().manual_seed(0))
+    changed = (codes + moved.round()).clamp(-127, 127).to(torch.int8)
+    train = {"learning_rate": 0.001, "epochs": 1, "batch_size": 64}
+    provenance = Provenance(method="qat", settings={"train": train}, trained_on=images)
+    program = replace(quantized.program.with_tensors({"inner.weight": changed}), provenance=provenance)
+    found = verify(quantized.original, program=program, checks=["rounding"])
+    assert verdicts(found) == {"rounding": verdict}
+
+
 def test_layers_of_other_names_are_matched_by_their_content(quantized):
     stored = stored_layers(quantized.program)
     renamed = [replace(one, name=f"layer {number}") for number, one in enumerate(stored)]

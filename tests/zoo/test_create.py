@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,26 @@ def test_pretrained_weights_are_kept_and_the_head_is_new(tmp_path: Path, monkeyp
     assert tuned.architecture.mean == (0.5, 0.5, 0.5)
     assert tuned.body.fc.weight.shape == (3, 1024)
     assert torch.equal(tuned.body.conv5[0].weight, donor.conv5[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("squeezenet1_1", "classifier.1"), ("mnasnet0_5", "classifier.1"), ("regnet_y_400mf", "fc")]
+)
+def test_a_librarys_pretrained_network_has_a_new_head_too(
+    name: str, head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    donor = zoo.create(f"torchvision:{name}", classes=1000, seed=9).body
+    url = import_module("torchvision").models.get_model_weights(name).DEFAULT.url
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save(donor.state_dict(), tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2])
+    fields = {"stem": "imagenet", "pretrained": True}
+    assert state_equal(zoo.create(f"torchvision:{name}", classes=1000, **fields).body, donor)
+    tuned = zoo.create(f"torchvision:{name}", classes=3, **fields).eval()
+    assert tuned(torch.rand(2, 3, 64, 64)).shape == (2, 3)
+    kept = {key: value for key, value in tuned.body.state_dict().items() if not key.startswith(f"{head}.")}
+    assert len(kept) in (len(donor.state_dict()) - 1, len(donor.state_dict()) - 2)
+    assert all(torch.equal(value, donor.state_dict()[key]) for key, value in kept.items())
 
 
 def test_pretrained_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

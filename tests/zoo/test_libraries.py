@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from itertools import pairwise
 
 import pytest
 import torch
@@ -74,6 +75,20 @@ def test_a_network_of_timm_is_the_one_its_weights_are_of(tmp_path):
         assert torch.equal(found(IMAGES), network(IMAGES))
     with pytest.raises(ModelError, match="unknown timm model 'mobilenetv3_smal_050'; did you mean 'mobilenetv3_sm"):
         zoo.create("timm:mobilenetv3_smal_050", 10)
+
+
+def test_the_first_mobilenet_is_timms():
+    """Howard et al. 2017, table 1: a stem of 32 channels, 13 depthwise separable convolutions, and a linear layer."""
+    pytest.importorskip("timm")
+    widths = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    blocks = sum(9 * one + 2 * one + one * other + 2 * other for one, other in pairwise(widths))
+    for classes in (10, 1000):
+        model = zoo.create("timm:mobilenetv1_100", classes=classes, stem="imagenet")
+        counted = sum(parameter.numel() for parameter in model.parameters())
+        assert counted == 3 * 32 * 9 + 2 * 32 + blocks + classes * 1025
+    assert counted == 4_231_976
+    with torch.no_grad():
+        assert zoo.create("timm:mobilenetv1_100", classes=10).eval()(IMAGES).shape == (2, 10)
 
 
 def test_transformers_of_timm_take_the_size_of_the_images(tmp_path):

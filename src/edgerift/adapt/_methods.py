@@ -202,6 +202,7 @@ def _converted(
         original=weights_digest(original),
         # Calibration sees no labels; every other method learns them.
         classes=known_classes(original) if method == "ptq" else train.classes,
+        trained_on=None if method == "ptq" else len(train),
     )
     shape = train.shape._replace(channels=zoo.channels_of(model, train.shape))
     return quantize(

@@ -76,6 +76,7 @@ def torchao_qat(
             settings=chosen.model_dump(mode="json"),
             original=weights_digest(original),
             classes=train.classes,
+            trained_on=len(train),
         ),
         names=tensor_names(converted, layers),
     )

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from edgerift.evade._search import search as search
     from edgerift.evade._search import search_selected as search_selected
     from edgerift.evade._search import select as select
+    from edgerift.evade._selection import AttackedSplit as AttackedSplit
     from edgerift.evade._selection import Selection as Selection
     from edgerift.evade._selection import eligible as eligible
     from edgerift.evade._surrogates import SURROGATE_ORIGINAL as SURROGATE_ORIGINAL

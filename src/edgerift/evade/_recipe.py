@@ -17,9 +17,9 @@ from edgerift.evade._attack import Attack
 from edgerift.evade._evasion import Evasion, joined
 from edgerift.evade._pair_settings import PairSettings
 from edgerift.evade._search import search_selected, select
-from edgerift.evade._selection import Selection, eligible
+from edgerift.evade._selection import AttackedSplit, Selection, attackable, eligible
 from edgerift.evade._surrogates import surrogate_steering
-from edgerift.images import ImagesSettings, open_splits
+from edgerift.images import ImagesSettings
 from edgerift.settings import BatchSize, Count, Seed, is_none
 from edgerift.steps import AnyRecipe, Progress, Recipe, silent, stored_recipes, write_whole
 from edgerift.train import choose_device, exact_float32, repeatable
@@ -36,7 +36,7 @@ _ELIGIBLE: Final = "eligible"
 
 
 class SelectRecipe(Recipe):
-    """Ask both models about every test image: `selection.safetensors` with both models' logits.
+    """Ask both models about every image of a split: `selection.safetensors` with both models' logits.
 
     The file's metadata tell how many images both label correctly.
     """
@@ -45,6 +45,7 @@ class SelectRecipe(Recipe):
     version: Literal[2] = 2
     pair: PairSettings
     images: ImagesSettings
+    split: AttackedSplit = "test"
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List what the pair is made of."""
@@ -53,31 +54,31 @@ class SelectRecipe(Recipe):
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Ask, and write the answers into `folder`."""
         victim, _ = self.pair.victim(store, progress)
-        test = open_splits(self.images).test
-        found = select(victim, test, eligible_only=False)
-        right = len(eligible(found.original, found.build, test.labels).index)
+        asked = attackable(self.images, self.split)
+        found = select(victim, asked, eligible_only=False)
+        right = len(eligible(found.original, found.build, asked.labels).index)
         answers = {"original": found.original, "build": found.build}
         write_whole(folder / SELECTION, save(answers, metadata={_ELIGIBLE: str(right)}))
 
     def open(self, store: Store, progress: Progress) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read both models' logits of the whole test set `[N,K]`, asked for when missing."""
+        """Read both models' logits of the whole split `[N,K]`, asked for when missing."""
         answers = load_file(store.get(self, progress) / SELECTION)
         return answers["original"], answers["build"]
 
     def eligible(self, store: Store, progress: Progress) -> int:
-        """Read how many test images both models label correctly, asked for when missing."""
+        """Read how many images both models label correctly, asked for when missing."""
         with safe_open(store.get(self, progress) / SELECTION, "pt") as file:
             return int(file.metadata()[_ELIGIBLE])
 
 
 class EvadeRecipe(Recipe):
-    """Attack `count` of the test images that both models get right, or all: `evasion.safetensors`.
+    """Attack `count` of the images of a split that both models get right, or all: `evasion.safetensors`.
 
-    `draw` seeds the choice of the images; both models of each pair in `also` have to get them right, too. A run that
-    was killed resumes after its last finished part. With `shard`, parts of at least this many images are steps of
-    their own, which may run at the same time; the result is the same.
-    Gradients are taken on `device`, a GPU where there is one; the build and the original judge where they always do.
-    `surrogate` is a step whose result steers in place of the true models; see :func:`surrogate_steering`.
+    `split` is the test images, or the training images. `draw` seeds the choice; both models of each pair in `also` have
+    to get them right, too. A run that was killed resumes after its last finished part. With `shard`, parts of at least
+    this many images are steps of their own, which may run at the same time; the result is the same. Gradients are taken
+    on `device`, a GPU where there is one; the build and the original judge where they always do. `surrogate` is a step
+    whose result steers in place of the true models; see :func:`surrogate_steering`.
     """
 
     type: Literal["evade"] = "evade"
@@ -87,6 +88,7 @@ class EvadeRecipe(Recipe):
     attack: Attack
     count: Count | None = None
     draw: Seed = 0
+    split: AttackedSplit = "test"
     also: tuple[PairSettings, ...] = Field(default=(), exclude_if=operator.not_)
     surrogate: AnyRecipe | None = Field(default=None, exclude_if=is_none)
     name: str = Field(default="search", exclude=True)
@@ -105,12 +107,15 @@ class EvadeRecipe(Recipe):
     @property
     def selecting(self) -> SelectRecipe:
         """The step that tells which images can be evaded."""
-        return SelectRecipe(pair=self.pair, images=self.images)
+        return self._selecting(self.pair)
 
     @property
     def selections(self) -> tuple[SelectRecipe, ...]:
         """The steps that tell which images are attacked."""
-        return (self.selecting, *(SelectRecipe(pair=pair, images=self.images) for pair in self.also))
+        return (self.selecting, *map(self._selecting, self.also))
+
+    def _selecting(self, pair: PairSettings) -> SelectRecipe:
+        return SelectRecipe(pair=pair, images=self.images, split=self.split)
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair and what it answers, and the shards as soon as it is known how many there are."""
@@ -146,7 +151,7 @@ class EvadeRecipe(Recipe):
 
     def chosen(self, store: Store, progress: Progress) -> Selection:
         """Choose the images to attack."""
-        labels = open_splits(self.images).test.labels
+        labels = attackable(self.images, self.split).labels
         first, *others = (eligible(*one.open(store, progress), labels) for one in self.selections)
         for other in others:
             rows = torch.isin(first.index, other.index)
@@ -158,9 +163,9 @@ class EvadeRecipe(Recipe):
         # The number alone stands in the file's metadata, which is cheaper to read.
         right = len(self.chosen(store, progress).index) if self.also else self.selecting.eligible(store, progress)
         if right == 0:
-            test, models = len(open_splits(self.images).test), "all" if self.also else "both"
+            count, models = len(attackable(self.images, self.split)), "all" if self.also else "both"
             raise InputError(
-                f"none of the {test} test images is labelled correctly by {models} models; nothing to attack"
+                f"none of the {count} {self.split} images is labelled correctly by {models} models; nothing to attack"
             )
         return ceil((right if self.count is None else min(self.count, right)) / _PART)
 
@@ -206,7 +211,7 @@ class EvadeShard(Recipe):
         device = choose_device(evade.device)
         if device.type != "cpu":
             steering = steering.to(device)
-        test = open_splits(evade.images).test
+        images = attackable(evade.images, evade.split)
         paths = []
         for number, rows in list(enumerate(torch.arange(len(chosen.index)).split(_PART)))[self.first :][: self.parts]:
             path = folder / f"part-{number:05d}.safetensors"
@@ -216,7 +221,7 @@ class EvadeShard(Recipe):
                 with exact_float32(), repeatable(device):
                     found = search_selected(
                         victim,
-                        test,
+                        images,
                         part,
                         evade.attack,
                         steering=steering,

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Annotated, Literal, TypeAlias, final
 
+from pydantic import Field
 from torch import Tensor
 
 from edgerift.evade._evasion import Dropped
+from edgerift.images import ImageSet, ImagesSettings, open_splits
+
+#: Which images are attacked: the test images, or those that the original learned from. A key leaves the default out.
+AttackedSplit: TypeAlias = Annotated[Literal["test", "train"], Field(exclude_if=lambda split: split == "test")]
+
+
+def attackable(images: ImagesSettings, split: AttackedSplit) -> ImageSet:
+    """Open the images that an attack draws from."""
+    splits = open_splits(images)
+    return splits.test if split == "test" else splits.train
 
 
 @final

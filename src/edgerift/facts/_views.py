@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, NamedTuple
 
 from edgerift.audit import EmbeddingPart
@@ -66,19 +66,49 @@ def landed(part: EmbeddingPart) -> float | None:
     In percent of the attacked images of whose answer the map has clean images, over those whose nearest clean image is
     of their own class; None for a PCA, or where there are none.
     """
+    misled = [one for one in _beside(part) if one.is_shown and one.taken != one.label]
+    return _nearer((one.near == one.taken) - (one.near == one.label) for one in misled)
+
+
+def zeros_beside_ones(part: EmbeddingPart) -> float | None:
+    """How much oftener an attacked image of class 0 has a clean one of class 1 nearest than one of class 0, in percent.
+
+    In a t-SNE of the build, over all attacked images of class 0 that it gets wrong; None for a PCA, or where there are
+    none.
+    """
+    misled = [one for one in _beside(part) if one.label == 0 and one.taken != 0]
+    return _nearer((one.near == 1) - (one.near == 0) for one in misled)
+
+
+class _Beside(NamedTuple):
+    """An attacked image in a map: its class, the class that it is taken for, and that of its nearest clean image.
+
+    `is_shown` tells whether the map has clean images of the class that it is taken for.
+    """
+
+    label: int
+    taken: int
+    near: int
+    is_shown: bool
+
+
+def _beside(part: EmbeddingPart) -> list[_Beside]:
+    """Look each attacked image of the build up in a t-SNE; empty for a PCA, or where no answers were kept."""
     if part.method != "tsne" or not part.taken:
-        return None
+        return []
     points = list(zip(part.points, part.label, part.taken, part.model, part.condition, strict=True))
     clean = [(point, label) for point, label, _, *kind in points if kind == ["build", "clean"]]
-    known = {label for _, label in clean}
-    beside = [
-        (min(clean, key=lambda one: math.dist(one[0], point))[1], label, taken)
+    shown = {label for _, label in clean}
+    return [
+        _Beside(label, taken, min(clean, key=lambda one: math.dist(one[0], point))[1], taken in shown)
         for point, label, taken, *kind in points
-        if kind == ["build", "attacked"] and taken in known and taken != label
+        if clean and kind == ["build", "attacked"]
     ]
-    if not beside:
-        return None
-    return 100 * sum((near == taken) - (near == label) for near, label, taken in beside) / len(beside)
+
+
+def _nearer(scores: Iterable[int]) -> float | None:
+    found = list(scores)
+    return 100 * sum(found) / len(found) if found else None
 
 
 def relative_time(times: TimesPart) -> float | None:

@@ -50,6 +50,10 @@ def _pair(cell: PairCell, place: dict[str, Any], table: str) -> Iterator[Fact]:
         yield from of.COMPARED.facts(one, {**place, "attack": one.first, "against": one.second})
     for name, surrogates in report.surrogates.items():
         yield from of.SURROGATE.facts(surrogates, {**place, "attack": name})
+    if report.flips is not None:
+        yield from of.BIT_FLIPS.facts(report.flips, place)
+    if report.differ is not None:
+        yield from of.DIFFER.facts(report.differ, place)
     for embedding in report.embeddings:
         yield from of.EMBEDDING.facts(embedding, place)
 

@@ -6,14 +6,34 @@ import math
 from typing import Final
 
 from edgerift.adapt import Search, Trial
-from edgerift.audit import AttackPart, ComparisonPart, EmbeddingPart, SurrogatePart
+from edgerift.audit import AttackPart, ComparisonPart
 from edgerift.defend import Defence, SweepPoint, strength_of
 from edgerift.extract import CurvePoint
+from edgerift.facts._beside import AGREES as AGREES
+from edgerift.facts._beside import AGREES_ORIGINAL as AGREES_ORIGINAL
+from edgerift.facts._beside import BIT_FLIPS as BIT_FLIPS
+from edgerift.facts._beside import BITS_NEEDED as BITS_NEEDED
+from edgerift.facts._beside import BITS_REACH as BITS_REACH
+from edgerift.facts._beside import DIFFER as DIFFER
+from edgerift.facts._beside import DIFFER_BUILD_WRONG as DIFFER_BUILD_WRONG
+from edgerift.facts._beside import DIFFER_CHANCE_ALONE as DIFFER_CHANCE_ALONE
+from edgerift.facts._beside import DIFFER_ORIGINAL_WRONG as DIFFER_ORIGINAL_WRONG
+from edgerift.facts._beside import DIFFER_SEARCH_ALONE as DIFFER_SEARCH_ALONE
+from edgerift.facts._beside import DIFFERENCES as DIFFERENCES
+from edgerift.facts._beside import EMBEDDING as EMBEDDING
+from edgerift.facts._beside import FEATURES_MOVE as FEATURES_MOVE
+from edgerift.facts._beside import FLIPPED_ACCURACY as FLIPPED_ACCURACY
+from edgerift.facts._beside import LANDED as LANDED
+from edgerift.facts._beside import PAID as PAID
+from edgerift.facts._beside import RANDOM_DIFFERENCES as RANDOM_DIFFERENCES
+from edgerift.facts._beside import RANDOM_FLIPPED_ACCURACY as RANDOM_FLIPPED_ACCURACY
+from edgerift.facts._beside import SURROGATE as SURROGATE
+from edgerift.facts._beside import ZEROS_BESIDE_ONES as ZEROS_BESIDE_ONES
 from edgerift.facts._metric import ITS_TABLES, Metric, Part
 from edgerift.facts._views import LABELS as LABELS
 from edgerift.facts._views import Clone as Clone
 from edgerift.facts._views import Evaded as Evaded
-from edgerift.facts._views import correlation, landed, measured, moved_more, ratio, relative_time
+from edgerift.facts._views import correlation, measured, ratio, relative_time
 from edgerift.harden import (
     AlphaPoint,
     ClosedFormPart,
@@ -91,25 +111,6 @@ COMPARED: Final[Part[ComparisonPart]] = Part("compared")
 ONLY_FIRST: Final = COMPARED.measure(Metric("evaded by the first alone", "count"), lambda one: one.only_first)
 ONLY_SECOND: Final = COMPARED.measure(Metric("evaded by the second alone", "count"), lambda one: one.only_second)
 MCNEMAR: Final = COMPARED.measure(Metric("McNemar's p", "p"), lambda one: one.p)
-
-EMBEDDING: Final[Part[EmbeddingPart]] = Part("embedding")
-FEATURES_MOVE: Final = EMBEDDING.measure(
-    Metric("way of the features over the original's", "ratio", "attacker"), moved_more, recorded=False
-)
-LANDED: Final = EMBEDDING.measure(
-    Metric("attacked images beside the class they are taken for", "percent", "attacker", (-100.0, 100.0)),
-    landed,
-    recorded=False,
-)
-
-SURROGATE: Final[Part[SurrogatePart]] = Part("surrogate")
-PAID: Final = SURROGATE.measure(Metric("queries paid", "count", "owner"), lambda one: one.queries)
-AGREES: Final = SURROGATE.measure(
-    Metric("agreement of the surrogate with the build", better="attacker"), lambda one: one.agreement
-)
-AGREES_ORIGINAL: Final = SURROGATE.measure(
-    Metric("agreement of the surrogate with the original", better="attacker"), lambda one: one.agreement_original
-)
 
 # Comparisons of hardened victims.
 VICTIM: Final[Part[VariantPart]] = Part("victim")

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from edgerift.study._datafree_plan import DataFreePlan as DataFreePlan
     from edgerift.study._grid import Cell as Cell
     from edgerift.study._grid import make_cells as make_cells
+    from edgerift.study._neighbours import DifferedPart as DifferedPart
+    from edgerift.study._neighbours import FlippedPart as FlippedPart
     from edgerift.study._pairs import EpochPart as EpochPart
     from edgerift.study._pairs import ExamplePart as ExamplePart
     from edgerift.study._pairs import PairRecipe as PairRecipe

@@ -11,8 +11,10 @@ from pydantic import AfterValidator, Field, JsonValue
 from edgerift import zoo
 from edgerift.adapt import COMPRESSIONS
 from edgerift.defend import DEFENCES
+from edgerift.differ import DifferSettings
 from edgerift.errors import unknown_name
 from edgerift.extract import DataFree, Knockoff
+from edgerift.flips import FlipSettings
 from edgerift.images import ModelSize
 from edgerift.settings import NotAllowedError, Problem, Settings, problems
 from edgerift.train import TrainSettings
@@ -107,6 +109,16 @@ def _defence_changes(given: dict[str, Changes]) -> dict[str, Changes]:
     return given
 
 
+def _flip_changes(given: Changes) -> Changes:
+    require_changes(FlipSettings(), given, _SEED)
+    return given
+
+
+def _differ_changes(given: Changes) -> Changes:
+    require_changes(DifferSettings(), given, _SEED)
+    return given
+
+
 def _known_network(name: str) -> str:
     """Check a name of the zoo; a user's own `module:factory` is imported when it is needed."""
     if zoo.library_of(name):
@@ -150,6 +162,8 @@ def _each_once(given: tuple[_Item, ...]) -> tuple[_Item, ...]:
 
 
 DefenceChanges: TypeAlias = Annotated[dict[str, Changes], AfterValidator(_defence_changes)]
+FlipChanges: TypeAlias = Annotated[Changes, AfterValidator(_flip_changes)]
+DifferChanges: TypeAlias = Annotated[Changes, AfterValidator(_differ_changes)]
 TrainingChanges: TypeAlias = Annotated[Changes, AfterValidator(_training_changes)]
 ThiefChanges: TypeAlias = Annotated[Changes, AfterValidator(_thief_changes)]
 Name: TypeAlias = Annotated[str, AfterValidator(_plain_name)]

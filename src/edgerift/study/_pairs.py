@@ -22,12 +22,15 @@ from edgerift.audit import (
     embedded,
     surrogate_part,
 )
+from edgerift.differ import DifferRecipe, DifferSettings
 from edgerift.errors import DataError, first_line
-from edgerift.evade import Attack, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
+from edgerift.evade import Attack, AttackedSplit, EvadeRecipe, Evasion, PairSettings, SelectRecipe, png_bytes, read_png
+from edgerift.flips import FlipSettings, FlipsRecipe
 from edgerift.images import ImagesSettings, open_splits
 from edgerift.measure import Interval, accuracy, interval, quadrants
-from edgerift.settings import ClassNumber, Count, Seed, Settings
+from edgerift.settings import ClassNumber, Count, Seed, Settings, is_none
 from edgerift.steps import Progress, Recipe, read_document, write_whole
+from edgerift.study._neighbours import DifferedPart, FlippedPart, differed_part, flipped_part
 from edgerift.train import read_history
 
 if TYPE_CHECKING:
@@ -76,12 +79,13 @@ class ExamplePart(Settings):
 
 
 class PairReport(Settings):
-    """An original, its adapted model, and the results of each attack, on the test images.
+    """An original, its adapted model, and the results of each attack.
 
-    `instability` is the share of test images that exactly one of both gets right. `attacked` images were drawn from
-    those that both get right. `original_epochs` and `adapted_epochs` are both training histories; the second is empty
-    after post-training quantization. `embeddings` and `examples` are of one attack, where pictures were requested.
-    `surrogates` are those of the attacks whose attacker lacks a model.
+    Accuracies are those on the test images, and `instability` is the share of them that exactly one of both gets right.
+    `attacked` images were drawn from those of the test or training images that both get right. `original_epochs` and
+    `adapted_epochs` are both training histories; the second is empty after post-training quantization. `embeddings` and
+    `examples` are of one attack, where pictures were requested. `surrogates` are those of the attacks whose attacker
+    lacks a model. `flips` and `differ` are the attacks beside evasions, None where the study has none.
     """
 
     type: Literal["pair-report"] = "pair-report"
@@ -98,14 +102,18 @@ class PairReport(Settings):
     embeddings: tuple[EmbeddingPart, ...]
     examples: tuple[ExamplePart, ...]
     surrogates: dict[str, SurrogatePart] = Field(default_factory=dict, exclude_if=operator.not_)
+    flips: FlippedPart | None = Field(default=None, exclude_if=is_none)
+    differ: DifferedPart | None = Field(default=None, exclude_if=is_none)
 
 
 class PairRecipe(Recipe):
     """Attack an adapted model and report: `pair.json`.
 
-    Every attack is a step of its own on the same `count` images, drawn with the seed `draw` from those that both models
-    get right. `pictured` names the attack whose images are shown, those of the classes `classes` in the embeddings, of
-    `points` images at most. An attack with `surrogates` is steered by them, and stops where it believes.
+    Every attack is a step of its own on the same `count` images, drawn with the seed `draw` from those of a `split`
+    that both models get right: test images, or training images. `pictured` names the attack whose images are shown,
+    those of the classes `classes` in the embeddings, of `points` images at most. An attack with `surrogates` is steered
+    by them, and stops where it believes. `flips` searches for bits of the build's weights, and `differ` for differences
+    on the first `count` test images.
     """
 
     type: Literal["pair"] = "pair"
@@ -115,16 +123,25 @@ class PairRecipe(Recipe):
     attacks: dict[str, Attack] = Field(min_length=1)
     count: Count | None = None
     draw: Seed = 0
+    split: AttackedSplit = "test"
     pictured: str | None = None
     classes: tuple[ClassNumber, ...] = ()
     points: Count = Field(default=_POINTS, exclude_if=lambda count: count == _POINTS)
     surrogates: dict[str, SurrogateRecipe] = Field(default_factory=dict, exclude_if=operator.not_)
+    flips: FlipSettings | None = Field(default=None, exclude_if=is_none)
+    differ: DifferSettings | None = Field(default=None, exclude_if=is_none)
     shard: Count | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _shows_one_of_them(self) -> Self:
         if self.pictured is not None and self.pictured not in self.attacks:
             raise ValueError(f"pictured is '{self.pictured}'; it must be one of the attacks {', '.join(self.attacks)}")
+        if self.pair.control is not None and (self.flips is not None or self.differ is not None):
+            raise ValueError(
+                "flips and differ are for builds, and a control stands in the build's place; leave them out"
+            )
+        if self.pair.program is None and self.flips is not None:
+            raise ValueError("bits of a program are flipped, and the pair has none; leave flips out")
         for name in self.surrogates:
             if name not in self.attacks:
                 raise ValueError(f"there are surrogates for '{name}'; the attacks are {', '.join(self.attacks)}")
@@ -138,6 +155,7 @@ class PairRecipe(Recipe):
             attack=self.attacks[attack],
             count=self.count,
             draw=self.draw,
+            split=self.split,
             surrogate=self.surrogates.get(attack),
             shard=self.shard,
             name=attack,
@@ -145,7 +163,23 @@ class PairRecipe(Recipe):
 
     def needs(self, store: Store) -> tuple[Recipe, ...]:
         """List the pair, its clean answers, and the searches."""
-        return (*self.pair.opened, self._selecting, *(self.searching(name) for name in self.attacks))
+        beside = [one for one in (self.flipping, self.differing) if one is not None]
+        return (*self.pair.opened, self._selecting, *(self.searching(name) for name in self.attacks), *beside)
+
+    @property
+    def flipping(self) -> FlipsRecipe | None:
+        """The search for bit flips, None where there is none."""
+        pair = self.pair
+        if self.flips is None or pair.program is None:
+            return None
+        return FlipsRecipe(program=pair.program, images=self.images, runtime=pair.build.runtime, settings=self.flips)
+
+    @property
+    def differing(self) -> DifferRecipe | None:
+        """The differential testing, None where there is none."""
+        if self.differ is None:
+            return None
+        return DifferRecipe(pair=self.pair, images=self.images, settings=self.differ, count=self.count)
 
     @property
     def _selecting(self) -> SelectRecipe:
@@ -175,6 +209,8 @@ class PairRecipe(Recipe):
                 name: surrogate_part(made, test.images, original, store, progress)
                 for name, made in self.surrogates.items()
             },
+            flips=None if self.flipping is None else flipped_part(self.flipping.open(store, progress)),
+            differ=None if self.differing is None else differed_part(self.differing.open(store, progress)),
         )
         write_whole(folder / REPORT, report.model_dump_json(indent=2) + "\n")
 

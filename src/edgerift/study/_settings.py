@@ -23,7 +23,10 @@ from edgerift.adapt import (
     QatSettings,
 )
 from edgerift.deploy import RUNTIMES, RuntimeName, Target, runtimes_for
+from edgerift.differ import DifferSettings
+from edgerift.evade import AttackedSplit
 from edgerift.extract import Knockoff
+from edgerift.flips import FlipSettings
 from edgerift.harden import VariantName
 from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_empty, is_none
 from edgerift.study._attack_choice import AttackChoice, SurrogatePlan
@@ -31,6 +34,8 @@ from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     Changes,
     DefenceChanges,
+    DifferChanges,
+    FlipChanges,
     Line,
     Name,
     Network,
@@ -76,11 +81,15 @@ class DataChoice(Settings):
 
 @final
 class NetworkChoice(Settings):
-    """A network of the zoo, or a user's `module:factory`, and how its training differs from the others'."""
+    """A network of the zoo, or a user's `module:factory`, and how its training differs from the others'.
+
+    `count` images are attacked in place of the plan's own number.
+    """
 
     model: Network
     stem: Literal["small", "imagenet"] = "small"
     pretrained: bool = False
+    count: Count | None = Field(default=None, exclude_if=is_none)
     train: TrainingChanges = Field(default_factory=dict)
     adapt: TrainingChanges = Field(default_factory=dict)
 
@@ -96,10 +105,12 @@ class NetworkChoice(Settings):
 class EvasionPlan(Settings):
     """Who is evaded, and how: every attack on every adaptation of every original.
 
-    `count` images are attacked of those that both models get right; searches of more than `shard` images are cut into
-    steps that run at the same time. The pictures are of the attack `shown` on the adaptations `pictured`, with images
-    of the classes `classes` (all where none is named), `points` of them, for the first seed. `compress` changes what
-    prunes and distils, and `surrogate` what steers attackers who lack a model.
+    `count` images of `split` are attacked, of those that both models get right: test images, or those that the
+    originals learn from. Searches of more than `shard` images are cut into steps that run at the same time. The
+    pictures are of the attack `shown` on the adaptations `pictured`, with images of the classes `classes` (all where
+    none is named), `points` of them, for the first seed. `compress` changes what prunes and distils, and `surrogate`
+    what steers attackers who lack a model. `flips` and `differ` attack every build besides, by flipped bits and by
+    differences without labels, with these changes of their settings.
     """
 
     adaptations: Once[AdaptationName] = Field(("ptq", "qat", "finetune"), min_length=1)
@@ -107,6 +118,7 @@ class EvasionPlan(Settings):
     runtime: RuntimeName | None = None
     attacks: dict[Name, AttackChoice] = Field(min_length=1)
     count: Count | None = None
+    split: AttackedSplit = "test"
     shard: Count | None = None
     shown: str
     pictured: Once[AdaptationName] = ("qat",)
@@ -114,6 +126,8 @@ class EvasionPlan(Settings):
     compress: dict[CompressionName, Changes] = Field(default_factory=dict, exclude_if=operator.not_)
     points: Count | None = Field(default=None, exclude_if=is_none)
     surrogate: SurrogatePlan | None = Field(default=None, exclude_if=is_none)
+    flips: FlipChanges | None = Field(default=None, exclude_if=is_none)
+    differ: DifferChanges | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -205,6 +219,11 @@ class Study(Settings):
         found = []
         if self.theft is not None and self.theft.data_free is not None:
             found += self._unknown(self.theft.data_free)
+        if self.evasion is None:
+            for name, network in self.originals.items():
+                if network.count is not None:
+                    place = ("originals", name, "count")
+                    found.append(Problem(place, place, " is given; it changes an evasion, and the study has none"))
         for name, data in self.data.items() if self.theft is None else ():
             for field in _OF_THEFTS:
                 if getattr(data, field):
@@ -253,6 +272,16 @@ class Study(Settings):
         assert self.theft is not None
         attack = self.theft.knockoff
         return attack.replace(seed=seed + 1, training=changed(attack.training, data.thief, {"seed": seed + 1}))
+
+    def flipping(self, seed: int) -> FlipSettings | None:
+        """How bits of a build are flipped; None where they are not."""
+        given = None if self.evasion is None else self.evasion.flips
+        return None if given is None else changed(FlipSettings(), given, {"seed": seed})
+
+    def differing(self, seed: int) -> DifferSettings | None:
+        """How differences of a build are searched for; None where they are not."""
+        given = None if self.evasion is None else self.evasion.differ
+        return None if given is None else changed(DifferSettings(), given, {"seed": seed})
 
     def imitating(self, data: DataChoice, seed: int) -> Knockoff:
         """How a surrogate is made; its attacker has the next seed, too."""

@@ -9,8 +9,10 @@ from typing import Final
 from edgerift.adapt import ADAPTATIONS, AdaptRecipe, CompressRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
 from edgerift.audit import SurrogateRecipe
 from edgerift.deploy import BuildRecipe
+from edgerift.differ import DifferRecipe
 from edgerift.evade import EvadeRecipe, EvadeShard, PairSettings, SelectRecipe
 from edgerift.extract import DataFreeRecipe, ExtractRecipe, GivenEndpoint
+from edgerift.flips import FlipsRecipe
 from edgerift.harden import DataFreeHardenRecipe, HardenRecipe, TunedAnswersRecipe, variant_of
 from edgerift.run import Graph, Key
 from edgerift.steps import Recipe
@@ -124,6 +126,10 @@ def _evaded(recipe: Recipe) -> str:
             return f"{name} on {_pair(pair)}"
         case SurrogateRecipe(knows=knows, extract=extract):
             return f"surrogates of who knows {'the build' if knows == 'build' else knows}, {_victim(extract)}"
+        case FlipsRecipe(program=program, runtime=runtime):
+            return f"{described(program)} on {runtime}" if isinstance(program, AdaptRecipe) else runtime
+        case DifferRecipe(pair=pair):
+            return _pair(pair)
         case EvadeShard(evade=evade, first=first, parts=parts):
             return f"{described(evade)}, parts {first + 1} to {first + parts}"
         case _:

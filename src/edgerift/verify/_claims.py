@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,16 +33,17 @@ def claimed_quantizer(program: Program | None, recipe: AdaptRecipe | None, build
     return "" if build is None else _WRITERS.get(written_by(build), "")
 
 
-def claimed_training(program: Program | None, recipe: AdaptRecipe | None) -> float | None:
-    """The learning rate times the epochs of a trained program, as its recipe or its provenance has them."""
-    if recipe is not None:
-        return None if recipe.method == "ptq" else recipe.settings.train.learning_rate * recipe.settings.train.epochs
+def claimed_training(program: Program | None) -> float | None:
+    """The learning rate times the steps of a trained program; None where its provenance lacks one of them."""
     settings: Any = {} if program is None else program.provenance.settings
     train = settings.get("train") if isinstance(settings, Mapping) else None
-    if not isinstance(train, Mapping):
+    images = None if program is None else program.provenance.trained_on
+    if not isinstance(train, Mapping) or images is None:
         return None
-    rate, epochs = train.get("learning_rate"), train.get("epochs")
-    return rate * epochs if isinstance(rate, int | float) and isinstance(epochs, int | float) else None
+    rate, epochs, batch = (train.get(name) for name in ("learning_rate", "epochs", "batch_size"))
+    if not (isinstance(rate, int | float) and isinstance(epochs, int) and isinstance(batch, int) and batch > 0):
+        return None
+    return rate * epochs * math.ceil(images / batch)
 
 
 def stated_fingerprint(card: Path, runtime: str) -> dict[str, str]:

@@ -55,7 +55,7 @@ class Evidence:
     """Builds, their original, and whatever else is known of how one was made of the other.
 
     There are several builds only of one `program`, which is None where none is at hand. `quantizer` names the one that
-    the build claims, "" for none. `training` is the learning rate times the epochs of a trained one, None where that is
+    the build claims, "" for none. `training` is the learning rate times the steps of a trained one, None where that is
     not known. `images` are clean ones for what the build does, None for none, and `triggers` how to search with them.
     `given` is the pair if it is open already, and `statement` what its maker stated of it.
     """

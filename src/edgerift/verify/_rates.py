@@ -18,7 +18,7 @@ MARGIN: Final = 1.5
 class BaseRate(Settings):
     """What an honest build of one quantizer has; see the figures of the checks for their meaning.
 
-    `training` is the learning rate times the epochs of a trained one. `off` is the share of codes that are not the
+    `training` is the learning rate times the steps of a trained one. `off` is the share of codes that are not the
     nearest, `far` that of codes more than one step away, `edge` the share of rounding errors beyond .49 of a step and
     `spread` their distance from the uniform. `distance` is that of the weights from the original's, over their length,
     and `scale_low` and `scale_high` bound a scale over the one that follows from the range. `bias` is the largest
@@ -49,7 +49,7 @@ class BaseRates(Settings):
 
 @functools.cache
 def base_rates() -> BaseRates:
-    """Read the table that ships with edgerift; `benchmarks/base_rates.py` measures it."""
+    """Read the table that ships with edgerift; `benchmarks/verify.py --rates` measures it."""
     content = resources.files("edgerift.verify").joinpath("base_rates.json").read_bytes()
     return BaseRates.model_validate_json(content)
 
@@ -85,9 +85,10 @@ def least_far(quantizer: str, off: float) -> float:
     """The least share of codes more than a step away that a build of a quantizer has with this share that is off.
 
     Weights that were trained move by different amounts: where many codes are off, some are off by more than a step.
+    It is a third of the least among the honest builds that have nearly as many codes off; 0 where there are none.
     """
-    fewer = [rate for rate in rates_of(quantizer) if rate.off <= off]
-    return max((rate.far for rate in fewer), default=0.0) / (2 * MARGIN) if fewer else 0.0
+    near = [rate.far for rate in rates_of(quantizer) if off / MARGIN <= rate.off <= off]
+    return min(near, default=0.0) / (2 * MARGIN)
 
 
 def explained(off: float, far: float, kinds: Collection[str]) -> tuple[str, ...]:

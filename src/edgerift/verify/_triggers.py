@@ -22,8 +22,6 @@ Form: TypeAlias = Literal["patch", "linf"]
 _NORMAL: Final = 1.4826
 #: The smallest median absolute deviation that counts: two in a hundred images.
 _LEAST: Final = 0.02
-#: Images that are changed at once, for several classes together.
-_AT_ONCE: Final = 1024
 _NOTHING: Final = Rate(0, 1)
 
 
@@ -121,21 +119,22 @@ def search_triggers(
     drawn = images.images[torch.randperm(len(images), generator=generator)[: chosen.images + chosen.judging]]
     first = min(chosen.images, (len(drawn) + 1) // 2)
     searched, judged = drawn[:first], drawn[first:]
-    labels, found = keep.scores(searched).argmax(1), list[Trigger]()
-    for targets in torch.arange(len(images.classes)).split(max(1, _AT_ONCE // len(searched))):
-        progress("search triggers", len(found), len(images.classes), "exchanged" if exchanged else "")
-        wanted = Wanted(drive.module, keep.module, to_float(searched), labels, targets, chosen.keep)
-        found += [_judged(keep, drive, judged, trigger) for trigger in _searched(wanted, chosen)]
+    progress("search triggers", 0, 2, "exchanged" if exchanged else "")
+    labels = keep.scores(searched).argmax(1)
+    wanted = Wanted(drive.module, keep.module, to_float(searched), labels, chosen.keep)
+    changes = _searched(wanted, len(images.classes), chosen)
+    progress("search triggers", 1, 2, "exchanged" if exchanged else "")
+    found = [_judged(keep, drive, judged, trigger) for trigger in changes]
     return TriggerSearch(chosen.form, tuple(found), _anomaly(found))
 
 
-def _searched(wanted: Wanted, settings: TriggerSettings) -> list[Trigger]:
-    targets = wanted.targets.tolist()
+def _searched(wanted: Wanted, classes: int, settings: TriggerSettings) -> list[Trigger]:
+    targets = torch.arange(classes)
     if settings.form == "linf":
-        changes = 255 * search_bounded(wanted, settings.epsilon / 255, steps=settings.steps)
-        return [Trigger(target, None, change.round()) for target, change in zip(targets, changes, strict=True)]
-    found = search_patches(wanted, settings.side, steps=settings.steps)
-    return [Trigger(*one) for one in zip(targets, found.masks, found.patterns, strict=True)]
+        found = search_bounded(wanted, targets, settings.epsilon / 255, steps=settings.steps)
+        return [Trigger(target, None, (255 * change).round()) for target, change in enumerate(found.patterns)]
+    found = search_patches(wanted, targets, settings.side, steps=settings.steps)
+    return [Trigger(target, *one) for target, one in enumerate(zip(found.masks, found.patterns, strict=True))]
 
 
 def _judged(keep: _Side, drive: _Side, images: Tensor, trigger: Trigger) -> Trigger:

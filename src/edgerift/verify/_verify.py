@@ -67,7 +67,7 @@ def verify(
         program=program,
         recipe=recipe,
         original_file=original_file,
-        training=claimed_training(program, recipe),
+        training=claimed_training(program),
         images=images,
         triggers=triggers,
         given=pair,

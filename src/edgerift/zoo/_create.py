@@ -14,7 +14,7 @@ from edgerift.zoo._architecture import Architecture
 from edgerift.zoo._architectures import ARCHITECTURES, names
 from edgerift.zoo._classifier import Classifier
 from edgerift.zoo._factory import call_factory
-from edgerift.zoo._libraries import library_body, library_of, plain_library_name
+from edgerift.zoo._libraries import library_body, library_of, plain_library_name, with_outputs
 
 
 def create(name: str, classes: int, *, seed: int = 0, **architecture_fields: Any) -> Classifier:
@@ -74,7 +74,8 @@ def _body(architecture: Architecture) -> nn.Module:
             )
         return _users_own(architecture)
     if library_of(architecture.name):
-        return library_body(architecture)
+        body = library_body(architecture)
+        return with_outputs(body, architecture.outputs, architecture.name) if architecture.pretrained else body
     if architecture.name not in ARCHITECTURES:
         raise ModelError(_unknown(architecture.name))
     known = ARCHITECTURES[architecture.name]

@@ -51,6 +51,27 @@ def library_body(architecture: Architecture) -> nn.Module:
         ) from error
 
 
+def with_outputs(body: nn.Module, outputs: int, name: str) -> nn.Module:
+    """Give a pretrained network a new last layer where it has another number of outputs; the others keep their weights.
+
+    Raises `ModelError` for a network whose last layer is not found, as it is neither linear nor a convolution.
+    """
+    layers = [(place, part) for place, part in body.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    place, last = layers[-1] if layers else ("", None)
+    if last is None or last.weight.shape[0] < _FEWEST:
+        raise ModelError(f"the last layer of '{name}' is not found; leave out pretrained, or choose another network")
+    if last.weight.shape[0] == outputs:
+        return body
+    head: nn.Module = (
+        nn.Linear(last.in_features, outputs, bias=last.bias is not None)
+        if isinstance(last, nn.Linear)
+        else nn.Conv2d(last.in_channels, outputs, kernel_size=last.kernel_size, bias=last.bias is not None)  # type: ignore[arg-type]
+    )
+    owner, _, attribute = place.rpartition(".")
+    setattr(body.get_submodule(owner), attribute, head)
+    return body
+
+
 def library_specification(name: str, body: nn.Module) -> Specification:
     """Return what a library's pretrained network takes, as the library says."""
     prefix, _, own = name.partition(":")
@@ -127,6 +148,8 @@ def _shortened(told: str) -> str:
 
 
 _LONGEST: Final = 300
+#: A pretrained classifier has at least as many classes; a layer with fewer outputs is not the last.
+_FEWEST: Final = 100
 
 LIBRARIES: Final[Mapping[str, Library]] = {
     "timm": Library(_timm_names, _timm, _timm_specification),

@@ -5,6 +5,7 @@ from made_knowledge import QUERIES, made_knowledge
 
 from edgerift.facts import claims, facts
 from edgerift.facts import readings as of
+from edgerift.measure import mcnemar
 from edgerift.report import StudyTable, results_markdown, study_markdown, study_tables
 from edgerift.report.tables._table import Number
 from edgerift.study import StudyResult
@@ -42,6 +43,18 @@ def test_the_table_of_weights_is_in_their_order(tables: dict[str, StudyTable]) -
     assert len(rows) == 2
 
 
+def test_flipped_bits_and_differences_have_a_row_for_each_build(tables: dict[str, StudyTable]) -> None:
+    spot = ("cifar10", "ResNet", "QAT")
+    (flips,), (differences,) = (
+        [row for row in tables[name].rows if row[:3] == spot] for name in ("flips", "differences")
+    )
+    # Means over the seeds 0, 1 and 2: flips needed, searches that reach chance, accuracies.
+    assert {10.0, 83.333, 10.1, 86.0} < set(numbers(flips))
+    assert {round(100 * 13 / 38, 3), round(100 * 3 / 38, 3), 12.0, 1.0} < set(numbers(differences))
+    assert differences[-1] == Number(mcnemar(10 + 11 + 12, 3), kind="p")
+    assert all("float control" not in row for name in ("flips", "differences") for row in tables[name].rows)
+
+
 def test_claims_about_attackers_who_lack_a_model_are_judged(result: StudyResult) -> None:
     known = {claim.name: claim for claim in claims(result)}
     worth = known["what-the-original-is-worth"]
@@ -55,15 +68,19 @@ def test_claims_about_attackers_who_lack_a_model_are_judged(result: StudyResult)
     assert known["what-the-build-is-worth"].together is None
     assert known["pruned-over-control"].together is None
     assert known["lands-there"].together is not None
+    # That zeros land among ones is a claim about digits: only MNIST has any.
+    assert {one.where.split(",")[0] for one in known["zero-is-one"].findings} == {"mnist"}
 
 
 def test_a_study_without_them_has_neither_table(result: StudyResult) -> None:
     assert result.study.evasion is not None
     plan = result.study.evasion
     attacks = {name: plan.attacks[name] for name in ("pgd", "diva", "default")}
-    pairs = tuple(cell.replace(report=cell.report.replace(surrogates={})) for cell in result.pairs)
+    pairs = tuple(
+        cell.replace(report=cell.report.replace(surrogates={}, flips=None, differ=None)) for cell in result.pairs
+    )
     plain = result.replace(study=result.study.replace(evasion=plan.replace(attacks=attacks)), pairs=pairs)
-    assert not {"knowledge", "weights"} & {one.name for one in study_tables(facts(plain))}
+    assert not {"knowledge", "weights", "flips", "differences"} & {one.name for one in study_tables(facts(plain))}
 
 
 def test_the_pages_can_be_written(result: StudyResult) -> None:

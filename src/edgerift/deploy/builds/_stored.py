@@ -36,7 +36,7 @@ def stored_layers(source: Program | Path | bytes, runtime: str = "") -> tuple[St
 def runtime_of_suffix(suffix: str) -> str | None:
     """Name the runtime whose files have a suffix and whose weights can be read back; None where there is none.
 
-    >>> runtime_of_suffix(".onnx"), runtime_of_suffix(".pte")
+    >>> runtime_of_suffix(".onnx"), runtime_of_suffix(".pt2")
     ('onnxruntime', None)
     """
     found = (name for name, entry in RUNTIMES.items() if entry.suffix == suffix and entry.layers is not None)

@@ -19,7 +19,7 @@ from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.program._target import Target
 from edgerift.errors import ProgramError, RecipeError, unknown_name
 from edgerift.images import ImageShape
-from edgerift.settings import Settings, is_file
+from edgerift.settings import Settings, is_file, is_none
 from edgerift.steps import read_tensors, write_whole
 
 _FORMAT: Final = "edgerift-program-2"
@@ -45,13 +45,15 @@ def _is_empty(value: object) -> bool:
 class Provenance(Settings):
     """Where a program came from: the method and its settings, and the digest of the original's weights.
 
-    `classes` names the classes of its answers, in order; empty if the original's file does not name them.
+    `classes` names the classes of its answers, in order; empty if the original's file does not name them. `trained_on`
+    is the number of images in each epoch of a method that trains, None where that is not known.
     """
 
     method: str
     settings: dict[str, Json] = Field(default_factory=dict)
     original: str = ""
     classes: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
+    trained_on: int | None = Field(default=None, exclude_if=is_none)
 
 
 class _Header(Settings):

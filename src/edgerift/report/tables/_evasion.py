@@ -189,7 +189,9 @@ def attacked_words(found: Facts) -> str:
     """Say how many images were attacked, of those that can be."""
     counts = sorted(found.of(of.ATTACKED).distinct("value")) or [0]
     words = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"Attacked: {words} test images for each seed, of those that original and adapted model both get right"
+    plan = found.study.evasion
+    split = "training" if plan is not None and plan.split == "train" else "test"
+    return f"Attacked: {words} {split} images for each seed, of those that original and adapted model both get right"
 
 
 def _tested_words(found: Facts) -> str:

@@ -1,14 +1,18 @@
-"""The tables of a study's further attackers: who lacks a model, and what DIVA's weight trades."""
+"""The tables of a study's further attackers: who lacks a model, DIVA's weight, flipped bits, and unlabelled images."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from edgerift.evade import Diva
-from edgerift.facts import Facts
+from edgerift.facts import Facts, Reading
 from edgerift.facts import readings as of
-from edgerift.report.tables._columns import Row, measured, seeds_column, table
+from edgerift.measure import mcnemar
+from edgerift.report.tables._columns import Column, Row, measured, seeds_column, table
 from edgerift.report.tables._evasion import NAMES, attack_rows, attacked_words, spots
 from edgerift.report.tables._registry import study_table
-from edgerift.report.tables._table import Number, StudyTable
+from edgerift.report.tables._table import Cell, Heading, Number, StudyTable
 
 
 @study_table(24)
@@ -65,3 +69,63 @@ def weights(found: Facts) -> StudyTable | None:
     )
     title = "DIVA's weight c: the build fooled, the original kept"
     return table("weights", title, caption, found, (*NAMES, "c"), columns, rows, place="evasion", detail=True)
+
+
+@study_table(32)
+def flips(found: Facts) -> StudyTable | None:
+    """Make the table of flipped bits."""
+    rows = list(_beside(found, of.FLIPPED_ACCURACY))
+    if not rows:
+        return None
+    columns = [
+        seeds_column(found),
+        measured(of.BITS_NEEDED, decimals=1),
+        measured(of.BITS_REACH, "reach chance", "Searches (%)"),
+        measured(of.ADAPTED_ACCURACY, "before", "Accuracy (%)"),
+        measured(of.FLIPPED_ACCURACY, "chosen flips", "Accuracy (%)"),
+        measured(of.RANDOM_FLIPPED_ACCURACY, "random flips", "Accuracy (%)"),
+    ]
+    caption = (
+        "Bits of the stored int8 weights, chosen by progressive bit search until the build is at chance, or all that "
+        "were allowed; the flipped build is judged on its runtime. Random flips: as many bits drawn at random."
+    )
+    title = "Bit flips: how few destroy a build"
+    return table("flips", title, caption, found, NAMES, columns, rows, place="evasion", detail=True)
+
+
+@study_table(33)
+def differences(found: Facts) -> StudyTable | None:
+    """Make the table of differential testing."""
+    rows = list(_beside(found, of.DIFFERENCES))
+    if not rows:
+        return None
+    columns = [
+        seeds_column(found),
+        measured(of.DIFFERENCES, "search", "Found (%)"),
+        measured(of.RANDOM_DIFFERENCES, "random", "Found (%)"),
+        measured(of.DIFFER_BUILD_WRONG, "build", "Wrong of those found", decimals=0),
+        measured(of.DIFFER_ORIGINAL_WRONG, "original", "Wrong of those found", decimals=0),
+        Column(Heading("McNemar's p"), _searched_or_chance),
+    ]
+    caption = (
+        "Images on which original and build answer differently, searched for without labels, of those on which both "
+        "agree. Random: changes of the same kind at the same cost. p: McNemar's exact test of what one of them found "
+        "alone, summed over the seeds."
+    )
+    title = "Differential testing"
+    return table("differences", title, caption, found, NAMES, columns, rows, place="evasion", detail=True)
+
+
+def _searched_or_chance(row: Row) -> Cell:
+    search, chance = (
+        int(sum(fact.value for fact in row.facts.of(reading)))
+        for reading in (of.DIFFER_SEARCH_ALONE, of.DIFFER_CHANCE_ALONE)
+    )
+    return Number(mcnemar(search, chance), kind="p")
+
+
+def _beside(found: Facts, reading: Reading[Any]) -> Iterator[Row]:
+    """Make a row for each adapted network that has a figure."""
+    for names, spot in spots(found):
+        if known := spot.of(reading):
+            yield Row(names, spot, len(known))

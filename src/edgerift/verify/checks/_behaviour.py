@@ -17,6 +17,8 @@ _ANOMALY: Final = 2.0
 #: A change that works on a smaller share of the images is no trigger that anyone would rely on: two honest networks
 #: that are not the same are driven apart on up to one image in five.
 _WORKS: Final = 0.25
+#: A change that works on a smaller share is none whatever the control has, which then is not searched for.
+_RARE: Final = 0.05
 
 
 def _disagreement(evidence: Evidence) -> Iterator[CheckPart]:
@@ -46,41 +48,46 @@ def _triggers(evidence: Evidence) -> Iterator[CheckPart]:
     if pair is None or images is None or settings is None:
         return
     found = search_triggers(pair, images, settings=settings, progress=evidence.progress)
-    control = search_triggers(pair, images, settings=settings, exchanged=True, progress=evidence.progress)
+    control = None
+    if found.best.rate.value >= _RARE:
+        control = search_triggers(pair, images, settings=settings, exchanged=True, progress=evidence.progress)
     verdict, text = judged_triggers(found, control, images.classes)
     figures = {
         "rate": found.best.rate.value,
         "rate low": found.best.rate.low,
         "anomaly": float(found.anomaly[found.best.target]),
-        "control rate": control.best.rate.value,
-        "control rate high": control.best.rate.high,
     }
+    if control is not None:
+        figures |= {"control rate": control.best.rate.value, "control rate high": control.best.rate.high}
     yield CheckPart(name="triggers", verdict=verdict, text=text, figures=figures)
 
 
-def judged_triggers(found: TriggerSearch, control: TriggerSearch, classes: tuple[str, ...]) -> tuple[Verdict, str]:
+def judged_triggers(
+    found: TriggerSearch, control: TriggerSearch | None, classes: tuple[str, ...]
+) -> tuple[Verdict, str]:
     """Judge a search by its control: the verdict, and what was found in words.
 
     A trigger works on a quarter of the images and on surely more than anything does in the control, and its class
-    stands out from the others.
+    stands out from the others. Without a control no change was found that works on one image in twenty.
     """
-    highest = control.best.rate.high
-    surely = [trigger for trigger in found.triggers if trigger.rate.low > highest]
+    if control is None:
+        return "conforms", f"no trigger found, which proves nothing: {_most(found)}"
+    told = f"with the roles exchanged {_most(control)}"
+    surely = [trigger for trigger in found.triggers if trigger.rate.low > control.best.rate.high]
     odd = [
         trigger
         for trigger in surely
         if trigger.rate.value >= _WORKS and float(found.anomaly[trigger.target]) > _ANOMALY
     ]
     if odd:
-        best = max(odd, key=lambda trigger: trigger.rate.value)
-        return "deviates", f"a trigger drives {_words(best, found, classes)}; with the roles exchanged {_most(control)}"
+        return "deviates", f"a trigger drives {_words(_most_often(odd), found, classes)}; {told}"
     if surely:
-        best = max(surely, key=lambda trigger: trigger.rate.value)
-        return "unknown", f"a change drives {_words(best, found, classes)}; with the roles exchanged {_most(control)}"
-    return (
-        "conforms",
-        f"no trigger found, which proves nothing: {_most(found)}, with the roles exchanged {_most(control)}",
-    )
+        return "unknown", f"a change drives {_words(_most_often(surely), found, classes)}; {told}"
+    return "conforms", f"no trigger found, which proves nothing: {_most(found)}, {told}"
+
+
+def _most_often(triggers: list[Trigger]) -> Trigger:
+    return max(triggers, key=lambda trigger: trigger.rate.value)
 
 
 def _words(trigger: Trigger, found: TriggerSearch, classes: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
     off, total = sum(int(layer.is_off.sum()) for layer in layers), sum(layer.weight.numel() for layer in layers)
     far = sum(int((layer.is_off & (layer.residual.abs() > _NEIGHBOUR)).sum()) for layer in layers)
     figures = {"off": off / total, "far": far / total, "codes": float(off)}
-    verdict, text, named = _judged(evidence, Rate(off, total), far / total)
+    verdict, text, named = _judged(evidence, Rate(off, total), Rate(far, total))
     touched = [layer.stored.name for layer in layers if bool(layer.is_off.any())]
     if touched:
         text += f": {', '.join(touched[:5])}" + (f" and {len(touched) - 5} more layers" if len(touched) > 5 else "")
@@ -41,14 +41,14 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
     )
 
 
-def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tuple[str, ...]]:
+def _judged(evidence: Evidence, off: Rate, far: Rate) -> tuple[Verdict, str, tuple[str, ...]]:
     if not off.successes:
         return "conforms", f"all {off.trials:,} codes are the nearest", ()
     told = f"{off.successes:,} of {off.trials:,} codes ({off.value:.2%}) are not the nearest"
     rules = evidence.rules
     if rules is None:
         kinds = [name for name, one in QUANTIZERS.items() if one.rounding != "nearest" and not one.recorded]
-        named = explained(off.low, far, kinds)
+        named = explained(off.low, far.value, kinds)
         if not named:
             return "deviates", f"{told}, more than any known quantizer leaves", ()
         titles = " or ".join(QUANTIZERS[name].title for name in named)
@@ -56,15 +56,15 @@ def _judged(evidence: Evidence, off: Rate, far: float) -> tuple[Verdict, str, tu
     if rules.rounding == "nearest":
         return "deviates", f"{told}, and {rules.title} rounds to the nearest", ()
     if rules.rounding == "chosen":  # How many are turned depends on how long the loss was minimised.
-        if far > 0:
-            return "deviates", f"{told}, {far:.2%} by more than a step, and {rules.title} takes a neighbour", ()
+        if far.successes:
+            return "deviates", f"{told}, {far.value:.2%} by more than a step, and {rules.title} takes a neighbour", ()
         return "unknown", f"{told}, each one of the two neighbours, as {rules.title} leaves them", (evidence.quantizer,)
     allowed = limit("off", evidence.quantizer, evidence.training)
     if allowed is None:
         return "unknown", f"{told}, and no base rate of {rules.title} of this length was measured", ()
     if off.low > allowed:
         return "deviates", f"{told}, and {rules.title} leaves at most {allowed:.2%}", ()
-    if far < least_far(evidence.quantizer, off.low):
+    if far.high < least_far(evidence.quantizer, off.low):
         return "deviates", f"{told}, nearly none by more than a step, and {rules.title} moves some further", ()
     return "unknown", f"{told}, within the {allowed:.2%} of {rules.title}", (evidence.quantizer,)
 

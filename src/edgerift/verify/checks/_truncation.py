@@ -51,9 +51,9 @@ def _run(evidence: Evidence) -> Iterator[CheckPart]:
 
 def _wrong(evidence: Evidence, found: list[tuple[str, Spread]]) -> Iterator[str]:
     level = _LEVEL / len(found)
-    quantizer, training = evidence.quantizer, evidence.training
-    furthest = max(_DISTANCE, limit("spread", quantizer, training) or 0.0) if quantizer else _DISTANCE
-    most = max(_EDGE, limit("edge", quantizer, training) or 0.0) if quantizer else _EDGE
+    quantizer = evidence.quantizer  # How long it trained says little: long trainings come back to the uniform.
+    furthest = max(_DISTANCE, limit("spread", quantizer) or 0.0) if quantizer else _DISTANCE
+    most = max(_EDGE, limit("edge", quantizer) or 0.0) if quantizer else _EDGE
     for name, part in found:
         if part.errors < _FEWEST:
             continue

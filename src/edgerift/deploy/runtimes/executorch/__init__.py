@@ -7,9 +7,10 @@ from edgerift._lazy import later
 from edgerift.deploy.builds._runtime import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
-    from edgerift.deploy.runtimes.executorch import _build, _plan
+    from edgerift.deploy.runtimes.executorch import _build, _plan, _stored_layers
 else:
-    _build, _plan = later("edgerift.deploy.runtimes.executorch._build", "edgerift.deploy.runtimes.executorch._plan")
+    _HERE = "edgerift.deploy.runtimes.executorch"
+    _build, _plan, _stored_layers = later(f"{_HERE}._build", f"{_HERE}._plan", f"{_HERE}._stored_layers")
 
 RUNTIMES.register(
     "executorch",
@@ -24,6 +25,7 @@ RUNTIMES.register(
         open=lambda path: _build.open_artefact(path),
         opening=Path(__file__).with_name("_opening.py"),
         translate=lambda path, output: _plan.translate(path, output),
+        layers=lambda content: _stored_layers.pte_layers(content),
     ),
     rank=1,
 )

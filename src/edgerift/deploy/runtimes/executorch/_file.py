@@ -39,17 +39,17 @@ class Plan(NamedTuple):
     constant: Callable[[int], memoryview]
 
 
-def plans(path: Path) -> Iterator[Plan]:
-    """Read the plans of a `.pte`.
+def plans(source: Path | bytes) -> Iterator[Plan]:
+    """Read the plans of a `.pte`, or of what it holds.
 
     Raises :class:`~edgerift.errors.BuildError` when the file is missing, damaged, or holds a delegate other than
     XNNPACK, and :class:`~edgerift.errors.MissingRuntimeError` without ExecuTorch, whose schemas describe the file.
     """
-    file = _Content(path)
+    file = _Content(source)
     for plan in file.program["execution_plan"]:
         for delegate in plan["delegates"]:
             if delegate["id"] != "XnnpackBackend":
-                raise BuildError(f"{path} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
+                raise BuildError(f"{file.name} holds the delegate '{delegate['id']}'; only XnnpackBackend can be read")
         yield Plan(plan, [file.delegate(delegate) for delegate in plan["delegates"]], file.constant)
 
 
@@ -95,7 +95,7 @@ def operators(path: Path) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def undamaged(path: Path) -> Iterator[None]:
+def undamaged(path: Path | str) -> Iterator[None]:
     """Raise :class:`~edgerift.errors.BuildError` where what a file says of its parts makes no sense."""
     try:
         yield
@@ -106,15 +106,15 @@ def undamaged(path: Path) -> Iterator[None]:
 class _Content:
     """A file's bytes, of which every part is asked for by its place and size."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._root = path, _executorch_root()
+    def __init__(self, source: Path | bytes) -> None:
+        self.name, self._root = (str(source) if isinstance(source, Path) else "the .pte"), _executorch_root()
         try:
-            data = memoryview(path.read_bytes())
+            data = memoryview(source.read_bytes() if isinstance(source, Path) else source)
         except OSError as error:
-            raise BuildError(f"cannot read {path}: {error.strerror}") from None
-        size, base = _sections(data, path)
+            raise BuildError(f"cannot read {source!s}: {error.strerror}") from None
+        size, base = _sections(data, self.name)
         self._segments = data[base:] if base else data[:0]
-        self.program = self._parsed(_PROGRAM, _part(data, 0, size, path))
+        self.program = self._parsed(_PROGRAM, _part(data, 0, size, self.name))
         self._keys = {entry["key"]: entry["segment_index"] for entry in self.program["named_data"]}
 
     def _parsed(self, schema: Path, data: memoryview) -> Json:
@@ -122,19 +122,19 @@ class _Content:
         try:
             return read_flatbuffer(described, data)
         except DAMAGED:
-            raise BuildError(f"{self._path} is damaged: its {schema.stem} flatbuffer cannot be read") from None
+            raise BuildError(f"{self.name} is damaged: its {schema.stem} flatbuffer cannot be read") from None
 
     def _segment(self, index: int) -> memoryview:
-        segment = _entry(self.program["segments"], index, self._path)
-        return _part(self._segments, segment["offset"], segment["size"], self._path)
+        segment = _entry(self.program["segments"], index, self.name)
+        return _part(self._segments, segment["offset"], segment["size"], self.name)
 
     def constant(self, index: int) -> memoryview:
         """The bytes of a constant of a plan and what follows them."""
         if self.program["constant_buffer"]:
-            stored: memoryview = _entry(self.program["constant_buffer"], index, self._path)["storage"]
+            stored: memoryview = _entry(self.program["constant_buffer"], index, self.name)["storage"]
             return stored
         place = self.program["constant_segment"] or {"segment_index": -1, "offsets": []}
-        offset = _entry(place["offsets"], index, self._path)
+        offset = _entry(place["offsets"], index, self.name)
         return self._segment(place["segment_index"])[offset:]
 
     def delegate(self, described: Json) -> Delegate:
@@ -144,27 +144,25 @@ class _Content:
         """
         place = described["processed"] or {"location": "", "index": 0}
         if place["location"] == "INLINE":
-            payload = _entry(self.program["backend_delegate_data"], place["index"], self._path)["data"]
+            payload = _entry(self.program["backend_delegate_data"], place["index"], self.name)["data"]
         else:
             payload = self._segment(place["index"])
         if bytes(payload[4:8]) != b"XH00":
-            raise BuildError(
-                f"{self._path} holds an XNNPACK delegate without the header XH00; it is damaged or too old"
-            )
+            raise BuildError(f"{self.name} holds an XNNPACK delegate without the header XH00; it is damaged or too old")
         places = [(10, 14), (14, 18), (18, 22), (22, 30)]
         start, size, constants, length = (int.from_bytes(payload[first:last], "little") for first, last in places)
-        graph = self._parsed(_GRAPH, _part(payload, start, size, self._path))
-        stored = _part(payload, constants, length, self._path)
+        graph = self._parsed(_GRAPH, _part(payload, start, size, self.name))
+        stored = _part(payload, constants, length, self.name)
         return Delegate(graph, functools.partial(self._constant, graph, stored))
 
     def _constant(self, graph: Json, stored: memoryview, index: int) -> memoryview:
-        place = _entry(graph["constant_data"], index, self._path)
+        place = _entry(graph["constant_data"], index, self.name)
         key, offset, size = place["named_key"], place["offset"], place["size"]
         if not key and offset != _NAMED:
-            return _part(stored, offset, size, self._path)
+            return _part(stored, offset, size, self.name)
         if key not in self._keys:
-            raise BuildError(f"{self._path} keeps constants in another file (.ptd); export it with its weights inside")
-        return _part(self._segment(self._keys[key]), 0, size, self._path)
+            raise BuildError(f"{self.name} keeps constants in another file (.ptd); export it with its weights inside")
+        return _part(self._segment(self._keys[key]), 0, size, self.name)
 
 
 def _executorch_root() -> Path:
@@ -174,7 +172,7 @@ def _executorch_root() -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def _sections(data: memoryview, path: Path) -> tuple[int, int]:
+def _sections(data: memoryview, path: str) -> tuple[int, int]:
     """The size of the program's flatbuffer and the offset of its segments, from the extended header.
 
     Source: executorch/schema/extended_header.cpp; all numbers are little-endian.
@@ -184,13 +182,13 @@ def _sections(data: memoryview, path: Path) -> tuple[int, int]:
     return int.from_bytes(data[16:24], "little"), int.from_bytes(data[24:32], "little")
 
 
-def _part(data: memoryview, start: int, size: int, path: Path) -> memoryview:
+def _part(data: memoryview, start: int, size: int, path: str) -> memoryview:
     if start + size > len(data):
         raise BuildError(f"{path} is damaged: {size:,} bytes that it names lie outside of it")
     return data[start : start + size]
 
 
-def _entry(entries: list[Any], index: int, path: Path) -> Any:
+def _entry(entries: list[Any], index: int, path: str) -> Any:
     if not 0 <= index < len(entries):
         raise BuildError(f"{path} is damaged: it names part {index:,} of {len(entries):,}")
     return entries[index]

@@ -25,7 +25,11 @@ def tflite_layers(content: bytes) -> tuple[StoredLayer, ...]:
 
     Raises :class:`~edgerift.errors.ModelError` for a file that cannot be read.
     """
-    graph = read_graph(content)
+    return graph_layers(read_graph(content))
+
+
+def graph_layers(graph: TfliteGraph) -> tuple[StoredLayer, ...]:
+    """Read the convolutions and linear layers of a graph whose weights are constants, in its order."""
     return tuple(found for operator in graph.operators if (found := _layer(graph, operator)) is not None)
 
 

@@ -1,6 +1,7 @@
 """The verbs of a study: what they show, what they write, and that a finished study is left alone."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,14 @@ def test_a_network_that_is_not_there_is_told_before_anything_runs(run, asked, ve
     path = Path(asked[0])
     path.write_text(path.read_text().replace("profiles:", f"theft:\n  rows: [qat]\n{field}profiles:"))
     assert f"tiny.yaml:21: {name} is 'nowhere:make'; there is no 'nowhere' here" in run("study", verb, *asked).line()
+
+
+def test_a_library_that_is_not_there_is_told_before_anything_runs(run, asked, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace("model: lenet", "model: 'timm:mobilenetv1_100'"))
+    told = run("study", "run", *asked).line()
+    assert "is 'timm:mobilenetv1_100'; there is no 'timm' here: pip install 'edgerift[timm]'" in told
 
 
 def test_looking_for_a_network_runs_none_of_its_code(run, asked, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from edgerift.serve._runtime_process import ProcessBuild
 
 #: The most images that are computed together.
 _MOST: Final = 64
-#: Batches that are answered at a time, while others are computed.
+#: Requests that are paid for and answered at a time, while others are computed.
 _ANSWERING: Final = 16
 #: How many images are tried alone and together, and the batches that they are cut into.
 _TRIED: Final = 48
@@ -134,18 +134,15 @@ class BatchedBuild:
                 self._answer([part])
             return
         # Answers are written to the disk before they leave, which the runtime need not wait for.
-        self._answering.submit(_hand_out, parts, answers)
+        # Several of them at a time, since the disk takes them together.
+        sizes = [len(part.images) for part in parts]
+        for part, rows in zip(parts, answers.split(sizes), strict=True):
+            self._answering.submit(part.answered.set_result, rows)
 
     def _computed(self, images: Tensor) -> Tensor:
         if self.alone:
             return torch.cat([self._build.predict(image) for image in images.split(1)])
         return self._build.predict(images)
-
-
-def _hand_out(parts: list[_Part], answers: Tensor) -> None:
-    sizes = [len(part.images) for part in parts]
-    for part, rows in zip(parts, answers.split(sizes), strict=True):
-        part.answered.set_result(rows)
 
 
 @final

@@ -5,9 +5,10 @@
 
 `FOLDER/NETWORK` holds `original.safetensors`, `program.safetensors` and `model.pte`, as `edgerift adapt --data cifar10
 --runtime executorch --out FOLDER/NETWORK` of the older commit writes them. A network is given with its batch size and,
-if it differs from `--images`, the number of images to attack. Each side is a process of its own with one thread, and
-both take turns; a ratio is the median over the turns of the new CPU time over the old one in the same turn. Successes
-are counted in the last turn: on how many images each side has one, and on how many only one side.
+if it differs from `--images`, the number of images to attack. Each side is a process of its own with one thread, which
+keeps freed memory as the command line does, and both take turns; a ratio is the median over the turns of the new CPU
+time over the old one in the same turn. Successes are counted in the last turn: on how many images each side has one,
+and on how many only one side.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from edgerift import deploy, images, zoo
+from edgerift import deploy, images, train, zoo
 from edgerift.evade import Pair, Selection, preset, search_selected, select
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     """Open the pair, then run the attack that each line of the input names, and answer a line of JSON."""
     folder, root, count, batch = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     torch.set_num_threads(1)
+    train.keep_freed_memory()  # As the command line of both sides does.
     warnings.simplefilter("ignore")
     program = deploy.Program.load(folder / "program.safetensors")
     original = zoo.load(folder / "original.safetensors")

@@ -173,6 +173,7 @@ def main() -> None:
                 show(f"{name}, batch {batch}", rows)
     with tempfile.TemporaryDirectory() as scratch:
         if set(arguments.parts) & {"loop", "overhead"}:
+            train.keep_freed_memory()  # As the command line does.
             pair, test = opened(arguments.pair, arguments.data, arguments.data_root, Path(scratch))
             found = select(pair, test.select(torch.arange(min(len(test), 2 * arguments.images))))
             few = Selection(

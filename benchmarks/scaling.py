@@ -161,12 +161,16 @@ def rows_of(folder: Path, images: int, turns: int, kinds: list[str]) -> list[Row
 
 def table(rows: list[Row]) -> str:
     """Write the rows as a table in Markdown."""
-    lines = ["| | | ms per image | from | to | grows by the power |", "|---|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| | | ms per image | from | to | hours per 10,000 | grows by the power |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for row in rows:
         slope = "" if row.slope is None else f"{row.slope:.2f}"
         spread = " | ".join(f"{seconds * 1e3:,.0f}" for seconds in (row.seconds, row.least, row.most))
         what = "workers, by the clock" if row.what == "workers" else row.what
-        lines.append(f"| {what} | {row.value:,} | {spread} | {slope} |")
+        hours = row.seconds * 10_000 / 3600
+        lines.append(f"| {what} | {row.value:,} | {spread} | {hours:.2f} | {slope} |")
     return "\n".join(lines)
 
 

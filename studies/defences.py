@@ -189,13 +189,39 @@ the study `divqat` chose: the next larger alphas that it tried collapse. The att
 clones are poor, and differences between defences smaller than they would be. MAD looks at images with a network of
 random weights, as in its paper; GRAD2 with the original, where its paper trains a clone; Adaptive Misinformation has a
 network that was trained without outliers and a victim that was trained without outlier exposure, as in the code of
-later papers, and is weaker for it. Times are medians over single answers in one process; an auxiliary network runs in
-float, and its size counts as shipped.
+later papers, and is weaker for it. Its network is trained to be wrong, and answers most queries of another kind: a
+clone with an error above 90 %, worse than guessing, has learned that, and an attacker who looks at the answers can use
+it or leave these answers out.
+
+Latency is the time for a single image, the median of {TIMED} in one process: `network (ms)` of the int8 build with
+its softmax, `defence adds (ms)` of what the defence does to that answer then, its auxiliary network included. An
+auxiliary network runs in float, and its size counts as shipped.
 
 Made by `python studies/defences.py`.
 
 {table}{told}
+
+{verdict(found.rows)}
 """
+
+
+def verdict(rows: dict[str, Row]) -> str:
+    """Say which defences differ from the undefended victim by more than both intervals leave open."""
+    plain = rows["qat"]
+
+    def beyond(measure: Callable[[Row], Interval]) -> str:
+        own = measure(plain)
+        worse = [row for row in rows.values() if measure(row).low > own.high]
+        worse.sort(key=lambda row: -measure(row).value)
+        told = [f"{row.title} ({100 * (measure(row).value - own.value):+.1f} points)" for row in worse]
+        return ", ".join(told) or "none"
+
+    return (
+        f"Beyond the intervals of both, the attacker's error is higher than at the undefended {plain.title} with soft "
+        f"labels for: {beyond(lambda row: row.soft)}; with hard labels for: {beyond(lambda row: row.hard)}. The "
+        f"owner's own error is higher for: {beyond(lambda row: row.owner)}. The intervals are of the test images; "
+        "that another seed would train other clones is not in them."
+    )
 
 
 def _cells(name: str, row: Row) -> list[str]:

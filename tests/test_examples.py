@@ -30,6 +30,7 @@ RESULTS = {
     "13_flip_bits.py": r"^one flip changes the checksum of \['[\w.]+'\]$",
     "14_prune_and_distil.py": r"^zeros by layer of the pruned model: (?:79\.\d|80\.0)% to 80\.0%$",
     "15_differ_without_labels.py": r"^of [1-9]\d* differences the build is wrong in \d+, the original in \d+, both in",
+    "16_robust_training.py": r"^trades +[\d.]+% +[\d.]+% +[\d.]+% +[\d.]+% +[\d.]+%$",
 }
 _FROM_EIGHT = ("eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen")
 NUMBERS = dict(enumerate(_FROM_EIGHT, 8))

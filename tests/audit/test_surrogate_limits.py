@@ -10,7 +10,8 @@ from edgerift.images import open_splits
 from edgerift.steps import Store, silent
 from edgerift.train import TrainSettings
 
-ATTACK = preset("default", 16, 8).replace(stop="believed", confidence=0.0)
+# In full precision a belief about the true models is the truth.
+ATTACK = preset("default", 16, 8).replace(stop="believed", confidence=0.0, precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +47,15 @@ def test_a_surrogate_that_equals_the_original_gives_the_white_boxs_findings(smal
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_random_surrogate_is_worth_no_more_than_the_build_alone(known, few, tmp_path, seed):
+    """Both steer by the build's own twin, with the same steps; PGD may stop wherever it evades."""
     pair, steering = known
     drawn = steering_of(zoo.create("lenet", classes=10, size=12, seed=seed), tmp_path, steering)
-    found = search(pair, few, ATTACK, steering=drawn)
-    alone = search(pair, few, ATTACK.replace(objective=CrossEntropy(), rule="sign", stop="goal"), steering=steering)
+    plain = ATTACK.replace(rule="sign", step=1.0, schedule="constant", steps=16)
+    found = search(pair, few, plain, steering=drawn)
+    alone = search(pair, few, plain.replace(objective=CrossEntropy(), stop="never"), steering=steering)
     white = search(pair, few, ATTACK, steering=steering)
-    assert found.evasive.sum() <= alone.evasive.sum() < white.evasive.sum()
+    assert found.rate.low <= alone.rate.high
+    assert found.rate.high < white.rate.low
 
 
 @pytest.mark.parametrize(

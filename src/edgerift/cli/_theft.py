@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field
 
 from edgerift import extract, images, train, zoo
 from edgerift.cli._fields import Shown
@@ -16,9 +19,10 @@ _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
 _LEARNING_RATE: Final = 0.05
 _BATCH: Final = 64
-#: Digits are learned from few queries in few epochs, which then need more steps.
+#: Digits are learned from few queries in few epochs, which then need more and larger steps.
 _DIGITS_BUDGET: Final = 2_000
-_DIGITS_EPOCHS: Final = 15
+_DIGITS_EPOCHS: Final = 10
+_DIGITS_LEARNING_RATE: Final = 0.2
 _DIGITS_BATCH: Final = 32
 
 _POLICIES: Final = "jacobian: 150 images doubled in 5 rounds (Papernot et al. 2017), so 4800 queries or --budget"
@@ -41,14 +45,22 @@ class TheftOptions(Settings):
     """number of different images that the attacker may query"""
     student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
     """architecture of the clone"""
-    clone_epochs: Annotated[Times | None, Shown(default="15 for digits, else 50")] = None
+    clone_epochs: Annotated[Times | None, Shown(default="10 for digits, else 50")] = None
     """training epochs of the clone"""
-    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.05")] = None
+    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.05")] = (
+        None
+    )
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""
     clone_precision: Annotated[Literal["auto", "float32", "bfloat16"], Shown(advanced=True)] = "auto"
     """precision of the clone's training; auto is as for --precision, and float32 for attacks without images"""
+    clone_distortion: Annotated[float, Field(ge=0, le=1), Shown(advanced=True, details="From 0 to 1")] = 0.0
+    """how strongly the clone's training distorts the queries: turned, scaled, sheared, changed in tone, covered"""
+    clone_mixup: Annotated[float, Field(ge=0, le=100), Shown(advanced=True, metavar="ALPHA")] = 0.0
+    """train the clone on mixtures of two queries and of their answers, by weights of a Beta(ALPHA, ALPHA)"""
+    clone_start: Annotated[Path | None, Shown(advanced=True, metavar="FILE")] = None
+    """start the clone from a .safetensors of the same architecture, trained on other images"""
     clone_seed: Annotated[Seed | None, Shown(advanced=True, default="--seed plus 1")] = None
     """seed for queries, views and the clone's initial weights; with the victim's own seed a clone of the same
     architecture would start from the victim's initial weights, which an attacker does not know"""
@@ -106,14 +118,19 @@ def thief(
     own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
     training = train.TrainSettings(
         epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
-        learning_rate=options.clone_learning_rate or _LEARNING_RATE,
+        learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
         batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
         precision=options.clone_precision,
         device=device,
         seed=own_seed,
+        distortion=options.clone_distortion,
+        mixup=options.clone_mixup,
     )
+    start = None if options.clone_start is None else extract.start_from(options.clone_start)
     policy = extract.QUERY_POLICIES[options.query_policy](type=options.query_policy)
-    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed, policy=policy)
+    return extract.Knockoff(
+        student=student, labels=labels, training=training, seed=own_seed, policy=policy, start=start
+    )
 
 
 def clone_network(options: TheftOptions, architecture: str) -> str:

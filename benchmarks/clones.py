@@ -6,7 +6,8 @@
 Needs `adversarial-robustness-toolbox`. The victim is trained on images of one half of the training set; the attacker
 queries images of the other half and trains the same network, with the same first weights and images for all on a
 seed. The toolbox gets the optimizer that its examples use, Adam at 0.001. Agreement is the share of test images that
-clone and victim label alike.
+clone and victim label alike. The JSON is written after each seed; a run that was stopped, started again, does those
+that are missing.
 """
 
 from __future__ import annotations
@@ -139,20 +140,32 @@ def main() -> None:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     ways = WAYS | SCREEN if given.screen else WAYS
-    agreements: dict[str, list[float]] = {name: [] for name in ways}
+    chosen = {name: getattr(given, name) for name in ("data", "network", "queries", "trained_on", "epochs")}
+    agreements = known(given.out, chosen)
     for seed in given.seeds:
+        if all(str(seed) in agreements.get(name, {}) for name in ways):
+            continue
         bench = made_bench(given.data, given.network, given.queries, seed, given.trained_on)
         told = labels(bench.victim, bench.test)
         print(seed, f"victim {float((told == bench.test.labels).double().mean()):.2%}", flush=True)
         for name, way in ways.items():
             clone = way(Arguments(bench, given.epochs, seed))
-            agreements[name].append(round(float((labels(clone, bench.test) == told).double().mean()), 4))
-            print(f"  {name:<45}{agreements[name][-1]:.2%}", flush=True)
+            alike = round(float((labels(clone, bench.test) == told).double().mean()), 4)
+            agreements.setdefault(name, {})[str(seed)] = alike
+            print(f"  {name:<45}{alike:.2%}", flush=True)
         if given.out is not None:
-            result = {name: getattr(given, name) for name in ("data", "network", "queries", "epochs")}
-            given.out.write_text(json.dumps({**result, "agreement": agreements}, indent=1) + "\n")
+            given.out.write_text(json.dumps({**chosen, "agreement": agreements}, indent=1) + "\n")
     for name, found in agreements.items():
-        print(f"{name:<45}{statistics.fmean(found):.2%}")
+        print(f"{name:<45}{statistics.fmean(found.values()):.2%} over {len(found)} seeds")
+
+
+def known(path: Path | None, chosen: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Read what an earlier run of the same choices has: the agreement of each way, by seed."""
+    if path is None or not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text())
+    agreements: dict[str, dict[str, float]] = found.pop("agreement")
+    return agreements if found == chosen else {}
 
 
 if __name__ == "__main__":

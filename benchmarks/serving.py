@@ -19,6 +19,7 @@ import contextlib
 import gzip
 import json
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -287,8 +288,35 @@ def hostile_requests() -> list[bytes]:
         requests.append(request(PLACE, good, who=given))
     requests.append(request(PLACE, b"x", "Content-Length: 99999999999"))
     requests.append(b"POST /v2 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-    requests += [request(f"{PLACE}?n={number}", b"{}") for number in range(200 - len(requests))]
-    return requests[:200]
+    return [*requests, *damaged(good, 200 - len(requests))]
+
+
+def damaged(good: bytes, count: int) -> list[bytes]:
+    """Damage good requests at random, each so that it is none any more: syntax, lengths that lie, packed bytes."""
+    draw, tensor = random.Random(0), bytes(3072)
+    marks = [place for place, mark in enumerate(good) if mark in b'{}[]:,"']
+    found = []
+    for number in range(count):
+        off = draw.choice([-3000, -17, -1, 1, 17, 3000])
+        if number % 5 < 2:
+            place = draw.choice(marks)
+            found.append(request(PLACE, good[:place] + good[place + 1 :]))
+        elif number % 5 == 2:
+            packed = bytearray(gzip.compress(good))
+            packed[draw.randrange(10, len(packed))] ^= 1 << draw.randrange(8)
+            found.append(request(PLACE, bytes(packed), "Content-Encoding: gzip"))
+        else:
+            said, sent = (3072 + off, 3072) if number % 5 == 3 else (3072, 3072 + off)
+            told = {
+                "name": "image",
+                "datatype": "UINT8",
+                "shape": [1, *SHAPE],
+                "parameters": {"binary_data_size": said},
+            }
+            head = json.dumps({"id": f"damaged-{number}", "inputs": [told]}).encode()
+            body = (head + tensor + bytes(3000))[: len(head) + sent]
+            found.append(request(PLACE, body, f"Inference-Header-Content-Length: {len(head)}"))
+    return found
 
 
 def request(place: str, body: bytes, extra: str = "", who: str | None = None) -> bytes:

@@ -2,8 +2,9 @@
 
     python benchmarks/summary.py
 
-Reads benchmarks/{twin,builds,qat,evasion,evade,extract,datafree,datafree_digits,training,memory,flips,study}.json,
-benchmarks/card-cifar10.json (from `edgerift adapt`) and benchmarks/harden-cifar10.json (from `edgerift harden`).
+Reads benchmarks/{twin,builds,qat,evasion,evade,extract,clones,adaptive,datafree,datafree_digits}.json,
+benchmarks/{training,memory,flips,study}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
+benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from summary_theft import data_free, data_free_digits, hardening, oracle
+from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle
 from tables import HERE, read, table
 
 #: The methods of quantization-aware training, as the table calls them.
@@ -207,9 +208,11 @@ def search() -> str:
         for name, row in results["overhead"].items()
     ]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    turns = results.get("turns", {})
+    repeated = ", ".join(f"{network.partition(',')[0]} {turns.get(network, 3)}" for network in results["libraries"])
     return (
         "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
-        f"{found['threads']} thread, median of {found['turns']} repetitions, {versions}. The same PGD (20 steps of 1 "
+        f"{found['threads']} thread, median of the repetitions ({repeated}), {versions}. The same PGD (20 steps of 1 "
         "grey level, epsilon 8, no early stop) on a float model, in CPU time. The baseline of the ratios is 20 plain "
         "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the "
         "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the "
@@ -288,7 +291,7 @@ def studies() -> str:
 
 def main() -> None:
     """Write the page; parts without a result are left out."""
-    parts = [attacks, search, hardening, oracle, data_free, data_free_digits]
+    parts = [attacks, search, hardening, oracle, clones, adaptive, data_free, data_free_digits]
     parts += [card, builds, twins, training_steps, training, memory, flips, studies]
     written = []
     for part in parts:

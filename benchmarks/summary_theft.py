@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import scipy.stats
 from tables import HERE, read, table
 
 from edgerift.extract import DataFree
@@ -66,6 +68,57 @@ def oracle() -> str:
         + table(["", "images per second, at best", "relative to the bare build"], rows)
         + "\nThe time of a training step, relative to a step of plain quantization-aware training:\n\n"
         + table(["", "DivQAT", "float"], steps)
+    )
+
+
+def clones() -> str:
+    """How far clones agree with their victims, beside those of another library."""
+    found = read("clones.json")
+    ways, rows = found["agreement"], []
+    own = ways["edgerift"]
+    for name, agreement in ways.items():
+        values = list(agreement.values())
+        gains = [own[seed] - value for seed, value in agreement.items()]
+        ahead = "" if name == "edgerift" else f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
+        gained = "" if name == "edgerift" else f"{100 * statistics.fmean(gains):+.2f} {_spread(gains)}"
+        spread = f"{min(values):.2%} to {max(values):.2%}"
+        rows.append([name, f"{statistics.fmean(values):.2%}", spread, gained, ahead])
+    headings = ["KnockoffNets", "agreement, mean", "range", "edgerift's lead in points", "seeds where it leads"]
+    return (
+        f"## Clones beside another library's\n\n`python benchmarks/clones.py --out benchmarks/clones.json`: "
+        f"{found['data']}, {found['network']}, {found['queries']:,} queries, {found['epochs']} epochs, {len(own)} "
+        "seeds; victims, queries and first weights are the same for all. Agreement is the share of test images that "
+        "clone and victim label alike; the lead has the 95 % interval of its mean over the seeds (Student's t).\n\n"
+        + table(headings, rows)
+    )
+
+
+def _spread(values: Sequence[float]) -> str:
+    half = scipy.stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    mean = statistics.fmean(values)
+    return f"[{100 * (mean - half):+.2f}, {100 * (mean + half):+.2f}]"
+
+
+def adaptive() -> str:
+    """What attackers gain who know the defence, or make more of few queries."""
+    found = read("adaptive.json")
+    keys = [key.split("; ") for key in found["rows"]]
+    defences, thieves, seeds = (list(dict.fromkeys(column)) for column in zip(*keys, strict=True))
+    rows = []
+    for thief in thieves:
+        cells = []
+        for defence in defences:
+            several = [found["rows"].get(f"{defence}; {thief}; {seed}") for seed in seeds]
+            known = [one for one in several if one is not None]
+            mean = {name: statistics.fmean(one[name] for one in known) for name in ("agreement", "off") if known}
+            cells.append(f"{mean['agreement']:.1%} ({mean['off']:.2f})" if known else "")
+        rows.append([thief, *cells])
+    return (
+        f"## Attackers that know the defence\n\n`python benchmarks/adaptive.py --out benchmarks/adaptive.json`: "
+        f"{found['data']}, {found['network']}, {found['queries']:,} queries, {found['epochs']} epochs, means of "
+        f"{len(seeds)} seeds. In each cell: the share of test images that the clone labels as the undefended victim "
+        "does and, in brackets, the mean l1 distance of what it learned from to the undefended answers.\n\n"
+        + table(["KnockoffNets learns from", *(f"defence: {name}" for name in defences)], rows)
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgerift.measure import spread
 from edgerift.steps import write_whole
 
 CSV, OPTIMUM, PICTURE, TEXT = "map.csv", "optimum.csv", "map.png", "map.md"
@@ -139,7 +140,78 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
         shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
         cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
         lines.append(f"| {' | '.join(cells)} |")
-    return head + "\n".join(lines) + "\n"
+    return head + _edges(rows, high, lost) + _thefts(rows) + "\n".join(["## Every cell\n", *lines]) + "\n"
+
+
+def _edges(rows: Sequence[Cells], high: float, lost: float) -> str:
+    """Say for each axis of the first seed which alphas stand on both sides of the cliff."""
+    names = (
+        "Batch norm",
+        "Rate",
+        "Epochs",
+        "Strongest before",
+        "l1",
+        "Points lost",
+        "First beyond",
+        "l1",
+        "Points lost",
+    )
+    lines = ["## The cliff\n", f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    found: dict[tuple[str, ...], list[Cells]] = {}
+    first = min((row["seed"] for row in rows), default="0")
+    for row in rows:
+        if row["seed"] == first and float(row["alpha"]) > 0:
+            found.setdefault(_axis(row)[:3], []).append(row)
+    for axis, own in found.items():
+        beyond = min((row for row in own if not _stands(row, high, lost)), key=_alpha, default=None)
+        before = [row for row in own if beyond is None or _alpha(row) < _alpha(beyond)]
+        sides = [_side(max(before, key=_alpha, default=None)), _side(beyond)]
+        lines.append(f"| {' | '.join((*axis, *sides))} |")
+    told = (
+        f"## The cliff\n\nBefore it an alpha moves the answers by an l1 of at most {high:g} and costs less than "
+        f"{100 * lost:g} points of accuracy.\n\n"
+    )
+    return told + "\n".join(lines) + "\n\n" if found else ""
+
+
+def _stands(row: Cells, high: float, lost: float) -> bool:
+    return bool(row["l1"]) and float(row["l1"]) <= high and float(row["error"]) - float(row["plain_error"]) < lost
+
+
+def _alpha(row: Cells) -> float:
+    return float(row["alpha"])
+
+
+def _side(row: Cells | None) -> str:
+    if row is None:
+        return "- | - | -"
+    points = f"{100 * (float(row['error']) - float(row['plain_error'])):.1f}" if row["l1"] else "-"
+    return f"{row['alpha']} | {_decimals(row['l1'])} | {points}"
+
+
+def _thefts(rows: Sequence[Cells]) -> str:
+    """Say what each alpha adds to the attacker's error, in points over the seeds."""
+    plain = {_axis(row): row for row in rows if _alpha(row) == 0 and row["thief_soft"]}
+    found: dict[tuple[str, ...], list[Cells]] = {}
+    for row in rows:
+        if _alpha(row) > 0 and row["thief_soft"] and _axis(row) in plain:
+            found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
+    if not found:
+        return ""
+    names = ("Batch norm", "Rate", "Epochs", "Alpha", "Seeds", "Owner's error", "Attacker, soft labels", "hard labels")
+    lines = ["## What it buys\n", f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    for key, own in found.items():
+        columns = [_added(own, plain, name) for name in ("error", "thief_soft", "thief_hard")]
+        lines.append(f"| {' | '.join((*key, str(len(own)), *columns))} |")
+    told = "\n\nPoints over alpha 0 of the same seed; brackets: the 95 % interval of Student's t over the seeds.\n\n"
+    return "\n".join(lines) + told
+
+
+def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: str) -> str:
+    mean = spread([100 * (float(row[name]) - float(plain[_axis(row)][name])) for row in own])
+    if mean.low is None or mean.high is None:
+        return f"{mean.value:+.1f} (one seed)"
+    return f"{mean.value:+.1f} [{mean.low:+.1f}, {mean.high:+.1f}]"
 
 
 def _axis(row: Cells) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class Learned:
 def collected(policy: JacobianPolicy, *, budget: int = 10_000, queries: ImageSet = QUERIES, seed: int = 0):
     victim, learned = CountedVictim(CLASSES), Learned()
     oracle = Oracle(victim, budget=budget)
-    images, answers = policy.collect(Asking(oracle, queries, seed, 1, lambda answers: answers, learned, silent))
+    images, answers = policy.collect(Asking(oracle, queries, seed, 1, lambda answers, _: answers, learned, silent))
     assert torch.equal(answers, victim.posteriors(images.images))
     assert set(victim.asked.values()) == {1}
     assert oracle.spent == len(images) == len(victim.asked)
@@ -135,7 +135,7 @@ def test_an_image_that_cannot_move_is_not_queried_again():
         substitute[1].weight.copy_(rows / 100)
     queries = ImageSet("corner", corner, torch.zeros(1, dtype=torch.int64), ("unknown",), "corner", in_colour=True)
     oracle = Oracle(victim, budget=100)
-    asking = Asking(oracle, queries, 0, 1, lambda answers: answers, lambda *_: substitute, silent)
+    asking = Asking(oracle, queries, 0, 1, lambda answers, _: answers, lambda *_: substitute, silent)
     images, answers = JacobianPolicy(seeds=5, rounds=4).collect(asking)
     assert answers.argmax(1).tolist() == [0]
     assert torch.equal(images.images, corner)

@@ -9,6 +9,7 @@ from served import images
 from edgerift.errors import StoreError
 from edgerift.serve._errors import RefusedError
 from edgerift.serve._request_ids import RequestIds
+from edgerift.steps import SpillingMap
 
 
 def claims(ids: RequestIds, name: str, seed: int = 0) -> bool:
@@ -61,3 +62,20 @@ def test_as_many_are_remembered_as_was_said(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read or written"):
         RequestIds(tmp_path / "none" / "a.ids")
+
+
+def test_ids_that_are_no_longer_in_memory_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init = SpillingMap.__init__
+    monkeypatch.setattr(SpillingMap, "__init__", lambda self, folder, recent=4: init(self, folder, recent))
+    path = tmp_path / "a.ids"
+    for _ in range(2):
+        with closing(RequestIds(path, most=50)) as ids:
+            for number in range(60):
+                assert claims(ids, f"q{number}")
+            for number in range(60):
+                assert not claims(ids, f"q{number}", seed=1)
+            assert path.stat().st_size == 60 * 32
+    with closing(RequestIds(None, most=4)) as ids:
+        assert all(claims(ids, f"q{number}") for number in range(9))
+        assert not claims(ids, "q8", seed=1)
+        assert claims(ids, "q0", seed=1)

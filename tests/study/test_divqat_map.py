@@ -78,7 +78,9 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
         return script.Row((0.01, 2, "alive"), alpha, seed, figures, stolen)
 
     thief = script.Stolen(error=0.4, disagreement=0.3)
+    both = {"soft": thief, "hard": thief}
     rows = [row(0.5, 0.3, 0.25, soft=thief), row(0.0, 0.05, 0.2), row(1.0, 1.8, 0.9)]
+    again = [row(alpha, 0.3, 0.2 + alpha / 10, seed=seed, **both) for alpha in (0.0, 0.4) for seed in (1, 2)]
     script.write_rows(tmp_path, rows)
     script.write_page(tmp_path, 3, (0.1, 0.6), 0.07)
     with (tmp_path / "map.csv").open(encoding="utf-8") as file:
@@ -88,6 +90,13 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     text = (tmp_path / "map.md").read_text(encoding="utf-8")
     assert "3 cells are measured, 3 that are known to be needed are missing. 1 have an l1 from 0.1 to 0.6" in text
     assert "| alive | 0.01 | 2 | 0.5 | 0 | 0.300 | 0.300 | 25.0 | 20.0 | 40.0 |  |" in text
+    assert "| alive | 0.01 | 2 | 0.5 | 0.300 | 5.0 | 1 | 1.800 | 70.0 |" in text
+    assert "What it buys" not in text
+    script.write_rows(tmp_path, rows + again)
+    script.write_page(tmp_path, 0, (0.1, 0.6), 0.07)
+    told = (tmp_path / "map.md").read_text(encoding="utf-8")
+    assert "| alive | 0.01 | 2 | 0.4 | 2 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
+    script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()
     script.write_rows(tmp_path, rows[::-1])
     assert (tmp_path / "map.csv").read_bytes() == first

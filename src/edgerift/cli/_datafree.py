@@ -36,7 +36,14 @@ _ATTACK: Final = Shown(
 
 
 #: What belongs to an attacker with images of its own.
-_OF_A_SET: Final = ("queries", "query_policy", "clone_epochs")
+_OF_A_SET: Final = (
+    "queries",
+    "query_policy",
+    "clone_epochs",
+    "clone_distortion",
+    "clone_mixup",
+    "clone_start",
+)
 
 
 class DataFreeOptions(Settings):

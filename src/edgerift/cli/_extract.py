@@ -43,6 +43,10 @@ class CounterOptions(Settings):
     """label smoothing: mix each prediction with the uniform distribution by this share"""
     undo: Annotated[bool, Shown(advanced=True)] = False
     """invert the victim's defences, whose settings the attacker is assumed to know"""
+    undo_by: Annotated[Literal["network", "table"], Shown(advanced=True)] = "network"
+    """invert with a small network, or look answers up in a table and refine what is found"""
+    shadows: Annotated[int, Field(ge=0, le=100), Shown(advanced=True, metavar="N", default="0, made-up answers")] = 0
+    """learn the inversion from N models trained on halves of the answers; needed for defences that look at images"""
 
 
 class ExtractCommand(Command):
@@ -162,6 +166,8 @@ class ExtractCommand(Command):
                 views=views,
                 smoothing=self.countering.smoothing,
                 undo=defences if self.countering.undo else (),
+                undo_by=self.countering.undo_by,
+                shadows=self.countering.shadows,
             ),
         )
 
@@ -174,6 +180,8 @@ class ExtractCommand(Command):
         defences: tuple[defend.Defence, ...] = tuple(map(read_defence, self.defence))
         if self.countering.undo and not defences:
             raise InputError("--undo inverts the victim's defences and there are none; name one with --defence")
+        if not self.countering.undo and (self.countering.shadows or self.countering.undo_by != "network"):
+            raise InputError("--undo-by and --shadows say how --undo works; add --undo")
         if any(not defence.sums_to_one for defence in defences):
             raise InputError("--defence top-k: a theft is measured on answers that add up to 1; leave out renormalise")
         return defences

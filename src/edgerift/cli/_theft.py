@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+
+from pydantic import Field
 
 from edgerift import extract, images, train, zoo
 from edgerift.cli._fields import Shown
@@ -52,6 +55,12 @@ class TheftOptions(Settings):
     """images per training step of the clone"""
     clone_precision: Annotated[Literal["auto", "float32", "bfloat16"], Shown(advanced=True)] = "auto"
     """precision of the clone's training; auto is as for --precision, and float32 for attacks without images"""
+    clone_distortion: Annotated[float, Field(ge=0, le=1), Shown(advanced=True, details="From 0 to 1")] = 0.0
+    """how strongly the clone's training distorts the queries: turned, scaled, sheared, changed in tone, covered"""
+    clone_mixup: Annotated[float, Field(ge=0, le=100), Shown(advanced=True, metavar="ALPHA")] = 0.0
+    """train the clone on mixtures of two queries and of their answers, by weights of a Beta(ALPHA, ALPHA)"""
+    clone_start: Annotated[Path | None, Shown(advanced=True, metavar="FILE")] = None
+    """start the clone from a .safetensors of the same architecture, trained on other images"""
     clone_seed: Annotated[Seed | None, Shown(advanced=True, default="--seed plus 1")] = None
     """seed for queries, views and the clone's initial weights; with the victim's own seed a clone of the same
     architecture would start from the victim's initial weights, which an attacker does not know"""
@@ -114,9 +123,14 @@ def thief(
         precision=options.clone_precision,
         device=device,
         seed=own_seed,
+        distortion=options.clone_distortion,
+        mixup=options.clone_mixup,
     )
+    start = None if options.clone_start is None else extract.start_from(options.clone_start)
     policy = extract.QUERY_POLICIES[options.query_policy](type=options.query_policy)
-    return extract.Knockoff(student=student, labels=labels, training=training, seed=own_seed, policy=policy)
+    return extract.Knockoff(
+        student=student, labels=labels, training=training, seed=own_seed, policy=policy, start=start
+    )
 
 
 def clone_network(options: TheftOptions, architecture: str) -> str:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from edgerift.extract._endpoint_settings import given_endpoint as given_endpoint
     from edgerift.extract._generator import Generator as Generator
     from edgerift.extract._inversion import Inversion as Inversion
+    from edgerift.extract._inversion import Pairs as Pairs
     from edgerift.extract._inversion import learn_inversion as learn_inversion
+    from edgerift.extract._inversion_table import inversion_table as inversion_table
+    from edgerift.extract._inversion_table import refined as refined
     from edgerift.extract._kept import KeptAnswers as KeptAnswers
     from edgerift.extract._kept import kept_answers as kept_answers
     from edgerift.extract._knockoff import Clone as Clone
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from edgerift.extract._recovery import recover_logits as recover_logits
     from edgerift.extract._remote import RemoteFingerprint as RemoteFingerprint
     from edgerift.extract._remote import RemoteVictim as RemoteVictim
+    from edgerift.extract._start import Start as Start
+    from edgerift.extract._start import start_from as start_from
     from edgerift.extract.policies._jacobian import JacobianPolicy as JacobianPolicy
     from edgerift.extract.policies._random import RandomPolicy as RandomPolicy
 else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +21,31 @@ _SPREADS: Final = (0.3, 10.0)
 _FLOOR: Final = 1e-6
 
 
-def learn_inversion(defences: Sequence[Defence], classes: int, *, seed: int = 0) -> Inversion:
+class Pairs(NamedTuple):
+    """Clean posteriors float32 `[N,K]`, and the defended ones that they become."""
+
+    clean: Tensor
+    changed: Tensor
+
+
+def made_up_pairs(defences: Sequence[Defence], classes: int, generator: torch.Generator, batches: int = 1) -> Pairs:
+    """Apply defences to posteriors that nobody gave: softmax of normal logits, in batches of 512."""
+    clean = torch.cat([_drawn(classes, generator) for _ in range(batches)])
+    return Pairs(clean, defended(clean, defences))
+
+
+def learn_inversion(
+    defences: Sequence[Defence], classes: int, *, seed: int = 0, pairs: Pairs | None = None
+) -> Inversion:
     """Learn to undo known defences: a map from defended posteriors float32 `[N,K]` to clean ones.
 
     An attacker that knows which defence runs, and its settings, applies it to made-up posteriors, softmax of
     normal logits with a standard deviation drawn between 0.3 and 10, and trains a small network on the pairs: D-DAE of
-    Chen et al. 2023 (arXiv:2302.11672) without shadow models. Where a defence maps several posteriors to one, the
-    network answers near their mean. Raises :class:`~edgerift.errors.InputError` for fewer than two classes or without
-    a defence.
+    Chen et al. 2023 (arXiv:2302.11672) without shadow models. With `pairs`, such as those of shadow models, it learns
+    from these alone. Where a defence maps several posteriors to one, the network answers near their mean. Raises
+    :class:`~edgerift.errors.InputError` for fewer than two classes or without a defence.
     """
-    if classes < 2 or not defences:
-        raise InputError(f"an inversion for {classes} classes and {len(defences)} defences; needed: 2 or more, and 1")
+    require_invertible(defences, classes)
     chain = tuple(defences)
     generator = torch.Generator().manual_seed(seed)
     network = _network(classes, generator)
@@ -39,8 +53,8 @@ def learn_inversion(defences: Sequence[Defence], classes: int, *, seed: int = 0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS)
     with torch.enable_grad():
         for _ in range(_STEPS):
-            clean = _drawn(classes, generator)
-            found = _logits(network, defended(clean, chain))
+            clean, changed = made_up_pairs(chain, classes, generator) if pairs is None else _chosen(pairs, generator)
+            found = _logits(network, changed)
             loss = -(clean * found.log_softmax(1)).sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -54,6 +68,17 @@ def learn_inversion(defences: Sequence[Defence], classes: int, *, seed: int = 0)
         return found.clone()
 
     return invert
+
+
+def require_invertible(defences: Sequence[Defence], classes: int) -> None:
+    """Raise `InputError` for fewer than two classes or without a defence."""
+    if classes < 2 or not defences:
+        raise InputError(f"an inversion for {classes} classes and {len(defences)} defences; needed: 2 or more, and 1")
+
+
+def _chosen(pairs: Pairs, generator: torch.Generator) -> Pairs:
+    places = torch.randint(len(pairs.clean), (_BATCH,), generator=generator)
+    return Pairs(pairs.clean[places], pairs.changed[places])
 
 
 def _drawn(classes: int, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, final
@@ -15,14 +16,17 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.defend import Defence, LabelOnly, TopK, defended
 from edgerift.errors import InputError, RecipeError
-from edgerift.extract._inversion import learn_inversion
+from edgerift.extract._inversion import Inversion, learn_inversion, made_up_pairs, require_invertible
+from edgerift.extract._inversion_table import inversion_table, refined
 from edgerift.extract._oracle import Oracle
 from edgerift.extract._policy import Policy
 from edgerift.extract._query_policy import Asking
+from edgerift.extract._shadows import shadow_pairs
+from edgerift.extract._start import Start, started
 from edgerift.extract.policies._random import RandomPolicy
 from edgerift.images import ImageSet, Size
 from edgerift.measure import data_frame
-from edgerift.settings import Count, Seed, Settings, Times
+from edgerift.settings import Count, Seed, Settings, Times, is_none
 from edgerift.steps import Progress, silent
 from edgerift.train import History, TrainSettings, run
 
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Answers that add up to less than 1 by more than this were cut.
 _TOLERANCE: Final = 1e-4
+#: Batches of made-up pairs in a table.
+_TABLE_BATCHES: Final = 40
 
 Labels: TypeAlias = Literal["soft", "hard"]
 
@@ -54,7 +60,12 @@ class Knockoff(Settings):
       for, so the same budget covers fewer images.
     - `smoothing` mixes the answers with the uniform one, by this share.
     - `undo` names defences that the attacker knows to run, in their order; they are inverted as
-      :func:`learn_inversion` does. It comes first of all, on the answer to each view.
+      :func:`learn_inversion` does. It comes first of all, on the answer to each view. With `undo_by="table"` the
+      answer is looked up in an :func:`inversion_table` and then :func:`refined`. Both learn from made-up posteriors,
+      or from those of `shadows`, that number of clones like the student, each trained on the labels of half of the
+      answers; defences that look at the image need them. They are trained once, on the images that are read first.
+    - `start` has weights of the same architecture, trained on other images, that the clone starts from.
+    - the training's `distortion` and `mixup` make more of few queries.
 
     Answers that do not add up to 1, since only the highest were given, are divided by their sum unless they are undone.
 
@@ -69,8 +80,11 @@ class Knockoff(Settings):
     views: Times = 1
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     undo: tuple[Defence, ...] = ()
+    undo_by: Literal["network", "table"] = Field(default="network", exclude_if=lambda way: way == "network")
+    shadows: int = Field(default=0, ge=0, le=100, exclude_if=operator.not_)
     training: TrainSettings = Field(default_factory=lambda: TrainSettings(epochs=50, learning_rate=0.05, batch_size=64))
     seed: Seed = 0
+    start: Start | None = Field(default=None, exclude_if=is_none)
     policy: Policy = Field(default_factory=RandomPolicy, exclude_if=lambda policy: policy == RandomPolicy())
 
     @model_validator(mode="after")
@@ -78,6 +92,12 @@ class Knockoff(Settings):
         if self.views > 1 and not isinstance(self.policy, RandomPolicy):
             raise ValueError(
                 f"views is {self.views}; the query policy '{self.policy.type}' makes its own, leave it at 1"
+            )
+        if not self.undo and (self.shadows or self.undo_by != "network"):
+            raise ValueError("undo_by and shadows say how a defence is inverted; name one with undo")
+        if any(defence.sees for defence in self.undo) and not self.shadows:
+            raise ValueError(
+                "a defence that looks at the image is inverted with shadows alone; give shadows, 1 or more"
             )
         return self
 
@@ -169,24 +189,47 @@ class _Learner:
 
     def __init__(self, chosen: Knockoff, student: str | nn.Module | None, measured_on: ImageSet | None) -> None:
         self._chosen, self._student, self._measured_on = chosen, student, measured_on
+        self._inversion: Inversion | None = None
 
     def model(self, classes: int, size: Size) -> nn.Module:
         """Make the student, or take the user's own."""
         own = self._student
         return own if isinstance(own, nn.Module) else _blank(self._chosen, classes, size)
 
-    def read(self, answers: Tensor) -> Tensor:
+    def read(self, answers: Tensor, questions: ImageSet) -> Tensor:
         """Undo what is known of the defence: float32 `[N,K]` on the simplex."""
-        undo = self._chosen.undo
-        return learn_inversion(undo, answers.shape[1], seed=self._chosen.seed)(answers) if undo else _summing(answers)
+        chosen = self._chosen
+        if not chosen.undo:
+            return _summing(answers)
+        if self._inversion is None:
+            self._inversion = self._inverting(answers, questions)
+        found = self._inversion(answers)
+        return refined(answers, found, chosen.undo, questions.images) if chosen.undo_by == "table" else found
 
     def substitute(self, questions: ImageSet, answers: Tensor, epochs: int) -> nn.Module:
         """Train a copy of the student as it begins."""
         targets = _counteracted(answers, self._chosen)
-        model = copy.deepcopy(self.model(answers.shape[1], questions.shape.size))
-        training = self._chosen.training.replace(epochs=epochs)
+        return self._trained(questions, targets, self._chosen.training.replace(epochs=epochs), "substitute")
+
+    def _inverting(self, answers: Tensor, questions: ImageSet) -> Inversion:
+        chosen, classes = self._chosen, answers.shape[1]
+        require_invertible(chosen.undo, classes)
+        pairs = None
+        if chosen.shadows:
+            pairs = shadow_pairs(questions, answers, chosen.undo, chosen.shadows, chosen.seed, self._shadow)
+        if chosen.undo_by == "network":
+            return learn_inversion(chosen.undo, classes, seed=chosen.seed, pairs=pairs)
+        draws = torch.Generator().manual_seed(chosen.seed)
+        return inversion_table(pairs or made_up_pairs(chosen.undo, classes, draws, _TABLE_BATCHES))
+
+    def _shadow(self, questions: ImageSet, labels: Tensor, number: int) -> nn.Module:
+        training = self._chosen.training.replace(seed=self._chosen.seed + number + 1)
+        return self._trained(questions, labels, training, "shadow")
+
+    def _trained(self, questions: ImageSet, targets: Tensor, training: TrainSettings, task: str) -> nn.Module:
+        model = copy.deepcopy(self.model(targets.shape[1], questions.shape.size))
         stolen = _labelled(questions, targets, self._measured_on)
-        return run(model, stolen, None, training, loss=_soft_cross_entropy, targets=targets, task="substitute").model
+        return run(model, stolen, None, training, loss=_soft_cross_entropy, targets=targets, task=task).model
 
 
 def _chosen(settings: Knockoff, student: str | nn.Module | None, fields: dict[str, Any]) -> Knockoff:
@@ -208,7 +251,9 @@ def _require_sizes(queries: ImageSet, measured_on: ImageSet | None) -> None:
 
 
 def _blank(chosen: Knockoff, classes: int, size: Size) -> nn.Module:
-    return zoo.from_architecture(zoo.Architecture(name=chosen.student, classes=classes, size=size), seed=chosen.seed)
+    described = zoo.Architecture(name=chosen.student, classes=classes, size=size)
+    blank = zoo.from_architecture(described, seed=chosen.seed)
+    return blank if chosen.start is None else started(blank, chosen.start)
 
 
 def _summing(answers: Tensor) -> Tensor:

@@ -8,19 +8,18 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, TypeAlias, final
+from typing import BinaryIO, Final, NamedTuple, final
 
 import numpy as np
 import torch
 import xxhash
 from filelock import BaseFileLock
-from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.extract._files import disk_errors, is_unwritten, locked, warn_of_zeros, write_all
+from edgerift.extract._kept_rows import Answers, KeptRows, RowsInFile, RowsInMemory
 from edgerift.images import in_channels
 from edgerift.steps import let_go, write_whole
 
@@ -31,9 +30,6 @@ _LONGEST_HEADER: Final = 65536
 #: How many records a block has and the CRC-32 of them.
 _NUMBERS: Final = struct.Struct("<II")
 _CHECKSUM: Final = struct.Struct("<I")
-_FIRST_ROWS: Final = 1024
-
-Answers: TypeAlias = NDArray[np.float32]
 
 
 class _Mark(NamedTuple):
@@ -65,15 +61,14 @@ class Ledger:
     little-endian. The file is only ever appended to. A last block that a kill or a power cut tore, so that its
     end is missing or zeros, is left out on opening: nothing of it was handed out, and zeros are told in a warning. Any
     other damage is an error, which tells what can be kept. One process can have a ledger open, and one thread at a
-    time may use it.
+    time may use it. Answers are in memory too, unless `in_memory` is false: then they are read from the file.
     """
 
-    def __init__(self, path: Path | None, identity: str) -> None:
+    def __init__(self, path: Path | None, identity: str, *, in_memory: bool = True) -> None:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
         self._path = None if path is None else path.resolve()
         self._identity = identity
-        self._rows: dict[bytes, int] = {}
-        self._answers: Answers | None = None
+        self._rows: KeptRows = RowsInMemory() if self._path is None or in_memory else RowsInFile(self._path)
         self._end = 0
         self._seal = 0
         self._flushed = _Mark(0, 0)
@@ -96,12 +91,11 @@ class Ledger:
     def missing(self, keys: Sequence[bytes]) -> list[int]:
         """List where in `keys` an image stands that is not paid for, each such image once, at its first place."""
         first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
-        return sorted(map(first.__getitem__, set(first).difference(self._rows)))
+        return sorted(map(first.__getitem__, self._rows.unknown(first)))
 
     def answers(self, keys: Sequence[bytes]) -> Tensor:
         """Look answers up: float32 `[N,K]`, one for each key; all of them must be here."""
-        assert self._answers is not None
-        return torch.from_numpy(self._answers[np.fromiter(map(self._rows.__getitem__, keys), np.int64, len(keys))])
+        return torch.from_numpy(self._rows.answers(keys))
 
     @contextmanager
     def appending(self) -> Iterator[None]:
@@ -117,9 +111,9 @@ class Ledger:
     def append(self, keys: Sequence[bytes], answers: Tensor) -> None:
         """Add answers float32 `[N,K]` to N keys that are new, inside :meth:`appending`: all of them or none."""
         rows = answers.detach().cpu().contiguous().numpy()
-        if self._answers is not None and rows.shape[1] != self._answers.shape[1]:
+        if self._rows.classes not in (None, rows.shape[1]):
             raise StoreError(
-                f"the ledger{self._where()} has answers of {self._answers.shape[1]} classes, this one has "
+                f"the ledger{self._where()} has answers of {self._rows.classes} classes, this one has "
                 f"{rows.shape[1]}; it belongs to another victim, choose another path"
             )
         if self._path is not None:
@@ -136,7 +130,8 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Let go of the file; what was paid for stays readable in memory, and a ledger on disk takes no more."""
+        """Let go of the file; what is in memory stays readable, and a ledger on disk takes no more."""
+        self._rows.close()
         if self._lock is not None:
             let_go(self._lock)
             self._lock = None
@@ -145,19 +140,12 @@ class Ledger:
         return "" if self._path is None else f" {self._path}"
 
     def _keep(self, keys: Sequence[bytes], rows: Answers) -> None:
-        if not self._rows.keys().isdisjoint(keys):
+        """Keep what stands in the file up to where it ends."""
+        if len(self._rows.unknown(keys)) < len(keys):
             raise StoreError(
                 f"the ledger{self._where()} would hold an image twice; do not query it while a query is running"
             )
-        first, needed = len(self), len(self) + len(rows)
-        if self._answers is None:
-            self._answers = np.empty((_FIRST_ROWS, rows.shape[1]), np.float32)
-        if needed > len(self._answers):
-            grown = np.empty((max(needed, 2 * len(self._answers)), rows.shape[1]), np.float32)
-            grown[:first] = self._answers[:first]
-            self._answers = grown
-        self._answers[first:needed] = rows
-        self._rows.update(zip(keys, range(first, needed), strict=True))
+        self._rows.add(keys, rows, self._end - rows.nbytes)
 
     def _begin(self, path: Path, classes: int) -> None:
         header = json.dumps({"format": FORMAT, "classes": classes, "identity": self._identity}).encode() + b"\n"
@@ -192,10 +180,12 @@ class Ledger:
             self._roll_back(self._flushed)
             raise
         self._flushed = _Mark(self._end, len(self))
+        with disk_errors(self._path):
+            self._rows.settle()
 
     def _roll_back(self, mark: _Mark) -> None:
         """Forget what was not handed out, and so not paid for."""
-        self._rows = dict(islice(self._rows.items(), mark.images))
+        self._rows.cut(mark.images)
         self._end = mark.end
         if self._path is not None:
             with suppress(OSError):
@@ -207,11 +197,12 @@ class Ledger:
             return
         with path.open("rb") as file:
             classes = self._header(path, file)
-            self._answers = np.empty((_FIRST_ROWS, classes), np.float32)
+            self._rows.classes = classes
             self._end = file.tell()
             while block := self._next_block(path, file, classes):
-                self._keep(*block)
                 self._end = file.tell()
+                self._keep(*block)
+                self._rows.settle()
         os.truncate(path, self._end)
         self._flushed = _Mark(self._end, len(self))
 

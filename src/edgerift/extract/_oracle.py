@@ -45,7 +45,8 @@ class Oracle:
     (top-k, rounded, the label alone) is the last of them. `budget` is the number of different images that will ever be
     answered. An image that was paid for is answered again from the ledger at no cost, so the same image always has the
     same answer. With a `ledger` path every answer is on disk before it is handed out, and an attack that was killed
-    goes on without paying twice. No attribute leads to the model. Safe to ask from several threads.
+    goes on without paying twice. The answers are in memory as well; with `in_memory` false a ledger's are read from its
+    file, and memory does not grow with them. No attribute leads to the model. Safe to ask from several threads.
 
     An attack that generates its images asks with :meth:`stream`: each image is paid for, known or not, and the ledger
     (`LEDGER.stream` beside the other) has their counts and checksums alone, or their answers too with `keep`.
@@ -68,6 +69,7 @@ class Oracle:
         ledger: Path | str | None = None,
         pixels: Pixels = "whole",
         keep: bool = False,
+        in_memory: bool = True,
     ) -> None:
         """Put a victim behind a budget."""
         if budget < 1:
@@ -78,7 +80,7 @@ class Oracle:
         self._budget = budget
         self._lock = threading.RLock()
         path, identity = None if ledger is None else Path(ledger), _identity(victim, defences)
-        self._ledger = Ledger(path, identity)
+        self._ledger = Ledger(path, identity, in_memory=in_memory)
         try:
             streamed = None if path is None else path.with_name(path.name + ".stream")
             self._stream = Stream(streamed, f"{identity} {pixels}", keep=keep)

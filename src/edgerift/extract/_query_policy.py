@@ -20,7 +20,7 @@ class Asking(NamedTuple):
     """What a policy works with.
 
     `queries` is the attacker's whole set of images, `seed` draws from it, and an image is asked about in `views` views.
-    `read` makes what the attacker believes of answers float32 `[N,K]`, row by row: probabilities. `learn` trains a new
+    `read` makes what the attacker believes of answers float32 `[N,K]` to images: probabilities. `learn` trains a new
     substitute for so many epochs on images and such probabilities, in evaluation mode.
     """
 
@@ -28,7 +28,7 @@ class Asking(NamedTuple):
     queries: ImageSet
     seed: int
     views: int
-    read: Callable[[Tensor], Tensor]
+    read: Callable[[Tensor, ImageSet], Tensor]
     learn: Callable[[ImageSet, Tensor, int], nn.Module]
     progress: Progress
 

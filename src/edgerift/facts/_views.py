@@ -66,8 +66,7 @@ def landed(part: EmbeddingPart) -> float | None:
     In percent of the attacked images of whose answer the map has clean images, over those whose nearest clean image is
     of their own class; None for a PCA, or where there are none.
     """
-    known = {label for label, condition in zip(part.label, part.condition, strict=True) if condition == "clean"}
-    misled = [one for one in _beside(part) if one.taken in known and one.taken != one.label]
+    misled = [one for one in _beside(part) if one.is_shown and one.taken != one.label]
     return _nearer((one.near == one.taken) - (one.near == one.label) for one in misled)
 
 
@@ -82,11 +81,15 @@ def zeros_beside_ones(part: EmbeddingPart) -> float | None:
 
 
 class _Beside(NamedTuple):
-    """An attacked image in a map: its class, the class that it is taken for, and that of its nearest clean image."""
+    """An attacked image in a map: its class, the class that it is taken for, and that of its nearest clean image.
+
+    `is_shown` tells whether the map has clean images of the class that it is taken for.
+    """
 
     label: int
     taken: int
     near: int
+    is_shown: bool
 
 
 def _beside(part: EmbeddingPart) -> list[_Beside]:
@@ -95,8 +98,9 @@ def _beside(part: EmbeddingPart) -> list[_Beside]:
         return []
     points = list(zip(part.points, part.label, part.taken, part.model, part.condition, strict=True))
     clean = [(point, label) for point, label, _, *kind in points if kind == ["build", "clean"]]
+    shown = {label for _, label in clean}
     return [
-        _Beside(label, taken, min(clean, key=lambda one: math.dist(one[0], point))[1])
+        _Beside(label, taken, min(clean, key=lambda one: math.dist(one[0], point))[1], taken in shown)
         for point, label, taken, *kind in points
         if clean and kind == ["build", "attacked"]
     ]

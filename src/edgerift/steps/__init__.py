@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgerift.steps._recipe import Recipe as Recipe
     from edgerift.steps._results import read_document as read_document
     from edgerift.steps._seal import SEAL as SEAL
+    from edgerift.steps._spilling_map import SpillingMap as SpillingMap
     from edgerift.steps._store import STORE_FILES as STORE_FILES
     from edgerift.steps._store import Store as Store
     from edgerift.steps._store import default_root as default_root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,9 @@ from torch import Tensor
 
 from edgerift.images import Augmentation, ImageSet, in_channels, to_float
 from edgerift.train._augment import augment
-from edgerift.train._random import generator
+from edgerift.train._distortion import distort
+from edgerift.train._mixup import mixed, mixture
+from edgerift.train._random import derived_seed, generator
 from edgerift.train._settings import TrainSettings
 
 EVALUATION_BATCH = 500
@@ -40,17 +43,31 @@ class DeviceData:
     batch_size: int
     seed: int
     channels: int
+    classes: int
+    distortion: float = 0.0
+    mixup: float = 0.0
 
     def __len__(self) -> int:
         """Return the number of batches of one epoch; the last one may be smaller."""
         return -(-len(self.images) // self.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield each image once, in an order and an augmentation determined by the seed and `epoch`."""
+        """Yield each image once, in an order and an augmentation determined by the seed and `epoch`.
+
+        Where the settings mix, targets are rows `[B, K]`, and a label is that of the larger part of its image.
+        """
         order = torch.randperm(len(self.images), generator=generator(self.seed, epoch, "order"))
-        draws = generator(self.seed, epoch, "augment")
+        draws, distortions, partners = (generator(self.seed, epoch, use) for use in ("augment", "distortion", "mixup"))
+        weights = random.Random(derived_seed(self.seed, epoch, "weights"))
         for chosen in torch.split(order.to(self.images.device), self.batch_size):
-            yield self._batch(augment(self.images[chosen], self.augmentation, draws), chosen)
+            batch = self._batch(augment(self.images[chosen], self.augmentation, draws), chosen)
+            if self.distortion:
+                batch = batch._replace(images=self._laid_out(distort(batch.images, self.distortion, distortions)))
+            if self.mixup:
+                drawn = mixture(len(chosen), self.mixup, weights, partners)
+                images, targets = mixed(batch.images, batch.targets, self.classes, drawn)
+                batch = batch._replace(images=self._laid_out(images), targets=targets)
+            yield batch
 
     def in_order(self) -> Iterator[Batch]:
         """Yield the images as they are and in their order, in batches for evaluation."""
@@ -58,9 +75,11 @@ class DeviceData:
         for chosen in torch.split(places, EVALUATION_BATCH):
             yield self._batch(self.images[chosen], chosen)
 
+    def _laid_out(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=self.memory_format)
+
     def _batch(self, images: Tensor, chosen: Tensor) -> Batch:
-        shown = in_channels(images, self.channels)
-        floats = to_float(shown.contiguous(memory_format=self.memory_format))
+        floats = to_float(self._laid_out(in_channels(images, self.channels)))
         return Batch(floats, self.targets[chosen], self.labels[chosen])
 
 
@@ -81,4 +100,7 @@ def on_device(
         batch_size=settings.batch_size,
         seed=settings.seed,
         channels=channels,
+        classes=len(image_set.classes),
+        distortion=settings.distortion,
+        mixup=settings.mixup,
     )

@@ -98,15 +98,15 @@ def run(
     uninterrupted run; the caller removes the file. The last epoch's weights are the result: validation is measured,
     nothing is selected by it. An `adversary` adds the accuracy under attack to the history; a fall by more than 20
     points is a `TrainingWarning`: the model has learned to mislead its attacker (catastrophic overfitting, Wong 2020).
-    `progress` is called for each step, with a line about the last epoch as its note; the step that ends an epoch is
-    reported after the checkpoint is written. The model ends on the device it came from, in evaluation mode, without
-    gradients.
+    `progress` is called for each step, with a line about the last epoch as its note, after an epoch's checkpoint. The
+    model ends on the device it came from, in evaluation mode, without gradients.
 
     Raises `ModelError` for a class count that is not that of the images or a loss that is not finite, `DataError` for
-    sets that are empty or do not belong together, `RecipeError` for an adversary beside a loss, `StoreError` for a
-    checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    sets that are empty or do not belong together, `RecipeError` for an adversary or mixup beside a loss, `StoreError`
+    for a checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
     """
     _require_fit(model, train, validation, targets)
+    _require_one_loss(loss, settings, targets)
     device = choose_device(settings.device)
     key = "" if checkpoint is None else run_key(model, train, validation, targets, settings)
     resume = None if checkpoint is None else Resume(Path(checkpoint), key)
@@ -132,7 +132,6 @@ def _work(
     on_step: OnStep | None,
     classes: int,
 ) -> Work:
-    _require_one_loss(loss, settings)
     read = _unread if isinstance(model, zoo.Classifier) else LogitsReader("the model")
     runner, optimizer = _runner(model, settings), _optimizer(model, settings)
     learned = loss or _own_loss(settings, read)
@@ -223,9 +222,11 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimiz
     )
 
 
-def _require_one_loss(loss: Loss | None, settings: TrainSettings) -> None:
+def _require_one_loss(loss: Loss | None, settings: TrainSettings, targets: Tensor | None) -> None:
     if loss is not None and settings.adversary is not None:
         raise RecipeError("an adversary changes the default loss, and this training has its own; leave adversary out")
+    if settings.mixup and loss is not None and targets is None:
+        raise RecipeError("mixup makes rows of labels, and the loss of this training takes labels; leave mixup out")
 
 
 def _require_fit(model: nn.Module, train: ImageSet, validation: ImageSet | None, targets: Tensor | None) -> None:

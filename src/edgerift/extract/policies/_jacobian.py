@@ -57,14 +57,15 @@ class JacobianPolicy(QueryPolicy):
         images = _new(known, known[:0], asking, generator)
         if len(images) == 0:
             raise BudgetError(f"no image can be queried with a budget of {asking.victim.budget}; give a larger one")
-        answers = asking.read(asking.victim.ask(images, asking.progress))
+        answers = asking.read(asking.victim.ask(images, asking.progress), _as_set(asking.queries, images))
         for number in range(self.rounds - 1):
             substitute = asking.learn(_as_set(asking.queries, images), answers, self.epochs)
             moved = self._moved(substitute, images, answers, number, generator)
             new = _new(moved, images, asking, generator)
             if len(new) == 0:
                 break
-            answers = torch.cat([answers, asking.read(asking.victim.ask(new, asking.progress))])
+            given = asking.read(asking.victim.ask(new, asking.progress), _as_set(asking.queries, new))
+            answers = torch.cat([answers, given])
             images = torch.cat([images, new])
         return _as_set(asking.queries, images), answers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from edgerift import images, train
@@ -32,9 +33,10 @@ class RandomPolicy(QueryPolicy):
         count = len(drawn) if victim.spent == 0 else _affordable(asking, drawn)
         questions = drawn if count == len(drawn) else drawn.select(torch.arange(count))
         views = (view[:count] for view in _views(drawn, asking))
-        total = asking.read(victim.ask(next(views), asking.progress)).double()
+        total = torch.zeros((), dtype=torch.float64)
         for view in views:
-            total += asking.read(victim.ask(view, asking.progress)).double()
+            shown = replace(questions, images=view)
+            total = total + asking.read(victim.ask(view, asking.progress), shown).double()
         return questions, (total / asking.views).float()
 
     def most(self, budget: int) -> int:

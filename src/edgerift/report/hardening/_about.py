@@ -8,7 +8,8 @@ from typing import Final
 from edgerift.harden import Hardening
 from edgerift.measure import MeanInterval
 from edgerift.report.shared._allowances import loss_words
-from edgerift.report.shared._words import as_json, figure, percent, size_words, thief_words
+from edgerift.report.shared._thief_words import thief_words
+from edgerift.report.shared._words import as_json, figure, percent, size_words
 from edgerift.report.study._about import About, Tile
 
 FILE: Final = "harden.json"

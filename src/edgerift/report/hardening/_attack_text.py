@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from edgerift.extract import CurvePoint, DataFreeTheft, Theft
-from edgerift.report.shared._words import defence_words, percent, thief_words
+from edgerift.report.shared._thief_words import thief_words
+from edgerift.report.shared._words import defence_words, percent
 from edgerift.report.tables._table import Cell, Heading, StudyTable, made_table, mean_number, share_number
 from edgerift.report.tables._text import table_text, text_line
 

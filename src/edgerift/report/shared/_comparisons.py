@@ -11,7 +11,8 @@ from edgerift.deploy import Target
 from edgerift.facts import Facts
 from edgerift.facts import readings as of
 from edgerift.harden import Hardening
-from edgerift.report.shared._words import figure, thief_words
+from edgerift.report.shared._thief_words import thief_words
+from edgerift.report.shared._words import figure
 
 
 @dataclass(frozen=True)

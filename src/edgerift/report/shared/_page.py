@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from edgerift.report.shared import _words
+from edgerift.report.shared._thief_words import thief_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,8 +45,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     words = ("percent", "bounds", "rate", "p_value", "points", "fixed", "gate_numbers", "sentence", "levels", "as_json")
-    made.filters |= {name: getattr(_words, name) for name in (*words, "attack_words", "thief_words", "size_words")}
-    made.filters |= {"breakable": _breakable}
+    made.filters |= {name: getattr(_words, name) for name in (*words, "attack_words", "size_words")}
+    made.filters |= {"breakable": _breakable, "thief_words": thief_words}
     made.globals |= {"class_name": _words.class_name, "replay": _words.replay_command}
     return made
 

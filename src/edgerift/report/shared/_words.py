@@ -13,7 +13,7 @@ from edgerift.defend import Defence
 from edgerift.deploy import RUNTIMES, Target
 from edgerift.errors import plain as plain
 from edgerift.evade import Attack
-from edgerift.extract import Knockoff, Theft
+from edgerift.extract import Theft
 from edgerift.harden import paper_name
 from edgerift.images import Size, extent
 from edgerift.measure import Interval, interval, rate_of
@@ -110,22 +110,6 @@ def attack_words(attack: Attack) -> str:
     size = f"of {attack.step:.3g}" if attack.schedule == "constant" else f"shrinking from {attack.step:.3g}"
     steps = f"{attack.steps} {attack.rule} step{'' if attack.steps == 1 else 's'} {size}"
     return f"{kind}, {levels(attack.epsilon)}, {steps}, {starts}"
-
-
-def thief_words(thief: Knockoff) -> str:
-    """Describe an extraction attack in a few words.
-
-    >>> thief_words(Knockoff(student="resnet8", labels="hard", top_k=3))
-    'a resnet8 trained 50 epochs on labels alone; 3 highest answers'
-    """
-    trained_on = "labels alone" if thief.labels == "hard" else "probabilities"
-    parts = [f"a {thief.student} trained {thief.training.epochs} epochs on {trained_on}"]
-    parts += [f"queries of the policy '{thief.policy.type}'"] if thief.policy.type != "random" else []
-    parts += [f"{thief.top_k} highest answers"] if thief.top_k is not None else []
-    parts += [f"{thief.views} views of each image"] if thief.views > 1 else []
-    parts += [f"smoothed by {percent(thief.smoothing)}"] if thief.smoothing else []
-    parts += [f"{' and '.join(one.type for one in thief.undo)} undone"] if thief.undo else []
-    return "; ".join(parts)
 
 
 def levels(count: int) -> str:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from against_compute import engine, pgd, search, training
 from sides import Given, Row, Side
@@ -82,13 +82,15 @@ def command_line(old: Side, new: Side, turns: int) -> Iterator[Row]:
 def demo(old: Side, new: Side, turns: int) -> Iterator[Row]:
     """Measure `make demo` without its installation, once on each side, and compare what the gates say."""
     del turns
-    spent, found = [], {}
+    spent: list[float] = []
+    found: dict[str, dict[str, Any]] = {}
     for name, side in (("old", old), ("new", new)):
         out = side.folder / "demo"
         call = ["audit", "--out", str(out), "--store", str(out / ".store")]
         spent.append(side.run(*side.program, *call, allowed=(0, 1))[0])
         audit = json.loads((out / "audit.json").read_text(encoding="utf-8"))
         found[name] = {rule["rule"]: [rule["measured"], rule["holds"]] for rule in audit["gate"]}
+        found[name]["stages"] = audit["times"]
     yield Row("make demo", "s", spent[0], spent[1], spent[1] / spent[0], 0.6, notes=found)
 
 

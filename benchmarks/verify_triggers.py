@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 import tables
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 
 from edgerift import images, train
@@ -210,6 +210,23 @@ def area(rows: list[dict[str, Any]], form: str, draws: int = 2000) -> dict[str, 
     return {"value": values[0], "low": float(spread[0]), "high": float(spread[1])}
 
 
+def draw(rows: list[dict[str, Any]]) -> None:
+    """Draw the ROC of both forms: toys against all honest pairs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+    axes = figure.add_subplot(xlabel="honest pairs above the threshold", ylabel="toys above the threshold")
+    truth = [row["kind"] == "toy" for row in rows]
+    for form in SETTINGS:
+        false, true, _ = roc_curve(truth, [score(row, form) for row in rows])
+        found = area(rows, form)
+        axes.plot(false, true, label=f"{form}: {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]")
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    axes.legend(loc="lower right", title="area under the curve", frameon=False)
+    figure.savefig(PAGE.parent / "pictures" / "triggers.svg", metadata={"Date": None})
+
+
 def _share(found: list[bool]) -> dict[str, float]:
     rate = Rate(sum(found), len(found))
     return {"count": rate.successes, "of": rate.trials, "low": rate.low, "high": rate.high}
@@ -264,6 +281,7 @@ def main() -> None:
         RESULT.write_text(json.dumps({"summary": None, "pairs": rows}, indent=1) + "\n")
     RESULT.write_text(json.dumps({"summary": summary(rows), "pairs": rows}, indent=1) + "\n")
     tables.insert(PAGE, ("<!-- benchmarks/verify_triggers.py -->", "<!-- end of triggers -->"), page(rows))
+    draw(rows)
     print(page(rows))
 
 

@@ -18,7 +18,7 @@ def main() -> None:
         "fine-tuned": er.adapt.finetune(original, train, epochs=2, batch_size=64),
         "pruned": er.adapt.prune(original, train, sparsity=0.8, epochs=2, batch_size=64),
         "distilled": er.adapt.distil(
-            original, train, student="lenet", temperature=4, hard=0.1, epochs=8, batch_size=32, learning_rate=0.05
+            original, train, student="lenet", temperature=4, hard=0.1, epochs=12, batch_size=32, learning_rate=0.01
         ),
     }
     few, attack = test.select(range(60)), er.evade.preset("default", epsilon=8, steps=10)

@@ -1,6 +1,7 @@
 """The verbs of a study: what they show, what they write, and that a finished study is left alone."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,14 @@ def test_a_network_that_is_not_there_is_told_before_anything_runs(run, asked, ve
     assert f"tiny.yaml:21: {name} is 'nowhere:make'; there is no 'nowhere' here" in run("study", verb, *asked).line()
 
 
+def test_a_library_that_is_not_there_is_told_before_anything_runs(run, asked, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    path = Path(asked[0])
+    path.write_text(path.read_text().replace("model: lenet", "model: 'timm:mobilenetv1_100'"))
+    told = run("study", "run", *asked).line()
+    assert "is 'timm:mobilenetv1_100'; there is no 'timm' here: pip install 'edgerift[timm]'" in told
+
+
 def test_looking_for_a_network_runs_none_of_its_code(run, asked, tmp_path, monkeypatch):
     (tmp_path / "loud_networks").mkdir()
     (tmp_path / "loud_networks" / "__init__.py").write_text("raise SystemExit('this code ran')\n")
@@ -278,3 +287,9 @@ def test_the_smoke_profiles_of_both_papers(run, name, tmp_path):
     assert (tmp_path / "out" / "report.html").is_file()
     assert len(list((tmp_path / "out" / "tables").glob("*.tex"))) >= 5
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) >= 4
+    if name == "diva":
+        tables = {path.stem: path.read_text() for path in (tmp_path / "out" / "tables").glob("*.csv")}
+        assert {"success", "knowledge", "weights", "flips", "differences"} <= set(tables)
+        robust = {name: sum("Robust" in row for row in text.splitlines()) for name, text in tables.items()}
+        others = {name: sum("ResNet" in row for row in text.splitlines()) for name, text in tables.items()}
+        assert robust == others

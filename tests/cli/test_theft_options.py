@@ -90,7 +90,7 @@ def test_the_papers_training_at_a_higher_rate_is_the_default_and_digits_have_the
     )
     assert (training.device, paper.labels) == ("cpu", "soft")
     small = thief(TheftOptions(), DIGITS, "resnet8", labels="hard")
-    assert (small.training.epochs, small.training.learning_rate, small.training.batch_size) == (15, 0.05, 32)
+    assert (small.training.epochs, small.training.learning_rate, small.training.batch_size) == (10, 0.2, 32)
     assert small.labels == "hard"
     chosen = TheftOptions(clone_epochs=2, clone_learning_rate=0.3, clone_batch_size=5, clone_seed=9)
     own = thief(chosen, DIGITS, "resnet8", seed=4)

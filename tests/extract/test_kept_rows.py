@@ -8,13 +8,13 @@ from counted_victim import CountedVictim, distinct_images
 
 from edgerift.errors import BudgetError, StoreError
 from edgerift.extract import Oracle
-from edgerift.steps import _spilling_map as spilling
+from edgerift.steps import SpillingMap
 
 
 @pytest.fixture(autouse=True)
 def _few_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    init = spilling.SpillingMap.__init__
-    monkeypatch.setattr(spilling.SpillingMap, "__init__", lambda self, folder, recent=8: init(self, folder, recent))
+    init = SpillingMap.__init__
+    monkeypatch.setattr(SpillingMap, "__init__", lambda self, folder, recent=8: init(self, folder, recent))
 
 
 def test_answers_are_those_of_memory_before_and_after_a_restart(tmp_path: Path) -> None:

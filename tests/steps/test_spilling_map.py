@@ -1,31 +1,20 @@
 """A map that keeps its newest keys in memory and the others in a file: what a dictionary would say, in any order."""
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgerift.errors import StoreError
 from edgerift.steps import SpillingMap
-from edgerift.steps import _spilling_map as module
 
 
 def keys(count: int, first: int = 0) -> list[bytes]:
-    """Keys whose first bytes, which choose the place, are often the same."""
+    """Keys that begin alike."""
     return [bytes([number % 7]) * 8 + number.to_bytes(8, "big") for number in range(first, first + count)]
-
-
-@contextmanager
-def small(path: Path, recent: int = 8) -> Iterator[SpillingMap]:
-    with pytest.MonkeyPatch.context() as patch, closing(SpillingMap(path, recent)) as made:
-        patch.setattr(module, "_FIRST_PLACES", 16)
-        patch.setattr(module, "_MOVED", 8)
-        patch.setattr(module, "_LOOKED_AT", 4)
-        yield made
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
@@ -33,7 +22,7 @@ def small(path: Path, recent: int = 8) -> Iterator[SpillingMap]:
 def test_it_says_what_a_dictionary_says(tmp_path: Path, actions: list[int], often: int) -> None:
     known: dict[bytes, int] = {}
     unsettled: list[bytes] = []
-    with small(tmp_path) as made:
+    with closing(SpillingMap(tmp_path, 8)) as made:
         for number, action in enumerate(actions):
             if action == 3 and unsettled:
                 lost = unsettled[len(unsettled) // 2 :]
@@ -54,7 +43,7 @@ def test_it_says_what_a_dictionary_says(tmp_path: Path, actions: list[int], ofte
 
 
 def test_the_file_has_no_name_and_the_numbers_are_whole(tmp_path: Path) -> None:
-    with small(tmp_path) as made:
+    with closing(SpillingMap(tmp_path, 8)) as made:
         numbers = [0, 1, 2**40, 2**62]
         for start in range(3):
             made.add(keys(4, 4 * start), numbers)
@@ -65,21 +54,31 @@ def test_the_file_has_no_name_and_the_numbers_are_whole(tmp_path: Path) -> None:
         assert made.find([]) == []
 
 
-def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "full")
+def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    with closing(SpillingMap(tmp_path, 600)) as made:
+        made.add(keys(600), range(600))
+        made.settle()
+        assert made._settled is not None
+        pages = made._settled.execute("PRAGMA page_count").fetchone()[0]
+        made._settled.execute(f"PRAGMA max_page_count={pages}")
+        made.add(keys(600, 600), range(600, 1200))
+        for _ in range(2):
+            with pytest.raises(StoreError, match="is full"):
+                made.settle()
+            assert made.find(keys(1200)) == list(range(1200))
+            assert len(made) == 1200
+        made._settled.execute("PRAGMA max_page_count=1000000")
+        made.settle()
+        assert made._recent == {}
+        assert made.find(keys(1201)) == [*range(1200), -1]
 
-    with small(tmp_path) as made:
-        made.add(keys(8), range(8))
-        made.settle()
-        made.add(keys(8, 8), range(8, 16))
-        monkeypatch.setattr(module.os, "posix_fallocate", full)
-        with pytest.raises(OSError, match="full"):
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with closing(SpillingMap(tmp_path / "none", 1)) as made:
+        made.add(keys(1), [5])
+        with pytest.raises(StoreError, match="takes no more keys"):
             made.settle()
-        assert made.find(keys(16)) == list(range(16))
-        monkeypatch.undo()
-        made.settle()
-        assert made.find(keys(17)) == [*range(16), -1]
+        assert made.find(keys(2)) == [5, -1]
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="counts pages as Linux does")

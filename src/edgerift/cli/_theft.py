@@ -19,9 +19,10 @@ _BUDGET: Final = 50_000
 _EPOCHS: Final = 50
 _LEARNING_RATE: Final = 0.05
 _BATCH: Final = 64
-#: Digits are learned from few queries in few epochs, which then need more steps.
+#: Digits are learned from few queries in few epochs, which then need more and larger steps.
 _DIGITS_BUDGET: Final = 2_000
-_DIGITS_EPOCHS: Final = 15
+_DIGITS_EPOCHS: Final = 10
+_DIGITS_LEARNING_RATE: Final = 0.2
 _DIGITS_BATCH: Final = 32
 
 _POLICIES: Final = "jacobian: 150 images doubled in 5 rounds (Papernot et al. 2017), so 4800 queries or --budget"
@@ -44,9 +45,11 @@ class TheftOptions(Settings):
     """number of different images that the attacker may query"""
     student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
     """architecture of the clone"""
-    clone_epochs: Annotated[Times | None, Shown(default="15 for digits, else 50")] = None
+    clone_epochs: Annotated[Times | None, Shown(default="10 for digits, else 50")] = None
     """training epochs of the clone"""
-    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.05")] = None
+    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.05")] = (
+        None
+    )
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""
@@ -115,7 +118,7 @@ def thief(
     own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
     training = train.TrainSettings(
         epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
-        learning_rate=options.clone_learning_rate or _LEARNING_RATE,
+        learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
         batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
         precision=options.clone_precision,
         device=device,

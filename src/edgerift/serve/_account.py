@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, NamedTuple, final
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from edgerift.defend import Defence
 from edgerift.errors import BudgetError
 from edgerift.extract import Oracle
-from edgerift.serve._batches import BatchedBuild
+from edgerift.serve._batches import BatchedBuild, PreparedBuild
 from edgerift.serve._errors import RefusedError
 from edgerift.serve._protocol import Query
 from edgerift.serve._request_ids import RequestIds
@@ -35,6 +35,7 @@ class Answered(NamedTuple):
 class _Waiting(NamedTuple):
     query: Query
     answered: Future[Answered]
+    alone: bool = False
 
 
 @final
@@ -43,7 +44,8 @@ class Account:
 
     Requests that wait are paid for together, with one write to the disk, and each is answered once its charge is
     there. What was paid for costs nothing again: a request that is sent again, after a failure or a kill, is answered
-    from the ledger. At most `most_waiting` images wait.
+    from the ledger. At most `most_waiting` images wait. No thread waits for the runtime: the one that is given its
+    scores pays for them and answers.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Account:
         if watching is not None and watching.reaction == "coarsen":
             defences = (*defences, LabelsAfterAlarm.of(watching))
         ledger, ids = (None, None) if folder is None else (folder / f"{name}.ledger", folder / f"{name}.ids")
-        self._oracle = Oracle(build, budget=budget, defence=defences, ledger=ledger, in_memory=False)
+        self._build, self._victim = build, PreparedBuild(build)
+        self._oracle = Oracle(self._victim, budget=budget, defence=defences, ledger=ledger, in_memory=False)
         try:
             self._ids = RequestIds(ids)
         except BaseException:
@@ -98,11 +101,12 @@ class Account:
         """How many requests wait."""
         return len(self._queue)
 
-    def submit(self, query: Query, workers: Executor) -> Future[Answered]:
-        """Queue a query, which one of the workers answers; raises :class:`RefusedError` when too much waits already."""
+    def submit(self, query: Query) -> Future[Answered]:
+        """Queue a query; what was paid for is answered at once. Raises :class:`RefusedError` when too much waits."""
         if self.watching is not None:
             self.watching.require_allowed()
         waiting = _Waiting(query, Future())
+        waiting.answered.set_running_or_notify_cancel()  # What is under way is paid for, whether anybody still listens.
         with self._lock:
             if self._queue and self._images_waiting + len(query.images) > self._most_waiting:
                 told = f"{self._images_waiting} images of this client wait already; send this again in a second"
@@ -111,7 +115,7 @@ class Account:
             self._images_waiting += len(query.images)
             starts, self._is_working = not self._is_working, True
         if starts:
-            workers.submit(self._work)
+            self._work()
         return waiting.answered
 
     def close(self) -> None:
@@ -122,23 +126,27 @@ class Account:
             self.watching.save()
 
     def _work(self) -> None:
+        """Answer what waits, until something has to be computed first, which goes on here, or nothing is left."""
         while together := self._taken():
-            before = self.spent
-            self._answer(list(self._claimed(together)))
-            if self.spent > before:
-                self._paid(self.spent - before)
+            claimed = list(self._claimed(together))
+            if claimed and self._is_being_computed(claimed):
+                return
 
     def _taken(self) -> list[_Waiting]:
         """Take from the queue what is paid for together; [] when nothing waits, and then the work has ended."""
         with self._lock:
             taken: list[_Waiting] = []
             count = 0
-            while self._queue and (not taken or count + len(self._queue[0].query.images) <= _TOGETHER):
+            while self._queue and (not taken or self._fits(taken[-1], count)):
                 taken.append(self._queue.popleft())
                 count += len(taken[-1].query.images)
             self._images_waiting -= count
             self._is_working = bool(taken)
             return taken
+
+    def _fits(self, last: _Waiting, count: int) -> bool:
+        following = self._queue[0]
+        return not (last.alone or following.alone) and count + len(following.query.images) <= _TOGETHER
 
     def _claimed(self, together: list[_Waiting]) -> Iterator[_Waiting]:
         """Yield those whose id is theirs; the others have their refusal."""
@@ -150,33 +158,67 @@ class Account:
             else:
                 yield waiting
 
-    def _answer(self, together: list[_Waiting]) -> None:
-        if not together:
-            return
+    def _is_being_computed(self, together: list[_Waiting]) -> bool:
+        """Have what is new computed, or answer at once where nothing is, or where it cannot be paid for."""
         try:
-            answers = self._asked(torch.cat([waiting.query.images for waiting in together]))
+            images = torch.cat([waiting.query.images for waiting in together])
+            new = self._oracle.unpaid(images)
+            if 0 < len(new) <= self.remaining:
+                if self.watching is not None:
+                    self.watching.require_allowed()
+                asked = images if len(new) == len(images) else images[new]
+                self._build.submit(asked, lambda done: self._computed(together, images, new, done))
+                return True
         except Exception as error:
-            if len(together) == 1:
-                together[0].answered.set_exception(self._worded(error))
-                return
-            for waiting in together:  # The rest of the budget may be enough for some of them.
-                self._answer([waiting])
+            self._failed(together, error)
+        else:
+            self._answer(together, images, new)
+        return False
+
+    def _computed(self, together: list[_Waiting], images: Tensor, new: list[int], done: Future[Tensor]) -> None:
+        """Go on with the scores."""
+        error = done.exception()
+        if error is None:
+            self._victim.prepare(done.result())
+            self._answer(together, images, new)
+        else:
+            self._failed(together, error)
+        self._work()
+
+    def _answer(self, together: list[_Waiting], images: Tensor, new: list[int]) -> None:
+        before = self.spent
+        try:
+            answers = self._asked(images, new)
+        except Exception as error:
+            self._failed(together, error)
             return
+        finally:
+            self._victim.forget()
         sizes = [len(waiting.query.images) for waiting in together]
         for waiting, rows in zip(together, answers.split(sizes), strict=True):
             waiting.answered.set_result(Answered(rows, self.remaining))
+        if self.spent > before:
+            self._paid(self.spent - before)
 
-    def _asked(self, images: Tensor) -> Tensor:
+    def _failed(self, together: list[_Waiting], error: BaseException) -> None:
+        """Refuse one request; of several each is tried alone, as the rest of a budget may be enough for some."""
+        if len(together) == 1:
+            together[0].answered.set_exception(self._worded(error))
+            return
+        with self._lock:
+            self._queue.extendleft(waiting._replace(alone=True) for waiting in reversed(together))
+            self._images_waiting += sum(len(waiting.query.images) for waiting in together)
+
+    def _asked(self, images: Tensor, new: list[int]) -> Tensor:
         if self.watching is None:
             return self._oracle.ask(images)
         self.watching.require_allowed()
-        new = self._oracle.unpaid(images)
         answers = self._oracle.ask(images)
         if new and self.watching.see(images[new], answers[new]):
             self._alarmed()
         return answers
 
-    def _worded(self, error: Exception) -> Exception:
+    def _worded(self, error: BaseException) -> BaseException:
         if not isinstance(error, BudgetError):
             return error
         told = f"the budget of {self.budget} images has {self.remaining} left, fewer than this request's new ones"

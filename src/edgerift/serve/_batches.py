@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, final
 
@@ -19,6 +20,8 @@ from edgerift.serve._runtime_process import ProcessBuild
 
 #: The most images that are computed together.
 _MOST: Final = 64
+#: Requests that are paid for and answered at a time, while others are computed.
+_ANSWERING: Final = 16
 #: How many images are tried alone and together, and the batches that they are cut into.
 _TRIED: Final = 48
 _CUTS: Final = ((1,), (2, 5, 7), (16,), (33, 15))
@@ -45,6 +48,7 @@ class BatchedBuild:
         self.alone = not answers_alike(build.predict, shape)
         self._waiting: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._is_closed = threading.Event()
+        self._answering = ThreadPoolExecutor(_ANSWERING, "edgerift-answer")
         lanes = build.lanes if isinstance(build, ProcessBuild) else 1
         self._threads = [
             threading.Thread(target=self._work, name=f"edgerift-runtime-{lane}", daemon=True) for lane in range(lanes)
@@ -77,19 +81,26 @@ class BatchedBuild:
 
     def predict(self, images: Tensor) -> Tensor:
         """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`, after those that wait already."""
+        return self.submit(images).result()
+
+    def submit(self, images: Tensor, then: Callable[[Future[Tensor]], None] | None = None) -> Future[Tensor]:
+        """Let uint8 images `[N,C,H,W]` wait; what comes `then` is done by a thread that the runtime does not need."""
         if self._is_closed.is_set():
             raise BuildError("the server is stopping; query it again when it is back")
         part = _Part(images, Future())
+        if then is not None:
+            part.answered.add_done_callback(then)
         self._waiting.put(part)
-        return part.answered.result()
+        return part.answered
 
     def close(self) -> None:
-        """Answer what waits, and end the thread."""
+        """Answer what waits, and end the threads."""
         self._is_closed.set()
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
+        self._answering.shutdown(wait=True)
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -117,19 +128,65 @@ class BatchedBuild:
             answers = self._computed(torch.cat([part.images for part in parts]))
         except Exception as error:
             if len(parts) == 1:
-                parts[0].answered.set_exception(error)
+                self._answering.submit(parts[0].answered.set_exception, error)
                 return
             for part in parts:  # One of them alone is to have what is wrong with it.
                 self._answer([part])
             return
+        # Answers are written to the disk before they leave, which the runtime need not wait for.
+        # Several of them at a time, since the disk takes them together.
         sizes = [len(part.images) for part in parts]
         for part, rows in zip(parts, answers.split(sizes), strict=True):
-            part.answered.set_result(rows)
+            self._answering.submit(part.answered.set_result, rows)
 
     def _computed(self, images: Tensor) -> Tensor:
         if self.alone:
             return torch.cat([self._build.predict(image) for image in images.split(1)])
         return self._build.predict(images)
+
+
+@final
+class PreparedBuild:
+    """A build for an oracle, which is given the scores that were computed already, in the order in which it asks."""
+
+    def __init__(self, build: BatchedBuild) -> None:
+        """Stand for a build."""
+        self._build = build
+        self._scores: Tensor | None = None
+
+    @property
+    def runtime(self) -> str:
+        """The runtime's name."""
+        return self._build.runtime
+
+    @property
+    def path(self) -> Path:
+        """The artefact."""
+        return self._build.path
+
+    def fingerprint(self) -> Fingerprint:
+        """Return what determines the build's answers."""
+        return self._build.fingerprint()
+
+    def integer_macs(self) -> float:
+        """The share of multiply-accumulates that run in integer kernels."""
+        return self._build.integer_macs()
+
+    def prepare(self, scores: Tensor) -> None:
+        """Keep float32 `[N,K]` for the next queries."""
+        self._scores = scores
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        self._scores = None
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Answer uint8 images `[N,C,H,W]` with the scores that come next."""
+        if self._scores is None:
+            raise BuildError("no scores were prepared; query this again")
+        found, rest = self._scores[: len(images)], self._scores[len(images) :]
+        self._scores = rest if len(rest) else None
+        return found
 
 
 def answers_alike(predict: Predict, shape: ImageShape) -> bool:

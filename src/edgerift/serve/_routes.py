@@ -133,7 +133,8 @@ class Routes:
         self._require_model(name, version)
         query = await self._query(request)
         told["images"] = len(query.images)
-        answered = await asyncio.wrap_future(account.submit(query, self._service.workers))
+        waiting = account.submit(query)
+        answered = waiting.result() if waiting.done() else await asyncio.wrap_future(waiting)
         body, headers = reply(query, answered.answers, self._service.signature, answered.remaining)
         return Response(body, headers=headers)
 

@@ -34,6 +34,7 @@ def serve(service: Service, *, host: str = "127.0.0.1", port: int = 8000, versio
         application(service, version),
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=_PATIENCE,

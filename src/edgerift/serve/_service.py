@@ -21,8 +21,6 @@ from edgerift.serve._protocol import Signature
 from edgerift.serve._settings import ServeSettings
 from edgerift.serve._watching import Watching
 
-#: Accounts that are answered at the same time; while one writes to the disk the others are computed.
-_WORKERS: Final = 32
 #: Large bodies that are read at the same time: what JSON becomes takes several times its size.
 _READERS: Final = 2
 
@@ -51,7 +49,6 @@ class Service:
         )
         self.accounts: dict[str, Account] = {}
         self._build = BatchedBuild(build, shape)
-        self.workers: Executor = ThreadPoolExecutor(_WORKERS, "edgerift-account")
         self.readers: Executor = ThreadPoolExecutor(_READERS, "edgerift-reader")
         self.is_ready = True
         try:
@@ -73,8 +70,7 @@ class Service:
     def close(self) -> None:
         """Answer what waits, and close the accounts."""
         self.is_ready = False
-        for pool in (self.readers, self.workers):
-            pool.shutdown(wait=True)
+        self.readers.shutdown(wait=True)
         self._build.close()
         for account in self.accounts.values():
             account.close()

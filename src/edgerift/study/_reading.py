@@ -38,17 +38,19 @@ class StudyFile:
         return make_cells(self.study, data_root, self.where)
 
     def require_networks(self) -> None:
-        """Raise :class:`~edgerift.errors.ModelError` for a `module:factory` whose package is missing.
+        """Raise :class:`~edgerift.errors.ModelError` for a `module:factory` or a library whose package is missing.
 
         Only the top-level package is searched for, which runs none of its code. Errors inside it are raised by the step
         that imports it.
         """
         for place, name in _networks(self.study):
-            if not zoo.is_users_own(name) or zoo.is_file(name):
+            if not (zoo.library_of(name) or zoo.is_users_own(name)) or zoo.is_file(name):
                 continue  # The step that imports a file searches for it.
             package = name.partition(":")[0].partition(".")[0]
             if not _is_there(package):
-                rest = f" is '{name}'; there is no '{package}' here: install it, or name its folder in PYTHONPATH"
+                extra = f"pip install 'edgerift[{package}]'"
+                mend = extra if zoo.library_of(name) else "install it, or name its folder in PYTHONPATH"
+                rest = f" is '{name}'; there is no '{package}' here: {mend}"
                 raise ModelError(self.where(place) + Problem(place, place, rest).text)
 
     def require_trust(self) -> None:

@@ -74,7 +74,7 @@ class Changes(NamedTuple):
         return Changes(*(field[chosen] for field in self))
 
     def split(self, most: int) -> list[Changes]:
-        """At most so many at once."""
+        """The changes in parts of at most `most` rows."""
         return [self.rows(rows) for rows in torch.arange(len(self.targets)).split(most)]
 
     def order(self) -> Tensor:
@@ -83,7 +83,7 @@ class Changes(NamedTuple):
         return order[self.works[order].argsort(descending=True, stable=True)]
 
     def best_of_each(self, count: int) -> Changes:
-        """The best changes of each class, so many."""
+        """The `count` best changes of each class."""
         order = self.order()
         targets = self.targets[order]
         earlier = (targets[:, None] == targets[None]).tril(-1).sum(1)
@@ -114,7 +114,7 @@ class Kind(NamedTuple):
 
 
 class Round(NamedTuple):
-    """A round of a search: the images and steps of each change, the first step, and how many of the best stay."""
+    """A round of a search: the images and steps of each change, the first step, and how many of the best are kept."""
 
     images: int
     steps: int

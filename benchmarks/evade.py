@@ -170,6 +170,7 @@ def main() -> None:
             for batch in arguments.batches or MODELS[name]:
                 rows = against_libraries(name, batch, arguments.turns)
                 results["libraries"][f"{name}, batch {batch}"] = rows
+                results.setdefault("turns", {})[f"{name}, batch {batch}"] = arguments.turns
                 show(f"{name}, batch {batch}", rows)
     with tempfile.TemporaryDirectory() as scratch:
         if set(arguments.parts) & {"loop", "overhead"}:
@@ -192,8 +193,8 @@ def main() -> None:
             "data": arguments.data,
         }
         kept = json.loads(arguments.out.read_text())["results"] if arguments.out.is_file() else {}
-        libraries = {**kept.get("libraries", {}), **results.get("libraries", {})}
-        results = {**kept, **results, **({"libraries": libraries} if libraries else {})}
+        both = {part: {**kept.get(part, {}), **results.get(part, {})} for part in ("libraries", "turns")}
+        results = {**kept, **results, **{part: found for part, found in both.items() if found}}
         arguments.out.write_text(json.dumps({**header, "results": results}, indent=2) + "\n")
 
 

@@ -18,13 +18,13 @@ import functools
 import json
 import math
 import platform
-import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -57,9 +57,9 @@ class Row:
     value: int
     seconds: float
     slope: float | None
-    peak_mib: float
     least: float
     most: float
+    turns: int
 
 
 def noise(pixels: int, classes: int, count: int) -> ImageSet:
@@ -134,43 +134,40 @@ def measured(folder: Path, what: str, value: int, images: int) -> float:
     return seconds_of(folder, **setting, count=images * (value if what == "images" else 1))
 
 
-def rows_of(folder: Path, images: int, turns: int, kinds: list[str]) -> list[Row]:
-    """Measure all rows by turns."""
+def turns_of(folder: Path, images: int, turns: int, kinds: list[str]) -> Iterator[list[Row]]:
+    """Measure all rows by turns; yields after each turn what is known by then."""
     asked = [(what, value) for what in kinds for value in CHANGES[what]]
     times: dict[tuple[str, int], list[float]] = {row: [] for row in asked}
-    peaks: dict[tuple[str, int], float] = {}
     for _ in range(turns):
         for row in asked:
             times[row].append(measured(folder, *row, images))
-            peaks.setdefault(row, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
             print(*row, f"{times[row][-1]:.4f} s per image", flush=True)
+        yield rows_of(times, images)
+
+
+def rows_of(times: dict[tuple[str, int], list[float]], images: int) -> list[Row]:
+    """Take the medians, and the growth from row to row."""
     rows: list[Row] = []
-    for what, value in asked:
-        seconds = statistics.median(times[what, value])
+    for (what, value), found in times.items():
+        seconds = statistics.median(found)
         before = rows[-1] if rows and rows[-1].what == what else None
         shown = value * images if what == "images" else value
         slope = None
         if before is not None:
             counted = shown / before.value if what == "images" else 1
             slope = math.log(counted * seconds / before.seconds) / math.log(shown / before.value)
-        rows.append(
-            Row(what, shown, seconds, slope, peaks[what, value], min(times[what, value]), max(times[what, value]))
-        )
+        rows.append(Row(what, shown, seconds, slope, min(found), max(found), len(found)))
     return rows
 
 
 def table(rows: list[Row]) -> str:
     """Write the rows as a table in Markdown."""
-    lines = [
-        "| | | ms per image | from | to | hours per 10,000 | grows by the power |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    lines = ["| | | ms per image | hours per 10,000 | grows by the power |", "|---|--:|--:|--:|--:|"]
     for row in rows:
         slope = "" if row.slope is None else f"{row.slope:.2f}"
-        spread = " | ".join(f"{seconds * 1e3:,.0f}" for seconds in (row.seconds, row.least, row.most))
         what = "workers, by the clock" if row.what == "workers" else row.what
         hours = row.seconds * 10_000 / 3600
-        lines.append(f"| {what} | {row.value:,} | {spread} | {hours:.2f} | {slope} |")
+        lines.append(f"| {what} | {row.value:,} | {row.seconds * 1e3:,.0f} | {hours:.2f} | {slope} |")
     return "\n".join(lines)
 
 
@@ -186,18 +183,22 @@ def main() -> None:
     torch.set_num_threads(1)
     kept = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.is_file() else []
     with tempfile.TemporaryDirectory() as folder:
-        found = rows_of(Path(folder), given.images, given.turns, given.only)
-    all_rows = [Row(**row) for row in kept if row["what"] not in given.only and "least" in row] + found
-    rows = sorted(all_rows, key=lambda row: list(CHANGES).index(row.what))
-    document: dict[str, Any] = {"machine": platform.machine(), "torch": torch.__version__, "base": BASE}
-    document |= {"images": given.images, "turns": given.turns, "rows": [asdict(row) for row in rows]}
-    given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    text = table(rows)
-    print(text)
-    if given.page is not None:
-        content = given.page.read_text(encoding="utf-8")
-        first, last = (content.index(mark) for mark in MARKS)
-        given.page.write_text(f"{content[:first]}{MARKS[0]}\n{text}\n{content[last:]}", encoding="utf-8")
+        for found in turns_of(Path(folder), given.images, given.turns, given.only):
+            others = [Row(**row) for row in kept if row["what"] not in given.only and "turns" in row]
+            rows = sorted(others + found, key=lambda row: list(CHANGES).index(row.what))
+            document = {"machine": platform.machine(), "torch": torch.__version__, "base": BASE}
+            document |= {"images": given.images, "rows": [asdict(row) for row in rows]}
+            given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            if given.page is not None:
+                put_into(given.page, table(rows))
+    print(table(rows))
+
+
+def put_into(page: Path, text: str) -> None:
+    """Replace what stands between the marks of a page."""
+    content = page.read_text(encoding="utf-8")
+    first, last = (content.index(mark) for mark in MARKS)
+    page.write_text(f"{content[:first]}{MARKS[0]}\n{text}\n{content[last:]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -208,9 +208,11 @@ def search() -> str:
         for name, row in results["overhead"].items()
     ]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    turns = results.get("turns", {})
+    repeated = ", ".join(f"{network.partition(',')[0]} {turns.get(network, 3)}" for network in results["libraries"])
     return (
         "## What a search costs\n\n`python benchmarks/evade.py --pair OUT --data cifar10 --data-root DIR`: "
-        f"{found['threads']} thread, median of {found['turns']} repetitions, {versions}. The same PGD (20 steps of 1 "
+        f"{found['threads']} thread, median of the repetitions ({repeated}), {versions}. The same PGD (20 steps of 1 "
         "grey level, epsilon 8, no early stop) on a float model, in CPU time. The baseline of the ratios is 20 plain "
         "forward passes with input gradients of the unmodified model. The judges are the ExecuTorch build of the "
         "model's int8 program and, where that is wrong, the model itself; `judged at the end` corresponds to what the "

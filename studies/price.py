@@ -12,6 +12,7 @@ what it has; started again with the same store it resumes.
 from __future__ import annotations
 
 import argparse
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 from edgerift.adapt import AdaptRecipe, Divqat, HardenedRecipe, LabelSmoothing, TrainedDefence
 from edgerift.defend import Defence, GaussianNoise, defended
 from edgerift.deploy import Program, twin, twin_scores
+from edgerift.errors import ModelError
 from edgerift.extract import open_victim, posteriors
 from edgerift.harden import VARIANTS, HardenRecipe, MadeVariant, VariantMaker
 from edgerift.images import ImageSet, open_splits
@@ -59,10 +61,15 @@ CONTENDERS: Final = {
 
 
 class Trial(Settings):
-    """A strength and what it adds to the error on the validation images."""
+    """A strength and what it adds to the error on the validation images; None for a training that diverged."""
 
     strength: float
-    price: float
+    price: float | None
+
+    @property
+    def paid(self) -> float:
+        """The price, above every other for a training that diverged."""
+        return math.inf if self.price is None else self.price
 
 
 class Robbed(Settings):
@@ -93,7 +100,7 @@ class Prices(Settings):
     found: dict[str, dict[int, Outcome]]
 
 
-def search(price: Callable[[float], float], highest: float) -> tuple[Trial, ...]:
+def search(price: Callable[[float], float | None], highest: float) -> tuple[Trial, ...]:
     """Bisect from strength 0, which costs nothing, to the greatest one, until a trial has the price.
 
     The last trial has it, or none does.
@@ -102,14 +109,14 @@ def search(price: Callable[[float], float], highest: float) -> tuple[Trial, ...]
     while len(trials) < TRIALS:
         strength = highest if not trials else round((low + high) / 2, 6)
         trials.append(Trial(strength=strength, price=price(strength)))
-        if _fits(trials[-1]) or (strength == highest and trials[-1].price < PRICE):
+        if _fits(trials[-1]) or (strength == highest and trials[-1].paid < PRICE):
             break
-        low, high = (strength, high) if trials[-1].price < PRICE else (low, strength)
+        low, high = (strength, high) if trials[-1].paid < PRICE else (low, strength)
     return tuple(trials)
 
 
 def _fits(trial: Trial) -> bool:
-    return abs(trial.price - PRICE) <= TOLERANCE
+    return abs(trial.paid - PRICE) <= TOLERANCE
 
 
 class Seed:
@@ -130,12 +137,15 @@ class Seed:
         robbed = self.robbed(contender, trials[-1].strength) if _fits(trials[-1]) else None
         return Outcome(trials=trials, robbed=robbed)
 
-    def _price(self, contender: Contender, strength: float) -> float:
+    def _price(self, contender: Contender, strength: float) -> float | None:
         validation = self.splits.validation
         if contender.answers is not None:
             given = defended(self.reference, (contender.answers(strength),), validation.images)
         else:
-            given = self._answers(self._trained(contender, strength), validation)
+            try:
+                given = self._answers(self._trained(contender, strength), validation)
+            except ModelError:
+                return None
         return accuracy(given, validation.labels).complement.value - self.error
 
     def _trained(self, contender: Contender, strength: float) -> AdaptRecipe | HardenedRecipe:
@@ -224,14 +234,15 @@ def _jumps(found: Prices) -> Iterator[str]:
     for name, outcomes in found.found.items():
         for seed, one in outcomes.items():
             if one.robbed is None:
-                below = max((t for t in one.trials if t.price < found.price), key=_strength, default=None)
-                above = min((t for t in one.trials if t.price >= found.price), key=_strength, default=None)
+                below = max((t for t in one.trials if t.paid < found.price), key=_strength, default=None)
+                above = min((t for t in one.trials if t.paid >= found.price), key=_strength, default=None)
                 sides = " and ".join(_told(trial) for trial in (below, above) if trial is not None)
                 yield f"{CONTENDERS[name].title}, seed {seed}, has no strength of that price: {sides}."
 
 
 def _told(trial: Trial) -> str:
-    return f"{100 * trial.price:.1f} points at strength {trial.strength:g}"
+    told = "a training that diverges" if trial.price is None else f"{100 * trial.price:.1f} points"
+    return f"{told} at strength {trial.strength:g}"
 
 
 def _strength(trial: Trial) -> float:

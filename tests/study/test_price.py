@@ -26,6 +26,8 @@ def script():
         # The greatest strength is enough, or not even that.
         (lambda strength: 0.021 * strength, [1.0]),
         (lambda strength: 0.001 * strength, [1.0]),
+        # A training that diverges is beyond every price.
+        (lambda strength: None if strength > 0.3 else 0.02 if strength > 0.2 else 0.0, [1.0, 0.5, 0.25]),
         # A threshold between .3 and .4 that is met.
         (lambda strength: 0.0 if strength < 0.3 else 0.019 if strength < 0.4 else 0.9, [1.0, 0.5, 0.25, 0.375]),
     ],

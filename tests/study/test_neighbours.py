@@ -126,6 +126,7 @@ def test_training_images_are_attacked_and_test_images_measure(pairing, store, sm
     assert not torch.equal(plain.clean, found.clean)
 
 
+@pytest.mark.slow
 def test_the_report_is_a_summary_of_both(pairing, store):
     recipe = pairing(
         flips=FlipSettings(flips=2, images=16, trials=1, candidates=1), differ=DifferSettings(epsilon=16, steps=4)

@@ -116,8 +116,9 @@ def adaptive() -> str:
     return (
         f"## Attackers that know the defence\n\n`python benchmarks/adaptive.py --out benchmarks/adaptive.json`: "
         f"{found['data']}, {found['network']}, {found['queries']:,} queries, {found['epochs']} epochs, means of "
-        f"{len(seeds)} seeds. In each cell: the share of test images that the clone labels as the undefended victim "
-        "does and, in brackets, the mean l1 distance of what it learned from to the undefended answers.\n\n"
+        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}. In each cell: "
+        "the share of test images that the clone labels as the undefended victim does and, in brackets, the mean l1 "
+        "distance of what it learned from to the undefended answers.\n\n"
         + table(["KnockoffNets learns from", *(f"defence: {name}" for name in defences)], rows)
     )
 

@@ -15,7 +15,7 @@ from edgerift.errors import StoreError
 #: Keys that one statement asks for, as many as every SQLite takes.
 _TOGETHER: Final = 900
 #: The database's own memory, in KiB.
-_MEMORY: Final = 1024
+_MEMORY: Final = 128
 
 
 @final

@@ -265,7 +265,8 @@ class Study(Settings):
         kind = COMPRESSIONS[name]
         plain = kind.model_validate({"type": name, **changes})
         own = (self.train, data.train, network.train) if kind.starts_anew else (self.adapt, data.adapt, network.adapt)
-        return plain.replace(train=changed(plain.train, *own, given, {"seed": seed}))
+        # A compression has a loss of its own, which an adversary of the original's training does not fit.
+        return plain.replace(train=changed(plain.train, *own, {"adversary": None}, given, {"seed": seed}))
 
     def stealing(self, data: DataChoice, seed: int) -> Knockoff:
         """How a victim is stolen; the attacker has the next seed, so that the clone starts from weights of its own."""

@@ -1,5 +1,6 @@
 """What the checks say of a program that is what it claims to be, and of those that are not."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,17 @@ def test_clipped_weights_are_the_scales_affair_and_named_there(quantized):
     assert (verdicts(found)["rounding"], verdicts(found)["scales"]) == ("conforms", "unknown")
     assert found.check("scales").named == ("a calibration that clips",)
     assert "clipped: inner" in found.check("scales").text
+
+
+def test_channels_of_very_small_weights_may_have_a_coarser_scale(quantized):
+    """Their biases would not fit 32 bits on the grid that follows from the range."""
+    original = copy.deepcopy(quantized.original)
+    original.stem.weight[3].mul_(1e-5)
+    with quiet():
+        program = ptq(original, quantized.images, calibration_images=32)
+    (stem, *_) = folded_layers(original, program.shape)
+    assert program.tensors["stem.scale"][3] > 100 * stem.weight[3].abs().max() / 127
+    assert verify(original, program=program).check("scales").verdict == "conforms"
 
 
 def test_zeros_of_a_pruned_model_are_left_out(quantized):

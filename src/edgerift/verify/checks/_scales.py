@@ -15,6 +15,8 @@ from edgerift.verify._rates import limit, lowest
 
 #: What float32, another order of folding, and a whole zero point move in a scale.
 _SAME: Final = 2e-3
+#: XNNPACK's quantizer gives no smaller scale; edgerift's does where the bias of the channel still fits its integers.
+_FLOOR: Final = 2**-12
 
 
 def _symmetric(levels: float) -> Callable[[Tensor, Tensor], Tensor]:
@@ -95,8 +97,10 @@ def _ratio(layer: Matched, rule: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     scale, weight = layer.scale, layer.weight
     axes = [axis for axis in range(weight.dim()) if scale.numel() == 1 or scale.shape[axis] == 1]
     expected = rule(weight.amin(axes, keepdim=True), weight.amax(axes, keepdim=True)) if axes else weight.abs()
-    kept = expected.flatten() > 0  # A channel of zeros has any scale.
-    return (scale.expand_as(expected).flatten()[kept] / expected.flatten()[kept]).clamp_min(1e-12)
+    given, wanted = scale.expand_as(expected).flatten(), expected.flatten()
+    # A channel of zeros has any scale, and one of very small weights a coarser one, up to the quantizer's floor.
+    free = (wanted <= 0) | ((given <= _FLOOR * (1 + 1e-6)) & (wanted < given))
+    return torch.where(free, torch.ones_like(given), (given / wanted).clamp_min(1e-12))
 
 
 CHECKS.register("scales", Check(_run), rank=3)

@@ -56,6 +56,7 @@ class MapSettings(Settings):
     tested: int
     seeds: tuple[int, ...]
     alphas: tuple[float, ...]
+    highest: float
     learning_rates: tuple[float, ...]
     epochs: tuple[int, ...]
     batch_norm: tuple[Literal["alive", "frozen"], ...]
@@ -281,11 +282,15 @@ class Map:
         return found
 
     def _tried(self, found: dict[float, Figures]) -> Iterator[float]:
-        """Give the alphas one by one, the bisections after the others, as what was `found` decides."""
+        """Give the alphas one by one, further ones where none jumps, then the bisections, as was `found`."""
+        *_, before, last = (0.0, *self.settings.alphas)
         yield from (0.0, *self.settings.alphas)
+        step = last - before
+        while last in found and not self._beyond(found) and last + step <= self.settings.highest:
+            last = round(last + step, 4)
+            yield last
         for _ in range(self.settings.bisections):
-            _, high = self.settings.usable
-            beyond = [alpha for alpha, one in found.items() if alpha and (one.l1 is None or one.l1 > high)]
+            beyond = self._beyond(found)
             if not beyond:
                 return
             first = min(beyond)
@@ -293,6 +298,11 @@ class Map:
             yield middle
             if middle not in found:
                 return
+
+    def _beyond(self, found: dict[float, Figures]) -> list[float]:
+        """The alphas that move the answers by more than is usable, or whose training diverged."""
+        _, high = self.settings.usable
+        return [alpha for alpha, one in found.items() if alpha and (one.l1 is None or one.l1 > high)]
 
     def _is_usable(self, one: Figures, floor: float | None) -> bool:
         """Say whether a cell moves the answers enough, and more than another seed does, at a price."""

@@ -44,8 +44,8 @@ def opened(audited):
 def images_once(monkeypatch):
     """Decode the images once, however often an audit is started."""
     once = functools.cache(open_splits)
-    for module in (opened_module, evade_recipe_module):
-        monkeypatch.setattr(module, "open_splits", once)
+    monkeypatch.setattr(opened_module, "open_splits", once)
+    monkeypatch.setattr("edgerift.evade._selection.open_splits", once)
 
 
 def test_every_attack_is_measured_on_the_images_that_were_drawn(audited, measured, opened):

@@ -227,7 +227,7 @@ def test_without_arguments_it_is_digits_on_executorch():
     for labels, settings in recipe.thefts.items():
         assert (settings.queries.images, settings.queries.collages, settings.budget) == (recipe.images, 2000, 2000)
         assert (settings.attack.student, settings.attack.labels) == ("resnet8", labels)
-        assert settings.attack.training.epochs == 15
+        assert (settings.attack.training.epochs, settings.attack.training.learning_rate) == (10, 0.2)
     soft, hard = recipe.thefts.values()
     assert soft.replace(attack=soft.attack.replace(labels="hard")) == hard
 

@@ -140,23 +140,13 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
         shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
         cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
         lines.append(f"| {' | '.join(cells)} |")
-    return head + _edges(rows, high, lost) + _thefts(rows) + "\n".join(["## Every cell\n", *lines]) + "\n"
+    return head + _edges(rows, high, lost) + _thefts(rows, high, lost) + "\n".join(["## Every cell\n", *lines]) + "\n"
 
 
 def _edges(rows: Sequence[Cells], high: float, lost: float) -> str:
     """Say for each axis of the first seed which alphas stand on both sides of the cliff."""
-    names = (
-        "Batch norm",
-        "Rate",
-        "Epochs",
-        "Strongest before",
-        "l1",
-        "Points lost",
-        "First beyond",
-        "l1",
-        "Points lost",
-    )
-    lines = ["## The cliff\n", f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    names = ("Batch norm", "Rate", "Epochs", "Last before", "l1", "Points lost", "First beyond", "l1", "Points lost")
+    lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
     found: dict[tuple[str, ...], list[Cells]] = {}
     first = min((row["seed"] for row in rows), default="0")
     for row in rows:
@@ -189,12 +179,17 @@ def _side(row: Cells | None) -> str:
     return f"{row['alpha']} | {_decimals(row['l1'])} | {points}"
 
 
-def _thefts(rows: Sequence[Cells]) -> str:
-    """Say what each alpha adds to the attacker's error, in points over the seeds."""
+def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
+    """Say what each alpha before the cliff adds to the attacker's error, in points over the seeds."""
     plain = {_axis(row): row for row in rows if _alpha(row) == 0 and row["thief_soft"]}
     found: dict[tuple[str, ...], list[Cells]] = {}
+    fallen: list[str] = []
     for row in rows:
-        if _alpha(row) > 0 and row["thief_soft"] and _axis(row) in plain:
+        if _alpha(row) == 0 or not row["thief_soft"] or _axis(row) not in plain:
+            continue
+        if not _stands(row, high, lost):
+            fallen.append(f"alpha {row['alpha']} at rate {row['learning_rate']}, seed {row['seed']}: {_fall(row)}")
+        else:
             found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
     if not found:
         return ""
@@ -203,8 +198,13 @@ def _thefts(rows: Sequence[Cells]) -> str:
     for key, own in found.items():
         columns = [_added(own, plain, name) for name in ("error", "thief_soft", "thief_hard")]
         lines.append(f"| {' | '.join((*key, str(len(own)), *columns))} |")
-    told = "\n\nPoints over alpha 0 of the same seed; brackets: the 95 % interval of Student's t over the seeds.\n\n"
-    return "\n".join(lines) + told
+    told = "\n\nPoints over alpha 0 of the same seed; brackets: the 95 % interval of Student's t over the seeds."
+    gone = f" Left out, as they are beyond the cliff for their seed: {'; '.join(fallen)}." if fallen else ""
+    return "\n".join(lines) + told + gone + "\n\n"
+
+
+def _fall(row: Cells) -> str:
+    return f"an owner's error of {_percent(row['error'])} %"
 
 
 def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: str) -> str:

@@ -81,7 +81,10 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     thief = script.Stolen(error=0.4, disagreement=0.3)
     both = {"soft": thief, "hard": thief}
     rows = [row(0.5, 0.3, 0.25, soft=thief), row(0.0, 0.05, 0.2), row(1.0, 1.8, 0.9)]
-    again = [row(alpha, 0.3, 0.2 + alpha / 10, seed=seed, **both) for alpha in (0.0, 0.4) for seed in (1, 2)]
+    fallen = row(0.4, 1.7, 0.93, seed=3, **both)
+    again = [row(0.0, 0.1, 0.2, seed=3, **both), fallen] + [
+        row(alpha, 0.3, 0.2 + alpha / 10, seed=seed, **both) for alpha in (0.0, 0.4) for seed in (1, 2)
+    ]
     script.write_rows(tmp_path, rows)
     script.write_page(tmp_path, 3, (0.1, 0.6), 0.07)
     with (tmp_path / "map.csv").open(encoding="utf-8") as file:
@@ -97,6 +100,7 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     script.write_page(tmp_path, 0, (0.1, 0.6), 0.07)
     told = (tmp_path / "map.md").read_text(encoding="utf-8")
     assert "| alive | 0.01 | 2 | 0.4 | 2 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
+    assert "beyond the cliff for their seed: alpha 0.4 at rate 0.01, seed 3: an owner's error of 93.0 %." in told
     script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()
     script.write_rows(tmp_path, rows[::-1])

@@ -676,7 +676,6 @@ PUBLIC = {
         "RunSummary",
         "Watch",
         "Workers",
-        "cores",
         "is_running",
         "key_of",
         "likeness",

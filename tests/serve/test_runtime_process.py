@@ -3,21 +3,17 @@
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from small_pair import SmallPair
 from torch import Tensor
 
-from edgerift.deploy import RUNTIMES, OpenedBuild, open_build
+from edgerift.deploy import OpenedBuild, open_build
 from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.serve import ProcessBuild
-from edgerift.serve import _runtime_process as process
-from edgerift.specification import Specification
 
 SHAPE = ImageShape(3, 12, 12)
 
@@ -90,28 +86,3 @@ def test_closing_ends_the_process(opened: OpenedBuild) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(number or 0, 0)
     build.close()
-
-
-def test_a_runtime_is_told_its_threads_before_it_opens_anything(
-    monkeypatch: pytest.MonkeyPatch, small_pair: SmallPair
-) -> None:
-    told: list[object] = []
-
-    class Wire:
-        def send_bytes(self, content: bytes) -> None:
-            told.append(content)
-
-    monkeypatch.setattr(process.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(process, "wait", lambda _: ended())
-    monkeypatch.setattr(process, "open_build", lambda path, runtime, **_: told.append(runtime))
-    runtimes = {"onnxruntime": RUNTIMES["onnxruntime"], "executorch": RUNTIMES["executorch"]}
-    runtimes["executorch"] = replace(runtimes["executorch"], use_threads=lambda threads: told.append(threads))
-    monkeypatch.setattr(process, "RUNTIMES", runtimes)
-    for runtime in runtimes:
-        path = small_pair.folder / "model.onnx"
-        process._serve_build((Wire(),), path, runtime, False, Specification(), tuple(SHAPE), 3)
-    assert told == ["onnxruntime", b"\0", 3, "executorch", b"\0"]
-
-
-def ended() -> list[Any]:
-    raise EOFError

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgerift.deploy import RUNTIMES, Fingerprint, OpenedBuild, open_build
+from edgerift.deploy import Fingerprint, OpenedBuild, open_build
 from edgerift.errors import BuildError, first_line
 from edgerift.images import ImageShape
-from edgerift.run import cores
 from edgerift.specification import Specification
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class ProcessBuild:
 
     A runtime may hold Python's lock while it computes, and a server that computes cannot read requests meanwhile. One
     that crashes takes its process with it, and the next query starts another. Several threads may query it: what
-    :attr:`lanes` of them ask waits in the process, so that it never waits for them. A runtime that can be told how many
-    threads to use leaves one core to the server: where both want every core, each waits for the other's threads.
+    :attr:`lanes` of them ask waits in the process, so that it never waits for them.
     """
 
     #: How many queries the process has at a time: one that it computes, one that comes next.
@@ -124,8 +122,7 @@ class ProcessBuild:
         context = multiprocessing.get_context("spawn")
         pipes = [context.Pipe() for _ in range(self.lanes)]
         own, others = tuple(pipe[0] for pipe in pipes), tuple(pipe[1] for pipe in pipes)
-        shape, threads = tuple(self._shape), max(1, cores() - 1)
-        given = (others, self.path, self.runtime, self._trust, self._build.specification, shape, threads)
+        given = (others, self.path, self.runtime, self._trust, self._build.specification, tuple(self._shape))
         process = context.Process(target=_serve_build, args=given, name="edgerift-runtime", daemon=True)
         process.start()
         for other in others:
@@ -168,14 +165,11 @@ def _serve_build(
     trust: bool,
     specification: Specification,
     shape: tuple[int, ...],
-    threads: int,
 ) -> None:
     """Answer images until the other ends are closed."""
     # Ctrl-C stops the server, which answers what waits before it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        if (use := RUNTIMES[runtime].use_threads) is not None:
-            use(threads)
         build = open_build(path, runtime, trust=trust, specification=specification)
     except Exception as error:
         wires[0].send_bytes(_FAILED + first_line(error).encode())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Literal, Self, final
 
 from pydantic import Field, field_validator, model_validator
 
+from edgerift.adapt import AdaptationName, adaptation
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
 from edgerift.settings import Count, NotAllowedError, Problem, Settings, TimesOrNone
@@ -13,6 +16,7 @@ from edgerift.study._fields import (
     SEARCHED,
     Changes,
     Line,
+    Once,
     Source,
     ThiefChanges,
     TrainingChanges,
@@ -30,7 +34,8 @@ class AttackChoice(Settings):
 
     Instead of a preset it may be one of the user's own, `module:function` or `path/file.py:function`. `knows` is what
     the attacker has besides answers: `both` models, the `build`, or nothing but `answers`; who lacks a model steers by
-    the plan's surrogates, stops on belief, and is left out where nothing was quantized.
+    the plan's surrogates, stops on belief, and is left out where nothing was quantized. `adaptations` are those of the
+    plan that it is tried on, all where none is named.
     """
 
     preset: str
@@ -39,6 +44,13 @@ class AttackChoice(Settings):
     steps: TimesOrNone = 20
     change: Changes = Field(default_factory=dict)
     knows: Literal["both", "build", "answers"] = Field(default="both", exclude_if=lambda known: known == "both")
+    adaptations: Once[AdaptationName] = Field(default=(), exclude_if=operator.not_)
+
+    def is_on(self, adapted: AdaptationName) -> bool:
+        """Tell whether an adaptation is attacked with it."""
+        if self.adaptations and adapted not in self.adaptations:
+            return False
+        return self.knows == "both" or adaptation(adapted).method is not None
 
     @property
     def attack(self) -> Attack:
@@ -89,3 +101,28 @@ class SurrogatePlan(Settings):
     queries: Source | None = None
     attack: ThiefChanges = Field(default_factory=dict)
     training: TrainingChanges = Field(default_factory=dict)
+
+
+def attack_problems(
+    attacks: Mapping[str, AttackChoice],
+    adaptations: Collection[AdaptationName],
+    shown: str,
+    pictured: Collection[AdaptationName],
+) -> Iterator[Problem]:
+    """Find what does not fit of a plan's attacks: one on no adaptation of the plan, and an adaptation without any."""
+    for name, attack in attacks.items():
+        for number, adapted in enumerate(attack.adaptations):
+            if adapted not in adaptations:
+                place = ("attacks", name, "adaptations", number)
+                yield Problem(place, place, f" is '{adapted}'; the plan's adaptations are {', '.join(adaptations)}")
+    for number, adapted in enumerate(adaptations):
+        if not any(attack.is_on(adapted) for attack in attacks.values()):
+            place = ("adaptations", number)
+            yield Problem(place, place, f" is '{adapted}', which no attack is tried on")
+    if shown not in attacks:
+        yield Problem(("shown",), ("shown",), f" is '{shown}'; it must be one of the attacks: {', '.join(attacks)}")
+        return
+    for number, adapted in enumerate(pictured):
+        if adapted in adaptations and not attacks[shown].is_on(adapted):
+            place = ("pictured", number)
+            yield Problem(place, place, f" is '{adapted}', which the attack shown, '{shown}', is not tried on")

@@ -19,6 +19,7 @@ from edgerift.extract import COLLAGES, HELD_BACK, QUERY_SETS, ExtractRecipe, Que
 from edgerift.harden import VARIANTS, DataFreeHardenRecipe, HardenRecipe, VariantName
 from edgerift.images import ImagesSettings
 from edgerift.settings import Problem, is_folder
+from edgerift.study._attack_choice import AttackChoice
 from edgerift.study._pairs import PairRecipe
 from edgerift.study._settings import DataChoice, NetworkChoice, Study
 from edgerift.study._sources import Sources
@@ -150,13 +151,13 @@ class _Seed:
             control = FinetuneRecipe(original=original, images=described, settings=settings.train)
         build = BuildRecipe(program=program, runtime=plan.runtime or default_runtime(plan.target))
         pictured = self._seed == self._study.seeds[0] and adapted in plan.pictured
-        surrogates = {} if control is not None else self._surrogates(build, described, data_name, data)
-        known = [name for name, choice in plan.attacks.items() if choice.knows == "both" or name in surrogates]
+        attacks = {name: choice for name, choice in plan.attacks.items() if choice.is_on(adapted)}
+        lacking = {name: choice for name, choice in attacks.items() if choice.knows != "both"}
         return PairRecipe(
             pair=PairSettings(original=original, program=program, build=build, control=control),
             images=described,
-            attacks={name: plan.attacks[name].attack.replace(seed=self._seed) for name in known},
-            surrogates=surrogates,
+            attacks={name: choice.attack.replace(seed=self._seed) for name, choice in attacks.items()},
+            surrogates=self._surrogates(lacking, build, described, data_name, data) if lacking else {},
             count=network.count or plan.count,
             draw=self._seed,
             split=plan.split,
@@ -169,13 +170,17 @@ class _Seed:
         )
 
     def _surrogates(
-        self, build: BuildRecipe, described: ImagesSettings, data_name: str, data: DataChoice
+        self,
+        lacking: dict[str, AttackChoice],
+        build: BuildRecipe,
+        described: ImagesSettings,
+        data_name: str,
+        data: DataChoice,
     ) -> dict[str, SurrogateRecipe]:
         """Describe what steers the attackers who lack a model, all from the same answers of the build."""
         plan = self._study.evasion
         assert plan is not None
-        if plan.surrogate is None:
-            return {}
+        assert plan.surrogate is not None
         source = plan.surrogate.queries or QUERY_SETS.get(data.source or data_name, COLLAGES)
         stealing = ExtractRecipe(
             victim=build,
@@ -186,8 +191,7 @@ class _Seed:
         )
         return {
             name: SurrogateRecipe(extract=stealing, knows=choice.knows, target=plan.target)
-            for name, choice in plan.attacks.items()
-            if choice.knows != "both"
+            for name, choice in lacking.items()
         }
 
     def _theft(

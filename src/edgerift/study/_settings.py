@@ -29,7 +29,7 @@ from edgerift.extract import Knockoff
 from edgerift.flips import FlipSettings
 from edgerift.harden import VariantName
 from edgerift.settings import ClassNumber, Count, NotAllowedError, Problem, Settings, TimesOrNone, is_empty, is_none
-from edgerift.study._attack_choice import AttackChoice, SurrogatePlan
+from edgerift.study._attack_choice import AttackChoice, SurrogatePlan, attack_problems
 from edgerift.study._datafree_plan import DataFreePlan
 from edgerift.study._fields import (
     Changes,
@@ -132,19 +132,15 @@ class EvasionPlan(Settings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         found = [problem for name, given in self.compress.items() for problem in compression_problems(name, given)]
-        if self.shown not in self.attacks:
-            found.append(_problem("shown", self.shown, f"must be one of the attacks: {', '.join(self.attacks)}"))
+        found += attack_problems(self.attacks, self.adaptations, self.shown, self.pictured)
         if self.surrogate is None and any(attack.knows != "both" for attack in self.attacks.values()):
             found.append(
                 Problem(("surrogate",), ("surrogate",), " is needed where an attacker does not know both models")
             )
         if self.runtime is not None and self.target not in RUNTIMES[self.runtime].targets:
-            fitting = runtimes_for(self.target)
-            found.append(
-                _problem(
-                    "runtime", self.runtime, f"does not take target '{self.target}'; choose {' or '.join(fitting)}"
-                )
-            )
+            fitting = " or ".join(runtimes_for(self.target))
+            rule = f" is '{self.runtime}'; it does not take target '{self.target}'; choose {fitting}"
+            found.append(Problem(("runtime",), ("runtime",), rule))
         if found:
             raise NotAllowedError(found)
         return self
@@ -292,7 +288,3 @@ class Study(Settings):
         attack = changed(Knockoff(), plan.attack)
         own = changed(attack.training, plan.training, data.thief, {"seed": seed + 1})
         return attack.replace(seed=seed + 1, training=own)
-
-
-def _problem(field: str, given: object, rule: str) -> Problem:
-    return Problem((field,), (field,), f" is {given!r}; it {rule}")

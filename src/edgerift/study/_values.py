@@ -9,7 +9,7 @@ from edgerift.adapt import adaptation
 from edgerift.deploy import default_runtime
 from edgerift.extract import COLLAGES, QUERY_SETS, DataFree
 from edgerift.study._attack_choice import AttackChoice
-from edgerift.study._settings import DataChoice, NetworkChoice, Study, TheftPlan
+from edgerift.study._settings import DataChoice, EvasionPlan, NetworkChoice, Study, TheftPlan
 
 #: What differs from seed to seed, and what has no part in a result.
 _LEFT_OUT: Final = ("seed", "type", "name")
@@ -82,7 +82,7 @@ def _of_evasions(study: Study) -> Iterator[tuple[str, Any]]:
     yield "evasion.target", plan.target
     yield "evasion.runtime", plan.runtime or default_runtime(plan.target)
     yield "evasion.split", plan.split
-    yield from _together({name: dict(_of_attack(choice)) for name, choice in plan.attacks.items()}).items()
+    yield from _together({name: dict(_of_attack(plan, choice)) for name, choice in plan.attacks.items()}).items()
     yield "pictures.attack", plan.shown
     yield "pictures.adaptations", list(plan.pictured)
     yield "pictures.classes", list(plan.classes)
@@ -94,8 +94,9 @@ def _of_evasions(study: Study) -> Iterator[tuple[str, Any]]:
             yield from _flat(name, settings.model_dump(mode="json"))
 
 
-def _of_attack(choice: AttackChoice) -> Iterator[tuple[str, Any]]:
+def _of_attack(plan: EvasionPlan, choice: AttackChoice) -> Iterator[tuple[str, Any]]:
     yield "attack.knows", choice.knows
+    yield "attack.adaptations", [name for name in plan.adaptations if choice.is_on(name)]
     yield from _flat("attack", choice.attack.model_dump(mode="json"), left_out=("seed",))
 
 

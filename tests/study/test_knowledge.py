@@ -58,6 +58,20 @@ def test_who_lacks_a_model_attacks_what_was_quantized_and_shares_its_answers():
     assert semi in recipe.searching("semi").needs(Store(Path("/nonexistent")))
 
 
+def test_an_attack_may_be_on_some_adaptations_only():
+    sweep = {"preset": "diva-2022", "adaptations": ["prune+qat", "finetune"]}
+    semi = {"preset": "default", "knows": "build", "adaptations": ["ptq"]}
+    study = changed(attacks={"white": {"preset": "default"}, "sweep": sweep, "semi": semi})
+    cells = {cell.kind: cell.recipe for cell in make_cells(study)}
+    assert {kind: list(recipe.attacks) for kind, recipe in cells.items()} == {
+        "ptq": ["white", "semi"],
+        "finetune": ["white", "sweep"],
+        "prune": ["white"],
+        "prune+qat": ["white", "sweep"],
+    }
+    assert [kind for kind, recipe in cells.items() if recipe.surrogates] == ["ptq"]
+
+
 def test_a_surrogate_takes_a_query_policy():
     study = changed(surrogate={"attack": {"policy": {"type": "jacobian", "seeds": 5}}})
     assert study.imitating(study.data["digits"], 0).policy == JacobianPolicy(seeds=5)
@@ -66,6 +80,25 @@ def test_a_surrogate_takes_a_query_policy():
 @pytest.mark.parametrize(
     ("evasion", "told"),
     [
+        (
+            {"attacks": {"white": {"preset": "default", "adaptations": ["ptq", "qat"]}}},
+            r"evasion.attacks.white.adaptations\[1\] is 'qat'; the plan's adaptations are ptq, finetune, prune",
+        ),
+        (
+            {"attacks": {"white": {"preset": "default", "adaptations": ["ptq", "finetune", "prune"]}}},
+            r"evasion.adaptations\[3\] is 'prune\+qat', which no attack is tried on",
+        ),
+        (
+            {"attacks": {"white": {"preset": "default", "knows": "build"}}},
+            r"evasion.adaptations\[1\] is 'finetune', which no attack is tried on",
+        ),
+        (
+            {
+                "attacks": {"white": {"preset": "pgd", "adaptations": ["finetune"]}, "other": {"preset": "pgd"}},
+                "pictured": ["ptq"],
+            },
+            r"evasion.pictured\[0\] is 'ptq', which the attack shown, 'white', is not tried on",
+        ),
         ({"surrogate": None}, "surrogate is needed where an attacker does not know both models"),
         (
             {"attacks": {"white": {"preset": "square", "knows": "build"}}},

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from edgerift.adapt import AdaptationName, adaptation
 from edgerift.errors import RecipeError, unknown_name
 from edgerift.evade import Attack, GreyLevels, describe_own, is_own, preset, presets
-from edgerift.settings import Count, NotAllowedError, Problem, Settings, TimesOrNone
+from edgerift.settings import Count, NotAllowedError, Place, Problem, Settings, TimesOrNone
 from edgerift.study._fields import (
     SEARCHED,
     Changes,
@@ -113,16 +113,18 @@ def attack_problems(
     for name, attack in attacks.items():
         for number, adapted in enumerate(attack.adaptations):
             if adapted not in adaptations:
-                place = ("attacks", name, "adaptations", number)
-                yield Problem(place, place, f" is '{adapted}'; the plan's adaptations are {', '.join(adaptations)}")
+                rest = f" is '{adapted}'; the plan's adaptations are {', '.join(adaptations)}"
+                yield _at(("attacks", name, "adaptations", number), rest)
     for number, adapted in enumerate(adaptations):
         if not any(attack.is_on(adapted) for attack in attacks.values()):
-            place = ("adaptations", number)
-            yield Problem(place, place, f" is '{adapted}', which no attack is tried on")
+            yield _at(("adaptations", number), f" is '{adapted}', which no attack is tried on")
     if shown not in attacks:
-        yield Problem(("shown",), ("shown",), f" is '{shown}'; it must be one of the attacks: {', '.join(attacks)}")
+        yield _at(("shown",), f" is '{shown}'; it must be one of the attacks: {', '.join(attacks)}")
         return
     for number, adapted in enumerate(pictured):
         if adapted in adaptations and not attacks[shown].is_on(adapted):
-            place = ("pictured", number)
-            yield Problem(place, place, f" is '{adapted}', which the attack shown, '{shown}', is not tried on")
+            yield _at(("pictured", number), f" is '{adapted}', which the attack shown, '{shown}', is not tried on")
+
+
+def _at(place: Place, rest: str) -> Problem:
+    return Problem(place, place, rest)

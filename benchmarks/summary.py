@@ -269,8 +269,9 @@ def flips() -> str:
         "DIR --count 1000 --out benchmarks/flips.json`: progressive bit search on ResNet-8, down to chance, three "
         "trials with 128 training images each; accuracies on the runtime, of "
         f"{found[0]['images']:,} test images, none of which steered. {sign:.0%} of the flips are of sign bits. Random "
-        f"flips ({counts} of them, answered by the twin) are means over the trials. The publication (Rakin et al. 2019) "
-        "needs 13 flips for a ResNet-18 of ImageNet with 93 million bits, which 100 random ones cost less than a point.\n\n"
+        f"flips ({counts} of them, answered by the twin) are means over the trials. The publication (Rakin et al. "
+        "2019) needs 13 flips for a ResNet-18 of ImageNet with 93 million bits, which 100 random ones cost less than a "
+        "point.\n\n"
         + table(["", "accuracy", "flips to chance", "accuracy after", "random", "10 times", "100 times"], rows)
     )
 

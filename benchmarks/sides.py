@@ -51,11 +51,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both sides; `ratio` is new over old, or over what `over` names."""
+    """One figure of both sides, `old` None where it is not measured; `ratio` is new over old, or what `over` names."""
 
     what: str
     unit: str
-    old: float
+    old: float | None
     new: float
     ratio: float
     target: float

@@ -84,8 +84,11 @@ class OriginalOptions(Settings):
     def schedule(self, source: str) -> Schedule:
         """Choose how an original is trained on an image source."""
         usual = _SCHEDULES.get(source, Schedule())
-        chosen = self.epochs, self.learning_rate, self.batch_size
-        return Schedule(*(own if given is None else given for given, own in zip(chosen, usual, strict=True)))
+        return Schedule(
+            epochs=usual.epochs if self.epochs is None else self.epochs,
+            learning_rate=usual.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=usual.batch_size if self.batch_size is None else self.batch_size,
+        )
 
 
 class TrainResult(Settings):

@@ -15,7 +15,7 @@ RESIZING, ATTENTION = "aten.upsample_bilinear2d.vec", "aten._softmax.default"
 def possible_patterns() -> Iterator[None]:
     """Spare XNNPACK's passes the patterns that their graphs cannot hold, as an operator of the pattern is missing.
 
-    Each process exports them anew otherwise, which takes a third of lowering a small network. Results are the same.
+    Each process exports them anew otherwise, which takes seconds. Results are the same.
     """
     from executorch.backends.xnnpack._passes.convert_to_sdpa import ConvertToSDPAPass
     from executorch.backends.xnnpack._passes.convert_to_upsample_bilinear2d import ConvertToUpsampleBilinear2d

@@ -251,6 +251,20 @@ def test_an_original_of_digits_takes_more_and_larger_steps(options, digits, othe
     assert recipe.settings.train.batch_size == others[2]
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [
+        ("distil+qat", {}, (15, 0.2, 64)),
+        ("distil+qat", {"compress_epochs": 4}, (4, 0.2, 64)),
+        ("prune+qat", {}, (3, 0.01, 128)),
+    ],
+)
+def test_a_student_is_trained_as_an_original_is(method, options, expected):
+    adapting = AdaptOptions(method=method, compressing=options)
+    settings = described(adapting=adapting).pair.program.compression.train
+    assert (settings.epochs, settings.learning_rate, settings.batch_size) == expected
+
+
 def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tmp_path):
     theft = (*given, *STEALING, "--threats", "theft")
     theft = tuple(word for word in theft if word != "evasion")

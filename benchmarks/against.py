@@ -4,8 +4,8 @@
         [--turns 5] [--pairs FOLDER --data-root DIR [--images 500]] [--networks resnet8 resnet18 mobilenet_v2] \
         [--out benchmarks/against.json] [--page docs/performance.md]
 
-Rows that are not asked for stay as the file has them, and in `search` and `pgd` those of other `--networks`. `search` and
-`engine` need `--pairs` and `--data-root`; see against_search.py.
+Rows that are not asked for stay as the file has them, and in `search` and `pgd` those of other `--networks`. `search`
+and `engine` need `--pairs` and `--data-root`; see against_search.py.
 
 The commit is checked out beside this tree, in a folder of its own, and both sides run with the same Python and the same
 packages, by turns, with one thread. Times are CPU time of the whole process, the kernel's and its children's included,

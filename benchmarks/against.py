@@ -1,11 +1,11 @@
 """This tree against another commit: what starting, searching, training, the demo and a long process cost, in one run.
 
     python benchmarks/against.py --baseline COMMIT [--rows command-line search pgd engine training demo memory] \
-        [--turns 5] [--pairs FOLDER --data-root DIR [--images 500]] [--out benchmarks/against.json] \
-        [--page docs/performance.md]
+        [--turns 5] [--pairs FOLDER --data-root DIR [--images 500]] [--networks resnet8 resnet18 mobilenet_v2] \
+        [--out benchmarks/against.json] [--page docs/performance.md]
 
-Rows that are not asked for stay as the file has them. `search` and `engine` need `--pairs` and `--data-root`; see
-against_search.py.
+Rows that are not asked for stay as the file has them, and in `search` and `pgd` those of other `--networks`. `search`
+and `engine` need `--pairs` and `--data-root`; see against_search.py.
 
 The commit is checked out beside this tree, in a folder of its own, and both sides run with the same Python and the same
 packages, by turns, with one thread. Times are CPU time of the whole process, the kernel's and its children's included,
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from against_compute import engine, pgd, search, training
-from sides import Given, Row, Side
+from sides import NETWORKS, Given, Row, Side
 
 HERE: Final = Path(__file__).resolve().parent
 MARKS: Final = ("<!-- against: begin -->", "<!-- against: end -->")
@@ -95,22 +95,19 @@ def demo(old: Side, new: Side, turns: int) -> Iterator[Row]:
 
 
 def memory(old: Side, new: Side, turns: int) -> Iterator[Row]:
-    """Measure the resident memory of a process after 300 small steps of studies, over that after 30."""
+    """Measure the resident memory of a process after 300 small steps of studies, over that after 30.
+
+    The first versions have not what runs the steps; theirs is not measured.
+    """
     del turns
-    curves = []
-    for side in (old, new):
-        _, told = side.run(str(HERE / "memory.py"), "--curve", "study")
-        curves.append(json.loads(told.splitlines()[-1]))
-    growth = [curve["last"] / curve["early"] for curve in curves]
-    yield Row(
-        "resident memory, 300 study steps over 30",
-        "",
-        *growth,
-        growth[1],
-        1.2,
-        "30 steps",
-        {"old": curves[0], "new": curves[1]},
-    )
+    curves: dict[str, Any] = {}
+    for name, side in (("old", old), ("new", new)):
+        if (side.sources / "edgerift" / "run").is_dir():
+            _, told = side.run(str(HERE / "memory.py"), "--curve", "study")
+            curves[name] = json.loads(told.splitlines()[-1])
+    growth = {name: curve["last"] / curve["early"] for name, curve in curves.items()}
+    what, own = "resident memory, 300 study steps over 30", growth["new"]
+    yield Row(what, "", growth.get("old"), own, own, 1.2, "30 steps", curves)
 
 
 #: The parts by name; each yields rows of both sides.
@@ -124,15 +121,19 @@ PARTS: Final[dict[str, Part]] = {
     "memory": memory,
 }
 
+#: The parts of which `--networks` chooses rows.
+BY_NETWORK: Final = ("search", "pgd")
+
 
 def table(rows: list[Row]) -> str:
     """Write the rows as a table in Markdown."""
     lines = ["| | baseline | this tree | ratio | over | target | |", "|---|--:|--:|--:|---|--:|---|"]
     for row in rows:
         met = "met" if row.is_met else "missed"
+        before = "not measured" if row.old is None else f"{row.old:.3g} {row.unit}"
         lines.append(
-            f"| {row.what} | {row.old:.3g} {row.unit} | {row.new:.3g} {row.unit} | {row.ratio:.2f} | {row.over} "
-            f"| {row.target:.2f} | {met} |"
+            f"| {row.what} | {before} | {row.new:.3g} {row.unit} | {row.ratio:.2f} | {row.over} | {row.target:.2f} "
+            f"| {met} |"
         )
     return "\n".join(lines)
 
@@ -159,10 +160,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="a folder of pairs, as against_search.py takes it")
     parser.add_argument("--data-root", type=Path, help="where the images of CIFAR-10 are")
     parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     given = parser.parse_args()
     kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
     parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
-    material = Given(given.pairs, given.data_root, given.images)
+    material = Given(given.pairs, given.data_root, given.images, tuple(given.networks))
     with checked_out(given.baseline) as tree, tempfile.TemporaryDirectory() as folder:
         sides = []
         for name, root in (("old", tree), ("new", HERE.parent)):
@@ -170,7 +172,9 @@ def main() -> None:
             sides.append(Side(root / "src", Path(folder) / name, material))
         for name in given.rows:
             # One by one: a run that is stopped keeps the parts that it has measured.
-            parts[name] = [asdict(row) for row in PARTS[name](*sides, given.turns)]
+            known = {row["what"]: row for row in parts.get(name, [])} if name in BY_NETWORK else {}
+            known.update((row.what, asdict(row)) for row in PARTS[name](*sides, given.turns))
+            parts[name] = list(known.values())
             document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
             given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])

@@ -7,16 +7,20 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+#: What is attacked.
+NETWORKS: Final = ("resnet8", "resnet18", "mobilenet_v2")
 
 
 @dataclass(frozen=True)
 class Given:
-    """What parts of the table need besides the sources: pairs and images to attack, and how many of them."""
+    """What parts of the table need besides the sources: pairs and images to attack, how many, and which networks."""
 
     pairs: Path | None = None
     data_root: Path | None = None
     images: int = 500
+    networks: tuple[str, ...] = NETWORKS
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both sides; `ratio` is new over old, or over what `over` names."""
+    """One figure of both sides, `old` None where it is not measured; `ratio` is new over old, or what `over` names."""
 
     what: str
     unit: str
-    old: float
+    old: float | None
     new: float
     ratio: float
     target: float

@@ -232,6 +232,39 @@ def test_without_arguments_it_is_digits_on_executorch():
     assert soft.replace(attack=soft.attack.replace(labels="hard")) == hard
 
 
+@pytest.mark.parametrize(
+    ("options", "digits", "others"),
+    [
+        ({}, (15, 0.2, 64), (20, 0.1, 128)),
+        ({"epochs": 3, "batch_size": 32}, (3, 0.2, 32), (3, 0.1, 32)),
+        ({"learning_rate": 0.05}, (15, 0.05, 64), (20, 0.05, 128)),
+    ],
+)
+def test_an_original_of_digits_takes_more_and_larger_steps(options, digits, others):
+    training = OriginalOptions(**options)
+    assert training.schedule("digits") == digits
+    assert training.schedule("cifar10") == others
+    recipe = described(training=training).pair.program
+    settings = recipe.original.settings
+    assert (settings.epochs, settings.learning_rate, settings.batch_size) == digits
+    assert (recipe.settings.train.epochs, recipe.settings.train.learning_rate) == (3, 0.001)
+    assert recipe.settings.train.batch_size == others[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [
+        ("distil+qat", {}, (15, 0.2, 64)),
+        ("distil+qat", {"compress_epochs": 4}, (4, 0.2, 64)),
+        ("prune+qat", {}, (3, 0.01, 128)),
+    ],
+)
+def test_a_student_is_trained_as_an_original_is(method, options, expected):
+    adapting = AdaptOptions(method=method, compressing=options)
+    settings = described(adapting=adapting).pair.program.compression.train
+    assert (settings.epochs, settings.learning_rate, settings.batch_size) == expected
+
+
 def test_a_theft_alone_is_whole_and_fails_by_its_own_rule(run, given, policy, tmp_path):
     theft = (*given, *STEALING, "--threats", "theft")
     theft = tuple(word for word in theft if word != "evasion")

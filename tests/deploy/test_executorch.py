@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_networks import branches, clamps, layers, pools, random_images, residual
+from made_networks import branches, clamps, flat, layers, pools, random_images, residual, stem
 
 from edgerift.deploy import build, fidelity, open_build, quiet, twin
 from edgerift.errors import BuildError, RecipeError
@@ -127,3 +127,32 @@ def test_a_fixed_batch_is_filled_up(tmp_path):
     assert built.specification.input.batch == 4
     with torch.no_grad():
         torch.testing.assert_close(built.predict(images), model(images / 255))
+
+
+def attending(maker):
+    return maker.rounded(maker.call("aten.softmax.int", flat(maker, stem(maker)), 1))
+
+
+@pytest.mark.parametrize(("network", "asked"), [(layers, []), (attending, ["attention"])])
+def test_only_patterns_that_a_graph_can_hold_are_exported(make_program, monkeypatch, tmp_path, network, asked):
+    with quiet():
+        from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+    seen = []
+    monkeypatch.setattr(bilinear_2d, "get_graphs_dict", lambda: seen.append("resizing") or {})
+    monkeypatch.setattr(sdpa, "get_graphs", lambda: seen.append("attention") or [])
+    maker = make_program()
+    build(maker.program(network(maker)), "executorch", tmp_path / "model.pte")
+    assert sorted(set(seen)) == asked
+
+
+@pytest.mark.slow
+def test_each_pattern_holds_the_operator_by_which_graphs_are_told_apart():
+    with quiet():
+        from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+
+        known = {"upsample_bilinear2d.vec": bilinear_2d.get_graphs(), "_softmax.default": sdpa.get_graphs()}
+    for operator, patterns in known.items():
+        assert patterns
+        for pattern in patterns:
+            calls = {str(node.target._op) for node in pattern.graph.nodes if node.op == "call_function"}
+            assert f"aten.{operator}" in calls

@@ -293,7 +293,7 @@ class AuditCommand(Command):
         settings = train.TrainSettings(
             epochs=self.adapting.adapt_epochs,
             learning_rate=self.adapting.adapt_learning_rate,
-            batch_size=self.training.batch_size,
+            batch_size=self.training.further_batch_size,
             device=self.training.device,
             seed=self.training.seed,
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from edgerift import adapt, images, zoo
 from edgerift.cli._fields import Shown
-from edgerift.cli._train import OriginalOptions, training_epochs
+from edgerift.cli._train import OriginalOptions
 from edgerift.settings import Settings, Times
 
 
@@ -40,11 +40,9 @@ def chosen_compression(
         "distil": {"student": options.distil_to, "temperature": options.temperature, "hard": options.hard_labels},
     }
     chosen = adapt.COMPRESSIONS[name].model_validate({"type": name, **fields[name]})
-    epochs = training_epochs(training, described.source) if chosen.starts_anew else chosen.train.epochs
-    train = chosen.train.replace(
-        epochs=options.compress_epochs or epochs,
-        batch_size=training.batch_size,
-        device=training.device,
-        seed=training.seed,
-    )
+    train = chosen.train.replace(batch_size=training.further_batch_size, device=training.device, seed=training.seed)
+    if chosen.starts_anew:
+        train = train.replace(**training.schedule(described.source)._asdict())
+    if options.compress_epochs is not None:
+        train = train.replace(epochs=options.compress_epochs)
     return chosen.replace(train=train)

@@ -112,7 +112,7 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> adapt.
         train=train.TrainSettings(
             epochs=adapting.adapt_epochs,
             learning_rate=adapting.adapt_learning_rate,
-            batch_size=training.batch_size,
+            batch_size=training.further_batch_size,
             device=training.device,
             seed=training.seed,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import tyro
 from pydantic import Field
@@ -19,8 +19,18 @@ from edgerift.settings import BatchSize, LearningRate, Seed, Settings, Times
 from edgerift.train import ADVERSARIES
 
 DEFAULT_MODEL: Final = "resnet8"
-#: Digits are a thousand images: they need more epochs and take seconds.
-_EPOCHS = {"digits": 30}
+
+
+class Schedule(NamedTuple):
+    """The epochs, the peak learning rate and the images per step of an original's training."""
+
+    epochs: int = 20
+    learning_rate: float = 0.1
+    batch_size: int = 128
+
+
+#: Digits are a thousand images: they need more steps in an epoch.
+_SCHEDULES: Final = {"digits": Schedule(epochs=15, learning_rate=0.2, batch_size=64)}
 
 
 class OriginalOptions(Settings):
@@ -42,12 +52,12 @@ class OriginalOptions(Settings):
     """input channels of the network: 3 takes greyscale images too, 1 takes nothing else"""
     pretrained: Annotated[bool, Shown(advanced=True)] = False
     """start from ImageNet weights (needs --stem imagenet and network access)"""
-    epochs: Annotated[Times | None, Shown(default="30 for digits, else 20")] = None
+    epochs: Annotated[Times | None, Shown(default="15 for digits, else 20")] = None
     """training epochs"""
-    learning_rate: Annotated[LearningRate, Shown(advanced=True)] = 0.1
+    learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.1")] = None
     """peak learning rate of the cosine schedule"""
-    batch_size: Annotated[BatchSize, Shown(advanced=True)] = 128
-    """images per training step"""
+    batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="64 for digits, else 128")] = None
+    """images per step"""
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Shown(advanced=True)] = "auto"
     """precision of training; auto is bfloat16 on a CPU that has it in hardware, else float32"""
     compile: Annotated[bool, Shown(advanced=True)] = False
@@ -65,6 +75,20 @@ class OriginalOptions(Settings):
     def architecture(self) -> str:
         """The architecture of what is trained."""
         return DEFAULT_MODEL if self.model is None else self.model
+
+    @property
+    def further_batch_size(self) -> int:
+        """The images per step of all training but that of an original."""
+        return Schedule().batch_size if self.batch_size is None else self.batch_size
+
+    def schedule(self, source: str) -> Schedule:
+        """Choose how an original is trained on an image source."""
+        usual = _SCHEDULES.get(source, Schedule())
+        return Schedule(
+            epochs=usual.epochs if self.epochs is None else self.epochs,
+            learning_rate=usual.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=usual.batch_size if self.batch_size is None else self.batch_size,
+        )
 
 
 class TrainResult(Settings):
@@ -141,9 +165,7 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
         pretrained=original.pretrained,
     )
     settings = train.TrainSettings(
-        epochs=training_epochs(original, described.source),
-        learning_rate=original.learning_rate,
-        batch_size=original.batch_size,
+        **original.schedule(described.source)._asdict(),
         precision=original.precision,
         compile=original.compile,
         device=original.device,
@@ -153,11 +175,6 @@ def train_recipe(described: images.ImagesSettings, original: OriginalOptions) ->
     # Fails now rather than later.
     zoo.create(original.architecture, classes, size=described.size, channels=original.channels, stem=original.stem)
     return train.TrainRecipe(images=described, architecture=architecture, settings=settings, init_seed=original.seed)
-
-
-def training_epochs(original: OriginalOptions, source: str) -> int:
-    """Choose for how long an original is trained on an image source."""
-    return _EPOCHS.get(source, 20) if original.epochs is None else original.epochs
 
 
 def read_adversary(given: str) -> train.Adversary:

@@ -17,6 +17,7 @@ from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.executorch._file import image_layout
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
 from edgerift.deploy.runtimes.executorch._opening import load_method
+from edgerift.deploy.runtimes.executorch._patterns import possible_patterns
 from edgerift.deploy.runtimes.executorch._plan import plan_graph
 from edgerift.errors import BuildError, ModelError, first_line
 from edgerift.specification import Specification
@@ -43,7 +44,7 @@ def compile_program(program: Program, path: Path) -> None:
     example = torch.zeros(LARGEST_BATCH, *program.shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     try:
-        with quiet():
+        with quiet(), possible_patterns():
             exported = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
             edge = to_edge_transform_and_lower(
                 exported,

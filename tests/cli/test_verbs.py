@@ -48,13 +48,20 @@ def test_train_and_adapt_share_the_original(run, few, adapted, tmp_path):
     assert original == (adapted.folder / "original.safetensors").read_bytes()
 
 
-def test_the_epochs_are_those_given_or_the_sets_own():
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (15, 0.2, 64)),
+        ({"epochs": 1}, (1, 0.2, 64)),
+        ({"learning_rate": 0.3, "batch_size": 5}, (15, 0.3, 5)),
+    ],
+)
+def test_an_original_is_trained_as_given_or_as_suits_its_images(given, expected):
     from edgerift.cli._options import DataOptions
     from edgerift.cli._train import OriginalOptions, train_recipe
 
-    data = DataOptions(size=16)
-    assert train_recipe(data.images(), OriginalOptions(model="lenet")).settings.epochs == 30
-    assert train_recipe(data.images(), OriginalOptions(model="lenet", epochs=1)).settings.epochs == 1
+    settings = train_recipe(DataOptions(size=16).images(), OriginalOptions(model="lenet", **given)).settings
+    assert (settings.epochs, settings.learning_rate, settings.batch_size) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 #: An operator that each pattern of resizing holds, and one that each pattern of attention holds.
 RESIZING, ATTENTION = "aten.upsample_bilinear2d.vec", "aten._softmax.default"
@@ -15,22 +14,24 @@ RESIZING, ATTENTION = "aten.upsample_bilinear2d.vec", "aten._softmax.default"
 def possible_patterns() -> Iterator[None]:
     """Spare XNNPACK's passes the patterns that their graphs cannot hold, as an operator of the pattern is missing.
 
-    Each process exports them anew otherwise, which takes seconds. Results are the same.
+    Each process exports them anew otherwise, which takes seconds. Results are the same. A version of ExecuTorch that
+    has these passes elsewhere is left as it is.
     """
-    from executorch.backends.xnnpack._passes.convert_to_sdpa import ConvertToSDPAPass
-    from executorch.backends.xnnpack._passes.convert_to_upsample_bilinear2d import ConvertToUpsampleBilinear2d
-    from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+    try:
+        from executorch.backends.xnnpack._passes.convert_to_sdpa import ConvertToSDPAPass
+        from executorch.backends.xnnpack._passes.convert_to_upsample_bilinear2d import ConvertToUpsampleBilinear2d
+        from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+    except ImportError:
+        yield
+        return
 
-    resizing = _sparing(ConvertToUpsampleBilinear2d.call, RESIZING, lambda: _none(bilinear_2d, "get_graphs_dict", {}))
-    attention = _sparing(ConvertToSDPAPass.call, ATTENTION, lambda: _none(sdpa, "get_graphs", []))
-    with (
-        mock.patch.object(ConvertToUpsampleBilinear2d, "call", resizing),
-        mock.patch.object(ConvertToSDPAPass, "call", attention),
-    ):
+    resizing = _sparing(ConvertToUpsampleBilinear2d.call, RESIZING, lambda: _giving(bilinear_2d, "get_graphs_dict", {}))
+    attention = _sparing(ConvertToSDPAPass.call, ATTENTION, lambda: _giving(sdpa, "get_graphs", []))
+    with _replaced(ConvertToUpsampleBilinear2d, "call", resizing), _replaced(ConvertToSDPAPass, "call", attention):
         yield
 
 
-def _sparing(call: Any, operator: str, without: Callable[[], Any]) -> Any:
+def _sparing(call: Any, operator: str, without: Callable[[], contextlib.AbstractContextManager[None]]) -> Any:
     """Make a pass's `call` that has no patterns where no node of the graph calls the operator."""
 
     def spared(self: Any, graph_module: Any) -> Any:
@@ -42,8 +43,18 @@ def _sparing(call: Any, operator: str, without: Callable[[], Any]) -> Any:
     return spared
 
 
-def _none(module: object, function: str, nothing: Any) -> Any:
-    return mock.patch.object(module, function, return_value=nothing)
+def _giving(module: Any, function: str, nothing: Any) -> contextlib.AbstractContextManager[None]:
+    return _replaced(module, function, lambda: nothing)
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, new: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 def _name(target: Any) -> str:

@@ -406,6 +406,7 @@ PUBLIC = {
         "JacobianPolicy",
         "KeptAnswers",
         "Knockoff",
+        "Lookup",
         "Masking",
         "Measured",
         "Oracle",

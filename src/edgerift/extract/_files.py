@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -16,7 +18,35 @@ from edgerift.steps import require_regular
 _PAGE: Final = 4096
 
 
-def write_all(file: BinaryIO, content: bytes) -> None:
+@final
+class KeptOpen:
+    """A file that stays open for reading and writing, unbuffered, until it is closed or nobody refers to it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it when it is first needed."""
+        self.path = path
+        self._file: FileIO | None = None
+
+    def opened(self) -> FileIO:
+        """Return the file that has the name now; raises `OSError` where none has."""
+        named = os.stat(self.path)
+        if self._file is None or not os.path.samestat(named, os.fstat(self._file.fileno())):
+            self.close()
+            self._file = FileIO(self.path, "r+b")
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __del__(self) -> None:
+        """Let go of the file."""
+        self.close()
+
+
+def write_all(file: BinaryIO | FileIO, content: bytes) -> None:
     """Write all of `content` to an unbuffered file, which may take less at once."""
     rest = memoryview(content)
     while rest:

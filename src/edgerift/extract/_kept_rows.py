@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from io import FileIO
 from itertools import islice
-from pathlib import Path
 from typing import Final, Protocol, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors
+from edgerift.extract._files import KeptOpen, disk_errors
 from edgerift.steps import SpillingMap
 
 _FIRST_ROWS: Final = 1024
@@ -107,11 +106,11 @@ class RowsInMemory:
 class RowsInFile:
     """Answers that are read from the ledger's file whenever they are needed; memory does not grow with them."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin empty, for the ledger at a path, whose folder exists."""
+    def __init__(self, file: KeptOpen) -> None:
+        """Begin empty, for a ledger whose folder exists."""
         self.classes: int | None = None
-        self._path = path
-        self._places = SpillingMap(path.parent)
+        self._file = file
+        self._places = SpillingMap(file.path.parent)
         self._unsettled: list[bytes] = []
         self._is_closed = False
 
@@ -144,10 +143,11 @@ class RowsInFile:
     def answers(self, keys: Sequence[bytes]) -> Answers:
         """Look up float32 `[N,K]`, rows that stand together with one reading."""
         if self._is_closed or self.classes is None:
-            raise StoreError(f"the ledger {self._path} is closed; make a new oracle with it to read its answers")
+            raise StoreError(f"the ledger {self._file.path} is closed; make a new oracle with it to read its answers")
         size, places = 4 * self.classes, self._places.find(keys)
         parts, start = [], 0
-        with disk_errors(self._path), self._path.open("rb", buffering=0) as file:
+        with disk_errors(self._file.path):
+            file = self._file.opened()
             for end in range(1, len(places) + 1):
                 if end == len(places) or places[end] != places[end - 1] + size:
                     parts.append(self._read(file, places[start], size * (end - start)))
@@ -163,5 +163,5 @@ class RowsInFile:
         file.seek(place)
         content = file.read(size)
         if len(content) != size:
-            raise StoreError(f"the ledger {self._path} was cut short by somebody else; delete it to start over")
+            raise StoreError(f"the ledger {self._file.path} was cut short by somebody else; delete it to start over")
         return content

@@ -125,7 +125,7 @@ def test_neither_order_nor_batches_change_an_answer(monkeypatch: pytest.MonkeyPa
 
 
 def test_each_image_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 4)
+    monkeypatch.setattr(oracle_module, "PART", 4)
     victim = CountedVictim()
     oracle = Oracle(victim, budget=20)
     places = torch.tensor([3, 3, 9, 0, 3, 9, 12, 11, 10, 9, 1])
@@ -152,7 +152,7 @@ def test_a_question_that_costs_too_much_costs_nothing() -> None:
 
 
 def test_progress_ends_with_the_last_new_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 8)
+    monkeypatch.setattr(oracle_module, "PART", 8)
     told: list[tuple[object, ...]] = []
     oracle = Oracle(CountedVictim(), budget=60)
     oracle.ask(IMAGES[8:16])
@@ -205,7 +205,7 @@ class Stop(Exception):  # noqa: N818
 def test_an_attack_that_was_stopped_goes_on_without_paying_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 8)
+    monkeypatch.setattr(oracle_module, "PART", 8)
     victim = CountedVictim()
 
     def stop(task: str, done: int, total: int, note: str = "") -> None:
@@ -227,7 +227,7 @@ def test_an_attack_that_was_stopped_goes_on_without_paying_twice(
 
 def test_a_torn_batch_is_asked_about_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bits of a float model's answers depend on the batch, so the batches of a second run are the first's."""
-    monkeypatch.setattr(oracle_module, "_PART", 16)
+    monkeypatch.setattr(oracle_module, "PART", 16)
     path = tmp_path / "ledger"
     with Oracle(CountedVictim(), budget=60, ledger=path) as oracle:
         oracle.ask(IMAGES)
@@ -455,7 +455,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_an_oracle_is_its_simple_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", PART)
+    monkeypatch.setattr(oracle_module, "PART", PART)
     # The state machine is about what is in the file, not about when it reaches the disk.
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 

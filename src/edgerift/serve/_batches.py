@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.measure import Predict
 from edgerift.serve._runtime_process import ProcessBuild
+from edgerift.serve._workers import Workers
 
 #: The most images that are computed together.
 _MOST: Final = 64
@@ -27,9 +28,13 @@ _TRIED: Final = 48
 _CUTS: Final = ((1,), (2, 5, 7), (16,), (33, 15))
 
 
+Then: TypeAlias = Callable[[Tensor | Exception], None]
+"""What is done with the scores float32 `[N,K]` of images, or with what was raised instead."""
+
+
 class _Part(NamedTuple):
     images: Tensor
-    answered: Future[Tensor]
+    then: Then
 
 
 @final
@@ -48,7 +53,7 @@ class BatchedBuild:
         self.alone = not answers_alike(build.predict, shape)
         self._waiting: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._is_closed = threading.Event()
-        self._answering = ThreadPoolExecutor(_ANSWERING, "edgerift-answer")
+        self._answering = Workers(_ANSWERING, "edgerift-answer")
         lanes = build.lanes if isinstance(build, ProcessBuild) else 1
         self._threads = [
             threading.Thread(target=self._work, name=f"edgerift-runtime-{lane}", daemon=True) for lane in range(lanes)
@@ -83,15 +88,11 @@ class BatchedBuild:
         """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`, after those that wait already."""
         return self.submit(images).result()
 
-    def submit(self, images: Tensor, then: Callable[[Future[Tensor]], None] | None = None) -> Future[Tensor]:
+    def submit(self, images: Tensor, then: Then) -> None:
         """Let uint8 images `[N,C,H,W]` wait; what comes `then` is done by a thread that the runtime does not need."""
         if self._is_closed.is_set():
             raise BuildError("the server is stopping; query it again when it is back")
-        part = _Part(images, Future())
-        if then is not None:
-            part.answered.add_done_callback(then)
-        self._waiting.put(part)
-        return part.answered
+        self._waiting.put(_Part(images, then))
 
     def close(self) -> None:
         """Answer what waits, and end the threads."""
@@ -100,7 +101,7 @@ class BatchedBuild:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
-        self._answering.shutdown(wait=True)
+        self._answering.close()
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -125,10 +126,10 @@ class BatchedBuild:
 
     def _answer(self, parts: list[_Part]) -> None:
         try:
-            answers = self._computed(torch.cat([part.images for part in parts]))
+            answers = self._computed(joined([part.images for part in parts]))
         except Exception as error:
             if len(parts) == 1:
-                self._answering.submit(parts[0].answered.set_exception, error)
+                self._answering.do(partial(parts[0].then, error))
                 return
             for part in parts:  # One of them alone is to have what is wrong with it.
                 self._answer([part])
@@ -137,7 +138,7 @@ class BatchedBuild:
         # Several of them at a time, since the disk takes them together.
         sizes = [len(part.images) for part in parts]
         for part, rows in zip(parts, answers.split(sizes), strict=True):
-            self._answering.submit(part.answered.set_result, rows)
+            self._answering.do(partial(part.then, rows))
 
     def _computed(self, images: Tensor) -> Tensor:
         if self.alone:
@@ -187,6 +188,11 @@ class PreparedBuild:
         found, rest = self._scores[: len(images)], self._scores[len(images) :]
         self._scores = rest if len(rest) else None
         return found
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Join tensors by their rows; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def answers_alike(predict: Predict, shape: ImageShape) -> bool:

@@ -120,8 +120,7 @@ class RowsInFile:
 
     def unknown(self, keys: Iterable[bytes]) -> set[bytes]:
         """Return those keys that are not here."""
-        asked = list(keys)
-        return {key for key, place in zip(asked, self._places.find(asked), strict=True) if place < 0}
+        return self._places.absent(keys)
 
     def add(self, keys: Sequence[bytes], rows: Answers, place: int) -> None:
         """Add rows to new keys; the first row stands at that byte of the file."""

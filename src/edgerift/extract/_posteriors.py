@@ -44,7 +44,10 @@ def answering(victim: Logits | RemoteVictim, defences: tuple[Defence, ...]) -> A
     """Make what answers images with posteriors that the defences have changed; no attribute of it is the victim."""
 
     def answer(images: Tensor) -> Tensor:
-        return defended(_posteriors(victim, images), defences, images)
+        answers = _posteriors(victim, images)
+        # A softmax of several classes is on the simplex; what comes from elsewhere is checked, and so is each defence.
+        is_checked = not defences and isinstance(victim, Logits) and answers.shape[1] > 1
+        return answers if is_checked else defended(answers, defences, images)
 
     return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, final
@@ -54,6 +54,13 @@ class SpillingMap:
                 marks = ",".join("?" * len(part))
                 self._said.update(self._settled.execute(f"SELECT key, number FROM keys WHERE key IN ({marks})", part))
         return [self._said[key] if number < 0 else number for key, number in zip(keys, found, strict=True)]
+
+    def absent(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return those keys that are not there."""
+        left = set(keys).difference(self._recent)
+        if self._settled is None or not left:
+            return left
+        return {key for key, number in zip(left, self.find(list(left)), strict=True) if number < 0}
 
     def add(self, keys: Sequence[bytes], numbers: Sequence[int]) -> None:
         """Add keys that are not there yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import FileIO
 from itertools import islice
 from typing import Final, Protocol, TypeAlias, final
 
@@ -146,10 +145,9 @@ class RowsInFile:
         size, places = 4 * self.classes, self._places.find(keys)
         parts, start = [], 0
         with disk_errors(self._file.path):
-            file = self._file.opened()
             for end in range(1, len(places) + 1):
                 if end == len(places) or places[end] != places[end - 1] + size:
-                    parts.append(self._read(file, places[start], size * (end - start)))
+                    parts.append(self._read(places[start], size * (end - start)))
                     start = end
         return np.frombuffer(b"".join(parts), "<f4").reshape(len(keys), -1).astype(np.float32)
 
@@ -158,9 +156,8 @@ class RowsInFile:
         self._is_closed = True
         self._places.close()
 
-    def _read(self, file: FileIO, place: int, size: int) -> bytes:
-        file.seek(place)
-        content = file.read(size)
+    def _read(self, place: int, size: int) -> bytes:
+        content = self._file.read(place, size)
         if len(content) != size:
             raise StoreError(f"the ledger {self._file.path} was cut short by somebody else; delete it to start over")
         return content

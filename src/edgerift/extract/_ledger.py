@@ -18,7 +18,7 @@ from filelock import BaseFileLock
 from torch import Tensor
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import KeptOpen, disk_errors, is_unwritten, locked, warn_of_zeros, write_all
+from edgerift.extract._files import KeptOpen, disk_errors, is_unwritten, locked, warn_of_zeros
 from edgerift.extract._kept_rows import Answers, KeptRows, RowsInFile, RowsInMemory
 from edgerift.images import in_channels
 from edgerift.steps import let_go, write_whole
@@ -112,7 +112,7 @@ class Ledger:
 
     def append(self, keys: Sequence[bytes], answers: Tensor) -> None:
         """Add answers float32 `[N,K]` to N keys that are new, inside :meth:`appending`: all of them or none."""
-        rows = answers.detach().cpu().contiguous().numpy()
+        rows = np.ascontiguousarray(answers.numpy(force=True))
         if self._rows.classes not in (None, rows.shape[1]):
             raise StoreError(
                 f"the ledger{self._where()} has answers of {self._rows.classes} classes, this one has "
@@ -166,13 +166,11 @@ class Ledger:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
         with disk_errors(kept.path):
-            file = kept.opened()
-            if (found := os.fstat(file.fileno()).st_size) < self._end:
+            if (found := kept.size()) < self._end:
                 raise StoreError(f"the ledger {kept.path} was cut short by somebody else; delete it to start over")
             if found > self._end:  # A block that could not be removed after a failure is there still.
-                file.truncate(self._end)
-            file.seek(self._end)
-            write_all(file, block)
+                kept.truncate(self._end)
+            kept.write(self._end, block)
         return self._end + len(block)
 
     def _flush(self) -> None:
@@ -180,7 +178,7 @@ class Ledger:
             return
         try:
             with disk_errors(self._file.path):
-                os.fsync(self._file.opened().fileno())
+                self._file.flush()
         except BaseException:
             self._roll_back(self._flushed)
             raise

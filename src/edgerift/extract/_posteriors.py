@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -55,7 +56,7 @@ def answering(victim: Logits | RemoteVictim, defences: tuple[Defence, ...]) -> A
 def _posteriors(victim: Logits | RemoteVictim, images: Tensor) -> Tensor:
     with torch.no_grad():
         answers = victim.posteriors(images)
-    if not bool(answers.isfinite().all()):
+    if not np.isfinite(answers.numpy(force=True)).all():
         raise ModelError(
             f"the victim answered {len(images)} images with values that are not finite; needed: finite logits "
             "[N, classes]"

@@ -22,7 +22,7 @@ from edgerift.serve._workers import Workers
 #: The most images that are computed together.
 _MOST: Final = 64
 #: Requests that are paid for and answered at a time, while others are computed.
-_ANSWERING: Final = 16
+_ANSWERING: Final = 4
 #: How many images are tried alone and together, and the batches that they are cut into.
 _TRIED: Final = 48
 _CUTS: Final = ((1,), (2, 5, 7), (16,), (33, 15))
@@ -185,6 +185,9 @@ class PreparedBuild:
         """Answer uint8 images `[N,C,H,W]` with the scores that come next."""
         if self._scores is None:
             raise BuildError("no scores were prepared; query this again")
+        if len(images) == len(self._scores):
+            found, self._scores = self._scores, None
+            return found
         found, rest = self._scores[: len(images)], self._scores[len(images) :]
         self._scores = rest if len(rest) else None
         return found

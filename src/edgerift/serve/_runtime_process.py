@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgerift.deploy import Fingerprint, OpenedBuild, open_build
+from edgerift.deploy import RUNTIMES, Fingerprint, OpenedBuild, open_build
 from edgerift.errors import BuildError, first_line
 from edgerift.images import ImageShape
 from edgerift.specification import Specification
@@ -175,6 +175,9 @@ def _serve_build(
         wires[0].send_bytes(_FAILED + first_line(error).encode())
         return
     wires[0].send_bytes(_FINE)
+    if RUNTIMES[runtime].packages[0] != "torch":
+        # PyTorch prepares the images alone: threads that wait for more take their time from the server's.
+        torch.set_num_threads(1)
     with suppress(EOFError, OSError):
         while True:
             for wire in wait(wires):

@@ -95,7 +95,8 @@ class RequestIds:
             self._file.truncate(self._written * _RECORD)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written += 1
-        self._remember(known, record)
+        known.add([record[:_HASH]], [_short(record[_HASH:])])
+        known.settle()
         if self._written > 2 * self._most:
             self.close()
             _keep_last(path, self._written * _RECORD, self._most)

@@ -41,6 +41,7 @@ class SpillingMap:
         self._filter = KeyFilter()
         #: What the database said last: a query asks for the same keys several times in a row.
         self._said: dict[bytes, int] = {}
+        self._absent: set[bytes] = set()
 
     def __len__(self) -> int:
         """Return how many keys there are."""
@@ -51,16 +52,19 @@ class SpillingMap:
         found = [self._recent.get(key, -1) for key in keys]
         if self._settled is None:
             return found
-        self._ask(key for key, number in zip(keys, found, strict=True) if number < 0)
+        others = [key for key, number in zip(keys, found, strict=True) if number < 0]
+        self._ask(self._filter.possible(others))
         return [self._said.get(key, -1) if number < 0 else number for key, number in zip(keys, found, strict=True)]
 
     def absent(self, keys: Iterable[bytes]) -> set[bytes]:
         """Return those keys that are not there."""
         left = set(keys).difference(self._recent)
-        if self._settled is not None and left:
-            self._ask(left)
-            left = {key for key in left if self._said.get(key, -1) < 0}
-        return left
+        if self._settled is None or left <= self._absent:
+            return left
+        possible = self._filter.possible(left)
+        self._ask(possible)
+        self._absent = left.difference(key for key in possible if self._said[key] >= 0)
+        return set(self._absent)
 
     def add(self, keys: Sequence[bytes], numbers: Sequence[int]) -> None:
         """Add keys that are not there yet."""
@@ -84,23 +88,22 @@ class SpillingMap:
                 with self._settled:
                     _insert(self._settled, part)
                 self._note(self._settled, [key for key, _ in part])
-        self._said = {}
+        self._said, self._absent = {}, set()
 
     def close(self) -> None:
         """Let go of the file, and of all that is in it."""
         if self._settled is not None:
             self._settled.close()
             self._settled = None
-        self._recent, self._said, self._count, self._filter = {}, {}, 0, KeyFilter()
+        self._recent, self._said, self._absent, self._count, self._filter = {}, {}, set(), 0, KeyFilter()
 
-    def _ask(self, keys: Iterable[bytes]) -> None:
+    def _ask(self, keys: list[bytes]) -> None:
         """Have the database say of keys what it holds."""
-        others = self._filter.possible(keys)
-        if self._settled is None or self._said.keys() >= set(others):
+        if self._settled is None or self._said.keys() >= set(keys):
             return
-        self._said = dict.fromkeys(others, -1)
-        for start in range(0, len(others), _TOGETHER):
-            part = others[start : start + _TOGETHER]
+        self._said = dict.fromkeys(keys, -1)
+        for start in range(0, len(keys), _TOGETHER):
+            part = keys[start : start + _TOGETHER]
             marks = ",".join("?" * len(part))
             self._said.update(self._settled.execute(f"SELECT key, number FROM keys WHERE key IN ({marks})", part))
 

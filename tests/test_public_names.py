@@ -583,6 +583,7 @@ PUBLIC = {
         "accuracy",
         "agreement",
         "are_probabilities",
+        "array_of",
         "data_frame",
         "expected_calibration_error",
         "fisher",

@@ -21,6 +21,7 @@ from edgerift.errors import StoreError
 from edgerift.extract._files import KeptOpen, disk_errors, is_unwritten, locked, warn_of_zeros
 from edgerift.extract._kept_rows import Answers, KeptRows, RowsInFile, RowsInMemory
 from edgerift.images import in_channels
+from edgerift.measure import array_of
 from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
@@ -46,7 +47,7 @@ def image_keys(images: Tensor) -> list[bytes]:
     """
     images = in_channels(images, 3)
     shape = images.shape[2] << 16 | images.shape[3]
-    content = memoryview(images.detach().cpu().contiguous().numpy()).cast("B")
+    content = memoryview(np.ascontiguousarray(array_of(images))).cast("B")
     size = len(content) // max(1, len(images))
     digest = xxhash.xxh3_128_digest
     return [digest(content[start : start + size], shape) for start in range(0, len(content), size)]
@@ -112,7 +113,7 @@ class Ledger:
 
     def append(self, keys: Sequence[bytes], answers: Tensor) -> None:
         """Add answers float32 `[N,K]` to N keys that are new, inside :meth:`appending`: all of them or none."""
-        rows = np.ascontiguousarray(answers.numpy(force=True))
+        rows = np.ascontiguousarray(array_of(answers))
         if self._rows.classes not in (None, rows.shape[1]):
             raise StoreError(
                 f"the ledger{self._where()} has answers of {self._rows.classes} classes, this one has "

@@ -17,7 +17,7 @@ from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
 from edgerift.extract._posteriors import PART, AnyVictim, answering, identity_of, reading
 from edgerift.extract._stream import Stream
-from edgerift.measure import images_of
+from edgerift.measure import array_of, images_of
 from edgerift.steps import Progress, silent
 
 Pixels: TypeAlias = Literal["whole", "float"]
@@ -235,6 +235,8 @@ def finite(images: Tensor) -> Tensor:
 
 def _chosen(images: Tensor, places: list[int]) -> Tensor:
     # Mostly all images are new, and then they need no copying.
+    if len(places) == len(images):
+        return images
     if places[-1] - places[0] + 1 == len(places):
         return images[places[0] : places[-1] + 1]
     return images[torch.tensor(places)]
@@ -243,5 +245,5 @@ def _chosen(images: Tensor, places: list[int]) -> Tensor:
 def _joined(answers: list[Tensor]) -> Tensor:
     """Join what was handed to the ledger, as it would give it back."""
     # NumPy lets no other thread run meanwhile, which would take longer than the copy.
-    rows = [np.array(part.numpy(force=True), np.float32) for part in answers]
+    rows = [np.array(array_of(part), np.float32) for part in answers]
     return torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows))

@@ -19,7 +19,7 @@ from edgerift.deploy import Build
 from edgerift.errors import ModelError
 from edgerift.extract._remote import RemoteVictim
 from edgerift.images import in_channels, shape_of, to_float
-from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
+from edgerift.measure import MODULE_CALL, Logits, Predict, array_of, images_of
 from edgerift.train import exact_float32
 
 #: This many images are answered, written to the ledger, and only then handed out.
@@ -56,7 +56,7 @@ def answering(victim: Logits | RemoteVictim, defences: tuple[Defence, ...]) -> A
 def _posteriors(victim: Logits | RemoteVictim, images: Tensor) -> Tensor:
     with torch.no_grad():
         answers = victim.posteriors(images)
-    if not np.isfinite(answers.numpy(force=True)).all():
+    if not np.isfinite(array_of(answers)).all():
         raise ModelError(
             f"the victim answered {len(images)} images with values that are not finite; needed: finite logits "
             "[N, classes]"

@@ -16,7 +16,7 @@ from edgerift.errors import BudgetError
 from edgerift.extract import Lookup, Oracle
 from edgerift.serve._batches import BatchedBuild, PreparedBuild, joined
 from edgerift.serve._errors import RefusedError
-from edgerift.serve._protocol import Query
+from edgerift.serve._protocol import Answers, Query
 from edgerift.serve._request_ids import RequestIds
 from edgerift.serve._watching import LabelsAfterAlarm, Watching
 
@@ -27,7 +27,7 @@ _TOGETHER: Final = 1024
 class Answered(NamedTuple):
     """The answers to a query, float32 `[N,K]`, and how many images are left of the budget after it."""
 
-    answers: Tensor
+    answers: Answers
     remaining: int
 
 
@@ -196,9 +196,11 @@ class Account:
         finally:
             self._victim.forget()
         spent = self.spent
-        sizes = [len(waiting.query.images) for waiting in together]
-        for waiting, rows in zip(together, answers.split(sizes), strict=True):
-            waiting.then(Answered(rows, max(0, self.budget - spent)))
+        rows, start = answers.numpy(), 0
+        for waiting in together:
+            end = start + len(waiting.query.images)
+            waiting.then(Answered(rows[start:end], max(0, self.budget - spent)))
+            start = end
         if spent > before:
             self._paid(spent - before)
 

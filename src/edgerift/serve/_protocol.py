@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, TypeAlias, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import unknown_name
@@ -25,6 +27,8 @@ JSON_LENGTH: Final = "Inference-Header-Content-Length"
 BINARY: Final = "application/octet-stream"
 
 _LONGEST_ID: Final = 128
+
+Answers: TypeAlias = NDArray[np.float32]
 
 
 @final
@@ -82,10 +86,10 @@ def read_query(body: bytes, json_length: str | None, signature: Signature) -> Qu
     return Query(given, images, _wants_binary(request))
 
 
-def reply(query: Query, answers: Tensor, signature: Signature, remaining: int) -> tuple[bytes, dict[str, str]]:
+def reply(query: Query, answers: Answers, signature: Signature, remaining: int) -> tuple[bytes, dict[str, str]]:
     """Write the answers float32 `[N,K]` to a query: the body and its headers, names in lower case."""
     output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(answers.shape)}
-    content = answers.contiguous().numpy().astype("<f4", copy=False)
+    content = np.ascontiguousarray(answers, "<f4")
     if query.is_binary:
         output["parameters"] = {"binary_data_size": content.nbytes}
     else:
@@ -128,7 +132,7 @@ def _images(request: Mapping[str, Any], tensors: memoryview, signature: Signatur
     content = _flat(given["data"], shape) if size is None else _binary(size, tensors, shape)
     if size is None and tensors:
         raise RefusedError(400, f"{len(tensors)} bytes follow the JSON and no input has 'binary_data_size'")
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(shape)
+    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8).reshape(shape))
 
 
 def _shape(given: Any, signature: Signature) -> list[int]:

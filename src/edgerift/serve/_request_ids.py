@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, final
 
+import numpy as np
 import xxhash
 from torch import Tensor
 
@@ -49,7 +50,7 @@ class RequestIds:
         if not identity:
             return
         key = xxhash.xxh3_128_digest(identity.encode())
-        content = xxhash.xxh3_128_digest(images.contiguous().numpy().data)
+        content = xxhash.xxh3_128_digest(np.ascontiguousarray(images.numpy()).data)
         known = self._newest.get(key, -1) if self._known is None else self._known.find([key])[0]
         if known == _short(content):
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any, TextIO, final
 
@@ -27,12 +28,35 @@ class JsonLines(logging.Formatter):
 
 
 @final
+class _Record(logging.LogRecord):
+    """An event without its place in code, thread and process, which take longer to find out than the line to write."""
+
+    pathname = filename = module = funcName = threadName = processName = ""
+    lineno = thread = process = 0
+    msecs = relativeCreated = 0.0
+    exc_text = stack_info = taskName = None
+
+    def __init__(self, name: str, level: int, message: object, args: Any, exc_info: Any) -> None:
+        """Note what happened, now."""
+        self.name, self.levelno, self.levelname = name, level, logging.getLevelName(level)
+        self.msg, self.args, self.exc_info, self.created = str(message), args, exc_info, time.time()
+
+
+@final
 class _Log(logging.Logger):
-    """A logger whose lines do not name the place in the code, which takes longer to find than the line to write."""
+    """A logger of such records."""
 
     def findCaller(self, stack_info: bool = False, stacklevel: int = 1) -> tuple[str, int, str, str | None]:  # noqa: N802
         """Name no place."""
         return "", 0, "", None
+
+    def makeRecord(  # noqa: N802
+        self, name: str, level: int, fn: str, lno: int, msg: object, args: Any, exc_info: Any, *rest: Any, **more: Any
+    ) -> logging.LogRecord:
+        """Make a record of an event, with its fields."""
+        record = _Record(name, level, msg, args, exc_info)
+        record.__dict__.update((rest[1] if len(rest) > 1 else more.get("extra")) or {})
+        return record
 
 
 def server_log(stream: TextIO | None = None, level: int = logging.INFO) -> logging.Logger:

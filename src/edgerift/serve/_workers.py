@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar, final
 
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class Deliveries(Generic[T]):
         # What is appended while it is due is delivered too, since that begins with saying that it is not.
         if not self._is_due and not self.loop.is_closed():
             self._is_due = True
-            self.loop.call_soon_threadsafe(self._deliver)
+            with suppress(RuntimeError):  # It has ended just now.
+                self.loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:
         self._is_due = False

@@ -3,7 +3,7 @@
     python benchmarks/summary.py
 
 Reads benchmarks/{twin,builds,qat,evasion,evade,extract,clones,adaptive,datafree,datafree_digits}.json,
-benchmarks/{training,memory,flips,study}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
+benchmarks/{serving,training,memory,flips,study}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
 benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle
+from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle, serving
 from tables import HERE, read, table
 
 #: The methods of quantization-aware training, as the table calls them.
@@ -295,7 +295,7 @@ def studies() -> str:
 
 def main() -> None:
     """Write the page; parts without a result are left out."""
-    parts = [attacks, search, hardening, oracle, clones, adaptive, data_free, data_free_digits]
+    parts = [attacks, search, hardening, oracle, clones, adaptive, data_free, data_free_digits, serving]
     parts += [card, builds, twins, training_steps, training, memory, flips, studies]
     written = []
     for part in parts:

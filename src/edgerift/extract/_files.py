@@ -33,7 +33,7 @@ class KeptOpen:
 
     def size(self) -> int:
         """Open the file that has the name now, and return its bytes; raises `OSError` where none has."""
-        named = os.stat(self.path)
+        named = self.path.stat()
         if self._file is None or self._is != (named.st_dev, named.st_ino):
             self.close()
             self._file = FileIO(self.path, "r+b")

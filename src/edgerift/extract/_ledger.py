@@ -47,7 +47,7 @@ def image_keys(images: Tensor) -> list[bytes]:
     """
     images = in_channels(images, 3)
     shape = images.shape[2] << 16 | images.shape[3]
-    content = memoryview(np.ascontiguousarray(array_of(images))).cast("B")
+    content = np.ascontiguousarray(array_of(images)).data.cast("B")
     size = len(content) // max(1, len(images))
     digest = xxhash.xxh3_128_digest
     return [digest(content[start : start + size], shape) for start in range(0, len(content), size)]

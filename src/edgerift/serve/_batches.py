@@ -84,10 +84,6 @@ class BatchedBuild:
         """The share of multiply-accumulates that run in integer kernels."""
         return self._build.integer_macs()
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`, after those that wait already."""
-        return self.submit(images).result()
-
     def submit(self, images: Tensor, then: Then) -> None:
         """Let uint8 images `[N,C,H,W]` wait; what comes `then` is done by a thread that the runtime does not need."""
         if self._is_closed.is_set():

@@ -31,10 +31,10 @@ class JsonLines(logging.Formatter):
 class _Record(logging.LogRecord):
     """An event without its place in code, thread and process, which take longer to find out than the line to write."""
 
-    pathname = filename = module = funcName = threadName = processName = ""
+    pathname = filename = module = funcName = threadName = processName = ""  # noqa: N815
     lineno = thread = process = 0
-    msecs = relativeCreated = 0.0
-    exc_text = stack_info = taskName = None
+    msecs = relativeCreated = 0.0  # noqa: N815
+    exc_text = stack_info = taskName = None  # noqa: N815
 
     def __init__(self, name: str, level: int, message: object, args: Any, exc_info: Any) -> None:
         """Note what happened, now."""

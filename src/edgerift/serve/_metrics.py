@@ -22,7 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         """Begin at zero."""
         self._registry = CollectorRegistry()
-        self._counters: dict[tuple[Counter | str, ...], Counter] = {}
+        self._counters: dict[tuple[str, ...], Counter] = {}
         known = self._registry
         self._requests = Counter(f"{_PREFIX}_requests", "Inference requests", ["client", "status"], registry=known)
         self._images = Counter(f"{_PREFIX}_images", "Images answered", ["client"], registry=known)
@@ -43,10 +43,10 @@ class Metrics:
 
     def _counter(self, family: Counter, *labels: str) -> Counter:
         """Return the counter of labels, which are checked when they are new."""
-        key = (family, *labels)
-        if key not in self._counters:
-            self._counters[key] = family.labels(*labels)
-        return self._counters[key]
+        # The two families have different numbers of labels.
+        if labels not in self._counters:
+            self._counters[labels] = family.labels(*labels)
+        return self._counters[labels]
 
     def charged(self, client: str) -> Callable[[int], None]:
         """Make what counts a client's charges."""

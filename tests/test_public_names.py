@@ -429,6 +429,7 @@ PUBLIC = {
         "data_free",
         "estimate",
         "given_endpoint",
+        "image_keys",
         "inversion_table",
         "kept_answers",
         "knockoff",

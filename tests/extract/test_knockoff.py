@@ -16,7 +16,7 @@ from edgerift import zoo
 from edgerift.defend import Defence, LabelOnly, ReverseSigmoid, TopK
 from edgerift.errors import BudgetError, InputError, ModelError, RecipeError
 from edgerift.extract import Clone, Knockoff, Oracle, knockoff, learn_inversion
-from edgerift.extract._ledger import image_keys
+from edgerift.extract import image_keys
 from edgerift.images import Augmentation, ImageSet, load
 from edgerift.train import TrainSettings, fit, run
 

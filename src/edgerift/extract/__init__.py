@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgerift.extract._knockoff import Clone as Clone
     from edgerift.extract._knockoff import Knockoff as Knockoff
     from edgerift.extract._knockoff import knockoff as knockoff
+    from edgerift.extract._ledger import image_keys as image_keys
     from edgerift.extract._masking import Masking as Masking
     from edgerift.extract._masking import masking as masking
     from edgerift.extract._oracle import Lookup as Lookup

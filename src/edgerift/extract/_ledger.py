@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import xxhash
 from filelock import BaseFileLock
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
@@ -40,14 +41,16 @@ class _Mark(NamedTuple):
     images: int
 
 
-def image_keys(images: Tensor) -> list[bytes]:
+def image_keys(images: Tensor | NDArray[np.uint8]) -> list[bytes]:
     """Name each image of a uint8 batch `[N,C,H,W]` by the 16 bytes of its XXH3 hash, the shape taken into account.
 
     A grey image has the name of the same one in three equal channels, as ledgers of version 0.1 hold it.
     """
-    images = in_channels(images, 3)
+    pixels = array_of(in_channels(images, 3)) if isinstance(images, Tensor) else images
+    if pixels.shape[1] == 1:
+        pixels = pixels.repeat(3, axis=1)
     shape = images.shape[2] << 16 | images.shape[3]
-    content = np.ascontiguousarray(array_of(images)).data.cast("B")
+    content = np.ascontiguousarray(pixels).data.cast("B")
     size = len(content) // max(1, len(images))
     digest = xxhash.xxh3_128_digest
     return [digest(content[start : start + size], shape) for start in range(0, len(content), size)]

@@ -24,13 +24,12 @@ Pixels: TypeAlias = Literal["whole", "float"]
 
 
 class Lookup(NamedTuple):
-    """What an oracle's ledger says of images: their keys, and which of them are new.
+    """What an oracle's ledger says of images by their keys: which of them are new.
 
-    `new` lists where in the images one stands that is not paid for, each once, at its first place; `spent` is how many
-    the ledger had then.
+    `new` lists where one stands that is not paid for, each once, at its first place; `spent` is how many the ledger had
+    then.
     """
 
-    images: Tensor
     keys: list[bytes]
     new: list[int]
     spent: int
@@ -127,19 +126,18 @@ class Oracle:
         Raises :class:`~edgerift.errors.BudgetError` when not all images that are new can be paid for; then none of
         them is.
         """
-        return self.answer(self.look_up(images), progress)
-
-    def look_up(self, images: Tensor) -> Lookup:
-        """Find out what of uint8 images `[N,C,H,W]` is paid for, as a first step of :meth:`ask`; it costs nothing."""
         images = images_of(images)
         _require_images(images, torch.uint8, "uint8 images [N,C,H,W] of 1 or 3 channels")
-        keys = image_keys(images)
-        with self._lock:
-            return Lookup(images, keys, self._ledger.missing(keys), len(self._ledger))
+        return self.answer(images, self.look_up(image_keys(images)), progress)
 
-    def answer(self, found: Lookup, progress: Progress = silent) -> Tensor:
-        """Answer images that were looked up, as :meth:`ask` does, which pays for those that are new."""
-        images, keys, new, spent = found
+    def look_up(self, keys: list[bytes]) -> Lookup:
+        """Find out which images are paid for, the first step of :meth:`ask`; it costs nothing. See `image_keys`."""
+        with self._lock:
+            return Lookup(keys, self._ledger.missing(keys), len(self._ledger))
+
+    def answer(self, images: Tensor, found: Lookup, progress: Progress = silent) -> Tensor:
+        """Answer images that were looked up, the second step of :meth:`ask`, which pays for those that are new."""
+        keys, new, spent = found
         with self._lock:
             if spent != len(self._ledger):  # Somebody has paid meanwhile.
                 new = self._ledger.missing(keys)

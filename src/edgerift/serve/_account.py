@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, final
 
+import torch
 from torch import Tensor
 
 from edgerift.defend import Defence
 from edgerift.errors import BudgetError
-from edgerift.extract import Lookup, Oracle
+from edgerift.extract import Lookup, Oracle, image_keys
 from edgerift.serve._batches import BatchedBuild, PreparedBuild, joined
 from edgerift.serve._errors import RefusedError
-from edgerift.serve._protocol import Answers, Query
+from edgerift.serve._protocol import Answers, Pixels, Query
 from edgerift.serve._request_ids import RequestIds
 from edgerift.serve._watching import LabelsAfterAlarm, Watching
 
@@ -164,32 +165,33 @@ class Account:
     def _is_being_computed(self, together: list[_Waiting]) -> bool:
         """Have what is new computed, or answer at once where nothing is, or where it cannot be paid for."""
         try:
-            found = self._oracle.look_up(joined([waiting.query.images for waiting in together]))
+            pixels = joined([waiting.query.images for waiting in together])
+            found = self._oracle.look_up(image_keys(pixels))
             if 0 < len(found.new) <= self.remaining:
                 if self.watching is not None:
                     self.watching.require_allowed()
-                asked = found.images if len(found.new) == len(found.keys) else found.images[found.new]
-                self._build.submit(asked, partial(self._computed, together, found))
+                asked = pixels if len(found.new) == len(pixels) else pixels[found.new]
+                self._build.submit(asked, partial(self._computed, together, pixels, found))
                 return True
         except Exception as error:
             self._failed(together, error)
         else:
-            self._answer(together, found)
+            self._answer(together, pixels, found)
         return False
 
-    def _computed(self, together: list[_Waiting], found: Lookup, scores: Tensor | Exception) -> None:
+    def _computed(self, together: list[_Waiting], pixels: Pixels, found: Lookup, scores: Tensor | Exception) -> None:
         """Go on with the scores."""
         if isinstance(scores, Exception):
             self._failed(together, scores)
         else:
             self._victim.prepare(scores)
-            self._answer(together, found)
+            self._answer(together, pixels, found)
         self._work()
 
-    def _answer(self, together: list[_Waiting], found: Lookup) -> None:
+    def _answer(self, together: list[_Waiting], pixels: Pixels, found: Lookup) -> None:
         before = self.spent
         try:
-            answers = self._asked(found)
+            answers = self._asked(torch.from_numpy(pixels), found)
         except Exception as error:
             self._failed(together, error)
             return
@@ -213,12 +215,12 @@ class Account:
             self._queue.extendleft(waiting._replace(alone=True) for waiting in reversed(together))
             self._images_waiting += sum(len(waiting.query.images) for waiting in together)
 
-    def _asked(self, found: Lookup) -> Tensor:
+    def _asked(self, images: Tensor, found: Lookup) -> Tensor:
         if self.watching is None:
-            return self._oracle.answer(found)
+            return self._oracle.answer(images, found)
         self.watching.require_allowed()
-        answers = self._oracle.answer(found)
-        if found.new and self.watching.see(found.images[found.new], answers[found.new]):
+        answers = self._oracle.answer(images, found)
+        if found.new and self.watching.see(images[found.new], answers[found.new]):
             self._alarmed()
         return answers
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from edgerift.deploy import Build, Fingerprint
 from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.measure import Predict
+from edgerift.serve._protocol import Pixels
 from edgerift.serve._runtime_process import ProcessBuild
 from edgerift.serve._workers import Workers
 
@@ -33,7 +35,7 @@ Then: TypeAlias = Callable[[Tensor | Exception], None]
 
 
 class _Part(NamedTuple):
-    images: Tensor
+    images: Pixels
     then: Then
 
 
@@ -84,7 +86,7 @@ class BatchedBuild:
         """The share of multiply-accumulates that run in integer kernels."""
         return self._build.integer_macs()
 
-    def submit(self, images: Tensor, then: Then) -> None:
+    def submit(self, images: Pixels, then: Then) -> None:
         """Let uint8 images `[N,C,H,W]` wait; what comes `then` is done by a thread that the runtime does not need."""
         if self._is_closed.is_set():
             raise BuildError("the server is stopping; query it again when it is back")
@@ -122,7 +124,7 @@ class BatchedBuild:
 
     def _answer(self, parts: list[_Part]) -> None:
         try:
-            answers = self._computed(joined([part.images for part in parts]))
+            answers = self._computed(torch.from_numpy(joined([part.images for part in parts])))
         except Exception as error:
             if len(parts) == 1:
                 self._answering.do(partial(parts[0].then, error))
@@ -143,7 +145,7 @@ def _hand_out(parts: list[_Part], answers: Tensor) -> None:
     """Give each part its answers, in one thread: to change between several takes longer than what is to do."""
     start = 0
     for part in parts:
-        end = start + part.images.shape[0]
+        end = start + len(part.images)
         part.then(answers[start:end])
         start = end
 
@@ -195,9 +197,9 @@ class PreparedBuild:
         return found
 
 
-def joined(parts: list[Tensor]) -> Tensor:
-    """Join tensors by their rows; one alone is not copied."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+def joined(parts: list[Pixels]) -> Pixels:
+    """Join arrays by their rows; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def answers_alike(predict: Predict, shape: ImageShape) -> bool:

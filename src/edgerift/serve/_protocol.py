@@ -10,9 +10,7 @@ from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from edgerift.errors import unknown_name
 from edgerift.images import ImageShape
@@ -28,6 +26,8 @@ BINARY: Final = "application/octet-stream"
 
 _LONGEST_ID: Final = 128
 
+#: Arrays, since each tensor that ends lets another thread run first.
+Pixels: TypeAlias = NDArray[np.uint8]
 Answers: TypeAlias = NDArray[np.float32]
 
 
@@ -57,7 +57,7 @@ class Query(NamedTuple):
     """A request that was understood: its id ("" without one), images uint8 `[N,C,H,W]`, how the reply is written."""
 
     id: str
-    images: Tensor
+    images: Pixels
     is_binary: bool
 
 
@@ -116,7 +116,7 @@ def _parts(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     return body[:length], memoryview(body)[length:]
 
 
-def _images(request: Mapping[str, Any], tensors: memoryview, signature: Signature) -> Tensor:
+def _images(request: Mapping[str, Any], tensors: memoryview, signature: Signature) -> Pixels:
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1:
         raise RefusedError(400, f"'inputs' must be a list of one tensor, '{INPUT}'")
@@ -132,7 +132,7 @@ def _images(request: Mapping[str, Any], tensors: memoryview, signature: Signatur
     content = _flat(given["data"], shape) if size is None else _binary(size, tensors, shape)
     if size is None and tensors:
         raise RefusedError(400, f"{len(tensors)} bytes follow the JSON and no input has 'binary_data_size'")
-    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8).reshape(shape))
+    return np.frombuffer(bytearray(content), np.uint8).reshape(shape)
 
 
 def _shape(given: Any, signature: Signature) -> list[int]:

@@ -12,10 +12,10 @@ from typing import BinaryIO, Final, final
 
 import numpy as np
 import xxhash
-from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.serve._errors import RefusedError
+from edgerift.serve._protocol import Pixels
 from edgerift.steps import SpillingMap, require_regular, write_whole
 
 _HASH: Final = 16
@@ -45,12 +45,12 @@ class RequestIds:
             with _disk_errors(path):
                 self._open(path)
 
-    def claim(self, identity: str, images: Tensor) -> None:
+    def claim(self, identity: str, images: Pixels) -> None:
         """Note an id ("" for none) with its images; raises :class:`RefusedError` when it came with other ones."""
         if not identity:
             return
         key = xxhash.xxh3_128_digest(identity.encode())
-        content = xxhash.xxh3_128_digest(np.ascontiguousarray(images.numpy()).data)
+        content = xxhash.xxh3_128_digest(np.ascontiguousarray(images).data)
         known = self._newest.get(key, -1) if self._known is None else self._known.find([key])[0]
         if known == _short(content):
             return

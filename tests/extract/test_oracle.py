@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from edgerift.defend import Defence, GaussianNoise, LabelOnly, ReverseSigmoid, Rounding, TopK
 from edgerift.errors import BudgetError, InputError, ModelError, StoreError
-from edgerift.extract import Oracle, posteriors
+from edgerift.extract import Oracle, image_keys, posteriors
 from edgerift.extract import _oracle as oracle_module
 from edgerift.images import to_float
 
@@ -135,6 +135,23 @@ def test_each_image_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(oracle.ask(IMAGES[:13]), victim.posteriors(IMAGES[:13]))
     assert oracle.spent == 13
     assert set(victim.asked.values()) == {1}
+
+
+def test_what_was_looked_up_is_not_paid_for_again_where_somebody_has_meanwhile() -> None:
+    victim = CountedVictim()
+    oracle = Oracle(victim, budget=12)
+    asked = IMAGES[:8]
+    found = oracle.look_up(image_keys(asked))
+    assert (found.new, found.spent) == (list(range(8)), 0)
+    oracle.ask(IMAGES[4:12])
+    assert torch.equal(oracle.answer(asked, found), victim.posteriors(asked))
+    assert oracle.spent == 12
+    assert set(victim.asked.values()) == {1}
+    # What was looked up too late for the budget is not paid for at all.
+    other = image_keys(IMAGES[11:13])
+    with pytest.raises(BudgetError, match="1 new images cost more than the 0 left"):
+        oracle.answer(IMAGES[11:13], oracle.look_up(other))
+    assert oracle.spent == 12
 
 
 def test_a_question_that_costs_too_much_costs_nothing() -> None:

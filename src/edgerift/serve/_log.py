@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, TextIO, final
+from typing import Any, Final, TextIO, final
 
 from edgerift.errors import first_line
 
@@ -27,17 +27,22 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+#: What a record says of its place in code, thread and process: nothing, as that takes longer to find out than the line
+#: to write.
+_NO_PLACE: Final[dict[str, Any]] = {
+    **dict.fromkeys(("pathname", "filename", "module", "funcName", "threadName", "processName"), ""),
+    **dict.fromkeys(("lineno", "thread", "process", "msecs", "relativeCreated"), 0),
+    **dict.fromkeys(("exc_text", "stack_info", "taskName"), None),
+}
+
+
 @final
 class _Record(logging.LogRecord):
-    """An event without its place in code, thread and process, which take longer to find out than the line to write."""
-
-    pathname = filename = module = funcName = threadName = processName = ""  # noqa: N815
-    lineno = thread = process = 0
-    msecs = relativeCreated = 0.0  # noqa: N815
-    exc_text = stack_info = taskName = None  # noqa: N815
+    """An event without its place."""
 
     def __init__(self, name: str, level: int, message: object, args: Any, exc_info: Any) -> None:
         """Note what happened, now."""
+        self.__dict__.update(_NO_PLACE)
         self.name, self.levelno, self.levelname = name, level, logging.getLevelName(level)
         self.msg, self.args, self.exc_info, self.created = str(message), args, exc_info, time.time()
 

@@ -18,7 +18,7 @@ from edgerift.steps._key_filter import KeyFilter
 _TOGETHER: Final = 900
 _ADDED: Final = 256
 #: The database's own memory, in KiB.
-_MEMORY: Final = 128
+_MEMORY: Final = 512
 
 
 @final

@@ -1,4 +1,4 @@
-"""Write docs/measurements.md from the JSON files that the benchmarks wrote.
+"""Write docs/measurements.md, and the figures of docs/serving.md, from the JSON files that the benchmarks wrote.
 
     python benchmarks/summary.py
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle, serving
-from tables import HERE, read, table
+from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle, served, serving
+from tables import HERE, insert, read, table
 
 #: The methods of quantization-aware training, as the table calls them.
 METHODS = {
@@ -304,6 +304,7 @@ def main() -> None:
         except FileNotFoundError as missing:
             print(f"left out: {Path(missing.filename).name} does not exist")
     TARGET.write_text("\n".join([HEAD, *written]))
+    insert(HERE.parent / "docs" / "serving.md", ("<!-- serving: begin -->", "<!-- serving: end -->"), served())
 
 
 if __name__ == "__main__":

@@ -214,6 +214,11 @@ def _behind_defences(rows: Sequence[dict[str, Any]]) -> str:
 
 def serving() -> str:
     """The cost of a build behind an API."""
+    return f"## Serving\n\n{served()}"
+
+
+def served() -> str:
+    """What a build behind an API costs, as docs/serving.md has it too."""
     found = read("serving.json")
     size = str(found["images per request"])
     rows = [
@@ -236,7 +241,7 @@ def serving() -> str:
     faults = sum(part[name] for part in checked for name in wrong)
     charged = sum(part["charged images"] for part in checked)
     return (
-        "## Serving\n\n`python benchmarks/serving.py --seconds 60 --out benchmarks/serving.json`: "
+        "`python benchmarks/serving.py --seconds 60 --out benchmarks/serving.json`: "
         f"{found['clients']} clients with requests of {size} new images, on {found['processors']} processors that "
         "clients, server and runtime share; the build alone (bare) has them to itself. Microseconds are of CPU time. "
         f"Of {charged:,} charges, a third of them with the server killed in the middle, {faults or 'none'} were lost, "

@@ -679,6 +679,7 @@ PUBLIC = {
         "RunSummary",
         "Watch",
         "Workers",
+        "cores",
         "is_running",
         "key_of",
         "likeness",

@@ -1,8 +1,9 @@
 """Load, kill and hostile requests: what `edgerift serve` answers, how fast, and whether every charge is right.
 
-    python benchmarks/serving.py [--model resnet8] [--seconds 60] [--clients 32] [--out benchmarks/serving.json]
+    python benchmarks/serving.py [--models resnet8 mobilenet_v2] [--seconds 60] [--clients 32]
+                                 [--out benchmarks/serving.json]
 
-An untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in processes of its own.
+Each untrained network is quantized, built for ExecuTorch and served by `edgerift serve` in processes of its own.
 Clients, each with a token of its own, send batches of 16 new images with an id and repeat a request with the same id
 until it is answered; they send prepared bytes over plain sockets, so that they cost little. The CPU time of
 clients and server is measured by process. Then the clients repeat what they have paid for, which has to leave the
@@ -348,9 +349,9 @@ def percentile(seconds: list[float], share: float) -> float:
     return round(1000 * float(np.quantile(seconds, share)), 2)
 
 
-def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Do all of it."""
-    build, batches = made_build(arguments.model, folder), (BATCH, BATCH * arguments.clients)
+def measure(model: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Do all of it for one network."""
+    build, batches = made_build(model, folder), (BATCH, BATCH * arguments.clients)
     before = [bare_rate(build, batch) for batch in batches]
     server = started_server(folder, arguments.clients, arguments.port)
     clients, sent = [Received() for _ in range(arguments.clients)], templates(0, arguments.clients)
@@ -359,10 +360,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     bare = [max(earlier, bare_rate(build, batch)) for earlier, batch in zip(before, batches, strict=True)]
     seconds = [each for one in clients for each in one.seconds]
     found = {
-        "model": arguments.model,
-        "processors": len(os.sched_getaffinity(0)),
-        "clients": arguments.clients,
-        "images per request": BATCH,
+        "model": model,
         "bare images per second": {str(batch): round(rate) for batch, rate in zip(batches, bare, strict=True)},
         "share of bare": {
             str(batch): round(paid["images per second"] / rate, 3) for batch, rate in zip(batches, bare, strict=True)
@@ -392,15 +390,23 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Print the figures and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="resnet8")
+    parser.add_argument("--models", nargs="+", default=["resnet8", "mobilenet_v2"])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as place:
-        found = measure(arguments, Path(place))
+    rows = []
+    for model in arguments.models:
+        with tempfile.TemporaryDirectory() as place:
+            rows.append(measure(model, arguments, Path(place)))
+    found = {
+        "processors": len(os.sched_getaffinity(0)),
+        "clients": arguments.clients,
+        "images per request": BATCH,
+        "networks": rows,
+    }
     text = json.dumps(found, indent=2)
     print(text)
     if arguments.out is not None:

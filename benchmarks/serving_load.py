@@ -50,15 +50,15 @@ class Template:
         self._id_place = len(start) + head.index(self._identity)
         self._first, self.count, self._size = len(start) + len(head), shape[0], len(content) // shape[0]
         self._extent = shape[2] << 16 | shape[3]
-        self._number = 0
+        self._number = self._last = 0
 
     def restart(self) -> None:
-        """Begin again with the images and the ids of the first use."""
-        self._number = 0
+        """Begin again with the images and the ids of the first use, and again behind those of the last."""
+        self._last, self._number = self._number, 0
 
     def next(self) -> None:
         """Change the id and every image."""
-        self._number += 1
+        self._number = self._number % self._last + 1 if self._last else self._number + 1
         identity = b"r%08d" % self._number
         self.data[self._id_place : self._id_place + len(identity)] = identity
         for row in range(self.count):

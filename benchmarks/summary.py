@@ -1,9 +1,9 @@
-"""Write docs/measurements.md from the JSON files that the benchmarks wrote.
+"""Write docs/measurements.md, and the figures of docs/serving.md, from the JSON files that the benchmarks wrote.
 
     python benchmarks/summary.py
 
 Reads benchmarks/{twin,builds,qat,evasion,evade,extract,clones,adaptive,datafree,datafree_digits}.json,
-benchmarks/{training,memory,flips,study}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
+benchmarks/{serving,training,memory,flips,study}.json, benchmarks/card-cifar10.json (from `edgerift adapt`) and
 benchmarks/harden-cifar10.json (from `edgerift harden`).
 """
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle
-from tables import HERE, read, table
+from summary_theft import adaptive, clones, data_free, data_free_digits, hardening, oracle, served, serving
+from tables import HERE, insert, read, table
 
 #: The methods of quantization-aware training, as the table calls them.
 METHODS = {
@@ -297,7 +297,7 @@ def studies() -> str:
 
 def main() -> None:
     """Write the page; parts without a result are left out."""
-    parts = [attacks, search, hardening, oracle, clones, adaptive, data_free, data_free_digits]
+    parts = [attacks, search, hardening, oracle, clones, adaptive, data_free, data_free_digits, serving]
     parts += [card, builds, twins, training_steps, training, memory, flips, studies]
     written = []
     for part in parts:
@@ -306,6 +306,7 @@ def main() -> None:
         except FileNotFoundError as missing:
             print(f"left out: {Path(missing.filename).name} does not exist")
     TARGET.write_text("\n".join([HEAD, *written]))
+    insert(HERE.parent / "docs" / "serving.md", ("<!-- serving: begin -->", "<!-- serving: end -->"), served())
 
 
 if __name__ == "__main__":

@@ -210,3 +210,40 @@ def _behind_defences(rows: Sequence[dict[str, Any]]) -> str:
         "adversary's error, and its range over seeds, with the published loss and with KL (`--change loss=kl`).\n\n"
         + table(["attack, loss", *("none" if defence is None else defence for defence in defences)], lines)
     )
+
+
+def serving() -> str:
+    """The cost of a build behind an API."""
+    return f"## Serving\n\n{served()}"
+
+
+def served() -> str:
+    """What a build behind an API costs, as docs/serving.md has it too."""
+    found = read("serving.json")
+    size = str(found["images per request"])
+    rows = [
+        [
+            row["model"],
+            f"{row['bare images per second'][size]:,}",
+            f"{row['new images']['images per second']:,}",
+            f"{row['share of bare'][size]:.2f}",
+            f"{row['bare microseconds per image']:,.0f}",
+            f"{row['new images']['server microseconds per image']:,.0f}",
+            f"{row['known images']['server microseconds per image']:,.0f}",
+            f"{row['milliseconds']['p50']:,.0f}, {row['milliseconds']['p99']:,.0f}",
+        ]
+        for row in found["networks"]
+    ]
+    headings = ["", "bare, images/s", "served, images/s", "share", "bare, microseconds/image"]
+    headings += ["served, microseconds/image", "known images, microseconds/image", "p50, p99 in ms"]
+    checked = [part for row in found["networks"] for part in (row["load"], row["kill"])]
+    wrong = ["charged twice", "answered, not charged", "charged, not answered", "other answer than charged"]
+    faults = sum(part[name] for part in checked for name in wrong)
+    charged = sum(part["charged images"] for part in checked)
+    return (
+        "`python benchmarks/serving.py --seconds 60 --out benchmarks/serving.json`: "
+        f"{found['clients']} clients with requests of {size} new images, on {found['processors']} processors that "
+        "clients, server and runtime share; the build alone (bare) has them to itself. Microseconds are of CPU time. "
+        f"Of {charged:,} charges, a third of them with the server killed in the middle, {faults or 'none'} were lost, "
+        f"doubled or other than the answer.\n\n{table(headings, rows)}"
+    )

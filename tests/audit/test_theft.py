@@ -128,7 +128,7 @@ def test_attacks_need_a_main_one(audited, recipe):
 
 def test_a_theft_killed_at_every_moment_pays_for_nothing_twice(recipe, robbed, tmp_path, monkeypatch):
     """Die whenever something new is told; epochs that were told before are not run again."""
-    monkeypatch.setattr("edgerift.extract._oracle._PART", 32)
+    monkeypatch.setattr("edgerift.extract._oracle.PART", 32)
     store, seen = Store(tmp_path), set()
 
     def kill(task, done, total, note=""):

@@ -204,7 +204,7 @@ def test_a_killed_theft_ends_with_the_same_files_and_asks_about_nothing_twice(
     theft_of, small_pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: tuple[int, ...]
 ) -> None:
     """Killed while it asks, in parts of 64, or while it trains; the build is a stand-in that counts."""
-    monkeypatch.setattr("edgerift.extract._oracle._PART", 64)
+    monkeypatch.setattr("edgerift.extract._oracle.PART", 64)
     victim = CountedVictim(10, 12)
     monkeypatch.setattr(recipe_module, "open_victim", lambda *_: StandInBuild(victim))
     # What the defender measures is not asked by the thief.

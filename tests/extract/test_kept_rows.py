@@ -7,7 +7,7 @@ import torch
 from counted_victim import CountedVictim, distinct_images
 
 from edgerift.errors import BudgetError, StoreError
-from edgerift.extract import Oracle
+from edgerift.extract import Oracle, image_keys
 from edgerift.steps import SpillingMap
 
 
@@ -30,7 +30,7 @@ def test_answers_are_those_of_memory_before_and_after_a_restart(tmp_path: Path) 
             assert torch.equal(oracle.ask(images[order]), expected[order])
             twice = torch.cat([images[7:9], images[7:8]])
             assert torch.equal(oracle.ask(twice), expected[[7, 8, 7]])
-            assert oracle.unpaid(torch.cat([images, distinct_images(61)[60:]])) == [60]
+            assert oracle.look_up(image_keys(torch.cat([images, distinct_images(61)[60:]]))).new == [60]
             with pytest.raises(BudgetError):
                 oracle.ask(distinct_images(61))
     # The file is that of a ledger in memory, and each opens it.
@@ -48,7 +48,7 @@ def test_a_charge_that_fails_is_forgotten(tmp_path: Path, monkeypatch: pytest.Mo
             with pytest.raises(StoreError):
                 oracle.ask(images[10:20])
         assert oracle.spent == 12
-        assert oracle.unpaid(images[:20]) == list(range(12, 20))
+        assert oracle.look_up(image_keys(images[:20])).new == list(range(12, 20))
         assert torch.equal(oracle.ask(images)[:12], first)
         assert oracle.spent == 30
 

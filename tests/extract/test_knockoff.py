@@ -15,8 +15,7 @@ from torch.nn import functional as F
 from edgerift import zoo
 from edgerift.defend import Defence, LabelOnly, ReverseSigmoid, TopK
 from edgerift.errors import BudgetError, InputError, ModelError, RecipeError
-from edgerift.extract import Clone, Knockoff, Oracle, knockoff, learn_inversion
-from edgerift.extract._ledger import image_keys
+from edgerift.extract import Clone, Knockoff, Oracle, image_keys, knockoff, learn_inversion
 from edgerift.images import Augmentation, ImageSet, load
 from edgerift.train import TrainSettings, fit, run
 
@@ -256,7 +255,7 @@ def test_a_killed_theft_ends_with_the_same_weights_and_pays_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, point: int
 ) -> None:
     """Killed while it asks, in parts of 16, or while it trains, in 4 steps an epoch; twice over."""
-    monkeypatch.setattr("edgerift.extract._oracle._PART", 16)
+    monkeypatch.setattr("edgerift.extract._oracle.PART", 16)
     whole = steal(budget=150, views=views, measured_on=measured_on(), epochs=3)
     victim = CountedVictim(CLASSES)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import xxhash
 from counted_victim import CountedVictim, distinct_images
 from torch import Tensor
 
@@ -75,6 +76,18 @@ def test_keys_do_not_depend_on_how_an_image_lies_in_memory() -> None:
     assert image_keys(laid_out) == KEYS
     assert image_keys(torch.stack([IMAGES, 255 - IMAGES], 1)[:, 0]) == KEYS
     assert image_keys(IMAGES.flip(0)) == KEYS[::-1]
+
+
+def test_keys_of_a_batch_are_those_of_each_image_alone() -> None:
+    def alone(image: torch.Tensor) -> bytes:
+        three = image if len(image) == 3 else image.repeat(3, 1, 1)
+        return xxhash.xxh3_128_digest(three.numpy().tobytes(), image.shape[1] << 16 | image.shape[2])
+
+    for images in (IMAGES, IMAGES[:, :1], IMAGES[:, :, :2]):
+        expected = [alone(image) for image in images]
+        assert image_keys(images) == expected
+        assert image_keys(images.numpy()) == expected
+        assert image_keys(images.flip(3).numpy()[..., ::-1]) == expected
 
 
 def test_a_file_is_a_line_and_a_block_for_each_batch(tmp_path: Path, whole: bytes) -> None:
@@ -448,6 +461,17 @@ def test_a_ledger_that_somebody_shortened_or_removed_takes_no_more(tmp_path: Pat
             fill(ledger, (6, 8))
         assert not path.exists()
         assert held(ledger) == 6
+
+
+def test_a_copy_in_the_place_of_an_open_ledger_takes_what_follows(tmp_path: Path, whole: bytes) -> None:
+    path, copy = tmp_path / "whole", tmp_path / "copy"
+    with opened(path) as ledger:
+        fill(ledger, (6, 7))
+        copy.write_bytes(path.read_bytes())
+        copy.replace(path)
+        fill(ledger, (7, 8))
+    with opened(path) as ledger:
+        assert held(ledger) == 8
 
 
 def test_a_batch_that_was_interrupted_is_forgotten_whole(

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from edgerift.defend import Defence, GaussianNoise, LabelOnly, ReverseSigmoid, Rounding, TopK
 from edgerift.errors import BudgetError, InputError, ModelError, StoreError
-from edgerift.extract import Oracle, posteriors
+from edgerift.extract import Oracle, image_keys, posteriors
 from edgerift.extract import _oracle as oracle_module
 from edgerift.images import to_float
 
@@ -110,7 +110,7 @@ def test_a_function_with_gradients_gives_none_away() -> None:
 
 
 def test_neither_order_nor_batches_change_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 7)
+    monkeypatch.setattr(oracle_module, "PART", 7)
     victim = CountedVictim()
     expected = victim.posteriors(IMAGES)
     generator = torch.Generator().manual_seed(0)
@@ -125,7 +125,7 @@ def test_neither_order_nor_batches_change_an_answer(monkeypatch: pytest.MonkeyPa
 
 
 def test_each_image_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 4)
+    monkeypatch.setattr(oracle_module, "PART", 4)
     victim = CountedVictim()
     oracle = Oracle(victim, budget=20)
     places = torch.tensor([3, 3, 9, 0, 3, 9, 12, 11, 10, 9, 1])
@@ -135,6 +135,23 @@ def test_each_image_is_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(oracle.ask(IMAGES[:13]), victim.posteriors(IMAGES[:13]))
     assert oracle.spent == 13
     assert set(victim.asked.values()) == {1}
+
+
+def test_what_was_looked_up_is_not_paid_for_again_where_somebody_has_meanwhile() -> None:
+    victim = CountedVictim()
+    oracle = Oracle(victim, budget=12)
+    asked = IMAGES[:8]
+    found = oracle.look_up(image_keys(asked))
+    assert (found.new, found.spent) == (list(range(8)), 0)
+    oracle.ask(IMAGES[4:12])
+    assert torch.equal(oracle.answer(asked, found), victim.posteriors(asked))
+    assert oracle.spent == 12
+    assert set(victim.asked.values()) == {1}
+    # What was looked up too late for the budget is not paid for at all.
+    other = image_keys(IMAGES[11:13])
+    with pytest.raises(BudgetError, match="1 new images cost more than the 0 left"):
+        oracle.answer(IMAGES[11:13], oracle.look_up(other))
+    assert oracle.spent == 12
 
 
 def test_a_question_that_costs_too_much_costs_nothing() -> None:
@@ -152,7 +169,7 @@ def test_a_question_that_costs_too_much_costs_nothing() -> None:
 
 
 def test_progress_ends_with_the_last_new_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 8)
+    monkeypatch.setattr(oracle_module, "PART", 8)
     told: list[tuple[object, ...]] = []
     oracle = Oracle(CountedVictim(), budget=60)
     oracle.ask(IMAGES[8:16])
@@ -205,7 +222,7 @@ class Stop(Exception):  # noqa: N818
 def test_an_attack_that_was_stopped_goes_on_without_paying_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", 8)
+    monkeypatch.setattr(oracle_module, "PART", 8)
     victim = CountedVictim()
 
     def stop(task: str, done: int, total: int, note: str = "") -> None:
@@ -227,7 +244,7 @@ def test_an_attack_that_was_stopped_goes_on_without_paying_twice(
 
 def test_a_torn_batch_is_asked_about_again_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last bits of a float model's answers depend on the batch, so the batches of a second run are the first's."""
-    monkeypatch.setattr(oracle_module, "_PART", 16)
+    monkeypatch.setattr(oracle_module, "PART", 16)
     path = tmp_path / "ledger"
     with Oracle(CountedVictim(), budget=60, ledger=path) as oracle:
         oracle.ask(IMAGES)
@@ -455,7 +472,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_an_oracle_is_its_simple_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle_module, "_PART", PART)
+    monkeypatch.setattr(oracle_module, "PART", PART)
     # The state machine is about what is in the file, not about when it reaches the disk.
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 

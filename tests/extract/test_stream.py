@@ -171,7 +171,7 @@ class TestWhatItCosts:
     def test_a_victim_that_fails_in_the_middle_of_a_batch_is_not_paid(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(oracle_module, "_PART", 2)
+        monkeypatch.setattr(oracle_module, "PART", 2)
         calls: list[int] = []
 
         def victim(images: Tensor) -> Tensor:

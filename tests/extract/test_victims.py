@@ -154,7 +154,7 @@ class KilledError(Exception):
 def test_a_second_theft_uses_what_is_left_also_when_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: int, expected: int
 ) -> None:
-    monkeypatch.setattr("edgerift.extract._oracle._PART", 2)
+    monkeypatch.setattr("edgerift.extract._oracle.PART", 2)
     victim = CountedVictim()
     oracle = Oracle(victim, budget=50)
     oracle.ask(distinct_images(40, seed=77))

@@ -49,7 +49,7 @@ def noted(path):
 
 
 def steal(folder, questions=QUESTIONS):
-    oracle_module._PART = 16
+    oracle_module.PART = 16
     victim = NotingVictim(folder)
     with Oracle(victim, budget=BUDGET, ledger=folder / "ledger") as oracle:
         for question in questions:

@@ -2,6 +2,9 @@
 
 import io
 import json
+import logging
+import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,6 +116,31 @@ def test_a_charge_is_on_disk_before_the_answer_leaves(tmp_path: Path) -> None:
         assert spent(web) == 3
 
 
+def test_a_server_that_dies_before_its_answers_leave_charges_their_retries_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on the disk behind each write is what a kill leaves: before it nothing is paid for, behind it all is."""
+    flush, left = os.fsync, []
+
+    def dying(file: int) -> None:
+        flush(file)
+        left.append(shutil.copytree(tmp_path / "served", tmp_path / f"left-{len(left)}"))
+
+    with client(service(folder=tmp_path / "served")) as web:
+        answers_in(web.post(PLACE, json=as_json(images(2, seed=1), id="first")))
+        monkeypatch.setattr("os.fsync", dying)
+        first = answers_in(web.post(PLACE, json=as_json(images(4), id="q")))
+        monkeypatch.undo()
+    assert len(left) == 1
+    build = SumsBuild()
+    with client(service(build, folder=left[0])) as web:
+        asked = len(build.calls)
+        assert spent(web) == 6
+        assert torch.equal(answers_in(web.post(PLACE, json=as_json(images(4), id="q"))), first)
+        assert web.post(PLACE, json=as_json(images(4, seed=2), id="q")).status_code == 409
+        assert (spent(web), len(build.calls)) == (6, asked)
+
+
 class SlowBuild(SumsBuild):
     """Waits in its third call until it is let go, so that other requests gather behind it."""
 
@@ -213,6 +241,17 @@ def test_what_waits_has_a_limit() -> None:
         build.is_slow = False
         build.gate.set()
         assert [first.result(30).status_code, second.result(30).status_code] == [200, 200]
+
+
+def test_a_log_may_have_other_handlers() -> None:
+    shown = io.StringIO()
+    log = server_log(io.StringIO())
+    other = logging.StreamHandler(shown)
+    other.setFormatter(logging.Formatter("{levelname} {name} {threadName}|{filename}:{lineno} {message}", style="{"))
+    log.addHandler(other)
+    with client(Service(SumsBuild(), SHAPE, clients=two_clients(), log=log)) as web:
+        assert web.post(PLACE, json=as_json(images(1))).status_code == 200
+    assert shown.getvalue() == "INFO edgerift.serve |:0 inference\n"
 
 
 @pytest.mark.parametrize(

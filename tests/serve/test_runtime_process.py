@@ -3,17 +3,21 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from small_pair import SmallPair
 from torch import Tensor
 
-from edgerift.deploy import OpenedBuild, open_build
+from edgerift.deploy import RUNTIMES, OpenedBuild, open_build
 from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.serve import ProcessBuild
+from edgerift.serve import _runtime_process as process
+from edgerift.specification import Specification
 
 SHAPE = ImageShape(3, 12, 12)
 
@@ -86,3 +90,55 @@ def test_closing_ends_the_process(opened: OpenedBuild) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(number or 0, 0)
     build.close()
+
+
+def test_a_runtime_is_told_its_threads_before_it_opens_anything(
+    monkeypatch: pytest.MonkeyPatch, small_pair: SmallPair
+) -> None:
+    told: list[object] = []
+
+    class Wire:
+        def send_bytes(self, content: bytes) -> None:
+            told.append(content)
+
+    monkeypatch.setattr(process.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(process.torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(process, "wait", lambda _: ended())
+    monkeypatch.setattr(process, "open_build", lambda path, runtime, **_: told.append(runtime))
+    runtimes = {"onnxruntime": RUNTIMES["onnxruntime"], "executorch": RUNTIMES["executorch"]}
+    runtimes["executorch"] = replace(runtimes["executorch"], use_threads=lambda threads: told.append(threads))
+    monkeypatch.setattr(process, "RUNTIMES", runtimes)
+    for runtime in runtimes:
+        path = small_pair.folder / "model.onnx"
+        process._serve_build((Wire(),), path, runtime, False, Specification(), tuple(SHAPE), 3)
+    assert told == ["onnxruntime", b"\0", 3, "executorch", b"\0"]
+
+
+def ended() -> list[Any]:
+    raise EOFError
+
+
+def from_each(build: ProcessBuild) -> list[Tensor]:
+    return [build.predict(images(3)) for _ in range(build.lanes)]
+
+
+def test_a_runtime_of_several_processes_answers_the_same_from_each_and_starts_all_again(
+    opened: OpenedBuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replace(RUNTIMES["onnxruntime"], use_threads=lambda _: None)
+    monkeypatch.setattr(process, "RUNTIMES", {"onnxruntime": told})
+    monkeypatch.setattr(process, "cores", lambda: 2)
+    build = ProcessBuild(opened, SHAPE)
+    try:
+        assert build.lanes == 4
+        for count in (1, 2, 3, 70, 5):
+            assert torch.equal(build.predict(images(count)), opened.predict(images(count)))
+        before = build.process_id
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        with pytest.raises(BuildError, match=r"model\.onnx ended \(SIGKILL\); the next query starts another"):
+            from_each(build)
+        assert all(torch.equal(answers, opened.predict(images(3))) for answers in from_each(build))
+        assert build.process_id not in (None, before)
+    finally:
+        build.close()

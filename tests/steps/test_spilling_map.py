@@ -1,5 +1,6 @@
 """A map that keeps its newest keys in memory and the others in a file: what a dictionary would say, in any order."""
 
+import hashlib
 import os
 from contextlib import closing
 from pathlib import Path
@@ -40,6 +41,22 @@ def test_it_says_what_a_dictionary_says(tmp_path: Path, actions: list[int], ofte
             asked = [*known, *keys(3, 100_000)]
             assert made.find(asked) == [known.get(key, -1) for key in asked]
         assert len(made) == len(known)
+
+
+def test_new_keys_are_seldom_looked_for_in_the_file_and_known_ones_always_found(tmp_path: Path) -> None:
+    names = [hashlib.md5(str(number).encode(), usedforsecurity=False).digest() for number in range(20_000)]
+    with closing(SpillingMap(tmp_path, 500)) as made:
+        for start in range(0, 10_000, 500):
+            made.add(names[start : start + 500], range(start, start + 500))
+            made.settle()
+        assert made.find(names) == [*range(10_000), *[-1] * 10_000]
+        assert made.absent(names) == set(names[10_000:])
+        asked: list[str] = []
+        assert made._settled is not None
+        made._settled.set_trace_callback(asked.append)
+        for start in range(10_000, 20_000, 10):
+            assert made.absent(names[start : start + 10]) == set(names[start : start + 10])
+        assert len(asked) <= 50
 
 
 def test_the_file_has_no_name_and_the_numbers_are_whole(tmp_path: Path) -> None:

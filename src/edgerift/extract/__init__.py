@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from edgerift.extract._knockoff import Clone as Clone
     from edgerift.extract._knockoff import Knockoff as Knockoff
     from edgerift.extract._knockoff import knockoff as knockoff
+    from edgerift.extract._ledger import image_keys as image_keys
     from edgerift.extract._masking import Masking as Masking
     from edgerift.extract._masking import masking as masking
+    from edgerift.extract._oracle import Lookup as Lookup
     from edgerift.extract._oracle import Oracle as Oracle
-    from edgerift.extract._oracle import posteriors as posteriors
     from edgerift.extract._parts import Descent as Descent
     from edgerift.extract._parts import Positives as Positives
     from edgerift.extract._parts import Rehearsal as Rehearsal
     from edgerift.extract._policy import Policy as Policy
+    from edgerift.extract._posteriors import posteriors as posteriors
     from edgerift.extract._published import DATA_FREE as DATA_FREE
     from edgerift.extract._published import Published as Published
     from edgerift.extract._query_policy import QUERY_POLICIES as QUERY_POLICIES

@@ -21,8 +21,9 @@ from edgerift.extract._generator import Generator
 from edgerift.extract._launch import launch
 from edgerift.extract._masking import masking
 from edgerift.extract._measures import measures
-from edgerift.extract._oracle import Oracle, Pixels, posteriors, to_whole
+from edgerift.extract._oracle import Oracle, Pixels, to_whole
 from edgerift.extract._plot_curve import plot_curve
+from edgerift.extract._posteriors import posteriors
 from edgerift.extract._ranks import Ranks
 from edgerift.extract._recipe import CLONE, THEFT, Victim, open_victim
 from edgerift.extract._samples import draw_samples

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, final
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -14,6 +16,74 @@ from edgerift.errors import EdgeriftWarning, StoreError
 from edgerift.steps import require_regular
 
 _PAGE: Final = 4096
+
+
+@final
+class KeptOpen:
+    """A file that stays open for reading and writing until it is closed or nobody refers to it.
+
+    Each call to the system lets other threads run first, so there are few.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it when it is first needed."""
+        self.path = path
+        self._file: FileIO | None = None
+        self._is = (-1, -1)
+
+    def size(self) -> int:
+        """Open the file that has the name now, and return its bytes; raises `OSError` where none has."""
+        named = self.path.stat()
+        if self._file is None or self._is != (named.st_dev, named.st_ino):
+            self.close()
+            self._file = FileIO(self.path, "r+b")
+            opened = os.fstat(self._file.fileno())
+            self._is = opened.st_dev, opened.st_ino
+            return opened.st_size
+        return named.st_size
+
+    def write(self, place: int, content: bytes) -> None:
+        """Write all of `content` at a place, and nothing behind it."""
+        file, rest = self._opened(), memoryview(content)
+        while rest:
+            if hasattr(os, "pwrite"):
+                written = os.pwrite(file.fileno(), rest, place)
+            else:
+                file.seek(place)
+                written = file.write(rest)
+            rest, place = rest[written:], place + written
+
+    def read(self, place: int, size: int) -> bytes:
+        """Read bytes at a place, fewer where the file ends."""
+        file = self._opened()
+        if hasattr(os, "pread"):
+            return os.pread(file.fileno(), size, place)
+        file.seek(place)
+        return file.read(size)
+
+    def flush(self) -> None:
+        """Wait until all that was written is on the disk."""
+        os.fsync(self._opened().fileno())
+
+    def truncate(self, size: int) -> None:
+        """Cut the file off."""
+        self._opened().truncate(size)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            self.size()
+        assert self._file is not None
+        return self._file
+
+    def __del__(self) -> None:
+        """Let go of the file."""
+        self.close()
 
 
 def write_all(file: BinaryIO, content: bytes) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import FileIO
 from itertools import islice
-from pathlib import Path
 from typing import Final, Protocol, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors
+from edgerift.extract._files import KeptOpen, disk_errors
 from edgerift.steps import SpillingMap
 
 _FIRST_ROWS: Final = 1024
@@ -107,11 +105,11 @@ class RowsInMemory:
 class RowsInFile:
     """Answers that are read from the ledger's file whenever they are needed; memory does not grow with them."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin empty, for the ledger at a path, whose folder exists."""
+    def __init__(self, file: KeptOpen) -> None:
+        """Begin empty, for a ledger whose folder exists."""
         self.classes: int | None = None
-        self._path = path
-        self._places = SpillingMap(path.parent)
+        self._file = file
+        self._places = SpillingMap(file.path.parent)
         self._unsettled: list[bytes] = []
         self._is_closed = False
 
@@ -121,8 +119,7 @@ class RowsInFile:
 
     def unknown(self, keys: Iterable[bytes]) -> set[bytes]:
         """Return those keys that are not here."""
-        asked = list(keys)
-        return {key for key, place in zip(asked, self._places.find(asked), strict=True) if place < 0}
+        return self._places.absent(keys)
 
     def add(self, keys: Sequence[bytes], rows: Answers, place: int) -> None:
         """Add rows to new keys; the first row stands at that byte of the file."""
@@ -144,13 +141,13 @@ class RowsInFile:
     def answers(self, keys: Sequence[bytes]) -> Answers:
         """Look up float32 `[N,K]`, rows that stand together with one reading."""
         if self._is_closed or self.classes is None:
-            raise StoreError(f"the ledger {self._path} is closed; make a new oracle with it to read its answers")
+            raise StoreError(f"the ledger {self._file.path} is closed; make a new oracle with it to read its answers")
         size, places = 4 * self.classes, self._places.find(keys)
         parts, start = [], 0
-        with disk_errors(self._path), self._path.open("rb", buffering=0) as file:
+        with disk_errors(self._file.path):
             for end in range(1, len(places) + 1):
                 if end == len(places) or places[end] != places[end - 1] + size:
-                    parts.append(self._read(file, places[start], size * (end - start)))
+                    parts.append(self._read(places[start], size * (end - start)))
                     start = end
         return np.frombuffer(b"".join(parts), "<f4").reshape(len(keys), -1).astype(np.float32)
 
@@ -159,9 +156,8 @@ class RowsInFile:
         self._is_closed = True
         self._places.close()
 
-    def _read(self, file: FileIO, place: int, size: int) -> bytes:
-        file.seek(place)
-        content = file.read(size)
+    def _read(self, place: int, size: int) -> bytes:
+        content = self._file.read(place, size)
         if len(content) != size:
-            raise StoreError(f"the ledger {self._path} was cut short by somebody else; delete it to start over")
+            raise StoreError(f"the ledger {self._file.path} was cut short by somebody else; delete it to start over")
         return content

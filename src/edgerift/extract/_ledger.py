@@ -15,12 +15,14 @@ import numpy as np
 import torch
 import xxhash
 from filelock import BaseFileLock
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgerift.errors import StoreError
-from edgerift.extract._files import disk_errors, is_unwritten, locked, warn_of_zeros, write_all
+from edgerift.extract._files import KeptOpen, disk_errors, is_unwritten, locked, warn_of_zeros
 from edgerift.extract._kept_rows import Answers, KeptRows, RowsInFile, RowsInMemory
 from edgerift.images import in_channels
+from edgerift.measure import array_of
 from edgerift.steps import let_go, write_whole
 
 FORMAT: Final = "edgerift-ledger-1"
@@ -39,16 +41,19 @@ class _Mark(NamedTuple):
     images: int
 
 
-def image_keys(images: Tensor) -> list[bytes]:
+def image_keys(images: Tensor | NDArray[np.uint8]) -> list[bytes]:
     """Name each image of a uint8 batch `[N,C,H,W]` by the 16 bytes of its XXH3 hash, the shape taken into account.
 
     A grey image has the name of the same one in three equal channels, as ledgers of version 0.1 hold it.
     """
-    images = in_channels(images, 3)
-    rows = images.detach().cpu().contiguous().reshape(len(images), -1).numpy()
+    pixels = array_of(in_channels(images, 3)) if isinstance(images, Tensor) else images
+    if pixels.shape[1] == 1:
+        pixels = pixels.repeat(3, axis=1)
     shape = images.shape[2] << 16 | images.shape[3]
+    content = np.ascontiguousarray(pixels).data.cast("B")
+    size = len(content) // max(1, len(images))
     digest = xxhash.xxh3_128_digest
-    return [digest(row, shape) for row in rows]
+    return [digest(content[start : start + size], shape) for start in range(0, len(content), size)]
 
 
 @final
@@ -68,7 +73,8 @@ class Ledger:
         """Open or begin a ledger; raises `StoreError` for one that is damaged, in use, or another oracle's."""
         self._path = None if path is None else path.resolve()
         self._identity = identity
-        self._rows: KeptRows = RowsInMemory() if self._path is None or in_memory else RowsInFile(self._path)
+        self._file = None if self._path is None else KeptOpen(self._path)
+        self._rows: KeptRows = RowsInMemory() if self._file is None or in_memory else RowsInFile(self._file)
         self._end = 0
         self._seal = 0
         self._flushed = _Mark(0, 0)
@@ -110,7 +116,7 @@ class Ledger:
 
     def append(self, keys: Sequence[bytes], answers: Tensor) -> None:
         """Add answers float32 `[N,K]` to N keys that are new, inside :meth:`appending`: all of them or none."""
-        rows = answers.detach().cpu().contiguous().numpy()
+        rows = np.ascontiguousarray(array_of(answers))
         if self._rows.classes not in (None, rows.shape[1]):
             raise StoreError(
                 f"the ledger{self._where()} has answers of {self._rows.classes} classes, this one has "
@@ -122,8 +128,8 @@ class Ledger:
                 self._begin(self._path, rows.shape[1])
         before = _Mark(self._end, len(self))
         try:
-            if self._path is not None:
-                self._end = self._written(self._path, keys, rows)
+            if self._file is not None:
+                self._end = self._written(self._file, keys, rows)
             self._keep(keys, rows)
         except BaseException:
             self._roll_back(before)
@@ -132,6 +138,8 @@ class Ledger:
     def close(self) -> None:
         """Let go of the file; what is in memory stays readable, and a ledger on disk takes no more."""
         self._rows.close()
+        if self._file is not None:
+            self._file.close()
         if self._lock is not None:
             let_go(self._lock)
             self._lock = None
@@ -158,29 +166,28 @@ class Ledger:
         if self._lock is None:
             raise StoreError(f"the ledger {path} is closed; make a new oracle with it to query new images")
 
-    def _written(self, path: Path, keys: Sequence[bytes], rows: Answers) -> int:
+    def _written(self, kept: KeptOpen, keys: Sequence[bytes], rows: Answers) -> int:
         """Write a block at the end of the file and return where it ends."""
         block = _block(keys, rows, self._seal)
-        with disk_errors(path), path.open("r+b", buffering=0) as file:
-            if (found := file.seek(0, os.SEEK_END)) < self._end:
-                raise StoreError(f"the ledger {path} was cut short by somebody else; delete it to start over")
+        with disk_errors(kept.path):
+            if (found := kept.size()) < self._end:
+                raise StoreError(f"the ledger {kept.path} was cut short by somebody else; delete it to start over")
             if found > self._end:  # A block that could not be removed after a failure is there still.
-                file.truncate(self._end)
-                file.seek(self._end)
-            write_all(file, block)
+                kept.truncate(self._end)
+            kept.write(self._end, block)
         return self._end + len(block)
 
     def _flush(self) -> None:
-        if self._path is None or self._end == self._flushed.end:
+        if self._file is None or self._end == self._flushed.end:
             return
         try:
-            with disk_errors(self._path), self._path.open("r+b") as file:
-                os.fsync(file.fileno())
+            with disk_errors(self._file.path):
+                self._file.flush()
         except BaseException:
             self._roll_back(self._flushed)
             raise
         self._flushed = _Mark(self._end, len(self))
-        with disk_errors(self._path):
+        with disk_errors(self._file.path):
             self._rows.settle()
 
     def _roll_back(self, mark: _Mark) -> None:

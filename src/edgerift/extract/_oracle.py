@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Literal, NamedTuple, TypeAlias, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgerift import zoo
-from edgerift.adapt import weights_digest
-from edgerift.defend import Defence, checked_chain, defended
-from edgerift.deploy import Build
+from edgerift.defend import Defence, checked_chain
 from edgerift.errors import BudgetError, InputError, ModelError
 from edgerift.extract._ledger import Ledger, image_keys
-from edgerift.extract._remote import RemoteVictim
+from edgerift.extract._posteriors import PART, AnyVictim, answering, identity_of, reading
 from edgerift.extract._stream import Stream
-from edgerift.images import in_channels, shape_of, to_float
-from edgerift.measure import MODULE_CALL, Logits, Predict, images_of
+from edgerift.measure import array_of, images_of
 from edgerift.steps import Progress, silent
-from edgerift.train import exact_float32
-
-#: This many images are answered, written to the ledger, and only then handed out.
-_PART: Final = 1024
-_BATCH: Final = 256
 
 Pixels: TypeAlias = Literal["whole", "float"]
-Answer: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class Lookup(NamedTuple):
+    """What an oracle's ledger says of images by their keys: which of them are new.
+
+    `new` lists where one stands that is not paid for, each once, at its first place; `spent` is how many the ledger had
+    then.
+    """
+
+    keys: list[bytes]
+    new: list[int]
+    spent: int
 
 
 @final
@@ -62,7 +62,7 @@ class Oracle:
 
     def __init__(
         self,
-        victim: Build | RemoteVictim | nn.Module | Predict,
+        victim: AnyVictim,
         *,
         budget: int,
         defence: Defence | Sequence[Defence] = (),
@@ -79,7 +79,7 @@ class Oracle:
         defences = checked_chain(defence)
         self._budget = budget
         self._lock = threading.RLock()
-        path, identity = None if ledger is None else Path(ledger), _identity(victim, defences)
+        path, identity = None if ledger is None else Path(ledger), identity_of(victim, defences)
         self._ledger = Ledger(path, identity, in_memory=in_memory)
         try:
             streamed = None if path is None else path.with_name(path.name + ".stream")
@@ -87,8 +87,8 @@ class Oracle:
         except BaseException:
             self._ledger.close()
             raise
-        self._answer = _answering(_reading(victim), defences)
-        self._answer_floats = None if pixels == "whole" else _answering(_reading(victim, floats=True), defences)
+        self._answer = answering(reading(victim), defences)
+        self._answer_floats = None if pixels == "whole" else answering(reading(victim, floats=True), defences)
 
     @property
     def budget(self) -> int:
@@ -128,25 +128,32 @@ class Oracle:
         """
         images = images_of(images)
         _require_images(images, torch.uint8, "uint8 images [N,C,H,W] of 1 or 3 channels")
-        keys = image_keys(images)
+        return self.answer(images, self.look_up(image_keys(images)), progress)
+
+    def look_up(self, keys: list[bytes]) -> Lookup:
+        """Find out which images are paid for, the first step of :meth:`ask`; it costs nothing. See `image_keys`."""
         with self._lock:
-            new = self._ledger.missing(keys)
+            return Lookup(keys, self._ledger.missing(keys), len(self._ledger))
+
+    def answer(self, images: Tensor, found: Lookup, progress: Progress = silent) -> Tensor:
+        """Answer images that were looked up, the second step of :meth:`ask`, which pays for those that are new."""
+        keys, new, spent = found
+        with self._lock:
+            if spent != len(self._ledger):  # Somebody has paid meanwhile.
+                new = self._ledger.missing(keys)
             if len(new) > self.remaining:
                 raise BudgetError(
                     f"{len(new)} new images cost more than the {self.remaining} left of a budget of "
                     f"{self._budget}; query fewer"
                 )
+            answered = []
             with self._ledger.appending():
-                for start in range(0, len(new), _PART):
-                    part = new[start : start + _PART]
-                    self._ledger.append([keys[place] for place in part], self._answer(_chosen(images, part)))
+                for start in range(0, len(new), PART):
+                    part = new[start : start + PART]
+                    answered.append(self._answer(_chosen(images, part)))
+                    self._ledger.append([keys[place] for place in part], answered[-1])
                     progress("query the victim", part[-1] + 1, len(images))
-            return self._ledger.answers(keys)
-
-    def unpaid(self, images: Tensor) -> list[int]:
-        """List where in uint8 images `[N,C,H,W]` one stands that is not paid for, each once, at its first place."""
-        with self._lock:
-            return self._ledger.missing(image_keys(images_of(images)))
+            return _joined(answered) if len(new) == len(keys) else self._ledger.answers(keys)
 
     def affordable(self, keys: Sequence[bytes]) -> int:
         """Tell how many images, from the first on, the rest of the budget is enough for; see `image_keys`."""
@@ -172,7 +179,7 @@ class Oracle:
                     raise BudgetError(
                         f"{len(asked)} images cost more than the {self.remaining} left of a budget of {self._budget}"
                     )
-                known = torch.cat([answer(part) for part in asked.split(_PART)])
+                known = torch.cat([answer(part) for part in asked.split(PART)])
                 self._stream.append(asked, known)
         return known.to(images.device)
 
@@ -206,17 +213,6 @@ class Oracle:
         self.close()
 
 
-def posteriors(victim: Build | RemoteVictim | nn.Module | Predict, images: Tensor, *, floats: bool = False) -> Tensor:
-    """Ask a victim of one's own about uint8 images `[N,C,H,W]`, without a budget: softmax(logits), float32 `[N,K]`.
-
-    They are queried in the same parts as :class:`Oracle` takes. A module may be queried with float32 images in
-    [0, 1] with `floats`. Raises :class:`~edgerift.errors.ModelError` for what the victim raises, or an answer that is
-    not one row of finite numbers for each image.
-    """
-    logits = _reading(victim, floats=floats)
-    return torch.cat([_posteriors(logits, part) for part in images_of(images).split(_PART)])
-
-
 def _require_images(images: Tensor, kind: torch.dtype, needed: str) -> None:
     if images.dtype != kind or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         given = f"{str(images.dtype).removeprefix('torch.')} {list(images.shape)}"
@@ -235,62 +231,17 @@ def finite(images: Tensor) -> Tensor:
     return images
 
 
-def _answering(victim: Logits | RemoteVictim, defences: tuple[Defence, ...]) -> Answer:
-    # Closures, so that no attribute of the oracle holds the victim.
-
-    def answer(images: Tensor) -> Tensor:
-        return defended(_posteriors(victim, images), defences, images)
-
-    return answer
-
-
-def _posteriors(victim: Logits | RemoteVictim, images: Tensor) -> Tensor:
-    with torch.no_grad():
-        answers = victim.posteriors(images)
-    if not bool(answers.isfinite().all()):
-        raise ModelError(
-            f"the victim answered {len(images)} images with values that are not finite; needed: finite logits "
-            "[N, classes]"
-        )
-    return answers
-
-
 def _chosen(images: Tensor, places: list[int]) -> Tensor:
     # Mostly all images are new, and then they need no copying.
+    if len(places) == len(images):
+        return images
     if places[-1] - places[0] + 1 == len(places):
         return images[places[0] : places[-1] + 1]
     return images[torch.tensor(places)]
 
 
-def _reading(victim: Build | RemoteVictim | nn.Module | Predict, *, floats: bool = False) -> Logits | RemoteVictim:
-    if isinstance(victim, RemoteVictim):
-        return victim
-    if not isinstance(victim, nn.Module):
-        return Logits(victim if callable(victim) else victim.predict, "the victim", asks_more=False)
-    module = zoo.frozen_copy(victim)
-    device = next((tensor.device for tensor in chain(module.parameters(), module.buffers())), torch.device("cpu"))
-
-    def predict(images: Tensor) -> Tensor:
-        # Small differences of the answers are to be the victim's own.
-        with exact_float32():
-            asked = in_channels(images.to(device), zoo.channels_of(module, shape_of(images)))
-            return torch.cat([module(part if floats else to_float(part)) for part in asked.split(_BATCH)])
-
-    return Logits(predict, "the victim", MODULE_CALL, asks_more=False)
-
-
-def _identity(victim: Build | RemoteVictim | nn.Module | Predict, defences: tuple[Defence, ...]) -> str:
-    """Name whose answers a ledger holds: the victim's content and the defences; a bare function has no content."""
-    if isinstance(victim, nn.Module):
-        content = weights_digest(victim)
-    elif callable(victim):
-        content = ""
-    else:
-        content = victim.fingerprint().model_dump_json()
-    changes = [_as_in_ledgers(defence.model_dump(mode="json")) for defence in defences]
-    return hashlib.sha256(json.dumps([content, changes], sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _as_in_ledgers(described: dict[str, Any]) -> dict[str, Any]:
-    """Name a defence's kind as the ledgers that people have do, which stay theirs."""
-    return {"name" if field == "type" else field: value for field, value in described.items()}
+def _joined(answers: list[Tensor]) -> Tensor:
+    """Join what was handed to the ledger, as it would give it back."""
+    # NumPy lets no other thread run meanwhile, which would take longer than the copy.
+    rows = [np.array(array_of(part), np.float32) for part in answers]
+    return torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows))

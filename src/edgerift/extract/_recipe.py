@@ -15,7 +15,8 @@ from edgerift.deploy import Build, BuildRecipe, GivenBuild, opened_build, twin_s
 from edgerift.extract._endpoint_settings import GivenEndpoint
 from edgerift.extract._knockoff import Knockoff, knockoff
 from edgerift.extract._measures import measures
-from edgerift.extract._oracle import Oracle, posteriors
+from edgerift.extract._oracle import Oracle
+from edgerift.extract._posteriors import posteriors
 from edgerift.extract._remote import RemoteVictim
 from edgerift.images import ImageSet, ImagesSettings, collages, open_splits
 from edgerift.measure import Interval, MeanInterval, mean_interval, posterior_l1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgerift.measure._logits import LogitsReader as LogitsReader
     from edgerift.measure._logits import Predict as Predict
     from edgerift.measure._logits import are_probabilities as are_probabilities
+    from edgerift.measure._logits import array_of as array_of
     from edgerift.measure._logits import images_of as images_of
     from edgerift.measure._logits import log_probabilities as log_probabilities
     from edgerift.measure._logits import say_probabilities as say_probabilities

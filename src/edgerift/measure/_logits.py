@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgerift.errors import ModelError, ProbabilitiesWarning, users_code
@@ -82,6 +83,12 @@ def tensor_of(value: Any, whose: str) -> Tensor:
     raise ModelError(f"{whose} answered {_described(value)}; needed: a tensor or numpy array of scores [N, classes]")
 
 
+def array_of(tensor: Tensor) -> NDArray[Any]:
+    """Look at a tensor as an array, without a copy where it is on the CPU."""
+    # To force it makes tensors, and each that ends lets another thread run.
+    return tensor.numpy(force=tensor.requires_grad or tensor.device.type != "cpu")
+
+
 def images_of(images: Any) -> Tensor:
     """Take images as a tensor, copied where they are an array; raises `ModelError` for anything else."""
     if isinstance(images, Tensor):
@@ -100,7 +107,7 @@ def scores_of(predict: Predict, images: Tensor, *, whose: str, call: str) -> Ten
     with users_code(whose, call):
         answered = predict(images)
     scores = tensor_of(answered, whose)
-    if scores.ndim != 2 or len(scores) != len(images) or scores.shape[1] == 0 or scores.is_complex():
+    if scores.ndim != 2 or len(scores) != len(images) or scores.shape[1] == 0 or scores.dtype.is_complex:
         raise ModelError(
             f"{whose} answered {len(images)} images with shape {list(scores.shape)}; needed: logits [N, classes]"
         )
@@ -131,6 +138,8 @@ class _Reading:
 
     def logits(self, images: Tensor, scores: Tensor) -> Tensor:
         """Read the scores `[N,K]` that images `[N,C,H,W]` were answered with."""
+        if self.are_probabilities is False:
+            return scores
         # What is not finite is refused elsewhere.
         seen = scores.detach()
         if self.are_probabilities is None and bool(seen.isfinite().all()):
@@ -192,7 +201,10 @@ class Logits:
         scores = self._ask(images)
         logits = self._reading.logits(images, scores)
         labels = self._reading.are_probabilities is None and _are_labels(scores)
-        return scores.cpu() if labels else logits.cpu().softmax(1)
+        found = scores if labels else logits
+        if found.device.type != "cpu":
+            found = found.cpu()
+        return found if labels else found.softmax(1)
 
 
 @final

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgerift.run._graph import Key as Key
     from edgerift.run._graph import key_of as key_of
     from edgerift.run._processes import Processes as Processes
+    from edgerift.run._processes import cores as cores
     from edgerift.run._ray import OnRay as OnRay
     from edgerift.run._records import Record as Record
     from edgerift.run._records import Records as Records

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeAlias, final
 
 import torch
 from torch import Tensor
 
 from edgerift.defend import Defence
 from edgerift.errors import BudgetError
-from edgerift.extract import Oracle
-from edgerift.serve._batches import BatchedBuild, PreparedBuild
+from edgerift.extract import Lookup, Oracle, image_keys
+from edgerift.serve._batches import BatchedBuild, PreparedBuild, joined
 from edgerift.serve._errors import RefusedError
-from edgerift.serve._protocol import Query
+from edgerift.serve._protocol import Answers, Pixels, Query
 from edgerift.serve._request_ids import RequestIds
 from edgerift.serve._watching import LabelsAfterAlarm, Watching
 
@@ -28,13 +28,17 @@ _TOGETHER: Final = 1024
 class Answered(NamedTuple):
     """The answers to a query, float32 `[N,K]`, and how many images are left of the budget after it."""
 
-    answers: Tensor
+    answers: Answers
     remaining: int
+
+
+Then: TypeAlias = Callable[[Answered | BaseException], None]
+"""Hears of the answers to a query, or of why there are none, in any thread."""
 
 
 class _Waiting(NamedTuple):
     query: Query
-    answered: Future[Answered]
+    then: Then
     alone: bool = False
 
 
@@ -101,22 +105,22 @@ class Account:
         """How many requests wait."""
         return len(self._queue)
 
-    def submit(self, query: Query) -> Future[Answered]:
-        """Queue a query; what was paid for is answered at once. Raises :class:`RefusedError` when too much waits."""
+    def submit(self, query: Query, then: Then) -> None:
+        """Queue a query; what was paid for is answered at once. Raises :class:`RefusedError` when too much waits.
+
+        What is under way is paid for, whether anybody still listens.
+        """
         if self.watching is not None:
             self.watching.require_allowed()
-        waiting = _Waiting(query, Future())
-        waiting.answered.set_running_or_notify_cancel()  # What is under way is paid for, whether anybody still listens.
         with self._lock:
             if self._queue and self._images_waiting + len(query.images) > self._most_waiting:
                 told = f"{self._images_waiting} images of this client wait already; send this again in a second"
                 raise RefusedError(429, told, {"Retry-After": "1"})
-            self._queue.append(waiting)
+            self._queue.append(_Waiting(query, then))
             self._images_waiting += len(query.images)
             starts, self._is_working = not self._is_working, True
         if starts:
             self._work()
-        return waiting.answered
 
     def close(self) -> None:
         """Let go of the files."""
@@ -154,67 +158,69 @@ class Account:
             try:
                 self._ids.claim(waiting.query.id, waiting.query.images)
             except Exception as error:
-                waiting.answered.set_exception(error)
+                waiting.then(error)
             else:
                 yield waiting
 
     def _is_being_computed(self, together: list[_Waiting]) -> bool:
         """Have what is new computed, or answer at once where nothing is, or where it cannot be paid for."""
         try:
-            images = torch.cat([waiting.query.images for waiting in together])
-            new = self._oracle.unpaid(images)
-            if 0 < len(new) <= self.remaining:
+            pixels = joined([waiting.query.images for waiting in together])
+            found = self._oracle.look_up(image_keys(pixels))
+            if 0 < len(found.new) <= self.remaining:
                 if self.watching is not None:
                     self.watching.require_allowed()
-                asked = images if len(new) == len(images) else images[new]
-                self._build.submit(asked, lambda done: self._computed(together, images, new, done))
+                asked = pixels if len(found.new) == len(pixels) else pixels[found.new]
+                self._build.submit(asked, partial(self._computed, together, pixels, found))
                 return True
         except Exception as error:
             self._failed(together, error)
         else:
-            self._answer(together, images, new)
+            self._answer(together, pixels, found)
         return False
 
-    def _computed(self, together: list[_Waiting], images: Tensor, new: list[int], done: Future[Tensor]) -> None:
+    def _computed(self, together: list[_Waiting], pixels: Pixels, found: Lookup, scores: Tensor | Exception) -> None:
         """Go on with the scores."""
-        error = done.exception()
-        if error is None:
-            self._victim.prepare(done.result())
-            self._answer(together, images, new)
+        if isinstance(scores, Exception):
+            self._failed(together, scores)
         else:
-            self._failed(together, error)
+            self._victim.prepare(scores)
+            self._answer(together, pixels, found)
         self._work()
 
-    def _answer(self, together: list[_Waiting], images: Tensor, new: list[int]) -> None:
+    def _answer(self, together: list[_Waiting], pixels: Pixels, found: Lookup) -> None:
         before = self.spent
         try:
-            answers = self._asked(images, new)
+            answers = self._asked(torch.from_numpy(pixels), found)
         except Exception as error:
             self._failed(together, error)
             return
         finally:
             self._victim.forget()
-        sizes = [len(waiting.query.images) for waiting in together]
-        for waiting, rows in zip(together, answers.split(sizes), strict=True):
-            waiting.answered.set_result(Answered(rows, self.remaining))
-        if self.spent > before:
-            self._paid(self.spent - before)
+        spent = self.spent
+        rows, start = answers.numpy(), 0
+        for waiting in together:
+            end = start + len(waiting.query.images)
+            waiting.then(Answered(rows[start:end], max(0, self.budget - spent)))
+            start = end
+        if spent > before:
+            self._paid(spent - before)
 
     def _failed(self, together: list[_Waiting], error: BaseException) -> None:
         """Refuse one request; of several each is tried alone, as the rest of a budget may be enough for some."""
         if len(together) == 1:
-            together[0].answered.set_exception(self._worded(error))
+            together[0].then(self._worded(error))
             return
         with self._lock:
             self._queue.extendleft(waiting._replace(alone=True) for waiting in reversed(together))
             self._images_waiting += sum(len(waiting.query.images) for waiting in together)
 
-    def _asked(self, images: Tensor, new: list[int]) -> Tensor:
+    def _asked(self, images: Tensor, found: Lookup) -> Tensor:
         if self.watching is None:
-            return self._oracle.ask(images)
+            return self._oracle.answer(images, found)
         self.watching.require_allowed()
-        answers = self._oracle.ask(images)
-        if new and self.watching.see(images[new], answers[new]):
+        answers = self._oracle.answer(images, found)
+        if found.new and self.watching.see(images[found.new], answers[found.new]):
             self._alarmed()
         return answers
 

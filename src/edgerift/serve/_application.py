@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from edgerift.serve._direct import Direct
 from edgerift.serve._errors import RefusedError
+from edgerift.serve._inference import Inference
 from edgerift.serve._routes import Routes
 from edgerift.serve._schema import InferenceRequest
 from edgerift.serve._service import Service
@@ -36,11 +38,11 @@ def application(service: Service, version: str = "") -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.state.service = service
-    routes = Routes(service, version)
+    app.state.service, app.state.inference = service, Inference(service)
+    routes = Routes(service, app.state.inference, version)
     routes.add_to(app)
 
-    async def refuse(_: Request, error: Exception) -> JSONResponse:
+    async def refuse(_: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return JSONResponse({"error": _worded(error)}, error.status_code, error.headers)
         return routes.refused(error)
@@ -48,9 +50,14 @@ def application(service: Service, version: str = "") -> FastAPI:
     app.add_exception_handler(RefusedError, refuse)
     app.add_exception_handler(HTTPException, refuse)
     # The stack holds the handlers above; inference goes past it.
-    app.middleware_stack = Direct(app.build_middleware_stack(), routes.infer, service.signature.name)
+    app.middleware_stack = Direct(app.build_middleware_stack(), app.state.inference, service.signature.name)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
+
+
+def as_served(app: FastAPI) -> ASGIApp:
+    """Put the inference requests before all of an application, as a server calls it."""
+    return Direct(app, app.state.inference, app.state.service.signature.name)
 
 
 def _worded(error: HTTPException) -> str:

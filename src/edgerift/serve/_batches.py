@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeAlias, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,20 +17,26 @@ from edgerift.deploy import Build, Fingerprint
 from edgerift.errors import BuildError
 from edgerift.images import ImageShape
 from edgerift.measure import Predict
+from edgerift.serve._protocol import Pixels
 from edgerift.serve._runtime_process import ProcessBuild
+from edgerift.serve._workers import Workers
 
 #: The most images that are computed together.
 _MOST: Final = 64
-#: Requests that are paid for and answered at a time, while others are computed.
-_ANSWERING: Final = 16
+#: Batches that are paid for and answered at a time, while others are computed; the disk takes several together.
+_ANSWERING: Final = 8
 #: How many images are tried alone and together, and the batches that they are cut into.
 _TRIED: Final = 48
 _CUTS: Final = ((1,), (2, 5, 7), (16,), (33, 15))
 
 
+Then: TypeAlias = Callable[[Tensor | Exception], None]
+"""What is done with the scores float32 `[N,K]` of images, or with what was raised instead."""
+
+
 class _Part(NamedTuple):
-    images: Tensor
-    answered: Future[Tensor]
+    images: Pixels
+    then: Then
 
 
 @final
@@ -48,7 +55,7 @@ class BatchedBuild:
         self.alone = not answers_alike(build.predict, shape)
         self._waiting: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._is_closed = threading.Event()
-        self._answering = ThreadPoolExecutor(_ANSWERING, "edgerift-answer")
+        self._answering = Workers(_ANSWERING, "edgerift-answer")
         lanes = build.lanes if isinstance(build, ProcessBuild) else 1
         self._threads = [
             threading.Thread(target=self._work, name=f"edgerift-runtime-{lane}", daemon=True) for lane in range(lanes)
@@ -79,19 +86,11 @@ class BatchedBuild:
         """The share of multiply-accumulates that run in integer kernels."""
         return self._build.integer_macs()
 
-    def predict(self, images: Tensor) -> Tensor:
-        """Answer uint8 images `[N,C,H,W]` with float32 scores `[N,K]`, after those that wait already."""
-        return self.submit(images).result()
-
-    def submit(self, images: Tensor, then: Callable[[Future[Tensor]], None] | None = None) -> Future[Tensor]:
+    def submit(self, images: Pixels, then: Then) -> None:
         """Let uint8 images `[N,C,H,W]` wait; what comes `then` is done by a thread that the runtime does not need."""
         if self._is_closed.is_set():
             raise BuildError("the server is stopping; query it again when it is back")
-        part = _Part(images, Future())
-        if then is not None:
-            part.answered.add_done_callback(then)
-        self._waiting.put(part)
-        return part.answered
+        self._waiting.put(_Part(images, then))
 
     def close(self) -> None:
         """Answer what waits, and end the threads."""
@@ -100,7 +99,7 @@ class BatchedBuild:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
-        self._answering.shutdown(wait=True)
+        self._answering.close()
 
     def _work(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -125,24 +124,30 @@ class BatchedBuild:
 
     def _answer(self, parts: list[_Part]) -> None:
         try:
-            answers = self._computed(torch.cat([part.images for part in parts]))
+            answers = self._computed(torch.from_numpy(joined([part.images for part in parts])))
         except Exception as error:
             if len(parts) == 1:
-                self._answering.submit(parts[0].answered.set_exception, error)
+                self._answering.do(partial(parts[0].then, error))
                 return
             for part in parts:  # One of them alone is to have what is wrong with it.
                 self._answer([part])
             return
         # Answers are written to the disk before they leave, which the runtime need not wait for.
-        # Several of them at a time, since the disk takes them together.
-        sizes = [len(part.images) for part in parts]
-        for part, rows in zip(parts, answers.split(sizes), strict=True):
-            self._answering.submit(part.answered.set_result, rows)
+        self._answering.do(partial(_hand_out, parts, answers))
 
     def _computed(self, images: Tensor) -> Tensor:
         if self.alone:
             return torch.cat([self._build.predict(image) for image in images.split(1)])
         return self._build.predict(images)
+
+
+def _hand_out(parts: list[_Part], answers: Tensor) -> None:
+    """Give each part its answers, in one thread: to change between several takes longer than what is to do."""
+    start = 0
+    for part in parts:
+        end = start + len(part.images)
+        part.then(answers[start:end])
+        start = end
 
 
 @final
@@ -184,9 +189,17 @@ class PreparedBuild:
         """Answer uint8 images `[N,C,H,W]` with the scores that come next."""
         if self._scores is None:
             raise BuildError("no scores were prepared; query this again")
+        if len(images) == len(self._scores):
+            found, self._scores = self._scores, None
+            return found
         found, rest = self._scores[: len(images)], self._scores[len(images) :]
         self._scores = rest if len(rest) else None
         return found
+
+
+def joined(parts: list[Pixels]) -> Pixels:
+    """Join arrays by their rows; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def answers_alike(predict: Predict, shape: ImageShape) -> bool:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from edgerift.serve._errors import RefusedError
-
-if TYPE_CHECKING:
-    from fastapi import Request
 
 #: What zlib calls the header of a format: gzip alone, or zlib alone.
 _FORMATS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """Read a body of at most `most` bytes, packed and unpacked; raises :class:`RefusedError`, 413 for a larger one."""
-    told = request.headers.get("content-length", "")
+async def read_body(receive: Receive, told: str, most: int) -> bytes:
+    """Read a body of at most `most` bytes, of which its header has `told` the length.
+
+    Raises :class:`RefusedError`, 413 for a larger one, and `ClientDisconnect` for a connection that ends before.
+    """
     if told.isdecimal() and (len(told) > 18 or int(told) > most):
         raise _too_large(most)
-    chunks, total = [], 0
-    async for chunk in request.stream():
+    chunks, total, follows = [], 0, True
+    while follows:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, follows = message.get("body", b""), message.get("more_body", False)
         total += len(chunk)
         if total > most:
             raise _too_large(most)
         chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:

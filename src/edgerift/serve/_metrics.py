@@ -22,6 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         """Begin at zero."""
         self._registry = CollectorRegistry()
+        self._counters: dict[tuple[str, ...], Counter] = {}
         known = self._registry
         self._requests = Counter(f"{_PREFIX}_requests", "Inference requests", ["client", "status"], registry=known)
         self._images = Counter(f"{_PREFIX}_images", "Images answered", ["client"], registry=known)
@@ -35,10 +36,17 @@ class Metrics:
 
     def requested(self, client: str, status: int, images: int, seconds: float) -> None:
         """Count a request and the time that it took."""
-        self._requests.labels(client, str(status)).inc()
+        self._counter(self._requests, client, str(status)).inc()
         if status == 200:
-            self._images.labels(client).inc(images)
+            self._counter(self._images, client).inc(images)
             self._seconds.observe(seconds)
+
+    def _counter(self, family: Counter, *labels: str) -> Counter:
+        """Return the counter of labels, which are checked when they are new."""
+        # The two families have different numbers of labels.
+        if labels not in self._counters:
+            self._counters[labels] = family.labels(*labels)
+        return self._counters[labels]
 
     def charged(self, client: str) -> Callable[[int], None]:
         """Make what counts a client's charges."""

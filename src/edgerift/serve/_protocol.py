@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, TypeAlias, final
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from edgerift.errors import unknown_name
 from edgerift.images import ImageShape
@@ -26,6 +25,10 @@ JSON_LENGTH: Final = "Inference-Header-Content-Length"
 BINARY: Final = "application/octet-stream"
 
 _LONGEST_ID: Final = 128
+
+#: Arrays, since each tensor that ends lets another thread run first.
+Pixels: TypeAlias = NDArray[np.uint8]
+Answers: TypeAlias = NDArray[np.float32]
 
 
 @final
@@ -54,8 +57,17 @@ class Query(NamedTuple):
     """A request that was understood: its id ("" without one), images uint8 `[N,C,H,W]`, how the reply is written."""
 
     id: str
-    images: Tensor
+    images: Pixels
     is_binary: bool
+
+
+#: Writes JSON without spaces.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+def as_json(value: Any) -> bytes:
+    """Write JSON without spaces."""
+    return _ENCODER.encode(value).encode()
 
 
 def read_query(body: bytes, json_length: str | None, signature: Signature) -> Query:
@@ -74,10 +86,10 @@ def read_query(body: bytes, json_length: str | None, signature: Signature) -> Qu
     return Query(given, images, _wants_binary(request))
 
 
-def reply(query: Query, answers: Tensor, signature: Signature, remaining: int) -> tuple[bytes, dict[str, str]]:
-    """Write the answers float32 `[N,K]` to a query: the body and its headers."""
+def reply(query: Query, answers: Answers, signature: Signature, remaining: int) -> tuple[bytes, dict[str, str]]:
+    """Write the answers float32 `[N,K]` to a query: the body and its headers, names in lower case."""
     output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": list(answers.shape)}
-    content = answers.contiguous().numpy().astype("<f4", copy=False)
+    content = np.ascontiguousarray(answers, "<f4")
     if query.is_binary:
         output["parameters"] = {"binary_data_size": content.nbytes}
     else:
@@ -89,22 +101,22 @@ def reply(query: Query, answers: Tensor, signature: Signature, remaining: int) -
         "parameters": {"remaining": remaining},
         "outputs": [output],
     }
-    head = json.dumps(described, separators=(",", ":")).encode()
+    head = as_json(described)
     if not query.is_binary:
-        return head, {"Content-Type": "application/json"}
-    return head + content.tobytes(), {"Content-Type": BINARY, JSON_LENGTH: str(len(head))}
+        return head, {"content-type": "application/json"}
+    return head + content.tobytes(), {"content-type": BINARY, JSON_LENGTH.lower(): str(len(head))}
 
 
-def _parts(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
+def _parts(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     if json_length is None:
-        return body, b""
+        return body, memoryview(b"")
     length = int(json_length) if json_length.isascii() and json_length.isdecimal() and len(json_length) < 12 else -1
     if not 0 < length <= len(body):
         raise RefusedError(400, f"the header {JSON_LENGTH} must be a number from 1 to the body's {len(body)} bytes")
-    return body[:length], body[length:]
+    return body[:length], memoryview(body)[length:]
 
 
-def _images(request: Mapping[str, Any], tensors: bytes, signature: Signature) -> Tensor:
+def _images(request: Mapping[str, Any], tensors: memoryview, signature: Signature) -> Pixels:
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1:
         raise RefusedError(400, f"'inputs' must be a list of one tensor, '{INPUT}'")
@@ -120,7 +132,7 @@ def _images(request: Mapping[str, Any], tensors: bytes, signature: Signature) ->
     content = _flat(given["data"], shape) if size is None else _binary(size, tensors, shape)
     if size is None and tensors:
         raise RefusedError(400, f"{len(tensors)} bytes follow the JSON and no input has 'binary_data_size'")
-    return torch.from_numpy(np.frombuffer(bytearray(content), np.uint8)).reshape(shape)
+    return np.frombuffer(bytearray(content), np.uint8).reshape(shape)
 
 
 def _shape(given: Any, signature: Signature) -> list[int]:
@@ -136,7 +148,7 @@ def _shape(given: Any, signature: Signature) -> list[int]:
     return given
 
 
-def _binary(size: Any, tensors: bytes, shape: list[int]) -> bytes:
+def _binary(size: Any, tensors: memoryview, shape: list[int]) -> memoryview:
     needed = prod(shape)
     if type(size) is not int or size != needed:
         raise RefusedError(400, f"'binary_data_size' must be {needed}, the bytes of that shape")

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, final
 
+import numpy as np
 import xxhash
-from torch import Tensor
 
 from edgerift.errors import StoreError
 from edgerift.serve._errors import RefusedError
+from edgerift.serve._protocol import Pixels
 from edgerift.steps import SpillingMap, require_regular, write_whole
 
 _HASH: Final = 16
@@ -44,12 +45,12 @@ class RequestIds:
             with _disk_errors(path):
                 self._open(path)
 
-    def claim(self, identity: str, images: Tensor) -> None:
+    def claim(self, identity: str, images: Pixels) -> None:
         """Note an id ("" for none) with its images; raises :class:`RefusedError` when it came with other ones."""
         if not identity:
             return
         key = xxhash.xxh3_128_digest(identity.encode())
-        content = xxhash.xxh3_128_digest(images.contiguous().numpy().data)
+        content = xxhash.xxh3_128_digest(np.ascontiguousarray(images).data)
         known = self._newest.get(key, -1) if self._known is None else self._known.find([key])[0]
         if known == _short(content):
             return
@@ -95,7 +96,8 @@ class RequestIds:
             self._file.truncate(self._written * _RECORD)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._written += 1
-        self._remember(known, record)
+        known.add([record[:_HASH]], [_short(record[_HASH:])])
+        known.settle()
         if self._written > 2 * self._most:
             self.close()
             _keep_last(path, self._written * _RECORD, self._most)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import Any, Final, final
+from typing import Any, final
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
-from starlette.requests import ClientDisconnect
+from fastapi.responses import HTMLResponse
 
-from edgerift.errors import EdgeriftError, unknown_name
-from edgerift.serve._account import Account
-from edgerift.serve._body import read_body, unpacked
-from edgerift.serve._errors import RefusedError, unauthorised
+from edgerift.serve._errors import RefusedError
+from edgerift.serve._inference import Inference, Reply
 from edgerift.serve._page import page
-from edgerift.serve._protocol import JSON_LENGTH, VERSION, Query, read_query, reply
+from edgerift.serve._protocol import VERSION
 from edgerift.serve._schema import (
     INFERENCE,
     ClientState,
@@ -27,19 +22,16 @@ from edgerift.serve._schema import (
     ServerMetadata,
     refusals,
 )
-from edgerift.serve._service import Service, refusal
-
-#: A body of more bytes is read by another thread, so that the others do not wait for it.
-_LARGE: Final = 65_536
+from edgerift.serve._service import Service
 
 
 @final
 class Routes:
     """The handlers of one service."""
 
-    def __init__(self, service: Service, version: str) -> None:
+    def __init__(self, service: Service, inference: Inference, version: str) -> None:
         """Answer for a service of an edgerift version."""
-        self._service, self._version = service, version
+        self._service, self._inference, self._version = service, inference, version
 
     def add_to(self, app: FastAPI) -> None:
         """Register the addresses."""
@@ -73,7 +65,7 @@ class Routes:
 
     async def client(self, request: Request) -> dict[str, Any]:
         """Tell a client what is left of its budget."""
-        account = self._account(request)
+        account = self._inference.account(request.headers.get("authorization"))
         return {
             "name": account.name,
             "budget": account.budget,
@@ -103,72 +95,23 @@ class Routes:
 
     async def model(self, name: str, request: Request, version: str = VERSION) -> dict[str, Any]:
         """Describe the model."""
-        self._account(request)
-        self._require_model(name, version)
+        self._inference.account(request.headers.get("authorization"))
+        self._inference.require_model(name, version)
         return self._service.signature.metadata()
 
     async def model_ready(self, name: str, version: str = VERSION) -> dict[str, Any]:
         """Say whether the model answers."""
-        self._require_model(name, version)
+        self._inference.require_model(name, version)
         return {"name": name, "ready": self._service.is_ready}
 
     async def infer(self, name: str, request: Request, version: str = VERSION) -> Response:
         """Answer a query; the charge is on disk before the answer leaves."""
-        started = time.perf_counter()
-        told: dict[str, Any] = {"client": "", "images": 0}
-        try:
-            response = await self._inferred(name, version, request, told)
-        except Exception as error:
-            response = self.refused(error)
-        seconds = time.perf_counter() - started
-        self._service.metrics.requested(told["client"], response.status_code, told["images"], seconds)
-        self._service.log.info(
-            "inference", extra={"fields": {**told, "status": response.status_code, "ms": round(1000 * seconds, 2)}}
-        )
-        return response
+        return _response(await self._inference(name, version, request.headers, request.receive))
 
-    async def _inferred(self, name: str, version: str, request: Request, told: dict[str, Any]) -> Response:
-        account = self._account(request)
-        told["client"] = account.name
-        self._require_model(name, version)
-        query = await self._query(request)
-        told["images"] = len(query.images)
-        waiting = account.submit(query)
-        answered = waiting.result() if waiting.done() else await asyncio.wrap_future(waiting)
-        body, headers = reply(query, answered.answers, self._service.signature, answered.remaining)
-        return Response(body, headers=headers)
-
-    async def _query(self, request: Request) -> Query:
-        most = self._service.settings.largest_body
-        body, headers = await read_body(request, most), request.headers
-
-        def understood() -> Query:
-            content = unpacked(body, headers.get("content-encoding", ""), most)
-            return read_query(content, headers.get(JSON_LENGTH), self._service.signature)
-
-        if len(body) <= _LARGE and "content-encoding" not in headers:
-            return understood()
-        return await asyncio.get_running_loop().run_in_executor(self._service.readers, understood)
-
-    def refused(self, error: Exception) -> JSONResponse:
+    def refused(self, error: Exception) -> Response:
         """Say in one line why a request is not answered; what is the server's own fault is told in the log alone."""
-        if isinstance(error, RefusedError):
-            return JSONResponse({"error": str(error)}, error.status, error.headers)
-        if isinstance(error, ClientDisconnect):
-            return JSONResponse({"error": "the connection ended before the body"}, 400)
-        self._service.log.error("failure", extra={"fields": {"error": refusal(error)}})
-        known = isinstance(error, EdgeriftError)
-        told = "the server cannot answer now; its log says why" if known else "internal error; the server's log has it"
-        return JSONResponse({"error": told}, 503 if known else 500)
+        return _response(self._inference.refused(error))
 
-    def _account(self, request: Request) -> Account:
-        name = self._service.doorkeeper.client(request.headers.get("authorization"))
-        if name is None:
-            raise unauthorised()
-        return self._service.accounts[name]
 
-    def _require_model(self, name: str, version: str) -> None:
-        if name != self._service.signature.name:
-            raise RefusedError(404, unknown_name("model", name, [self._service.signature.name]))
-        if version != VERSION:
-            raise RefusedError(404, unknown_name("version", version, [VERSION]))
+def _response(found: Reply) -> Response:
+    return Response(found.body, found.status, found.headers)

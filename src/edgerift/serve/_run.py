@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from edgerift.errors import InputError
-from edgerift.serve._application import application
+from edgerift.serve._application import application, as_served
 from edgerift.serve._service import Service
 
 #: Seconds that requests under way may take when the server stops.
@@ -31,7 +32,7 @@ def serve(service: Service, *, host: str = "127.0.0.1", port: int = 8000, versio
         service.close()
         raise
     config = uvicorn.Config(
-        application(service, version),
+        as_served(application(service, version)),
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -55,9 +56,20 @@ def serve(service: Service, *, host: str = "127.0.0.1", port: int = 8000, versio
         "one_image_at_a_time": service.computes_alone,
     }
     service.log.info("serving", extra={"fields": fields})
-    with bound, _outliving_signals():
+    with bound, _outliving_signals(), _frozen_garbage():
         uvicorn.Server(config).run(sockets=[bound])
     service.log.info("stopped")
+
+
+@contextmanager
+def _frozen_garbage() -> Iterator[None]:
+    """Keep what is there already, which is large and stays, out of the searches for garbage."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final, final
 
 from edgerift.errors import StoreError
+from edgerift.steps._key_filter import KeyFilter
 
-#: Keys that one statement asks for, as many as every SQLite takes.
+#: Keys that one statement asks for or adds, so many that every SQLite takes their parameters.
 _TOGETHER: Final = 900
+_ADDED: Final = 256
 #: The database's own memory, in KiB.
-_MEMORY: Final = 128
+_MEMORY: Final = 512
 
 
 @final
 class SpillingMap:
-    """A map from keys of 16 bytes to numbers from 0, which takes the same memory however large it is.
+    """A map from keys of 16 bytes, which are hashes, to numbers from 0; only the newest `recent` are in memory.
 
-    The newest `recent` are in memory; when :meth:`settle` finds more, they go to a database in a file without a name in
-    `folder`, which is gone with the process. What is added is added once: keys are not changed, and only those that
+    When :meth:`settle` finds more, they go to a database in a file without a name in `folder`, which is gone with the
+    process. What stays in memory of each are the two to four bytes of a filter, which says of most keys that are not
+    there that they are not. What is added is added once: keys are not changed, and only those that
     were not settled can be forgotten. One thread at a time may use it. Raises
     :class:`~edgerift.errors.StoreError` where the file cannot be written; then all keys are still there.
     """
@@ -34,8 +38,10 @@ class SpillingMap:
         self._recent: dict[bytes, int] = {}
         self._settled: sqlite3.Connection | None = None
         self._count = 0
+        self._filter = KeyFilter()
         #: What the database said last: a query asks for the same keys several times in a row.
         self._said: dict[bytes, int] = {}
+        self._absent: set[bytes] = set()
 
     def __len__(self) -> int:
         """Return how many keys there are."""
@@ -47,13 +53,18 @@ class SpillingMap:
         if self._settled is None:
             return found
         others = [key for key, number in zip(keys, found, strict=True) if number < 0]
-        if not self._said.keys() >= set(others):
-            self._said = dict.fromkeys(others, -1)
-            for start in range(0, len(others), _TOGETHER):
-                part = others[start : start + _TOGETHER]
-                marks = ",".join("?" * len(part))
-                self._said.update(self._settled.execute(f"SELECT key, number FROM keys WHERE key IN ({marks})", part))
-        return [self._said[key] if number < 0 else number for key, number in zip(keys, found, strict=True)]
+        self._ask(self._filter.possible(others))
+        return [self._said.get(key, -1) if number < 0 else number for key, number in zip(keys, found, strict=True)]
+
+    def absent(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return those keys that are not there."""
+        left = set(keys).difference(self._recent)
+        if self._settled is None or left <= self._absent:
+            return left
+        possible = self._filter.possible(left)
+        self._ask(possible)
+        self._absent = left.difference(key for key in possible if self._said[key] >= 0)
+        return set(self._absent)
 
     def add(self, keys: Sequence[bytes], numbers: Sequence[int]) -> None:
         """Add keys that are not there yet."""
@@ -71,17 +82,48 @@ class SpillingMap:
         with _told(self._folder):
             if self._settled is None:
                 self._settled = _database(self._folder)
-            with self._settled:
-                self._settled.executemany("INSERT INTO keys VALUES (?, ?)", sorted(self._recent.items()))
-        self._count += len(self._recent)
-        self._recent, self._said = {}, {}
+            rows = sorted(self._recent.items())
+            for start in range(0, len(rows), _ADDED):
+                part = rows[start : start + _ADDED]
+                with self._settled:
+                    _insert(self._settled, part)
+                self._note(self._settled, [key for key, _ in part])
+        self._said, self._absent = {}, set()
 
     def close(self) -> None:
         """Let go of the file, and of all that is in it."""
         if self._settled is not None:
             self._settled.close()
             self._settled = None
-        self._recent, self._said, self._count = {}, {}, 0
+        self._recent, self._said, self._absent, self._count, self._filter = {}, {}, set(), 0, KeyFilter()
+
+    def _ask(self, keys: list[bytes]) -> None:
+        """Have the database say of keys what it holds."""
+        if self._settled is None or self._said.keys() >= set(keys):
+            return
+        self._said = dict.fromkeys(keys, -1)
+        for start in range(0, len(keys), _TOGETHER):
+            part = keys[start : start + _TOGETHER]
+            marks = ",".join("?" * len(part))
+            self._said.update(self._settled.execute(f"SELECT key, number FROM keys WHERE key IN ({marks})", part))
+
+    def _note(self, settled: sqlite3.Connection, keys: list[bytes]) -> None:
+        """Tell the filter of keys that were settled, or begin a larger one."""
+        self._count += len(keys)
+        self.forget(keys)
+        if self._count <= self._filter.capacity:
+            self._filter.add(keys)
+            return
+        self._filter = KeyFilter(self._count)
+        rows = settled.execute("SELECT key FROM keys")
+        while found := [key for (key,) in rows.fetchmany(_TOGETHER)]:
+            self._filter.add(found)
+
+
+def _insert(settled: sqlite3.Connection, rows: list[tuple[bytes, int]]) -> None:
+    """Add rows in one step, during which other threads run, instead of in one for each."""
+    marks = ",".join(["(?,?)"] * len(rows))
+    settled.execute(f"INSERT OR FAIL INTO keys VALUES {marks}", list(chain.from_iterable(rows)))
 
 
 def _database(folder: Path) -> sqlite3.Connection:

@@ -124,6 +124,9 @@ class Runtime:
     A runtime that has several sets of `kernels`, which answer differently to one file, is registered once for each, by
     the name of its kernels. All but its default ones give their files, in `files_of`, to the runtime that has those:
     they open a file if they are named, and `ask_once` gets the name of the kernels as a third argument.
+
+    `use_threads` sets how many threads it computes with, whose answers are the same with any number; a process calls it
+    before it opens anything.
     """
 
     packages: tuple[str, ...]
@@ -145,6 +148,7 @@ class Runtime:
     open_read: Callable[[Path, Artefact], Engine] | None = None
     embed_guard: Callable[[bytes, Guard | None], bytes] | None = None
     embedded_guard: Callable[[Path], Guard | None] = _no_guard
+    use_threads: Callable[[int], None] | None = None
 
 
 RUNTIMES: Final[Registry[Runtime]] = Registry("runtime", "edgerift.deploy.runtimes")

@@ -26,6 +26,7 @@ RUNTIMES.register(
         opening=Path(__file__).with_name("_opening.py"),
         translate=lambda path, output: _plan.translate(path, output),
         layers=lambda content: _stored_layers.pte_layers(content),
+        use_threads=lambda threads: _build.use_threads(threads),
     ),
     rank=1,
 )

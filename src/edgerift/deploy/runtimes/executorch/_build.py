@@ -16,7 +16,7 @@ from edgerift.deploy.program._program import Program
 from edgerift.deploy.program._quiet import quiet
 from edgerift.deploy.runtimes.executorch._file import image_layout
 from edgerift.deploy.runtimes.executorch._graph import executorch_graph
-from edgerift.deploy.runtimes.executorch._opening import load_method
+from edgerift.deploy.runtimes.executorch._opening import import_runtime, load_method
 from edgerift.deploy.runtimes.executorch._patterns import possible_patterns
 from edgerift.deploy.runtimes.executorch._plan import plan_graph
 from edgerift.errors import BuildError, ModelError, first_line
@@ -60,6 +60,13 @@ def compile_program(program: Program, path: Path) -> None:
 def open_artefact(path: Path) -> ExecuTorchEngine:
     """Load a `.pte`; raises :class:`~edgerift.errors.BuildError` when ExecuTorch cannot."""
     return ExecuTorchEngine(path)
+
+
+def use_threads(threads: int) -> None:
+    """Let all programs that are opened from now on compute with so many threads; earlier versions take every core."""
+    reset = getattr(import_runtime(), "_unsafe_reset_threadpool", None)
+    if reset is not None:
+        reset(threads)
 
 
 def _with_grids(specification: Specification, path: Path) -> Specification:

@@ -240,10 +240,11 @@ def served() -> str:
     wrong = ["charged twice", "answered, not charged", "charged, not answered", "other answer than charged"]
     faults = sum(part[name] for part in checked for name in wrong)
     charged = sum(part["charged images"] for part in checked)
+    killed = sum(row["kill"]["charged images"] for row in found["networks"])
     return (
         "`python benchmarks/serving.py --seconds 60 --out benchmarks/serving.json`: "
         f"{found['clients']} clients with requests of {size} new images, on {found['processors']} processors that "
         "clients, server and runtime share; the build alone (bare) has them to itself. Microseconds are of CPU time. "
-        f"Of {charged:,} charges, a third of them with the server killed in the middle, {faults or 'none'} were lost, "
-        f"doubled or other than the answer.\n\n{table(headings, rows)}"
+        f"Of {charged:,} charges, {killed:,} of them with the server killed in the middle, {faults or 'none'} were "
+        f"lost, doubled or other than the answer.\n\n{table(headings, rows)}"
     )

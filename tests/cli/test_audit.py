@@ -255,12 +255,13 @@ def test_an_original_of_digits_takes_more_and_larger_steps(options, digits, othe
 @pytest.mark.parametrize(
     ("method", "options", "expected"),
     [
-        ("distil+qat", {}, (15, 0.2, 64)),
-        ("distil+qat", {"compress_epochs": 4}, (4, 0.2, 64)),
+        ("distil+qat", {}, (30, 0.025, 128)),
+        ("distil+qat", {"compress_epochs": 4, "temperature": 2}, (4, 0.05, 128)),
+        ("distil+qat", {"temperature": 0.5}, (30, 0.1, 128)),
         ("prune+qat", {}, (3, 0.01, 128)),
     ],
 )
-def test_a_student_is_trained_as_an_original_is(method, options, expected):
+def test_what_compresses_takes_steps_of_its_own(method, options, expected):
     adapting = AdaptOptions(method=method, compressing=options)
     settings = described(adapting=adapting).pair.program.compression.train
     assert (settings.epochs, settings.learning_rate, settings.batch_size) == expected

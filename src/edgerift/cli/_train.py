@@ -31,6 +31,8 @@ class Schedule(NamedTuple):
 
 #: Digits are a thousand images: they need more steps in an epoch.
 _SCHEDULES: Final = {"digits": Schedule(epochs=15, learning_rate=0.2, batch_size=64)}
+#: What learns an original's answers takes more epochs of smaller steps.
+_STUDENT_EPOCHS: Final = {"digits": 30}
 
 
 class OriginalOptions(Settings):
@@ -80,6 +82,20 @@ class OriginalOptions(Settings):
     def further_batch_size(self) -> int:
         """The images per step of all training but that of an original."""
         return Schedule().batch_size if self.batch_size is None else self.batch_size
+
+    def of_student(self, source: str, temperature: float) -> Schedule:
+        """Choose how a network that learns an original's answers is trained on an image source.
+
+        The gradient of its loss is up to `temperature` times that of an original's, and its steps as much smaller.
+        """
+        usual = Schedule()
+        return Schedule(
+            epochs=_STUDENT_EPOCHS.get(source, usual.epochs) if self.epochs is None else self.epochs,
+            learning_rate=usual.learning_rate / max(1.0, temperature)
+            if self.learning_rate is None
+            else self.learning_rate,
+            batch_size=self.further_batch_size,
+        )
 
     def schedule(self, source: str) -> Schedule:
         """Choose how an original is trained on an image source."""

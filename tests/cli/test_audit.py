@@ -185,8 +185,7 @@ def test_a_baseline_fails_on_a_worsening(run, given, policy, tmp_path):
 
 
 def test_a_pair_is_made_when_none_is_given(run, policy, tmp_path, kept):
-    training = ("--model", "lenet", "--size", 12, "--epochs", 2, "--batch-size", 128)
-    making = (*training, "--method", "ptq", "--target", "server")
+    making = ("--model", "lenet", "--size", 12, "--epochs", 2, "--method", "ptq", "--target", "server")
     attack = ("--attack", "pgd", "--steps", 2, "--images", 6)
     asked = (
         *("audit", *making, *attack, *STEALING, "--policy", policy(evasive=1.0, stolen=1.0)),

@@ -28,7 +28,7 @@ CONTENT = {
     "size": 12,
     "data": {"digits": {}},
     "originals": {"LeNet": {"model": "lenet"}, "ResNet": {"model": "resnet8"}},
-    "train": {"epochs": 2, "batch_size": 64, "learning_rate": 0.2, "precision": "auto"},
+    "train": {"epochs": 2, "batch_size": 64, "precision": "auto"},
     "adapt": {"epochs": 1, "batch_size": 64},
     "calibration_images": 99,
 }

@@ -54,13 +54,15 @@ def test_train_and_adapt_share_the_original(run, few, adapted, tmp_path):
         ({}, (15, 0.2, 64)),
         ({"epochs": 1}, (1, 0.2, 64)),
         ({"learning_rate": 0.3, "batch_size": 5}, (15, 0.3, 5)),
+        ({"model": "lenet"}, (30, 0.1, 128)),
+        ({"model": "lenet", "epochs": 1}, (1, 0.1, 128)),
     ],
 )
 def test_an_original_is_trained_as_given_or_as_suits_its_images(given, expected):
     from edgerift.cli._options import DataOptions
     from edgerift.cli._train import OriginalOptions, train_recipe
 
-    settings = train_recipe(DataOptions(size=16).images(), OriginalOptions(model="lenet", **given)).settings
+    settings = train_recipe(DataOptions(size=16).images(), OriginalOptions(**given)).settings
     assert (settings.epochs, settings.learning_rate, settings.batch_size) == expected
 
 

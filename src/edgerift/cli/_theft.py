@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
@@ -16,14 +16,22 @@ _SMALL_STUDENT: Final = "resnet8"
 _LARGE_STUDENT: Final = "resnet18"
 
 _BUDGET: Final = 50_000
-_EPOCHS: Final = 50
-_LEARNING_RATE: Final = 0.05
-_BATCH: Final = 64
-#: Digits are learned from few queries in few epochs, which then need more and larger steps.
 _DIGITS_BUDGET: Final = 2_000
-_DIGITS_EPOCHS: Final = 10
-_DIGITS_LEARNING_RATE: Final = 0.2
-_DIGITS_BATCH: Final = 32
+
+
+class _Schedule(NamedTuple):
+    """How a clone is trained."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int
+
+
+_USUAL: Final = _Schedule(epochs=50, learning_rate=0.05, batch_size=64)
+#: Digits are learned from few queries in few epochs.
+_DIGITS: Final = _Schedule(epochs=15, learning_rate=0.05, batch_size=32)
+#: So few need larger steps, of which a network without batch normalisation learns nothing.
+_SHORT: Final = _Schedule(epochs=10, learning_rate=0.2, batch_size=32)
 
 _POLICIES: Final = "jacobian: 150 images doubled in 5 rounds (Papernot et al. 2017), so 4800 queries or --budget"
 _QUERIES_DEFAULT: Final = "By default cifar100 for cifar10; cifar10 for cifar100, svhn and gtsrb; else collages"
@@ -45,11 +53,11 @@ class TheftOptions(Settings):
     """number of different images that the attacker may query"""
     student: Annotated[str | None, Shown(default="resnet8 for a small or custom victim, else resnet18")] = None
     """architecture of the clone"""
-    clone_epochs: Annotated[Times | None, Shown(default="10 for digits, else 50")] = None
+    clone_epochs: Annotated[Times | None, Shown(default="50; 10 or 15 for digits")] = None
     """training epochs of the clone"""
-    clone_learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.2 for digits, else 0.05")] = (
-        None
-    )
+    clone_learning_rate: Annotated[
+        LearningRate | None, Shown(advanced=True, default="0.05; 0.2 for resnet8 on digits")
+    ] = None
     """peak learning rate of the clone"""
     clone_batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="32 for digits, else 64")] = None
     """images per training step of the clone"""
@@ -112,14 +120,14 @@ def thief(
     would start from the victim's initial weights, which no attacker knows. Raises
     :class:`~edgerift.errors.ModelError` for a student that is not known.
     """
-    digits = victim.source == "digits"
     student = clone_network(options, architecture)
+    usual = _USUAL if victim.source != "digits" else _SHORT if student == _SMALL_STUDENT else _DIGITS
     zoo.create(student, 2, size=victim.size or 32)  # Fails now rather than later.
     own_seed = seed + 1 if options.clone_seed is None else options.clone_seed
     training = train.TrainSettings(
-        epochs=options.clone_epochs or (_DIGITS_EPOCHS if digits else _EPOCHS),
-        learning_rate=options.clone_learning_rate or (_DIGITS_LEARNING_RATE if digits else _LEARNING_RATE),
-        batch_size=options.clone_batch_size or (_DIGITS_BATCH if digits else _BATCH),
+        epochs=options.clone_epochs or usual.epochs,
+        learning_rate=options.clone_learning_rate or usual.learning_rate,
+        batch_size=options.clone_batch_size or usual.batch_size,
         precision=options.clone_precision,
         device=device,
         seed=own_seed,

@@ -2,7 +2,7 @@
 
     python benchmarks/against.py --baseline COMMIT [--rows command-line search pgd engine training demo memory] \
         [--turns 5] [--pairs FOLDER --data-root DIR [--images 500]] [--networks resnet8 resnet18 mobilenet_v2] \
-        [--out benchmarks/against.json] [--page docs/performance.md]
+        [--name against] [--out benchmarks/NAME.json] [--page docs/performance.md]
 
 Rows that are not asked for stay as the file has them, and in `search` and `pgd` those of other `--networks`. `search`
 and `engine` need `--pairs` and `--data-root`; see against_search.py.
@@ -10,7 +10,8 @@ and `engine` need `--pairs` and `--data-root`; see against_search.py.
 The commit is checked out beside this tree, in a folder of its own, and both sides run with the same Python and the same
 packages, by turns, with one thread. Times are CPU time of the whole process, the kernel's and its children's included,
 and medians over the turns. `ratio` is new over old; where a row says `over`, it is a share of that. The table is
-printed, written as JSON, and put into the page between its two marks.
+printed, written as JSON, and put into the page between the two marks of its `--name`: a machine of another kind has a
+table of its own.
 
 A part of the table is a function that yields rows, registered in `PARTS` by its name.
 """
@@ -32,8 +33,9 @@ from typing import Any, Final
 from against_compute import engine, pgd, search, training
 from sides import NETWORKS, Given, Row, Side
 
+from edgerift.train import fastest_precision
+
 HERE: Final = Path(__file__).resolve().parent
-MARKS: Final = ("<!-- against: begin -->", "<!-- against: end -->")
 
 #: What the command line is asked, by its name in the table.
 ANSWERS: Final = {
@@ -138,9 +140,9 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the marks of a page."""
-    first, last = MARKS
+def put_into(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the marks of a page that bear a name."""
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     content = page.read_text(encoding="utf-8")
     if first not in content or last not in content:
         raise SystemExit(f"{page} has no marks {first} and {last}")
@@ -155,14 +157,16 @@ def main() -> None:
     parser.add_argument("--baseline", required=True, metavar="COMMIT")
     parser.add_argument("--rows", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=HERE / "against.json")
+    parser.add_argument("--name", default="against", help="the table's name: of its file and of its marks on the page")
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--page", type=Path)
     parser.add_argument("--pairs", type=Path, help="a folder of pairs, as against_search.py takes it")
     parser.add_argument("--data-root", type=Path, help="where the images of CIFAR-10 are")
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     given = parser.parse_args()
-    kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
+    out = given.out or HERE / f"{given.name}.json"
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
     parts = kept.get("rows", {}) if kept.get("baseline") == given.baseline else {}
     material = Given(given.pairs, given.data_root, given.images, tuple(given.networks))
     with checked_out(given.baseline) as tree, tempfile.TemporaryDirectory() as folder:
@@ -175,12 +179,18 @@ def main() -> None:
             known = {row["what"]: row for row in parts.get(name, [])} if name in BY_NETWORK else {}
             known.update((row.what, asdict(row)) for row in PARTS[name](*sides, given.turns))
             parts[name] = list(known.values())
-            document = {"baseline": given.baseline, "machine": platform.machine(), "turns": given.turns, "rows": parts}
-            given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            document = {
+                "baseline": given.baseline,
+                "machine": platform.machine(),
+                "fastest training": fastest_precision("cpu"),
+                "turns": given.turns,
+                "rows": parts,
+            }
+            out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])
     print(text)
     if given.page is not None:
-        put_into(given.page, text)
+        put_into(given.page, given.name, text)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ THEFT = {
     "alphas": [1.0, 0.5],
 }
 DATA = DataOptions(size=12)
-ORIGINAL = OriginalOptions(model="lenet", epochs=2, batch_size=64, seed=SEED)
+ORIGINAL = OriginalOptions(model="lenet", epochs=2, learning_rate=0.1, batch_size=64, seed=SEED)
 
 
 def study(**fields) -> Study:

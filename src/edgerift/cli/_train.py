@@ -33,6 +33,9 @@ class Schedule(NamedTuple):
 _SCHEDULES: Final = {"digits": Schedule(epochs=30)}
 #: The network of the demo learns them in fewer. A network without batch normalisation learns nothing at this rate.
 _SHORT: Final = {("digits", DEFAULT_MODEL): Schedule(epochs=15, learning_rate=0.2, batch_size=64)}
+#: At the usual rate a LeNet, which has no batch normalisation, learns nothing from some initial weights.
+_RATES: Final = {"lenet": 0.05}
+_RATE: Final = "0.1; 0.05 for lenet, 0.2 for resnet8 on digits"
 
 
 class OriginalOptions(Settings):
@@ -56,7 +59,7 @@ class OriginalOptions(Settings):
     """start from ImageNet weights (needs --stem imagenet and network access)"""
     epochs: Annotated[Times | None, Shown(default="20; 15 or 30 for digits")] = None
     """training epochs"""
-    learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default="0.1; 0.2 for resnet8 on digits")] = None
+    learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default=_RATE)] = None
     """peak learning rate of the cosine schedule"""
     batch_size: Annotated[BatchSize | None, Shown(advanced=True, default="128; 64 for resnet8 on digits")] = None
     """images per step"""
@@ -99,9 +102,10 @@ class OriginalOptions(Settings):
     def schedule(self, source: str) -> Schedule:
         """Choose how an original is trained on an image source."""
         usual = _SHORT.get((source, self.architecture)) or _SCHEDULES.get(source, Schedule())
+        rate = _RATES.get(self.architecture, usual.learning_rate)
         return Schedule(
             epochs=usual.epochs if self.epochs is None else self.epochs,
-            learning_rate=usual.learning_rate if self.learning_rate is None else self.learning_rate,
+            learning_rate=rate if self.learning_rate is None else self.learning_rate,
             batch_size=usual.batch_size if self.batch_size is None else self.batch_size,
         )
 

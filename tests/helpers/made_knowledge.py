@@ -9,21 +9,24 @@ from edgerift.study import AttackChoice, DifferedPart, FlippedPart, PairCell, St
 
 QUERIES = 5_000
 BELIEVED = AttackChoice(preset="default", title="without the original", knows="build")
-HEAVY = AttackChoice(preset="diva-2022", change={"stop": "never", "objective": {"type": "diva", "c": 5.0}})
+WEIGHED = {
+    f"diva-c{c:g}": AttackChoice(preset="diva-2022", change={"stop": "never", "objective": {"type": "diva", "c": c}})
+    for c in (0.5, 5.0)
+}
 
 
 def made_knowledge() -> StudyResult:
     """Add to a made study of evasion what attacks with surrogates and another weight found."""
     result = made_diva(missing=False)
     assert result.study.evasion is not None
-    attacks = {**result.study.evasion.attacks, "semi-black-box": BELIEVED, "diva-c5": HEAVY}
+    attacks = {**result.study.evasion.attacks, "semi-black-box": BELIEVED, **WEIGHED}
     plan = result.study.evasion.replace(attacks=attacks, surrogate=SurrogatePlan(budget=QUERIES))
     return result.replace(study=result.study.replace(evasion=plan), pairs=tuple(map(_cell, result.pairs)))
 
 
 def _cell(cell: PairCell) -> PairCell:
     report = cell.report
-    attacks = {**report.attacks, "diva-c5": report.attacks["default"]}
+    attacks = {**report.attacks, "diva-c0.5": report.attacks["pgd"], "diva-c5": report.attacks["default"]}
     surrogates, beside = {}, {}
     if cell.adaptation != "finetune":
         attacks["semi-black-box"] = report.attacks["pgd"]

@@ -26,6 +26,12 @@ def _beats(first: tuple[str, str], second: tuple[str, str]) -> Difference:
     return minus((of.EVASIVE, {**one}), (of.EVASIVE, {**other}))
 
 
+def _loses_more(first: str, second: str, victim: str) -> Difference:
+    """How much oftener the original is wrong on the images that one attack on an adapted model keeps than another's."""
+    one, other = ({"attack": attack, "victim": victim} for attack in (first, second))
+    return minus((of.ORIGINAL_FOOLED, {**one}), (of.ORIGINAL_FOOLED, {**other}))
+
+
 def _moved_more(found: Facts) -> float | None:
     """How much further the QAT build's features move than the original's, in percent of the latter's way."""
     way = only(found, of.FEATURES_MOVE, victim="qat")
@@ -193,6 +199,13 @@ EVASION: Final[tuple[Stated, ...]] = (
         "section on the objective, without figures",
         "evasive rate of DIVA with c = 5 minus that with c = 0.5 against the QAT build",
         _beats(("diva-c5", "qat"), ("diva-c0.5", "qat")),
+    ),
+    Stated(
+        "larger-c-loses",
+        "A larger c loses the original more often: 5 against 0.5.",
+        "section on the objective, without figures",
+        "share that the original gets wrong of what DIVA with c = 5 leaves minus that with c = 0.5, QAT builds",
+        _loses_more("diva-c5", "diva-c0.5", "qat"),
     ),
 )
 

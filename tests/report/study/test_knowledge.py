@@ -1,9 +1,11 @@
 """What a study says of attackers who lack a model, of DIVA's weight, and of where attacked images land."""
 
+from typing import Any
+
 import pytest
 from made_knowledge import QUERIES, made_knowledge
 
-from edgerift.facts import claims, facts
+from edgerift.facts import Reading, claims, facts
 from edgerift.facts import readings as of
 from edgerift.measure import mcnemar
 from edgerift.report import StudyTable, results_markdown, study_markdown, study_tables
@@ -39,8 +41,8 @@ def test_the_table_of_surrogates_has_their_cost_and_what_they_reach(
 
 def test_the_table_of_weights_is_in_their_order(tables: dict[str, StudyTable]) -> None:
     rows = [row for row in tables["weights"].rows if row[:3] == ("cifar10", "ResNet", "QAT")]
-    assert [row[3].value for row in rows if isinstance(row[3], Number)] == [1.0, 5.0]
-    assert len(rows) == 2
+    assert [row[3].value for row in rows if isinstance(row[3], Number)] == [0.5, 1.0, 5.0]
+    assert len(rows) == 3
 
 
 def test_flipped_bits_and_differences_have_a_row_for_each_build(tables: dict[str, StudyTable]) -> None:
@@ -70,6 +72,18 @@ def test_claims_about_attackers_who_lack_a_model_are_judged(result: StudyResult)
     assert known["lands-there"].together is not None
     # That zeros land among ones is a claim about digits: only MNIST has any.
     assert {one.where.split(",")[0] for one in known["zero-is-one"].findings} == {"mnist"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reading"), [("larger-c", of.EVASIVE), ("larger-c-loses", of.ORIGINAL_FOOLED)], ids=["finds", "loses"]
+)
+def test_claims_about_the_weight_compare_its_ends(result: StudyResult, name: str, reading: Reading[Any]) -> None:
+    claim = next(one for one in claims(result) if one.name == name)
+    spot = {"victim": "qat", "data": "cifar10", "original": "ResNet", "seed": 0}
+    least, most = (facts(result).of(reading, attack=attack, **spot)[0].value for attack in ("diva-c0.5", "diva-c5"))
+    assert least != most
+    first = next(one for one in claim.findings if one.where == "cifar10, ResNet")
+    assert first.difference.values[0] == pytest.approx(100 * (most - least))
 
 
 def test_a_study_without_them_has_neither_table(result: StudyResult) -> None:

@@ -171,7 +171,13 @@ def accuracies(data: str, root: Path | None, seeds: list[int], kept: dict[str, A
                 precision: accuracy(chosen, test, TrainSettings(epochs=epochs, precision=precision, seed=seed))
                 for precision in ("float32", "bfloat16")
             }
-        yield {"images": len(chosen), "tested": len(test), "epochs": epochs, "runs": runs}
+        yield {
+            "images": len(chosen),
+            "tested": len(test),
+            "epochs": epochs,
+            "fastest": train.fastest_precision("cpu"),
+            "runs": runs,
+        }
 
 
 def accuracy(chosen: ImageSet, test: ImageSet, described: TrainSettings) -> dict[str, float]:

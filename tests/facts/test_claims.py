@@ -8,7 +8,7 @@ import pytest
 from edgerift.facts import Fact, Facts, claims
 from edgerift.facts import readings as of
 from edgerift.facts._claims import _claim
-from edgerift.facts._claims_diva import EVASION, NETWORKS
+from edgerift.facts._claims_diva import EVASION, NETWORKS, ROBUST
 from edgerift.facts._claims_divqat import THEFT
 from edgerift.facts._stated import Stated
 
@@ -73,6 +73,9 @@ def test_a_place_alone_has_its_own_interval_over_seeds():
     assert (claim.verdict, claim.held_in) == ("held", 1)
 
 
+MODELS = {"ResNet": "resnet8", "DenseNet": "densenet_tiny", "MobileNet": "mobilenet_tiny", "Robust": "resnet8"}
+
+
 def rate(reading, value, **place):
     return Fact(reading, value, low=value - 0.1, high=value + 0.1, **place)
 
@@ -88,7 +91,9 @@ def pair(seed, adaptation, *, build=0.8, attacks=(), data="cifar10", original="R
 
 def result(paper, cells=(), targets=("mobile", "server")):
     plan = SimpleNamespace(targets=targets)
-    study = SimpleNamespace(paper=paper, originals={"ResNet": None}, theft=plan)
+    known = MODELS if paper == "diva" else ("ResNet",)
+    originals = {name: SimpleNamespace(model=MODELS[name]) for name in known}
+    study = SimpleNamespace(paper=paper, originals=originals, theft=plan, is_robust=lambda name: "Robust" in name)
     document = SimpleNamespace(study=study, pairs=(), thefts=(), data_free=())
     return Facts(document, [fact for cell in cells for fact in cell])
 
@@ -152,6 +157,26 @@ def test_resnet_is_better_than_the_best_other_network_of_its_data_set_and_seed()
 def test_networks_are_compared_only_when_all_are_there(cells):
     values = found_in(result("diva", cells))
     assert (values["resnet-accuracy"], values["resnet-evaded"]) == ([], [])
+
+
+def test_a_robust_original_is_compared_with_the_same_network_and_has_no_part_in_other_claims():
+    cells = [
+        network("ResNet", 0.90, 0.50),
+        network("Robust", 0.95, 0.10),
+        network("DenseNet", 0.88, 0.70),
+        network("ResNet", 0.90, 0.40, seed=1),
+        network("Robust", 0.95, 0.30, seed=1),
+        pair(0, "finetune", attacks={"diva": 0.05}),
+        pair(0, "finetune", attacks={"diva": 0.99}, original="Robust"),
+    ]
+    judged = {claim.name: claim for claim in claims(result("diva", cells))}
+    found = {place.where: place.difference.values for place in judged["robust-diva"].findings}
+    assert found == {"cifar10": pytest.approx((40, 10))}
+    assert judged["robust-default"].together is None
+    found = {place.where: place.difference.values for place in judged["diva-over-control"].findings}
+    assert found == {"cifar10, ResNet": pytest.approx((45,))}
+    found = {place.where: place.difference.values for place in judged["resnet-accuracy"].findings}
+    assert found["cifar10"][0] == pytest.approx(2)
 
 
 def test_features_that_move_are_compared_point_by_point():
@@ -346,5 +371,5 @@ def test_a_study_of_ones_own_has_no_claims():
 
 
 def test_names_are_told_apart():
-    names = [claim.name for claim in (*EVASION, *NETWORKS, *THEFT)]
+    names = [claim.name for claim in (*EVASION, *NETWORKS, *ROBUST, *THEFT)]
     assert len(set(names)) == len(names)

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from edgerift.facts import readings as of
 from edgerift.facts._claims_datafree import data_free_claims
-from edgerift.facts._claims_diva import EVASION, NETWORKS
+from edgerift.facts._claims_diva import EVASION, NETWORKS, ROBUST
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
@@ -81,10 +81,21 @@ def claims(result: StudyResult | Facts) -> tuple[Claim, ...]:
     """
     found = result if isinstance(result, Facts) else facts(result)
     if found.study.paper == "diva":
-        return (*_judged(found, EVASION, "data", "original"), *_judged(found, NETWORKS, "data"))
+        usual = _trained_as_usual(found)
+        return (
+            *_judged(usual, EVASION, "data", "original"),
+            *_judged(usual, NETWORKS, "data"),
+            *_judged(found, ROBUST, "data"),
+        )
     if found.study.paper == "divqat":
         return (*_of_thefts(found), *_of_thefts_without_images(found))
     return ()
+
+
+def _trained_as_usual(found: Facts) -> Facts:
+    """Leave out what is of originals trained against an adversary: a paper's claims are about others."""
+    names = found.where(source="measured").distinct("original")
+    return found.where(original=frozenset(name for name in names if not found.study.is_robust(name)))
 
 
 def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Claim]:

@@ -1,15 +1,17 @@
 """Distillation: its loss in closed form, its limits, and the student that is made."""
 
+import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from edgerift import errors, train, zoo
+from edgerift import deploy, errors, train, zoo
 from edgerift.adapt import Distillation, distil
-from edgerift.images import ImageSet
+from edgerift.images import Augmentation, ImageSet, to_float
 from edgerift.train import TrainSettings
 
 TRAIN = TrainSettings(epochs=2, batch_size=16, learning_rate=0.05, device="cpu")
@@ -88,6 +90,60 @@ def test_the_student_learns_the_teachers_answers_and_not_the_labels(teacher, few
         labels = (student(images).argmax(1) == turned.labels).float().mean()
     assert same > 0.8
     assert labels < 0.5
+
+
+class Watched(nn.Module):
+    """The teacher beside the training, with its mode and with all that it saw and answered."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+        self.before = copy.deepcopy(body.state_dict())
+        self.told = []
+
+    def forward(self, images):
+        answer = self.body(images)
+        trained = any(part.training for part in self.body.modules())
+        self.told.append((images.clone(), answer, trained))
+        return answer
+
+
+def test_the_teacher_sees_the_students_augmented_batches_and_is_not_touched(few, monkeypatch):
+    beside, batches = [], []
+    real_folded, real_run = deploy.folded, train.run
+
+    def watched(model):
+        beside.append(Watched(real_folded(model)))
+        return beside[0]
+
+    def spied(student, *given, **options):
+        def note(model, inputs):
+            if model.training:
+                batches.append(inputs[0].clone())
+
+        student.register_forward_pre_hook(note)
+        return real_run(student, *given, **options)
+
+    monkeypatch.setattr(deploy, "folded", watched)
+    monkeypatch.setattr(train, "run", spied)
+    teacher = zoo.create("resnet8", classes=4, size=12, seed=3)
+    before = copy.deepcopy(teacher).eval()
+    assert teacher.train().training  # As a user may hand it over.
+    distil(teacher, replace(few, augmentation=Augmentation(crop=3)), None, settings=SHORT)
+    (reference,) = beside
+    assert len(batches) == 2 * 4
+    raw = to_float(few.images)
+    for batch, (seen, answer, trained) in zip(batches, reference.told, strict=True):
+        assert torch.equal(batch, seen)
+        assert not trained
+        assert not answer.requires_grad
+        torch.testing.assert_close(answer, before(seen), rtol=1e-4, atol=1e-4)
+        assert not bool((batch[:, None] == raw[None]).flatten(2).all(2).any(1).all())
+    assert not torch.equal(batches[0], batches[4])
+    assert all(part.training for part in teacher.modules())
+    assert all(parameter.grad is None for parameter in [*teacher.parameters(), *reference.parameters()])
+    for first, second in ((before.state_dict(), teacher.state_dict()), (reference.before, reference.body.state_dict())):
+        assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
 def test_without_a_name_the_student_is_the_originals_own_network_drawn_anew(teacher, few):

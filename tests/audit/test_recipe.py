@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from edgerift.adapt import FinetuneRecipe
+from edgerift.adapt import CompressRecipe, FinetuneRecipe, Pruning
 from edgerift.audit import AuditRecipe, Measured, attack_part
 from edgerift.audit import _evasion as evasion_module
 from edgerift.audit import _opened as opened_module
@@ -207,6 +207,17 @@ def test_the_control_is_attacked_as_the_build_is(audited, small_pair, tmp_path):
     assert part.clean_disagreement != result.pair.instability
     assert part.clean_disagreement.trials == 359
     assert "control" in result.times
+    assert part.change == "fine-tuning"
+
+
+def test_a_control_that_was_compressed_says_so(audited, small_pair):
+    settings = TrainSettings(epochs=1, batch_size=256, learning_rate=0.01, device="cpu")
+    compression = Pruning(sparsity=0.5, train=settings)
+    original = audited.recipe.pair.original
+    control = CompressRecipe(original=original, images=small_pair.images, compression=compression)
+    recipe = audited.recipe.replace(control=control)
+    told = json.loads((audited.store.get(recipe) / "measured.json").read_bytes())
+    assert told["evasion"]["control"]["change"] == "compression"
 
 
 def test_names_of_attacks_are_names_of_files(audited):

@@ -12,7 +12,7 @@ import yaml
 from small_pair import make_other_build
 
 from edgerift import zoo
-from edgerift.adapt import ptq
+from edgerift.adapt import CompressRecipe, FinetuneRecipe, ptq
 from edgerift.audit import read_audit
 from edgerift.cli._audit import AttackOptions, AuditCommand
 from edgerift.cli._options import DataOptions
@@ -337,6 +337,16 @@ def test_an_evasion_alone_has_the_name_that_it_has_beside_no_theft():
 def test_the_control_goes_with_training(method, control, expected):
     recipe = described(control=control, adapting=AdaptOptions(method=method))
     assert (recipe.control is not None) == expected
+
+
+@pytest.mark.parametrize("method", ["prune+qat", "distil+ptq"])
+def test_the_control_of_a_compressed_build_is_the_model_that_was_quantized(method):
+    """Without it, what the compression did would be counted as what the rounding did."""
+    recipe = described(adapting=AdaptOptions(method=method))
+    assert isinstance(recipe.control, CompressRecipe)
+    assert recipe.control == recipe.pair.program.compressing
+    assert recipe.control.compression.type == method.split("+")[0]
+    assert isinstance(described(adapting=AdaptOptions(method="qat")).control, FinetuneRecipe)
 
 
 def test_options_reach_the_recipe(small_pair):

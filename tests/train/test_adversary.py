@@ -3,6 +3,7 @@
 import copy
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -159,6 +160,24 @@ def test_trades_adds_the_divergence_of_each_image(train_set: ImageSet) -> None:
     assert found > plain + 1e-3
 
 
+def test_trades_is_the_divergence_from_the_image_to_the_moved_one() -> None:
+    # No pixel can move but in the direction that raises the margin, so that the worst image is known.
+    model = linear()
+    with torch.no_grad():
+        model[1].weight *= 0.1
+    weight = model[1].weight[0].detach() * 2
+    pixels = torch.where(weight > 0, 0, 255).to(torch.uint8).reshape(1, 3, 4, 4)
+    images = pixels.repeat(6, 1, 1, 1)
+    corner = ImageSet("corner", images, torch.arange(6) % 2, ("a", "b"), "corner-0")
+    attacker = Adversary(epsilon=64, step=64, steps=3, start="nearby", objective="kl", weight=3)
+    plain = learned_from(copy.deepcopy(model), corner, None)
+    found = learned_from(copy.deepcopy(model), corner, attacker)
+    margin = (images[0].flatten().float() / 255) @ weight
+    moved = margin + 64 / 255 * weight.abs().sum()
+    assert float(binary_kl(moved, margin)) > 1.1 * float(binary_kl(margin, moved))
+    assert found == pytest.approx(plain + 3 * float(binary_kl(margin, moved)), rel=1e-4)
+
+
 def binary_kl(first: Tensor, second: Tensor) -> Tensor:
     p, q = torch.sigmoid(first), torch.sigmoid(second)
     return p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
@@ -195,6 +214,55 @@ def test_madry_learns_from_the_moved_images(train_set: ImageSet) -> None:
     moved = moved_images(images, lambda x: F.cross_entropy(reference(x), labels, reduction="sum"), attacker)
     expected = F.cross_entropy(reference(moved), labels).item()
     assert learned_from(model, train_set, attacker) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(("attacker", "passes"), [(MADRY, 1), (FAST, 1), (TRADES, 2)], ids=["madry", "fast", "trades"])
+def test_normalisations_count_the_passes_that_are_learned_from(
+    net: nn.Module, train_set: ImageSet, attacker: Adversary, passes: int, steps: int
+) -> None:
+    learned_from(net, train_set, attacker.replace(steps=steps))
+    assert net[1].num_batches_tracked == passes
+
+
+class Passes(NamedTuple):
+    """What a model was given in the passes of a training: in the search of the attacker, and to learn from."""
+
+    searched: list[Tensor]
+    learned: list[Tensor]
+
+
+def passes_of(net: nn.Module, train_set: ImageSet, **fields: object) -> Passes:
+    model, passes = copy.deepcopy(net), Passes([], [])
+
+    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        (passes.learned if module.training else passes.searched).append(inputs[0].detach().clone())
+
+    model.register_forward_pre_hook(note)
+    run(model, train_set, None, SETTINGS.replace(**fields))
+    return passes
+
+
+@pytest.mark.parametrize(
+    "attacker", [MADRY.replace(start="clean"), FAST, TRADES.replace(steps=7)], ids=["madry", "fast", "trades"]
+)
+def test_the_attacker_starts_from_augmented_images_and_stays_around_them(
+    net: nn.Module, train_set: ImageSet, attacker: Adversary
+) -> None:
+    batches = passes_of(net, train_set).learned
+    raw = passes_of(net, train_set, augment=False).learned
+    assert not any(torch.equal(one, other) for one, other in zip(batches, raw, strict=True))
+    searched, learned = passes_of(net, train_set, adversary=attacker)
+    if attacker.objective == "kl":
+        assert all(torch.equal(one, other) for one, other in zip(learned[::2], batches, strict=True))
+        learned = learned[1::2]
+    for batch, moved in zip(batches, learned, strict=True):
+        assert 0 < float((moved - batch).abs().max()) <= attacker.epsilon / 255 + 1e-6
+        assert float(moved.min()) >= 0
+        assert float(moved.max()) <= 1
+    if attacker.start != "random":
+        first = searched[:: len(searched) // len(batches)]
+        assert all(torch.equal(one, other) for one, other in zip(first, batches, strict=True))
 
 
 @pytest.mark.parametrize(

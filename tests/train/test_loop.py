@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -224,6 +225,24 @@ def test_progress_counts_steps_and_notes_epochs(net: nn.Module, train_set: Image
     assert {total for _, total, _ in watched.seen} == {3 * STEPS}
     assert watched.seen[-1][2].startswith("epoch 3/3: loss ")
     assert "validation" in watched.seen[-1][2]
+
+
+def test_after_each_step_of_the_optimizer_a_hook_is_told_the_share_that_is_done(
+    net: nn.Module, train_set: ImageSet
+) -> None:
+    told: list[tuple[float, Tensor]] = []
+
+    def note(model: nn.Module, done: float) -> None:
+        assert model is net
+        told.append((done, net[0].weight.detach().clone()))
+
+    first = net[0].weight.detach().clone()
+    run(net, train_set, None, SETTINGS.replace(epochs=2), on_step=note)
+    steps = 2 * STEPS
+    assert [done for done, _ in told] == [(step + 1) / steps for step in range(steps)]
+    weights = [first, *(weight for _, weight in told)]
+    assert not any(torch.equal(before, after) for before, after in itertools.pairwise(weights))
+    assert torch.equal(weights[-1], net[0].weight)
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_kept(

@@ -272,8 +272,7 @@ def test_what_is_built_has_the_zeros(tiny, few, tmp_path, target, runtime, train
     assert not any(codes.any() for codes in zeros_of(tiny, program))
     made = build(program, runtime, tmp_path / "model", images=few.images)
     stored = {layer.codes.shape: layer for layer in stored_layers(made.path, runtime)}
-    # The ONNX file has this convolution as sums and a factor, from which its weights are not read back.
-    for layer in ("last",) if runtime == "onnxruntime" else ("conv", "last"):
+    for layer in ("conv", "last"):
         weight = tiny.get_parameter(f"{layer}.weight")
         found = stored[weight.shape]
         assert not found.zero_point.any()

@@ -10,8 +10,10 @@ import torch
 from exported_pte import SIZE, Residual, export_pte, seeded
 from onnx import TensorProto, helper, numpy_helper
 from quantized_files import float_file, quantized_file
+from torch import nn
 
 from edgerift import zoo
+from edgerift.adapt import ptq
 from edgerift.deploy import artefact_digest, build, quiet, stored_layers
 from edgerift.errors import BuildError, InputError, ModelError
 from edgerift.verify import verify
@@ -73,6 +75,34 @@ def test_a_runtimes_file_holds_the_layers_of_its_program(quantized, built, runti
         assert torch.equal(ours.scale.float(), theirs.scale.float())
         assert ours.input_scale == pytest.approx(theirs.input_scale, rel=1e-6)
         assert (ours.bias - theirs.bias).abs().le(0.501 * ours.bias_step).all()
+
+
+class Flat(nn.Module):
+    """Its convolution is flattened before it is rounded, and so written as integer sums, a factor and an addition."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 5, 3), nn.Linear(5 * 36, 4)
+
+    def forward(self, images):
+        return self.last(self.first(images).relu().flatten(1))
+
+
+def test_a_convolution_that_is_written_in_parts_is_read_back_whole(quantized, tmp_path):
+    torch.manual_seed(0)
+    original = Flat()
+    with quiet():
+        program = ptq(original, quantized.images, target="server", calibration_images=32)
+        build(program, "onnxruntime", tmp_path / "model.onnx")
+    operators = {node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert {"ConvInteger", "Cast"} < operators
+    expected, found = stored_layers(program)[0], stored_layers(tmp_path / "model.onnx", "onnxruntime")[0]
+    assert torch.equal(found.codes, expected.codes)
+    assert torch.allclose(found.scale.double(), expected.scale.double(), rtol=1e-6, atol=0)
+    assert found.input_scale == pytest.approx(expected.input_scale, rel=1e-6)
+    assert torch.allclose(found.bias, original.first.bias.double(), rtol=0, atol=1e-6)
+    compared = verify(original, tmp_path / "model.onnx", program=program)
+    assert (compared.verdict, compared.layers) == ("conforms", 2)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "litert", "executorch"])

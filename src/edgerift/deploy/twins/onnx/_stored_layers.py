@@ -21,6 +21,8 @@ _INTEGER: Final = {
     "QGemm": (1, 3, 4, 5, 6),
     "QLinearMatMul": (1, 3, 4, 5, None),
 }
+#: What moves values and does not change them.
+_KEEPING: Final = ("Reshape", "Flatten", "Transpose", "Squeeze", "Identity")
 
 
 class _Codes(NamedTuple):
@@ -33,6 +35,14 @@ class _Codes(NamedTuple):
     def turned(self) -> _Codes:
         """The transposed matrix."""
         return _Codes(*(None if part is None else part.T for part in self))  # type: ignore[arg-type]
+
+
+class _Behind(NamedTuple):
+    """What follows the sums of a layer: its weight's scale, its input's if that is constant, and its bias."""
+
+    scale: Tensor | None = None
+    given: float | None = None
+    bias: _Codes | None = None
 
 
 def onnx_layers(content: bytes) -> tuple[StoredLayer, ...]:
@@ -110,25 +120,46 @@ class _Reader:
         weight, zero = _SUMS[operator]
         codes = self._constant(node.inputs[weight])
         is_matrix = operator != "ConvInteger"
-        scale = self._constant(node.inputs[2]) if operator == "DynamicQuantizeMatMul" else self._scale_behind(node)
-        if codes is None or scale is None:
+        of_both = operator != "DynamicQuantizeMatMul"
+        behind = self._behind(node) if of_both else _Behind(self._constant(node.inputs[2]))
+        if codes is None or behind.scale is None:
             return None
         points = self._constant(node.inputs[zero]) if node.has(zero) else None
-        found = _quantized(codes, scale, points, 1 if is_matrix else 0)
-        return _layer(self._name(node), found.turned() if is_matrix else found, None, None)
+        found = _quantized(codes, behind.scale, points, 1 if is_matrix else 0)
+        return _layer(self._name(node), found.turned() if is_matrix else found, behind.bias, behind.given)
 
-    def _scale_behind(self, node: OnnxNode) -> Tensor | None:
-        """The constant that, times the scale of the input, multiplies the sums of a layer."""
+    def _behind(self, node: OnnxNode) -> _Behind:
+        """Read what multiplies the sums of a layer, constant at least in the weight's part, and what is added."""
         readers = self._readers.get(node.outputs[0], [])
         if len(readers) != 1 or readers[0].operator != "Cast":
-            return None
+            return _Behind()
         for product in self._readers.get(readers[0].outputs[0], []):
             other = next((name for name in product.inputs if name != readers[0].outputs[0]), "")
-            maker = self._makers.get(other)
+            maker, factor, given = self._makers.get(other), self._constant(other), self._grid(node.inputs[0])
+            if product.operator == "Mul" and factor is not None and given is not None:
+                return _Behind((factor.flatten().double() / given).float(), given, self._column(product))
             if product.operator == "Mul" and maker is not None and maker.operator == "Mul":
                 found = [one for name in maker.inputs if (one := self._constant(name)) is not None]
-                return found[0] if len(found) == 1 else None
-        return None
+                return _Behind(found[0]) if len(found) == 1 else _Behind()
+        return _Behind()
+
+    def _grid(self, name: str) -> float | None:
+        """The scale of quantized values; operators between them and their quantize node keep it."""
+        node = self._makers.get(name)
+        while node is not None and node.operator in (*_KEEPING, "MaxPool", "Clip"):
+            node = self._makers.get(node.inputs[0])
+        if node is None or node.operator.removeprefix(_MICROSOFT) != "QuantizeLinear":
+            return None
+        scale = self._constant(node.inputs[1])
+        return None if scale is None or scale.numel() != 1 else float(scale)
+
+    def _column(self, node: OnnxNode) -> _Codes | None:
+        """The constant, a value for each channel, that the only reader of a node adds to it."""
+        readers = self._readers.get(node.outputs[0], [])
+        if len(readers) != 1 or readers[0].operator != "Add":
+            return None
+        found = [one for name in readers[0].inputs if (one := self._constant(name)) is not None]
+        return _Codes(found[0].flatten(), None, None) if found else None
 
     def codes(self, name: str) -> _Codes | None:
         """Read a constant, through the nodes that quantize, dequantize or transpose it."""
@@ -190,7 +221,7 @@ class _Reader:
     def _input_scale(self, name: str) -> float | None:
         """The scale of what a layer reads; operators between it and its dequantize node keep the grid."""
         node = self._makers.get(name)
-        while node is not None and node.operator in ("Reshape", "Flatten", "Transpose", "Squeeze", "Identity"):
+        while node is not None and node.operator in _KEEPING:
             node = self._makers.get(node.inputs[0])
         if node is None or not node.operator.endswith("DequantizeLinear"):
             return None

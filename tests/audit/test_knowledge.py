@@ -6,7 +6,7 @@ from torch import nn
 
 from edgerift.audit import AuditRecipe, SurrogateRecipe
 from edgerift.deploy import Program, open_build, own_twin
-from edgerift.errors import RecipeError
+from edgerift.errors import ModelError, RecipeError
 from edgerift.evade import EvadeShard, Pair, preset, surrogate_steering
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
 from edgerift.steps import Store, read, silent
@@ -73,7 +73,7 @@ def test_of_a_build_of_another_tool_only_who_knows_it_asks_its_own_twin(recipe, 
     monkeypatch.setattr(Pair, "twin", Unasked())
     searched = foreign.knowing("answers").open(store, silent)
     assert (searched.build_questions == 1).all()
-    with pytest.raises(AssertionError, match="twin was asked"):
+    with pytest.raises(ModelError, match="twin was asked"):
         foreign.knowing("build").open(store, silent)
 
 

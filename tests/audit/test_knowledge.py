@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 
 from edgerift.audit import AuditRecipe, SurrogateRecipe
-from edgerift.deploy import Program
-from edgerift.errors import RecipeError
-from edgerift.evade import EvadeShard, preset, surrogate_steering
+from edgerift.deploy import Program, open_build, own_twin
+from edgerift.errors import ModelError, RecipeError
+from edgerift.evade import EvadeShard, Pair, preset, surrogate_steering
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings
 from edgerift.steps import Store, read, silent
 from edgerift.train import TrainSettings
@@ -53,6 +54,27 @@ def test_who_knows_the_build_steers_by_its_twin_and_who_does_not_by_a_quantized_
     assert not torch.equal(answers.adapted[0](shown), pair.twin(shown))
     program = Program.load(store.get(recipe.knowledge["answers"]) / "program.safetensors")
     assert program.target == "server"
+
+
+class Unasked(nn.Module):
+    def forward(self, images):
+        raise AssertionError("the build's own twin was asked")
+
+
+def test_of_a_build_of_another_tool_only_who_knows_it_asks_its_own_twin(recipe, store, monkeypatch):
+    foreign = recipe.replace(pair=recipe.pair.replace(program=None))
+    pair, known = foreign.pair.open(store, silent)
+    assert pair.program is None
+    build, answers = (surrogate_steering(store.get(foreign.knowledge[name]), known) for name in ("build", "answers"))
+    shown = torch.rand(4, 1, 12, 12)
+    expected = own_twin(open_build(recipe.pair.build.path)).before_softmax(shown)
+    assert torch.equal(build.adapted[0](shown), expected)
+    assert not torch.equal(answers.adapted[0](shown), expected)
+    monkeypatch.setattr(Pair, "twin", Unasked())
+    searched = foreign.knowing("answers").open(store, silent)
+    assert (searched.build_questions == 1).all()
+    with pytest.raises(ModelError, match="twin was asked"):
+        foreign.knowing("build").open(store, silent)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import pytest
 
 from edgerift import zoo
 from edgerift.audit import SurrogateRecipe, surrogate_part
+from edgerift.deploy import twin_scores
 from edgerift.evade import SURROGATE_ORIGINAL, CrossEntropy, preset, search, surrogate_steering
 from edgerift.extract import ExtractRecipe, JacobianPolicy, Knockoff, Oracle, QuerySettings, open_victim
 from edgerift.images import open_splits
@@ -56,6 +57,13 @@ def test_a_random_surrogate_is_worth_no_more_than_the_build_alone(known, few, tm
     white = search(pair, few, ATTACK, steering=steering)
     assert found.rate.low <= alone.rate.high
     assert found.rate.high < white.rate.low
+    # One denominator: an image on which the surrogate is wrong is a failed try, not no try.
+    both = (pair.original_scores(few.images).argmax(1) == few.labels) & (
+        pair.build_scores(few.images).argmax(1) == few.labels
+    )
+    wrong = twin_scores(drawn.original, few.images).argmax(1) != few.labels
+    assert (wrong & both).any()
+    assert found.rate.trials == white.rate.trials == alone.rate.trials == int(both.sum())
 
 
 @pytest.mark.parametrize(

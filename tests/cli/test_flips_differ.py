@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from edgerift.deploy import Program
+from edgerift.deploy import Program, build, weight_codes
 from edgerift.flips import Flip, flipped
 
 DATA = ("--size", 16, "--count", 24)
@@ -48,6 +48,27 @@ def test_the_card_sees_one_flipped_bit_and_keeps_what_it_was_made_of(run, adapte
     assert told.code == 1
     (line,) = [line for line in json.loads(told.out)["mismatches"] if "checksums" in line]
     assert f"checksums differ in '{layer}'" in line
+    assert (folder / "card.json").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("runtime", "file"),
+    [("onnxruntime", "model.onnx"), pytest.param("executorch", "model.pte", marks=pytest.mark.slow)],
+)
+def test_the_card_sees_a_flipped_build_beside_an_untouched_program(run, adapted, tmp_path, runtime, file):
+    folder = shutil.copytree(adapted.folder, tmp_path / "adapted")
+    for other in {"model.onnx", "model.pte"} - {file}:
+        (folder / other).unlink()
+    assert run("card", folder, "--size", 16, "--json").code == 0
+    program = Program.load(folder / "program.safetensors")
+    layer = next(iter(weight_codes(program)))
+    build(flipped(program, [Flip(layer=layer, place=0, bit=0)]), runtime, folder / file)
+    kept = (folder / "card.json").read_bytes()
+    told = run("card", folder, "--size", 16, "--json")
+    assert told.code == 1
+    lines = json.loads(told.out)["mismatches"]
+    assert any(f"the {runtime} build" in line and "SHA-256 has changed" in line for line in lines)
+    assert not any("checksums" in line for line in lines)
     assert (folder / "card.json").read_bytes() == kept
 
 

@@ -119,6 +119,27 @@ def test_labels_tell_who_is_right_and_are_not_needed(pair, images):
     assert told.agreed + told.already == told.images == len(images)
 
 
+@pytest.mark.parametrize(
+    ("label", "counts"),
+    [(0, (1, 0, 0)), (1, (0, 1, 0)), (2, (0, 0, 1))],
+    ids=["the build is wrong", "the original is wrong", "both are wrong"],
+)
+def test_a_difference_is_of_one_of_three_kinds(label, counts):
+    """The original answers class 0 whatever it sees, and the build class 1 once the image is lighter.
+
+    The image is grey with three channels, and so is the change, whose file has one.
+    """
+    rows = torch.zeros(3, PIXELS)
+    original = linear_model(rows, torch.tensor([500.5, 0.0, -500.0]))
+    rows = torch.stack([rows[0], torch.ones(PIXELS), rows[2]])
+    build = linear_model(rows, torch.tensor([PIXELS * 102.5, 0.0, 0.0]))
+    image = torch.full((1, 3, SIZE, SIZE), 100, dtype=torch.uint8)
+    found = searched(pair_of(original, build), image, steps=5)
+    assert (found.original.tolist(), found.build.tolist(), found.gradients.tolist()) == ([0], [1], [3])
+    told = found.part(torch.tensor([label]))
+    assert (told.build_wrong, told.original_wrong, told.both_wrong) == counts
+
+
 def test_the_search_finds_what_chance_does_not():
     images = near_images(30, SIZE, 6).clamp(40, 215)
     first, second = weights(7), weights(8)
@@ -181,17 +202,17 @@ def test_coverage_counts_channels_above_the_threshold_and_never_falls():
     assert picture.grad.flatten().tolist() == [1.0, 0.0, 0.0]
 
 
-def test_a_coverage_term_covers_more(images):
-    """A neuron that no image activates: the term drives a pixel up that the objective leaves alone."""
-    rows = torch.stack([torch.ones(PIXELS), weights(9)])
-    original = linear_model(rows, torch.tensor([9000.5, 0.0]))
-    pair = pair_of(original, original)
-    plain, raised = (
-        searched(pair, images[:8], epsilon=255, step=40, steps=6, coverage=weight, threshold=0.9)
-        for weight in (0, 100.0)
-    )
-    assert raised.coverage >= plain.coverage
-    assert not torch.equal(plain.images, raised.images)
+def test_a_coverage_term_covers_more():
+    """Of three scores the first leads and the second is last; the third has .2 of the range, and .68 once moved."""
+    rows = torch.stack([torch.zeros(PIXELS), torch.zeros(PIXELS), torch.ones(PIXELS)])
+    original = linear_model(rows, torch.tensor([PIXELS * 200.0, PIXELS * 75.0, 0.0]))
+    grey = torch.full((2, 3, SIZE, SIZE), 100, dtype=torch.uint8)
+    fields = {"epsilon": 60, "step": 60, "steps": 8, "threshold": 0.5, "objective": "deepxplore"}
+    plain, raised = (searched(pair_of(original, original), grey, coverage=weight, **fields) for weight in (0, 100.0))
+    assert plain.coverage == 1 / 3
+    assert raised.coverage == 2 / 3
+    assert torch.equal(plain.images, grey)
+    assert (raised.images == 160).all()
 
 
 def test_wrong_input_is_one_line(pair, images):

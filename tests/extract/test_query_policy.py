@@ -31,10 +31,10 @@ def weight(number: int = 0) -> Tensor:
     return torch.randn(CLASSES, 48, generator=torch.Generator().manual_seed(3 + number))
 
 
-def linear(number: int = 0) -> nn.Module:
+def linear(number: int = 0, factor: float = 1) -> nn.Module:
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, CLASSES, bias=False))
     with torch.no_grad():
-        model[1].weight.copy_(weight(number))
+        model[1].weight.copy_(factor * weight(number))
     return model
 
 
@@ -78,6 +78,29 @@ def test_a_step_is_that_of_the_formula(towards, sign):
     expected = seeds.float() + sign * 26 * gradient(seeds, answers[:20].argmax(1)).sign()
     assert torch.equal(made, expected.clamp(0, 255).to(torch.uint8))
     assert learned.sizes == [20]
+
+
+@pytest.mark.parametrize(("factor", "low", "high"), [(5, 20, 30), (1000, 104, torch.inf)])
+def test_a_substitute_that_is_sure_still_has_a_direction(factor, low, high):
+    """The answer leads the log-sum of the others by so much that 1 - p is 0 in float32, then p of the others too."""
+    rows = linear(factor=factor)[1].weight.detach().double()
+    scores = QUERIES.images.double().flatten(1) / 255 @ rows.T
+    labels = scores.argmax(1)
+    others = scores.scatter(1, labels[:, None], -torch.inf)
+    gaps = scores.amax(1) - others.logsumexp(1)
+    sure = (low < gaps) & (gaps < high)
+    assert sure.sum() >= 3
+    queries, victim = QUERIES.select(sure.nonzero()[:, 0]), CountedVictim(CLASSES)
+    victim.weight = rows.T * 2048 / 255
+    oracle = Oracle(victim, budget=1000)
+    asking = Asking(oracle, queries, 0, 1, lambda answers, _: answers, lambda *_: linear(factor=factor), silent)
+    images, answers = JacobianPolicy(seeds=len(queries), rounds=2, step=26).collect(asking)
+    assert oracle.spent == 2 * len(queries)
+    order = [(queries.images == one).flatten(1).all(1).nonzero().item() for one in images.images[: len(queries)]]
+    assert torch.equal(answers[: len(queries)].argmax(1), labels[sure][order])
+    slopes = (rows[labels] - others.softmax(1) @ rows)[sure][order].reshape(-1, 3, 4, 4)
+    expected = (queries.images[order].double() + 26 * slopes.sign()).clamp(0, 255)
+    assert torch.equal(images.images[len(queries) :], expected.to(torch.uint8))
 
 
 def test_another_class_is_approached():

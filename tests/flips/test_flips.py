@@ -63,9 +63,20 @@ def test_a_flip_twice_is_the_program_itself(program):
     once = flipped(program, flips)
     assert code_checksums(once) != code_checksums(program)
     assert code_checksums(flipped(once, reversed(flips))) == code_checksums(program)
-    assert code_checksums(flipped(program, [])) == code_checksums(program)
     unchanged = set(program.tensors) - {f"{layer}.weight" for layer in weight_codes(program)}
     assert all(torch.equal(once.tensors[name], program.tensors[name]) for name in unchanged)
+
+
+def test_no_flip_is_the_program_itself(program, tmp_path):
+    same = flipped(program, [])
+    assert set(same.tensors) == set(program.tensors)
+    assert all(
+        torch.equal(same.tensors[name], tensor) and same.tensors[name].dtype == tensor.dtype
+        for name, tensor in program.tensors.items()
+    )
+    for name, one in (("before", program), ("after", same)):
+        one.save(tmp_path / name)
+    assert (tmp_path / "after").read_bytes() == (tmp_path / "before").read_bytes()
 
 
 def test_one_bit_changes_the_checksum_of_its_layer_alone(program):
@@ -179,23 +190,40 @@ def test_each_round_raises_the_loss_and_says_what_it_did(program, images, labels
         assert found[number - 1].by_layer[flip.layer] == flip
 
 
+def to_the_unused_code(program):
+    """Flip the bits of one weight that make it -128, a legal code that no conversion writes."""
+    codes = weight_codes(program)["layer_0"].view(-1)
+    place = int(codes.abs().argmin())
+    bits = [bit for bit in range(7) if int(codes[place]) >> bit & 1] + [7] * (int(codes[place]) >= 0)
+    after = flipped(program, [Flip(layer="layer_0", place=place, bit=bit) for bit in bits])
+    assert int(weight_codes(after)["layer_0"].view(-1)[place]) == -128
+    return after
+
+
 @pytest.mark.parametrize(
-    ("runtime", "target"), [("onnxruntime", "server"), pytest.param("executorch", "mobile", marks=pytest.mark.slow)]
+    ("runtime", "target"),
+    [("onnxruntime", "server"), ("litert", "mobile"), pytest.param("executorch", "mobile", marks=pytest.mark.slow)],
 )
 def test_the_runtime_answers_as_the_twin_after_flips_to_the_unused_code(runtime, target, images, tmp_path):
-    """-128 is a legal code that no conversion writes."""
+    if runtime == "litert":
+        pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     program = made(target=target)
-    place = int(weight_codes(program)["layer_0"].view(-1).abs().argmin())
-    sign = Flip(layer="layer_0", place=place, bit=7)
-    bits = [
-        Flip(layer="layer_0", place=place, bit=bit)
-        for bit in range(7)
-        if int(weight_codes(program)["layer_0"].view(-1)[place]) >> bit & 1
-    ]
-    after = flipped(program, [sign, *bits])
-    assert int(weight_codes(after)["layer_0"].min()) == -128
+    after = to_the_unused_code(program)
     answers = build(after, runtime, tmp_path / "model", images=images).predict(images)
     assert torch.equal(answers, twin_scores(twin(after, RUNTIMES[runtime].arithmetic), images))
+    assert not torch.equal(answers, twin_scores(twin(program, RUNTIMES[runtime].arithmetic), images))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(RUNTIMES["inductor"].missing() is not None, reason="there is no C++ compiler")
+def test_a_compiled_build_answers_nearly_as_the_twin_after_flips_to_the_unused_code(images, tmp_path):
+    program = made(target="server")
+    after = to_the_unused_code(program)
+    answers = build(after, "inductor", tmp_path / "model.pt2", images=images).predict(images)
+    expected = twin_scores(twin(after, RUNTIMES["inductor"].arithmetic), images)
+    assert torch.equal(answers.argmax(1), expected.argmax(1))
+    assert (answers - expected).abs().max() <= 0.05
+    assert (twin_scores(twin(program), images) - expected).abs().max() > 0.1
 
 
 def test_random_flips_are_different_bits_of_the_seed(program):

@@ -1,11 +1,13 @@
 """The search for bit flips as a step: the report, the flipped build, and what is refused."""
 
+from itertools import islice
+
 import pytest
 import torch
 
-from edgerift.deploy import Program, code_checksums, open_build
+from edgerift.deploy import RUNTIMES, Program, code_checksums, open_build, twin, twin_scores
 from edgerift.errors import InputError
-from edgerift.flips import FlipSettings, FlipsRecipe, FlipsReport, flipped
+from edgerift.flips import FlipSettings, FlipsRecipe, FlipsReport, flipped, search_bits
 from edgerift.images import open_splits
 from edgerift.measure import accuracy
 from edgerift.steps import Store, silent
@@ -54,6 +56,50 @@ def test_chosen_flips_do_more_than_as_many_random_ones(report):
     assert [part.flips for part in report.random] == [report.random[0].flips * times for times in (1, 10, 100)]
     assert sum(report.bits) == sum(layer.used for layer in report.layers) > 0
     assert report.trials[0].flips != report.trials[1].flips
+
+
+def test_training_images_that_the_seed_draws_steer_the_search(report, small_pair):
+    """The same search by hand, from them alone; that of the measured images finds other flips."""
+    splits, original = open_splits(small_pair.images), Program.load(small_pair.folder / "program.safetensors")
+    measured = splits.test.select(torch.arange(24))
+    for trial in report.trials:
+        order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(trial.seed))
+        steering = splits.train.select(order[:24])
+        flips = [(flip.layer, flip.place, flip.bit) for flip in trial.flips]
+        assert searched(original, steering, len(flips)) == flips
+        assert searched(original, measured, len(flips)) != flips
+    assert [trial.seed for trial in report.trials] == [0, 1]
+
+
+def searched(program, images, count):
+    found = islice(search_bits(program, images.images, images.labels, candidates=1), count)
+    return [(one.flip.layer, one.flip.place, one.flip.bit) for one in found]
+
+
+def test_with_a_target_class_the_flipped_build_answers_it(recipe, small_pair, tmp_path):
+    """What the report says of the first flips after which the other classes' images get the target, counted again."""
+    target, reach = 8, 0.3
+    settings = recipe.settings.replace(target_class=target, reach=reach, trials=1, flips=20)
+    folder = Store(tmp_path).get(recipe.replace(settings=settings))
+    report = FlipsReport.model_validate_json((folder / "flips.json").read_text())
+    (trial,) = report.trials
+    test = open_splits(small_pair.images).test.select(torch.arange(40))
+    others = test.labels != target
+    original = Program.load(small_pair.folder / "program.safetensors")
+    follows = RUNTIMES["onnxruntime"].arithmetic
+    answers = [
+        twin_scores(twin(flipped(original, trial.flips[:count]), follows), test.images).argmax(1)
+        for count in range(len(trial.flips) + 1)
+    ]
+    shares = [float((one[others] == target).float().mean()) for one in answers]
+    assert report.target_class == target
+    assert trial.needed == len(trial.flips) == next(place for place, share in enumerate(shares) if share >= reach)
+    assert report.needed.value == trial.needed > 0
+    assert trial.curve == pytest.approx([float((one == test.labels).float().mean()) for one in answers])
+    given = open_build(folder / "model.onnx").predict(test.images).argmax(1)
+    assert trial.answered == target
+    assert trial.answered_share == int((given == target).sum()) / 40
+    assert float((given[others] == target).float().mean()) >= reach
 
 
 def test_a_class_that_is_not_there_is_one_line(recipe, tmp_path):

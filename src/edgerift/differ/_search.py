@@ -15,7 +15,7 @@ from edgerift.differ._objective import values_of
 from edgerift.differ._settings import DifferSettings
 from edgerift.errors import InputError
 from edgerift.evade import Pair, Steering, png_bytes, read_png
-from edgerift.images import to_float
+from edgerift.images import in_channels, to_float
 from edgerift.steps import Progress, silent
 
 _BATCH: Final = 64
@@ -156,8 +156,9 @@ class _Batch:
         original, build = self._asked(candidates)
         self._queries[rows] += 1
         for place in (original != build).nonzero()[:, 0].tolist():
-            # A finding is what its file says: a build may round differently alone than in a batch.
-            again = read_png(png_bytes(candidates[place]))[None]
+            # A finding is what its file says: a build may round differently alone than in a batch. And an image in
+            # colour may happen to be grey, and then its file is.
+            again = in_channels(read_png(png_bytes(candidates[place]))[None], candidates.shape[1])
             original[place], build[place] = (answer[0] for answer in self._asked(again))
         differ = original != build
         self._images[rows], self._original[rows], self._build[rows] = candidates, original, build

@@ -17,7 +17,8 @@ class TrialPart(Settings):
     `flips` are all that were searched for, and `curve` the accuracy of the twin before them and after each. `needed` is
     the smallest number after which the goal is reached, None where none is. `accuracy` is that of the build with these
     flips (all where the goal is not reached), `answered` its most common answer and `answered_share` the share of that;
-    the build answers the same images as `curve`, none of which steered the search.
+    the build answers the same images as `curve`, none of which steered the search. But `needed` is found on them, so
+    the interval of `accuracy` is that of a search that stopped there: other images may show a few points more.
     """
 
     seed: int

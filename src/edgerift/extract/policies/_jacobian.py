@@ -96,9 +96,10 @@ class JacobianPolicy(QueryPolicy):
 def _signs(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Compute the sign of the gradient of the labels' log-probability at uint8 images."""
     shown = image_sets.to_float(images).requires_grad_(True)
-    # Of the logarithm: a probability near 1 has a gradient of 0 in float32.
-    chosen = module(shown).log_softmax(1).gather(1, labels[:, None])
-    (gradient,) = torch.autograd.grad(chosen.sum(), shown)
+    logits, rows = module(shown), labels[:, None]
+    # Of log p / (1 - p): its gradient is that of log p over 1 - p, which is 0 in float32 where p is near 1.
+    odds = logits.gather(1, rows)[:, 0] - logits.scatter(1, rows, -torch.inf).logsumexp(1)
+    (gradient,) = torch.autograd.grad(odds.sum(), shown)
     return gradient.sign()
 
 

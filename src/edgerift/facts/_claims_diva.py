@@ -69,10 +69,8 @@ def _left_by_robustness(attack: str) -> Difference:
     """How much oftener an attack evades with networks trained as usual than with the same ones trained robustly."""
 
     def difference(found: Facts) -> float | None:
-        study, rates = (
-            found.study,
-            {one.original: one.value for one in found.of(of.EVASIVE, attack=attack, victim="qat")},
-        )
+        study = found.study
+        rates = {one.original: one.value for one in found.of(of.EVASIVE, attack=attack, victim="qat")}
         lost = [
             100 * (rate - rates[robust])
             for usual, rate in rates.items()

@@ -370,6 +370,24 @@ def test_success_says_what_is_missing_and_leaves_out_the_last_step() -> None:
     assert "last" not in success.success_words(facts(stopped))
 
 
+def test_names_of_adaptations_that_would_overlap_are_turned() -> None:
+    result = diva(originals=("ResNet", "DenseNet", "MobileNet"), seeds=(0,))
+    assert result.study.evasion is not None
+    more = ("prune", "distil", "prune+qat")
+    cells = [cell.replace(adaptation=name) for cell in result.pairs if cell.adaptation == "qat" for name in more]
+    plan = result.study.evasion.replace(adaptations=(*result.study.evasion.adaptations, *more))
+    study = result.study.replace(evasion=plan)
+    drawing = success.draw_success(facts(result.replace(study=study, pairs=(*result.pairs, *cells))))
+    drawing.canvas.draw()
+    for axes in shown(drawing):
+        labels = axes.get_xticklabels()
+        assert [label.get_rotation() for label in labels] == [30] * 6
+        # Lines that are turned by 30 degrees lie half of their distance apart.
+        apart = (axes.transData.transform((1, 0)) - axes.transData.transform((0, 0)))[0] * 0.5
+        assert apart > labels[0].get_fontsize() * drawing.dpi / 72
+    assert {label.get_rotation() for label in shown(success.draw_success(facts(diva())))[0].get_xticklabels()} == {0}
+
+
 def test_cumulative_shows_shares() -> None:
     result = diva()
     drawing = success.draw_cumulative(facts(result))

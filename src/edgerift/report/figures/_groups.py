@@ -10,6 +10,7 @@ from edgerift.facts import readings as of
 from edgerift.report.figures._panels import (
     Panel,
     line_key,
+    name_ticks,
     on_first_target,
     panel_figure,
     panel_label,
@@ -28,7 +29,6 @@ _VICTIMS: Final[Mapping[str, Look]] = {"qat": Look(INK, "o"), "divqat": Look("#0
 _TITLES: Final[Mapping[str, str]] = {"qat": "QAT", "divqat": "DivQAT"}
 _WIDTH: Final = 0.6
 _MOST_COLUMNS: Final = 4
-_LETTER: Final = 0.075
 
 
 class _Row(NamedTuple):
@@ -188,9 +188,7 @@ def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str) -> None:
 
 def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
     names = [written(shortened(group, 22)) for group in groups]
-    room = (8.0 / columns - 0.6) / len(names)
-    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(names)), names, **(turned if max(map(len, names)) * _LETTER > room else {}))
+    name_ticks(axes, names, columns)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.grid(visible=False, axis="x")
     for place in range(1, len(names)):

@@ -96,6 +96,13 @@ def absent(axes: Axes, place: float, why: str = "no result") -> None:
     axes.text(place, 0.5, why, transform=across, rotation=90, ha="center", va="center", fontsize=8, color=SOFT_INK)
 
 
+def name_ticks(axes: Axes, names: Sequence[str], columns: int) -> None:
+    """Name the places 0, 1, ... of a panel, aslant where the names would overlap."""
+    room = (8.0 / columns - 0.6) / len(names)
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names)), names, **(turned if max(map(len, names)) * _LETTER > room else {}))
+
+
 def line_key(text: str, colour: str = SOFT_INK, **options: Any) -> Any:
     """Make the legend's key of a line."""
     from matplotlib.lines import Line2D

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgerift.facts import ADAPTATIONS, FLOATS, Facts, pooled
 from edgerift.facts import readings as of
-from edgerift.report.figures._panels import absent, columns_of, line_key, panel_figure, panel_label, panels
+from edgerift.report.figures._panels import (
+    absent,
+    columns_of,
+    line_key,
+    name_ticks,
+    panel_figure,
+    panel_label,
+    panels,
+)
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, pair_counts, share_words, whisker_key, whisker_words
 from edgerift.report.shared._plot_scales import whole_numbers
@@ -70,7 +78,7 @@ def draw_success(found: Facts) -> Figure:
             for order, (attack, part_look) in enumerate(look.items()):
                 at = place + step * (order - (len(look) - 1) / 2)
                 _mark(one, at, 0.22 * step, known[name].where(attack=attack), part_look)
-        one.set_xticks(range(len(names)), [ADAPTATIONS[name] for name in names])
+        name_ticks(one, [ADAPTATIONS[name] for name in names], columns)
         one.set_xlim(-0.5, len(names) - 0.5)
         one.grid(visible=False, axis="x")
     axes[0].set_ylim(bottom=0)

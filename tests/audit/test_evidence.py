@@ -55,9 +55,9 @@ def test_each_evasive_image_is_a_finding(found):
         assert torch.equal(found.test.images[part.index], result.clean[row])
         assert (part.label, part.original_label, part.build_label) == (1, 1, 0)
         original, build = found.pair.original_scores(image[None])[0], found.pair.build_scores(image[None])[0]
-        assert part.original_probability == pytest.approx(float(original.softmax(0)[1]), abs=1e-6)
-        assert part.build_probability == pytest.approx(float(build.softmax(0)[0]), abs=1e-6)
-        assert part.build_right_probability == pytest.approx(float(build.softmax(0)[1]), abs=1e-6)
+        assert part.original_probability == pytest.approx(float(original.softmax(0)[1]), abs=1e-5)
+        assert part.build_probability == pytest.approx(float(build.softmax(0)[0]), abs=1e-5)
+        assert part.build_right_probability == pytest.approx(float(build.softmax(0)[1]), abs=1e-5)
         assert part.step == result.first[row]
         assert part.sha256 == hashlib.sha256(image.numpy().tobytes()).hexdigest()
         both = result.clean[row][None], image[None]

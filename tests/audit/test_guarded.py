@@ -58,7 +58,7 @@ def test_evasive_images_are_answered_and_others_can_be_made_unanswered(guarded, 
     audit, main = guarded[0], guarded[0].evasion.main
     found = recipe.searching("default").open(audited.store, silent)
     assert audit.evasion.attacked == audited.audit.evasion.attacked
-    assert main.evasive.successes <= audited.audit.evasion.main.evasive.successes
+    assert main.evasive.successes == int(found.evasive.sum()) > 0
     assert bool(opened.guard.answers(found.build[found.evasive]).all())
     answered = opened.guard.answers(found.clean_build)
     assert main.evasive_answered == interval(Rate(int((found.evasive & answered).sum()), int(answered.sum())))

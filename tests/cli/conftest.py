@@ -13,7 +13,10 @@ import pytest
 from edgerift.cli import main
 
 #: As little work as the whole way takes: a network that trains in a second.
-SMALL = ("--data", "digits", "--model", "lenet", "--size", "16", "--epochs", "2", "--adapt-epochs", "1")
+SMALL = (
+    *("--data", "digits", "--model", "lenet", "--size", "16"),
+    *("--epochs", "2", "--learning-rate", "0.1", "--adapt-epochs", "1"),
+)
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,7 @@ from edgerift.images import ImagesSettings, open_splits, to_float
 
 @pytest.fixture
 def few():
-    return ("--data", "digits", "--model", "lenet", "--size", "16", "--epochs", "2")
+    return ("--data", "digits", "--model", "lenet", "--size", "16", "--epochs", "2", "--learning-rate", "0.1")
 
 
 def test_train_writes_the_original_and_says_how_accurate_it_is(run, few, tmp_path):
@@ -54,8 +54,8 @@ def test_train_and_adapt_share_the_original(run, few, adapted, tmp_path):
         ({}, (15, 0.2, 64)),
         ({"epochs": 1}, (1, 0.2, 64)),
         ({"learning_rate": 0.3, "batch_size": 5}, (15, 0.3, 5)),
-        ({"model": "lenet"}, (30, 0.1, 128)),
-        ({"model": "lenet", "epochs": 1}, (1, 0.1, 128)),
+        ({"model": "lenet"}, (30, 0.05, 128)),
+        ({"model": "lenet", "epochs": 1}, (1, 0.05, 128)),
     ],
 )
 def test_an_original_is_trained_as_given_or_as_suits_its_images(given, expected):

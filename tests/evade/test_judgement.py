@@ -51,7 +51,8 @@ def test_what_a_search_found_is_judged_alike() -> None:
     found = search(PAIR, images, "pgd", steering=STEERING, epsilon=4)
     again = judge(PAIR, found.images, found.labels, clean=found.clean, epsilon=4)
     assert torch.equal(again.evasive, found.evasive)
-    assert torch.equal(again.build, found.build)
+    # The build is a float model here, whose sums depend on the batch on some processors.
+    assert torch.allclose(again.build, found.build, rtol=0, atol=1e-5)
     assert again.rate == found.rate
 
 

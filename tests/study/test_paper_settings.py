@@ -131,7 +131,7 @@ def test_tables_iii_and_iv_are_of_servers_in_every_profile(profile):
 def test_a_network_is_named_where_it_differs():
     values = setting_values(read_study(STUDIES / "diva.yaml", "small"))
     assert values["original.model (ResNet)"] == "resnet8"
-    assert values["original.precision (MobileNet)"] == "float32"
-    assert values["original.epochs (mnist)"] == 2
-    assert (values["evasion.count"], values["evasion.split"], values["prune.sparsity"]) == (300, "test", 0.8)
+    assert setting_values(read_study(STUDIES / "diva.yaml", "smoke"))["original.adversary.steps (Robust)"] == 1
+    assert values["original.epochs (mnist)"] == 1
+    assert (values["evasion.count"], values["evasion.split"], values["prune.sparsity"]) == (200, "test", 0.8)
     assert not any(name.startswith("thief") for name in values)

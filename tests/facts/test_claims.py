@@ -179,6 +179,23 @@ def test_a_robust_original_is_compared_with_the_same_network_and_has_no_part_in_
     assert found["cifar10"][0] == pytest.approx(2)
 
 
+def test_what_compression_costs_stands_beside_what_it_opens():
+    cells = [
+        pair(0, "prune", build=0.5, attacks={"diva": 0.9}),
+        pair(0, "finetune", build=0.81, attacks={"diva": 0.4}),
+        pair(1, "prune", build=0.7, attacks={"diva": 0.8}),
+        pair(1, "finetune", build=0.83, attacks={"diva": 0.4}),
+        # Without its control this one is in no difference, and so in no mean.
+        pair(2, "prune", build=0.2, attacks={"diva": 0.8}),
+    ]
+    notes = {claim.name: claim.note for claim in claims(result("diva", cells))}
+    assert notes["pruned-over-control"] == (
+        "Accuracy lost against the original, on average: pruned 20.0 points (at most 30.0), float control −2.0 points "
+        "(at most −1.0)."
+    )
+    assert notes["distilled-over-control"] == notes["diva-over-control"] == ""
+
+
 def test_features_that_move_are_compared_point_by_point():
     points = [(0.0, 0.0), (0.0, 3.0), (0.0, 0.0), (4.0, 0.0), (0.0, 1.0), (0.0, 2.0), (2.0, 0.0), (1.0, 0.0)]
     models, conditions = ["original", "original", "build", "build"] * 2, ["clean", "attacked"] * 4

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from every_flip import losses_of
 from program_maker import ProgramMaker
 from torch.nn import functional as F
 
 from edgerift.deploy import coded_twin, weight_codes
-from edgerift.flips import BITS, code_changes, flipped, search_bits
+from edgerift.flips import flipped, search_bits
 from edgerift.images import to_float
 
 FLATTEN, RELU = "aten.flatten.using_ints", "aten.relu.default"
@@ -23,20 +24,6 @@ def linear(codes, *, scale=0.01, grid=None):
     own = {"layer_0.weight": torch.tensor(codes, dtype=torch.int8), "layer_0.scale": torch.full((len(codes),), scale)}
     own["layer_0.bias"] = torch.zeros(len(codes))
     return replace(program, tensors={**program.tensors, **own})
-
-
-def losses_of(program, images, labels):
-    """The loss after every single flip."""
-    own, losses = coded_twin(program), {}
-    for layer, codes in own.codes.items():
-        values = codes.data
-        for place, bit in itertools.product(range(values.numel()), range(BITS)):
-            where = torch.unravel_index(torch.tensor(place), values.shape)
-            before = values[where].clone()
-            values[where] += code_changes(before.to(torch.int8))[bit]
-            losses[layer, place, bit] = float(F.cross_entropy(own(to_float(images)), labels).detach())
-            values[where] = before
-    return losses
 
 
 def slopes_of(program, images, labels):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from every_flip import losses_of
 from program_maker import ProgramMaker
 from torch.nn import functional as F
 
@@ -158,15 +159,7 @@ def test_of_a_linear_layer_the_first_candidate_is_the_best_of_all_bits(images, l
 def test_with_all_candidates_a_round_is_brute_force(program, images, labels, target_class):
     wanted = labels if target_class is None else torch.full_like(labels, target_class)
     sign = 1 if target_class is None else -1
-    losses, own = {}, coded_twin(program)
-    for layer, codes in own.codes.items():
-        values = codes.data
-        for place, bit in itertools.product(range(values.numel()), range(BITS)):
-            where = torch.unravel_index(torch.tensor(place), values.shape)
-            before = values[where].clone()
-            values[where] += code_changes(before.to(torch.int8))[bit]
-            losses[layer, place, bit] = sign * float(F.cross_entropy(own(to_float(images)), wanted).detach())
-            values[where] = before
+    losses = {flip: sign * loss for flip, loss in losses_of(program, images, wanted).items()}
     best = max(losses.values())
     every = BITS * max(codes.numel() for codes in weight_codes(program).values())
     found = next(search_bits(program, images, labels, candidates=every, target_class=target_class))

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from edgerift.facts import readings as of
 from edgerift.facts._claims_datafree import data_free_claims
-from edgerift.facts._claims_diva import EVASION, NETWORKS, ROBUST
+from edgerift.facts._claims_diva import EVASION, NETWORKS, ROBUST, accuracy_words
 from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
@@ -103,7 +103,12 @@ def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Cla
     cells = [(", ".join(fields[:-1]), own) for fields, own in found.where(source="measured").by(*place, "seed").items()]
     dead = collapsed(found)
     for one in stated:
-        yield _without(dead, one, cells)
+        claim = _without(dead, one, cells)
+        if one.priced is not None:
+            living = [alive(cell, dead) for _, cell in cells]
+            words = accuracy_words([cell for cell in living if one.difference(cell) is not None], one.priced)
+            claim = claim.replace(note=" ".join(filter(None, (claim.note, words))))
+        yield claim
 
 
 def _of_thefts(found: Facts) -> Iterator[Claim]:

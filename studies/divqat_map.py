@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import torch
 from _map_page import write_optimum, write_page, write_rows
 from _optimum import optimum_l1
+from pydantic import Field
 from torch import Tensor
 
 from edgerift import extract, zoo
@@ -55,7 +56,7 @@ class MapSettings(Settings):
     images: int
     tested: int
     seeds: tuple[int, ...]
-    alphas: tuple[float, ...]
+    step: float = Field(gt=0)
     highest: float
     learning_rates: tuple[float, ...]
     epochs: tuple[int, ...]
@@ -271,24 +272,24 @@ class Map:
                 yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in chosen.seeds))
 
     def optimum(self) -> Optimum | None:
-        """Compute what the loss alone asks for, along the alphas of the file, for the first seed's original."""
+        """Compute what the loss alone asks for, up to the highest alpha, for the first seed's original."""
         chosen = self.settings
         axis = (chosen.learning_rates[0], chosen.epochs[0], chosen.batch_norm[0])
         original = self._cell(0.0, axis, chosen.seeds[0]).original
-        alphas = tuple(round(number * max(chosen.alphas) / CURVE, 6) for number in range(1, CURVE + 1))
+        alphas = tuple(round(number * chosen.highest / CURVE, 6) for number in range(1, CURVE + 1))
         missing = self.missing
         found = self._read(OptimumStep(original=original, tested=chosen.tested, alphas=alphas), Optimum)
         self.missing = missing
         return found
 
     def _tried(self, found: dict[float, Figures]) -> Iterator[float]:
-        """Give the alphas one by one, further ones where none jumps, then the bisections, as was `found`."""
-        *_, before, last = (0.0, *self.settings.alphas)
-        yield from (0.0, *self.settings.alphas)
-        step = last - before
-        while last in found and not self._beyond(found) and last + step <= self.settings.highest:
-            last = round(last + step, 4)
-            yield last
+        """Give the alphas one by one up to the first that jumps, then the bisections, as was `found`."""
+        alpha = 0.0
+        while alpha <= self.settings.highest:
+            yield alpha
+            if alpha not in found or self._beyond(found):
+                break
+            alpha = round(alpha + self.settings.step, 4)
         for _ in range(self.settings.bisections):
             beyond = self._beyond(found)
             if not beyond:

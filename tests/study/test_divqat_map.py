@@ -41,14 +41,20 @@ def tried(script, whole, l1):
     return order
 
 
-def test_the_jump_is_halved_after_the_grid(script, whole):
-    assert tried(script, whole, lambda alpha: 0.05 if alpha <= 0.45 else 1.7) == [
-        0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 0.5, 0.45,
-    ]  # fmt: skip
-    assert tried(script, whole, lambda alpha: None if alpha > 0.1 else 0.05)[-2:] == [0.1, 0.15]
-    # Where none of them jumps, further ones are tried, up to the greatest; without a jump there is nothing to halve.
-    assert tried(script, whole, lambda alpha: 0.1)[5:] == [1.0, 1.2, 1.4, 1.6, 1.8, 2.0]
-    assert tried(script, whole, lambda alpha: 0.1 if alpha < 1.3 else 1.7)[5:] == [1.0, 1.2, 1.4, 1.3, 1.25]
+@pytest.mark.parametrize(
+    ("l1", "expected"),
+    [
+        (lambda alpha: 0.05 if alpha <= 0.45 else 1.7, [0.0, 0.2, 0.4, 0.6, 0.5, 0.45]),
+        (lambda alpha: 0.05 if alpha <= 0.55 else 1.7, [0.0, 0.2, 0.4, 0.6, 0.5, 0.55]),
+        # A training that diverged has jumped.
+        (lambda alpha: None if alpha > 0.1 else 0.05, [0.0, 0.2, 0.1, 0.15]),
+        (lambda alpha: 0.1 if alpha < 1.3 else 1.7, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.3, 1.25]),
+        # Without a jump there is nothing to halve.
+        (lambda alpha: 0.1, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0]),
+    ],
+)
+def test_alpha_rises_until_it_jumps_and_the_jump_is_halved(script, whole, l1, expected):
+    assert tried(script, whole, l1) == expected
 
 
 def test_a_cell_is_usable_where_it_moves_the_answers_and_its_owner_loses_little(script, whole):

@@ -13,10 +13,10 @@ from rich.console import Group
 from rich.text import Text
 
 from edgerift import adapt, defend, deploy, images, report, steps, verify, zoo
+from edgerift.cli._adapted_files import STATEMENT
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
-from edgerift.cli._names_of_files import STATEMENT
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
+from pydantic import Field
 
 from edgerift import adapt, deploy, evade, images
+from edgerift.cli._adapted_files import seed_of
 from edgerift.cli._build_options import RUNTIME_NAMES
-from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Shown
 from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import fitting, shipped_build
@@ -42,7 +43,7 @@ class AdaptedOptions(Settings):
     ] = None
     trust: Annotated[bool, Shown(group="model", advanced=True)] = False
     """allow models that run code when they are opened: Inductor packages, architectures from your own module:factory"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     count: Annotated[Count | None, Shown(group="data", default="all")] = None
     """number of images that measure, from the first"""
     split_seed: Annotated[Seed | None, Shown(group="data", advanced=True, default="that of DIR/card.json")] = None

@@ -11,13 +11,13 @@ import tyro
 from pydantic import Field, field_validator
 
 from edgerift import adapt, audit, deploy, evade, images, report, train
+from edgerift.cli._adapted_files import RECIPE, read_recipe
 from edgerift.cli._attack_options import AttackOptions, named_attack
 from edgerift.cli._build_options import BUILD_FILES, SeveralKernels, kernels_named, runtime_of
 from edgerift.cli._closing import closing_command
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import GUARD, chosen_guard
 from edgerift.cli._knowledge import KnowledgeOptions, surrogate_recipes
-from edgerift.cli._names_of_files import RECIPE
 from edgerift.cli._options import OUT, DataOptions, Json, output_folder
 from edgerift.cli._pipeline import (
     OWN_RUNTIME,
@@ -35,7 +35,6 @@ from edgerift.cli._suggest import suggestion
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._theft import TheftOptions, query_settings, question_budget, thief
 from edgerift.cli._train import OriginalOptions
-from edgerift.cli._verify import read_recipe
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.settings import is_file, is_folder

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgerift import adapt, deploy, images, report, steps
 from edgerift.cli._adapt import measured_card
+from edgerift.cli._adapted_files import read_card, seed_of
 from edgerift.cli._build_options import BUILD_FILES, KernelsOption, runtime_of
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._options import DataOptions, Json
@@ -24,7 +25,7 @@ from edgerift.cli._specification import (
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.cli._train import OriginalOptions
 from edgerift.errors import InputError
-from edgerift.settings import Document, Seed, is_file, is_folder
+from edgerift.settings import Seed, is_file, is_folder
 
 
 class CardCommand(Command):
@@ -109,17 +110,3 @@ class CardCommand(Command):
             seed=seed,
             progress=progress,
         )
-
-
-def seed_of(path: Path) -> int:
-    """Read the seed of the card that `edgerift adapt` wrote, so that no image it trained on is measured."""
-    if not is_file(path):
-        raise InputError(
-            f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
-        )
-    return read_card(path).seed
-
-
-def read_card(path: Path) -> report.Card:
-    """Read the card that `edgerift adapt` wrote into a folder."""
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
+from pydantic import Field
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -62,7 +63,9 @@ class DifferCommand(Command):
     of: Annotated[AdaptedOptions, tyro.conf.arg(name="")]
     images: Annotated[str | None, Shown(group="data", metavar="SOURCE", default="the test images of --data")] = None
     """image set to search instead; its labels are not read"""
-    searching: Annotated[SearchOptions, tyro.conf.arg(name=""), Shown(group="search")] = SearchOptions()
+    searching: Annotated[SearchOptions, tyro.conf.arg(name=""), Shown(group="search")] = Field(
+        default_factory=SearchOptions
+    )
     seed: Annotated[Seed, Shown(group="search", advanced=True)] = 0
     """seed of what is drawn"""
     as_json: Json = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple, final, get_args
 
 import tyro
+from pydantic import Field
 
 from edgerift import adapt, deploy, images, train, zoo
 from edgerift.adapt import QUANTIZED, QuantizedName
@@ -42,8 +43,8 @@ class AdaptOptions(QuantizeOptions):
 
     method: Annotated[QuantizedName, Shown(metavar="NAME", details=f"Names: {', '.join(QUANTIZED)}")] = "qat"
     """quantize after (ptq) or during training"""
-    compressing: Annotated[CompressOptions, tyro.conf.arg(name=""), Shown(group="compression", advanced=True)] = (
-        CompressOptions()
+    compressing: Annotated[CompressOptions, tyro.conf.arg(name=""), Shown(group="compression", advanced=True)] = Field(
+        default_factory=CompressOptions
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgerift import deploy, images, measure, steps, verify, zoo
-from edgerift.cli._names_of_files import ORIGINAL, PROGRAM
+from edgerift.cli._adapted_files import ORIGINAL, PROGRAM
 from edgerift.errors import InputError
 
 #: Repairs in words.

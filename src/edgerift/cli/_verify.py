@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgerift import adapt, deploy, images, verify, zoo
+from edgerift.cli._adapted_files import ORIGINAL, PROGRAM, RECIPE, STATEMENT, read_recipe, seed_of
 from edgerift.cli._build_options import BUILD_FILES, RUNTIME_NAMES, KernelsOption, runtime_of
-from edgerift.cli._card import seed_of
 from edgerift.cli._fields import Command, Shown
-from edgerift.cli._names_of_files import ORIGINAL, PROGRAM, RECIPE, STATEMENT
 from edgerift.cli._options import DataOptions, Json, Words, output_folder, word_list
 from edgerift.cli._pipeline import fitting
 from edgerift.cli._repair import REPAIRS, accuracy_words, repair_target, repaired_folder
@@ -24,7 +23,7 @@ from edgerift.cli._specification import INPUT, chosen_specification
 from edgerift.cli._terminal import progress_bars, show
 from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, ModelError
-from edgerift.settings import Document, Seed, Times, is_file, is_folder
+from edgerift.settings import Seed, Times, is_file, is_folder
 from edgerift.steps import Progress
 from edgerift.verify import QUANTIZERS, Verdict
 
@@ -90,7 +89,7 @@ class VerifyCommand(Command):
     """largest change of a pixel by a trigger of the form linf, in whole grey levels"""
     trigger_steps: Annotated[Times, Shown(group="behaviour", advanced=True)] = 40
     """steps of the search for each class"""
-    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = DataOptions()
+    data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data")] = Field(default_factory=DataOptions)
     seed: Annotated[Seed | None, Shown(group="data", default="that of FOLDER/card.json")] = None
     """seed of the train-test split, for image sets without test images of their own"""
     repair: Annotated[Path | None, Shown(group="repair", metavar="DIR")] = None
@@ -234,13 +233,6 @@ class VerifyCommand(Command):
             path, trust=self.trust, model=model, size=size, specification=chosen_specification(self.input, path)
         )
         return adapt.load_original(given)
-
-
-def read_recipe(path: Path) -> adapt.AdaptRecipe:
-    """Read the recipe of a quantization; raises :class:`~edgerift.errors.InputError` for a file that is none."""
-    return Document(path, "recipe of a quantization", "`edgerift adapt --out DIR` writes DIR/recipe.json").settings(
-        adapt.AdaptRecipe
-    )
 
 
 def verification_text(found: verify.Verification, *, all_checks: bool = True) -> Group:

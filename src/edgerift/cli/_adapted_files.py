@@ -1,0 +1,36 @@
+"""The files of a folder that `edgerift adapt` writes: their names, and what is read of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from edgerift import adapt, report
+from edgerift.errors import InputError
+from edgerift.settings import Document, is_file
+
+ORIGINAL: Final = "original.safetensors"
+PROGRAM: Final = "program.safetensors"
+RECIPE: Final = "recipe.json"
+STATEMENT: Final = "statement.json"
+
+
+def read_recipe(path: Path) -> adapt.AdaptRecipe:
+    """Read the recipe of a quantization; raises :class:`~edgerift.errors.InputError` for a file that is none."""
+    return Document(path, "recipe of a quantization", "`edgerift adapt --out DIR` writes DIR/recipe.json").settings(
+        adapt.AdaptRecipe
+    )
+
+
+def read_card(path: Path) -> report.Card:
+    """Read the card; raises :class:`~edgerift.errors.InputError` for a file that is none."""
+    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)
+
+
+def seed_of(path: Path) -> int:
+    """Read the seed of the card, so that no image of the training is measured."""
+    if not is_file(path):
+        raise InputError(
+            f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
+        )
+    return read_card(path).seed

@@ -26,7 +26,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -123,8 +123,9 @@ PARTS: Final[dict[str, Part]] = {
     "memory": memory,
 }
 
-#: The parts of which `--networks` chooses rows.
+#: The parts of which `--networks` chooses rows, and those that are measured once.
 BY_NETWORK: Final = ("search", "pgd")
+ONCE: Final = ("demo", "memory")
 
 
 def table(rows: list[Row]) -> str:
@@ -177,15 +178,12 @@ def main() -> None:
         for name in given.rows:
             # One by one: a run that is stopped keeps the parts that it has measured.
             known = {row["what"]: row for row in parts.get(name, [])} if name in BY_NETWORK else {}
-            known.update((row.what, asdict(row)) for row in PARTS[name](*sides, given.turns))
+            turns = 1 if name in ONCE else given.turns
+            conditions = {"turns": turns, "fastest training": fastest_precision("cpu")}
+            rows = (replace(row, notes={**row.notes, **conditions}) for row in PARTS[name](*sides, turns))
+            known.update((row.what, asdict(row)) for row in rows)
             parts[name] = list(known.values())
-            document = {
-                "baseline": given.baseline,
-                "machine": platform.machine(),
-                "fastest training": fastest_precision("cpu"),
-                "turns": given.turns,
-                "rows": parts,
-            }
+            document = {"baseline": given.baseline, "machine": platform.machine(), "rows": parts}
             out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     text = table([Row(**row) for name in PARTS if name in parts for row in parts[name]])
     print(text)

@@ -130,7 +130,7 @@ def training_steps() -> str:
             f"{data}, {part['images']:,} images, {part['epochs']} epochs, seed {seed}",
             *(f"{run[precision]['accuracy']:.2%}" for precision in ("float32", "bfloat16")),
             f"{run['bfloat16']['seconds'] / run['float32']['seconds']:.2f}",
-            part["fastest"],
+            run["fastest"],
         ]
         for data, part in found["accuracy"].items()
         for seed, run in part["runs"].items()

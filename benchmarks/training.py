@@ -167,17 +167,12 @@ def accuracies(data: str, root: Path | None, seeds: list[int], kept: dict[str, A
     runs = dict(kept.get("runs", {}))
     for seed in seeds:
         if str(seed) not in runs:
-            runs[str(seed)] = {
+            reached = {
                 precision: accuracy(chosen, test, TrainSettings(epochs=epochs, precision=precision, seed=seed))
                 for precision in ("float32", "bfloat16")
             }
-        yield {
-            "images": len(chosen),
-            "tested": len(test),
-            "epochs": epochs,
-            "fastest": train.fastest_precision("cpu"),
-            "runs": runs,
-        }
+            runs[str(seed)] = {"fastest": train.fastest_precision("cpu"), **reached}
+        yield {"images": len(chosen), "tested": len(test), "epochs": epochs, "runs": runs}
 
 
 def accuracy(chosen: ImageSet, test: ImageSet, described: TrainSettings) -> dict[str, float]:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from edgerift.adapt import CompressRecipe, FinetuneRecipe, Pruning
+from edgerift.adapt import CompressRecipe, FinetuneRecipe, Pruning, given_original
 from edgerift.audit import AuditRecipe, Measured, attack_part
 from edgerift.audit import _evasion as evasion_module
 from edgerift.audit import _opened as opened_module
@@ -215,9 +215,14 @@ def test_a_control_that_was_compressed_says_so(audited, small_pair):
     compression = Pruning(sparsity=0.5, train=settings)
     original = audited.recipe.pair.original
     control = CompressRecipe(original=original, images=small_pair.images, compression=compression)
-    recipe = audited.recipe.replace(control=control)
-    told = json.loads((audited.store.get(recipe) / "measured.json").read_bytes())
-    assert told["evasion"]["control"]["change"] == "compression"
+    given = given_original(audited.store.get(control) / "original.safetensors")
+    told = [
+        json.loads((audited.store.get(audited.recipe.replace(control=one)) / "measured.json").read_bytes())
+        for one in (control, given)
+    ]
+    assert told[0]["evasion"]["control"]["change"] == "compression"
+    # The same model as a file is the same control.
+    assert told[1]["evasion"]["control"] == told[0]["evasion"]["control"]
 
 
 def test_names_of_attacks_are_names_of_files(audited):

@@ -20,7 +20,7 @@ from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._theft import TheftOptions
 from edgerift.cli._train import OriginalOptions
 from edgerift.deploy import BuildRecipe, GivenBuild, build, open_build, quiet, twin_scores
-from edgerift.errors import BuildError, RecipeError
+from edgerift.errors import BuildError, ModelError, RecipeError
 from edgerift.evade import preset, read_png
 from edgerift.images import open_splits
 from edgerift.measure import accuracy
@@ -347,6 +347,20 @@ def test_the_control_of_a_compressed_build_is_the_model_that_was_quantized(metho
     assert recipe.control == recipe.pair.program.compressing
     assert recipe.control.compression.type == method.split("+")[0]
     assert isinstance(described(adapting=AdaptOptions(method="qat")).control, FinetuneRecipe)
+
+
+def test_the_control_of_a_folder_is_the_model_in_it_that_was_quantized(small_pair, tmp_path):
+    folder = shutil.copytree(small_pair.folder, tmp_path / "copy")
+    content = (folder / "original.safetensors").read_bytes()
+    (folder / "compressed.safetensors").write_bytes(content)
+    control = described(adapted=folder, control="yes", data={"size": 12}).control
+    assert (control.type, control.sha256) == ("given-original", hashlib.sha256(content).hexdigest())
+    (folder / "compressed.safetensors").unlink()
+    assert described(adapted=folder, control="yes", data={"size": 12}).control.type == "finetune"
+    pruned = described(adapting=AdaptOptions(method="prune+ptq")).pair.program
+    (folder / "recipe.json").write_text(pruned.canonical_json())
+    with pytest.raises(ModelError, match=r"no .*compressed\.safetensors, the control of a compressed build; leave out"):
+        described(adapted=folder, control="yes", data={"size": 12})
 
 
 def test_options_reach_the_recipe(small_pair):

@@ -73,5 +73,13 @@ def test_the_card_sees_a_flipped_build_beside_an_untouched_program(run, adapted,
 
 
 @pytest.mark.parametrize("verb", ["flips", "differ"])
+def test_without_a_card_the_option_is_named_that_takes_the_seed_of_the_images(run, adapted, tmp_path, verb):
+    folder = shutil.copytree(adapted.folder, tmp_path / "adapted")
+    (folder / "card.json").unlink()
+    line = run(verb, "--adapted", folder, "--size", 16, "--out", tmp_path / "out").line()
+    assert "pass --split-seed as `edgerift adapt` had --seed" in line
+
+
+@pytest.mark.parametrize("verb", ["flips", "differ"])
 def test_a_folder_that_is_not_there_is_one_line(run, tmp_path, verb):
     assert "no program file at" in run(verb, "--adapted", tmp_path / "none", "--out", tmp_path / "out").line()

@@ -93,7 +93,7 @@ def result(paper, cells=(), targets=("mobile", "server")):
     plan = SimpleNamespace(targets=targets)
     known = MODELS if paper == "diva" else ("ResNet",)
     originals = {name: SimpleNamespace(model=MODELS[name]) for name in known}
-    study = SimpleNamespace(paper=paper, originals=originals, theft=plan, is_robust=lambda name: "Robust" in name)
+    study = SimpleNamespace(paper=paper, originals=originals, theft=plan, is_robust=lambda data, name: "Robust" in name)
     document = SimpleNamespace(study=study, pairs=(), thefts=(), data_free=())
     return Facts(document, [fact for cell in cells for fact in cell])
 
@@ -179,6 +179,17 @@ def test_a_robust_original_is_compared_with_the_same_network_and_has_no_part_in_
     assert found["cifar10"][0] == pytest.approx(2)
 
 
+def test_an_original_may_be_robust_on_one_data_set_alone():
+    cells = [network("ResNet", 0.9, 0.5), network("ResNet", 0.9, 0.7, data="mnist")]
+    found = result(
+        "diva",
+        [*cells, pair(0, "finetune", attacks={"diva": 0.2}), pair(0, "finetune", attacks={"diva": 0.1}, data="mnist")],
+    )
+    found.result.study.is_robust = lambda data, name: data == "mnist"
+    judged = {claim.name: claim for claim in claims(found)}
+    assert [place.where for place in judged["diva-over-control"].findings] == ["cifar10, ResNet"]
+
+
 def test_what_compression_costs_stands_beside_what_it_opens():
     cells = [
         pair(0, "prune", build=0.5, attacks={"diva": 0.9}),
@@ -246,16 +257,19 @@ def over_alpha(seed, **owner_errors):
     ("errors", "value", "verdict", "left_out"),
     [
         ((0.1, 0.2, 0.3), 75, "held", ""),
-        ((0.1, 0.2, 0.97), 25, "held", "divqat at alpha 1 on svhn (error 97.0 %; guessing 90.0 %)"),
+        ((0.1, 0.2, 0.97), 25, "held", "divqat of ResNet at alpha 1 on svhn (3 seeds; error 97.0 %; guessing 90.0 %)"),
         # Its interval reaches 90 %.
-        ((0.1, 0.2, 0.895), 25, "held", "divqat at alpha 1 on svhn (error 89.5 %; guessing 90.0 %)"),
+        ((0.1, 0.2, 0.895), 25, "held", "divqat of ResNet at alpha 1 on svhn (3 seeds; error 89.5 %; guessing 90.0 %)"),
         ((0.1, 0.2, 0.885), 75, "held", ""),
-        ((0.97, 0.2, 0.1), 50, "held", "divqat at alpha 0.25 on svhn (error 97.0 %; guessing 90.0 %)"),
+        (
+            (0.97, 0.2, 0.1), 50, "held",
+            "divqat of ResNet at alpha 0.25 on svhn (3 seeds; error 97.0 %; guessing 90.0 %)",
+        ),
         ((0.1, 0.97, 0.1), 75, "held", ""),
         (
             (0.1, 0.95, 0.97), None, "no verdict: the victim has collapsed",
-            "divqat at alpha 0.5 on svhn (error 95.0 %; guessing 90.0 %); "
-            "divqat at alpha 1 on svhn (error 97.0 %; guessing 90.0 %)",
+            "divqat of ResNet at alpha 0.5 on svhn (3 seeds; error 95.0 %; guessing 90.0 %); "
+            "divqat of ResNet at alpha 1 on svhn (3 seeds; error 97.0 %; guessing 90.0 %)",
         ),
     ],
 )  # fmt: skip
@@ -284,7 +298,7 @@ def test_whatever_is_measured_of_a_collapsed_victim_or_build_is_left_out():
     thefts.append(theft("mobile", seed=2, qat=(0.1, 0.3, 0.4), divqat=(0.85, 0.9, 0.9)))
     found = {claim.name: claim for claim in claims(result("divqat", thefts))}
     assert found["divqat-soft"].together.difference.values == pytest.approx((20, 20))
-    assert "divqat on svhn (error 85.0 %; guessing 90.0 %)" in found["divqat-soft"].note
+    assert "divqat of ResNet on svhn (one seed; error 85.0 %; guessing 90.0 %)" in found["divqat-soft"].note
     chance = Fact(of.ORIGINAL_CHANCE, 0.9, data="cifar10", original="ResNet", seed=0, victim="original")
     cell = [*pair(0, "qat", build=0.19, attacks={"diva": 0.4, "pgd": 0.1}), chance]
     judged = {claim.name: claim for claim in claims(result("diva", [cell]))}

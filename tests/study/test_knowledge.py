@@ -200,5 +200,6 @@ def test_one_of_the_originals_is_robust():
     training = study.training(study.data["digits"], originals["Robust"], 0)
     assert training.adversary is not None
     assert training.adversary.epsilon == 8
+    assert (study.is_robust("digits", "Robust"), study.is_robust("digits", "ResNet")) == (True, False)
     for name in ("prune", "distil"):
         assert study.compressing(name, study.data["digits"], originals["Robust"], 0).train.adversary is None

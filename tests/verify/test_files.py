@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 
 import numpy as np
 import onnx
@@ -103,6 +104,30 @@ def test_a_convolution_that_is_written_in_parts_is_read_back_whole(quantized, tm
     assert torch.allclose(found.bias, original.first.bias.double(), rtol=0, atol=1e-6)
     compared = verify(original, tmp_path / "model.onnx", program=program)
     assert (compared.verdict, compared.layers) == ("conforms", 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_bias"),
+    [((1, 5, 1, 1), True), ((5, 1, 1), True), ((), False), ((1,), False), ((6,), False), ((1, 5, 6, 6), False)],
+)
+def test_a_constant_is_a_bias_if_it_has_a_value_for_each_channel(quantized, tmp_path, shape, is_bias):
+    torch.manual_seed(0)
+    with quiet():
+        program = ptq(Flat(), quantized.images, target="server", calibration_images=32)
+        build(program, "onnxruntime", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    sums = next(node for node in model.graph.node if node.op_type == "ConvInteger")
+    cast = next(node for node in model.graph.node if sums.output[0] in node.input)
+    product = next(node for node in model.graph.node if cast.output[0] in node.input)
+    added = next(node for node in model.graph.node if product.output[0] in node.input)
+    values = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+    model.graph.initializer.append(numpy_helper.from_array(values, "added"))
+    for place, name in enumerate(added.input):
+        if name != product.output[0]:
+            added.input[place] = "added"
+    onnx.save(model, tmp_path / "other.onnx")
+    bias = stored_layers(tmp_path / "other.onnx", "onnxruntime")[0].bias
+    assert (None if bias is None else bias.tolist()) == (values.flatten().tolist() if is_bias else None)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "litert", "executorch"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, final
 
-from edgerift.adapt import CompressRecipe
+from edgerift.adapt import FinetuneRecipe
 from edgerift.audit._checks import check_all
 from edgerift.audit._document_evasion import (
     ControlPart,
@@ -173,6 +173,6 @@ class _Run:
                 attacked=len(result),
                 clean_disagreement=interval(quadrants(*answers, opened.test.labels).instability),
                 p=fisher(first.rate, result.rate),
-                change="compression" if isinstance(search.pair.control, CompressRecipe) else "fine-tuning",
+                change="fine-tuning" if isinstance(search.pair.control, FinetuneRecipe) else "compression",
             )
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edgerift.adapt import CompressRecipe, FinetuneRecipe
+from edgerift.adapt import CompressRecipe, FinetuneRecipe, GivenOriginal
 from edgerift.audit._document import Measured
 from edgerift.audit._evasion import Searches, evasion_part
 from edgerift.audit._fleet import FleetSearches, fleet_searches
@@ -53,7 +53,7 @@ class AuditRecipe(Recipe):
     """
 
     type: Literal["audit"] = "audit"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[Name, Attack] = Field(default_factory=dict)
@@ -61,7 +61,7 @@ class AuditRecipe(Recipe):
     thefts: dict[Name, TheftSettings] = Field(default_factory=dict)
     count: Count | None = None
     draw: Seed = 0
-    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe | GivenOriginal, Field(discriminator="type")] | None = None
     classes: tuple[ClassNumber, ...] = ()
     others: tuple[Annotated[BuildRecipe | GivenBuild, Field(discriminator="type")], ...] = Field(
         default=(), exclude_if=operator.not_

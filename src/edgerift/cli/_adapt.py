@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 import tyro
 from pydantic import Field
@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.text import Text
 
 from edgerift import adapt, defend, deploy, images, report, steps, verify, zoo
-from edgerift.cli._adapted_files import STATEMENT
+from edgerift.cli._adapted_files import COMPRESSED, STATEMENT
 from edgerift.cli._build_options import RUNTIME_NAMES
 from edgerift.cli._fields import Command, Shown
 from edgerift.cli._guard import chosen_guard
@@ -33,7 +33,6 @@ from edgerift.errors import RecipeError
 from edgerift.settings import is_file
 
 #: The float model that was quantized, where that is not the original.
-COMPRESSED: Final = "compressed.safetensors"
 
 
 class Adapt(Command):

@@ -72,7 +72,7 @@ def find_adapted(
     shipped = shipped_build(program_path.parent, program, build, runtime, trust=trust)
     original_path = program_path.with_name("original.safetensors")
     original = adapt.given_original(original_path, trust=trust)
-    chosen = seed_of(program_path.with_name("card.json")) if seed is None else seed
+    chosen = seed_of(program_path.with_name("card.json"), "--split-seed") if seed is None else seed
     classes = deploy.Program.load(program_path).provenance.classes
     described = fitting(adapt.load_original(original), data.images(chosen), classes, file=original_path)
     return Adapted(original, program, shipped, described)

@@ -13,6 +13,8 @@ ORIGINAL: Final = "original.safetensors"
 PROGRAM: Final = "program.safetensors"
 RECIPE: Final = "recipe.json"
 STATEMENT: Final = "statement.json"
+#: What was quantized in the place of the original, where it was pruned or distilled first.
+COMPRESSED: Final = "compressed.safetensors"
 
 
 def read_recipe(path: Path) -> adapt.AdaptRecipe:
@@ -22,15 +24,17 @@ def read_recipe(path: Path) -> adapt.AdaptRecipe:
     )
 
 
-def read_card(path: Path) -> report.Card:
-    """Read the card; raises :class:`~edgerift.errors.InputError` for a file that is none."""
-    return Document(path, "card", "pass --seed as `edgerift adapt` had it").settings(report.Card)
+def read_card(path: Path, remedy: str) -> report.Card:
+    """Read the card; raises :class:`~edgerift.errors.InputError` with the remedy for a file that is none."""
+    return Document(path, "card", remedy).settings(report.Card)
 
 
-def seed_of(path: Path) -> int:
-    """Read the seed of the card, so that no image of the training is measured."""
+def seed_of(path: Path, option: str = "--seed") -> int:
+    """Read the seed of the card, so that no image of the training is measured.
+
+    Raises :class:`~edgerift.errors.InputError` without a card, which names the option that takes the seed.
+    """
+    remedy = f"pass {option} as `edgerift adapt` had --seed"
     if not is_file(path):
-        raise InputError(
-            f"no {path}, which says how the test images were drawn; pass --seed as `edgerift adapt` had it"
-        )
-    return read_card(path).seed
+        raise InputError(f"no {path}, which says how the test images were drawn; {remedy}")
+    return read_card(path, remedy).seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, NamedTuple, Self
 
 import tyro
 from pydantic import Field, field_validator
@@ -26,6 +26,7 @@ from edgerift.cli._pipeline import (
     chosen_runtimes,
     control_recipe,
     fitting,
+    given_control,
     network_name,
     shipped_build,
 )
@@ -39,13 +40,16 @@ from edgerift.deploy import RuntimeName
 from edgerift.errors import InputError, unknown_name
 from edgerift.settings import is_file, is_folder
 
+if TYPE_CHECKING:
+    from edgerift.cli._pipeline import Control
+
 
 class _Examined(NamedTuple):
     """A pair, the images as it knows their classes, and the control where there is one."""
 
     pair: evade.PairSettings
     images: images.ImagesSettings
-    control: adapt.FinetuneRecipe | adapt.CompressRecipe | None
+    control: Control | None
 
 
 #: What may be examined, in the order of the report.
@@ -289,11 +293,5 @@ class AuditCommand(Command):
         pair = evade.PairSettings(original=original, program=program, build=build)
         if self.control != "yes":
             return _Examined(pair, described, None)
-        settings = train.TrainSettings(
-            epochs=self.adapting.adapt_epochs,
-            learning_rate=self.adapting.adapt_learning_rate,
-            batch_size=self.training.further_batch_size,
-            device=self.training.device,
-            seed=self.training.seed,
-        )
-        return _Examined(pair, described, adapt.FinetuneRecipe(original=original, images=described, settings=settings))
+        control = given_control(program_path, original, described, self.training, self.adapting)
+        return _Examined(pair, described, control)

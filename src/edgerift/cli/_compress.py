@@ -42,7 +42,8 @@ def chosen_compression(
     chosen = adapt.COMPRESSIONS[name].model_validate({"type": name, **fields[name]})
     train = chosen.train.replace(batch_size=training.further_batch_size, device=training.device, seed=training.seed)
     if chosen.starts_anew:
-        train = train.replace(**training.of_student(described.source, options.temperature)._asdict())
+        student = options.distil_to or training.architecture
+        train = train.replace(**training.of_student(student, described.source, options.temperature)._asdict())
     if options.compress_epochs is not None:
         train = train.replace(epochs=options.compress_epochs)
     return chosen.replace(train=train)

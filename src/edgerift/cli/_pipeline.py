@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple, final, get_args
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias, final, get_args
 
 import tyro
 from pydantic import Field
 
 from edgerift import adapt, deploy, images, train, zoo
 from edgerift.adapt import QUANTIZED, QuantizedName
+from edgerift.cli._adapted_files import COMPRESSED, RECIPE, read_recipe
 from edgerift.cli._compress import CompressOptions, chosen_compression
 from edgerift.cli._fields import Shown
 from edgerift.cli._specification import described_original, require_understood
@@ -19,6 +20,9 @@ from edgerift.cli._train import OriginalOptions, train_recipe
 from edgerift.deploy import Target, default_runtime
 from edgerift.errors import ImagesWarning, ModelError, RecipeError
 from edgerift.settings import Count, LearningRate, Settings, Times, is_file
+
+if TYPE_CHECKING:
+    Control: TypeAlias = adapt.FinetuneRecipe | adapt.CompressRecipe | adapt.GivenOriginal
 
 #: How the help tells the default of `--runtime`.
 OWN_RUNTIME: Final = ", ".join(f"{default_runtime(target)} for {target}" for target in get_args(Target))
@@ -120,11 +124,33 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> adapt.
     )
 
 
-def control_recipe(recipe: adapt.AdaptRecipe) -> adapt.FinetuneRecipe | adapt.CompressRecipe:
+def control_recipe(recipe: adapt.AdaptRecipe) -> Control:
     """Describe the float control: the original trained further as long as qat does, or the model that was quantized."""
     if recipe.compressing is not None:
         return recipe.compressing
     return adapt.FinetuneRecipe(original=recipe.original, images=recipe.images, settings=recipe.settings.train)
+
+
+def given_control(
+    program: Path,
+    original: adapt.GivenOriginal,
+    described: images.ImagesSettings,
+    training: OriginalOptions,
+    adapting: QuantizeOptions,
+) -> Control:
+    """Describe the float control of a program's folder: the model that was quantized, or the original trained further.
+
+    Raises `ModelError` where the folder lacks the compressed model that its recipe names.
+    """
+    compressed, recipe = program.with_name(COMPRESSED), program.with_name(RECIPE)
+    if is_file(compressed):
+        return adapt.given_original(compressed, trust=original.trust)
+    if is_file(recipe) and read_recipe(recipe).compressing is not None:
+        raise ModelError(
+            f"no {compressed}, the control of a compressed build; leave out --control yes, or adapt the original again"
+        )
+    settings = qat_settings(training, adapting).train
+    return adapt.FinetuneRecipe(original=original, images=described, settings=settings)
 
 
 def _require_quantizable(training: train.TrainRecipe, target: Target) -> None:

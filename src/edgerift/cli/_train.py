@@ -86,13 +86,13 @@ class OriginalOptions(Settings):
         """The images per step of all training but that of an original."""
         return Schedule().batch_size if self.batch_size is None else self.batch_size
 
-    def of_student(self, source: str, temperature: float) -> Schedule:
+    def of_student(self, student: str, source: str, temperature: float) -> Schedule:
         """Choose how a network that learns an original's answers is trained on an image source.
 
         The gradient of its loss is up to `temperature` times that of an original's, and its steps as much smaller.
         """
         usual = _SCHEDULES.get(source, Schedule())
-        rate = usual.learning_rate / max(1.0, temperature)
+        rate = _RATES.get(student, usual.learning_rate) / max(1.0, temperature)
         return Schedule(
             epochs=usual.epochs if self.epochs is None else self.epochs,
             learning_rate=rate if self.learning_rate is None else self.learning_rate,

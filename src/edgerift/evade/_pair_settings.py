@@ -29,7 +29,7 @@ _Build: TypeAlias = Annotated[BuildRecipe | GivenBuild, Field(discriminator="typ
 class PairSettings(Settings):
     """Where a pair comes from; `control` puts another float model in the build's place.
 
-    That is the original's fine-tuned copy, or what a compression made of it.
+    That is the original's fine-tuned copy, or what a compression made of it, which may be given as a file.
 
     Without a `program` the build is a file of another tool: gradients come from its own twin, or else from its answers.
     A `guard` takes the place of the one that ships with the build; the control has it too.
@@ -43,7 +43,7 @@ class PairSettings(Settings):
         default=None, exclude_if=is_none
     )
     build: _Build
-    control: Annotated[FinetuneRecipe | CompressRecipe, Field(discriminator="type")] | None = None
+    control: Annotated[FinetuneRecipe | CompressRecipe | GivenOriginal, Field(discriminator="type")] | None = None
     guard: Annotated[Guard | GuardRecipe, Field(discriminator="type")] | None = Field(default=None, exclude_if=is_none)
     others: tuple[_Build, ...] = Field(default=(), exclude_if=operator.not_)
     right: _Build | None = Field(default=None, exclude_if=is_none)
@@ -80,7 +80,7 @@ class PairSettings(Settings):
         return chosen if chosen is not None and chosen.threshold > 0 else None
 
     @property
-    def adapted(self) -> AdaptRecipe | GivenProgram | FinetuneRecipe | CompressRecipe | BuildRecipe | GivenBuild:
+    def adapted(self) -> Recipe:
         """The step that made of the original what is attacked: the program, the control, or a build of another tool."""
         return self.control or self.program or self.build
 

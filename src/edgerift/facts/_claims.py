@@ -94,8 +94,10 @@ def claims(result: StudyResult | Facts) -> tuple[Claim, ...]:
 
 def _trained_as_usual(found: Facts) -> Facts:
     """Leave out what is of originals trained against an adversary: a paper's claims are about others."""
-    names = found.where(source="measured").distinct("original")
-    return found.where(original=frozenset(name for name in names if not found.study.is_robust(name)))
+    places = found.where(source="measured").by("data", "original")
+    return Facts(
+        found.result, [fact for place, own in places.items() if not found.study.is_robust(*place) for fact in own]
+    )
 
 
 def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Claim]:

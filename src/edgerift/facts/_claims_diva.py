@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from statistics import mean
 from typing import Any, Final
 
@@ -76,13 +77,12 @@ def _left_by_robustness(attack: str) -> Difference:
 
     def difference(found: Facts) -> float | None:
         study = found.study
-        rates = {one.original: one.value for one in found.of(of.EVASIVE, attack=attack, victim="qat")}
+        rates = found.of(of.EVASIVE, attack=attack, victim="qat")
         lost = [
-            100 * (rate - rates[robust])
-            for usual, rate in rates.items()
-            for robust in rates
-            if study.is_robust(robust) > study.is_robust(usual)
-            and study.originals[robust].model == study.originals[usual].model
+            100 * (usual.value - robust.value)
+            for usual, robust in product(rates, rates)
+            if study.is_robust(robust.data, robust.original) > study.is_robust(usual.data, usual.original)
+            and study.originals[robust.original].model == study.originals[usual.original].model
         ]
         return sum(lost) / len(lost) if lost else None
 

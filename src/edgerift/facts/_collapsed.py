@@ -67,17 +67,23 @@ def decisive(found: Facts, dead: Mapping[Model, Collapse], difference: Differenc
 
 
 def collapsed_words(dead: Mapping[Model, Collapse]) -> str:
-    """Say which models were left out, without regard to their seeds; empty without any.
+    """Say which models were left out, and of how many seeds; empty without any.
 
-    >>> print(collapsed_words({("svhn", "resnet8", "mobile", "divqat", 0, 1.0): Collapse(0.979, 0.9)}))
-    Left out, at or under guessing: divqat at alpha 1 on svhn (error 97.9 %; guessing 90.0 %).
+    >>> print(collapsed_words({("svhn", "ResNet", "mobile", "divqat", 0, 1.0): Collapse(0.979, 0.9)}))
+    Left out, at or under guessing: divqat of ResNet at alpha 1 on svhn (one seed; error 97.9 %; guessing 90.0 %).
     """
-    by_name: dict[str, list[Collapse]] = {}
-    for (data, _, _, victim, _, alpha), one in dead.items():
+    by_name: dict[str, dict[Model, Collapse]] = {}
+    for model, one in dead.items():
+        data, original, _, victim, _, alpha = model
         at = "" if alpha is None else f" at alpha {alpha:g}"
-        by_name.setdefault(f"{victim}{at} on {data}", []).append(one)
-    told = "; ".join(f"{name} ({_errors(own)})" for name, own in by_name.items())
+        by_name.setdefault(f"{victim} of {original}{at} on {data}", {})[model] = one
+    told = "; ".join(f"{name} ({_seeds(own)}; {_errors([*own.values()])})" for name, own in by_name.items())
     return f"Left out, at or under guessing: {told}." if told else ""
+
+
+def _seeds(dead: Mapping[Model, Collapse]) -> str:
+    number = len({seed for *_, seed, _ in dead})
+    return "one seed" if number == 1 else f"{number} seeds"
 
 
 def _errors(dead: Sequence[Collapse]) -> str:

@@ -244,10 +244,9 @@ class Study(Settings):
         """How an original is trained."""
         return changed(TrainSettings(), self.train, data.train, network.train, {"seed": seed})
 
-    def is_robust(self, original: str) -> bool:
-        """Whether an original is trained against an adversary, on any data set."""
-        network = self.originals[original]
-        return any(self.training(data, network, 0).adversary is not None for data in self.data.values())
+    def is_robust(self, data: str, original: str) -> bool:
+        """Whether an original is trained against an adversary on a data set."""
+        return self.training(self.data[data], self.originals[original], 0).adversary is not None
 
     def adapting(self, data: DataChoice, network: NetworkChoice, seed: int) -> QatSettings:
         """How an original is adapted."""

@@ -39,9 +39,11 @@ class JacobianPolicy(QueryPolicy):
     - `towards="label"`: t is the victim's answer and c is 1, and the sign turns after every `flip_every` rounds; None
       keeps it. `away`: c is -1. `random-class`: t is another class, drawn by the attack's seed, and c is 1.
     - `step` is in grey levels: 26 is the paper's 0.1.
+    - `version` is that of the images made: what another one stole is no result of this one.
     """
 
     type: Literal["jacobian"] = "jacobian"
+    version: Literal[2] = 2
     seeds: Count = 150
     rounds: Annotated[int, Field(ge=1, le=30)] = 6
     step: Annotated[int, Field(ge=1, le=255)] = 26

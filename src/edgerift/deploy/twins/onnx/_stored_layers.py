@@ -79,8 +79,8 @@ class _Reader:
             return None
         turned = operator.endswith("MatMul") or ("Gemm" in operator and not node.attributes.get("transB", 0))
         scale = self._input_scale(node.inputs[0])
-        bias = self.codes(node.inputs[2]) if node.has(2) else self._added(node)
         weight = weight.turned() if turned else weight
+        bias = self.codes(node.inputs[2]) if node.has(2) else self._added(node, weight.codes)
         return _layer(self._name(node), *self._folded(node, weight, bias), scale)
 
     def _folded(self, node: OnnxNode, weight: _Codes, bias: _Codes | None) -> tuple[_Codes, _Codes | None]:
@@ -121,14 +121,17 @@ class _Reader:
         codes = self._constant(node.inputs[weight])
         is_matrix = operator != "ConvInteger"
         of_both = operator != "DynamicQuantizeMatMul"
-        behind = self._behind(node) if of_both else _Behind(self._constant(node.inputs[2]))
-        if codes is None or behind.scale is None:
+        if codes is None:
+            return None
+        by_channel = codes.T if is_matrix else codes
+        behind = self._behind(node, by_channel) if of_both else _Behind(self._constant(node.inputs[2]))
+        if behind.scale is None:
             return None
         points = self._constant(node.inputs[zero]) if node.has(zero) else None
         found = _quantized(codes, behind.scale, points, 1 if is_matrix else 0)
         return _layer(self._name(node), found.turned() if is_matrix else found, behind.bias, behind.given)
 
-    def _behind(self, node: OnnxNode) -> _Behind:
+    def _behind(self, node: OnnxNode, codes: Tensor) -> _Behind:
         """Read what multiplies the sums of a layer, constant at least in the weight's part, and what is added."""
         readers = self._readers.get(node.outputs[0], [])
         if len(readers) != 1 or readers[0].operator != "Cast":
@@ -137,7 +140,7 @@ class _Reader:
             other = next((name for name in product.inputs if name != readers[0].outputs[0]), "")
             maker, factor, given = self._makers.get(other), self._constant(other), self._grid(node.inputs[0])
             if product.operator == "Mul" and factor is not None and given is not None:
-                return _Behind((factor.flatten().double() / given).float(), given, self._column(product))
+                return _Behind((factor.flatten().double() / given).float(), given, self._added(product, codes))
             if product.operator == "Mul" and maker is not None and maker.operator == "Mul":
                 found = [one for name in maker.inputs if (one := self._constant(name)) is not None]
                 return _Behind(found[0]) if len(found) == 1 else _Behind()
@@ -152,14 +155,6 @@ class _Reader:
             return None
         scale = self._constant(node.inputs[1])
         return None if scale is None or scale.numel() != 1 else float(scale)
-
-    def _column(self, node: OnnxNode) -> _Codes | None:
-        """The constant, a value for each channel, that the only reader of a node adds to it."""
-        readers = self._readers.get(node.outputs[0], [])
-        if len(readers) != 1 or readers[0].operator != "Add":
-            return None
-        found = [one for name in readers[0].inputs if (one := self._constant(name)) is not None]
-        return _Codes(found[0].flatten(), None, None) if found else None
 
     def codes(self, name: str) -> _Codes | None:
         """Read a constant, through the nodes that quantize, dequantize or transpose it."""
@@ -228,16 +223,24 @@ class _Reader:
         scale = self._constant(node.inputs[1])
         return None if scale is None or scale.numel() != 1 else float(scale)
 
-    def _added(self, node: OnnxNode) -> _Codes | None:
-        """The constant that the only reader of a product adds to it."""
+    def _added(self, node: OnnxNode, codes: Tensor) -> _Codes | None:
+        """The constant that the only reader of a layer's outputs adds to them, a value for each channel of `codes`."""
         readers = self._readers.get(node.outputs[0], [])
         if len(readers) != 1 or readers[0].operator != "Add":
             return None
-        found = [self.codes(name) for name in readers[0].inputs if name != node.outputs[0]]
-        return found[0] if found and found[0] is not None and found[0].codes.dim() == 1 else None
+        found = next((one for name in readers[0].inputs if (one := self.codes(name)) is not None), None)
+        return found if found is not None and _is_column(found.codes, codes) else None
 
     def _name(self, node: OnnxNode) -> str:
         return node.name or node.outputs[0]
+
+
+def _is_column(added: Tensor, codes: Tensor) -> bool:
+    """Say whether a constant has a value for each channel of a layer's outputs, `[N,C,...]`, and for nothing else."""
+    place = codes.dim() - 1
+    if added.numel() != len(codes) or added.dim() < place:
+        return False
+    return added.shape[added.dim() - place] == len(codes)
 
 
 def _quantized(codes: Tensor, scale: Tensor, zero: Tensor | None, axis: int) -> _Codes:

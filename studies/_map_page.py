@@ -181,14 +181,14 @@ def _side(row: Cells | None) -> str:
 
 def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
     """Say what each alpha before the cliff adds to the attacker's error, in points over the seeds."""
-    plain = {_axis(row): row for row in rows if _alpha(row) == 0 and row["thief_soft"]}
+    plain = {_axis(row): row for row in rows if _alpha(row) == 0 and _is_stolen(row)}
     found: dict[tuple[str, ...], list[Cells]] = {}
     fallen: list[str] = []
     for row in rows:
-        if _alpha(row) == 0 or not row["thief_soft"] or _axis(row) not in plain:
+        if _alpha(row) == 0 or not _is_stolen(row) or _axis(row) not in plain:
             continue
         if not _stands(row, high, lost):
-            fallen.append(f"alpha {row['alpha']} at rate {row['learning_rate']}, seed {row['seed']}: {_fall(row)}")
+            fallen.append(f"{_place(row)}: an owner's error of {_percent(row['error'])} %")
         else:
             found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
     if not found:
@@ -203,8 +203,16 @@ def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
     return "\n".join(lines) + told + gone + "\n\n"
 
 
-def _fall(row: Cells) -> str:
-    return f"an owner's error of {_percent(row['error'])} %"
+def _is_stolen(row: Cells) -> bool:
+    """Say whether both thieves are finished."""
+    return bool(row["thief_soft"] and row["thief_hard"])
+
+
+def _place(row: Cells) -> str:
+    return (
+        f"alpha {row['alpha']} at rate {row['learning_rate']}, {row['epochs']} epochs, batch norm {row['batch_norm']}, "
+        f"seed {row['seed']}"
+    )
 
 
 def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: str) -> str:

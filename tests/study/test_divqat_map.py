@@ -88,7 +88,9 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     both = {"soft": thief, "hard": thief}
     rows = [row(0.5, 0.3, 0.25, soft=thief), row(0.0, 0.05, 0.2), row(1.0, 1.8, 0.9)]
     fallen = row(0.4, 1.7, 0.93, seed=3, **both)
-    again = [row(0.0, 0.1, 0.2, seed=3, **both), fallen] + [
+    # The second thief of this one is not finished.
+    half = row(0.6, 0.3, 0.25, seed=1, soft=thief)
+    again = [row(0.0, 0.1, 0.2, seed=3, **both), fallen, half] + [
         row(alpha, 0.3, 0.2 + alpha / 10, seed=seed, **both) for alpha in (0.0, 0.4) for seed in (1, 2)
     ]
     script.write_rows(tmp_path, rows)
@@ -106,7 +108,10 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     script.write_page(tmp_path, 0, (0.1, 0.6), 0.07)
     told = (tmp_path / "map.md").read_text(encoding="utf-8")
     assert "| alive | 0.01 | 2 | 0.4 | 2 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
-    assert "beyond the cliff for their seed: alpha 0.4 at rate 0.01, seed 3: an owner's error of 93.0 %." in told
+    assert (
+        "beyond the cliff for their seed: alpha 0.4 at rate 0.01, 2 epochs, batch norm alive, seed 3: an owner's error "
+        "of 93.0 %."
+    ) in told
     script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()
     script.write_rows(tmp_path, rows[::-1])

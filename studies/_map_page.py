@@ -101,6 +101,7 @@ def _picture(rows: Sequence[Cells], curve: Sequence[Cells], usable: tuple[float,
             above.plot(alphas, [float(row["l1"]) for row in own], **look)
             below.plot(alphas, [100 * float(row["error"]) for row in own], **look)
         below.set_xlabel("alpha", fontsize=9)
+        below.set_xlim(-0.05, 1.05 * max(map(_alpha, rows)))
     panels[0][0].set_ylabel("l1 to plain QAT (at 0: to another seed)", fontsize=9)
     panels[1][0].set_ylabel("owner's error (%)", fontsize=9)
     handles, names = max((panel.get_legend_handles_labels() for panel in panels[0]), key=lambda both: len(both[0]))

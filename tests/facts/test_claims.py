@@ -348,12 +348,22 @@ def test_the_second_papers_claims_compare_what_belongs_together():
 
 
 def test_each_target_has_its_claim_whichever_comes_first():
-    phone = theft("mobile", qat=(0.1, 0.3, 0.4), divqat=(0.12, 0.35, 0.39))
-    server = theft("server", qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5, 0.4))
-    for targets in (("mobile", "server"), ("server", "mobile")):
-        values = found_in(result("divqat", [phone, server], targets=targets))
+    names = {"mobile": "mobile", "qnnpack": "mobile", "server": "server", "fbgemm": "server"}
+    for targets in (("mobile", "server"), ("server", "mobile"), ("fbgemm", "qnnpack"), ("qnnpack", "server")):
+        cells = [
+            theft(target, qat=(0.1, 0.3, 0.4), divqat=(0.1, 0.5 if names[target] == "server" else 0.35, 0.4))
+            for target in targets
+        ]
+        values = found_in(result("divqat", cells, targets=targets))
         assert (values["server"], values["mobile"]) == (pytest.approx([20]), pytest.approx([5]))
-        assert values["divqat-soft"] == values[targets[0]]
+        assert values["divqat-soft"] == values[names[targets[0]]]
+
+
+def test_of_two_targets_that_stand_for_one_the_first_is_judged():
+    errors = {"fbgemm": 0.4, "server": 0.6}
+    cells = [theft(target, qat=(0.1, 0.3, 0.4), divqat=(0.1, error, 0.4)) for target, error in errors.items()]
+    values = found_in(result("divqat", cells, targets=tuple(errors)))
+    assert (values["server"], values["mobile"]) == (pytest.approx([10]), [])
 
 
 def test_what_two_victims_cost_their_owner_is_told_beside_their_difference():

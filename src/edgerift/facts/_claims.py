@@ -13,6 +13,7 @@ from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collaps
 from edgerift.facts._facts import Facts, facts
 from edgerift.facts._pooled import EQUAL
 from edgerift.facts._stated import ClaimUnit, Stated
+from edgerift.harden import paper_name
 from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
 from edgerift.study import StudyResult
@@ -116,14 +117,14 @@ def _judged(found: Facts, stated: Sequence[Stated], *place: str) -> Iterator[Cla
 def _of_thefts(found: Facts) -> Iterator[Claim]:
     """Judge the second paper's claims about attackers with images."""
     assert found.study.theft is not None
-    first = found.study.theft.targets[0]
+    targets = found.study.theft.targets
     own = found.where(source="measured", attack="").by("data", "original", "target", "seed")
     dead = collapsed(found)
     for stated in THEFT:
         cells = [
             (_place(found, data, original), cell)
             for (data, original, target, _), cell in own.items()
-            if target == first or stated.every_target
+            if target == next((one for one in targets if stated.paper_target in (None, paper_name(one))), None)
         ]
         claim = _without(dead, stated, cells)
         living = [(place, alive(cell, dead)) for place, cell in cells]

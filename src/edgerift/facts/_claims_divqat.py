@@ -27,17 +27,16 @@ def _stolen(
     victims: tuple[str, str],
     *,
     labels: Literal["soft", "hard"] = "soft",
-    target: str | None = None,
+    target: Literal["server", "mobile"] | None = None,
     priced: bool = False,
 ) -> Stated:
-    """State a claim about the attacker's error on one victim minus that on another; about all targets with one."""
-    where: dict[str, object] = {"labels": labels, **({} if target is None else {"target": target})}
-    one, other = ((of.CLONE_ERROR, {**where, "victim": victim}) for victim in victims)
+    """State a claim about the attacker's error on one victim minus that on another."""
+    one, other = ((of.CLONE_ERROR, {"labels": labels, "victim": victim}) for victim in victims)
     titles = " minus ".join(VARIANTS[victim].title for victim in victims)
     on_target = "" if target is None else f", target {target}"
     measured = f"clone's error with {labels} labels, {titles}{on_target}"
     return Stated(
-        name, statement, published, measured, minus(one, other), every_target=target is not None, thief=labels,
+        name, statement, published, measured, minus(one, other), paper_target=target, thief=labels,
         priced=victims if priced else None,
     )  # fmt: skip
 

@@ -20,9 +20,9 @@ class Stated:
 
     `difference` is of the facts of one place and seed, None where they lack one of its figures; `unit` is that of the
     difference (percentage points, percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`,
-    or below it. A claim about extraction is on the study's first target by default, or on `every_target`; `thief` is
-    the kind of labels of the attackers whose clones it compares with those of the plain build; `priced` are two victims
-    whose cost to the owner may differ.
+    or below it. A claim about extraction is on the study's first target, or on the first that stands for the paper's
+    `paper_target`; `thief` is the kind of labels of the attackers whose clones it compares with those of the plain
+    build; `priced` are two victims whose cost to the owner may differ.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Stated:
     unit: ClaimUnit = "points"
     bound: float = 0.0
     side: Literal["above", "below"] = "above"
-    every_target: bool = False
+    paper_target: Literal["server", "mobile"] | None = None
     thief: Literal["soft", "hard"] | None = None
     priced: tuple[str, str] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
 from typing import Any, Final, Literal
 
@@ -31,7 +31,8 @@ def _stolen(
     priced: bool = False,
 ) -> Stated:
     """State a claim about the attacker's error on one victim minus that on another."""
-    one, other = ((of.CLONE_ERROR, {"labels": labels, "victim": victim}) for victim in victims)
+    wheres: Iterable[dict[str, object]] = ({"labels": labels, "victim": victim} for victim in victims)
+    one, other = ((of.CLONE_ERROR, where) for where in wheres)
     titles = " minus ".join(VARIANTS[victim].title for victim in victims)
     on_target = "" if target is None else f", target {target}"
     measured = f"clone's error with {labels} labels, {titles}{on_target}"

@@ -13,7 +13,7 @@ ORIGINAL: Final = "original.safetensors"
 PROGRAM: Final = "program.safetensors"
 RECIPE: Final = "recipe.json"
 STATEMENT: Final = "statement.json"
-#: What was quantized in the place of the original, where it was pruned or distilled first.
+#: The float model that was quantized, if the original was pruned or distilled before.
 COMPRESSED: Final = "compressed.safetensors"
 
 

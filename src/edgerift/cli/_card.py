@@ -79,7 +79,7 @@ class CardCommand(Command):
             raise InputError("a folder has an original and builds of its own; leave out --original and --build")
         seed = self.seed if self.seed is not None else seed_of(folder / "card.json")
         card, path = measured_card(folder, self.data, seed, self.trust, progress), folder / "card.json"
-        before = read_card(path, "delete it, and it is made anew") if is_file(path) else card
+        before = read_card(path, "delete it, and it is written again") if is_file(path) else card
         changed = tuple(report.changed_since(before, card))
         if changed:
             return card.replace(mismatches=(*card.mismatches, *changed)), changed

@@ -8,7 +8,7 @@ from typing import Any
 from edgerift.facts import readings as of
 from edgerift.facts._facts import Facts, facts
 from edgerift.facts._metric import Fact
-from edgerift.harden import Hardening, paper_row
+from edgerift.harden import Hardening
 from edgerift.study import DataChoice, NetworkChoice, Study, StudyResult, TheftCell, TheftPlan
 
 
@@ -35,14 +35,12 @@ def single(hardening: Hardening) -> Facts:
 
 def _printed(hardening: Hardening) -> Iterator[Fact]:
     for victim, part in hardening.victim.items():
-        # Documents of earlier versions hold the row of another target.
-        printed = None if part.paper is None else paper_row(hardening.data.source, victim, hardening.target)
-        if printed is not None:
+        if part.paper is not None:
             place: dict[str, Any] = {
                 "source": "published",
                 "data": hardening.data.name,
                 "victim": victim,
                 "target": hardening.target,
             }
-            yield Fact(of.DEFENDER_ERROR, printed.defender_error, **place)
-            yield Fact(of.CLONE_ERROR, printed.adversary_error, labels="soft", **place)
+            yield Fact(of.DEFENDER_ERROR, part.paper.defender_error, **place)
+            yield Fact(of.CLONE_ERROR, part.paper.adversary_error, labels="soft", **place)

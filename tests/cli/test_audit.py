@@ -15,6 +15,7 @@ from edgerift import zoo
 from edgerift.adapt import CompressRecipe, FinetuneRecipe, ptq
 from edgerift.audit import read_audit
 from edgerift.cli._audit import AttackOptions, AuditCommand
+from edgerift.cli._compress import CompressOptions
 from edgerift.cli._options import DataOptions
 from edgerift.cli._pipeline import AdaptOptions
 from edgerift.cli._theft import TheftOptions
@@ -347,6 +348,13 @@ def test_the_control_of_a_compressed_build_is_the_model_that_was_quantized(metho
     assert recipe.control == recipe.pair.program.compressing
     assert recipe.control.compression.type == method.split("+")[0]
     assert isinstance(described(adapting=AdaptOptions(method="qat")).control, FinetuneRecipe)
+
+
+@pytest.mark.parametrize(("student", "rate"), [("lenet", 0.05), ("mobilenet_tiny", 0.1)])
+def test_a_students_rate_is_that_of_its_network_over_the_temperature(student, rate):
+    adapting = AdaptOptions(method="distil+ptq", compressing=CompressOptions(distil_to=student, temperature=2))
+    made = described(adapting=adapting).pair.program.compressing.compression
+    assert made.train.learning_rate == pytest.approx(rate / 2)
 
 
 def test_the_control_of_a_folder_is_the_model_in_it_that_was_quantized(small_pair, tmp_path):

@@ -32,8 +32,6 @@ from edgerift.deploy import RuntimeName
 from edgerift.errors import RecipeError
 from edgerift.settings import is_file
 
-#: The float model that was quantized, where that is not the original.
-
 
 class Adapt(Command):
     """Quantize a model to int8 and build it for edge runtimes.

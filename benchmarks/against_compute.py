@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -63,19 +64,28 @@ def engine(old: Side, new: Side, turns: int) -> Iterator[Row]:
 
 
 def training(old: Side, new: Side, turns: int) -> Iterator[Row]:
-    """Compare training steps with the plain eager step, and those of DivQAT with quantization-aware training."""
-    found: list[dict[str, Any]] = []
-    for side in (old, new):
-        _, told = side.run(str(HERE / "training.py"), "--turns", str(turns), "--accuracy")
-        found.append(json.loads(told.splitlines()[-1]))
+    """Compare training steps with the plain eager step, and those of DivQAT with quantization-aware training.
+
+    The sides take turns, each in processes of its own: from one to the next the same step varies by some percent.
+    """
+    seen = [[_training_turn(side) for side in (old, new)] for _ in range(turns)]
     for part, own, what, over, target in (
         ("steps", "auto", "training step", "plain eager step", STEP),
         ("divqat", "divqat", "DivQAT step", "QAT step", DIVQAT_STEP),
     ):
-        for name, row in found[1][part].items():
-            before = found[0][part][name]
-            ratios = before["ratio"][own], row["ratio"][own]
-            yield Row(f"{what}, {name}", "", *ratios, ratios[1], target, over, {"old": before, "new": row})
+        for name in seen[0][1][part]:
+            before, after = ([turn[side][part][name]["ratio"][own] for turn in seen] for side in (0, 1))
+            ratios = statistics.median(before), statistics.median(after)
+            seconds = {
+                side: [turn[place][part][name]["seconds"] for turn in seen] for place, side in enumerate(("old", "new"))
+            }
+            yield Row(f"{what}, {name}", "", *ratios, ratios[1], target, over, {"turn by turn": seconds})
+
+
+def _training_turn(side: Side) -> dict[str, Any]:
+    _, told = side.run(str(HERE / "training.py"), "--turns", "1", "--accuracy")
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return found
 
 
 def _material(given: Given, part: str) -> tuple[Path, Path]:

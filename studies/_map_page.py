@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ COLUMNS = (
 )  # fmt: skip
 COLOURS = ("#0072b2", "#c2410c", "#00855f", "#b4428f", "#e08e00", "#5b6270")
 MARKERS = ("o", "D", "^", "s", "v", "X")
+
+#: Not a column: says behind an owner's error that the model has collapsed, and nothing measured of it is evidence.
+DEAD = "dead"
 
 Cells = Mapping[str, str]
 
@@ -56,10 +60,10 @@ def write_optimum(folder: Path, found: Any) -> None:
     write_whole(folder / OPTIMUM, "".join(("alpha,l1\n", *(f"{alpha:.6g},{l1:.6g}\n" for alpha, l1 in rows))))
 
 
-def write_page(folder: Path, missing: int, usable: tuple[float, float], lost: float) -> None:
-    """Write the picture and the text that belong to the folder's CSV."""
+def write_page(folder: Path, missing: int, usable: tuple[float, float], lost: float, guessing: float) -> None:
+    """Write the picture and the text that belong to the folder's CSV; `guessing` is the error of who guesses."""
     with (folder / CSV).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [{**row, DEAD: _dead(row, guessing)} for row in csv.DictReader(file)]
     curve: list[Cells] = []
     if (folder / OPTIMUM).is_file():
         with (folder / OPTIMUM).open(encoding="utf-8", newline="") as file:
@@ -139,6 +143,7 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
     lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
     for row in rows:
         shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
+        shares[0] += row[DEAD]
         cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
         lines.append(f"| {' | '.join(cells)} |")
     return head + _edges(rows, high, lost) + _thefts(rows, high, lost) + "\n".join(["## Every cell\n", *lines]) + "\n"
@@ -177,7 +182,7 @@ def _side(row: Cells | None) -> str:
     if row is None:
         return "- | - | -"
     points = f"{100 * (float(row['error']) - float(row['plain_error'])):.1f}" if row["l1"] else "-"
-    return f"{row['alpha']} | {_decimals(row['l1'])} | {points}"
+    return f"{row['alpha']} | {_decimals(row['l1'])} | {points}{row[DEAD]}"
 
 
 def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
@@ -185,11 +190,13 @@ def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
     plain = {_axis(row): row for row in rows if _alpha(row) == 0 and _is_stolen(row)}
     found: dict[tuple[str, ...], list[Cells]] = {}
     fallen: list[str] = []
+    lost_seeds: Counter[tuple[str, ...]] = Counter()
     for row in rows:
         if _alpha(row) == 0 or not _is_stolen(row) or _axis(row) not in plain:
             continue
         if not _stands(row, high, lost):
-            fallen.append(f"{_place(row)}: an owner's error of {_percent(row['error'])} %")
+            lost_seeds[*_axis(row)[:3], row["alpha"]] += 1
+            fallen.append(f"{_place(row)}: an owner's error of {_percent(row['error'])} %{row[DEAD]}")
         else:
             found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
     if not found:
@@ -198,8 +205,13 @@ def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
     lines = ["## What it buys\n", f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
     for key, own in found.items():
         columns = [_added(own, plain, name) for name in ("error", "thief_soft", "thief_hard")]
-        lines.append(f"| {' | '.join((*key, str(len(own)), *columns))} |")
-    told = "\n\nPoints over alpha 0 of the same seed; brackets: the 95 % interval of Student's t over the seeds."
+        whole = len(own) + lost_seeds[key]
+        seeds = f"{len(own)} of {whole}" if lost_seeds[key] else f"{whole}"
+        lines.append(f"| {' | '.join((*key, seeds, *columns))} |")
+    told = (
+        "\n\nPoints over alpha 0 of the same seed; brackets: the 95 % interval of Student's t over the seeds. Where a "
+        "seed is beyond the cliff, those that are left are chosen by the outcome, and their interval is no evidence."
+    )
     gone = f" Left out, as they are beyond the cliff for their seed: {'; '.join(fallen)}." if fallen else ""
     return "\n".join(lines) + told + gone + "\n\n"
 
@@ -225,6 +237,10 @@ def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: s
 
 def _axis(row: Cells) -> tuple[str, ...]:
     return tuple(row[name] for name in (*COLUMNS[:3], "seed"))
+
+
+def _dead(row: Cells, guessing: float) -> str:
+    return " (collapsed)" if row["error"] and float(row["error"]) >= guessing else ""
 
 
 def _percent(share: str) -> str:

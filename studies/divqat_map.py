@@ -25,7 +25,7 @@ from torch import Tensor
 from edgerift import extract, zoo
 from edgerift.adapt import Divqat, QatSettings, open_original, run_hardened
 from edgerift.deploy import Program, Target, twin, twin_scores
-from edgerift.errors import ModelError, RecipeError
+from edgerift.errors import DivergedError, RecipeError
 from edgerift.images import ImageSet, ImagesSettings, class_names, open_splits, resolve
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1
 from edgerift.settings import Document, Settings, read_yaml, settings_of
@@ -136,7 +136,7 @@ class MeasuredCell(Recipe):
         test = tested(self.cell.original.images, self.tested)
         try:
             own, plain = (answers(opened(one, store, progress), test) for one in (self.cell, self.cell.beside))
-        except ModelError:
+        except DivergedError:
             return Figures()
         original = answers(open_original(self.cell.original, store, progress), test)
         return Figures(
@@ -369,7 +369,7 @@ def main() -> None:
         print(*row.axis, f"alpha {row.alpha:g} seed {row.seed}", row.figures, row.stolen, flush=True)
         write_rows(given.out, list(rows.values()))
     write_optimum(given.out, whole.optimum())
-    write_page(given.out, whole.missing, settings.usable, settings.lost)
+    write_page(given.out, whole.missing, settings.usable, settings.lost, 1 - 1 / whole.classes)
 
 
 if __name__ == "__main__":

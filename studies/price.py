@@ -12,6 +12,7 @@ what it has; started again with the same store it resumes.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,7 @@ from torch import Tensor
 from edgerift.adapt import AdaptRecipe, Divqat, HardenedRecipe, LabelSmoothing, TrainedDefence
 from edgerift.defend import Defence, GaussianNoise, defended
 from edgerift.deploy import Program, twin, twin_scores
-from edgerift.errors import ModelError
+from edgerift.errors import DivergedError
 from edgerift.extract import open_victim, posteriors
 from edgerift.harden import VARIANTS, HardenRecipe, MadeVariant, VariantMaker
 from edgerift.images import ImageSet, open_splits
@@ -144,7 +145,7 @@ class Seed:
         else:
             try:
                 given = self._answers(self._trained(contender, strength), validation)
-            except ModelError:
+            except DivergedError:
                 return None
         return accuracy(given, validation.labels).complement.value - self.error
 
@@ -197,8 +198,27 @@ it, in points, with the 95 % interval of Student's t over the seeds. l1: to the 
 
 Made by `python studies/price.py`.
 
-{table}{notes}
+{table}{notes}{_compared(found)}
 """
+
+
+def _compared(found: Prices) -> str:
+    """Compare the defences with one another, over the seeds for which both have the price."""
+    head = ["Defence", "less", "seeds", "owner's error", "attacker's error, soft labels", "hard labels"]
+    lines = [head, ["---", "---", *["--:"] * 4]]
+    robbed = {
+        name: {seed: one.robbed for seed, one in outcomes.items() if one.robbed is not None}
+        for name, outcomes in found.found.items()
+    }
+    for first, second in itertools.combinations([name for name in CONTENDERS if robbed.get(name)], 2):
+        seeds = robbed[first].keys() & robbed[second].keys()
+        if seeds:
+            differences = [_added(robbed[first][seed], robbed[second][seed]) for seed in sorted(seeds)]
+            columns = (_points([one[place] for one in differences]) for place in range(3))
+            lines.append([CONTENDERS[first].title, CONTENDERS[second].title, str(len(seeds)), *columns])
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    words = "The first one's errors less the second one's, of the same seed, in points."
+    return f"\n\n## Defences beside one another\n\n{words}\n\n{table}" if len(lines) > 2 else ""
 
 
 def _row(title: str, outcomes: dict[int, Outcome], plain: dict[int, Robbed]) -> list[str]:

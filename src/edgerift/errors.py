@@ -5,6 +5,7 @@ EdgeriftError
 ├── InputError             what the user gave cannot be used
 │   ├── DataError          an image source: missing, damaged, or with labels out of range
 │   ├── ModelError         an architecture or its weights: unknown, NaN, wrong class count
+│   │   └── DivergedError  a training whose loss or weights are no longer finite
 │   ├── RecipeError        a recipe or a setting with a value that is not allowed
 │   └── ProgramError       a program file that is damaged or holds an operator that is not allowed
 ├── QuantizationError      an operator that the target cannot run in integers, or a layer that leaves the original
@@ -50,6 +51,10 @@ class DataError(InputError):
 
 class ModelError(InputError):
     """An architecture is unknown, or its weights do not fit or are not finite."""
+
+
+class DivergedError(ModelError):
+    """A training ended in a loss or in weights that are not finite."""
 
 
 class RecipeError(InputError):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgerift import images, train
+from edgerift import errors, images, train
 from edgerift.adapt import Divqat, QatSettings, divqat, qat, run_qat
 from edgerift.adapt._methods import _converted
 from edgerift.deploy import trainable_twin, twin, twin_scores
@@ -110,6 +110,13 @@ def test_by_default_they_are_frozen_and_no_name_of_a_step_changes(network, digit
     assert json.loads(canonical_json(ALIVE))["batch_norm"] == "alive"
     qat(network, digits[0], None, settings=ALIVE.replace(batch_norm="frozen", train=TRAIN.replace(epochs=1)))
     assert [len(kept) for _, figures_of in seen for kept in figures_of] == [0, 0]
+
+
+def test_what_is_frozen_does_not_live_for_some_epochs():
+    text = "live_epochs is 2 and batch_norm 'frozen'; set it to alive"
+    with pytest.raises(errors.RecipeError, match=text):
+        QatSettings(live_epochs=2)
+    assert QatSettings(live_epochs=2, batch_norm="alive").live_epochs == 2
 
 
 def test_divqat_trains_on_it(network, digits, seen):

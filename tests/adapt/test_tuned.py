@@ -160,6 +160,43 @@ def test_a_cliff_is_narrowed_to_the_bracket_and_both_sides_are_told(world, label
     assert search.verdict.endswith(f"; strength {beyond.strength:g} is refused: l1 {beyond.l1:.3f}, accuracy 0.0 %")
 
 
+def diverging(above):
+    def l1(strength):
+        if strength > above:
+            raise errors.DivergedError("the loss is nan at epoch 1, step 3: training diverged")
+        return 0.1 * strength
+
+    return l1
+
+
+def test_a_training_that_diverges_is_refused_and_the_search_goes_on(world, tmp_path):
+    world.l1, told = diverging(above=1.2), []
+    search = searched(tuning(bracket=0.3), tmp_path, lambda *given: told.append(given[3]))
+    assert search.chosen < 1.2 < search.refused < search.chosen + 0.3
+    assert [trial.strength for trial in search.trials] == [0.0, 1.0]
+    assert search.diverged == (1.25, 1.5, 2.0, 4.0)
+    assert search.verdict.endswith("; strength 1.25 is refused: its training diverged")
+    assert told[1] == "strength 4: its training diverged"
+    assert Search.model_validate_json(search.model_dump_json()) == search
+
+
+def test_where_every_training_diverges_the_plain_program_stands_in(world, tmp_path):
+    world.l1 = diverging(above=0.5)
+    search = searched(tuning(low=1.0), tmp_path)
+    assert (search.chosen, search.refused, search.trials, search.diverged) == (None, 1.0, (), (1.0,))
+    assert search.verdict.endswith("the plain quantization-aware model is used instead; strength 1 is refused: its "
+                                   "training diverged")  # fmt: skip
+
+
+def test_other_errors_end_the_search(world, tmp_path):
+    def broken(strength):
+        raise errors.ModelError("the weights do not fit")
+
+    world.l1 = broken
+    with pytest.raises(errors.ModelError, match="do not fit"):
+        searched(tuning(), tmp_path)
+
+
 def test_any_loss_of_accuracy_may_be_allowed(world, labels, tmp_path):
     world.wrong = lambda strength: len(labels) // 10
     assert searched(tuning(low=0.5, high=1.0, accuracy_drop=None), tmp_path).chosen == 1.0
@@ -404,7 +441,10 @@ def test_a_verdict_needs_no_training():
     search = Search(
         allowance=Allowance(), reference_accuracy=0.9, floor=0.1, chosen=1.0, beyond_noise=True, trials=(trial,)
     )
-    assert search.verdict == "strength 1 moves the answers by l1 0.250, of 0.6 allowed; two seeds differ by 0.100"
+    assert search.verdict == (
+        "strength 1 moves the answers by l1 0.250, of 0.6 allowed; two seeds differ by 0.100; the search tries none "
+        "above 2"
+    )
 
 
 def test_trials_are_kept_with_the_search_that_made_them(tmp_path, monkeypatch):

@@ -169,6 +169,19 @@ def test_the_best_clone_is_judged_by_its_accuracy(audit):
     assert (part.measured, part.holds) == (pytest.approx(upper, abs=1e-9), False)
 
 
+@pytest.mark.parametrize(("right", "rules"), [(40, 0), (47, 0), (60, 2)])
+def test_what_is_stolen_of_a_build_that_guesses_is_no_evidence(audit, right, rules):
+    """47 of 400 right: the interval reaches down to the tenth of the images that one class has."""
+    error = interval(Rate(400 - right, 400))
+    dead = theft(399, 399, 399).replace(defender_error=error)
+    judged = judge(with_thieves(audit, "soft", soft=dead), only(stolen=0.9, stolen_accuracy=0.9))
+    assert [part.rule for part in judged] == ["stolen", "stolen_accuracy"]
+    assert sum(part.holds for part in judged) == rules
+    for part in judged:
+        assert (part.measured is None) == (not rules)
+        assert ("no verdict: the build is not clearly better" in part.text) == (not rules)
+
+
 def test_checks_of_the_theft_count_too(audit):
     (flag,) = audit.theft.flags
     warned = audit.replace(evasion=None, theft=audit.theft.replace(flags=(flag.replace(level="warning"),)))

@@ -158,6 +158,9 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
     fixed = described(hardening=HardenOptions(alpha="0.3", highest_alpha=4, search_steps=2, l1_budget=0.2))
     assert fixed.victims.hardened(Divqat(alpha=fixed.alpha)).defence.alpha == 0.3
     assert fixed.allowance == Allowance(l1=0.2, high=4, steps=2)
+    alive = described(hardening=HardenOptions(batch_norm="alive", accuracy_drop=1, adapt_epochs=1))
+    assert alive.settings == QatSettings(batch_norm="alive", train=TrainSettings(epochs=1, learning_rate=0.001))
+    assert alive.allowance == Allowance(accuracy_drop=1)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +174,7 @@ def test_options_describe_the_recipes_that_the_python_face_does(sets):
         (["--l1-budget", "0"], "--l1-budget is 0.0; it must be greater than 0"),
         (["--l1-budget", "3"], "--l1-budget is 3.0; it must be less than or equal to 2"),
         (["--accuracy-drop", "5"], "--accuracy-drop is 5.0; it must be less than or equal to 1"),
+        (["--batch-norm", "living"], "--batch-norm"),
         (["--highest-alpha", "0"], "--highest-alpha is 0.0; it must be greater than 0"),
         (["--search-steps", "-1"], "--search-steps is -1; it must be greater than or equal to 0"),
         (["--budget", "0"], "--budget is 0; it must be greater than 0"),

@@ -240,8 +240,8 @@ def theft(target, students=(), data="svhn", seed=0, **errors):
     return facts
 
 
-def over_alpha(seed, **owner_errors):
-    place = {"data": "svhn", "original": "ResNet", "seed": seed, "target": "mobile"}
+def over_alpha(seed, data="svhn", **owner_errors):
+    place = {"data": data, "original": "ResNet", "seed": seed, "target": "mobile"}
     point = {**place, "victim": "divqat", "labels": "soft", "student": "resnet8"}
     facts = [Fact(of.NOISE, 0.08, **place, victim="qat"), Fact(of.CHANCE, 0.9, **place, victim="qat")]
     for alpha, error in zip((0.25, 0.5, 1.0), owner_errors.values(), strict=True):
@@ -298,12 +298,39 @@ def test_whatever_is_measured_of_a_collapsed_victim_or_build_is_left_out():
     thefts.append(theft("mobile", seed=2, qat=(0.1, 0.3, 0.4), divqat=(0.85, 0.9, 0.9)))
     found = {claim.name: claim for claim in claims(result("divqat", thefts))}
     assert found["divqat-soft"].together.difference.values == pytest.approx((20, 20))
+    assert found["divqat-soft"].verdict == found["divqat-soft"].findings[0].verdict == "not resolved"
+    assert found["divqat-soft"].note.endswith("for some of the seeds alone, nothing is resolved.")
     assert "divqat of ResNet on svhn (one seed; error 85.0 %; guessing 90.0 %)" in found["divqat-soft"].note
     chance = Fact(of.ORIGINAL_CHANCE, 0.9, data="cifar10", original="ResNet", seed=0, victim="original")
     cell = [*pair(0, "qat", build=0.19, attacks={"diva": 0.4, "pgd": 0.1}), chance]
     judged = {claim.name: claim for claim in claims(result("diva", [cell]))}
     assert judged["diva-over-pgd-qat"].verdict == "no verdict: the victim has collapsed"
     assert judged["diva-over-pgd-ptq"].verdict == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("dead", "verdict"), [((), "held"), ((0,), "not resolved"), ((0, 2), "not resolved"), ((0, 1, 2), "held")]
+)
+def test_the_seeds_that_are_left_of_a_collapse_resolve_nothing(dead, verdict):
+    """An alpha at which the models of all seeds collapse is out of the comparison; of some seeds, it is none."""
+    cells = [over_alpha(seed, a=0.1, b=0.2, c=0.97 if seed in dead else 0.3) for seed in range(3)]
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    assert claim.verdict == verdict
+    assert [one.verdict for one in claim.findings] == [verdict]
+    assert claim.collapsed == bool(dead)
+    assert ("nothing is resolved" in claim.note) == (verdict == "not resolved")
+
+
+def test_a_collapse_for_some_seeds_of_one_place_leaves_the_whole_unresolved():
+    cells = [
+        over_alpha(seed, data, a=0.1, b=0.2, c=0.97 if (data, seed) == ("cifar10", 1) else 0.3)
+        for data in ("svhn", "gtsrb", "cifar10")
+        for seed in range(3)
+    ]
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    verdicts = {one.where: one.verdict for one in claim.findings}
+    assert verdicts == {"svhn": "held", "gtsrb": "held", "cifar10": "not resolved"}
+    assert claim.verdict == "not resolved"
 
 
 def student(victim, name, error, disagreement, labels="soft"):

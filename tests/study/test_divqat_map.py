@@ -94,7 +94,7 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
         row(alpha, 0.3, 0.2 + alpha / 10, seed=seed, **both) for alpha in (0.0, 0.4) for seed in (1, 2)
     ]
     script.write_rows(tmp_path, rows)
-    script.write_page(tmp_path, 3, (0.1, 0.6), 0.07)
+    script.write_page(tmp_path, 3, (0.1, 0.6), 0.07, 0.9)
     with (tmp_path / "map.csv").open(encoding="utf-8") as file:
         told = list(csv.DictReader(file))
     assert [one["alpha"] for one in told] == ["0", "0.5", "1"]
@@ -102,15 +102,16 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     text = (tmp_path / "map.md").read_text(encoding="utf-8")
     assert "3 cells are measured, 3 that are known to be needed are missing. 1 have an l1 from 0.1 to 0.6" in text
     assert "| alive | 0.01 | 2 | 0.5 | 0 | 0.300 | 0.300 | 25.0 | 20.0 | 40.0 |  |" in text
-    assert "| alive | 0.01 | 2 | 0.5 | 0.300 | 5.0 | 1 | 1.800 | 70.0 |" in text
+    assert "| alive | 0.01 | 2 | 0.5 | 0.300 | 5.0 | 1 | 1.800 | 70.0 (collapsed) |" in text
+    assert "| alive | 0.01 | 2 | 1 | 0 | 1.800 | 1.800 | 90.0 (collapsed) | 20.0 |  |  |" in text
     assert "What it buys" not in text
     script.write_rows(tmp_path, rows + again)
-    script.write_page(tmp_path, 0, (0.1, 0.6), 0.07)
+    script.write_page(tmp_path, 0, (0.1, 0.6), 0.07, 0.9)
     told = (tmp_path / "map.md").read_text(encoding="utf-8")
-    assert "| alive | 0.01 | 2 | 0.4 | 2 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
+    assert "| alive | 0.01 | 2 | 0.4 | 2 of 3 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
     assert (
         "beyond the cliff for their seed: alpha 0.4 at rate 0.01, 2 epochs, batch norm alive, seed 3: an owner's error "
-        "of 93.0 %."
+        "of 93.0 % (collapsed)."
     ) in told
     script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()

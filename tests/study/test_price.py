@@ -52,7 +52,18 @@ def test_a_jump_is_told_with_both_sides_and_nothing_is_stolen(script):
             },
         },
     )  # fmt: skip
+    found.found["smoothing"] = {
+        seed: script.Outcome(
+            trials=(script.Trial(strength=0.2, price=0.02),),
+            robbed=script.Robbed(owner=0.22, l1=0.3, soft=0.33 + seed / 100, hard=0.36),
+        )
+        for seed in (0, 1)
+    }
     told = script.page(found)
+    assert (
+        "| DivQAT held by a hinge | label smoothing | 2 | +0.0 [+0.0, +0.0] | +2.5 [-3.9, +8.9] | +0.0 [+0.0, +0.0] |"
+    ) in told
+    assert "| DivQAT | label smoothing" not in told
     assert "| none | - | 20.0 | 0 | 30.0 | 35.0 |" in told
     assert "| DivQAT | none | - | - | - | - |" in told
     assert (

@@ -373,6 +373,10 @@ def test_changes_of_adapting_start_from_the_defaults_of_qat(read):
     plain = QatSettings()
     assert found.train == plain.train.replace(epochs=2, seed=5)
     assert (found.calibration.calibration_images, found.calibration.seed, found.observe_epochs) == (9, 5, 1)
+    alive = study.replace(batch_norm="alive", live_epochs=1).adapting(
+        study.data["digits"], study.originals["ResNet"], 5
+    )
+    assert alive == found.replace(batch_norm="alive", live_epochs=1)
     more = study.data["digits"].replace(adapt={"epochs": 8})
     network = study.originals["ResNet"].replace(adapt={"learning_rate": 0.5})
     assert study.adapting(more, network, 5).train == plain.train.replace(epochs=8, learning_rate=0.5, seed=5)

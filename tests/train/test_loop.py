@@ -360,7 +360,7 @@ def test_a_model_that_stumbles_over_its_own_nan(net: nn.Module, train_set: Image
             raise ValueError("cannot convert float NaN to integer")
         return F.cross_entropy(model(images), targets) * (math.nan if len(calls) == 3 else 1.0)
 
-    with pytest.raises(errors.ModelError, match=r"the loss is nan at epoch 1, step 3: training diverged"):
+    with pytest.raises(errors.DivergedError, match=r"the loss is nan at epoch 1, step 3: training diverged"):
         run(net, train_set, None, SETTINGS, loss=loss)
     calls.extend([1] * 3)
     with pytest.raises(ValueError, match="cannot convert float NaN"):
@@ -373,7 +373,7 @@ def test_weights_that_the_last_step_ruined(net: nn.Module, train_set: ImageSet) 
 
     settings = SETTINGS.replace(learning_rate=1e38, epochs=1, batch_size=128)
     with pytest.raises(
-        errors.ModelError, match=r"the weight '.*' is (nan|-?inf) at the end of epoch 1: training diverged"
+        errors.DivergedError, match=r"the weight '.*' is (nan|-?inf) at the end of epoch 1: training diverged"
     ):
         run(net, train_set, None, settings, loss=steep)
 
@@ -382,7 +382,7 @@ def test_a_validation_loss_that_is_not_finite(net: nn.Module, train_set: ImageSe
     def poison(task: str, done: int, total: int, note: str = "") -> None:
         net.get_submodule("1").get_buffer("running_mean").fill_(torch.nan)
 
-    with pytest.raises(errors.ModelError, match="the validation loss is nan at epoch 1: training diverged"):
+    with pytest.raises(errors.DivergedError, match="the validation loss is nan at epoch 1: training diverged"):
         run(net, train_set, held_set, SETTINGS, progress=poison)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgerift.settings import Count, Seed, Settings, Times, TimesOrNone, is_none
 from edgerift.train import TrainSettings
@@ -29,7 +29,7 @@ class QatSettings(Settings):
     says what becomes of batch normalisations behind layers: `frozen` ones are folded with their figures as they are,
     `alive` ones are folded anew at each step while they follow the batches as in a float training, for `live_epochs`
     epochs (all by default), and are frozen for the rest. With `keep_zeros` weights of the original that are 0, as those
-    that were pruned, stay 0.
+    that were pruned, stay 0. Raises :class:`~edgerift.errors.RecipeError` for `live_epochs` of `frozen` ones.
     """
 
     calibration: PtqSettings = Field(default_factory=PtqSettings)
@@ -38,3 +38,9 @@ class QatSettings(Settings):
     batch_norm: Literal["frozen", "alive"] = Field(default="frozen", exclude_if=_is_frozen)
     live_epochs: Times | None = Field(default=None, exclude_if=is_none)
     keep_zeros: bool = Field(default=False, exclude_if=operator.not_)
+
+    @model_validator(mode="after")
+    def _lives(self) -> Self:
+        if self.live_epochs is not None and self.batch_norm != "alive":
+            raise ValueError(f"live_epochs is {self.live_epochs} and batch_norm '{self.batch_norm}'; set it to alive")
+        return self

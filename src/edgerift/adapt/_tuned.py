@@ -15,9 +15,10 @@ from edgerift.adapt._hardened import HardenedRecipe
 from edgerift.adapt._originals import open_original
 from edgerift.adapt._recipe import PROGRAM, AdaptRecipe
 from edgerift.deploy import Program, twin, twin_scores
+from edgerift.errors import DivergedError
 from edgerift.images import ImageSet, open_splits
 from edgerift.measure import accuracy, agreement, posterior_kl, posterior_l1, strongest
-from edgerift.settings import Settings, is_none
+from edgerift.settings import Settings, is_empty, is_none
 from edgerift.steps import Progress, Recipe, read_document, stored_recipes, write_whole
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Search(Settings):
     `floor` is the l1 between two plain quantization-aware models that differ in their training seed alone.
     `chosen` is the strongest allowed setting, None if not even the weakest was; `refused` is the weakest above it that
     was tried, if any: the other side of the bracket. `beyond_noise` says whether the chosen one moves the answers
-    further than another seed would.
+    further than another seed would. A strength whose training `diverged` is refused, and has no trial.
     """
 
     allowance: Allowance
@@ -62,6 +63,7 @@ class Search(Settings):
     beyond_noise: bool
     trials: tuple[Trial, ...]
     refused: float | None = Field(default=None, exclude_if=is_none)
+    diverged: tuple[float, ...] = Field(default=(), exclude_if=is_empty)
 
     def trial(self, strength: float | None) -> Trial | None:
         """Look up the trial of a strength; None without one."""
@@ -70,13 +72,13 @@ class Search(Settings):
     @property
     def verdict(self) -> str:
         """Summarise the result in one sentence, with both sides of the bracket."""
+        if self.refused is None:
+            return f"{self._chosen_words}; the search tries none above {self.allowance.high:g}"
         beyond = self.trial(self.refused)
-        if beyond is None:
-            return self._chosen_words
-        return (
-            f"{self._chosen_words}; strength {beyond.strength:g} is refused: l1 {beyond.l1:.3f}, accuracy "
-            f"{100 * beyond.accuracy:.1f} %"
+        why = (
+            "its training diverged" if beyond is None else f"l1 {beyond.l1:.3f}, accuracy {100 * beyond.accuracy:.1f} %"
         )
+        return f"{self._chosen_words}; strength {self.refused:g} is refused: {why}"
 
     @property
     def _chosen_words(self) -> str:
@@ -195,13 +197,20 @@ def searched(
     of the original, all to the same images with `labels` `[N]`.
     """
     floor = posterior_l1(plain, reseeded).value
-    trials: dict[float, Trial] = {}
+    trials: dict[float, Trial | None] = {}
+
+    def tried(strength: float, trial: Trial | None) -> float:
+        trials[strength] = trial
+        words = "its training diverged" if trial is None else f"l1 {trial.l1:.3f}"
+        progress("search", len(trials), bounds.most_steps + 2, f"strength {strength:g}: {words}")
+        return trial.l1 if trial is not None and trial.allowed else math.inf
 
     def cost(strength: float) -> float:
-        trial = _trial(strength, bounds, answers(strength), plain, original, labels)
-        trials[strength] = trial
-        progress("search", len(trials), bounds.most_steps + 2, f"strength {strength:g}: l1 {trial.l1:.3f}")
-        return trial.l1 if trial.allowed else math.inf
+        try:
+            given = answers(strength)
+        except DivergedError:
+            return tried(strength, None)
+        return tried(strength, _trial(strength, bounds, given, plain, original, labels))
 
     chosen = strongest(
         cost,
@@ -211,14 +220,16 @@ def searched(
         steps=bounds.most_steps,
         enough=bounds.reached * bounds.l1,
     )
+    found = None if chosen is None else trials[chosen]
     return Search(
         allowance=bounds,
         reference_accuracy=accuracy(plain, labels).value,
         floor=floor,
         chosen=chosen,
-        beyond_noise=chosen is not None and trials[chosen].l1 > floor,
-        trials=tuple(trials[strength] for strength in sorted(trials)),
+        beyond_noise=found is not None and found.l1 > floor,
+        trials=tuple(trial for _, trial in sorted(trials.items()) if trial is not None),
         refused=min((strength for strength in trials if chosen is None or strength > chosen), default=None),
+        diverged=tuple(strength for strength, trial in sorted(trials.items()) if trial is None),
     )
 
 

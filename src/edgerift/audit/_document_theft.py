@@ -22,6 +22,11 @@ class TheftPart(Settings):
     flags: tuple[FlagPart, ...]
 
     @property
+    def has_collapsed(self) -> bool:
+        """Whether the build's own accuracy is not clearly above `chance`: then nothing stolen of it is evidence."""
+        return 1 - self.best.defender_error.high <= self.chance
+
+    @property
     def best(self) -> Theft:
         """The theft whose clone agrees most with the build."""
         return self.thieves[self.strongest]

@@ -36,7 +36,8 @@ class Policy(Settings):
     """What an audit has to hold; a field that is None is not judged.
 
     Shares are in [0, 1]. Limits on rates are limits on the upper bound of the exact 95 % confidence interval, so that
-    few images cannot pass by luck. Rules about a threat are judged where that threat was examined.
+    few images cannot pass by luck. Rules about a threat are judged where that threat was examined. A build that is
+    not clearly better than always predicting one class has no verdict on theft, and does not hold these rules.
 
     - `evasive`, `evasive_last`: of the main attack, at any iterate and at the last, among all attacked images; with a
       guard those that the build answers wrongly, whether or not it answered them before the attack.
@@ -115,15 +116,18 @@ def _evasion_rules(part: EvasionPart, policy: Policy) -> tuple[GatePart | None, 
 
 
 def _theft_rules(part: TheftPart, policy: Policy) -> tuple[GatePart | None, ...]:
+    agreement = f"{_UPPER} the agreement between the build and its most faithful clone"
+    best = f"{_UPPER} the accuracy of the best clone"
+    if part.has_collapsed:
+        why = "(no verdict: the build is not clearly better than always predicting one class)"
+        return (
+            _most("stolen", f"{agreement} {why}", None, policy.stolen),
+            _most("stolen_accuracy", f"{best} {why}", None, policy.stolen_accuracy),
+        )
     accuracy = max(1 - theft.adversary_error.low for theft in part.thieves.values())
     return (
-        _most(
-            "stolen",
-            f"{_UPPER} the agreement between the build and its most faithful clone",
-            1 - part.best.disagreement.low,
-            policy.stolen,
-        ),
-        _most("stolen_accuracy", f"{_UPPER} the accuracy of the best clone", accuracy, policy.stolen_accuracy),
+        _most("stolen", agreement, 1 - part.best.disagreement.low, policy.stolen),
+        _most("stolen_accuracy", best, accuracy, policy.stolen_accuracy),
     )
 
 

@@ -53,7 +53,7 @@ class AuditRecipe(Recipe):
     """
 
     type: Literal["audit"] = "audit"
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     pair: PairSettings
     images: ImagesSettings
     attacks: dict[Name, Attack] = Field(default_factory=dict)

@@ -46,7 +46,7 @@ class HardenOptions(QuantizeOptions):
     l1_budget: Annotated[float, Field(gt=0, le=2)] = 0.6
     """largest mean l1 distance of a defence's predictions from the QAT baseline's, at most 2"""
     accuracy_drop: Annotated[float | None, Field(ge=0, le=1), Shown(default="0.05; against evasion 0.01")] = None
-    """largest loss of accuracy, as a fraction"""
+    """largest loss of accuracy, as a fraction; 1 allows any"""
     highest_alpha: Annotated[PositiveFloat, Shown(advanced=True)] = 2.0
     """largest alpha that the search tries"""
     search_steps: Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias, final, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias, final, get_args
 
 import tyro
 from pydantic import Field
@@ -37,6 +37,8 @@ class QuantizeOptions(Settings, ABC):
     """epochs of quantization-aware training"""
     adapt_learning_rate: Annotated[LearningRate, Shown(advanced=True)] = 0.001
     """peak learning rate of quantization-aware training"""
+    batch_norm: Annotated[Literal["frozen", "alive"], Shown(advanced=True)] = "frozen"
+    """batch normalisation in that training: folded into the layers before it, or alive as in PyTorch's own"""
     calibration_images: Annotated[Count, Shown(advanced=True)] = 1024
     """training images used to calibrate activation ranges"""
 
@@ -121,6 +123,7 @@ def qat_settings(training: OriginalOptions, adapting: QuantizeOptions) -> adapt.
             device=training.device,
             seed=training.seed,
         ),
+        batch_norm=adapting.batch_norm,
     )
 
 

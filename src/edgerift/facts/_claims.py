@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from edgerift.facts import readings as of
@@ -45,9 +46,10 @@ class Claim(Settings):
     A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
     other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
     within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. Models at or under guessing
-    are left out; a claim with no other has no verdict, since its victim has `collapsed`. A `note` states the
-    caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it is known to
-    extract as much from it when blind: its verdict is no evidence about the defence.
+    are left out; a claim with no other has no verdict, since its victim has `collapsed`, and where a model collapsed
+    for some of the seeds alone nothing is resolved, as those that are left are chosen by the outcome. A `note` states
+    the caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it is known
+    to extract as much from it when blind: its verdict is no evidence about the defence.
     """
 
     name: str
@@ -155,19 +157,31 @@ def _place(found: Facts, data: str, original: str) -> str:
 
 def _without(dead: Mapping[Model, Collapse], stated: Stated, cells: Sequence[tuple[str, Facts]]) -> Claim:
     """Judge a claim by the models that do better than guessing."""
-    missed: dict[Model, Collapse] = {}
-    for _, cell in cells:
-        missed |= decisive(cell, dead, stated.difference)
-    claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells])
-    return claim.replace(note=collapsed_words(missed), collapsed=bool(missed))
+    missed = [(place, decisive(cell, dead, stated.difference)) for place, cell in cells]
+    measured = Counter(place for place, cell in cells if stated.difference(cell) is not None)
+    uneven = _uneven(missed, measured)
+    claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells], uneven)
+    every = {model: one for _, own in missed for model, one in own.items()}
+    few = "Where a model collapsed for some of the seeds alone, nothing is resolved." if uneven else ""
+    return claim.replace(note=" ".join(filter(None, (collapsed_words(every), few))), collapsed=bool(every))
 
 
-def _claim(stated: Stated, found: Iterable[tuple[str, float | None]]) -> Claim:
+def _uneven(missed: Iterable[tuple[str, Iterable[Model]]], measured: Mapping[str, int]) -> set[str]:
+    """List the places where a model was left out for some of the seeds alone."""
+    counts = Counter(
+        (place, without_seed)
+        for place, own in missed
+        for without_seed in {(original, target, victim, alpha) for _, original, target, victim, _, alpha in own}
+    )
+    return {place for (place, _), count in counts.items() if count < measured[place]}
+
+
+def _claim(stated: Stated, found: Iterable[tuple[str, float | None]], uneven: Collection[str] = ()) -> Claim:
     places: dict[str, list[float]] = {}
     for place, value in found:
         if value is not None:
             places.setdefault(place, []).append(value)
-    findings = tuple(_finding(stated, place, values) for place, values in places.items())
+    findings = tuple(_finding(stated, place, values, uneven) for place, values in places.items())
     return Claim(
         name=stated.name,
         statement=stated.statement,
@@ -175,25 +189,26 @@ def _claim(stated: Stated, found: Iterable[tuple[str, float | None]]) -> Claim:
         measured=stated.measured,
         unit=stated.unit,
         bound=stated.bound,
-        together=_together(stated, findings),
+        together=_together(stated, findings, uneven),
         findings=findings,
     )
 
 
-def _together(stated: Stated, findings: Sequence[Finding]) -> Finding | None:
+def _together(stated: Stated, findings: Sequence[Finding], uneven: Collection[str]) -> Finding | None:
     """Judge all places: by their means, however many seeds each has; a place alone by its seeds."""
     if len(findings) == 1:
         return findings[0].replace(where="all")
-    return _finding(stated, "all", [found.difference.value for found in findings]) if findings else None
+    whole = {"all"} if uneven else set[str]()
+    return _finding(stated, "all", [found.difference.value for found in findings], whole) if findings else None
 
 
-def _finding(stated: Stated, where: str, values: Sequence[float]) -> Finding:
+def _finding(stated: Stated, where: str, values: Sequence[float], uneven: Collection[str]) -> Finding:
     found = spread(values)
     if max(values) - min(values) <= EQUAL:
         # The spread of values that agree exactly is no measure of anything: shares of few images take few values.
         found = found.replace(low=None, high=None)
     verdict: Verdict = "not resolved"
-    if found.low is not None and found.high is not None:
+    if found.low is not None and found.high is not None and where not in uneven:
         small = NEGLIGIBLE[stated.unit]
         if stated.bound == 0 and -small < found.low and found.high < small:
             return Finding(where=where, difference=found, verdict="no effect")

@@ -123,6 +123,8 @@ def _searches(hardening: Hardening, place: dict[str, Any]) -> Iterator[Fact]:
         yield from of.SEARCH.facts(search, {**place, "victim": name})
         for trial in search.trials:
             yield from of.TRIAL.facts(trial, {**place, "victim": name, "at": trial.strength})
+        for strength in search.diverged:
+            yield from of.DIVERGED_TRIAL.facts(strength, {**place, "victim": name, "at": strength})
 
 
 def _alphas(hardening: Hardening, place: dict[str, Any], paper: str | None) -> Iterator[Fact]:

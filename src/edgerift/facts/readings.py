@@ -201,6 +201,9 @@ TRIAL_ACCURACY: Final = TRIAL.measure(Metric("search: accuracy", better="owner")
 TRIAL_CHANGED: Final = TRIAL.measure(Metric("search: labels changed", better="attacker"), lambda one: one.changed)
 TRIAL_ALLOWED: Final = TRIAL.measure(Metric("search: allowed", "", range=(0.0, 1.0)), lambda one: float(one.allowed))
 
+DIVERGED_TRIAL: Final[Part[float]] = Part("diverged trial")
+DIVERGED: Final = DIVERGED_TRIAL.measure(Metric("search: strength that diverged", "strength"), lambda one: one)
+
 THEORY: Final[Part[ClosedFormPart]] = Part("theory")
 MARGIN: Final = THEORY.measure(Metric("theory: median margin", "nats", range=_ANY), lambda one: one.margin)
 LOW_MARGIN: Final = THEORY.measure(

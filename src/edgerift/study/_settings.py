@@ -179,7 +179,7 @@ class Study(Settings):
 
     `paper` says whose figures stand beside ours and whose claims are judged. A seed draws everything of its cells:
     weights, order, splits, calibration, and with the next seed the attacker. `train` trains originals, `adapt` the
-    adapted models, with `calibration_images`, `observe_epochs` and `batch_norm`.
+    adapted models, with `calibration_images`, `observe_epochs`, `batch_norm` and `live_epochs`.
     """
 
     study: StudyName
@@ -194,6 +194,7 @@ class Study(Settings):
     calibration_images: Count = 1024
     observe_epochs: TimesOrNone = 2
     batch_norm: Literal["frozen", "alive"] | None = Field(default=None, exclude_if=is_none)
+    live_epochs: Count | None = Field(default=None, exclude_if=is_none)
     evasion: EvasionPlan | None = None
     theft: TheftPlan | None = None
 
@@ -255,6 +256,7 @@ class Study(Settings):
             train=changed(QatSettings().train, self.adapt, data.adapt, network.adapt, {"seed": seed}),
             observe_epochs=self.observe_epochs,
             batch_norm=self.batch_norm or "frozen",
+            live_epochs=self.live_epochs,
         )
 
     def compressing(self, name: str, data: DataChoice, network: NetworkChoice, seed: int) -> Compression:

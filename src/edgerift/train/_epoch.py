@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgerift.errors import ModelError
+from edgerift.errors import DivergedError, ModelError
 from edgerift.train._adversarial import attacked_accuracy
 from edgerift.train._data import Batch, DeviceData
 from edgerift.train._history import Epoch
@@ -81,8 +81,8 @@ def require_width(logits: Tensor, classes: int) -> None:
 def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch:
     """Take one step for each batch, then measure on the held-out images.
 
-    `stepped` is called after each step with the number of steps done. Raises `ModelError` for a loss or a weight that
-    is not finite.
+    `stepped` is called after each step with the number of steps done. Raises `DivergedError` for a loss or a weight
+    that is not finite.
     """
     device = work.data.images.device
     # Nothing is read back from the device in a step: it would have to wait for the step to end.
@@ -160,8 +160,8 @@ def _require_finite_weights(work: Work, epoch: int) -> None:
             raise _diverged(f"weight '{name}'", value, f"the end of epoch {epoch + 1}", work.settings)
 
 
-def _diverged(what: str, value: float, where: str, settings: TrainSettings) -> ModelError:
-    return ModelError(
+def _diverged(what: str, value: float, where: str, settings: TrainSettings) -> DivergedError:
+    return DivergedError(
         f"the {what} is {value} at {where}: training diverged; "
         f"set a learning_rate smaller than {settings.learning_rate:g}"
     )

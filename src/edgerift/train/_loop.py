@@ -101,9 +101,9 @@ def run(
     `progress` is called for each step, with a line about the last epoch as its note, after an epoch's checkpoint. The
     model ends on the device it came from, in evaluation mode, without gradients.
 
-    Raises `ModelError` for a class count that is not that of the images or a loss that is not finite, `DataError` for
-    sets that are empty or do not belong together, `RecipeError` for an adversary or mixup beside a loss, `StoreError`
-    for a checkpoint that is damaged or of another run, `MissingRuntimeError` for a device that is not there.
+    Raises `ModelError` for a class count that is not that of the images, `DivergedError` for a loss that is not finite,
+    `DataError` for sets that are empty or do not belong together, `RecipeError` for an adversary or mixup beside a
+    loss, `StoreError` for a checkpoint that is damaged or of another run, `MissingRuntimeError` for a missing device.
     """
     _require_fit(model, train, validation, targets)
     _require_one_loss(loss, settings, targets)

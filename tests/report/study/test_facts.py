@@ -39,7 +39,10 @@ DOCS = Path(__file__).parents[3] / "docs" / "studies"
 @pytest.fixture(scope="module")
 def made() -> list[Facts]:
     thefts = with_data_free(made_divqat(missing=False), data=("cifar10",))
-    return [facts(made_diva(missing=False)), facts(made_knowledge()), facts(thefts)]
+    (first, *rest) = thefts.thefts
+    searches = {name: one.replace(diverged=(9.0,)) for name, one in first.hardening.searches.items()}
+    diverged = first.replace(hardening=first.hardening.replace(searches=searches))
+    return [facts(made_diva(missing=False)), facts(made_knowledge()), facts(thefts.replace(thefts=(diverged, *rest)))]
 
 
 @pytest.fixture(scope="module")

@@ -350,7 +350,7 @@ def test_a_search_that_allowed_nothing_says_so(divqat: StudyResult) -> None:
     assert row(found["victims"], "gtsrb", "DivQAT")["Strength"] == "1 (none for 2 of 3 seeds)"
     lines = [one for one in found["searches"].rows if one[:3] == ("gtsrb", "server", "DivQAT")]
     assert [cell_words(one[4]) for one in lines] == ["none", "1", "none"]
-    refused, l1 = ([cell_words(one[place]) for one in lines] for place in (6, 7))
+    refused, l1 = ([cell_words(one[place]) for one in lines] for place in (6, 8))
     assert refused == ["0", "1.125", "0"]
     assert l1 == ["–", "0.042", "–"]
 

@@ -16,7 +16,15 @@ from edgerift.report.figures._alpha_words import (
     searches_of,
     shown_panels,
 )
-from edgerift.report.figures._panels import Panel, absent, line_key, on_first_target, panel_figure, panel_label
+from edgerift.report.figures._panels import (
+    COLLAPSED,
+    Panel,
+    absent,
+    line_key,
+    on_first_target,
+    panel_figure,
+    panel_label,
+)
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, seed_counts, theft_counts, whisker_key
 from edgerift.report.shared._plot_scales import decades, strengths
@@ -112,8 +120,8 @@ _JUMPS: Final = (
     "DivQAT over alpha",
     "Errors, disagreement and divergence at each alpha on the test images, as in the DivQAT paper's figures 4 to "
     "6, and each seed's search for the strongest alpha allowed, on the validation images. Crosses: the victim of "
-    "the tables, trained with the alpha chosen. Two points alone are not joined. A collapsed model does no better than "
-    "guessing: nothing measured of it is evidence.",
+    "the tables, trained with the alpha chosen. Two points alone are not joined. "
+    f"{COLLAPSED}",
     place="theft",
     beside="alphas",
     whiskers=theft_counts,

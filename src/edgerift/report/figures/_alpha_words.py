@@ -22,6 +22,7 @@ def alpha_words(found: Facts) -> str:
         for seed, search in searches_of(panel).items():
             trials = by_alpha(search.of(*of.TRIAL.readings))
             tried = ", ".join(f"alpha {at:.4g} {_trial(own, alone=alone)}" for at, own in trials.items())
+            tried += "".join(f", alpha {fact.value:.4g} diverged" for fact in search.of(of.DIVERGED))
             chosen = next((f"alpha {fact.value:.4g}" for fact in search.of(of.CHOSEN)), "none")
             told.append(f"{panel.title}, search of seed {seed}: {tried}; chosen: {chosen}")
     return f"{'; '.join(told)}."
@@ -68,7 +69,7 @@ def collapsed_alphas(found: Facts, panel: Panel) -> list[float]:
 
 def searches_of(panel: Panel) -> dict[int, Facts]:
     """Give the facts of each seed's search."""
-    return panel.facts.of(*of.SEARCH.readings, *of.TRIAL.readings).by("seed")
+    return panel.facts.of(*of.SEARCH.readings, *of.TRIAL.readings, of.DIVERGED).by("seed")
 
 
 def by_alpha(found: Facts) -> dict[float, Facts]:

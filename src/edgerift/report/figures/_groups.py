@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.facts import Facts, Pooled, Reading, pooled
+from edgerift.facts import Facts, Pooled, Reading, collapsed, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import (
+    COLLAPSED,
     Panel,
+    absent,
     line_key,
     name_ticks,
     on_first_target,
@@ -93,7 +95,7 @@ _TARGETS: Final = _Sort(
     80,
     "Clones of other networks",
     "The adversary's error and the disagreement of clone and victim for each clone network, as in the DivQAT "
-    "paper's figure 3. Higher is better for the defender.",
+    f"paper's figure 3. Higher is better for the defender. {COLLAPSED}",
     place="theft",
     beside="students",
     whiskers=theft_counts,
@@ -108,7 +110,7 @@ def clones(found: Facts) -> Chart | None:
     100,
     "Targets",
     "The defender's and the adversary's error of builds for each target. The defender wants its own error low and "
-    "the adversary's high.",
+    f"the adversary's high. {COLLAPSED}",
     place="theft",
     beside="targets",
     whiskers=theft_counts,
@@ -170,20 +172,37 @@ def _draw(found: Facts, sort: _Sort) -> Figure:
             continue
         title = f"{panel.title}: {row.title}" if len(shown) == 1 else panel.title
         panel_label(one, title, "", row.unit if number % columns == 0 or len(shown) == 1 else "", columns)
-        groups = _groups(panel, sort)
+        groups, dead = _groups(panel, sort), _collapsed(found, panel, sort)
         for place, group in enumerate(groups):
-            _group(one, place, panel, row, group)
+            _group(one, place, panel, row, group, dead)
         _name_groups(one, groups, columns)
     return figure
 
 
-def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str) -> None:
+def _collapsed(found: Facts, panel: Panel, sort: _Sort) -> set[tuple[str, str]]:
+    """List the victims, with their groups, whose model does no better than guessing for any seed."""
+    dead = {
+        (target, victim)
+        for data, original, target, victim, _, alpha in collapsed(found)
+        if (data, original, alpha) == (panel.data, panel.original, None)
+    }
+    field = "target" if sort is _TARGETS else "student"
+    return {
+        (victim, group)
+        for target, victim in dead
+        for group in panel.facts.where(target=target, victim=victim).distinct(field)
+    }
+
+
+def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str, dead: Collection[tuple[str, str]]) -> None:
     series = [(victim, labels) for victim in _VICTIMS for labels in row.labels]
     for number, (victim, labels) in enumerate(series):
         found = row.find(panel, victim, group, labels)
         if found is not None:
             at = place + _WIDTH / len(series) * (number - (len(series) - 1) / 2)
             mark(axes, at, found.times(100), _VICTIMS[victim], hollow=labels == "hard", size=5)
+            if (victim, group) in dead:
+                absent(axes, at, "model collapsed")
 
 
 def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
@@ -198,10 +217,12 @@ def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
 def _words(found: Facts, sort: _Sort) -> str:
     shown, told = _shown(found, sort), []
     for panel in shown:
+        dead = _collapsed(found, panel, sort)
         for row in sort.rows:
             for group in _groups(panel, sort):
                 said = [
-                    f"{_TITLES[victim]}{f' with {labels} labels' if len(row.labels) > 1 else ''} {share_words(one)}"
+                    f"{_TITLES[victim]}{' (collapsed)' if (victim, group) in dead else ''}"
+                    f"{f' with {labels} labels' if len(row.labels) > 1 else ''} {share_words(one)}"
                     for victim in _VICTIMS
                     for labels in row.labels
                     if (one := row.find(panel, victim, group, labels)) is not None

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: What captions say where a figure marks such models.
+COLLAPSED: Final = "A collapsed model does no better than guessing: nothing measured of it is evidence."
+
 _TITLE: Final = 10
 _MOST_LINES: Final = 3
 #: How much of a panel's width its title cannot have, in inches.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from edgerift.facts import Facts, Pooled, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._names import Line, Named, name_marks
-from edgerift.report.figures._panels import line_key, panel_figure, panel_label
+from edgerift.report.figures._panels import COLLAPSED, line_key, panel_figure, panel_label
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, share_words, theft_counts, whisker_key, whisker_words
 from edgerift.report.shared._comparisons import Comparison, first_target, paper_target
@@ -29,7 +29,8 @@ _BUDGET: Final = (0, (1, 1.6))
     "Cost and protection",
     "The adversary's error over the mean l1 between a victim's answers and the plain QAT build's, and with soft "
     "labels over the defender's error, where small marks are what the DivQAT paper prints. Higher is better for "
-    "the defender; further right is a higher cost to its owner. Names are those of the study's rows.",
+    "the defender; further right is a higher cost to its owner. Names are those of the study's rows. "
+    f"{COLLAPSED}",
     place="theft",
     beside="victims",
     whiskers=theft_counts,
@@ -72,7 +73,7 @@ def tradeoff_words(found: Facts) -> str:
     for one in first_target(found):
         for name, victim in _victims(one).items():
             told.append(
-                f"{subject(found.study, one.data, one.original)}, {one.title(name)}: l1 {victim.l1.value:.3f}, "
+                f"{subject(found.study, one.data, one.original)}, {one.label(name)}: l1 {victim.l1.value:.3f}, "
                 f"defender's error {share_words(victim.owner)}, adversary's error {share_words(victim.soft)} with soft "
                 f"and {share_words(victim.hard)} with hard labels{_paper_words(_printed(found, one, name))}"
             )
@@ -119,7 +120,7 @@ def _over_l1(axes: Axes, one: Comparison, look: Mapping[str, Look]) -> _Scatter:
         l1, soft, hard = victim.l1, victim.soft.times(100), victim.hard.times(100)
         mark(axes, l1, soft, look[name], size=5.5)
         mark(axes, l1, hard, look[name], hollow=True, size=5.5)
-        found.named.append(Named(l1.value, soft.value, name, look[name].colour))
+        found.named.append(Named(l1.value, soft.value, one.marked(name, name), look[name].colour))
         found.others.append((l1.value, hard.value))
         found.add_whiskers(l1, soft)
         found.add_whiskers(l1, hard)
@@ -134,7 +135,7 @@ def _over_error(axes: Axes, found: Facts, one: Comparison, look: Mapping[str, Lo
     for name, victim in _victims(one).items():
         error, soft = victim.owner.times(100), victim.soft.times(100)
         mark(axes, error, soft, look[name], size=5.5)
-        scatter.named.append(Named(error.value, soft.value, name, look[name].colour))
+        scatter.named.append(Named(error.value, soft.value, one.marked(name, name), look[name].colour))
         scatter.add_whiskers(error, soft)
         paper = _printed(found, one, name)
         if paper is not None:

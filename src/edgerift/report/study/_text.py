@@ -81,7 +81,7 @@ def _thefts(found: Facts, one: Comparison) -> Table:
     table = rich_table(f"{where}: victims and their clones, errors in %. {target_words(found)}", ("victim",), headings)
     for name in one.names:
         notes = filter(None, (one.strengths_words(name), seeds_note(len(one.seeds(name)), len(found.study.seeds))))
-        title = Text.assemble(text_line(one.title(name)), *((f"\n{plain(note)}", "dim") for note in notes))
+        title = Text.assemble(text_line(one.label(name)), *((f"\n{plain(note)}", "dim") for note in notes))
         table.add_row(title, *map(rich_cell, _theft_cells(one, name)))
     return table
 

@@ -38,7 +38,7 @@ def answers(found: Facts) -> StudyTable:
         measured(of.TOP2, "second", _PROBABILITY),
     ]
     rows = [
-        Row((*places(found, one.data, one.original), one.target, one.title(name)), own[name], len(one.seeds(name)))
+        Row((*places(found, one.data, one.original), one.target, one.label(name)), own[name], len(one.seeds(name)))
         for one in comparisons(found)
         for own in [one.facts.by("victim")]
         for name in one.names
@@ -64,7 +64,7 @@ def trials(found: Facts) -> StudyTable | None:
         Column(Heading("Allowed"), lambda row: "yes" if row.facts.of(of.TRIAL_ALLOWED)[0].value else "no"),
     ]
     rows = [
-        Row((*places(found, one.data, one.original), one.title(name), figure(strength)), own, 1)
+        Row((*places(found, one.data, one.original), one.label(name), figure(strength)), own, 1)
         for (name, strength), own in one.facts.of(*of.TRIAL.readings).by("victim", "at").items()
     ]
     return table(

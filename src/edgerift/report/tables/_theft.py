@@ -37,7 +37,7 @@ def victims(found: Facts) -> StudyTable:
     """Make the table of the victims and their clones: of each the seeds that it was compared for."""
     columns = [seeds_column(found), _strength(found), *_errors("QAT"), *_without_images()]
     rows = [
-        _row(found, one, name, (one.title(name),), _base(name), paper_target(found), without_images=True)
+        _row(found, one, name, (one.label(name),), _base(name), paper_target(found), without_images=True)
         for one in first_target(found)
         for name in one.names
         if not joint(name)
@@ -61,7 +61,7 @@ def joint_defences(found: Facts) -> StudyTable:
     """Make the table of the joint defences, each below the defence of the answers that is a part of it."""
     columns = [seeds_column(found), _strength(found), *_errors("QAT with it")]
     rows = [
-        _row(found, one, name, (one.title(name),), base, paper_target(found))
+        _row(found, one, name, (one.label(name),), base, paper_target(found))
         for one in first_target(found)
         for name, base in _joint_rows(one)
     ]
@@ -81,7 +81,7 @@ def targets(found: Facts) -> StudyTable:
     """Make the table of the victims that more than one target has."""
     everywhere = _everywhere(found)
     rows = [
-        _row(found, one, name, (one.target, one.any.runtime, one.title(name)), _base(name), one.target)
+        _row(found, one, name, (one.target, one.any.runtime, one.label(name)), _base(name), one.target)
         for one in comparisons(found)
         for name in one.names
         if name in everywhere
@@ -157,7 +157,7 @@ def _without_images() -> list[Column]:
 def _strength(found: Facts) -> Column:
     """Say with which strengths each victim was made."""
     words: dict[tuple[Cell, ...], str | None] = {
-        (*places(found, one.data, one.original), one.title(name)): one.strengths_words(name)
+        (*places(found, one.data, one.original), one.label(name)): one.strengths_words(name)
         for one in first_target(found)
         for name in one.names
     }

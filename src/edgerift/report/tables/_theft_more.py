@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from edgerift.facts import PLAIN, Fact, Facts, Reading
@@ -18,13 +18,14 @@ from edgerift.report.tables._theft import places
 
 _TIME: Final = "Time of an answer (ms)"
 _DISAGREEMENT: Final = "Disagreement (%)"
+_OF_SEARCHES: Final[tuple[Reading[Any], ...]] = (*of.SEARCH.readings, *of.TRIAL.readings, *of.DIVERGED_TRIAL.readings)
 
 
 @study_table(100)
 def cost(found: Facts) -> StudyTable:
     """Make the table of what the defences cost."""
     where: dict[tuple[Cell, ...], str | None] = {
-        (*places(found, one.data, one.original), one.target, one.title(name)): _where(one, name)
+        (*places(found, one.data, one.original), one.target, one.label(name)): _where(one, name)
         for one in comparisons(found)
         for name in one.names
     }
@@ -60,7 +61,7 @@ def _cost_rows(found: Facts) -> Iterator[Row]:
             seeds = one.seeds(name)
             own = [fact for fact in by_victim[name] if fact.reading is not of.NOISE]
             facts = Facts(found.result, [*own, *noise.where(seed=frozenset(seeds))])
-            names = (*places(found, one.data, one.original), one.target, one.title(name))
+            names = (*places(found, one.data, one.original), one.target, one.label(name))
             yield Row(names, facts, len(seeds))
 
 
@@ -72,10 +73,12 @@ def _where(one: Comparison, name: str) -> str | None:
 @study_table(120)
 def searches(found: Facts) -> StudyTable:
     """Make the table of how the strengths of the training were chosen."""
+    guessing = {fact.data: fact.value for fact in found.of(of.CHANCE)}
     columns = [
         Column(Heading("chosen", "Strength"), lambda row: _alone(row, of.CHOSEN, kind="strength") or "none"),
         Column(Heading("tried", "Strength"), _tried),
-        Column(Heading("refused", "Strength"), _refused_strength),
+        Column(Heading("refused", "Strength"), lambda row: _strength(_weakest_beyond(row))),
+        Column(Heading("Refused for"), lambda row: _why(row, guessing)),
         Column(Heading("of the chosen", "l1"), lambda row: _number(_chosen(row, of.TRIAL_L1), decimals=3)),
         Column(Heading("of the refused", "l1"), lambda row: _number(_refused(row, of.TRIAL_L1), decimals=3)),
         Column(Heading("allowed", "l1"), lambda row: _alone(row, of.ALLOWED_L1, decimals=3)),
@@ -86,16 +89,17 @@ def searches(found: Facts) -> StudyTable:
         Column(Heading("Beyond another seed"), lambda row: "yes" if row.facts.of(of.BEYOND_NOISE)[0].value else "no"),
     ]
     rows = [
-        Row((*places(found, one.data, one.original), one.target, one.title(name), str(seed)), own, 1)
+        Row((*places(found, one.data, one.original), one.target, one.label(name), str(seed)), own, 1)
         for one in comparisons(found)
-        for name, searched in one.facts.of(*of.SEARCH.readings, *of.TRIAL.readings).by("victim").items()
+        for name, searched in one.facts.of(*_OF_SEARCHES).by("victim").items()
         for seed, own in searched.by("seed").items()
     ]
     return table(
         "searches",
         "How the strengths of the training were chosen",
         "On the validation images, for each seed: the strongest of those tried that kept within the allowance, and "
-        "the weakest above it, which was refused: the strength sought lies between the two. l1: "
+        "the weakest above it, which was refused: the strength sought lies between the two. It is refused for its l1 "
+        "or for its accuracy; one that has collapsed is wrong at least as often as guessing. l1: "
         "mean distance of the answers to the plain QAT model's; another seed: between two plain QAT models of "
         "different training seeds. A strength that is not beyond it does no more than another seed would.",
         found,
@@ -109,7 +113,8 @@ def searches(found: Facts) -> StudyTable:
 
 
 def _tried(row: Row) -> str:
-    return ", ".join(figure(fact.at) for fact in row.facts.of(of.TRIAL_L1))
+    strengths = sorted(fact.over for fact in row.facts.of(of.TRIAL_L1, of.DIVERGED))
+    return ", ".join(map(figure, strengths))
 
 
 def _number(fact: Fact | None, scale: float = 1.0, **options: Any) -> Number | None:
@@ -127,15 +132,35 @@ def _chosen(row: Row, reading: Reading[Any]) -> Fact | None:
 
 
 def _refused(row: Row, reading: Reading[Any]) -> Fact | None:
-    """Find the figure of the weakest strength that was tried above the chosen one."""
+    """Find the figure of the weakest strength that was tried above the chosen one; None if that diverged."""
+    strength = _weakest_beyond(row)
+    return next((fact for fact in row.facts.of(reading) if fact.over == strength), None)
+
+
+def _weakest_beyond(row: Row) -> float | None:
     chosen = min((fact.value for fact in row.facts.of(of.CHOSEN)), default=-math.inf)
-    beyond = [fact for fact in row.facts.of(reading) if fact.over > chosen]
-    return min(beyond, key=lambda fact: fact.over, default=None)
+    return min((fact.over for fact in row.facts.of(of.TRIAL_L1, of.DIVERGED) if fact.over > chosen), default=None)
 
 
-def _refused_strength(row: Row) -> Cell:
-    beyond = _refused(row, of.TRIAL_L1)
-    return None if beyond is None else Number(beyond.over, kind="strength")
+def _strength(value: float | None) -> Number | None:
+    return None if value is None else Number(value, kind="strength")
+
+
+def _why(row: Row, guessing: Mapping[str, float]) -> str | None:
+    """Say why the weakest strength above the chosen one was refused; None without such a strength."""
+    strength, accuracy, l1 = _weakest_beyond(row), _refused(row, of.TRIAL_ACCURACY), _refused(row, of.TRIAL_L1)
+    if strength is None:
+        return None
+    if accuracy is None or l1 is None:
+        return "its training diverged"
+    if 1 - accuracy.value >= guessing.get(accuracy.data, math.inf):
+        return "collapsed"
+    allowed, reference, drops = (row.facts.of(one) for one in (of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP))
+    exceeded = {
+        "l1": l1.value > allowed[0].value,
+        "accuracy": any(reference[0].value - accuracy.value > drop.value for drop in drops),
+    }
+    return " and ".join(name for name, is_exceeded in exceeded.items() if is_exceeded) or None
 
 
 def _lost(row: Row, side: Callable[[Row, Reading[Any]], Fact | None]) -> Cell:
@@ -170,7 +195,7 @@ def _clones(found: Facts) -> Iterator[Row]:
             for victim in (name for name in one.names if name in stolen):
                 own = clones.get((student, victim), Facts(found.result, ()))
                 base = None if victim == PLAIN else clones.get((student, PLAIN), Facts(found.result, ()))
-                names = (*places(found, one.data, one.original), student, one.title(victim))
+                names = (*places(found, one.data, one.original), student, one.label(victim))
                 yield Row(names, own, len(own.distinct("seed")), base)
 
 
@@ -221,11 +246,12 @@ def alphas(found: Facts) -> StudyTable:
     )
     title = "DivQAT over alpha" + (" (the paper's figures 4 to 6)" if found.study.paper == "divqat" else "")
     rows = [
-        Row((*places(found, one.data, one.original), figure(alpha)), own, len(own.of(of.ALPHA_L1)))
+        Row((*places(found, one.data, one.original), label), own, len(own.of(of.ALPHA_L1)))
         for one in comparisons(found)
         for alpha, own in sorted(
             one.facts.of(*of.ALPHA.readings, *of.ALPHA_THEFT.readings, *of.ALPHA_ANSWERS.readings).by("at").items()
         )
+        for label in [one.marked(figure(alpha), "divqat", alpha)]
     ]
     names = ("Data", "Network", "Alpha")
     return table("alphas", title, caption, found, names, columns, rows, place="theft", detail=True)

@@ -27,7 +27,7 @@ from edgerift.deploy import Program, twin, twin_scores
 from edgerift.errors import DivergedError
 from edgerift.extract import open_victim, posteriors
 from edgerift.harden import VARIANTS, HardenRecipe, MadeVariant, VariantMaker
-from edgerift.images import ImageSet, open_splits
+from edgerift.images import ImageSet, class_names, open_splits
 from edgerift.measure import accuracy, posterior_l1, spread
 from edgerift.settings import Settings
 from edgerift.steps import Store, write_whole
@@ -90,13 +90,14 @@ class Outcome(Settings):
 
 
 class Prices(Settings):
-    """All outcomes by seed and defence; `plain` holds the undefended victims of the seeds."""
+    """All outcomes by seed and defence; `plain` holds the undefended victims, `guessing` the error of who guesses."""
 
     profile: str
     data: str
     price: float
     tolerance: float
     budget: int
+    guessing: float
     plain: dict[int, Robbed]
     found: dict[str, dict[int, Outcome]]
 
@@ -256,13 +257,17 @@ def _jumps(found: Prices) -> Iterator[str]:
             if one.robbed is None:
                 below = max((t for t in one.trials if t.paid < found.price), key=_strength, default=None)
                 above = min((t for t in one.trials if t.paid >= found.price), key=_strength, default=None)
-                sides = " and ".join(_told(trial) for trial in (below, above) if trial is not None)
+                error = found.plain[seed].owner
+                sides = " and ".join(
+                    _told(trial, error, found.guessing) for trial in (below, above) if trial is not None
+                )
                 yield f"{CONTENDERS[name].title}, seed {seed}, has no strength of that price: {sides}."
 
 
-def _told(trial: Trial) -> str:
+def _told(trial: Trial, error: float, guessing: float) -> str:
     told = "a training that diverges" if trial.price is None else f"{100 * trial.price:.1f} points"
-    return f"{told} at strength {trial.strength:g}"
+    dead = " (collapsed)" if trial.price is not None and error + trial.price >= guessing else ""
+    return f"{told} at strength {trial.strength:g}{dead}"
 
 
 def _strength(trial: Trial) -> float:
@@ -290,12 +295,14 @@ def main() -> None:
     for cell in cells:
         if cell.data == first and isinstance(cell.recipe, HardenRecipe) and cell.seed in given.seeds:
             recipes.setdefault(cell.seed, cell.recipe)
+    any_recipe = next(iter(recipes.values()))
     found = Prices(
         profile=given.profile,
         data=first,
         price=PRICE,
         tolerance=TOLERANCE,
-        budget=next(iter(recipes.values())).budget,
+        budget=any_recipe.budget,
+        guessing=1 - 1 / len(class_names(any_recipe.images)),
         plain={},
         found={name: {} for name in CONTENDERS},
     )

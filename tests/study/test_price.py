@@ -44,7 +44,8 @@ def test_a_jump_is_told_with_both_sides_and_nothing_is_stolen(script):
     whole = script.Robbed(owner=0.2, l1=0.0, soft=0.3, hard=0.35)
     robbed = script.Robbed(owner=0.22, l1=0.4, soft=0.36, hard=0.36)
     found = script.Prices(
-        profile="small", data="digits", price=0.02, tolerance=0.003, budget=100, plain={0: whole, 1: whole},
+        profile="small", data="digits", price=0.02, tolerance=0.003, budget=100, guessing=0.9,
+        plain={0: whole, 1: whole},
         found={
             "divqat": {0: script.Outcome(trials=trials, robbed=None)},
             "held": {
@@ -70,4 +71,7 @@ def test_a_jump_is_told_with_both_sides_and_nothing_is_stolen(script):
         "| DivQAT held by a hinge | 0.3, 0.3 | +2.0 [+2.0, +2.0] | 0.400 | +6.0 [+6.0, +6.0] | +1.0 [+1.0, +1.0]"
         in told
     )
-    assert "- DivQAT, seed 0, has no strength of that price: 0.1 points at strength 0.597656 and 90.0" in told
+    assert (
+        "- DivQAT, seed 0, has no strength of that price: 0.1 points at strength 0.597656 and 90.0 points at strength "
+        "0.601562 (collapsed)." in told
+    )

@@ -66,7 +66,7 @@ def engine(old: Side, new: Side, turns: int) -> Iterator[Row]:
 def training(old: Side, new: Side, turns: int) -> Iterator[Row]:
     """Compare training steps with the plain eager step, and those of DivQAT with quantization-aware training.
 
-    The sides take turns, each in processes of its own: from one to the next the same step varies by some percent.
+    The sides take turns, each in processes of its own: the same step varies from one to the next.
     """
     seen = [[_training_turn(side) for side in (old, new)] for _ in range(turns)]
     for part, own, what, over, target in (

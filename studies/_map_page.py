@@ -192,11 +192,13 @@ def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
     fallen: list[str] = []
     lost_seeds: Counter[tuple[str, ...]] = Counter()
     for row in rows:
-        if _alpha(row) == 0 or not _is_stolen(row) or _axis(row) not in plain:
+        diverged = not row["l1"]
+        if _alpha(row) == 0 or not (diverged or _is_stolen(row)) or _axis(row) not in plain:
             continue
-        if not _stands(row, high, lost):
+        if diverged or not _stands(row, high, lost):
             lost_seeds[*_axis(row)[:3], row["alpha"]] += 1
-            fallen.append(f"{_place(row)}: an owner's error of {_percent(row['error'])} %{row[DEAD]}")
+            error = f"an owner's error of {_percent(row['error'])} %{row[DEAD]}"
+            fallen.append(f"{_place(row)}: {'its training diverged' if diverged else error}")
         else:
             found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
     if not found:

@@ -319,7 +319,8 @@ class Map:
         if figures is None:
             return None
         stolen: dict[str, Stolen] = {}
-        for labels in LABELS if thieves else ():
+        # A training that diverged left no model to steal from.
+        for labels in LABELS if thieves and figures.l1 is not None else ():
             step = StolenCell(cell=cell, labels=labels, tested=self.settings.tested, thief=self.settings.thief)
             theft = self._read(step, Stolen)
             stolen |= {} if theft is None else {labels: theft}

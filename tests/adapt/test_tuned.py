@@ -447,6 +447,28 @@ def test_a_verdict_needs_no_training():
     )
 
 
+@pytest.mark.parametrize(
+    ("chosen", "refused", "end"),
+    [
+        (1.0, None, "; strength 1.5 is refused: l1 1.500, accuracy 10.0 %"),
+        (1.0, 1.5, "; strength 1.5 is refused: l1 1.500, accuracy 10.0 %"),
+        (1.5, None, "; the search tries none above 2"),
+        (None, None, "; strength 1 is refused: l1 0.250, accuracy 90.0 %"),
+    ],
+)
+def test_a_document_without_the_refused_strength_has_its_trial(chosen, refused, end):
+    figures = {"divergence": 1.0, "changed": 0.0, "top1": 0.8, "top2": 0.1}
+    trials = (
+        Trial(strength=1.0, l1=0.25, accuracy=0.9, allowed=True, **figures),
+        Trial(strength=1.5, l1=1.5, accuracy=0.1, allowed=False, **figures),
+    )
+    search = Search(
+        allowance=Allowance(), reference_accuracy=0.9, floor=0.1, chosen=chosen, beyond_noise=False, trials=trials,
+        refused=refused,
+    )  # fmt: skip
+    assert search.verdict.endswith(end)
+
+
 def test_trials_are_kept_with_the_search_that_made_them(tmp_path, monkeypatch):
     """Whatever their strength, and finished or not; other trainings are not."""
     store = Store(tmp_path)

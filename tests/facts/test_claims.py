@@ -321,6 +321,24 @@ def test_the_seeds_that_are_left_of_a_collapse_resolve_nothing(dead, verdict):
     assert ("nothing is resolved" in claim.note) == (verdict == "not resolved")
 
 
+def test_a_seed_whose_compared_models_both_collapse_is_left_out_with_a_word():
+    """As where no strength is allowed, and the defended victim is the plain one."""
+    thefts = [theft("mobile", seed=seed, qat=(0.1, 0.3 + seed / 100, 0.4), divqat=(0.1, 0.5, 0.5)) for seed in (0, 1)]
+    thefts.append(theft("mobile", seed=2, qat=(0.9, 0.9, 0.9), divqat=(0.9, 0.9, 0.9)))
+    claim = {one.name: one for one in claims(result("divqat", thefts))}["divqat-soft"]
+    assert len(claim.together.difference.values) == 2
+    assert claim.verdict == "not resolved"
+    assert "qat of ResNet on svhn (one seed" in claim.note
+    assert "divqat of ResNet on svhn (one seed" in claim.note
+
+
+def test_a_seed_without_any_healthy_alpha_leaves_the_others_unresolved():
+    cells = [over_alpha(seed, a=dead, b=dead, c=dead) for seed, dead in ((0, 0.97), (1, 0.1), (2, 0.1))]
+    cells[1:] = [over_alpha(seed, a=0.1, b=0.2, c=0.3) for seed in (1, 2)]
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    assert (len(claim.together.difference.values), claim.verdict) == (2, "not resolved")
+
+
 def test_a_collapse_for_some_seeds_of_one_place_leaves_the_whole_unresolved():
     cells = [
         over_alpha(seed, data, a=0.1, b=0.2, c=0.97 if (data, seed) == ("cifar10", 1) else 0.3)

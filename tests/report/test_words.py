@@ -37,6 +37,15 @@ def test_the_attacker_pays_per_query(spent: int, said: str) -> None:
     assert said in str(theft_outcome(part))
 
 
+def test_a_build_that_guesses_has_no_verdict_on_theft(tmp_path: Path) -> None:
+    part = made_audit(tmp_path).theft
+    assert part is not None
+    (name,) = [*part.thieves][:1]
+    dead = part.best.replace(defender_error=interval(Rate(355, 400)))
+    said = str(theft_outcome(part.replace(thieves={name: dead}, strongest=name)))
+    assert said.startswith("No verdict on theft: the build is not clearly better than always predicting one class")
+
+
 @given(SHARES, st.sampled_from([1, 2]))
 @example(-0.0, 1)
 @example(-0.0004, 1)

@@ -113,6 +113,12 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
         "beyond the cliff for their seed: alpha 0.4 at rate 0.01, 2 epochs, batch norm alive, seed 3: an owner's error "
         "of 93.0 % (collapsed)."
     ) in told
+    diverged = script.Row((0.01, 2, "alive"), 0.4, 4, script.Figures(), {})
+    script.write_rows(tmp_path, [*rows, *again, row(0.0, 0.1, 0.2, seed=4, **both), diverged])
+    script.write_page(tmp_path, 0, (0.1, 0.6), 0.07, 0.9)
+    told = (tmp_path / "map.md").read_text(encoding="utf-8")
+    assert "| alive | 0.01 | 2 | 0.4 | 2 of 4 |" in told
+    assert "batch norm alive, seed 4: its training diverged" in told
     script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()
     script.write_rows(tmp_path, rows[::-1])

@@ -134,7 +134,7 @@ def test_the_first_target_is_the_papers_server(values):
     assert [paper_name(target) for target in values["targets"]] == ["server", "mobile"]
 
 
-@pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
+@pytest.mark.parametrize("profile", ["smoke", "small", "slope", "data-free", "paper"])
 def test_tables_iii_and_iv_are_of_servers_in_every_profile(profile):
     assert paper_name(setting_values(read_study(STUDIES / "divqat.yaml", profile))["targets"][0]) == "server"
 

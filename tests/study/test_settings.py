@@ -377,6 +377,8 @@ def test_changes_of_adapting_start_from_the_defaults_of_qat(read):
         study.data["digits"], study.originals["ResNet"], 5
     )
     assert alive == found.replace(batch_norm="alive", live_epochs=1)
+    with pytest.raises(RecipeError, match="live_epochs is 1, and batch_norm is not alive; set it to alive"):
+        read(TEXT.replace("size: 16 ", "size: 16\nlive_epochs: 1"))
     more = study.data["digits"].replace(adapt={"epochs": 8})
     network = study.originals["ResNet"].replace(adapt={"learning_rate": 0.5})
     assert study.adapting(more, network, 5).train == plain.train.replace(epochs=8, learning_rate=0.5, seed=5)
@@ -401,13 +403,17 @@ def test_an_attack_is_its_preset_with_changes(read):
     assert attacks["diva"].attack == diva.replace(objective=diva.objective.replace(c=2.0))
 
 
-@pytest.mark.parametrize("name", ["diva", "divqat"])
-@pytest.mark.parametrize("profile", ["smoke", "small", "paper"])
-def test_the_papers_studies_can_be_read(request, name, profile):
+@pytest.mark.parametrize(
+    ("name", "profiles"),
+    [("diva", "smoke digits small paper"), ("divqat", "smoke small slope data-free paper")],
+)
+def test_the_papers_studies_can_be_read(request, name, profiles):
     path = request.config.rootpath / "studies" / f"{name}.yaml"
-    study = read_study(path, profile)
-    assert study.study == study.paper == name
-    assert Study.model_validate_json(study.model_dump_json()) == study
+    assert list(yaml.safe_load(path.read_text(encoding="utf-8"))["profiles"]) == profiles.split()
+    for profile in profiles.split():
+        study = read_study(path, profile)
+        assert study.study == study.paper == name
+        assert Study.model_validate_json(study.model_dump_json()) == study
 
 
 def test_every_line_number_of_this_text_is_right():

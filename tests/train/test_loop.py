@@ -378,6 +378,18 @@ def test_weights_that_the_last_step_ruined(net: nn.Module, train_set: ImageSet) 
         run(net, train_set, None, settings, loss=steep)
 
 
+def test_an_error_of_a_model_whose_weights_are_ruined_is_a_divergence(net: nn.Module, train_set: ImageSet) -> None:
+    """The loss of the step that ruined them was finite; the next one raises before it has any."""
+
+    def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+            raise ValueError("cannot convert float NaN to integer")
+        return F.cross_entropy(model(images), targets) * 1e6
+
+    with pytest.raises(errors.DivergedError, match=r"the weight '.*' is (nan|-?inf) at epoch 1, step 2: training"):
+        run(net, train_set, None, SETTINGS.replace(learning_rate=1e38, epochs=1), loss=loss)
+
+
 def test_a_validation_loss_that_is_not_finite(net: nn.Module, train_set: ImageSet, held_set: ImageSet) -> None:
     def poison(task: str, done: int, total: int, note: str = "") -> None:
         net.get_submodule("1").get_buffer("running_mean").fill_(torch.nan)

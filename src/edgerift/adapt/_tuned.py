@@ -72,13 +72,21 @@ class Search(Settings):
     @property
     def verdict(self) -> str:
         """Summarise the result in one sentence, with both sides of the bracket."""
-        if self.refused is None:
-            return f"{self._chosen_words}; the search tries none above {self.allowance.high:g}"
-        beyond = self.trial(self.refused)
+        refused = self._beyond
+        if refused is None:
+            end = "" if self.chosen is None else f"; the search tries none above {self.allowance.high:g}"
+            return f"{self._chosen_words}{end}"
+        beyond = self.trial(refused)
         why = (
             "its training diverged" if beyond is None else f"l1 {beyond.l1:.3f}, accuracy {100 * beyond.accuracy:.1f} %"
         )
-        return f"{self._chosen_words}; strength {self.refused:g} is refused: {why}"
+        return f"{self._chosen_words}; strength {refused:g} is refused: {why}"
+
+    @property
+    def _beyond(self) -> float | None:
+        """The weakest strength that was refused; documents that were written without it have its trial all the same."""
+        tried = (*(trial.strength for trial in self.trials), *self.diverged)
+        return min((strength for strength in tried if self.chosen is None or strength > self.chosen), default=None)
 
     @property
     def _chosen_words(self) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgerift.facts._claims import claims as claims
     from edgerift.facts._collapsed import Collapse as Collapse
     from edgerift.facts._collapsed import collapsed as collapsed
+    from edgerift.facts._collapsed import has_collapsed as has_collapsed
     from edgerift.facts._data_free import Theft as Theft
     from edgerift.facts._data_free import Thefts as Thefts
     from edgerift.facts._data_free import data_free_places as data_free_places

@@ -197,7 +197,8 @@ def _claim(stated: Stated, found: Iterable[tuple[str, float | None]], uneven: Co
 def _together(stated: Stated, findings: Sequence[Finding], uneven: Collection[str]) -> Finding | None:
     """Judge all places: by their means, however many seeds each has; a place alone by its seeds."""
     if len(findings) == 1:
-        return findings[0].replace(where="all")
+        verdict = "not resolved" if uneven else findings[0].verdict
+        return findings[0].replace(where="all", verdict=verdict)
     whole = {"all"} if uneven else set[str]()
     return _finding(stated, "all", [found.difference.value for found in findings], whole) if findings else None
 

@@ -10,12 +10,14 @@ from edgerift.facts import readings as of
 from edgerift.facts._facts import Facts
 from edgerift.facts._metric import Fact
 from edgerift.facts._stated import Difference
+from edgerift.measure import Rate
 
 #: Data set, original, target, victim, seed, and the alpha of DivQAT models that were trained over a range of it.
 Model: TypeAlias = tuple[str, str, str, str, int | None, float | None]
 
 _ERRORS: Final = (of.DEFENDER_ERROR, of.ALPHA_DEFENDER, of.DATA_FREE_DEFENDER)
 _ACCURACIES: Final = (of.ORIGINAL_ACCURACY, of.ADAPTED_ACCURACY)
+_CHANCES: Final = (of.CHANCE, of.ORIGINAL_CHANCE)
 _OVER_ALPHA: Final = frozenset(
     reading for part in (of.ALPHA, of.ALPHA_THEFT, of.ALPHA_ANSWERS) for reading in part.readings
 )
@@ -35,7 +37,7 @@ def collapsed(found: Facts) -> dict[Model, Collapse]:
 
     Guessing has an error of 1 - 1/K with K classes; of data whose classes are not known no model is listed.
     """
-    guessing = {fact.data: fact.value for fact in found.of(of.CHANCE, of.ORIGINAL_CHANCE)}
+    guessing = {fact.data: fact.value for fact in found.of(*_CHANCES)}
     dead: dict[Model, Collapse] = {}
     for fact in found.of(*_ERRORS, *_ACCURACIES):
         is_error = fact.reading in _ERRORS
@@ -52,18 +54,33 @@ def model_of(fact: Fact) -> Model:
     return fact.data, fact.original, fact.target, fact.victim, fact.seed, alpha
 
 
+def has_collapsed(accuracy: float, images: int, guessing: float) -> bool:
+    """Say whether a share of right answers to so many images is not clearly above guessing, whose error is given.
+
+    >>> [has_collapsed(accuracy, 1000, 0.9) for accuracy in (0.05, 0.11, 0.13)]
+    [True, True, False]
+    """
+    return Rate(round(accuracy * images), images).low <= 1 - guessing
+
+
 def alive(found: Facts, dead: Mapping[Model, Collapse]) -> Facts:
     """Leave out what was measured of collapsed models; the same facts where there is none."""
-    own = [fact for fact in found if model_of(fact) not in dead] if dead else found
+    own = [fact for fact in found if fact.reading in _CHANCES or model_of(fact) not in dead] if dead else found
     return found if len(own) == len(found) else Facts(found.result, own)
 
 
 def decisive(found: Facts, dead: Mapping[Model, Collapse], difference: Difference) -> dict[Model, Collapse]:
-    """List the collapsed models without which a difference is another one, or none."""
+    """List the collapsed models without which a difference is another one, or none.
+
+    A model counts where the difference changes with it alone left out, or with it alone left in.
+    """
     own = {model: one for model, one in dead.items() if any(model_of(fact) == model for fact in found)}
-    value = difference(alive(found, own))
-    with_it = {model: difference(alive(found, _but(own, model))) for model in own}
-    return {model: own[model] for model, other in with_it.items() if other != value}
+    whole, rest = difference(found), difference(alive(found, own))
+    return {
+        model: one
+        for model, one in own.items()
+        if difference(alive(found, {model: one})) != whole or difference(alive(found, _but(own, model))) != rest
+    }
 
 
 def collapsed_words(dead: Mapping[Model, Collapse]) -> str:

@@ -47,7 +47,7 @@ class HardenRecipe(Recipe):
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

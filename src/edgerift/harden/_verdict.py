@@ -73,7 +73,7 @@ def closed_form(posteriors: Tensor, labels: Tensor, search: Search) -> ClosedFor
     moved = [trial.strength for trial in search.trials if trial.strength and trial.l1 > search.floor]
     allowed = search.allowance.accuracy_drop
     least = 0.0 if allowed is None else search.reference_accuracy - allowed
-    flipped = [trial.strength for trial in search.trials if trial.accuracy < least]
+    flipped = [*search.diverged, *(trial.strength for trial in search.trials if trial.accuracy < least)]
     return ClosedFormPart(
         margin=middle,
         low_margin=low,

@@ -6,12 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self, final
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from edgerift.adapt import (
     COMPRESSIONS,
@@ -228,6 +223,12 @@ class Study(Settings):
                     found.append(Problem(place, place, " is given; it changes a theft, and the study has none"))
         if found:
             raise NotAllowedError(found)
+        return self
+
+    @model_validator(mode="after")
+    def _lives(self) -> Self:
+        if self.live_epochs is not None and self.batch_norm != "alive":
+            raise ValueError(f"live_epochs is {self.live_epochs}, and batch_norm is not alive; set it to alive")
         return self
 
     def _unknown(self, plan: DataFreePlan) -> list[Problem]:

@@ -97,6 +97,8 @@ def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch
                 except Exception:
                     # With weights that are not finite a model may raise any error; then that is the reason.
                     _require_finite(losses[:step], epoch, work.settings)
+                    if epoch or step:
+                        _require_finite_weights(work, f"epoch {epoch + 1}, step {step + 1}")
                     raise
                 correct[step] = watch.correct(batch.labels)
                 if (step + 1) % STEPS_BETWEEN_CHECKS == 0:
@@ -105,7 +107,7 @@ def train_epoch(work: Work, epoch: int, stepped: Callable[[int], None]) -> Epoch
     finally:
         hook.remove()
     _require_finite(losses, epoch, work.settings)
-    _require_finite_weights(work, epoch)
+    _require_finite_weights(work, f"the end of epoch {epoch + 1}")
     return _measured(work, epoch, losses, correct)
 
 
@@ -152,12 +154,12 @@ def _require_finite(losses: Tensor, epoch: int, settings: TrainSettings) -> None
         raise _diverged("loss", float(losses[step]), f"epoch {epoch + 1}, step {step + 1}", settings)
 
 
-def _require_finite_weights(work: Work, epoch: int) -> None:
-    """Check the weights after the last step: no loss has been computed with them yet."""
+def _require_finite_weights(work: Work, where: str) -> None:
+    """Check the weights after a step: no loss has been computed with them yet."""
     for name, parameter in work.model.named_parameters():
         if not bool(torch.isfinite(parameter.detach()).all()):
             value = float(parameter.detach()[~torch.isfinite(parameter.detach())].flatten()[0])
-            raise _diverged(f"weight '{name}'", value, f"the end of epoch {epoch + 1}", work.settings)
+            raise _diverged(f"weight '{name}'", value, where, work.settings)
 
 
 def _diverged(what: str, value: float, where: str, settings: TrainSettings) -> DivergedError:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 
 import pytest
-from made_study import SEEDS, TEST, made_divqat
+from made_study import SEEDS, TEST, made_diva, made_divqat
 from rich.console import Console
 
 from edgerift.facts import facts
@@ -16,6 +16,7 @@ from edgerift.report.figures._alpha_words import alpha_words
 from edgerift.report.tables._table import cell_words
 from edgerift.study import StudyResult
 
+DEAD_ACCURACY = interval(Rate(TEST // 50, TEST))
 DEAD = interval(Rate(TEST - TEST // 50, TEST))
 
 
@@ -41,11 +42,19 @@ def victims_of(result: StudyResult, table: str) -> set[str]:
 @pytest.mark.parametrize(
     ("seeds", "title"), [((), "DivQAT"), ((1,), "DivQAT (1 of 3 seeds collapsed)"), (SEEDS, "DivQAT (collapsed)")]
 )
-@pytest.mark.parametrize("table", ["victims", "students", "answers", "cost", "searches", "targets"])
+@pytest.mark.parametrize("table", ["victims", "students", "answers", "cost", "targets"])
 def test_tables_name_a_collapsed_victim(seeds: Sequence[int], title: str, table: str) -> None:
     joint = {"DivQAT + Reverse Sigmoid", "DivQAT + Deception"}
-    of_server = {"DivQAT"} if table in {"answers", "cost", "searches", "targets"} else set()
+    of_server = {"DivQAT"} if table in {"answers", "cost", "targets"} else set()
     assert victims_of(changed(seeds, dead_victim("divqat")), table) - joint == {title} | of_server
+
+
+@pytest.mark.parametrize("seeds", [(), (1,), (0, 2)])
+def test_searches_are_marked_seed_by_seed(seeds: Sequence[int]) -> None:
+    result = changed(seeds, dead_victim("divqat"))
+    (table,) = [one for one in study_tables(facts(result)) if one.name == "searches"]
+    own = {row[3]: row[2] for row in table.rows if row[1] == "mobile" and row[2] in ("DivQAT", "DivQAT (collapsed)")}
+    assert own == {str(seed): "DivQAT (collapsed)" if seed in seeds else "DivQAT" for seed in SEEDS}
 
 
 def test_a_collapsed_joint_defence_is_marked_alone() -> None:
@@ -62,7 +71,7 @@ def test_a_range_of_alpha_marks_its_dead_end() -> None:
     (table,) = [one for one in study_tables(facts(result)) if one.name == "alphas"]
     marked = [row[1] for row in table.rows]
     assert marked == ["0.1", "0.3", "1 (2 of 3 seeds collapsed)", "2 (2 of 3 seeds collapsed)"]
-    assert "alpha 2, collapsed: defender's error" in alpha_words(facts(result))
+    assert "alpha 2, 2 of 3 seeds collapsed: defender's error" in alpha_words(facts(result))
     assert "alpha 0.3: defender's error" in alpha_words(facts(result))
 
 
@@ -115,8 +124,8 @@ def test_figures_mark_them_and_say_so_in_words() -> None:
     found = facts(result)
     for draw, words in ((_groups.draw_clones, _groups.clones_words), (_groups.draw_targets, _groups.targets_words)):
         texts = [text.get_text() for axes in draw(found).axes for text in axes.texts]
-        assert "model collapsed" in texts
-        assert "DivQAT (collapsed) with soft labels" in words(found)
+        assert "1 of 3 seeds collapsed" in texts
+        assert "DivQAT (1 of 3 seeds collapsed) with soft labels" in words(found)
         assert "QAT with soft labels" in words(found)
     assert "server: QAT" in _groups.targets_words(found)
     names = [text.get_text() for axes in _tradeoff.draw_tradeoff(found).axes for text in axes.texts]
@@ -130,6 +139,26 @@ def test_figures_of_healthy_models_mark_none() -> None:
     texts = [text.get_text() for draw in drawings for axes in draw(found).axes for text in axes.texts]
     assert not any("collapsed" in text for text in texts)
     assert "collapsed" not in _groups.clones_words(found) + _tradeoff.tradeoff_words(found)
+
+
+@pytest.mark.parametrize("words", [(), (1,), (0, 1, 2)])
+def test_pairs_and_attackers_without_images_are_marked_too(words: Sequence[int]) -> None:
+    mark = {0: "", 1: " (1 of 3 seeds collapsed)", 3: " (collapsed)"}[len(words)]
+    made = made_diva(missing=False)
+    pairs = [
+        cell.replace(report=cell.report.replace(build_accuracy=DEAD_ACCURACY))
+        if cell.seed in words and (cell.data, cell.original, cell.adaptation) == ("mnist", "ResNet", "qat")
+        else cell
+        for cell in made.pairs
+    ]
+    result = made.replace(pairs=tuple(pairs))
+    (table,) = [one for one in study_tables(facts(result)) if one.name == "success"]
+    titles = {row[:3] for row in table.rows}
+    assert ("mnist", "ResNet", f"QAT{mark}") in titles
+    assert ("mnist", "ResNet", "PTQ") in titles
+    stream = StringIO()
+    Console(width=200, file=stream).print(study_text(result))
+    assert f"QAT{mark}" in stream.getvalue()
 
 
 def test_a_terminal_marks_them() -> None:

@@ -142,7 +142,7 @@ def _judges(audit: Audit, finding: FindingPart) -> tuple[str, str, str, str]:
 def _theft(part: TheftPart, folder: _Folder) -> Object:
     best = part.best
     message = f"{theft_outcome(part)} Attacker '{part.strongest}' trained a {best.attack.student} on the answers."
-    return _result(STOLEN, "warning", message, folder.part("theft")) | {
+    return _result(STOLEN, "note" if part.has_collapsed else "warning", message, folder.part("theft")) | {
         "properties": {"thief": part.strongest, **best.model_dump(mode="json", exclude={"type", "version"})}
     }
 

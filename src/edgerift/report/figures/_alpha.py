@@ -142,8 +142,8 @@ def draw_alpha(found: Facts) -> Figure:
     for one, (panel, quantity) in zip(axes, order, strict=True):
         panel_label(one, f"{panel.title}: {quantity.title}", "alpha", quantity.unit, 2)
         _draw(one, panel, quantity, dict(zip(seeds, cycle(_STYLES), strict=False)))
-        for at in collapsed_alphas(found, panel):
-            absent(one, at, "model collapsed")
+        for at, words in collapsed_alphas(found, panel).items():
+            absent(one, at, words)
         jumps = _jumps(one, panel) if alone else []
         tried = [fact.over for fact in panel.facts.of(of.TRIAL_L1)]
         strengths(one, [*tried, *alphas_of(panel), *(fact.value for fact in panel.facts.of(of.CHOSEN)), *jumps])

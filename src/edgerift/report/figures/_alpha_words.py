@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from edgerift.facts import Facts, collapsed, pooled
+from edgerift.facts import Facts, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import Panel, on_first_target, panels
+from edgerift.report.shared._collapses import Collapses, collapse_words
 from edgerift.report.shared._thieves import other_thieves, thief_title
 from edgerift.report.shared._words import percent
 
@@ -17,7 +18,7 @@ def alpha_words(found: Facts) -> str:
     for panel in shown:
         dead = collapsed_alphas(found, panel)
         for at in alphas_of(panel):
-            collapse = ", collapsed" if at in dead else ""
+            collapse = f", {dead[at]}" if at in dead else ""
             told.append(f"{panel.title}, alpha {at:g}{collapse}: {_point(panel.facts.where(at=at))}")
         for seed, search in searches_of(panel).items():
             trials = by_alpha(search.of(*of.TRIAL.readings))
@@ -61,10 +62,14 @@ def alphas_of(panel: Panel) -> list[float]:
     return sorted(panel.facts.of(of.ALPHA_L1).distinct("at"))
 
 
-def collapsed_alphas(found: Facts, panel: Panel) -> list[float]:
-    """List the alphas at which the model of any seed does no better than guessing."""
-    dead = {alpha for data, original, *_, alpha in collapsed(found) if (data, original) == (panel.data, panel.original)}
-    return [at for at in alphas_of(panel) if at in dead]
+def collapsed_alphas(found: Facts, panel: Panel) -> dict[float, str]:
+    """Say of the alphas at which models do no better than guessing for how many seeds."""
+    collapses, words = Collapses(found), {}
+    for at in alphas_of(panel):
+        dead = len(collapses.seeds(panel.data, panel.original, "divqat", alpha=at))
+        if dead:
+            words[at] = collapse_words(dead, len(panel.facts.of(of.ALPHA_L1, at=at)))
+    return words
 
 
 def searches_of(panel: Panel) -> dict[int, Facts]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from edgerift.facts import Facts, Pooled, Reading, collapsed, pooled
+from edgerift.facts import Facts, Pooled, Reading, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import (
     COLLAPSED,
@@ -21,6 +21,7 @@ from edgerift.report.figures._panels import (
 )
 from edgerift.report.figures._registry import Chart, study_figure
 from edgerift.report.figures._seeds import mark, seed_counts, share_words, theft_counts, whisker_key, whisker_words
+from edgerift.report.shared._collapses import Collapses, collapse_words
 from edgerift.report.shared._plots import INK, SOFT_INK, Look, mark_key, written
 
 if TYPE_CHECKING:
@@ -179,22 +180,18 @@ def _draw(found: Facts, sort: _Sort) -> Figure:
     return figure
 
 
-def _collapsed(found: Facts, panel: Panel, sort: _Sort) -> set[tuple[str, str]]:
-    """List the victims, with their groups, whose model does no better than guessing for any seed."""
-    dead = {
-        (target, victim)
-        for data, original, target, victim, _, alpha in collapsed(found)
-        if (data, original, alpha) == (panel.data, panel.original, None)
-    }
-    field = "target" if sort is _TARGETS else "student"
-    return {
-        (victim, group)
-        for target, victim in dead
-        for group in panel.facts.where(target=target, victim=victim).distinct(field)
-    }
+def _collapsed(found: Facts, panel: Panel, sort: _Sort) -> dict[tuple[str, str], str]:
+    """Say of which victims, with their groups, the model does no better than guessing, and for how many seeds."""
+    collapses, field = Collapses(found), "target" if sort is _TARGETS else "student"
+    words = {}
+    for (victim, target), own in panel.facts.by("victim", "target").items():
+        dead = len(collapses.seeds(panel.data, panel.original, victim, target))
+        for group in own.distinct(field) if dead else ():
+            words[victim, group] = collapse_words(dead, len(own.distinct("seed")))
+    return words
 
 
-def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str, dead: Collection[tuple[str, str]]) -> None:
+def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str, dead: Mapping[tuple[str, str], str]) -> None:
     series = [(victim, labels) for victim in _VICTIMS for labels in row.labels]
     for number, (victim, labels) in enumerate(series):
         found = row.find(panel, victim, group, labels)
@@ -202,7 +199,7 @@ def _group(axes: Axes, place: int, panel: Panel, row: _Row, group: str, dead: Co
             at = place + _WIDTH / len(series) * (number - (len(series) - 1) / 2)
             mark(axes, at, found.times(100), _VICTIMS[victim], hollow=labels == "hard", size=5)
             if (victim, group) in dead:
-                absent(axes, at, "model collapsed")
+                absent(axes, at, dead[victim, group])
 
 
 def _name_groups(axes: Axes, groups: Sequence[str], columns: int) -> None:
@@ -221,7 +218,7 @@ def _words(found: Facts, sort: _Sort) -> str:
         for row in sort.rows:
             for group in _groups(panel, sort):
                 said = [
-                    f"{_TITLES[victim]}{' (collapsed)' if (victim, group) in dead else ''}"
+                    f"{_TITLES[victim]}{f' ({dead[victim, group]})' if (victim, group) in dead else ''}"
                     f"{f' with {labels} labels' if len(row.labels) > 1 else ''} {share_words(one)}"
                     for victim in _VICTIMS
                     for labels in row.labels

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from dataclasses import dataclass
+from typing import cast
 
 from edgerift.defend import Defence, strength_of
 from edgerift.deploy import Target
-from edgerift.facts import Facts, collapsed
+from edgerift.facts import Facts, has_collapsed
 from edgerift.facts import readings as of
 from edgerift.harden import Hardening
+from edgerift.report.shared._collapses import Collapses
 from edgerift.report.shared._thief_words import thief_words
 from edgerift.report.shared._words import figure
-
-Dead: TypeAlias = dict[tuple[str, float | None], set[int | None]]
-"""The seeds whose model has collapsed, by victim and by the alpha of DivQAT models trained over a range of it."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The victims of one original for one target: their facts over the seeds, and the documents by seed.
-
-    `dead` holds the models that do no better than guessing.
-    """
+    """The victims of one original for one target: their facts over the seeds, and the documents by seed."""
 
     data: str
     original: str
     target: Target
     facts: Facts
     documents: dict[int, Hardening]
-    dead: Dead = field(default_factory=dict)
+    collapses: Collapses
 
     @property
     def any(self) -> Hardening:
@@ -55,10 +49,22 @@ class Comparison:
         """Name a victim, and say so where it does no better than guessing."""
         return self.marked(self.title(name), name)
 
+    def seed_label(self, name: str, seed: int) -> str:
+        """Name a victim of one seed likewise."""
+        dead = seed in self.collapses.seeds(self.data, self.original, name, self.target)
+        return f"{self.title(name)} (collapsed)" if dead else self.title(name)
+
     def marked(self, text: str, name: str, alpha: float | None = None) -> str:
         """Say after a text whether a victim does no better than guessing, at an alpha where one is given."""
-        dead, seeds = len(self.dead.get((name, alpha), ())), len(self.seeds(name) if alpha is None else self.documents)
-        return f"{text} ({collapse_words(dead, seeds)})" if dead else text
+        seeds = len(self.seeds(name) if alpha is None else self.documents)
+        return self.collapses.mark(
+            text, seeds, data=self.data, original=self.original, victim=name, target=self.target, alpha=alpha
+        )
+
+    def guesses(self, accuracy: float) -> bool:
+        """Say whether an accuracy on the validation images is not clearly above guessing."""
+        data = self.any.data
+        return has_collapsed(accuracy, data.validation, 1 - 1 / len(data.classes))
 
     def trained(self, name: str) -> bool:
         """Whether a victim has a training-time defence, even if no strength was allowed."""
@@ -88,24 +94,13 @@ def comparisons(found: Facts) -> list[Comparison]:
         documents.setdefault((cell.data, cell.original, cell.target), {})[cell.seed] = cell.hardening
     known = found.where(source="measured", attack="").by("data", "original", "target")
     targets = () if plan is None else plan.targets
-    dead: dict[tuple[str, str, str], Dead] = defaultdict(dict)
-    for data, original, target, victim, seed, alpha in collapsed(found):
-        dead[data, original, target].setdefault((victim, alpha), set()).add(seed)
+    collapses = Collapses(found)
     places = [(data, original, target) for data in study.data for original in study.originals for target in targets]
     return [
-        Comparison(*place, known[place], {seed: by_seed[seed] for seed in study.seeds if seed in by_seed}, dead[place])
+        Comparison(*place, known[place], {seed: by_seed[seed] for seed in study.seeds if seed in by_seed}, collapses)
         for place in places
         if (by_seed := documents.get(cast(tuple[str, str, str], place)))
     ]
-
-
-def collapse_words(dead: int, seeds: int) -> str:
-    """Say how many of some seeds' models do no better than guessing.
-
-    >>> collapse_words(1, 3), collapse_words(3, 3)
-    ('1 of 3 seeds collapsed', 'collapsed')
-    """
-    return "collapsed" if dead >= seeds else f"{dead} of {seeds} seeds collapsed"
 
 
 def first_target(found: Facts) -> list[Comparison]:

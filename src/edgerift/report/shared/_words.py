@@ -201,6 +201,13 @@ def evasion_outcome(evasion: EvasionPart) -> Outcome:
 
 def theft_outcome(theft: TheftPart) -> Outcome:
     """Say in one sentence what the strongest attacker achieved."""
+    if theft.has_collapsed:
+        return Outcome(
+            "No verdict",
+            "on theft: the build is not clearly better than always predicting one class, so that a copy of it proves "
+            "nothing; a clone agrees with it on",
+            f"{rate(agreed(theft.best))} of the test images.",
+        )
     best = theft.best
     asked = f"An attacker with {best.spent:,} quer{'y' if best.spent == 1 else 'ies'}"
     return Outcome(asked, "gets a clone that agrees with the build on", f"{rate(agreed(best))} of the test images.")

@@ -11,12 +11,14 @@ from rich.text import Text
 
 from edgerift.facts import ADAPTATIONS, ATTACKS, PLAIN, Facts, Thefts, data_free_places, facts, pooled
 from edgerift.facts import readings as of
+from edgerift.report.shared._collapses import Collapses
 from edgerift.report.shared._comparisons import Comparison, first_target, target_words
 from edgerift.report.shared._study import adaptations, attack_titles, networks, subject
 from edgerift.report.shared._words import plain
 from edgerift.report.study._about import About, about_study
 from edgerift.report.tables._columns import interval_words, number, points, seeds_note, share
 from edgerift.report.tables._data_free import correlation
+from edgerift.report.tables._evasion import spots
 from edgerift.report.tables._table import Cell
 from edgerift.report.tables._text import rich_cell, rich_table, text_line
 from edgerift.study import StudyResult
@@ -63,15 +65,12 @@ def _accuracy(found: Facts) -> Table:
 def _success(found: Facts) -> Table:
     assert found.study.evasion is not None
     attacks, planned = attack_titles(found.study, found.study.evasion.attacks), len(found.study.seeds)
-    title = "Evasive at any step (% of the attacked images): the original right, the adapted model wrong"
-    table = rich_table(title, ("data", "network", "adapted by"), tuple(attacks.values()))
-    own = found.of(of.EVASIVE).by("data", "original", "victim", "attack")
-    reported = found.of(of.ADAPTED_ACCURACY).by("data", "original", "victim")
-    for place in networks(found.of(of.ADAPTED_ACCURACY)):
-        for name in adaptations(found):
-            if (*place, name) in reported:
-                cells = (share(own.get((*place, name, attack), ()), planned) for attack in attacks)
-                table.add_row(*map(rich_cell, (*place, ADAPTATIONS[name], *cells)))
+    heading = "Evasive at any step (% of the attacked images): the original right, the adapted model wrong"
+    table = rich_table(heading, ("data", "network", "adapted by"), tuple(attacks.values()))
+    for (data, original, title), spot in spots(found):
+        own = spot.of(of.EVASIVE).by("attack")
+        cells = (share(own.get(attack, ()), planned) for attack in attacks)
+        table.add_row(*map(rich_cell, (data, original, title, *cells)))
     return table
 
 
@@ -102,15 +101,19 @@ def _without_images(found: Facts, place: Thefts) -> Table:
     """Lay out the data-free attacks on one original, at the published epsilon and at the best one."""
     headings = ("clone's\nerror", "minus\nQAT", "zero\n(%)", "correl-\nation")
     title = f"{subject(found.study, place.data, place.original)}: data-free extraction, errors in %"
+    collapses = Collapses(found)
     table = rich_table(title, ("attack", "victim", "epsilon"), headings)
     main = [one for attack in place.attacks for victim in place.victims for one in place.main(attack, victim)[::-1]]
     for theft in main:
         own = place.of(theft)
         errors = own.of(of.DATA_FREE_ERROR)
         base = place.of(theft._replace(victim=PLAIN)).of(of.DATA_FREE_ERROR)
+        victim = collapses.mark(
+            theft.victim, len(errors), data=place.data, original=place.original, victim=theft.victim
+        )
         cells: list[Cell] = [
             ATTACKS.get(theft.attack, theft.attack),
-            theft.victim,
+            victim,
             None if theft.epsilon is None else f"{theft.epsilon:g}",
             share(errors, len(errors)),
             None if theft.victim == PLAIN else points(errors, base, len(errors)),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from edgerift.facts import Facts, Reading
 from edgerift.facts import readings as of
-from edgerift.report.shared._comparisons import asked_words, comparisons, lone, tested_words
+from edgerift.report.shared._comparisons import Comparison, asked_words, comparisons, lone, tested_words
 from edgerift.report.shared._words import figure
 from edgerift.report.tables._columns import Column, Row, measured, seeds_column, table
 from edgerift.report.tables._registry import study_table
@@ -61,13 +61,22 @@ def trials(found: Facts) -> StudyTable | None:
     (one,) = comparisons(found)
     columns = [
         *(measured(reading, name, decimals=decimals) for reading, name, decimals in _TRIED),
-        Column(Heading("Allowed"), lambda row: "yes" if row.facts.of(of.TRIAL_ALLOWED)[0].value else "no"),
+        Column(Heading("Allowed"), lambda row: _is_allowed(row, one)),
     ]
     rows = [
-        Row((*places(found, one.data, one.original), one.label(name), figure(strength)), own, 1)
-        for (name, strength), own in one.facts.of(*of.TRIAL.readings).by("victim", "at").items()
+        Row((*places(found, one.data, one.original), one.title(name), figure(strength)), own, 1)
+        for (name, strength), own in sorted(one.facts.of(*of.TRIAL.readings, of.DIVERGED).by("victim", "at").items())
     ]
     return table(
         "trials", "Every strength tried", "Training runs of the searches, on the validation images.", found,
         ("Data", "Network", "Victim", "Strength"), columns, rows, place="theft", detail=True, intervals="",
     )  # fmt: skip
+
+
+def _is_allowed(row: Row, one: Comparison) -> str:
+    """Say whether a strength was allowed, and why nothing of it is evidence where that is so."""
+    accuracies = row.facts.of(of.TRIAL_ACCURACY)
+    if not accuracies:
+        return "no (diverged)"
+    dead = " (collapsed)" if one.guesses(accuracies[0].value) else ""
+    return ("yes" if row.facts.of(of.TRIAL_ALLOWED)[0].value else "no") + dead

@@ -8,6 +8,7 @@ from typing import Final
 from edgerift.extract import DataFreeTheft
 from edgerift.facts import ATTACKS, PLAIN, Facts, Theft, Thefts, data_free_places, pooled
 from edgerift.facts import readings as of
+from edgerift.report.shared._collapses import Collapses
 from edgerift.report.shared._comparisons import victim_title
 from edgerift.report.shared._words import figure
 from edgerift.report.tables._changes import changes_words
@@ -37,7 +38,8 @@ def data_free(found: Facts) -> StudyTable | None:
         Column(Heading("blind", _DIFFERENCES), lambda row: blind(row.facts)),
     ]
     names = ("Data", "Network", "Attack", "Victim", "Epsilon, control")
-    rows = [_row(found, place, theft) for place in places for theft in place.all()]
+    collapses = Collapses(found)
+    rows = [_row(found, place, theft, collapses) for place in places for theft in place.all()]
     return table(
         "data-free", "Data-free extraction", _caption(found, places), found, names, columns, rows, place="theft",
         detail=True,
@@ -57,18 +59,20 @@ def blind(found: Facts) -> str | None:
     return None if not known else "yes" if all(known) else "no" if not any(known) else f"{sum(known)} of {len(known)}"
 
 
-def _row(found: Facts, place: Thefts, theft: Theft) -> Row:
+def _row(found: Facts, place: Thefts, theft: Theft, collapses: Collapses) -> Row:
     own = place.of(theft)
+    seeds = len(own.of(of.DATA_FREE_ERROR))
+    title = victim_title(found, theft.victim)
     base = None if theft.victim == PLAIN else place.of(theft._replace(victim=PLAIN))
     epsilon = "" if theft.epsilon is None else figure(theft.epsilon)
     names: tuple[Cell, ...] = (
         place.data,
         place.original if len(found.study.originals) > 1 else None,
         ATTACKS.get(theft.attack, theft.attack),
-        victim_title(found, theft.victim),
+        collapses.mark(title, seeds, data=place.data, original=place.original, victim=theft.victim),
         ", ".join(filter(None, (epsilon, theft.control))) or None,
     )
-    return Row(names, own, len(own.of(of.DATA_FREE_ERROR)), base)
+    return Row(names, own, seeds, base)
 
 
 def _caption(found: Facts, places: Iterable[Thefts]) -> str:

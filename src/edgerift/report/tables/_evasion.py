@@ -9,6 +9,7 @@ from typing import Any, Final
 from edgerift.facts import ADAPTATIONS, Facts, Reading
 from edgerift.facts import readings as of
 from edgerift.measure import mcnemar
+from edgerift.report.shared._collapses import Collapses
 from edgerift.report.shared._study import adaptations, attack_titles, networks
 from edgerift.report.tables._columns import Column, Row, measured, ours, published, seeds_column, table
 from edgerift.report.tables._registry import study_table
@@ -157,11 +158,14 @@ def _networks(found: Facts) -> list[Row]:
 
 def spots(found: Facts) -> Iterator[tuple[tuple[Cell, ...], Facts]]:
     """List the adapted networks that have facts, each with its names."""
-    known = found.where(source="measured").by("data", "original", "victim")
+    known, collapses = found.where(source="measured").by("data", "original", "victim"), Collapses(found)
     for data, original in networks(found.of(of.ADAPTED_ACCURACY)):
         for name in adaptations(found):
             if (data, original, name) in known:
-                yield (data, original, ADAPTATIONS[name]), known[data, original, name]
+                spot = known[data, original, name]
+                seeds = len(spot.of(of.ADAPTED_ACCURACY))
+                title = collapses.mark(ADAPTATIONS[name], seeds, data=data, original=original, victim=name)
+                yield (data, original, title), spot
 
 
 def attack_rows(found: Facts) -> Iterator[Row]:

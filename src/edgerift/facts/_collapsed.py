@@ -55,7 +55,7 @@ def model_of(fact: Fact) -> Model:
 
 
 def has_collapsed(accuracy: float, images: int, guessing: float) -> bool:
-    """Say whether a share of right answers to that number of images is not clearly above guessing, whose error is given.
+    """Say whether an accuracy on a number of images is not clearly above that of guessing, whose error is given.
 
     >>> [has_collapsed(accuracy, 1000, 0.9) for accuracy in (0.05, 0.11, 0.13)]
     [True, True, False]

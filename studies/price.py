@@ -1,6 +1,6 @@
 """Defences at the same price: each made as strong as costs its owner the same accuracy, then stolen from.
 
-    EDGERIFT_DATA=DIR python studies/price.py --store STORE [--seeds 0 1 2] [--profile small]
+    EDGERIFT_DATA=DIR python studies/price.py --store STORE [--seeds 0 1 2] [--profile slope]
 
 The victims are those of a profile of `studies/divqat.yaml` on its first data set. For each seed a defence's strength is
 bisected until its error on the validation images lies within `TOLERANCE` of `PRICE` above that of plain
@@ -34,7 +34,7 @@ from edgerift.steps import Store, write_whole
 from edgerift.study import open_study
 
 HERE: Final = Path(__file__).resolve().parent
-OUT: Final = HERE.parent / "docs" / "studies" / "divqat" / "price"
+OUT: Final = HERE.parent / "docs" / "studies" / "divqat-slope" / "price"
 PROGRAM, RESULT, PAGE = "program.safetensors", "result.json", "price.md"
 #: What a defence adds to its owner's error on the validation images, and how near that has to be met.
 PRICE: Final = 0.02
@@ -285,7 +285,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--profile", default="small")
+    parser.add_argument("--profile", default="slope")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     warnings.simplefilter("ignore")

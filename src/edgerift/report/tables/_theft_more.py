@@ -101,7 +101,7 @@ def searches(found: Facts) -> StudyTable:
         "How the strengths of the training were chosen",
         "On the validation images, for each seed: the strongest of those tried that kept within the allowance, and "
         "the weakest above it, which was refused: the strength sought lies between the two. It is refused for its l1 "
-        "or for its accuracy; one that has collapsed is wrong at least as often as guessing. l1: "
+        "or for its accuracy; one that has collapsed is not clearly better than guessing. l1: "
         "mean distance of the answers to the plain QAT model's; another seed: between two plain QAT models of "
         "different training seeds. A strength that is not beyond it does no more than another seed would.",
         found,
@@ -157,7 +157,7 @@ def _why(row: Row, one: Comparison) -> str | None:
         return "its training diverged"
     if one.guesses(accuracy.value):
         return "collapsed"
-    allowed, reference, drops = (row.facts.of(one) for one in (of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP))
+    allowed, reference, drops = map(row.facts.of, (of.ALLOWED_L1, of.REFERENCE, of.ALLOWED_DROP))
     exceeded = {
         "l1": l1.value > allowed[0].value,
         # Shares of images: a difference of two floats may miss a bound that is met exactly.

@@ -7,16 +7,19 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgerift.measure import spread
 from edgerift.steps import write_whole
 
 CSV, OPTIMUM, PICTURE, TEXT = "map.csv", "optimum.csv", "map.png", "map.md"
 COLUMNS = (
-    "batch_norm", "learning_rate", "epochs", "alpha", "seed", "l1", "kl", "error", "plain_error", "changed",
+    "model", "batch_norm", "learning_rate", "epochs", "alpha", "seed", "l1", "kl", "error", "plain_error", "changed",
     "thief_soft", "apart_soft", "thief_hard", "apart_hard",
 )  # fmt: skip
+#: How many of the columns say where a cell stands but for its alpha and its seed.
+AXES = 4
+AXIS_NAMES = ("Network", "Batch norm", "Rate", "Epochs")
 COLOURS = ("#0072b2", "#c2410c", "#00855f", "#b4428f", "#e08e00", "#5b6270")
 MARKERS = ("o", "D", "^", "s", "v", "X")
 
@@ -26,9 +29,17 @@ DEAD = "dead"
 Cells = Mapping[str, str]
 
 
+class Line(NamedTuple):
+    """A line of the picture: its name, the number of its colour and marker, and its cells in the order of alpha."""
+
+    name: str
+    style: int
+    cells: list[Cells]
+
+
 def write_rows(folder: Path, rows: Iterable[Any]) -> None:
     """Write the cells in the order of their axes; what was not measured is empty."""
-    told = sorted((_told(row) for row in rows), key=lambda one: [one[name] for name in COLUMNS[:5]])
+    told = sorted((_told(row) for row in rows), key=lambda one: [one[name] for name in COLUMNS[: AXES + 2]])
     buffer = io.StringIO()
     table = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     table.writeheader()
@@ -38,11 +49,7 @@ def write_rows(folder: Path, rows: Iterable[Any]) -> None:
 
 
 def _told(row: Any) -> dict[str, Any]:
-    rate, epochs, batch_norm = row.axis
-    found = {
-        "batch_norm": batch_norm, "learning_rate": rate, "epochs": epochs, "alpha": row.alpha, "seed": row.seed,
-        **row.figures.model_dump(),
-    }  # fmt: skip
+    found = {**row.axis._asdict(), "alpha": row.alpha, "seed": row.seed, **row.figures.model_dump()}
     for labels, theft in row.stolen.items():
         found |= {f"thief_{labels}": theft.error, f"apart_{labels}": theft.disagreement}
     return found
@@ -72,44 +79,61 @@ def write_page(folder: Path, missing: int, usable: tuple[float, float], lost: fl
     write_whole(folder / TEXT, _text(rows, missing, usable, lost))
 
 
-def _lines(rows: Sequence[Cells], batch_norm: str) -> dict[tuple[str, str], list[Cells]]:
-    """Group the first seed's cells of one kind by learning rate and epochs, in the order of alpha."""
+def _panels(rows: Sequence[Cells]) -> dict[str, list[Line]]:
+    """Group the first seed's cells: by batch normalisation, and where networks share an axis by those.
+
+    The network that has the most cells is that of the first panels.
+    """
     first = min((row["seed"] for row in rows), default="0")
-    found: dict[tuple[str, str], list[Cells]] = {}
-    for row in rows:
-        if row["batch_norm"] == batch_norm and row["seed"] == first and row["l1"]:
-            found.setdefault((row["learning_rate"], row["epochs"]), []).append(row)
-    return {key: sorted(own, key=lambda row: float(row["alpha"])) for key, own in found.items()}
+    own = [row for row in rows if row["seed"] == first and row["l1"]]
+    axes = sorted({_axis(row)[:AXES] for row in own}, key=lambda axis: (float(axis[2]), int(axis[3]), axis[0]))
+    cells = {axis: sorted((row for row in own if _axis(row)[:AXES] == axis), key=_alpha) for axis in axes}
+    common = Counter(axis[0] for axis in axes).most_common(1)[0][0] if axes else ""
+    panels: dict[str, list[Line]] = {f"batch normalisation {kind}": [] for kind in ("alive", "frozen")}
+    styles = sorted({axis[2:] for axis in axes}, key=lambda key: (float(key[0]), int(key[1])))
+    for axis in axes:
+        model, batch_norm, rate, epochs = axis
+        if model == common:
+            line = Line(f"rate {rate}, {epochs} epochs", styles.index(axis[2:]), cells[axis])
+            panels[f"batch normalisation {batch_norm}"].append(line)
+    shared = {axis[1:] for axis in axes if axis[0] != common}
+    for others in sorted(shared):
+        models = [axis for axis in axes if axis[1:] == others]
+        panels[f"width: {others[0]}, rate {others[1]}, {others[2]} epochs"] = [
+            Line(axis[0], len(styles) + number, cells[axis]) for number, axis in enumerate(models)
+        ]
+    return panels
 
 
 def _picture(rows: Sequence[Cells], curve: Sequence[Cells], usable: tuple[float, float]) -> bytes:
     from matplotlib.figure import Figure
 
-    kinds = ("alive", "frozen")
-    figure = Figure(figsize=(8.8, 6.4), dpi=160, layout="constrained", facecolor="white")
-    panels = figure.subplots(2, 2, sharex=True, sharey="row")
-    styles = sorted({key for kind in kinds for key in _lines(rows, kind)}, key=lambda key: tuple(map(float, key)))
-    for column, kind in enumerate(kinds):
-        above, below = panels[0][column], panels[1][column]
+    panels = _panels(rows)
+    figure = Figure(figsize=(4.3 * len(panels), 6.4), dpi=160, layout="constrained", facecolor="white")
+    axes = figure.subplots(2, len(panels), sharex=True, sharey="row")
+    shown: dict[str, Any] = {}
+    for column, (title, lines) in enumerate(panels.items()):
+        above, below = axes[0][column], axes[1][column]
         above.axhspan(*usable, color="#e6e5df", zorder=0)
         if curve:
             points = ([float(row[name]) for row in curve] for name in ("alpha", "l1"))
             above.plot(*points, color="#5b6270", linestyle="--", linewidth=1.2, label="least loss (closed form)")
-        above.set_title(f"batch normalisation {kind}", loc="left", fontsize=10, fontweight="bold")
-        for key, own in _lines(rows, kind).items():
+        above.set_title(title, loc="left", fontsize=10, fontweight="bold")
+        for line in lines:
             look = {
-                "color": COLOURS[styles.index(key) % len(COLOURS)], "marker": MARKERS[styles.index(key) % len(MARKERS)],
-                "markersize": 4.5, "linewidth": 1.2, "label": f"rate {key[0]}, {key[1]} epochs",
+                "color": COLOURS[line.style % len(COLOURS)], "marker": MARKERS[line.style % len(MARKERS)],
+                "markersize": 4.5, "linewidth": 1.2, "label": line.name,
             }  # fmt: skip
-            alphas = [float(row["alpha"]) for row in own]
-            above.plot(alphas, [float(row["l1"]) for row in own], **look)
-            below.plot(alphas, [100 * float(row["error"]) for row in own], **look)
+            alphas = [_alpha(row) for row in line.cells]
+            above.plot(alphas, [float(row["l1"]) for row in line.cells], **look)
+            below.plot(alphas, [100 * float(row["error"]) for row in line.cells], **look)
+        handles, names = above.get_legend_handles_labels()
+        shown |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in shown}
         below.set_xlabel("alpha", fontsize=9)
         below.set_xlim(-0.05, 1.05 * max(map(_alpha, rows)))
-    panels[0][0].set_ylabel("l1 to plain QAT (at 0: to another seed)", fontsize=9)
-    panels[1][0].set_ylabel("owner's error (%)", fontsize=9)
-    handles, names = max((panel.get_legend_handles_labels() for panel in panels[0]), key=lambda both: len(both[0]))
-    figure.legend(handles, names, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5)
+    axes[0][0].set_ylabel("l1 to plain QAT (at 0: to another seed)", fontsize=9)
+    axes[1][0].set_ylabel("owner's error (%)", fontsize=9)
+    figure.legend(shown.values(), shown, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -139,25 +163,25 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
         "what the loss asks for, which a training from the original's weights need not reach.\n\n"
         "![What alpha does](map.png)\n\n"
     )
-    names = ("Batch norm", "Rate", "Epochs", "Alpha", "Seed", "l1", "KL", "Owner", "Plain", "Soft thief", "Hard thief")
-    lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    names = (*AXIS_NAMES, "Alpha", "Seed", "l1", "KL", "Owner", "Plain", "Soft thief", "Hard thief")
+    lines = [f"| {' | '.join(names)} |", _rule(names)]
     for row in rows:
         shares = [_percent(row[name]) for name in ("error", "plain_error", "thief_soft", "thief_hard")]
         shares[0] += row[DEAD]
-        cells = [*(row[name] for name in COLUMNS[:5]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
+        cells = [*(row[name] for name in COLUMNS[: AXES + 2]), _decimals(row["l1"]), _decimals(row["kl"]), *shares]
         lines.append(f"| {' | '.join(cells)} |")
     return head + _edges(rows, high, lost) + _thefts(rows, high, lost) + "\n".join(["## Every cell\n", *lines]) + "\n"
 
 
 def _edges(rows: Sequence[Cells], high: float, lost: float) -> str:
     """Say for each axis of the first seed which alphas stand on both sides of the cliff."""
-    names = ("Batch norm", "Rate", "Epochs", "Last before", "l1", "Points lost", "First beyond", "l1", "Points lost")
-    lines = [f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    names = (*AXIS_NAMES, "Last before", "l1", "Points lost", "First beyond", "l1", "Points lost")
+    lines = [f"| {' | '.join(names)} |", _rule(names)]
     found: dict[tuple[str, ...], list[Cells]] = {}
     first = min((row["seed"] for row in rows), default="0")
     for row in rows:
         if row["seed"] == first and float(row["alpha"]) > 0:
-            found.setdefault(_axis(row)[:3], []).append(row)
+            found.setdefault(_axis(row)[:AXES], []).append(row)
     for axis, own in found.items():
         beyond = min((row for row in own if not _stands(row, high, lost)), key=_alpha, default=None)
         before = [row for row in own if beyond is None or _alpha(row) < _alpha(beyond)]
@@ -168,6 +192,10 @@ def _edges(rows: Sequence[Cells], high: float, lost: float) -> str:
         f"{100 * lost:g} points of accuracy.\n\n"
     )
     return told + "\n".join(lines) + "\n\n" if found else ""
+
+
+def _rule(names: Sequence[str]) -> str:
+    return "|" + "--|" * 2 + "--:|" * (len(names) - 2)
 
 
 def _stands(row: Cells, high: float, lost: float) -> bool:
@@ -196,15 +224,15 @@ def _thefts(rows: Sequence[Cells], high: float, lost: float) -> str:
         if _alpha(row) == 0 or not (diverged or _is_stolen(row)) or _axis(row) not in plain:
             continue
         if diverged or not _stands(row, high, lost):
-            lost_seeds[*_axis(row)[:3], row["alpha"]] += 1
+            lost_seeds[*_axis(row)[:AXES], row["alpha"]] += 1
             error = f"an owner's error of {_percent(row['error'])} %{row[DEAD]}"
             fallen.append(f"{_place(row)}: {'its training diverged' if diverged else error}")
         else:
-            found.setdefault((*_axis(row)[:3], row["alpha"]), []).append(row)
+            found.setdefault((*_axis(row)[:AXES], row["alpha"]), []).append(row)
     if not found:
         return ""
-    names = ("Batch norm", "Rate", "Epochs", "Alpha", "Seeds", "Owner's error", "Attacker, soft labels", "hard labels")
-    lines = ["## What it buys\n", f"| {' | '.join(names)} |", "|" + "--|" + "--:|" * (len(names) - 1)]
+    names = (*AXIS_NAMES, "Alpha", "Seeds", "Owner's error", "Attacker, soft labels", "hard labels")
+    lines = ["## What it buys\n", f"| {' | '.join(names)} |", _rule(names)]
     for key, own in found.items():
         columns = [_added(own, plain, name) for name in ("error", "thief_soft", "thief_hard")]
         whole = len(own) + lost_seeds[key]
@@ -224,10 +252,8 @@ def _is_stolen(row: Cells) -> bool:
 
 
 def _place(row: Cells) -> str:
-    return (
-        f"alpha {row['alpha']} at rate {row['learning_rate']}, {row['epochs']} epochs, batch norm {row['batch_norm']}, "
-        f"seed {row['seed']}"
-    )
+    where = f"of {row['model']} at rate {row['learning_rate']}, {row['epochs']} epochs, batch norm {row['batch_norm']}"
+    return f"alpha {row['alpha']} {where}, seed {row['seed']}"
 
 
 def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: str) -> str:
@@ -238,7 +264,7 @@ def _added(own: Sequence[Cells], plain: Mapping[tuple[str, ...], Cells], name: s
 
 
 def _axis(row: Cells) -> tuple[str, ...]:
-    return tuple(row[name] for name in (*COLUMNS[:3], "seed"))
+    return tuple(row[name] for name in (*COLUMNS[:AXES], "seed"))
 
 
 def _dead(row: Cells, guessing: float) -> str:

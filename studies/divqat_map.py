@@ -1,4 +1,4 @@
-"""Map what DivQAT's alpha does, over the learning rate, the epochs and the batch normalisation.
+"""Map what DivQAT's alpha does, over the learning rate, the epochs, the batch normalisation and the width.
 
     EDGERIFT_DATA=DIR python studies/divqat_map.py studies/divqat-map.yaml --store DIR [--out docs/studies/divqat/map]
         [--collect]
@@ -35,9 +35,6 @@ from edgerift.train import TrainRecipe, TrainSettings
 if TYPE_CHECKING:
     from edgerift.steps import Progress
 
-Axis = tuple[float, int, str]
-"""A learning rate, a number of epochs, and what becomes of batch normalisations."""
-
 Found = TypeVar("Found", bound=Settings)
 Labels = Literal["soft", "hard"]
 LABELS: tuple[Labels, ...] = ("soft", "hard")
@@ -45,6 +42,30 @@ SIZE = 32
 #: How many alphas the curve of the closed form has.
 CURVE = 40
 PROGRAM, FIGURES, CHECKPOINT = "program.safetensors", "figures.json", "checkpoint.pt"
+
+
+class Axis(NamedTuple):
+    """Where a cell stands but for its alpha: the network, the training, and what becomes of batch normalisations."""
+
+    model: str
+    learning_rate: float
+    epochs: int
+    batch_norm: str
+
+
+class Widths(Settings):
+    """Networks of other widths, and the one point of the other axes at which they are measured."""
+
+    models: tuple[str, ...]
+    learning_rate: float
+    epochs: int
+    batch_norm: Literal["alive", "frozen"]
+    seeds: tuple[int, ...]
+
+    @property
+    def axes(self) -> list[Axis]:
+        """One for each network."""
+        return [Axis(model, self.learning_rate, self.epochs, self.batch_norm) for model in self.models]
 
 
 class MapSettings(Settings):
@@ -66,6 +87,15 @@ class MapSettings(Settings):
     lost: float
     train: dict[str, Any]
     thief: dict[str, Any]
+    widths: Widths
+
+    @property
+    def axes(self) -> dict[Axis, tuple[int, ...]]:
+        """The points at which alpha rises, with the seeds of each."""
+        model: str = self.original["model"]
+        points = product(self.learning_rates, self.epochs, self.batch_norm)
+        own: dict[Axis, tuple[int, ...]] = {Axis(model, *point): self.seeds for point in points}
+        return own | dict.fromkeys(self.widths.axes, self.widths.seeds)
 
 
 class Figures(Settings):
@@ -256,12 +286,12 @@ class Map:
 
         A cell with thieves is told again.
         """
-        chosen, first = self.settings, self.settings.seeds[0]
+        axes = self.settings.axes
         usable: list[tuple[float, Axis]] = []
-        for axis in product(chosen.learning_rates, chosen.epochs, chosen.batch_norm):
+        for axis, seeds in axes.items():
             found: dict[float, Figures] = {}
             for alpha in self._tried(found):
-                row = self._row(alpha, axis, first)
+                row = self._row(alpha, axis, seeds[0])
                 if row is not None:
                     found[alpha] = row.figures
                     yield row
@@ -269,13 +299,13 @@ class Map:
             usable += [(alpha, axis) for alpha, one in sorted(found.items()) if alpha and self._is_usable(one, floor)]
         for axis in dict.fromkeys(axis for _, axis in usable):
             for alpha in (0.0, *(alpha for alpha, other in usable if other == axis)):
-                yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in chosen.seeds))
+                yield from filter(None, (self._row(alpha, axis, seed, thieves=True) for seed in axes[axis]))
 
     def optimum(self) -> Optimum | None:
         """Compute what the loss alone asks for, up to the highest alpha, for the first seed's original."""
         chosen = self.settings
-        axis = (chosen.learning_rates[0], chosen.epochs[0], chosen.batch_norm[0])
-        original = self._cell(0.0, axis, chosen.seeds[0]).original
+        axis, seeds = next(iter(chosen.axes.items()))
+        original = self._cell(0.0, axis, seeds[0]).original
         alphas = tuple(round(number * chosen.highest / CURVE, 6) for number in range(1, CURVE + 1))
         missing = self.missing
         found = self._read(OptimumStep(original=original, tested=chosen.tested, alphas=alphas), Optimum)
@@ -328,10 +358,10 @@ class Map:
 
     def _cell(self, alpha: float, axis: Axis, seed: int) -> TrainedCell:
         """Describe a training."""
-        chosen, (rate, epochs, batch_norm) = self.settings, axis
+        chosen, (model, rate, epochs, batch_norm) = self.settings, axis
         described = self.images.replace(seed=seed)
         trained = {name: value for name, value in chosen.original.items() if name != "model"}
-        network = zoo.Architecture(name=chosen.original["model"], classes=self.classes, size=SIZE)
+        network = zoo.Architecture(name=model, classes=self.classes, size=SIZE)
         train = TrainSettings(epochs=epochs, learning_rate=rate, seed=seed, device="cpu", **chosen.train)
         fields = {"train": train, "observe_epochs": max(1, epochs - 1), "batch_norm": batch_norm}
         return TrainedCell(

@@ -66,7 +66,7 @@ def test_a_cell_is_usable_where_it_moves_the_answers_and_its_owner_loses_little(
 
 
 def test_a_training_is_measured_beside_the_plain_one_and_that_beside_another_seed(script, whole):
-    cell = whole._cell(0.4, (0.01, 2, "alive"), 1)
+    cell = whole._cell(0.4, script.Axis("resnet8", 0.01, 2, "alive"), 1)
     assert cell.beside == cell.replace(alpha=0.0)
     assert cell.beside.beside.settings.train.seed == 2
     assert (cell.settings.batch_norm, cell.settings.train.learning_rate, cell.settings.train.nesterov) == (
@@ -76,13 +76,13 @@ def test_a_training_is_measured_beside_the_plain_one_and_that_beside_another_see
 
 def test_nothing_is_trained_to_collect(script, whole):
     assert list(whole.rows()) == []
-    assert whole.missing == len(list(whole._tried({}))) * 8
+    assert whole.missing == len(list(whole._tried({}))) * (8 + 2)
 
 
 def test_the_files_follow_from_the_cells(script, tmp_path):
     def row(alpha, l1, error, seed=0, **stolen):
         figures = script.Figures(l1=l1, kl=l1, error=error, plain_error=0.2, changed=0.1)
-        return script.Row((0.01, 2, "alive"), alpha, seed, figures, stolen)
+        return script.Row(script.Axis("resnet8", 0.01, 2, "alive"), alpha, seed, figures, stolen)
 
     thief = script.Stolen(error=0.4, disagreement=0.3)
     both = {"soft": thief, "hard": thief}
@@ -101,29 +101,52 @@ def test_the_files_follow_from_the_cells(script, tmp_path):
     assert (told[1]["thief_soft"], told[1]["thief_hard"], told[1]["l1"]) == ("0.4", "", "0.3")
     text = (tmp_path / "map.md").read_text(encoding="utf-8")
     assert "3 cells are measured, 3 that are known to be needed are missing. 1 have an l1 from 0.1 to 0.6" in text
-    assert "| alive | 0.01 | 2 | 0.5 | 0 | 0.300 | 0.300 | 25.0 | 20.0 | 40.0 |  |" in text
-    assert "| alive | 0.01 | 2 | 0.5 | 0.300 | 5.0 | 1 | 1.800 | 70.0 (collapsed) |" in text
-    assert "| alive | 0.01 | 2 | 1 | 0 | 1.800 | 1.800 | 90.0 (collapsed) | 20.0 |  |  |" in text
+    assert "| resnet8 | alive | 0.01 | 2 | 0.5 | 0 | 0.300 | 0.300 | 25.0 | 20.0 | 40.0 |  |" in text
+    assert "| resnet8 | alive | 0.01 | 2 | 0.5 | 0.300 | 5.0 | 1 | 1.800 | 70.0 (collapsed) |" in text
+    assert "| resnet8 | alive | 0.01 | 2 | 1 | 0 | 1.800 | 1.800 | 90.0 (collapsed) | 20.0 |  |  |" in text
     assert "What it buys" not in text
     script.write_rows(tmp_path, rows + again)
     script.write_page(tmp_path, 0, (0.1, 0.6), 0.07, 0.9)
     told = (tmp_path / "map.md").read_text(encoding="utf-8")
-    assert "| alive | 0.01 | 2 | 0.4 | 2 of 3 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |" in told
     assert (
-        "beyond the cliff for their seed: alpha 0.4 at rate 0.01, 2 epochs, batch norm alive, seed 3: an owner's error "
-        "of 93.0 % (collapsed)."
+        "| resnet8 | alive | 0.01 | 2 | 0.4 | 2 of 3 | +4.0 [+4.0, +4.0] | +0.0 [+0.0, +0.0] | +0.0 [+0.0, +0.0] |"
+        in told
+    )
+    assert (
+        "beyond the cliff for their seed: alpha 0.4 of resnet8 at rate 0.01, 2 epochs, batch norm alive, seed 3: an "
+        "owner's error of 93.0 % (collapsed)."
     ) in told
-    diverged = script.Row((0.01, 2, "alive"), 0.4, 4, script.Figures(), {})
+    diverged = script.Row(script.Axis("resnet8", 0.01, 2, "alive"), 0.4, 4, script.Figures(), {})
     script.write_rows(tmp_path, [*rows, *again, row(0.0, 0.1, 0.2, seed=4, **both), diverged])
     script.write_page(tmp_path, 0, (0.1, 0.6), 0.07, 0.9)
     told = (tmp_path / "map.md").read_text(encoding="utf-8")
-    assert "| alive | 0.01 | 2 | 0.4 | 2 of 4 |" in told
+    assert "| resnet8 | alive | 0.01 | 2 | 0.4 | 2 of 4 |" in told
     assert "batch norm alive, seed 4: its training diverged" in told
     script.write_rows(tmp_path, rows)
     first = (tmp_path / "map.csv").read_bytes()
     script.write_rows(tmp_path, rows[::-1])
     assert (tmp_path / "map.csv").read_bytes() == first
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_networks_of_other_widths_stand_at_one_point_and_beside_the_common_one(script, whole, tmp_path):
+    settings = whole.settings
+    common, at = settings.original["model"], settings.widths
+    others = [axis for axis in settings.axes if axis.model != common]
+    assert [axis.model for axis in others] == list(at.models)
+    assert {axis[1:] for axis in others} == {(at.learning_rate, at.epochs, at.batch_norm)}
+    # The common network is measured there too, and each trains its own original.
+    assert (common, *others[0][1:]) in settings.axes
+    architectures = [whole._cell(0.4, axis, 0).original.architecture.name for axis in settings.axes]
+    assert architectures == [axis.model for axis in settings.axes]
+    page = importlib.import_module("_map_page")
+    rows = [
+        {**dict.fromkeys(page.COLUMNS, "0"), **{name: str(value) for name, value in axis._asdict().items()}, "l1": "1"}
+        for axis in settings.axes
+    ]
+    panels = page._panels(rows)
+    assert [len(lines) for lines in panels.values()] == [4, 4, 3]
+    assert [line.name for line in [*panels.values()][2]] == sorted((common, *at.models))
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,17 @@ def densenet_tiny() -> int:
     return total + 2 * channels + 10 * (channels + 1)
 
 
+def resnet8(width: int) -> int:
+    """Count a stem, three basic blocks, of which two project their input, and a head for ten classes."""
+    widths = [(width, width), (width, 2 * width), (2 * width, 4 * width)]
+    blocks = sum(9 * i * o + 9 * o * o + 4 * o + (i * o + o if i != o else 0) for i, o in widths)
+    return 27 * width + 2 * width + blocks + 10 * (4 * width + 1)
+
+
+def test_the_count_by_hand_is_the_published_one() -> None:
+    assert resnet8(16) == 78_186 - 240
+
+
 def state_equal(first: nn.Module, second: nn.Module) -> bool:
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     return all(torch.equal(one, other) for one, other in pairs)
@@ -69,7 +80,14 @@ def test_small_stem_shapes_and_parameter_counts(name: str) -> None:
     with torch.no_grad():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 10)
     published = "resnet34" if name == "resnet34_8x" else name
-    own = {"resnet8": 78_186 - 240, "lenet": LENET, "mobilenet_tiny": MOBILENET_TINY, "densenet_tiny": densenet_tiny()}
+    own = {
+        "resnet8": resnet8(16),
+        "resnet8_narrow": resnet8(8),
+        "resnet8_wide": resnet8(32),
+        "lenet": LENET,
+        "mobilenet_tiny": MOBILENET_TINY,
+        "densenet_tiny": densenet_tiny(),
+    }
     expected = own.get(name) or (
         PARAMETERS_IMAGENET[published] - STEM_LESS.get(published, 0) - 990 * (HEAD_WIDTH[published] + 1)
     )

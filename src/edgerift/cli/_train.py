@@ -56,7 +56,7 @@ class OriginalOptions(Settings):
     channels: Annotated[Literal[1, 3], Shown(advanced=True)] = 3
     """input channels of the network: 3 takes greyscale images too, 1 takes nothing else"""
     pretrained: Annotated[bool, Shown(advanced=True)] = False
-    """start from ImageNet weights (needs --stem imagenet and network access)"""
+    """download ImageNet weights (needs --stem imagenet)"""
     epochs: Annotated[Times | None, Shown(default="20; 15 or 30 for digits")] = None
     """training epochs"""
     learning_rate: Annotated[LearningRate | None, Shown(advanced=True, default=_RATE)] = None

@@ -55,23 +55,19 @@ def resnet8(described: Architecture) -> nn.Module:
     in the reference the 1x1 projections carry a bias and no batch norm; the biases that the reference puts
     in front of batch norms, where they have no effect, are left out (77,946 parameters to its 78,186).
     """
-    from edgerift.zoo._basic_block import BasicBlock
+    return _resnet8(described, 16)
 
-    body = nn.Sequential(
-        nn.Conv2d(described.channels, 16, kernel_size=3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        BasicBlock(16, 16, stride=1),
-        BasicBlock(16, 32, stride=2),
-        BasicBlock(32, 64, stride=2),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(64, described.classes),
-    )
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-    return body
+
+@architecture("resnet8_narrow", small=True)
+def resnet8_narrow(described: Architecture) -> nn.Module:
+    """Make a ResNet-8 of half the width: 8, 16 and 32 channels."""
+    return _resnet8(described, 8)
+
+
+@architecture("resnet8_wide", small=True)
+def resnet8_wide(described: Architecture) -> nn.Module:
+    """Make a ResNet-8 of twice the width: 32, 64 and 128 channels."""
+    return _resnet8(described, 32)
 
 
 @architecture("mobilenet_tiny", small=True)
@@ -112,3 +108,23 @@ def _normed(inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1,
     )
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def _resnet8(described: Architecture, width: int) -> nn.Module:
+    from edgerift.zoo._basic_block import BasicBlock
+
+    body = nn.Sequential(
+        nn.Conv2d(described.channels, width, kernel_size=3, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        BasicBlock(width, width, stride=1),
+        BasicBlock(width, 2 * width, stride=2),
+        BasicBlock(2 * width, 4 * width, stride=2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, described.classes),
+    )
+    for module in body.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    return body

@@ -56,6 +56,7 @@ PUBLIC = {
         "AdversarialQat",
         "Allowance",
         "AnyCompression",
+        "AttemptRecipe",
         "COMPRESSIONS",
         "Closeness",
         "CompressRecipe",

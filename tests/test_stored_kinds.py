@@ -11,6 +11,7 @@ from edgerift import cli, zoo
 from edgerift.adapt import (
     AdaptRecipe,
     Allowance,
+    AttemptRecipe,
     CompressRecipe,
     Divqat,
     FinetuneRecipe,
@@ -138,6 +139,7 @@ KINDS: dict[str, Callable[[Table], Recipe]] = {
     "build": lambda table: table.build,
     "calibrate-guard": lambda table: GuardRecipe(build=table.build, images=table.images, coverage=0.9),
     "hardened": lambda table: table.hardened,
+    "attempt": lambda table: AttemptRecipe(hardened=table.hardened),
     "tuned": lambda table: TunedRecipe(hardened=table.hardened, allowance=Allowance(high=1.0, steps=0)),
     "tuned-answers": lambda table: TunedAnswersRecipe(
         defence="reverse-sigmoid", build=table.build, reference=table.build, images=table.images, budget_l1=0.6

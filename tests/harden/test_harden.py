@@ -27,7 +27,8 @@ RECIPE = HardenRecipe(
     settings=QatSettings(calibration=PtqSettings(calibration_images=64), train=TRAIN),
     rows=("large", "rs", "divqat", "qat"),
     alpha=0.0,
-    alphas=(0.0,),
+    # The loss of the second is not finite.
+    alphas=(0.0, 1e40),
     students=("resnet8", "lenet"),
     queries=QuerySettings(images=IMAGES, collages=128),
     budget=100,
@@ -61,6 +62,18 @@ def test_an_alpha_of_zero_is_the_plain_model(made: tuple[Hardening, Store]) -> N
     for each in point.thefts:
         assert each.victim == "divqat"
         assert each.adversary_error == thieves[each.student, each.labels]
+
+
+def test_an_alpha_whose_training_diverges_is_named_and_left_out(made: tuple[Hardening, Store]) -> None:
+    hardening, store = made
+    assert ([point.alpha for point in hardening.alphas], hardening.diverged) == ([0.0], (1e40,))
+    assert Hardening.model_validate_json(hardening.model_dump_json()).diverged == (1e40,)
+    # What follows from it is never asked for, also of a graph that runs each step by itself.
+    needed = RECIPE.needs(store)
+    assert RECIPE.victims.attempted(1e40) in needed
+    lost = RECIPE.alpha_variant(1e40)
+    assert not {lost.victim, RECIPE.stealing(lost, "soft"), RECIPE.stealing(lost, "hard")} & {*needed}
+    assert RECIPE.alpha_variant(0.0).victim in needed
 
 
 def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:

@@ -76,8 +76,8 @@ class WatchedStore(Store):
         return super().get(recipe, progress)
 
     def surprises(self) -> list[tuple[str, str]]:
-        """What was built inside of another step: the trials of a search alone may be, each depends on the last."""
-        return [found for found in self.nested if not found[0].startswith("tuned")]
+        """What was built inside of another step: trials of a search may be, and a training that may diverge."""
+        return [found for found in self.nested if not found[0].startswith(("tuned", "attempt"))]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_step_asks_for_what_it_needs_and_for_nothing_else(store, tmp_path, mon
 @pytest.mark.slow
 def test_a_search_for_a_strength_asks_for_nothing_else_but_its_trials(store, tmp_path):
     require_needs(SEARCHED, store, tmp_path)
-    assert {"tuned", "hardened", "tuned-answers"} <= kinds_in(store)
+    assert {"tuned", "hardened", "tuned-answers", "attempt"} <= kinds_in(store)
 
 
 def require_needs(goal: Recipe, store: WatchedStore, folder: Path) -> None:
@@ -135,7 +135,7 @@ def test_every_other_kind_of_step_was_looked_at(store, tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         require_needs(goal, store, tmp_path / name)
     expected = {"train", "adapt", "build", "finetune", "select", "evade", "evade-shard", "extract", "harden", "pair"}
-    assert kinds_in(store) - {"tuned", "hardened"} == expected | {"audit", "tuned-answers"}
+    assert kinds_in(store) - {"tuned", "hardened", "attempt"} == expected | {"audit", "tuned-answers"}
 
 
 def test_a_search_of_nothing_fails_when_it_runs_and_not_when_it_is_asked(store, monkeypatch):

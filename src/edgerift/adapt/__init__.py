@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgerift.adapt._adaptations import QuantizedName as QuantizedName
     from edgerift.adapt._adaptations import adaptation as adaptation
     from edgerift.adapt._allowance import Allowance as Allowance
+    from edgerift.adapt._attempt import AttemptRecipe as AttemptRecipe
     from edgerift.adapt._closed_form import flip_alpha as flip_alpha
     from edgerift.adapt._closed_form import poisoned_share as poisoned_share
     from edgerift.adapt._compressed import AnyCompression as AnyCompression

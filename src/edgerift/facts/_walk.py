@@ -137,6 +137,8 @@ def _alphas(hardening: Hardening, place: dict[str, Any], paper: str | None) -> I
             clone = {"student": theft.student, "labels": theft.labels}
             yield from of.ALPHA_THEFT.facts(theft, {**own, **clone}, paper)
         yield from of.ALPHA_ANSWERS.facts(point, own, paper)
+    for alpha in hardening.diverged:
+        yield from of.DIVERGED_ALPHA.facts(alpha, {**place, "at": alpha})
 
 
 def data_free_facts(result: StudyResult) -> Iterator[Fact]:

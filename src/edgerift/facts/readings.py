@@ -226,6 +226,9 @@ ALPHA_DEFENDER: Final = ALPHA.measure(_DEFENDER, lambda one: one.defender_error,
 ALPHA_ERROR: Final = ALPHA.measure(_ADVERSARY, lambda one: one.adversary_error, paper=["figure 4"])
 ALPHA_DISAGREEMENT: Final = ALPHA.measure(_DISAGREEMENT, lambda one: one.disagreement, paper=["figure 5"])
 
+DIVERGED_ALPHA: Final[Part[float]] = Part("diverged alpha")
+ALPHA_DIVERGED: Final = DIVERGED_ALPHA.measure(Metric("alpha that diverged", "strength"), lambda one: one)
+
 ALPHA_THEFT: Final[Part[StudentPoint]] = Part("theft at an alpha")
 ALPHA_THEFT_ERROR: Final = ALPHA_THEFT.measure(_ADVERSARY, lambda one: one.adversary_error, paper=["figure 4"])
 ALPHA_THEFT_DISAGREEMENT: Final = ALPHA_THEFT.measure(_DISAGREEMENT, lambda one: one.disagreement, paper=["figure 5"])

@@ -13,7 +13,7 @@ from edgerift.deploy import Target
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings
 from edgerift.images import ImageSize
 from edgerift.measure import Interval, MeanInterval, ReliabilityBin
-from edgerift.settings import Settings
+from edgerift.settings import Settings, is_empty
 
 
 class Thieves(Settings):
@@ -163,9 +163,9 @@ class Hardening(Settings):
     """The whole comparison. `searches` say how each training-time strength was found, on the validation images.
 
     `alpha` is the one that the search chose for DivQAT. `sweeps` are the defences of answers over their published
-    strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds the
-    points requested for figures 4 to 6, `students` those for figure 3. `times` holds the latencies of each build, by
-    its victim's name; everything else is the same for the same recipe.
+    strengths, on the plain quantization-aware build's answers to the validation images. `alphas` holds the points
+    requested for figures 4 to 6, but for the alphas whose training `diverged`, and `students` those for figure 3.
+    `times` holds the latencies of each build, by its victim's name; everything else is the same for the same recipe.
 
     A document of version 1, which has the times among the victims, is read as one of this version.
     """
@@ -185,6 +185,7 @@ class Hardening(Settings):
     closed_form: ClosedFormPart | None
     victim: dict[str, VariantPart]
     alphas: tuple[AlphaPoint, ...]
+    diverged: tuple[float, ...] = Field(default=(), exclude_if=is_empty)
     students: tuple[StudentPoint, ...] = ()
     sweeps: dict[str, tuple[SweepPoint, ...]]
     verdict: str

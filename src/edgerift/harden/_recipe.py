@@ -40,14 +40,15 @@ class HardenRecipe(Recipe):
 
     `rows` names them; `qat` is always among them, as the baseline. By default DivQAT's alpha is searched for within the
     `allowance`; `alpha` fixes it. `alphas` are values for which DivQAT is trained and attacked as well, with soft and
-    with hard labels, for the curves of the paper's figures 4 to 6, and `students` are networks that attack the variants
-    `qat` and `divqat` as well, for its figure 3, and DivQAT at each of the `alphas`. `answers` gives output defences by
+    with hard labels, for the curves of the paper's figures 4 to 6 (one whose training diverges is named and left out),
+    and `students` are networks that attack the variants `qat` and `divqat` as well, for its figure 3, and DivQAT at
+    each of the `alphas`. `answers` gives output defences by
     name other fields than their own, such as a `gamma`. Every training, search and attack
     is a step of its own in the store, so a run that was killed resumes in the middle of one.
     """
 
     type: Literal["harden"] = "harden"
-    version: Literal[6] = 6
+    version: Literal[7] = 7
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"
@@ -86,10 +87,16 @@ class HardenRecipe(Recipe):
             found += (victims.victim(name), *choosing)
             if all(store.has(step) for step in choosing):
                 found += self._thefts_of(victims.made(name, store, silent))
-        for variant in map(self.alpha_variant, self.alphas):
-            found += (variant.victim, self.stealing(variant, "soft"))
-            found += (self.stealing(variant, labels, student) for student, labels in self.others)
+        for alpha in self.alphas:
+            attempt = victims.attempted(alpha)
+            found.append(attempt)
+            if store.has(attempt) and not attempt.diverged(store, silent):
+                found += self._alpha_steps(self.alpha_variant(alpha))
         return tuple(found)
+
+    def _alpha_steps(self, variant: MadeVariant) -> list[Recipe]:
+        others = (self.stealing(variant, labels, student) for student, labels in self.others)
+        return [variant.victim, self.stealing(variant, "soft"), *others]
 
     def _thefts_of(self, variant: MadeVariant) -> list[Recipe]:
         students = (None, *(self.students if variant.name in _STUDENTS_STEAL else ()))
@@ -146,6 +153,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
     parts, spent = _variants(recipe, bench, store, progress)
     searches = _searches(recipe, store, progress)
     divqat = searches.get("divqat")
+    alphas = {alpha: victims.attempted(alpha).diverged(store, progress) for alpha in sorted(set(recipe.alphas))}
     return Hardening(
         edgerift=version("edgerift"),
         model=open_original(recipe.original, store, progress).architecture.name,
@@ -164,7 +172,10 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         else closed_form(bench.original_validation, bench.splits.validation.labels, divqat),
         victim=parts,
         students=_student_points(recipe, store, progress),
-        alphas=tuple(_alpha_point(recipe, alpha, bench, store, progress) for alpha in sorted(set(recipe.alphas))),
+        alphas=tuple(
+            _alpha_point(recipe, alpha, bench, store, progress) for alpha, diverged in alphas.items() if not diverged
+        ),
+        diverged=tuple(alpha for alpha, diverged in alphas.items() if diverged),
         sweeps=_sweeps(recipe, store, progress),
         verdict=overall_verdict(parts, divqat),
         times=_times(recipe, bench, store, progress),

@@ -9,6 +9,8 @@ from pydantic import Field
 from edgerift.adapt import (
     AdaptRecipe,
     Allowance,
+    AttemptRecipe,
+    Divqat,
     GivenOriginal,
     HardenedRecipe,
     QatSettings,
@@ -71,6 +73,10 @@ class VariantMaker(Settings):
             target=self.target,
             settings=self.settings,
         )
+
+    def attempted(self, alpha: float) -> AttemptRecipe:
+        """Describe the training of DivQAT at one alpha, which may diverge."""
+        return AttemptRecipe(hardened=self.hardened(Divqat(alpha=alpha)))
 
     def tuned(self, name: VariantName) -> TunedRecipe | None:
         """Describe the search for a variant's training-time strength; None if there is none."""

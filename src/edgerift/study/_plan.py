@@ -131,7 +131,9 @@ def _grows(recipe: Recipe, key: Key, graph: Graph) -> bool:
     waits = {graph.missing[step].type for step in graph.waits_for(key)}
     if isinstance(recipe, EvadeRecipe):
         return recipe.shard is not None and "select" in waits
-    return isinstance(recipe, HardenRecipe | DataFreeHardenRecipe) and not waits.isdisjoint({"tuned", "tuned-answers"})
+    return isinstance(recipe, HardenRecipe | DataFreeHardenRecipe) and not waits.isdisjoint(
+        {"tuned", "tuned-answers", "attempt"}
+    )
 
 
 @final

@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from edgerift.adapt import ADAPTATIONS, AdaptRecipe, CompressRecipe, FinetuneRecipe, HardenedRecipe, TunedRecipe
+from edgerift.adapt import (
+    ADAPTATIONS,
+    AdaptRecipe,
+    AttemptRecipe,
+    CompressRecipe,
+    FinetuneRecipe,
+    HardenedRecipe,
+    TunedRecipe,
+)
 from edgerift.audit import SurrogateRecipe
 from edgerift.deploy import BuildRecipe
 from edgerift.differ import DifferRecipe
@@ -78,6 +86,8 @@ def described(recipe: Recipe) -> str:
     match recipe:
         case AdaptRecipe() | CompressRecipe() | FinetuneRecipe() | HardenedRecipe() | TunedRecipe():
             return _adapted(recipe)
+        case AttemptRecipe(hardened=hardened):
+            return _adapted(hardened)
         case BuildRecipe(program=program):
             return f"{described(program)} on {recipe.runtime}"
         case TunedAnswersRecipe():

@@ -76,6 +76,21 @@ def test_a_range_of_alpha_marks_its_dead_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seeds", "label"), [((1,), "2 (1 of 3 seeds diverged)"), (SEEDS, "2 (diverged)")], ids=["one seed", "all"]
+)
+def test_a_range_of_alpha_says_where_a_training_diverged(seeds: Sequence[int], label: str) -> None:
+    def change(found: Hardening) -> Hardening:
+        return found.replace(alphas=tuple(one for one in found.alphas if one.alpha < 2), diverged=(2.0,))
+
+    result = changed(seeds, change)
+    (table,) = [one for one in study_tables(facts(result)) if one.name == "alphas"]
+    assert [row[1] for row in table.rows] == ["0.1", "0.3", "1", label]
+    (l1,) = [number for number, heading in enumerate(table.headings) if heading.line == "l1"]
+    assert cell_words(table.rows[-1][l1]).endswith("(2 of 3 seeds)" if len(seeds) == 1 else "–")
+    assert f"alpha {label.replace(' (', ': ').rstrip(')')}" in alpha_words(facts(result))
+
+
+@pytest.mark.parametrize(
     ("diverged", "refused", "why", "l1"),
     [((), "4", "collapsed", "1.790"), ((2.0,), "2", "its training diverged", "–"), ((9.0,), "4", "collapsed", "1.790")],
 )

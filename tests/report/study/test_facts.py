@@ -41,7 +41,7 @@ def made() -> list[Facts]:
     thefts = with_data_free(made_divqat(missing=False), data=("cifar10",))
     (first, *rest) = thefts.thefts
     searches = {name: one.replace(diverged=(9.0,)) for name, one in first.hardening.searches.items()}
-    diverged = first.replace(hardening=first.hardening.replace(searches=searches))
+    diverged = first.replace(hardening=first.hardening.replace(searches=searches, diverged=(9.0,)))
     return [facts(made_diva(missing=False)), facts(made_knowledge()), facts(thefts.replace(thefts=(diverged, *rest)))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgerift.facts import Facts, pooled
 from edgerift.facts import readings as of
 from edgerift.report.figures._panels import Panel, on_first_target, panels
-from edgerift.report.shared._collapses import Collapses, collapse_words
+from edgerift.report.shared._collapses import Collapses, collapse_words, of_seeds_words
 from edgerift.report.shared._thieves import other_thieves, thief_title
 from edgerift.report.shared._words import percent
 
@@ -20,6 +20,7 @@ def alpha_words(found: Facts) -> str:
         for at in alphas_of(panel):
             collapse = f", {dead[at]}" if at in dead else ""
             told.append(f"{panel.title}, alpha {at:g}{collapse}: {_point(panel.facts.where(at=at))}")
+        told += [f"{panel.title}, alpha {at:g}: {words}" for at, words in _diverged(panel).items()]
         for seed, search in searches_of(panel).items():
             trials = by_alpha(search.of(*of.TRIAL.readings))
             tried = ", ".join(f"alpha {at:.4g} {_trial(own, alone=alone)}" for at, own in trials.items())
@@ -70,6 +71,15 @@ def collapsed_alphas(found: Facts, panel: Panel) -> dict[float, str]:
         if dead:
             words[at] = collapse_words(dead, len(panel.facts.of(of.ALPHA_L1, at=at)))
     return words
+
+
+def _diverged(panel: Panel) -> dict[float, str]:
+    """Say of the alphas at which a training diverged for how many seeds."""
+    by_at = panel.facts.of(of.ALPHA_DIVERGED).by("at")
+    return {
+        at: of_seeds_words("diverged", len(own), len(own) + len(panel.facts.of(of.ALPHA_L1, at=at)))
+        for at, own in sorted(by_at.items())
+    }
 
 
 def searches_of(panel: Panel) -> dict[int, Facts]:

@@ -39,4 +39,13 @@ def collapse_words(dead: int, seeds: int) -> str:
     >>> collapse_words(1, 3), collapse_words(3, 3)
     ('1 of 3 seeds collapsed', 'collapsed')
     """
-    return "collapsed" if dead >= seeds else f"{dead} of {seeds} seeds collapsed"
+    return of_seeds_words("collapsed", dead, seeds)
+
+
+def of_seeds_words(what: str, number: int, seeds: int) -> str:
+    """Say what became of some of a number of seeds.
+
+    >>> of_seeds_words("diverged", 1, 3), of_seeds_words("diverged", 3, 3)
+    ('1 of 3 seeds diverged', 'diverged')
+    """
+    return what if number >= seeds else f"{number} of {seeds} seeds {what}"

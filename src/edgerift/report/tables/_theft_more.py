@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from edgerift.facts import PLAIN, Fact, Facts, Reading
+from edgerift.facts import PLAIN, Fact, Facts, Part, Reading
 from edgerift.facts import readings as of
+from edgerift.report.shared._collapses import of_seeds_words
 from edgerift.report.shared._comparisons import Comparison, asked_words, comparisons, target_words, tested_words
 from edgerift.report.shared._thieves import Thief, other_thieves, thief_title
 from edgerift.report.shared._words import figure
@@ -20,6 +21,8 @@ _TIME: Final = "Time of an answer (ms)"
 _DISAGREEMENT: Final = "Disagreement (%)"
 _ROUNDING: Final = 1e-9
 _OF_SEARCHES: Final[tuple[Reading[Any], ...]] = (*of.SEARCH.readings, *of.TRIAL.readings, *of.DIVERGED_TRIAL.readings)
+
+_AT_ALPHAS: Final[tuple[Part[Any], ...]] = (of.ALPHA, of.ALPHA_THEFT, of.ALPHA_ANSWERS, of.DIVERGED_ALPHA)
 
 
 @study_table(100)
@@ -248,16 +251,20 @@ def alphas(found: Facts) -> StudyTable:
         f"Shares of the test images. {tested_words(found)}. {asked_words(found)}."
     )
     title = "DivQAT over alpha" + (" (the paper's figures 4 to 6)" if found.study.paper == "divqat" else "")
-    rows = [
-        Row((*places(found, one.data, one.original), label), own, len(own.of(of.ALPHA_L1)))
-        for one in comparisons(found)
-        for alpha, own in sorted(
-            one.facts.of(*of.ALPHA.readings, *of.ALPHA_THEFT.readings, *of.ALPHA_ANSWERS.readings).by("at").items()
-        )
-        for label in [one.marked(figure(alpha), "divqat", alpha)]
-    ]
-    names = ("Data", "Network", "Alpha")
+    names, rows = ("Data", "Network", "Alpha"), list(_alpha_rows(found))
     return table("alphas", title, caption, found, names, columns, rows, place="theft", detail=True)
+
+
+def _alpha_rows(found: Facts) -> Iterator[Row]:
+    """Make a row for each alpha; its seeds are those that were trained, the diverged ones too."""
+    for one in comparisons(found):
+        own = one.facts.of(*(reading for part in _AT_ALPHAS for reading in part.readings))
+        for alpha, at in sorted(own.by("at").items()):
+            diverged = len(at.of(of.ALPHA_DIVERGED))
+            seeds = len(at.of(of.ALPHA_L1)) + diverged
+            label = one.marked(figure(alpha), "divqat", alpha)
+            label += f" ({of_seeds_words('diverged', diverged, seeds)})" if diverged else ""
+            yield Row((*places(found, one.data, one.original), label), at, seeds)
 
 
 def _thief_column(thief: Thief) -> Column:

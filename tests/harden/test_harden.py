@@ -76,6 +76,15 @@ def test_an_alpha_whose_training_diverges_is_named_and_left_out(made: tuple[Hard
     assert RECIPE.alpha_variant(0.0).victim in needed
 
 
+def test_guessing_always_answers_the_commonest_class(made: tuple[Hardening, Store]) -> None:
+    labels = open_splits(IMAGES).test.labels.tolist()
+    share = max(map(labels.count, labels)) / len(labels)
+    data = made[0].data
+    assert (data.commonest, data.guessing) == (pytest.approx(share), pytest.approx(1 - share))
+    assert 0.1 < share < 0.15
+    assert data.replace(commonest=None).guessing == pytest.approx(0.9)
+
+
 def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:
     hardening, store = made
     row = RECIPE.victims.made("rs", store, silent)

@@ -11,7 +11,7 @@ PLAIN = (
     .victim["qat"]
     .replace(defender_error=share(10, 1000), adversary_error=Thieves(soft=share(100, 1000), hard=share(150, 1000)))
 )
-CLASSES = 10
+GUESSING = 0.9
 NOTHING = "It hinders neither attacker significantly."
 HARD = "The attacker with hard labels is not significantly hindered."
 SOFT = "The attacker with soft labels is not significantly hindered."
@@ -40,35 +40,38 @@ def victim(owner: int, soft: int, hard: int) -> VariantPart:
     ],
 )
 def test_conclusion_follows_from_the_figures(figures: tuple[int, int, int], conclusion: str) -> None:
-    assert variant_verdict(victim(*figures), PLAIN, CLASSES).endswith(conclusion)
+    assert variant_verdict(victim(*figures), PLAIN, GUESSING).endswith(conclusion)
 
 
 def test_differences_are_in_points_with_their_direction() -> None:
-    said = variant_verdict(victim(35, 400, 145), PLAIN, CLASSES)
+    said = variant_verdict(victim(35, 400, 145), PLAIN, GUESSING)
     assert "The defender's error is 2.5 points higher at l1 0.000;" in said
     assert "30.0 points higher with soft labels (p < 0.001)" in said
     assert "0.5 points lower with hard labels (not significant, p = 0.8" in said
-    same = variant_verdict(victim(10, 100, 150), PLAIN, CLASSES)
+    same = variant_verdict(victim(10, 100, 150), PLAIN, GUESSING)
     assert "The defender's error is the same" in same
     assert "the clone's error is the same with soft labels (not significant, p = 1)" in same
 
 
 @pytest.mark.parametrize(
-    ("owner", "classes", "collapsed"),
+    ("owner", "guessing", "collapsed"),
     [
         # Of 1,000 images, 881 wrong have an upper bound of 90.04 %, and 880 of 89.94 %.
-        (880, 10, False),
-        (881, 10, True),
-        (979, 10, True),
-        (881, 100, False),
-        (480, 2, True),
+        (880, 0.9, False),
+        (881, 0.9, True),
+        (979, 0.9, True),
+        (881, 0.99, False),
+        (480, 0.5, True),
+        # A fifth of the images are of one class.
+        (796, 0.8, True),
+        (700, 0.8, False),
     ],
 )
-def test_a_model_that_guesses_has_no_verdict(owner: int, classes: int, collapsed: bool) -> None:
-    said = variant_verdict(victim(owner, 950, 950), PLAIN, classes)
+def test_a_model_that_guesses_has_no_verdict(owner: int, guessing: float, collapsed: bool) -> None:
+    said = variant_verdict(victim(owner, 950, 950), PLAIN, guessing)
     words = f"No verdict: the victim has collapsed; its error of {owner / 10:.1f} % is not below that of guessing, "
     assert said.startswith(words) == collapsed, said
-    by_it = variant_verdict(PLAIN, victim(owner, 950, 950), classes)
+    by_it = variant_verdict(PLAIN, victim(owner, 950, 950), guessing)
     assert by_it.startswith("No verdict: the plain quantization-aware model has collapsed") == collapsed
 
 

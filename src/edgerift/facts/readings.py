@@ -177,7 +177,7 @@ NOISE: Final = COMPARISON.measure(Metric("l1 of another seed", "l1"), lambda one
 NOISE_QUESTIONS: Final = COMPARISON.measure(
     Metric("l1 of another seed on the questions", "l1"), lambda one: one.noise.queries
 )
-CHANCE: Final = COMPARISON.measure(_CHANCE, lambda one: 1 - 1 / len(one.data.classes), recorded=False)
+CHANCE: Final = COMPARISON.measure(_CHANCE, lambda one: one.data.guessing, recorded=False)
 SPENT: Final = COMPARISON.measure(Metric("questions asked", "count"), lambda one: one.thief.spent, recorded=False)
 
 SEARCH: Final[Part[Search]] = Part("search")

@@ -13,7 +13,7 @@ from edgerift.deploy import Target
 from edgerift.extract import BestEpoch, Knockoff, QuerySettings
 from edgerift.images import ImageSize
 from edgerift.measure import Interval, MeanInterval, ReliabilityBin
-from edgerift.settings import Settings, is_empty
+from edgerift.settings import Settings, is_empty, is_none
 
 
 class Thieves(Settings):
@@ -111,7 +111,10 @@ class ClosedFormPart(Settings):
 
 
 class DataPart(Settings):
-    """The victim's images: their source, and the sizes of the validation and test sets."""
+    """The victim's images: their source, and the sizes of the validation and test sets.
+
+    `commonest` is the share of the test images that their commonest class has, None in earlier documents.
+    """
 
     name: str
     source: str
@@ -121,6 +124,12 @@ class DataPart(Settings):
     classes: tuple[str, ...]
     validation: int
     test: int
+    commonest: float | None = Field(default=None, exclude_if=is_none)
+
+    @property
+    def guessing(self) -> float:
+        """The error of who always answers the commonest class, as far as that is known, else one of K classes."""
+        return 1 - max(1 / len(self.classes), self.commonest or 0.0)
 
 
 class ThiefPart(Settings):

@@ -65,7 +65,7 @@ class EvasionHardenRecipe(Recipe):
     """
 
     type: Literal["harden-evasion"] = "harden-evasion"
-    version: Literal[5] = 5
+    version: Literal[6] = 6
     original: Annotated[TrainRecipe | GivenOriginal, Field(discriminator="type")]
     images: ImagesSettings
     target: Target = "mobile"

@@ -59,6 +59,11 @@ class Bench:
         return open_splits(self._images)
 
     @cached_property
+    def data(self) -> DataPart:
+        """What is said of the victim's images."""
+        return data_part(self._images, self.splits)
+
+    @cached_property
     def queries(self) -> ImageSet:
         """The images that attackers may query."""
         return self._queries.open()
@@ -168,7 +173,7 @@ def victim_part(
         network_bytes=bench.network_bytes(variant),
         verdict="",
     )
-    return part.replace(verdict=variant_verdict(part, plain, len(bench.splits.test.classes)))
+    return part.replace(verdict=variant_verdict(part, plain, bench.data.guessing))
 
 
 def noise_part(victims: VariantMaker, bench: Bench) -> NoisePart:
@@ -191,4 +196,5 @@ def data_part(described: ImagesSettings, splits: ThreeWay) -> DataPart:
         classes=splits.test.classes,
         validation=len(splits.validation),
         test=len(splits.test),
+        commonest=float(splits.test.labels.bincount().max()) / len(splits.test),
     )

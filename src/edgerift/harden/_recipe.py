@@ -14,7 +14,7 @@ from edgerift.deploy import RuntimeName, Target
 from edgerift.extract import ExtractRecipe, Knockoff, QuerySettings, Theft
 from edgerift.harden._answers import validation_answers
 from edgerift.harden._document import AlphaPoint, Hardening, StudentPoint, ThiefPart, TimesPart, VariantPart
-from edgerift.harden._measures import Bench, data_part, noise_part, victim_part
+from edgerift.harden._measures import Bench, noise_part, victim_part
 from edgerift.harden._paper import paper_row
 from edgerift.harden._variant import DEFAULT_VARIANTS, PAPER_ANSWERS, VARIANTS, DefenceFields, VariantName
 from edgerift.harden._variants import MadeVariant, VariantMaker
@@ -159,7 +159,7 @@ def _compared(recipe: HardenRecipe, store: Store, progress: Progress) -> Hardeni
         model=open_original(recipe.original, store, progress).architecture.name,
         target=recipe.target,
         runtime=recipe.runtime,
-        data=data_part(recipe.images, bench.splits),
+        data=bench.data,
         thief=ThiefPart(
             attack=recipe.attack, queries=recipe.queries, name=bench.queries.name, budget=recipe.budget, spent=spent
         ),

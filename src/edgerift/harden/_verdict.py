@@ -20,16 +20,15 @@ Labels: TypeAlias = Literal["soft", "hard"]
 _LABELS: Final[tuple[Labels, ...]] = ("soft", "hard")
 
 
-def variant_verdict(part: VariantPart, plain: VariantPart | None, classes: int) -> str:
+def variant_verdict(part: VariantPart, plain: VariantPart | None, guessing: float) -> str:
     """State the cost and the benefit of a victim against the plain quantization-aware baseline.
 
-    There is no verdict where the error of either is not below that of guessing one of `classes` classes.
+    There is no verdict where the error of either is not below that of `guessing`.
     Fisher's exact test treats the errors as if they were on different images, which is conservative; it does not
     account for the variance between training seeds.
     """
     if plain is None:
         return "The plain quantization-aware model, the baseline for the others."
-    guessing = 1 - 1 / classes
     for name, one in (("victim", part), ("plain quantization-aware model", plain)):
         if one.defender_error.high >= guessing:
             return (

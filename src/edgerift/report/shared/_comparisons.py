@@ -64,7 +64,7 @@ class Comparison:
     def guesses(self, accuracy: float) -> bool:
         """Say whether an accuracy on the validation images is not clearly above guessing."""
         data = self.any.data
-        return has_collapsed(accuracy, data.validation, 1 - 1 / len(data.classes))
+        return has_collapsed(accuracy, data.validation, data.guessing)
 
     def trained(self, name: str) -> bool:
         """Whether a victim has a training-time defence, even if no strength was allowed."""

@@ -321,6 +321,27 @@ def test_the_seeds_that_are_left_of_a_collapse_resolve_nothing(dead, verdict):
     assert ("nothing is resolved" in claim.note) == (verdict == "not resolved")
 
 
+@pytest.mark.parametrize(
+    ("diverged", "verdict"), [((), "held"), ((0,), "not resolved"), ((0, 2), "not resolved"), ((0, 1, 2), "held")]
+)
+def test_seeds_with_other_ranges_of_alpha_resolve_nothing(diverged, verdict):
+    """Where training diverged at the greatest alpha of some of the seeds alone, their ends are not the same."""
+    cells = []
+    for seed in range(3):
+        points = over_alpha(seed, a=0.1, b=0.2, c=0.3)
+        if seed in diverged:
+            place = {"data": "svhn", "original": "ResNet", "seed": seed, "target": "mobile", "victim": "divqat"}
+            points = [point for point in points if point.over != 1.0]
+            points.append(Fact(of.ALPHA_DIVERGED, 1.0, **place, at=1.0))
+        cells.append(points)
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    assert claim.verdict == verdict
+    assert [one.verdict for one in claim.findings] == [verdict]
+    assert ("diverged for some of the seeds alone" in claim.note) == (verdict == "not resolved")
+    # What is not over alpha is not about it.
+    assert all("diverged" not in one.note for one in claims(result("divqat", cells)) if one.name == "divqat-soft")
+
+
 def test_a_seed_whose_compared_models_both_collapse_is_left_out_with_a_word():
     """As where no strength is allowed, and the defended victim is the plain one."""
     thefts = [theft("mobile", seed=seed, qat=(0.1, 0.3 + seed / 100, 0.4), divqat=(0.1, 0.5, 0.5)) for seed in (0, 1)]

@@ -159,11 +159,22 @@ def _without(dead: Mapping[Model, Collapse], stated: Stated, cells: Sequence[tup
     """Judge a claim by the models that do better than guessing."""
     missed = [(place, decisive(cell, dead, stated.difference)) for place, cell in cells]
     measured = Counter(place for place, cell in cells if stated.difference(cell) is not None)
-    uneven = _uneven(missed, measured)
-    claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells], uneven)
+    uneven, ended = _uneven(missed, measured), _ended_early(cells) if stated.over_alpha else set()
+    claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells], uneven | ended)
     every = {model: one for _, own in missed for model, one in own.items()}
     few = "Where a model collapsed for some of the seeds alone, nothing is resolved." if uneven else ""
-    return claim.replace(note=" ".join(filter(None, (collapsed_words(every), few))), collapsed=bool(every))
+    early = "Where an alpha's training diverged for some of the seeds alone, nothing is resolved." if ended else ""
+    return claim.replace(note=" ".join(filter(None, (collapsed_words(every), few, early))), collapsed=bool(every))
+
+
+def _ended_early(cells: Iterable[tuple[str, Facts]]) -> set[str]:
+    """List the places in which training diverged at an alpha for some of the seeds alone: their ranges differ."""
+    by_place: dict[str, set[tuple[float, ...]]] = {}
+    for place, cell in cells:
+        if cell.of(of.ALPHA_ERROR, of.ALPHA_DIVERGED):
+            diverged = tuple(sorted(fact.value for fact in cell.of(of.ALPHA_DIVERGED)))
+            by_place.setdefault(place, set()).add(diverged)
+    return {place for place, ranges in by_place.items() if len(ranges) > 1}
 
 
 def _uneven(missed: Iterable[tuple[str, Iterable[Model]]], measured: Mapping[str, int]) -> set[str]:

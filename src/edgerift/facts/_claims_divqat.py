@@ -214,6 +214,7 @@ THEFT: Final[tuple[Stated, ...]] = (
         "figure 6, by eye",
         f"KL(quantized || original){_OVER_ALPHA}",
         _rises(of.ALPHA_KL),
+        over_alpha=True,
         unit="nats",
     ),
     Stated(
@@ -222,6 +223,7 @@ THEFT: Final[tuple[Stated, ...]] = (
         "figure 4, by eye",
         f"clone's error with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_ERROR),
+        over_alpha=True,
     ),
     Stated(
         "alpha-cost",
@@ -229,6 +231,7 @@ THEFT: Final[tuple[Stated, ...]] = (
         "figure 4, by eye",
         f"defender's error{_OVER_ALPHA}",
         _rises(of.ALPHA_DEFENDER),
+        over_alpha=True,
     ),
     Stated(
         "alpha-disagreement",
@@ -236,6 +239,7 @@ THEFT: Final[tuple[Stated, ...]] = (
         "figure 5, by eye",
         f"disagreement with soft labels{_OVER_ALPHA}",
         _rises(of.ALPHA_DISAGREEMENT),
+        over_alpha=True,
     ),
     _stolen(
         "held-soft",

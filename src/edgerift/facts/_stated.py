@@ -22,7 +22,8 @@ class Stated:
     difference (percentage points, percent, nats, or l1 in [0, 2]). The claim is that the difference lies above `bound`,
     or below it. A claim about extraction is on the study's first target, or on the first that stands for the paper's
     `paper_target`; `thief` is the kind of labels of the attackers whose clones it compares with those of the plain
-    build; `priced` are two victims whose cost to the owner may differ.
+    build; `priced` are two victims whose cost to the owner may differ; `over_alpha` says that the difference is between
+    two ends of the alphas that were trained.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stated:
     paper_target: Literal["server", "mobile"] | None = None
     thief: Literal["soft", "hard"] | None = None
     priced: tuple[str, str] | None = None
+    over_alpha: bool = False
 
 
 def only(found: Facts, reading: Reading[Any], **wanted: object) -> Fact | None:

@@ -19,7 +19,7 @@ from edgerift.steps import read_document, write_whole
 from edgerift.study import StudyResult
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-STUDIES = ("diva", "diva-digits", "divqat", "divqat-slope")
+STUDIES = ("diva", "diva-digits", "divqat", "divqat-slope", "divqat-data-free")
 HOW = "studies.md#the-page-of-a-published-study"
 
 

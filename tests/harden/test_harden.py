@@ -80,9 +80,9 @@ def test_guessing_always_answers_the_commonest_class(made: tuple[Hardening, Stor
     labels = open_splits(IMAGES).test.labels.tolist()
     share = max(map(labels.count, labels)) / len(labels)
     data = made[0].data
-    assert (data.commonest, data.guessing) == (pytest.approx(share), pytest.approx(1 - share))
+    assert (data.most_common, data.guessing) == (pytest.approx(share), pytest.approx(1 - share))
     assert 0.1 < share < 0.15
-    assert data.replace(commonest=None).guessing == pytest.approx(0.9)
+    assert data.replace(most_common=None).guessing == pytest.approx(0.9)
 
 
 def test_the_defence_of_answers_keeps_its_budget_on_the_validation_images(made: tuple[Hardening, Store]) -> None:

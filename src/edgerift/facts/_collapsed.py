@@ -35,10 +35,10 @@ class Collapse:
 def collapsed(found: Facts) -> dict[Model, Collapse]:
     """List the models whose error is not below that of guessing one class: its 95 % interval reaches it.
 
-    Guessing always answers the commonest class of the test images; where its share is not known the error of guessing
+    Guessing always answers the most common class of the test images; where its share is not known the error of guessing
     is 1 - 1/K with K classes, and of data whose classes are not known no model is listed.
     """
-    # Of documents that know the commonest class and earlier ones the first know better.
+    # Of documents that know the most common class and earlier ones the first know better.
     guessing = {data: min(fact.value for fact in own) for data, own in found.of(*_CHANCES).by("data").items()}
     dead: dict[Model, Collapse] = {}
     for fact in found.of(*_ERRORS, *_ACCURACIES):

@@ -113,7 +113,7 @@ class ClosedFormPart(Settings):
 class DataPart(Settings):
     """The victim's images: their source, and the sizes of the validation and test sets.
 
-    `commonest` is the share of the test images that their commonest class has, None in earlier documents.
+    `most_common` is the share of the test images that are of their most common class, None in earlier documents.
     """
 
     name: str
@@ -124,12 +124,12 @@ class DataPart(Settings):
     classes: tuple[str, ...]
     validation: int
     test: int
-    commonest: float | None = Field(default=None, exclude_if=is_none)
+    most_common: float | None = Field(default=None, exclude_if=is_none)
 
     @property
     def guessing(self) -> float:
-        """The error of who always answers the commonest class, as far as that is known, else one of K classes."""
-        return 1 - max(1 / len(self.classes), self.commonest or 0.0)
+        """The error of who always answers the most common class, as far as that is known, else one of K classes."""
+        return 1 - max(1 / len(self.classes), self.most_common or 0.0)
 
 
 class ThiefPart(Settings):

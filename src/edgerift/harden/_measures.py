@@ -196,5 +196,5 @@ def data_part(described: ImagesSettings, splits: ThreeWay) -> DataPart:
         classes=splits.test.classes,
         validation=len(splits.validation),
         test=len(splits.test),
-        commonest=float(splits.test.labels.bincount().max()) / len(splits.test),
+        most_common=float(splits.test.labels.bincount().max()) / len(splits.test),
     )

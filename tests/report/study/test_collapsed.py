@@ -57,13 +57,13 @@ def test_searches_are_marked_seed_by_seed(seeds: Sequence[int]) -> None:
     assert own == {str(seed): "DivQAT (collapsed)" if seed in seeds else "DivQAT" for seed in SEEDS}
 
 
-@pytest.mark.parametrize(("commonest", "title"), [(None, "DivQAT"), (0.1, "DivQAT"), (0.3, "DivQAT (collapsed)")])
-def test_who_always_answers_the_commonest_class_has_collapsed(commonest: float | None, title: str) -> None:
+@pytest.mark.parametrize(("most_common", "title"), [(None, "DivQAT"), (0.1, "DivQAT"), (0.3, "DivQAT (collapsed)")])
+def test_who_always_answers_the_commonest_class_has_collapsed(most_common: float | None, title: str) -> None:
     """Of ten classes one has three tenths of the images: an error of 70 % is that of guessing."""
 
     def change(found: Hardening) -> Hardening:
         part = found.victim["divqat"].replace(defender_error=interval(Rate(700, 1000)))
-        return found.replace(data=found.data.replace(commonest=commonest), victim={**found.victim, "divqat": part})
+        return found.replace(data=found.data.replace(most_common=most_common), victim={**found.victim, "divqat": part})
 
     found = victims_of(changed(SEEDS, change), "students")
     assert found == {title}

@@ -95,7 +95,7 @@ def test_selections_keep_the_order_and_nest() -> None:
     assert not found.of(of.EVASIVE, victim="nobody")
 
 
-@pytest.mark.parametrize("name", ["diva", "diva-digits", "divqat", "divqat-slope"])
+@pytest.mark.parametrize("name", ["diva", "diva-digits", "divqat", "divqat-slope", "divqat-data-free"])
 def test_the_published_tables_are_made_again_from_the_published_results(name: str) -> None:
     """Byte for byte: what is on disk was written by :func:`write_study`."""
     found = facts(read_document(StudyResult, DOCS / name / "result.json"))

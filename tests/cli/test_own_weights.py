@@ -130,6 +130,7 @@ def test_input_is_for_weights_of_others(run, adapted, tmp_path):
         "is edgerift's own and says what it takes"
         in run(*("adapt", *own, "--input", "mean=0.5", "--out", tmp_path)).line()
     )
-    assert (
-        "--input is for the weights of a file" in run("train", *DATA, "--input", "mean=0.5", "--out", tmp_path).line()
-    )
+    trained = run("adapt", *DATA, "--input", "mean=0.5", "--out", tmp_path)
+    assert "--input is for the weights of a file" in trained.line()
+    # Training takes no file at all.
+    assert "unknown option --input" in run("train", *DATA, "--input", "mean=0.5", "--out", tmp_path).line()

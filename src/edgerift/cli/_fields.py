@@ -28,7 +28,8 @@ class Shown:
 
     `group` is the heading, else that of the nested group. `default` says how a default is computed. `advanced` options
     are shown by `--help-all` alone. `text` replaces the field's docstring, and `--help-all` adds `details`. On a nested
-    group `basic` names the fields that the short help shows, `whole` shows all of them with their details.
+    group `basic` names the fields that the short help shows, `whole` shows all of them with their details, and `without`
+    names those that the verb always refuses, which no help shows.
     """
 
     group: str = ""
@@ -40,6 +41,7 @@ class Shown:
     advanced: bool = False
     basic: tuple[str, ...] = ()
     whole: bool = False
+    without: tuple[str, ...] = ()
 
     def hides(self, name: str, own: Shown) -> bool:
         """Say whether the short help leaves out a field of this group."""
@@ -92,7 +94,7 @@ def options_of(kind: type[Settings], around: Shown = Shown(group="options")) -> 
     """List the options of a verb, those of nested groups among them."""
     texts = _texts(kind)
     for name, field in kind.model_fields.items():
-        if tyro.conf.Suppress in field.metadata:
+        if tyro.conf.Suppress in field.metadata or name in around.without:
             continue
         shown = next((mark for mark in field.metadata if isinstance(mark, Shown)), Shown())
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):

@@ -136,9 +136,9 @@ class Train(Command):
     data: Annotated[DataOptions, tyro.conf.arg(name=""), Shown(group="data", whole=True)] = Field(
         default_factory=DataOptions
     )
-    original: Annotated[OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", whole=True)] = Field(
-        default_factory=OriginalOptions
-    )
+    original: Annotated[
+        OriginalOptions, tyro.conf.arg(name=""), Shown(group="training", whole=True, without=("input",))
+    ] = Field(default_factory=OriginalOptions)
     as_json: Json = False
 
     def run(self) -> int:

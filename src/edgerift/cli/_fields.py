@@ -28,8 +28,8 @@ class Shown:
 
     `group` is the heading, else that of the nested group. `default` says how a default is computed. `advanced` options
     are shown by `--help-all` alone. `text` replaces the field's docstring, and `--help-all` adds `details`. On a nested
-    group `basic` names the fields that the short help shows, `whole` shows all of them with their details, and `without`
-    names those that the verb always refuses, which no help shows.
+    group `basic` names the fields that the short help shows, `whole` shows all of them with their details, and
+    `without` names those that the verb always refuses, which no help shows.
     """
 
     group: str = ""

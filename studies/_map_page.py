@@ -20,8 +20,9 @@ COLUMNS = (
 #: How many of the columns say where a cell stands but for its alpha and its seed.
 AXES = 4
 AXIS_NAMES = ("Network", "Batch norm", "Rate", "Epochs")
-COLOURS = ("#0072b2", "#c2410c", "#00855f", "#b4428f", "#e08e00", "#5b6270")
-MARKERS = ("o", "D", "^", "s", "v", "X")
+COLOURS = ("#0072b2", "#c2410c", "#00855f", "#b4428f", "#e08e00", "#5b6270", "#56b4e9", "#111827")
+MARKERS = ("o", "D", "^", "s", "v", "X", "P", "*")
+KINDS = ("alive", "frozen")
 
 #: Not a column: says behind an owner's error that the model has collapsed, and nothing measured of it is evidence.
 DEAD = "dead"
@@ -89,7 +90,7 @@ def _panels(rows: Sequence[Cells]) -> dict[str, list[Line]]:
     axes = sorted({_axis(row)[:AXES] for row in own}, key=lambda axis: (float(axis[2]), int(axis[3]), axis[0]))
     cells = {axis: sorted((row for row in own if _axis(row)[:AXES] == axis), key=_alpha) for axis in axes}
     common = Counter(axis[0] for axis in axes).most_common(1)[0][0] if axes else ""
-    panels: dict[str, list[Line]] = {f"batch normalisation {kind}": [] for kind in ("alive", "frozen")}
+    panels: dict[str, list[Line]] = {f"batch normalisation {kind}": [] for kind in KINDS}
     styles = sorted({axis[2:] for axis in axes}, key=lambda key: (float(key[0]), int(key[1])))
     for axis in axes:
         model, batch_norm, rate, epochs = axis
@@ -115,7 +116,8 @@ def _picture(rows: Sequence[Cells], curve: Sequence[Cells], usable: tuple[float,
     for column, (title, lines) in enumerate(panels.items()):
         above, below = axes[0][column], axes[1][column]
         above.axhspan(*usable, color="#e6e5df", zorder=0)
-        if curve:
+        # The curve is of the common network's original, which is not in the panels behind.
+        if curve and column < len(KINDS):
             points = ([float(row[name]) for row in curve] for name in ("alpha", "l1"))
             above.plot(*points, color="#5b6270", linestyle="--", linewidth=1.2, label="least loss (closed form)")
         above.set_title(title, loc="left", fontsize=10, fontweight="bold")
@@ -159,8 +161,9 @@ def _text(rows: Sequence[Cells], missing: int, usable: tuple[float, float], lost
         f"{len(inside)} have an l1 from {low:g} to {high:g}, and above that of another seed, at less than "
         f"{100 * lost:g} points of accuracy lost. "
         "l1: to the plain quantization-aware model of the same seed, at alpha 0 to one of another seed; KL: to the "
-        "original, in nats; errors in %. The dashed line is the l1 of the least loss, image by image, in closed form: "
-        "what the loss asks for, which a training from the original's weights need not reach.\n\n"
+        "original, in nats; errors in %. The dashed line is the l1 of the least loss, image by image, in closed form, "
+        "of the original that most cells start from: what the loss asks for, which a training from the original's "
+        "weights need not reach.\n\n"
         "![What alpha does](map.png)\n\n"
     )
     names = (*AXIS_NAMES, "Alpha", "Seed", "l1", "KL", "Owner", "Plain", "Soft thief", "Hard thief")

@@ -1,11 +1,14 @@
 """A training that may diverge: what is written of it, and what of it is kept."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from edgerift import zoo
 from edgerift.adapt import AttemptRecipe, Divqat, HardenedRecipe, PtqSettings, QatSettings
 from edgerift.deploy import Program
-from edgerift.errors import StoreError
+from edgerift.errors import DivergedError
 from edgerift.images import ImagesSettings
 from edgerift.steps import Store, silent
 from edgerift.train import TrainRecipe, TrainSettings
@@ -45,15 +48,24 @@ def test_the_outcome_is_that_of_the_training(store: Store, alpha: float, *, dive
         assert Program.load(store.get(recipe.hardened) / "program.safetensors").provenance.method == "divqat"
 
 
+def test_why_a_training_diverged_is_told_and_written(tmp_path: Path, store: Store) -> None:
+    told: list[str] = []
+    attempt(1e40).produce(tmp_path, store, lambda *given: told.append(given[-1]))
+    written = json.loads((tmp_path / "attempt.json").read_text())
+    assert written["diverged"] is True
+    assert written["reason"].startswith("the loss is ")
+    assert told[-1] == f"strength 1e+40: {written['reason']}"
+
+
+def test_an_original_that_diverges_is_an_error_and_no_outcome(tmp_path: Path) -> None:
+    recipe = attempt(0.5)
+    original = recipe.hardened.original.replace(settings=TRAIN.replace(learning_rate=1e30))
+    with pytest.raises(DivergedError):
+        recipe.replace(hardened=recipe.hardened.replace(original=original)).diverged(Store(tmp_path), silent)
+
+
 def test_what_is_stored_is_not_trained_again(store: Store) -> None:
     recipe, told = attempt(1e40), []
     recipe.diverged(store, silent)
     assert recipe.diverged(store, lambda *given: told.append(given))
     assert told == []
-
-
-def test_a_damaged_outcome_is_refused(store: Store) -> None:
-    recipe = attempt(1e40)
-    (store.get(recipe) / "attempt.json").write_text('{"diverged": "perhaps"}')
-    with pytest.raises(StoreError):
-        recipe.diverged(store, silent)

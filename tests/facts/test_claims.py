@@ -337,9 +337,22 @@ def test_seeds_with_other_ranges_of_alpha_resolve_nothing(diverged, verdict):
     claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
     assert claim.verdict == verdict
     assert [one.verdict for one in claim.findings] == [verdict]
-    assert ("diverged for some of the seeds alone" in claim.note) == (verdict == "not resolved")
+    assert ("nothing is resolved" in claim.note) == (verdict == "not resolved")
+    assert ("Left out, as training diverged there: alpha 1 on svhn." in claim.note) == bool(diverged)
     # What is not over alpha is not about it.
     assert all("diverged" not in one.note for one in claims(result("divqat", cells)) if one.name == "divqat-soft")
+
+
+def test_where_divergence_leaves_one_alpha_the_other_places_decide_nothing():
+    place = {"data": "svhn", "original": "ResNet", "target": "mobile", "victim": "divqat"}
+    cells = [over_alpha(seed, "gtsrb", a=0.1, b=0.2, c=0.3) for seed in range(3)]
+    for seed in range(3):
+        points = [point for point in over_alpha(seed, a=0.1, b=0.2, c=0.3) if point.over not in (0.5, 1.0)]
+        lost = [Fact(of.ALPHA_DIVERGED, alpha, **place, seed=seed, at=alpha) for alpha in (0.5, 1.0)]
+        cells.append([*points, *lost])
+    claim = {one.name: one for one in claims(result("divqat", cells))}["alpha-error"]
+    assert (claim.verdict, [one.where for one in claim.findings]) == ("not resolved", ["gtsrb"])
+    assert "alpha 0.5 on svhn; alpha 1 on svhn." in claim.note
 
 
 def test_a_seed_whose_compared_models_both_collapse_is_left_out_with_a_word():

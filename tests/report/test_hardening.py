@@ -150,6 +150,14 @@ def test_a_search_that_the_verdict_tells_of_is_not_told_twice(tmp_path: Path) ->
     assert str(tmp_path / "report.html") in text.replace(" ", "")
 
 
+def test_an_alpha_whose_training_diverged_is_named_everywhere(tmp_path: Path) -> None:
+    hardening = made_hardening().replace(diverged=(2.5, 40.0))
+    text = page_markdown(single(hardening), about_hardening(hardening), {})
+    for shown_text in (flat(shown(hardening)), Page(html(hardening, tmp_path)).text, text):
+        assert "ended without a model at alpha 2.5, 40, which is left out" in shown_text
+    assert "without a model" not in shown(made_hardening())
+
+
 def test_what_is_not_known_leaves_no_trace(tmp_path: Path) -> None:
     bare = made_hardening(paper=False, search=False, alphas=False, sweeps=False)
     assert set(tables(bare)) == {"victims", "answers", "cost"}

@@ -77,7 +77,7 @@ class WatchedStore(Store):
 
     def surprises(self) -> list[tuple[str, str]]:
         """What was built inside of another step: trials of a search may be, and a training that may diverge."""
-        return [found for found in self.nested if not found[0].startswith(("tuned", "attempt"))]
+        return [found for found in self.nested if not found[0].startswith("tuned") and found != ("attempt", "hardened")]
 
 
 @pytest.fixture(scope="module")

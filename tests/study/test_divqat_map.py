@@ -147,6 +147,10 @@ def test_networks_of_other_widths_stand_at_one_point_and_beside_the_common_one(s
     panels = page._panels(rows)
     assert [len(lines) for lines in panels.values()] == [4, 4, 3]
     assert [line.name for line in [*panels.values()][2]] == sorted((common, *at.models))
+    # No network looks like a setting of the other panels, whose key it shares.
+    looks = [{line.style for line in lines} for lines in panels.values()]
+    assert not (looks[0] | looks[1]) & looks[2]
+    assert max(map(max, looks)) < min(len(set(page.COLOURS)), len(set(page.MARKERS)))
 
 
 @pytest.mark.parametrize(

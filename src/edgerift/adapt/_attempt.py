@@ -17,9 +17,13 @@ ATTEMPT: Final = "attempt.json"
 
 
 class Attempt(Settings):
-    """Whether a training `diverged`: its loss or its weights did not stay finite, and there is no program."""
+    """Whether a training `diverged`: its loss or its weights did not stay finite, and there is no program.
+
+    `reason` is the line that says where, empty otherwise.
+    """
 
     diverged: bool
+    reason: str = ""
 
 
 class AttemptRecipe(Recipe):
@@ -43,12 +47,15 @@ class AttemptRecipe(Recipe):
 
     def produce(self, folder: Path, store: Store, progress: Progress) -> None:
         """Train, if that is not done, and write the outcome into `folder`."""
+        for needed in self.needs(store):
+            # Where the original's own training diverges, this one did not.
+            store.get(needed, progress)
+        outcome = Attempt(diverged=False)
         try:
             store.get(self.hardened, progress)
-        except DivergedError:
-            outcome = Attempt(diverged=True)
-        else:
-            outcome = Attempt(diverged=False)
+        except DivergedError as error:
+            outcome = Attempt(diverged=True, reason=str(error))
+            progress("attempt", 1, 1, f"strength {self.hardened.defence.strength:g}: {error}")
         write_whole(folder / ATTEMPT, outcome.model_dump_json(indent=2) + "\n")
 
     def diverged(self, store: Store, progress: Progress) -> bool:

@@ -13,7 +13,7 @@ from edgerift.facts._claims_divqat import THEFT, prices_words, thieves_words
 from edgerift.facts._collapsed import Collapse, Model, alive, collapsed, collapsed_words, decisive
 from edgerift.facts._facts import Facts, facts
 from edgerift.facts._pooled import EQUAL
-from edgerift.facts._stated import ClaimUnit, Stated
+from edgerift.facts._stated import ClaimUnit, Difference, Stated
 from edgerift.harden import paper_name
 from edgerift.measure import Spread, spread
 from edgerift.settings import Settings
@@ -46,10 +46,10 @@ class Claim(Settings):
     A verdict is `held` when the 95 % interval lies on the claim's side of its bound, `did not hold` when it lies on the
     other, and else `not resolved`, which a single value always is. It is `no effect` when the whole interval lies
     within what is negligible: one percentage point, one percent, 0.01 nats or 0.01 of l1. Models at or under guessing
-    are left out; a claim with no other has no verdict, since its victim has `collapsed`, and where a model collapsed
-    for some of the seeds alone nothing is resolved, as those that are left are chosen by the outcome. A `note` states
-    the caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it is known
-    to extract as much from it when blind: its verdict is no evidence about the defence.
+    are left out; a claim with no other has no verdict, since its victim has `collapsed`, and where a model collapsed or
+    diverged for some of the seeds alone nothing is resolved, as those that are left are chosen by the outcome. A `note`
+    states the caveats of a verdict; a claim is `blind` if its attack was blind on the undefended model too, unless it
+    is known to extract as much from it when blind: its verdict is no evidence about the defence.
     """
 
     name: str
@@ -159,22 +159,35 @@ def _without(dead: Mapping[Model, Collapse], stated: Stated, cells: Sequence[tup
     """Judge a claim by the models that do better than guessing."""
     missed = [(place, decisive(cell, dead, stated.difference)) for place, cell in cells]
     measured = Counter(place for place, cell in cells if stated.difference(cell) is not None)
-    uneven, ended = _uneven(missed, measured), _ended_early(cells) if stated.over_alpha else set()
+    lost = _diverged(cells) if stated.over_alpha else {}
+    uneven, ended = _uneven(missed, measured), _ended_early(cells, stated.difference, lost)
     claim = _claim(stated, [(place, stated.difference(alive(cell, dead))) for place, cell in cells], uneven | ended)
     every = {model: one for _, own in missed for model, one in own.items()}
     few = "Where a model collapsed for some of the seeds alone, nothing is resolved." if uneven else ""
-    early = "Where an alpha's training diverged for some of the seeds alone, nothing is resolved." if ended else ""
-    return claim.replace(note=" ".join(filter(None, (collapsed_words(every), few, early))), collapsed=bool(every))
+    alphas = [(place, alpha) for place, own in lost.items() for alpha in sorted(frozenset().union(*own))]
+    told = "; ".join(f"alpha {alpha:g} on {place}" for place, alpha in alphas)
+    gone = f"Left out, as training diverged there: {told}." if told else ""
+    early = "Where that left some of the seeds other ranges of alpha, or none, nothing is resolved." if ended else ""
+    notes = (collapsed_words(every), few, gone, early)
+    return claim.replace(note=" ".join(filter(None, notes)), collapsed=bool(every))
 
 
-def _ended_early(cells: Iterable[tuple[str, Facts]]) -> set[str]:
-    """List the places in which training diverged at an alpha for some of the seeds alone: their ranges differ."""
-    by_place: dict[str, set[tuple[float, ...]]] = {}
+def _diverged(cells: Iterable[tuple[str, Facts]]) -> dict[str, list[frozenset[float]]]:
+    """Give each seed's alphas at which training diverged, by the places in which it did for any."""
+    by_place: dict[str, list[frozenset[float]]] = {}
     for place, cell in cells:
         if cell.of(of.ALPHA_ERROR, of.ALPHA_DIVERGED):
-            diverged = tuple(sorted(fact.value for fact in cell.of(of.ALPHA_DIVERGED)))
-            by_place.setdefault(place, set()).add(diverged)
-    return {place for place, ranges in by_place.items() if len(ranges) > 1}
+            lost = frozenset(fact.value for fact in cell.of(of.ALPHA_DIVERGED))
+            by_place.setdefault(place, []).append(lost)
+    return {place: own for place, own in by_place.items() if any(own)}
+
+
+def _ended_early(
+    cells: Iterable[tuple[str, Facts]], difference: Difference, lost: Mapping[str, Sequence[frozenset[float]]]
+) -> set[str]:
+    """List the places in which divergence left some seeds another range of alpha, or too few to compare."""
+    without = {place for place, cell in cells if place in lost and difference(cell) is None}
+    return without | {place for place, own in lost.items() if len(set(own)) > 1}
 
 
 def _uneven(missed: Iterable[tuple[str, Iterable[Model]]], measured: Mapping[str, int]) -> set[str]:

@@ -66,6 +66,9 @@ def _notes(hardening: Hardening) -> Iterator[tuple[str, str]]:
         if search.verdict not in hardening.verdict:
             title = hardening.victim[name].title if name in hardening.victim else name
             yield "Search", f"{title}: {search.verdict}."
+    if hardening.diverged:
+        lost = ", ".join(map(figure, hardening.diverged))
+        yield "Diverged", f"Training with DivQAT's loss ended without a model at alpha {lost}, which is left out."
     if hardening.closed_form is not None:
         yield "Theory", _theory(hardening)
     noise, thief, allowed = hardening.noise, hardening.thief, hardening.allowance

@@ -30,8 +30,8 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "held": "held: the interval lies on the claim's side of zero, or of the bound that the claim names",
     "did not hold": "did not hold: the interval lies on the side against the claim",
     "no effect": "no effect: the interval lies within 1 percentage point, 1 percent, 0.01 nats or 0.01 of l1 of zero",
-    "not resolved": "not resolved: the interval reaches to both sides, there is none, or a model collapsed for some "
-    "of the seeds alone",
+    "not resolved": "not resolved: the interval reaches to both sides, there is none, or a model collapsed or "
+    "diverged for some of the seeds alone",
     "not measured": "not measured: a figure of it is missing",
     "no verdict: the victim has collapsed": "the victim has collapsed: its error is not below that of guessing, so "
     "that nothing measured of it is evidence",

@@ -36,9 +36,8 @@ def results_markdown(results: Sequence[StudyResult], folders: Sequence[str]) -> 
         "from the results of the studies by `python studies/results.py`; nothing on it is written by hand.",
         "A claim **held** when the 95 % interval of its difference lies on the claim's side of its bound (zero by "
         "default), **did not hold** when it lies on the other side, and is **not resolved** when the bound is "
-        "inside, there is a single value, or a model collapsed for some of the seeds alone. **No effect** says that "
-        "the whole interval lies within one percentage "
-        "point (one percent, 0.01 nats, 0.01 of l1) of zero.",
+        "inside, there is a single value, or a model collapsed or diverged for some of the seeds alone. **No effect** "
+        "says that the whole interval lies within one percentage point (one percent, 0.01 nats, 0.01 of l1) of zero.",
         f"Differences are between models of the same seed. {POOLED} The rows below a table's first are those pairs, "
         "each with Student's t over its seeds. The intervals are not corrected for multiple comparisons: "
         "of twenty true zeros one is expected outside its own.",

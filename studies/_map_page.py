@@ -116,7 +116,7 @@ def _picture(rows: Sequence[Cells], curve: Sequence[Cells], usable: tuple[float,
     for column, (title, lines) in enumerate(panels.items()):
         above, below = axes[0][column], axes[1][column]
         above.axhspan(*usable, color="#e6e5df", zorder=0)
-        # The curve is of the common network's original, which is not in the panels behind.
+        # The curve is of the common network's original; the panels behind the first have other networks as well.
         if curve and column < len(KINDS):
             points = ([float(row[name]) for row in curve] for name in ("alpha", "l1"))
             above.plot(*points, color="#5b6270", linestyle="--", linewidth=1.2, label="least loss (closed form)")

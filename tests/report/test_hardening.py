@@ -154,7 +154,7 @@ def test_an_alpha_whose_training_diverged_is_named_everywhere(tmp_path: Path) ->
     hardening = made_hardening().replace(diverged=(2.5, 40.0))
     text = page_markdown(single(hardening), about_hardening(hardening), {})
     for shown_text in (flat(shown(hardening)), Page(html(hardening, tmp_path)).text, text):
-        assert "ended without a model at alpha 2.5, 40, which is left out" in shown_text
+        assert "ended there without a model: alpha 2.5, 40." in shown_text
     assert "without a model" not in shown(made_hardening())
 
 

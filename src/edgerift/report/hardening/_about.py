@@ -68,7 +68,7 @@ def _notes(hardening: Hardening) -> Iterator[tuple[str, str]]:
             yield "Search", f"{title}: {search.verdict}."
     if hardening.diverged:
         lost = ", ".join(map(figure, hardening.diverged))
-        yield "Diverged", f"Training with DivQAT's loss ended without a model at alpha {lost}, which is left out."
+        yield "Diverged", f"Left out, as training with DivQAT's loss ended there without a model: alpha {lost}."
     if hardening.closed_form is not None:
         yield "Theory", _theory(hardening)
     noise, thief, allowed = hardening.noise, hardening.thief, hardening.allowance
